@@ -1,0 +1,87 @@
+/*-------------------------------------------------------------------------
+ *
+ * http.h
+ *	  Requests under way: libcurl's multi interface behind one descriptor.
+ *
+ * curl's sockets live in a private epoll set; braze_http_fd() is that set's
+ * descriptor, readable when curl has something to do, so the worker waits for
+ * its latch and for the network at once.  Nothing here allocates with palloc
+ * or raises an error: this room knows nothing of the server but its signals.
+ *
+ *-------------------------------------------------------------------------
+ */
+#ifndef BRAZE_HTTP_H
+#define BRAZE_HTTP_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "pace.h"
+
+/* an answer longer than this is cut, and said to be so */
+#define BRAZE_HTTP_MAX_ANSWER	(1024 * 1024)
+
+typedef struct BrazeHttp BrazeHttp;
+
+/*
+ * Where requests go and how.  The header list holds the key, so a target is
+ * built once per destination and freed when its options change, which may be
+ * while requests that use it are under way: it goes with the last of them.
+ */
+typedef struct BrazeHttpTarget BrazeHttpTarget;
+
+/* one request; the caller owns it and keeps body alive until it is done */
+typedef struct BrazeHttpRequest
+{
+	/* set by the caller before braze_http_send */
+	BrazeHttpTarget *target;
+	const char *path;			/* "/users/track" */
+	const char *body;
+	size_t		body_length;
+	void	   *owner;			/* the caller's own */
+
+	/* set when it is done */
+	long		status;			/* 0: no complete answer */
+	char		error[256];		/* if status is 0: why */
+	char	   *answer;			/* freed by braze_http_release */
+	size_t		answer_length;
+	bool		truncated;
+	BrazeRateHeaders rate;
+
+	/* private */
+	void	   *handle;
+	size_t		answer_size;
+	struct BrazeHttpRequest *next_done;
+} BrazeHttpRequest;
+
+/* NULL with a reason in error when it cannot be set up */
+extern BrazeHttp *braze_http_create(int max_connections, char *error, size_t error_size);
+extern void braze_http_destroy(BrazeHttp *http);
+
+extern BrazeHttpTarget *braze_http_target_create(const char *endpoint,
+												 const char *api_key,
+												 const char *ca_file,
+												 long timeout_ms);
+extern void braze_http_target_free(BrazeHttpTarget *target);
+
+/* starts a transfer; false (with request->error) when it cannot even start */
+extern bool braze_http_send(BrazeHttp *http, BrazeHttpRequest *request);
+
+/* ends a transfer that is under way; the request is not reported as done */
+extern void braze_http_cancel(BrazeHttp *http, BrazeHttpRequest *request);
+
+/* for the wait: the descriptor, and how long to wait at most (-1: for ever) */
+extern int	braze_http_fd(const BrazeHttp *http);
+extern long braze_http_timeout(const BrazeHttp *http);
+
+/*
+ * Lets curl do what it can without blocking, then returns a request that is
+ * done, one per call, NULL when there is no further one.
+ */
+extern BrazeHttpRequest *braze_http_next_done(BrazeHttp *http);
+
+/* forgets the answer and gives the transfer's handle back for reuse */
+extern void braze_http_release(BrazeHttp *http, BrazeHttpRequest *request);
+
+#endif							/* BRAZE_HTTP_H */

@@ -1,0 +1,92 @@
+/*-------------------------------------------------------------------------
+ *
+ * map.h
+ *	  What a Segment call becomes at Braze.
+ *
+ * The mapping depends on the call and the settings alone, writes JSON text
+ * straight from jsonb, and never raises an error because of the data.
+ *
+ *-------------------------------------------------------------------------
+ */
+#ifndef BRAZE_MAP_H
+#define BRAZE_MAP_H
+
+#include "datatype/timestamp.h"
+#include "lib/stringinfo.h"
+#include "utils/jsonb.h"
+
+#include "kind.h"
+#include "settings.h"
+
+typedef enum BrazeOutcome
+{
+	BRAZE_SEND,
+	BRAZE_SKIP,
+	BRAZE_REJECT
+} BrazeOutcome;
+
+/* a run of bytes in BrazeMapped.text */
+typedef struct BrazeSpan
+{
+	int			offset;
+	int			length;
+} BrazeSpan;
+
+/* one element of one of Braze's arrays */
+typedef struct BrazeObject
+{
+	BrazeKind	kind;
+	BrazeSpan	json;
+} BrazeObject;
+
+/* one sentence saying what was left out or changed, and why */
+typedef struct BrazeNote
+{
+	int			object;			/* the object it is about, 0 for the whole call */
+	BrazeSpan	sentence;
+} BrazeNote;
+
+/*
+ * A user that the call is about, by one of its identifiers.  The text is the
+ * JSON of the identifier as it stands in an object, without braces, such as
+ * "external_id":"u1".  Two calls with the same text go to the same user, so
+ * the order between them is kept.
+ */
+typedef struct BrazeUser
+{
+	BrazeSpan	json;
+} BrazeUser;
+
+#define BRAZE_USERS_PER_CALL	2
+
+/*
+ * The result.  The arrays and the text are kept and reused from call to call;
+ * map a second call into it and what it held before is gone.
+ */
+typedef struct BrazeMapped
+{
+	BrazeOutcome outcome;
+	int			nobjects;
+	int			nnotes;
+	int			nusers;
+	BrazeObject *objects;		/* in the order of the call's own lists */
+	BrazeNote  *notes;
+	BrazeUser	users[BRAZE_USERS_PER_CALL];
+	StringInfoData text;
+	int			maxobjects;
+	int			maxnotes;
+	MemoryContext context;		/* owns all of the above */
+} BrazeMapped;
+
+/* allocates in the current memory context */
+extern BrazeMapped *braze_mapped_create(void);
+
+/*
+ * Maps one call.  now stands in for the time of a call that carries none.
+ * Temporary memory comes from the current memory context, which the caller
+ * resets when it likes.
+ */
+extern void braze_map_call(Jsonb *call, const BrazeSettings *settings,
+						   TimestampTz now, BrazeMapped *mapped);
+
+#endif							/* BRAZE_MAP_H */
