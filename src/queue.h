@@ -30,10 +30,24 @@ typedef struct BrazeQueueRow
 	int		   *objects;		/* which objects of the call, ascending */
 } BrazeQueueRow;
 
-/* queue_put.c: what ordinary sessions do */
+/* a row of braze_dead_letters; its id and failed_at are given when it is put */
+typedef struct BrazeDeadLetter
+{
+	const char *destination;	/* NULL: none could be found */
+	Jsonb	   *call;
+	int			nobjects;		/* -1: all */
+	const int  *objects;
+	const char *reason;
+	int			http_status;	/* 0: refused before it was sent */
+	TimestampTz queued_at;
+} BrazeDeadLetter;
+
+/*
+ * queue_put.c: what ordinary sessions do.  No permission is checked here; the
+ * caller has checked USAGE on the destination.
+ */
 extern int64 braze_queue_put(const char *destination, Jsonb *call);
-extern void braze_queue_put_dead_letter(const char *destination, Jsonb *call,
-										const char *reason);
-extern bool braze_queue_flush(const char *destination, long timeout_ms);
+extern int64 braze_queue_put_dead_letter(const BrazeDeadLetter *letter);
+extern Datum braze_objects_array(int nobjects, const int *objects);
 
 #endif							/* BRAZE_QUEUE_H */

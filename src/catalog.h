@@ -1,0 +1,62 @@
+/*-------------------------------------------------------------------------
+ *
+ * catalog.h
+ *	  Where this database keeps the extension's tables.
+ *
+ *-------------------------------------------------------------------------
+ */
+#ifndef BRAZE_CATALOG_H
+#define BRAZE_CATALOG_H
+
+#include "postgres_ext.h"
+
+#define BRAZE_EXTENSION		"segment_braze"
+
+/* columns of braze_queue, in the order of the install script */
+#define BRAZE_QUEUE_ID				1
+#define BRAZE_QUEUE_DESTINATION		2
+#define BRAZE_QUEUE_CALL			3
+#define BRAZE_QUEUE_QUEUED_AT		4
+#define BRAZE_QUEUE_OBJECTS			5
+#define BRAZE_QUEUE_COLUMNS			5
+
+/* columns of braze_dead_letters */
+#define BRAZE_DEAD_ID				1
+#define BRAZE_DEAD_DESTINATION		2
+#define BRAZE_DEAD_CALL				3
+#define BRAZE_DEAD_OBJECTS			4
+#define BRAZE_DEAD_REASON			5
+#define BRAZE_DEAD_HTTP_STATUS		6
+#define BRAZE_DEAD_QUEUED_AT		7
+#define BRAZE_DEAD_FAILED_AT		8
+#define BRAZE_DEAD_COLUMNS			8
+
+/* columns of braze_paused */
+#define BRAZE_PAUSED_DESTINATION	1
+#define BRAZE_PAUSED_REASON			2
+#define BRAZE_PAUSED_PAUSED_AT		3
+#define BRAZE_PAUSED_COLUMNS		3
+
+typedef struct BrazeCatalog
+{
+	Oid			extension;
+	Oid			queue;
+	Oid			queue_pkey;
+	Oid			queue_sequence;
+	Oid			dead_letters;
+	Oid			dead_letters_pkey;
+	Oid			dead_letters_sequence;
+	Oid			paused;
+	Oid			paused_pkey;
+} BrazeCatalog;
+
+/*
+ * Looked up once per session and again after a change; NULL when the
+ * extension is not installed in this database.  Needs a transaction.
+ */
+extern const BrazeCatalog *braze_catalog(void);
+
+/* the same, or an error that says to create the extension */
+extern const BrazeCatalog *braze_catalog_required(void);
+
+#endif							/* BRAZE_CATALOG_H */

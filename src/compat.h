@@ -1,0 +1,37 @@
+/*-------------------------------------------------------------------------
+ *
+ * compat.h
+ *	  The one place that knows how PostgreSQL 13 to 18 differ.
+ *
+ *-------------------------------------------------------------------------
+ */
+#ifndef BRAZE_COMPAT_H
+#define BRAZE_COMPAT_H
+
+#include "catalog/dependency.h"
+#include "utils/rel.h"
+#include "utils/relcache.h"
+
+/* 17 takes the relation instead of its OID */
+static inline Oid
+braze_identity_sequence(Relation rel, AttrNumber attnum)
+{
+#if PG_VERSION_NUM >= 170000
+	return getIdentitySequence(rel, attnum, false);
+#else
+	return getIdentitySequence(RelationGetRelid(rel), attnum, false);
+#endif
+}
+
+/* 18 wants to know whether a deferrable key counts; ours is none */
+static inline Oid
+braze_primary_key_index(Relation rel)
+{
+#if PG_VERSION_NUM >= 180000
+	return RelationGetPrimaryKeyIndex(rel, false);
+#else
+	return RelationGetPrimaryKeyIndex(rel);
+#endif
+}
+
+#endif							/* BRAZE_COMPAT_H */

@@ -1,0 +1,119 @@
+/*-------------------------------------------------------------------------
+ *
+ * queue_put.c
+ *	  Queueing a call, and recording one that cannot be sent.
+ *
+ *-------------------------------------------------------------------------
+ */
+#include "postgres.h"
+
+#include "access/htup_details.h"
+#include "access/table.h"
+#include "access/xact.h"
+#include "catalog/indexing.h"
+#include "commands/sequence.h"
+#include "miscadmin.h"
+#include "tcop/utility.h"
+#include "utils/array.h"
+#include "utils/builtins.h"
+#include "utils/rel.h"
+
+#include "catalog.h"
+#include "queue.h"
+#include "wake.h"
+
+/*
+ * Inserts a row; id is drawn here.
+ *
+ * The lock is taken before the id is drawn and kept until the transaction
+ * ends: the worker asks the lock manager which transactions could still fill
+ * a hole in the ids, and those are exactly the holders.
+ */
+static int64
+put_row(Oid table, Oid sequence, int columns, Datum *values, bool *nulls)
+{
+	Relation	rel;
+	HeapTuple	tuple;
+	int64		id;
+
+	rel = table_open(table, RowExclusiveLock);
+	if (RelationGetDescr(rel)->natts < columns)
+		elog(ERROR, "table \"%s\" has %d columns, expected %d",
+			 RelationGetRelationName(rel), RelationGetDescr(rel)->natts, columns);
+	id = nextval_internal(sequence, false);
+	values[0] = Int64GetDatum(id);
+	nulls[0] = false;
+	tuple = heap_form_tuple(RelationGetDescr(rel), values, nulls);
+	CatalogTupleInsert(rel, tuple);
+	heap_freetuple(tuple);
+	table_close(rel, NoLock);
+	return id;
+}
+
+Datum
+braze_objects_array(int nobjects, const int *objects)
+{
+	Datum	   *elements = palloc(sizeof(Datum) * Max(nobjects, 1));
+
+	for (int i = 0; i < nobjects; i++)
+		elements[i] = Int32GetDatum(objects[i]);
+	return PointerGetDatum(construct_array(elements, nobjects, INT4OID,
+										   sizeof(int32), true, TYPALIGN_INT));
+}
+
+int64
+braze_queue_put(const char *destination, Jsonb *call)
+{
+	const BrazeCatalog *catalog = braze_catalog_required();
+	Datum		values[BRAZE_QUEUE_COLUMNS];
+	bool		nulls[BRAZE_QUEUE_COLUMNS];
+	NameData	name;
+	int64		id;
+
+	PreventCommandIfReadOnly("queueing a Segment call");
+	namestrcpy(&name, destination);
+	memset(nulls, false, sizeof(nulls));
+	values[BRAZE_QUEUE_DESTINATION - 1] = NameGetDatum(&name);
+	values[BRAZE_QUEUE_CALL - 1] = JsonbPGetDatum(call);
+	values[BRAZE_QUEUE_QUEUED_AT - 1] =
+		TimestampTzGetDatum(GetCurrentTransactionStartTimestamp());
+	nulls[BRAZE_QUEUE_OBJECTS - 1] = true;
+	id = put_row(catalog->queue, catalog->queue_sequence,
+				 BRAZE_QUEUE_COLUMNS, values, nulls);
+	braze_wake_worker_at_commit();
+	return id;
+}
+
+int64
+braze_queue_put_dead_letter(const BrazeDeadLetter *letter)
+{
+	const BrazeCatalog *catalog = braze_catalog_required();
+	Datum		values[BRAZE_DEAD_COLUMNS];
+	bool		nulls[BRAZE_DEAD_COLUMNS];
+	NameData	name;
+
+	PreventCommandIfReadOnly("recording a dead letter");
+	memset(nulls, false, sizeof(nulls));
+	if (letter->destination != NULL)
+	{
+		namestrcpy(&name, letter->destination);
+		values[BRAZE_DEAD_DESTINATION - 1] = NameGetDatum(&name);
+	}
+	else
+		nulls[BRAZE_DEAD_DESTINATION - 1] = true;
+	values[BRAZE_DEAD_CALL - 1] = JsonbPGetDatum(letter->call);
+	if (letter->nobjects >= 0)
+		values[BRAZE_DEAD_OBJECTS - 1] =
+			braze_objects_array(letter->nobjects, letter->objects);
+	else
+		nulls[BRAZE_DEAD_OBJECTS - 1] = true;
+	values[BRAZE_DEAD_REASON - 1] = CStringGetTextDatum(letter->reason);
+	if (letter->http_status > 0)
+		values[BRAZE_DEAD_HTTP_STATUS - 1] = Int32GetDatum(letter->http_status);
+	else
+		nulls[BRAZE_DEAD_HTTP_STATUS - 1] = true;
+	values[BRAZE_DEAD_QUEUED_AT - 1] = TimestampTzGetDatum(letter->queued_at);
+	values[BRAZE_DEAD_FAILED_AT - 1] = TimestampTzGetDatum(GetCurrentTimestamp());
+	return put_row(catalog->dead_letters, catalog->dead_letters_sequence,
+				   BRAZE_DEAD_COLUMNS, values, nulls);
+}

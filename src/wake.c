@@ -1,0 +1,158 @@
+/*-------------------------------------------------------------------------
+ *
+ * wake.c
+ *	  What a transaction tells the worker and the launcher when it ends.
+ *
+ *-------------------------------------------------------------------------
+ */
+#include "postgres.h"
+
+#include <signal.h>
+
+#include "access/xact.h"
+#include "miscadmin.h"
+#include "pgstat.h"
+
+#include "compat.h"
+#include "shmem.h"
+#include "wake.h"
+
+static bool callback_registered = false;
+static bool wake_worker = false;
+static bool wake_launcher = false;
+static Oid	held_database = InvalidOid;
+
+/*
+ * Commits of calls come here, so it takes no lock: a slot that is not found
+ * or a latch that is another process's by now costs a nap, nothing more.
+ */
+static void
+wake_own_worker(void)
+{
+	static BrazeDatabaseSlot *slot = NULL;
+
+	if (slot == NULL || slot->database != MyDatabaseId)
+		slot = braze_database_slot(MyDatabaseId, false);
+	if (slot != NULL && slot->pid != 0 && slot->latch != NULL)
+		SetLatch(slot->latch);
+}
+
+static void
+want_worker(void)
+{
+	BrazeDatabaseSlot *slot;
+
+	LWLockAcquire(braze_shared->lock, LW_EXCLUSIVE);
+	slot = braze_database_slot(MyDatabaseId, true);
+	if (slot == NULL)
+		braze_shared->probe_all = true;
+	else if (slot->state == BRAZE_DATABASE_NO_EXTENSION)
+		slot->state = BRAZE_DATABASE_WANTED;
+	LWLockRelease(braze_shared->lock);
+	braze_wake_launcher();
+}
+
+static void
+release_hold(void)
+{
+	BrazeDatabaseSlot *slot;
+
+	LWLockAcquire(braze_shared->lock, LW_EXCLUSIVE);
+	slot = braze_database_slot(held_database, false);
+	if (slot != NULL && slot->held > 0)
+		slot->held--;
+	LWLockRelease(braze_shared->lock);
+	held_database = InvalidOid;
+	braze_wake_launcher();
+}
+
+static void
+at_transaction_end(XactEvent event, void *arg)
+{
+	bool		committed = (event == XACT_EVENT_COMMIT);
+
+	if (!committed && event != XACT_EVENT_ABORT && event != XACT_EVENT_PREPARE)
+		return;
+	if (wake_worker && committed)
+		wake_own_worker();
+	if (wake_launcher && committed)
+		want_worker();
+	wake_worker = wake_launcher = false;
+	if (OidIsValid(held_database))
+		release_hold();
+}
+
+static void
+register_callback(void)
+{
+	/* once per process: a registration per transaction adds up in a session */
+	if (!callback_registered)
+	{
+		RegisterXactCallback(at_transaction_end, NULL);
+		callback_registered = true;
+	}
+}
+
+void
+braze_wake_worker_at_commit(void)
+{
+	if (braze_shared == NULL)
+		return;
+	register_callback();
+	wake_worker = true;
+}
+
+void
+braze_wake_launcher_at_commit(void)
+{
+	if (braze_shared == NULL)
+		return;
+	register_callback();
+	wake_launcher = true;
+}
+
+void
+braze_hold_database(Oid database)
+{
+	BrazeDatabaseSlot *slot;
+
+	if (braze_shared == NULL || OidIsValid(held_database))
+		return;
+	register_callback();
+
+	LWLockAcquire(braze_shared->lock, LW_EXCLUSIVE);
+	slot = braze_database_slot(database, true);
+	if (slot != NULL)
+	{
+		slot->held++;
+		held_database = database;
+	}
+	LWLockRelease(braze_shared->lock);
+	if (slot == NULL)
+		return;
+
+	/*
+	 * A worker that was registered before we came may still be on its way up,
+	 * so look until there is none.  The slot is cleared once the worker has
+	 * left the process array, see worker.c.
+	 */
+	for (;;)
+	{
+		pid_t		pid;
+		bool		starting;
+
+		LWLockAcquire(braze_shared->lock, LW_SHARED);
+		pid = slot->pid;
+		starting = (slot->state == BRAZE_DATABASE_STARTING);
+		LWLockRelease(braze_shared->lock);
+		if (pid == 0 && !starting)
+			break;
+		if (pid != 0)
+			kill(pid, SIGTERM);
+		(void) WaitLatch(MyLatch,
+						 WL_LATCH_SET | WL_TIMEOUT | WL_EXIT_ON_PM_DEATH,
+						 10L, WAIT_EVENT_BGWORKER_SHUTDOWN);
+		ResetLatch(MyLatch);
+		CHECK_FOR_INTERRUPTS();
+	}
+}
