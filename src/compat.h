@@ -9,6 +9,9 @@
 #define BRAZE_COMPAT_H
 
 #include "catalog/dependency.h"
+#include "catalog/pg_foreign_server.h"
+#include "utils/acl.h"
+#include "utils/guc.h"
 #include "utils/rel.h"
 #include "utils/relcache.h"
 
@@ -31,6 +34,28 @@ braze_primary_key_index(Relation rel)
 	return RelationGetPrimaryKeyIndex(rel, false);
 #else
 	return RelationGetPrimaryKeyIndex(rel);
+#endif
+}
+
+/* before 16 each kind of object had a function of its own */
+static inline AclResult
+braze_server_aclcheck(Oid serverid, Oid roleid, AclMode mode)
+{
+#if PG_VERSION_NUM >= 160000
+	return object_aclcheck(ForeignServerRelationId, serverid, roleid, mode);
+#else
+	return pg_foreign_server_aclcheck(serverid, roleid, mode);
+#endif
+}
+
+/* 15 began to reserve the prefix, and named the function for it */
+static inline void
+braze_reserve_guc_prefix(const char *prefix)
+{
+#if PG_VERSION_NUM >= 150000
+	MarkGUCPrefixReserved(prefix);
+#else
+	EmitWarningsOnPlaceholders(prefix);
 #endif
 }
 

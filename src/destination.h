@@ -12,6 +12,7 @@
 #define BRAZE_DESTINATION_H
 
 #include "nodes/pg_list.h"
+#include "utils/palloc.h"
 
 #include "settings.h"
 
@@ -35,6 +36,14 @@ extern List *braze_destination_names(void);
 /* the settings of a destination without options */
 extern const BrazeSettings *braze_default_settings(void);
 
+/* why there is no destination to use; the texts are as for ereport */
+typedef struct BrazeDestinationProblem
+{
+	int			sqlstate;
+	char	   *message;
+	char	   *hint;
+} BrazeDestinationProblem;
+
 /*
  * The destination that an ordinary session means, from a per-session cache
  * that any change of servers, mappings or roles empties.  name NULL: the setting
@@ -43,6 +52,13 @@ extern const BrazeSettings *braze_default_settings(void);
  * result is valid until the next call.
  */
 extern const BrazeDestination *braze_destination_for(const char *name, Oid roleid);
+
+/* the same, but returns NULL and fills problem instead of raising an error */
+extern const BrazeDestination *braze_destination_find(const char *name, Oid roleid,
+													  BrazeDestinationProblem *problem);
+
+/* the setting segment_braze.destination, empty when not set */
+extern char *braze_destination_setting;
 
 /*
  * The REST API key by the user mapping of the server's owner, else of PUBLIC;
