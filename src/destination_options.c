@@ -769,11 +769,11 @@ parse_endpoint(const Option *option, const char *value, char **result)
 	}
 	if (!is_host(host))
 		return "Valid values are a host, or a URL that begins with https://.";
+	if (strncmp(host, "sdk.", 4) == 0 && strstr(host, ".braze.") != NULL)
+		return psprintf("This is an SDK endpoint.  Its REST endpoint is \"rest%s\".", host + 3);
 	if (strcmp(scheme, "http://") == 0 && !is_loopback(host))
 		return "Plain http is for this machine itself (127.0.0.0/8, [::1], localhost); "
 			"use https.";
-	if (strncmp(host, "sdk.", 4) == 0 && strstr(host, ".braze.") != NULL)
-		return psprintf("This is an SDK endpoint.  Its REST endpoint is \"rest%s\".", host + 3);
 	*result = psprintf("%s%s", scheme, rest);
 	return NULL;
 }
