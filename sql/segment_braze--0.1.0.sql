@@ -117,6 +117,41 @@ SELECT pg_catalog.pg_extension_config_dump('@extschema@.braze_dead_letters_id_se
 SELECT pg_catalog.pg_extension_config_dump('@extschema@.braze_paused', '');
 
 --
+-- Mapping
+--
+
+CREATE FUNCTION @extschema@.braze_map(
+	call jsonb,
+	destination name DEFAULT NULL,
+	OUT outcome text,
+	OUT endpoint text,
+	OUT kind text,
+	OUT payload jsonb,
+	OUT notes text[])
+RETURNS SETOF record
+AS 'MODULE_PATHNAME', 'braze_map'
+LANGUAGE C STABLE ROWS 1;
+
+COMMENT ON FUNCTION @extschema@.braze_map(jsonb, name) IS
+'what a Segment call becomes at Braze: a row per object';
+
+CREATE FUNCTION @extschema@.braze_map_queued(
+	call jsonb,
+	destination name,
+	objects int[],
+	OUT outcome text,
+	OUT endpoint text,
+	OUT kind text,
+	OUT payload jsonb,
+	OUT notes text[])
+RETURNS SETOF record
+AS 'MODULE_PATHNAME', 'braze_map_queued'
+LANGUAGE C STABLE ROWS 1;
+
+COMMENT ON FUNCTION @extschema@.braze_map_queued(jsonb, name, int[]) IS
+'what a queued call will become, for braze_pending';
+
+--
 -- Privileges
 --
 -- Nothing is left to PUBLIC by accident, not even by ALTER DEFAULT PRIVILEGES.
@@ -136,7 +171,11 @@ FROM PUBLIC;
 
 REVOKE ALL ON FUNCTION
 	@extschema@.braze_validator(text[], oid),
+	@extschema@.braze_map_queued(jsonb, name, int[]),
 	@extschema@.braze_options()
 FROM PUBLIC;
 
 REVOKE ALL ON FOREIGN DATA WRAPPER segment_braze FROM PUBLIC;
+
+-- to try a mapping out needs no right on any destination
+GRANT EXECUTE ON FUNCTION @extschema@.braze_map(jsonb, name) TO PUBLIC;

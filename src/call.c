@@ -1,0 +1,143 @@
+/*-------------------------------------------------------------------------
+ *
+ * call.c
+ *	  A Segment call, read out of jsonb.
+ *
+ * Knows the Segment spec, nothing of Braze but the names that its integration
+ * has there.
+ *
+ *-------------------------------------------------------------------------
+ */
+#include "postgres.h"
+
+#include "call.h"
+
+typedef struct FieldName
+{
+	const char *name;
+	BrazeCallField field;
+} FieldName;
+
+/*
+ * In the order in which jsonb keeps keys (see braze_string_compare), so that
+ * one walk over both finds them all.  The camelCase spelling of a field is
+ * always the shorter one, comes first, and therefore wins.
+ */
+static const FieldName field_names[] = {
+	{"name", BRAZE_CALL_NAME},
+	{"type", BRAZE_CALL_TYPE},
+	{"event", BRAZE_CALL_EVENT},
+	{"sentAt", BRAZE_CALL_SENT_AT},
+	{"traits", BRAZE_CALL_TRAITS},
+	{"userId", BRAZE_CALL_USER_ID},
+	{"context", BRAZE_CALL_CONTEXT},
+	{"groupId", BRAZE_CALL_GROUP_ID},
+	{"sent_at", BRAZE_CALL_SENT_AT},
+	{"user_id", BRAZE_CALL_USER_ID},
+	{"category", BRAZE_CALL_CATEGORY},
+	{"group_id", BRAZE_CALL_GROUP_ID},
+	{"timestamp", BRAZE_CALL_TIMESTAMP},
+	{"previousId", BRAZE_CALL_PREVIOUS_ID},
+	{"properties", BRAZE_CALL_PROPERTIES},
+	{"receivedAt", BRAZE_CALL_RECEIVED_AT},
+	{"anonymousId", BRAZE_CALL_ANONYMOUS_ID},
+	{"previous_id", BRAZE_CALL_PREVIOUS_ID},
+	{"received_at", BRAZE_CALL_RECEIVED_AT},
+	{"anonymous_id", BRAZE_CALL_ANONYMOUS_ID},
+	{"integrations", BRAZE_CALL_INTEGRATIONS},
+	{"originalTimestamp", BRAZE_CALL_ORIGINAL_TIMESTAMP},
+	{"original_timestamp", BRAZE_CALL_ORIGINAL_TIMESTAMP},
+};
+
+/* the names under which Segment has had its integration with Braze */
+static const char *const integration_names[] = {
+	"Braze", "Appboy", "Braze Cloud Mode (Actions)",
+};
+
+static void
+read_integrations(BrazeCallIntegration *integration, const JsonbValue *integrations)
+{
+	JsonbContainer *object;
+	JsonbValue	value;
+
+	if (!braze_is_object(integrations))
+		return;
+	object = integrations->val.binary.data;
+
+	if (braze_lookup(object, "All", &value) && value.type == jbvBool && !value.val.boolean)
+		integration->all_refused = true;
+	for (int i = 0; i < lengthof(integration_names); i++)
+	{
+		if (!braze_lookup(object, integration_names[i], &value))
+			continue;
+		if (value.type == jbvBool)
+		{
+			if (value.val.boolean)
+				integration->asked_for = true;
+			else
+				integration->refused = true;
+		}
+		else if (braze_is_object(&value))
+		{
+			integration->asked_for = true;
+			integration->objects[integration->nobjects++] = value.val.binary.data;
+		}
+	}
+}
+
+void
+braze_call_read(BrazeCall *call, JsonbContainer *object)
+{
+	BrazeWalk	walk;
+	BrazeString key;
+	JsonbValue	value;
+	int			next = 0;
+
+	for (int i = 0; i < BRAZE_CALL_FIELDS; i++)
+		call->fields[i].type = jbvNull;
+	memset(&call->integration, 0, sizeof(call->integration));
+
+	braze_walk_object(&walk, object);
+	while (next < lengthof(field_names) && braze_walk_pair(&walk, &key, &value))
+	{
+		int			order = 1;
+
+		while (next < lengthof(field_names))
+		{
+			const char *name = field_names[next].name;
+
+			order = braze_string_compare(name, strlen(name), key.data, key.length);
+			if (order >= 0)
+				break;
+			next++;
+		}
+		if (order == 0 && call->fields[field_names[next].field].type == jbvNull)
+			call->fields[field_names[next].field] = value;
+	}
+
+	call->traits = braze_object(&call->fields[BRAZE_CALL_TRAITS]);
+	call->properties = braze_object(&call->fields[BRAZE_CALL_PROPERTIES]);
+	call->context = braze_object(&call->fields[BRAZE_CALL_CONTEXT]);
+
+	if (call->fields[BRAZE_CALL_INTEGRATIONS].type != jbvNull)
+		read_integrations(&call->integration, &call->fields[BRAZE_CALL_INTEGRATIONS]);
+	if (braze_call_context(call, "integrations", &value))
+		read_integrations(&call->integration, &value);
+}
+
+bool
+braze_call_context(const BrazeCall *call, const char *key, JsonbValue *value)
+{
+	return call->context != NULL && braze_lookup(call->context, key, value) &&
+		value->type != jbvNull;
+}
+
+bool
+braze_call_context_in(const BrazeCall *call, const char *object, const char *key,
+					  JsonbValue *value)
+{
+	JsonbValue	inner;
+
+	return braze_call_context(call, object, &inner) && braze_is_object(&inner) &&
+		braze_lookup(inner.val.binary.data, key, value) && value->type != jbvNull;
+}

@@ -1,0 +1,229 @@
+/*-------------------------------------------------------------------------
+ *
+ * sql_map.c
+ *	  braze_map: what a call becomes, shown in SQL.
+ *
+ *-------------------------------------------------------------------------
+ */
+#include "postgres.h"
+
+#include "access/xact.h"
+#include "catalog/pg_type.h"
+#include "fmgr.h"
+#include "funcapi.h"
+#include "miscadmin.h"
+#include "utils/array.h"
+#include "utils/builtins.h"
+#include "utils/memutils.h"
+#include "utils/timestamp.h"
+
+#include "compat.h"
+#include "destination.h"
+#include "map.h"
+
+PG_FUNCTION_INFO_V1(braze_map);
+PG_FUNCTION_INFO_V1(braze_map_queued);
+
+#define MAP_COLUMNS		5
+
+static const char *const outcomes[] = {
+	[BRAZE_SEND] = "send",
+	[BRAZE_SKIP] = "skip",
+	[BRAZE_REJECT] = "reject",
+};
+
+static Datum
+span_text(const BrazeMapped *mapped, BrazeSpan span)
+{
+	return PointerGetDatum(cstring_to_text_with_len(mapped->text.data + span.offset,
+													span.length));
+}
+
+static Datum
+span_jsonb(const BrazeMapped *mapped, BrazeSpan span)
+{
+	char	   *json = pnstrdup(mapped->text.data + span.offset, span.length);
+
+	return DirectFunctionCall1(jsonb_in, CStringGetDatum(json));
+}
+
+/* the notes on one object, extra (may be NULL) first */
+static ArrayType *
+notes_array(const BrazeMapped *mapped, int object, const char *extra)
+{
+	Datum	   *notes = palloc(sizeof(Datum) * (mapped->nnotes + 1));
+	int			count = 0;
+
+	if (extra != NULL)
+		notes[count++] = CStringGetTextDatum(extra);
+	for (int i = 0; i < mapped->nnotes; i++)
+	{
+		if (mapped->notes[i].object == object)
+			notes[count++] = span_text(mapped, mapped->notes[i].sentence);
+	}
+	return construct_array(notes, count, TEXTOID, -1, false, TYPALIGN_INT);
+}
+
+/*
+ * The rows of a call that has been mapped.  wanted (may be NULL) are the
+ * numbers of the objects to show; extra is a note on the call.
+ */
+static void
+put_rows(ReturnSetInfo *result, const BrazeMapped *mapped, const Datum *wanted,
+		 int nwanted, const char *extra)
+{
+	MemoryContext row_context = AllocSetContextCreate(CurrentMemoryContext,
+													  "braze_map row",
+													  ALLOCSET_DEFAULT_SIZES);
+	Datum		values[MAP_COLUMNS];
+	bool		nulls[MAP_COLUMNS];
+
+	memset(nulls, false, sizeof(nulls));
+	values[0] = CStringGetTextDatum(outcomes[mapped->outcome]);
+
+	if (mapped->outcome != BRAZE_SEND)
+	{
+		nulls[1] = nulls[2] = nulls[3] = true;
+		values[4] = PointerGetDatum(notes_array(mapped, 0, extra));
+		tuplestore_putvalues(result->setResult, result->setDesc, values, nulls);
+		return;
+	}
+
+	for (int i = 0; i < mapped->nobjects; i++)
+	{
+		const BrazeObject *object = &mapped->objects[i];
+		const BrazeKindInfo *kind = &braze_kinds[object->kind];
+		MemoryContext old;
+
+		CHECK_FOR_INTERRUPTS();
+		MemoryContextReset(row_context);
+		if (wanted != NULL)
+		{
+			bool		found = false;
+
+			for (int j = 0; j < nwanted && !found; j++)
+				found = DatumGetInt32(wanted[j]) == i;
+			if (!found)
+				continue;
+		}
+		old = MemoryContextSwitchTo(row_context);
+		values[1] = CStringGetTextDatum(braze_endpoints[kind->endpoint].path);
+		values[2] = CStringGetTextDatum(kind->array);
+		values[3] = span_jsonb(mapped, object->json);
+		values[4] = PointerGetDatum(notes_array(mapped, i, extra));
+		MemoryContextSwitchTo(old);
+		extra = NULL;
+		tuplestore_putvalues(result->setResult, result->setDesc, values, nulls);
+	}
+}
+
+static void
+materialize(FunctionCallInfo fcinfo)
+{
+	ReturnSetInfo *result = (ReturnSetInfo *) fcinfo->resultinfo;
+	MemoryContext old;
+	TupleDesc	desc;
+
+	if (result == NULL || !IsA(result, ReturnSetInfo) ||
+		!(result->allowedModes & SFRM_Materialize))
+		ereport(ERROR,
+				(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
+				 errmsg("set-valued function called in context that cannot accept a set")));
+
+	old = MemoryContextSwitchTo(result->econtext->ecxt_per_query_memory);
+	if (get_call_result_type(fcinfo, NULL, &desc) != TYPEFUNC_COMPOSITE)
+		elog(ERROR, "return type must be a row type");
+	result->returnMode = SFRM_Materialize;
+	result->setResult = tuplestore_begin_heap((result->allowedModes & SFRM_Materialize_Random) != 0,
+											  false, work_mem);
+	result->setDesc = desc;
+	MemoryContextSwitchTo(old);
+}
+
+/* the destination's settings; the defaults where the session has none to mean */
+static const BrazeSettings *
+find_settings(FunctionCallInfo fcinfo)
+{
+	BrazeDestinationProblem problem;
+	const BrazeDestination *destination;
+
+	if (!PG_ARGISNULL(1))
+		return &braze_destination_for(NameStr(*PG_GETARG_NAME(1)), GetUserId())->settings;
+
+	destination = braze_destination_find(NULL, GetUserId(), &problem);
+	if (destination != NULL)
+		return &destination->settings;
+
+	/*
+	 * None need exist to try a mapping out.  But one that is named in
+	 * segment_braze.destination must be there, and of several the caller has
+	 * to say which.
+	 */
+	if (problem.sqlstate == ERRCODE_AMBIGUOUS_PARAMETER ||
+		(braze_destination_setting != NULL && braze_destination_setting[0] != '\0'))
+		return &braze_destination_for(NULL, GetUserId())->settings;
+	return braze_default_settings();
+}
+
+Datum
+braze_map(PG_FUNCTION_ARGS)
+{
+	BrazeMapped *mapped;
+
+	if (PG_ARGISNULL(0))
+		ereport(ERROR,
+				(errcode(ERRCODE_NULL_VALUE_NOT_ALLOWED),
+				 errmsg("call must not be null"),
+				 errhint("Pass a Segment call, such as '{\"type\": \"track\", \"userId\": \"u1\", \"event\": \"Signed Up\"}'.")));
+
+	materialize(fcinfo);
+	mapped = braze_mapped_create();
+	braze_map_call(PG_GETARG_JSONB_P(0), find_settings(fcinfo),
+				   GetCurrentTransactionStartTimestamp(), mapped);
+	put_rows((ReturnSetInfo *) fcinfo->resultinfo, mapped, NULL, 0, NULL);
+	return (Datum) 0;
+}
+
+/*
+ * What a call that is queued will become, for braze_pending.  Whoever may read
+ * the queue may see it: no USAGE is asked for, and a server that is gone is a
+ * note.
+ */
+Datum
+braze_map_queued(PG_FUNCTION_ARGS)
+{
+	const BrazeSettings *settings = braze_default_settings();
+	BrazeMapped *mapped;
+	Datum	   *wanted = NULL;
+	int			nwanted = 0;
+	char	   *extra = NULL;
+
+	materialize(fcinfo);
+	if (PG_ARGISNULL(0))
+		return (Datum) 0;
+
+	if (PG_ARGISNULL(1))
+		extra = "There is no such server: the call names no destination.";
+	else
+	{
+		const char *name = NameStr(*PG_GETARG_NAME(1));
+		BrazeDestination *destination = braze_destination_load(name);
+
+		if (destination != NULL)
+			settings = &destination->settings;
+		else
+			extra = psprintf("There is no such server: \"%s\"; the call waits until there is.", name);
+	}
+	if (!PG_ARGISNULL(2))
+		deconstruct_array(PG_GETARG_ARRAYTYPE_P(2), INT4OID, sizeof(int32), true,
+						  TYPALIGN_INT, &wanted, NULL, &nwanted);
+	/* an empty list still is one */
+	if (!PG_ARGISNULL(2) && wanted == NULL)
+		wanted = palloc(sizeof(Datum));
+
+	mapped = braze_mapped_create();
+	braze_map_call(PG_GETARG_JSONB_P(0), settings,
+				   GetCurrentTransactionStartTimestamp(), mapped);
+	put_rows((ReturnSetInfo *) fcinfo->resultinfo, mapped, wanted, nwanted, extra);
+	return (Datum) 0;
+}
