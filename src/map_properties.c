@@ -127,8 +127,8 @@ record_item(BrazeMap *map, BrazeString name, int offset)
 static void
 note_too_large(BrazeProperties *properties, BrazeString name)
 {
-	braze_note(properties->map, "The property %s was left out: the properties are larger than the %d bytes that Braze takes.",
-			   braze_quote(name), properties->limit);
+	braze_note(properties->map, "The property %s was left out: with it the properties are larger than Braze takes.",
+			   braze_quote(name));
 }
 
 static void

@@ -8,6 +8,7 @@
 #include "postgres.h"
 
 #include "map_internal.h"
+#include "map_order.h"
 
 void
 braze_map_event(BrazeMap *map, BrazeString name)
@@ -92,5 +93,6 @@ braze_map_track(BrazeMap *map)
 	if (!read_event_name(map, &name) || !braze_event_passes(map, name) ||
 		!braze_map_identifier(map))
 		return;
-	braze_map_event(map, name);
+	if (!braze_map_commerce(map, name))
+		braze_map_event(map, name);
 }

@@ -1,0 +1,666 @@
+/*-------------------------------------------------------------------------
+ *
+ * map_ecommerce.c
+ *	  Calls of Segment's eCommerce spec as Braze's recommended events.
+ *
+ * Braze drops a recommended event that lacks a required field, has one of a
+ * wrong type, or any field that is not in its schema, and still answers with
+ * success.  So the schemas are tables here, and a call that cannot satisfy its
+ * schema stays a custom event.
+ *
+ *-------------------------------------------------------------------------
+ */
+#include "postgres.h"
+
+#include "miscadmin.h"
+
+#include "map_order.h"
+
+/* Braze takes an integer; this is one in every language */
+#define MAX_QUANTITY		PG_INT32_MAX
+
+/* closing braces and brackets may follow what the limit let through */
+#define CLOSING				16
+
+/* the sources of a field's value, in order of preference */
+#define MAX_SOURCES			5
+
+typedef enum FieldType
+{
+	FIELD_STRING,
+	FIELD_NUMBER,
+	FIELD_PRODUCT_NAME,			/* a string, else the product_id */
+	FIELD_VARIANT,				/* the same */
+	FIELD_QUANTITY,				/* an integer, found together with the price */
+	FIELD_PRICE,
+	FIELD_TOTAL,				/* a number, else the sum over the products */
+	FIELD_DISCOUNTS,			/* a list of objects */
+	FIELD_REASON,				/* a string, else "unspecified" */
+	FIELD_ACTION,
+	FIELD_CURRENCY,
+	FIELD_SOURCE,
+	FIELD_PRODUCTS
+} FieldType;
+
+typedef struct Field
+{
+	const char *name;
+	FieldType	type;
+	bool		required;
+	const char *sources[MAX_SOURCES];	/* NULL-terminated */
+} Field;
+
+#define PRODUCT_ID		{"product_id", FIELD_STRING, true, {"product_id", "productId", "id", "sku"}}
+#define PRODUCT_NAME	{"product_name", FIELD_PRODUCT_NAME, true, {"name"}}
+#define VARIANT_ID		{"variant_id", FIELD_VARIANT, true, {"variant_id", "variant", "sku"}}
+#define QUANTITY		{"quantity", FIELD_QUANTITY, true, {"quantity"}}
+#define PRICE			{"price", FIELD_PRICE, true, {"price"}}
+#define IMAGE_URL		{"image_url", FIELD_STRING, false, {"image_url"}}
+#define PRODUCT_URL		{"product_url", FIELD_STRING, false, {"url"}}
+#define CURRENCY		{"currency", FIELD_CURRENCY, true, {"currency"}}
+#define SOURCE			{"source", FIELD_SOURCE, true, {"source"}}
+#define TOTAL_VALUE		{"total_value", FIELD_TOTAL, true, {"total", "revenue", "value"}}
+#define SUBTOTAL_VALUE	{"subtotal_value", FIELD_NUMBER, false, {"subtotal"}}
+#define TAX				{"tax", FIELD_NUMBER, false, {"tax"}}
+#define SHIPPING		{"shipping", FIELD_NUMBER, false, {"shipping"}}
+#define TOTAL_DISCOUNTS	{"total_discounts", FIELD_NUMBER, false, {"discount"}}
+#define DISCOUNTS		{"discounts", FIELD_DISCOUNTS, false, {"discount_items", "discounts"}}
+#define ORDER_ID		{"order_id", FIELD_STRING, true, {"order_id"}}
+#define PRODUCTS		{"products", FIELD_PRODUCTS, true, {"products"}}
+#define END				{NULL}
+
+/* what stands in the list of products */
+static const Field product_fields[] = {
+	PRODUCT_ID, PRODUCT_NAME, VARIANT_ID, QUANTITY, PRICE, IMAGE_URL, PRODUCT_URL, END
+};
+
+/* the products come last: of a product call they hold what nothing else took */
+static const Field product_viewed[] = {
+	PRODUCT_ID, PRODUCT_NAME, VARIANT_ID, PRICE, CURRENCY, SOURCE,
+	IMAGE_URL, PRODUCT_URL, END
+};
+
+static const Field cart_updated[] = {
+	{"cart_id", FIELD_STRING, true, {"cart_id"}},
+	{"action", FIELD_ACTION, false, {"action"}},
+	TOTAL_VALUE, SUBTOTAL_VALUE, TAX, SHIPPING, CURRENCY, SOURCE, PRODUCTS, END
+};
+
+static const Field checkout_started[] = {
+	{"checkout_id", FIELD_STRING, true, {"checkout_id", "order_id"}},
+	{"cart_id", FIELD_STRING, false, {"cart_id"}},
+	TOTAL_VALUE, SUBTOTAL_VALUE, TAX, SHIPPING, CURRENCY, SOURCE, PRODUCTS, END
+};
+
+static const Field order_placed[] = {
+	ORDER_ID,
+	{"cart_id", FIELD_STRING, false, {"cart_id"}},
+	TOTAL_VALUE, SUBTOTAL_VALUE, TAX, SHIPPING, TOTAL_DISCOUNTS, DISCOUNTS,
+	CURRENCY, SOURCE, PRODUCTS, END
+};
+
+static const Field order_cancelled[] = {
+	ORDER_ID,
+	{"cancel_reason", FIELD_REASON, true, {"cancel_reason", "reason"}},
+	TOTAL_VALUE, SUBTOTAL_VALUE, TAX, SHIPPING, TOTAL_DISCOUNTS, DISCOUNTS,
+	CURRENCY, SOURCE, PRODUCTS, END
+};
+
+static const Field order_refunded[] = {
+	ORDER_ID, TOTAL_VALUE, TOTAL_DISCOUNTS, DISCOUNTS, CURRENCY, SOURCE, PRODUCTS, END
+};
+
+typedef struct Schema
+{
+	const char *event;
+	const Field *fields;
+	const char *action;			/* NULL: the call's own */
+	bool		product_call;	/* the top level is the product */
+	bool		positive_total;
+} Schema;
+
+static const Schema schemas[] = {
+	[BRAZE_PRODUCT_VIEWED] = {"ecommerce.product_viewed", product_viewed},
+	[BRAZE_PRODUCT_ADDED] = {"ecommerce.cart_updated", cart_updated, "add", true},
+	[BRAZE_PRODUCT_REMOVED] = {"ecommerce.cart_updated", cart_updated, "remove", true},
+	[BRAZE_CART_UPDATED] = {"ecommerce.cart_updated", cart_updated},
+	[BRAZE_CHECKOUT_STARTED] = {"ecommerce.checkout_started", checkout_started},
+	[BRAZE_ORDER_COMPLETED] = {"ecommerce.order_placed", order_placed},
+	[BRAZE_ORDER_REFUNDED] = {"ecommerce.order_refunded", order_refunded, NULL, false, true},
+	[BRAZE_ORDER_CANCELLED] = {"ecommerce.order_cancelled", order_cancelled, NULL, false, true},
+};
+
+/* what is given up, step by step, for an event that is too large */
+typedef enum Fit
+{
+	FIT_ALL,
+	FIT_NO_PRODUCT_METADATA,
+	FIT_NO_METADATA,
+	FIT_NOT
+} Fit;
+
+typedef struct Writer
+{
+	BrazeMap   *map;
+	const Schema *schema;
+	Fit			fit;
+	bool		product_is_call;	/* top level and product are one object */
+
+	/* of the object at hand, the call's or a product's */
+	JsonbContainer *object;
+	BrazeNames	consumed;
+	BrazeString product_id;		/* data NULL: none yet */
+	Numeric		price;			/* as found together with the quantity */
+	int			quantity;
+	bool		first;			/* no comma yet */
+	StringInfoData missing;		/* names of required fields without a value */
+} Writer;
+
+static const char *const price_sources[] = {"price", NULL};
+
+static void
+write_key(Writer *writer, const char *name)
+{
+	BrazeText  *text = &writer->map->text;
+
+	if (!writer->first)
+		braze_text_char(text, ',');
+	writer->first = false;
+	braze_text_string(text, name, strlen(name));
+	braze_text_char(text, ':');
+}
+
+static void
+write_string(Writer *writer, const char *name, const char *value)
+{
+	write_key(writer, name);
+	braze_text_string(&writer->map->text, value, strlen(value));
+}
+
+static bool
+write_text_field(Writer *writer, const Field *field, BrazeString *text)
+{
+	BrazeString key;
+	bool		is_id = field->type == FIELD_STRING &&
+		strcmp(field->name, "product_id") == 0;
+
+	if (!braze_first_text(writer->object, field->sources, is_id ? BRAZE_MAX_PRODUCT_ID : 0,
+						  text, &key))
+		return false;
+	if (!braze_names_has(&writer->consumed, key))
+		braze_names_add(&writer->consumed, key);
+	write_key(writer, field->name);
+	braze_text_string(&writer->map->text, text->data, text->length);
+	if (is_id)
+		writer->product_id = *text;
+	return true;
+}
+
+static void
+write_number(Writer *writer, const char *name, Numeric number)
+{
+	write_key(writer, name);
+	braze_text_number(&writer->map->text, number);
+}
+
+/* the price and the quantity of a product; false, with a note, when there is none */
+static bool
+find_price(BrazeMap *map, JsonbContainer *product, const char *label, Numeric *price,
+		   int *quantity)
+{
+	BrazeString key;
+
+	*price = braze_first_number(product, price_sources, &key);
+	if (*price == NULL)
+	{
+		braze_note(map, "%s was left out: it has no price that is a number.", label);
+		return false;
+	}
+	return braze_find_quantity(map, product, label, MAX_QUANTITY, price, quantity);
+}
+
+/* the sum of price times quantity over the products that are sent; NULL: too large */
+static Numeric
+sum_products(Writer *writer)
+{
+	BrazeMap   *map = writer->map;
+	Numeric		sum = int64_to_numeric(0);
+	BrazeProducts products;
+	JsonbContainer *product;
+	Numeric		price;
+	int			quantity;
+	BrazeString text;
+	BrazeString key;
+
+	if (writer->product_is_call)
+		return writer->price == NULL ? NULL :
+			braze_number_multiply(writer->price, int64_to_numeric(writer->quantity));
+	if (!braze_products_begin(&products, writer->object))
+		return NULL;
+	while (sum != NULL && braze_products_next(&products, &product))
+	{
+		char		label[BRAZE_LABEL_SIZE];
+
+		CHECK_FOR_INTERRUPTS();
+		snprintf(label, sizeof(label), "Product %d", products.number);
+		if (product == NULL ||
+			!braze_first_text(product, product_fields[0].sources, BRAZE_MAX_PRODUCT_ID, &text, &key) ||
+			!find_price(map, product, label, &price, &quantity))
+			continue;
+		price = braze_number_multiply(price, int64_to_numeric(quantity));
+		sum = price == NULL ? NULL : braze_number_add(sum, price);
+	}
+	return sum;
+}
+
+static bool
+write_total(Writer *writer, const Field *field)
+{
+	BrazeString key;
+	BrazeDecimal decimal;
+	Numeric		total = braze_first_number(writer->object, field->sources, &key);
+
+	if (total != NULL)
+		braze_names_add(&writer->consumed, key);
+	else
+		total = sum_products(writer);
+	if (total == NULL)
+		return false;
+	braze_decimal_read(&decimal, total);
+	if (writer->schema->positive_total && decimal.negative)
+		total = braze_number_negate(total);
+	write_number(writer, field->name, total);
+	return true;
+}
+
+static bool
+write_discounts(Writer *writer, const Field *field)
+{
+	BrazeMap   *map = writer->map;
+	BrazeText  *text = &map->text;
+
+	for (const char *const *source = field->sources; *source != NULL; source++)
+	{
+		int			mark = braze_text_mark(text);
+		bool		was_first = writer->first;
+		BrazeString name = {*source, strlen(*source)};
+		bool		empty = true;
+		JsonbValue	value;
+		JsonbValue	entry;
+		BrazeWalk	walk;
+		BrazeLoss	loss;
+
+		if (!braze_lookup(writer->object, *source, &value) || !braze_is_array(&value))
+			continue;
+		write_key(writer, field->name);
+		braze_text_char(text, '[');
+		braze_walk_array(&walk, value.val.binary.data);
+		while (!text->full && braze_walk_element(&walk, &entry))
+		{
+			int			before = braze_text_mark(text);
+			bool		written;
+
+			if (!braze_is_object(&entry))
+			{
+				braze_note(map, "An entry of the property %s was left out: it is no object.",
+						   braze_quote(name));
+				continue;
+			}
+			if (!empty)
+				braze_text_char(text, ',');
+			written = braze_text_value(text, &entry, BRAZE_IN_PROPERTY, &loss);
+			braze_note_loss(map, "property", name, &loss, written);
+			if (written)
+				empty = false;
+			else if (!text->full)
+				braze_text_rewind(text, before);
+		}
+		if (!empty || text->full)
+		{
+			braze_text_char(text, ']');
+			braze_names_add(&writer->consumed, name);
+			return true;
+		}
+		braze_text_rewind(text, mark);
+		writer->first = was_first;
+	}
+	return false;
+}
+
+static void
+write_action(Writer *writer, const Field *field)
+{
+	static const char *const actions[] = {"add", "remove", "replace"};
+	const char *action = writer->schema->action;
+	JsonbValue	value;
+	BrazeString text;
+
+	if (action == NULL)
+	{
+		action = "replace";
+		if (braze_lookup(writer->object, "action", &value) && value.type == jbvString)
+		{
+			braze_scalar_text(&value, &text);
+			for (int i = 0; i < lengthof(actions); i++)
+			{
+				if (braze_string_is(text, actions[i]))
+				{
+					action = actions[i];
+					braze_names_add(&writer->consumed, (BrazeString) {"action", 6});
+				}
+			}
+		}
+	}
+	write_string(writer, field->name, action);
+}
+
+static bool
+write_currency(Writer *writer, const Field *field)
+{
+	JsonbContainer *product = NULL;
+	BrazeProducts products;
+	JsonbValue	value;
+	const char *currency;
+
+	/* the call has one currency: its own, else that of its first product */
+	if (!writer->product_is_call && braze_products_begin(&products, writer->object) &&
+		!(braze_lookup(writer->object, "currency", &value) && value.type != jbvNull))
+		braze_products_next(&products, &product);
+	currency = braze_find_currency(writer->map, writer->object, product);
+	if (currency == NULL)
+		return false;
+	if (product == NULL)
+		braze_names_add(&writer->consumed, (BrazeString) {"currency", 8});
+	write_string(writer, field->name, currency);
+	return true;
+}
+
+static void
+add_missing(Writer *writer, const char *names)
+{
+	if (writer->missing.len > 0)
+		appendStringInfoString(&writer->missing, ", ");
+	appendStringInfoString(&writer->missing, names);
+}
+
+static bool write_products(Writer *writer, const Field *field);
+
+static void
+write_field(Writer *writer, const Field *field)
+{
+	BrazeString text;
+	BrazeString key;
+	Numeric		number;
+	char		digits[12];
+	bool		written = true;
+
+	switch (field->type)
+	{
+		case FIELD_STRING:
+			written = write_text_field(writer, field, &text);
+			break;
+		case FIELD_PRODUCT_NAME:
+		case FIELD_VARIANT:
+			written = write_text_field(writer, field, &text);
+			if (!written && writer->product_id.data != NULL)
+			{
+				write_key(writer, field->name);
+				braze_text_string(&writer->map->text, writer->product_id.data,
+								  writer->product_id.length);
+				written = true;
+			}
+			break;
+		case FIELD_REASON:
+			if (!write_text_field(writer, field, &text))
+				write_string(writer, field->name, "unspecified");
+			break;
+		case FIELD_SOURCE:
+			if (!write_text_field(writer, field, &text))
+				write_string(writer, field->name, writer->map->settings->ecommerce_source);
+			break;
+		case FIELD_NUMBER:
+			number = braze_first_number(writer->object, field->sources, &key);
+			written = number != NULL;
+			if (written)
+			{
+				braze_names_add(&writer->consumed, key);
+				write_number(writer, field->name, number);
+			}
+			break;
+		case FIELD_PRICE:
+			written = writer->price != NULL;
+			if (written)
+			{
+				braze_names_add(&writer->consumed, (BrazeString) {"price", 5});
+				write_number(writer, field->name, writer->price);
+			}
+			break;
+		case FIELD_QUANTITY:
+			braze_names_add(&writer->consumed, (BrazeString) {"quantity", 8});
+			write_key(writer, field->name);
+			braze_text_bytes(&writer->map->text, digits,
+							 snprintf(digits, sizeof(digits), "%d", writer->quantity));
+			break;
+		case FIELD_TOTAL:
+			written = write_total(writer, field);
+			break;
+		case FIELD_DISCOUNTS:
+			written = write_discounts(writer, field);
+			break;
+		case FIELD_ACTION:
+			write_action(writer, field);
+			break;
+		case FIELD_CURRENCY:
+			written = write_currency(writer, field);
+			break;
+		case FIELD_PRODUCTS:
+			written = write_products(writer, field);
+			break;
+	}
+
+	if (!written && field->required)
+		add_missing(writer, field->name);
+}
+
+/* everything of the object that no field took */
+static void
+write_metadata(Writer *writer, int limit)
+{
+	BrazeProperties metadata;
+
+	if (limit <= 0)
+		return;
+	braze_properties_begin(&metadata, writer->map, "metadata", true, braze_no_reserved, limit);
+	braze_properties_add(&metadata, writer->object, &writer->consumed, NULL);
+	braze_properties_end(&metadata);
+}
+
+/* false, with nothing written, when a field is missing */
+static bool
+write_product(Writer *writer)
+{
+	BrazeText  *text = &writer->map->text;
+	int			mark = braze_text_mark(text);
+
+	braze_text_char(text, '{');
+	writer->first = true;
+	for (const Field *field = product_fields; field->name != NULL; field++)
+		write_field(writer, field);
+	if (writer->missing.len > 0)
+	{
+		if (!text->full)
+			braze_text_rewind(text, mark);
+		return false;
+	}
+	if (writer->fit == FIT_ALL)
+		write_metadata(writer, BRAZE_MAX_EVENT_PROPERTIES);
+	braze_text_char(text, '}');
+	return true;
+}
+
+static bool
+write_products(Writer *writer, const Field *field)
+{
+	BrazeMap   *map = writer->map;
+	BrazeText  *text = &map->text;
+	int			mark = braze_text_mark(text);
+	bool		empty = true;
+	BrazeProducts products;
+	Writer		product = *writer;
+
+	initStringInfo(&product.missing);
+	write_key(writer, field->name);
+	braze_text_char(text, '[');
+	if (writer->product_is_call)
+	{
+		/* what the product lacks, the call lacks */
+		if (!write_product(&product))
+			add_missing(writer, product.missing.data);
+		empty = false;
+	}
+	else if (braze_products_begin(&products, writer->object))
+	{
+		while (!text->full && braze_products_next(&products, &product.object))
+		{
+			int			before = braze_text_mark(text);
+			char		label[BRAZE_LABEL_SIZE];
+
+			CHECK_FOR_INTERRUPTS();
+			snprintf(label, sizeof(label), "Product %d", products.number);
+			if (product.object == NULL)
+			{
+				braze_note(map, "%s was left out: it is no object.", label);
+				continue;
+			}
+			if (!find_price(map, product.object, label, &product.price, &product.quantity))
+				continue;
+			product.consumed.count = 0;
+			product.product_id.data = NULL;
+			resetStringInfo(&product.missing);
+			if (!empty)
+				braze_text_char(text, ',');
+			if (write_product(&product))
+			{
+				empty = false;
+				continue;
+			}
+			braze_note(map, "%s was left out: Braze needs its %s.",
+					   label, product.missing.data);
+			if (!text->full)
+				braze_text_rewind(text, before);
+		}
+		braze_names_add(&writer->consumed, (BrazeString) {"products", 8});
+	}
+	if (empty)
+	{
+		if (!text->full)
+			braze_text_rewind(text, mark);
+		return false;
+	}
+	braze_text_char(text, ']');
+	return true;
+}
+
+/* is the call its own product: a product call, or an order without a list? */
+static bool
+is_product_call(const Writer *writer)
+{
+	BrazeProducts products;
+	BrazeString text;
+	BrazeString key;
+
+	if (writer->schema->product_call)
+		return true;
+	return writer->schema->fields != product_viewed &&
+		!braze_products_begin(&products, writer->object) &&
+		braze_first_text(writer->object, product_fields[0].sources,
+						 BRAZE_MAX_PRODUCT_ID, &text, &key) &&
+		braze_first_number(writer->object, price_sources, &key) != NULL;
+}
+
+/* writes the event; false when it lacks a field or is too large, with nothing written */
+static bool
+write_event(Writer *writer)
+{
+	BrazeMap   *map = writer->map;
+	BrazeText  *text = &map->text;
+	int			limit;
+	int			end;
+
+	resetStringInfo(&writer->missing);
+	writer->consumed.count = 0;
+	writer->product_id.data = NULL;
+
+	braze_object_begin(map, BRAZE_EVENTS);
+	braze_write_app_id(map);
+	braze_text_literal(text, ",\"name\":");
+	braze_text_string(text, writer->schema->event, strlen(writer->schema->event));
+	braze_write_time(map);
+	braze_text_literal(text, ",\"properties\":");
+	limit = braze_text_narrow(text, BRAZE_MAX_EVENT_PROPERTIES - CLOSING);
+	end = braze_text_mark(text) + BRAZE_MAX_EVENT_PROPERTIES - CLOSING;
+	braze_text_char(text, '{');
+	writer->first = true;
+	for (const Field *field = writer->schema->fields; field->name != NULL; field++)
+		write_field(writer, field);
+	if (writer->missing.len == 0 && !text->full && writer->fit != FIT_NO_METADATA &&
+		!writer->product_is_call)
+		write_metadata(writer, end - braze_text_mark(text) - (int) sizeof(",\"metadata\":"));
+	text->limit = limit;
+
+	if (writer->missing.len > 0 || text->full)
+	{
+		braze_object_cancel(map);
+		return false;
+	}
+	braze_text_close(text, '}');
+	return braze_object_end(map);
+}
+
+bool
+braze_map_recommended(BrazeMap *map, BrazeCommerceCall call)
+{
+	Writer		writer;
+	BrazeString key;
+
+	writer.map = map;
+	writer.schema = &schemas[call];
+	writer.object = map->call.properties;
+	initStringInfo(&writer.missing);
+	if (writer.object == NULL)
+	{
+		braze_note(map, "The call did not become Braze's recommended event %s: it has no properties.",
+				   writer.schema->event);
+		return false;
+	}
+
+	writer.product_is_call = is_product_call(&writer);
+	writer.quantity = 1;
+	writer.price = braze_first_number(writer.object, price_sources, &key);
+	if (writer.product_is_call && writer.price != NULL &&
+		!braze_find_quantity(map, writer.object, "The product", MAX_QUANTITY,
+							 &writer.price, &writer.quantity))
+	{
+		braze_note(map, "The call did not become Braze's recommended event %s.",
+				   writer.schema->event);
+		return false;
+	}
+
+	for (writer.fit = FIT_ALL; writer.fit < FIT_NOT; writer.fit++)
+	{
+		if (write_event(&writer))
+			return true;
+		if (writer.missing.len > 0)
+		{
+			braze_note(map, "The call did not become Braze's recommended event %s: it lacks %s; add that to the properties.",
+					   writer.schema->event, writer.missing.data);
+			return false;
+		}
+		if (writer.fit == FIT_ALL)
+			braze_note(map, "What the products hold besides Braze's own fields was left out: the event is larger than the %d bytes that Braze takes.",
+					   BRAZE_MAX_EVENT_PROPERTIES);
+	}
+	braze_note(map, "The call did not become Braze's recommended event %s: it is larger than the %d bytes that Braze takes.",
+			   writer.schema->event, BRAZE_MAX_EVENT_PROPERTIES);
+	return false;
+}

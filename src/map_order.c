@@ -1,0 +1,231 @@
+/*-------------------------------------------------------------------------
+ *
+ * map_order.c
+ *	  Orders, and other calls with a revenue, as purchases.
+ *
+ *-------------------------------------------------------------------------
+ */
+#include "postgres.h"
+
+#include "miscadmin.h"
+
+#include "map_order.h"
+
+/* Braze's limit for the quantity of one purchase object */
+#define MAX_QUANTITY		100
+/* more than this many pieces are one purchase at the whole price */
+#define MAX_PIECES			7500
+
+const char *const braze_product_id_keys[] = {
+	"product_id", "productId", "id", "sku", "name", NULL
+};
+
+static const char *const price_keys[] = {"price", NULL};
+static const char *const revenue_keys[] = {"revenue", NULL};
+static const char *const total_keys[] = {"total", NULL};
+
+/* one purchase object; more than one when the quantity is to be split */
+typedef struct Purchase
+{
+	BrazeString product_id;
+	const char *currency;
+	Numeric		price;
+	int			quantity;
+
+	/* the properties, from either, without what the fields above consumed */
+	JsonbContainer *product;
+	BrazeNames	product_consumed;
+	JsonbContainer *order;		/* may be NULL */
+	BrazeNames	order_consumed;
+} Purchase;
+
+static void
+consume(BrazeNames *names, const char *name)
+{
+	braze_names_add(names, (BrazeString) {name, strlen(name)});
+}
+
+/* false when the call's text is full: nothing more can be written */
+static bool
+write_purchase(BrazeMap *map, const Purchase *purchase, int quantity)
+{
+	BrazeText  *text = &map->text;
+	BrazeProperties properties;
+	char		digits[12];
+
+	braze_object_begin(map, BRAZE_PURCHASES);
+	braze_write_app_id(map);
+	braze_text_literal(text, ",\"product_id\":");
+	braze_text_string(text, purchase->product_id.data, purchase->product_id.length);
+	braze_text_literal(text, ",\"currency\":");
+	braze_text_string(text, purchase->currency, strlen(purchase->currency));
+	braze_text_literal(text, ",\"price\":");
+	braze_text_number(text, purchase->price);
+	braze_text_literal(text, ",\"quantity\":");
+	braze_text_bytes(text, digits, snprintf(digits, sizeof(digits), "%d", quantity));
+	braze_write_time(map);
+	if (map->settings->purchase_properties)
+	{
+		braze_properties_begin(&properties, map, "properties", true,
+							   braze_purchase_reserved, BRAZE_MAX_PURCHASE_PROPERTIES);
+		braze_properties_add(&properties, purchase->product, &purchase->product_consumed, NULL);
+		braze_properties_add(&properties, purchase->order, &purchase->order_consumed,
+							 purchase->product);
+		braze_properties_end(&properties);
+	}
+	return braze_object_end(map);
+}
+
+/* Braze takes at most 100 pieces in one object, and reads them as 100 purchases */
+static bool
+write_pieces(BrazeMap *map, const Purchase *purchase)
+{
+	int			rest = purchase->quantity;
+
+	while (rest > 0)
+	{
+		if (!write_purchase(map, purchase, Min(rest, MAX_QUANTITY)))
+			return false;
+		rest -= MAX_QUANTITY;
+	}
+	return true;
+}
+
+/*
+ * One product of an order.  order is NULL when the order's own fields are the
+ * product's.  False when the call's text is full.
+ */
+static bool
+map_product(BrazeMap *map, JsonbContainer *product, JsonbContainer *order, const char *label)
+{
+	Purchase	purchase;
+	BrazeString key;
+
+	if (!braze_first_text(product, braze_product_id_keys, BRAZE_MAX_PRODUCT_ID,
+						  &purchase.product_id, &key))
+	{
+		braze_note(map, "%s was left out: it has no product_id (productId, id, sku or name) of 1 to %d characters.",
+				   label, BRAZE_MAX_PRODUCT_ID);
+		return true;
+	}
+	purchase.product_consumed.count = 0;
+	purchase.order_consumed.count = 0;
+	braze_names_add(&purchase.product_consumed, key);
+
+	purchase.price = braze_first_number(product, price_keys, &key);
+	if (purchase.price == NULL)
+	{
+		braze_note(map, "%s was left out: it has no price that is a number.", label);
+		return true;
+	}
+	if (!braze_find_quantity(map, product, label, MAX_PIECES, &purchase.price,
+							 &purchase.quantity))
+		return true;
+	purchase.currency = braze_find_currency(map, product, order);
+	if (purchase.currency == NULL)
+	{
+		braze_note(map, "%s was left out: Braze does not know its currency.", label);
+		return true;
+	}
+
+	consume(&purchase.product_consumed, "price");
+	consume(&purchase.product_consumed, "quantity");
+	consume(&purchase.product_consumed, "currency");
+	consume(&purchase.order_consumed, "currency");
+	consume(&purchase.order_consumed, "products");
+	purchase.product = product;
+	purchase.order = order;
+	return write_pieces(map, &purchase);
+}
+
+bool
+braze_map_revenue(BrazeMap *map, BrazeString name, bool order)
+{
+	JsonbContainer *object = map->call.properties;
+	Purchase	purchase;
+	BrazeDecimal decimal;
+	BrazeString key;
+
+	if (object == NULL)
+		return false;
+	purchase.price = braze_first_number(object, revenue_keys, &key);
+	if (purchase.price != NULL)
+	{
+		braze_decimal_read(&decimal, purchase.price);
+		if (braze_decimal_is_zero(&decimal))
+			purchase.price = NULL;
+	}
+	if (purchase.price == NULL && order)
+	{
+		purchase.price = braze_first_number(object, total_keys, &key);
+		if (purchase.price != NULL)
+		{
+			braze_decimal_read(&decimal, purchase.price);
+			if (braze_decimal_is_zero(&decimal))
+				purchase.price = NULL;
+		}
+	}
+	if (purchase.price == NULL)
+		return false;
+	purchase.currency = braze_find_currency(map, object, NULL);
+	if (purchase.currency == NULL)
+		return false;
+
+	purchase.product_id = name;
+	purchase.quantity = 1;
+	purchase.product = object;
+	purchase.product_consumed.count = 0;
+	braze_names_add(&purchase.product_consumed, key);
+	consume(&purchase.product_consumed, "currency");
+	purchase.order = NULL;
+	purchase.order_consumed.count = 0;
+	return write_pieces(map, &purchase);
+}
+
+/* an order that is its own only product */
+static bool
+is_product(JsonbContainer *properties)
+{
+	BrazeString text;
+	BrazeString key;
+
+	return braze_first_text(properties, braze_product_id_keys, BRAZE_MAX_PRODUCT_ID,
+							&text, &key) &&
+		braze_first_number(properties, price_keys, &key) != NULL;
+}
+
+bool
+braze_map_purchases(BrazeMap *map, BrazeString name)
+{
+	JsonbContainer *properties = map->call.properties;
+	int			before = map->mapped.nobjects;
+	BrazeProducts products;
+	JsonbContainer *product;
+
+	if (properties != NULL && braze_products_begin(&products, properties))
+	{
+		while (braze_products_next(&products, &product))
+		{
+			char		label[BRAZE_LABEL_SIZE];
+
+			CHECK_FOR_INTERRUPTS();
+			snprintf(label, sizeof(label), "Product %d", products.number);
+			if (product == NULL)
+				braze_note(map, "%s was left out: it is no object.", label);
+			else if (!map_product(map, product, properties, label))
+				break;
+		}
+	}
+	else if (properties != NULL && is_product(properties))
+		map_product(map, properties, NULL, "The product");
+
+	if (map->mapped.nobjects > before)
+		return true;
+	if (braze_map_revenue(map, name, true))
+	{
+		braze_note(map, "The order was recorded as one purchase of its revenue or total: it has no product that could be recorded.");
+		return true;
+	}
+	braze_note(map, "The order was not recorded as a purchase: it has neither a product that could be recorded nor a revenue or total.");
+	return false;
+}
