@@ -12,6 +12,7 @@
 #include "catalog/pg_foreign_server.h"
 #include "utils/acl.h"
 #include "utils/guc.h"
+#include "utils/numeric.h"
 #include "utils/rel.h"
 #include "utils/relcache.h"
 
@@ -56,6 +57,17 @@ braze_reserve_guc_prefix(const char *prefix)
 	MarkGUCPrefixReserved(prefix);
 #else
 	EmitWarningsOnPlaceholders(prefix);
+#endif
+}
+
+/* 14 brought infinite numerics */
+static inline bool
+braze_numeric_is_finite(Numeric number)
+{
+#if PG_VERSION_NUM >= 140000
+	return !numeric_is_nan(number) && !numeric_is_inf(number);
+#else
+	return !numeric_is_nan(number);
 #endif
 }
 

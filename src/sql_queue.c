@@ -1,0 +1,195 @@
+/*-------------------------------------------------------------------------
+ *
+ * sql_queue.c
+ *	  The functions that queue a call.
+ *
+ * Each returns the call's id in braze_queue, or NULL when the call became a
+ * dead letter.  None is strict: an argument that is null is not in the call.
+ *
+ *-------------------------------------------------------------------------
+ */
+#include "postgres.h"
+
+#include "fmgr.h"
+#include "miscadmin.h"
+#include "utils/builtins.h"
+#include "utils/jsonb.h"
+#include "utils/timestamp.h"
+
+#include "enqueue.h"
+
+typedef enum ArgumentType
+{
+	ARGUMENT_TEXT,
+	ARGUMENT_JSONB,
+	ARGUMENT_TIMESTAMP
+} ArgumentType;
+
+/* an argument of a function, in the order of the install script */
+typedef struct Argument
+{
+	const char *key;			/* in the call; NULL ends the list */
+	ArgumentType type;
+} Argument;
+
+/* what the argument lists of all functions end with; then comes destination */
+#define COMMON_ARGUMENTS \
+	{"anonymousId", ARGUMENT_TEXT}, \
+	{"timestamp", ARGUMENT_TIMESTAMP}, \
+	{"context", ARGUMENT_JSONB}, \
+	{"integrations", ARGUMENT_JSONB}, \
+	{"messageId", ARGUMENT_TEXT}, \
+	{NULL}
+
+static const Argument identify_arguments[] = {
+	{"userId", ARGUMENT_TEXT},
+	{"traits", ARGUMENT_JSONB},
+	COMMON_ARGUMENTS
+};
+
+static const Argument track_arguments[] = {
+	{"userId", ARGUMENT_TEXT},
+	{"event", ARGUMENT_TEXT},
+	{"properties", ARGUMENT_JSONB},
+	COMMON_ARGUMENTS
+};
+
+static const Argument page_arguments[] = {
+	{"userId", ARGUMENT_TEXT},
+	{"name", ARGUMENT_TEXT},
+	{"properties", ARGUMENT_JSONB},
+	{"category", ARGUMENT_TEXT},
+	COMMON_ARGUMENTS
+};
+
+static const Argument group_arguments[] = {
+	{"userId", ARGUMENT_TEXT},
+	{"groupId", ARGUMENT_TEXT},
+	{"traits", ARGUMENT_JSONB},
+	COMMON_ARGUMENTS
+};
+
+static const Argument alias_arguments[] = {
+	{"userId", ARGUMENT_TEXT},
+	{"previousId", ARGUMENT_TEXT},
+	COMMON_ARGUMENTS
+};
+
+static const Argument delete_arguments[] = {
+	{"userId", ARGUMENT_TEXT},
+	COMMON_ARGUMENTS
+};
+
+PG_FUNCTION_INFO_V1(braze_enqueue);
+PG_FUNCTION_INFO_V1(braze_identify);
+PG_FUNCTION_INFO_V1(braze_track);
+PG_FUNCTION_INFO_V1(braze_page);
+PG_FUNCTION_INFO_V1(braze_screen);
+PG_FUNCTION_INFO_V1(braze_group);
+PG_FUNCTION_INFO_V1(braze_alias);
+PG_FUNCTION_INFO_V1(braze_delete_user);
+
+/* queues for the caller; destination is the argument of this number */
+static Datum
+enqueue(FunctionCallInfo fcinfo, Jsonb *call, int destination)
+{
+	int64		id = braze_enqueue_call(call,
+										PG_ARGISNULL(destination) ? NULL :
+										NameStr(*PG_GETARG_NAME(destination)),
+										GetUserId(), false, NULL);
+
+	if (id == 0)
+		PG_RETURN_NULL();
+	PG_RETURN_INT64(id);
+}
+
+Datum
+braze_enqueue(PG_FUNCTION_ARGS)
+{
+	if (PG_ARGISNULL(0))
+		ereport(ERROR,
+				(errcode(ERRCODE_NULL_VALUE_NOT_ALLOWED),
+				 errmsg("call must not be null"),
+				 errhint("Pass a Segment call, such as '{\"type\": \"track\", "
+						 "\"userId\": \"u1\", \"event\": \"Song Played\"}'.")));
+	return enqueue(fcinfo, braze_call_complete(PG_GETARG_JSONB_P(0)), 1);
+}
+
+static Datum
+build_and_enqueue(FunctionCallInfo fcinfo, const char *type, const Argument *arguments)
+{
+	BrazeCallBuilder call;
+	int			i;
+
+	braze_call_begin(&call, type);
+	for (i = 0; arguments[i].key; i++)
+	{
+		if (PG_ARGISNULL(i))
+			continue;
+		switch (arguments[i].type)
+		{
+			case ARGUMENT_TEXT:
+				{
+					text	   *value = PG_GETARG_TEXT_PP(i);
+
+					braze_call_add_text(&call, arguments[i].key, VARDATA_ANY(value),
+										VARSIZE_ANY_EXHDR(value));
+					break;
+				}
+			case ARGUMENT_JSONB:
+				braze_call_add_jsonb(&call, arguments[i].key, PG_GETARG_JSONB_P(i));
+				break;
+			case ARGUMENT_TIMESTAMP:
+				braze_call_add_timestamp(&call, arguments[i].key,
+										 PG_GETARG_TIMESTAMPTZ(i));
+				break;
+		}
+	}
+	return enqueue(fcinfo, braze_call_finish(&call), i);
+}
+
+Datum
+braze_identify(PG_FUNCTION_ARGS)
+{
+	return build_and_enqueue(fcinfo, "identify", identify_arguments);
+}
+
+Datum
+braze_track(PG_FUNCTION_ARGS)
+{
+	return build_and_enqueue(fcinfo, "track", track_arguments);
+}
+
+Datum
+braze_page(PG_FUNCTION_ARGS)
+{
+	return build_and_enqueue(fcinfo, "page", page_arguments);
+}
+
+Datum
+braze_screen(PG_FUNCTION_ARGS)
+{
+	return build_and_enqueue(fcinfo, "screen", page_arguments);
+}
+
+Datum
+braze_group(PG_FUNCTION_ARGS)
+{
+	return build_and_enqueue(fcinfo, "group", group_arguments);
+}
+
+Datum
+braze_alias(PG_FUNCTION_ARGS)
+{
+	return build_and_enqueue(fcinfo, "alias", alias_arguments);
+}
+
+/*
+ * The type says that the user is to be deleted whatever the setting
+ * delete_calls says of the delete calls that a stream of events carries.
+ */
+Datum
+braze_delete_user(PG_FUNCTION_ARGS)
+{
+	return build_and_enqueue(fcinfo, "delete_user", delete_arguments);
+}

@@ -1,0 +1,272 @@
+/*-------------------------------------------------------------------------
+ *
+ * trigger.c
+ *	  braze_trigger: a row that changes becomes a call.
+ *
+ *-------------------------------------------------------------------------
+ */
+#include "postgres.h"
+
+#include "access/detoast.h"
+#include "access/htup_details.h"
+#include "catalog/pg_type.h"
+#include "commands/trigger.h"
+#include "fmgr.h"
+#include "lib/stringinfo.h"
+#include "utils/builtins.h"
+#include "utils/datum.h"
+#include "utils/jsonb.h"
+#include "utils/numeric.h"
+#include "utils/rel.h"
+
+#include "compat.h"
+#include "enqueue.h"
+#include "trigger_plan.h"
+
+PG_FUNCTION_INFO_V1(braze_trigger);
+
+/* a row, taken apart */
+typedef struct Row
+{
+	Datum	   *values;
+	bool	   *nulls;
+} Row;
+
+static Row
+deform(HeapTuple tuple, TupleDesc desc)
+{
+	Row			row;
+
+	row.values = palloc(sizeof(Datum) * Max(desc->natts, 1));
+	row.nulls = palloc(sizeof(bool) * Max(desc->natts, 1));
+	heap_deform_tuple(tuple, desc, row.values, row.nulls);
+	return row;
+}
+
+/* pushes a value that is not null, as to_jsonb would write it */
+static void
+push_value(JsonbParseState **state, const BrazeTriggerColumn *column, Datum datum)
+{
+	JsonbValue	value;
+
+	switch (column->base_type)
+	{
+		case BOOLOID:
+			value.type = jbvBool;
+			value.val.boolean = DatumGetBool(datum);
+			break;
+		case INT2OID:
+			value.type = jbvNumeric;
+			value.val.numeric =
+				DatumGetNumeric(DirectFunctionCall1(int2_numeric, datum));
+			break;
+		case INT4OID:
+			value.type = jbvNumeric;
+			value.val.numeric =
+				DatumGetNumeric(DirectFunctionCall1(int4_numeric, datum));
+			break;
+		case INT8OID:
+			value.type = jbvNumeric;
+			value.val.numeric =
+				DatumGetNumeric(DirectFunctionCall1(int8_numeric, datum));
+			break;
+		case NUMERICOID:
+			value.type = jbvNumeric;
+			value.val.numeric = DatumGetNumeric(datum);
+			if (!braze_numeric_is_finite(value.val.numeric))
+			{
+				/* JSON has no such numbers */
+				value.type = jbvString;
+				value.val.string.val = DatumGetCString(DirectFunctionCall1(numeric_out, datum));
+				value.val.string.len = strlen(value.val.string.val);
+			}
+			break;
+		case TEXTOID:
+		case VARCHAROID:
+			{
+				text	   *string = DatumGetTextPP(datum);
+
+				value.type = jbvString;
+				value.val.string.val = VARDATA_ANY(string);
+				value.val.string.len = VARSIZE_ANY_EXHDR(string);
+				break;
+			}
+		case JSONBOID:
+			braze_push_jsonb(state, DatumGetJsonbP(datum));
+			return;
+		default:
+			braze_push_jsonb(state, DatumGetJsonbP(FunctionCall1(column->to_jsonb, datum)));
+			return;
+	}
+	pushJsonbValue(state, WJB_VALUE, &value);
+}
+
+/*
+ * Is a value by itself too large for a call?  It is not even looked at then:
+ * building the call could fail on it, which this function may not.
+ */
+static bool
+is_too_large(const BrazeTriggerColumn *column, Datum datum)
+{
+	return column->varlena &&
+		toast_raw_datum_size(datum) > (Size) braze_max_call_size * 1024;
+}
+
+static void
+note_too_large(StringInfo reason, const BrazeTriggerColumn *column, Datum datum,
+			   TupleDesc desc)
+{
+	appendStringInfo(reason, "%sColumn \"%s\" has %zu bytes, and segment_braze.max_call_size "
+					 "is %d kB.", reason->len > 0 ? " " : "",
+					 NameStr(TupleDescAttr(desc, column->index)->attname),
+					 (Size) toast_raw_datum_size(datum), braze_max_call_size);
+}
+
+/*
+ * The call that a row becomes.  old is the row before an update, else NULL.
+ * reason gets a sentence for each value that is too large to be in it.
+ */
+static Jsonb *
+build_call(const BrazeTriggerPlan *plan, TupleDesc desc, const Row *row, const Row *old,
+		   StringInfo reason)
+{
+	BrazeCallBuilder call;
+
+	braze_call_begin(&call, plan->type);
+	for (int i = 0; i < plan->nliterals; i++)
+		braze_call_add_text(&call, plan->literals[i].key, plan->literals[i].text,
+							strlen(plan->literals[i].text));
+
+	for (int i = 0; i < plan->nfields; i++)
+	{
+		const BrazeTriggerColumn *column = &plan->fields[i];
+		Datum		datum = row->values[column->index];
+
+		if (row->nulls[column->index])
+			continue;
+		if (is_too_large(column, datum))
+		{
+			note_too_large(reason, column, datum, desc);
+			continue;
+		}
+		braze_call_add_key(&call, column->key);
+		push_value(&call.state, column, datum);
+	}
+
+	if (plan->whole)
+	{
+		const BrazeTriggerColumn *column = &plan->members[0];
+		Datum		datum = row->values[column->index];
+
+		if (row->nulls[column->index])
+			 /* the call has none then */ ;
+		else if (is_too_large(column, datum))
+			note_too_large(reason, column, datum, desc);
+		else
+		{
+			braze_call_add_key(&call, plan->object);
+			push_value(&call.state, column, datum);
+		}
+	}
+	else if (plan->object)
+	{
+		braze_call_add_key(&call, plan->object);
+		pushJsonbValue(&call.state, WJB_BEGIN_OBJECT, NULL);
+		for (int i = 0; i < plan->nmembers; i++)
+		{
+			const BrazeTriggerColumn *column = &plan->members[i];
+			Datum		datum = row->values[column->index];
+			bool		isnull = row->nulls[column->index];
+			JsonbValue	value;
+
+			if (isnull && !(plan->send_removed && old && !old->nulls[column->index]))
+				continue;
+			if (!isnull && is_too_large(column, datum))
+			{
+				note_too_large(reason, column, datum, desc);
+				continue;
+			}
+			value.type = jbvString;
+			value.val.string.val = unconstify(char *, column->key);
+			value.val.string.len = strlen(column->key);
+			pushJsonbValue(&call.state, WJB_KEY, &value);
+			if (isnull)
+			{
+				value.type = jbvNull;
+				pushJsonbValue(&call.state, WJB_VALUE, &value);
+			}
+			else
+				push_value(&call.state, column, datum);
+		}
+		pushJsonbValue(&call.state, WJB_END_OBJECT, NULL);
+	}
+	return braze_call_finish(&call);
+}
+
+static bool
+has_changed(const BrazeTriggerPlan *plan, TupleDesc desc, const Row *row, const Row *old)
+{
+	for (int i = 0; i < plan->ncompared; i++)
+	{
+		int			index = plan->compared[i];
+		Form_pg_attribute attribute = TupleDescAttr(desc, index);
+
+		if (row->nulls[index] != old->nulls[index])
+			return true;
+		if (!row->nulls[index] &&
+			!datum_image_eq(row->values[index], old->values[index],
+							attribute->attbyval, attribute->attlen))
+			return true;
+	}
+	return false;
+}
+
+Datum
+braze_trigger(PG_FUNCTION_ARGS)
+{
+	TriggerData *data = (TriggerData *) fcinfo->context;
+	const BrazeTriggerPlan *plan;
+	TupleDesc	desc;
+	HeapTuple	tuple;
+	Row			row;
+	Row			before;
+	const Row  *old = NULL;
+	StringInfoData reason;
+	Jsonb	   *call;
+
+	if (!CALLED_AS_TRIGGER(fcinfo))
+		ereport(ERROR,
+				(errcode(ERRCODE_E_R_I_E_TRIGGER_PROTOCOL_VIOLATED),
+				 errmsg("braze_trigger is a trigger function"),
+				 errhint("Call it from a trigger: CREATE TRIGGER ... FOR EACH ROW "
+						 "EXECUTE FUNCTION braze_trigger(...).")));
+	if (!TRIGGER_FIRED_FOR_ROW(data->tg_event))
+		ereport(ERROR,
+				(errcode(ERRCODE_E_R_I_E_TRIGGER_PROTOCOL_VIOLATED),
+				 errmsg("trigger \"%s\" must be fired for each row",
+						data->tg_trigger->tgname),
+				 errhint("Create it with FOR EACH ROW.")));
+
+	plan = braze_trigger_plan(data->tg_trigger, data->tg_relation);
+	desc = RelationGetDescr(data->tg_relation);
+	tuple = TRIGGER_FIRED_BY_UPDATE(data->tg_event) ?
+		data->tg_newtuple : data->tg_trigtuple;
+	row = deform(tuple, desc);
+	if (TRIGGER_FIRED_BY_UPDATE(data->tg_event) &&
+		(plan->send_removed || plan->only_changed))
+	{
+		before = deform(data->tg_trigtuple, desc);
+		old = &before;
+	}
+
+	if (old == NULL || !plan->only_changed || has_changed(plan, desc, &row, old))
+	{
+		initStringInfo(&reason);
+		call = build_call(plan, desc, &row, old, &reason);
+		(void) braze_enqueue_call(call, plan->destination,
+								  data->tg_relation->rd_rel->relowner, true,
+								  reason.len > 0 ? reason.data : NULL);
+	}
+
+	return PointerGetDatum(tuple);
+}

@@ -1,0 +1,60 @@
+/*-------------------------------------------------------------------------
+ *
+ * trigger_plan.h
+ *	  What the arguments of a trigger say, once they are understood.
+ *
+ *-------------------------------------------------------------------------
+ */
+#ifndef BRAZE_TRIGGER_PLAN_H
+#define BRAZE_TRIGGER_PLAN_H
+
+#include "commands/trigger.h"
+#include "fmgr.h"
+
+/* a column whose value goes into the call */
+typedef struct BrazeTriggerColumn
+{
+	const char *key;			/* in the call, or in its properties or traits */
+	int			index;			/* its attribute number - 1 */
+	Oid			base_type;		/* domains looked through */
+	bool		varlena;
+	FmgrInfo   *to_jsonb;		/* for types without a shorter way, else NULL */
+} BrazeTriggerColumn;
+
+/* a text that goes into every call */
+typedef struct BrazeTriggerLiteral
+{
+	const char *key;
+	const char *text;
+} BrazeTriggerLiteral;
+
+typedef struct BrazeTriggerPlan
+{
+	Oid			trigger;		/* the hash key */
+	Oid			relid;
+	bool		valid;			/* cleared when the table changes */
+	MemoryContext context;		/* owns all that follows */
+
+	const char *type;			/* of the call */
+	int			nliterals;
+	BrazeTriggerLiteral *literals;
+	int			nfields;
+	BrazeTriggerColumn *fields; /* go to the top level of the call */
+	const char *object;			/* "properties", "traits" or NULL: none */
+	bool		whole;			/* is the one member the object itself? */
+	int			nmembers;
+	BrazeTriggerColumn *members;	/* go into the object */
+	bool		send_removed;	/* does a value that becomes NULL go as null? */
+	bool		only_changed;
+	int			ncompared;
+	int		   *compared;		/* columns that only_changed looks at */
+	const char *destination;	/* NULL: the default */
+} BrazeTriggerPlan;
+
+/*
+ * The plan of a trigger, from this session's cache.  Stays allocated until
+ * the transaction ends.  Raises an error when the arguments make no sense.
+ */
+extern const BrazeTriggerPlan *braze_trigger_plan(const Trigger *trigger, Relation rel);
+
+#endif							/* BRAZE_TRIGGER_PLAN_H */
