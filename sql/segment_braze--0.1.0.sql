@@ -152,6 +152,163 @@ COMMENT ON FUNCTION @extschema@.braze_map_queued(jsonb, name, int[]) IS
 'what a queued call will become, for braze_pending';
 
 --
+-- Queueing
+--
+-- The argument lists are those in sql_queue.c.
+--
+
+CREATE FUNCTION @extschema@.braze_enqueue(
+	call jsonb,
+	destination name DEFAULT NULL)
+RETURNS bigint
+AS 'MODULE_PATHNAME', 'braze_enqueue'
+LANGUAGE C VOLATILE;
+
+COMMENT ON FUNCTION @extschema@.braze_enqueue(jsonb, name) IS
+'queues a Segment call';
+
+CREATE FUNCTION @extschema@.braze_identify(
+	user_id text,
+	traits jsonb DEFAULT '{}',
+	anonymous_id text DEFAULT NULL,
+	"timestamp" timestamptz DEFAULT NULL,
+	context jsonb DEFAULT NULL,
+	integrations jsonb DEFAULT NULL,
+	message_id text DEFAULT NULL,
+	destination name DEFAULT NULL)
+RETURNS bigint
+AS 'MODULE_PATHNAME', 'braze_identify'
+LANGUAGE C VOLATILE;
+
+COMMENT ON FUNCTION @extschema@.braze_identify(
+	text, jsonb, text, timestamptz, jsonb, jsonb, text, name) IS
+'queues an identify call: who a user is';
+
+CREATE FUNCTION @extschema@.braze_track(
+	user_id text,
+	event text,
+	properties jsonb DEFAULT '{}',
+	anonymous_id text DEFAULT NULL,
+	"timestamp" timestamptz DEFAULT NULL,
+	context jsonb DEFAULT NULL,
+	integrations jsonb DEFAULT NULL,
+	message_id text DEFAULT NULL,
+	destination name DEFAULT NULL)
+RETURNS bigint
+AS 'MODULE_PATHNAME', 'braze_track'
+LANGUAGE C VOLATILE;
+
+COMMENT ON FUNCTION @extschema@.braze_track(
+	text, text, jsonb, text, timestamptz, jsonb, jsonb, text, name) IS
+'queues a track call: what a user did';
+
+CREATE FUNCTION @extschema@.braze_page(
+	user_id text,
+	name text DEFAULT NULL,
+	properties jsonb DEFAULT '{}',
+	category text DEFAULT NULL,
+	anonymous_id text DEFAULT NULL,
+	"timestamp" timestamptz DEFAULT NULL,
+	context jsonb DEFAULT NULL,
+	integrations jsonb DEFAULT NULL,
+	message_id text DEFAULT NULL,
+	destination name DEFAULT NULL)
+RETURNS bigint
+AS 'MODULE_PATHNAME', 'braze_page'
+LANGUAGE C VOLATILE;
+
+COMMENT ON FUNCTION @extschema@.braze_page(
+	text, text, jsonb, text, text, timestamptz, jsonb, jsonb, text, name) IS
+'queues a page call: a page that a user saw';
+
+CREATE FUNCTION @extschema@.braze_screen(
+	user_id text,
+	name text DEFAULT NULL,
+	properties jsonb DEFAULT '{}',
+	category text DEFAULT NULL,
+	anonymous_id text DEFAULT NULL,
+	"timestamp" timestamptz DEFAULT NULL,
+	context jsonb DEFAULT NULL,
+	integrations jsonb DEFAULT NULL,
+	message_id text DEFAULT NULL,
+	destination name DEFAULT NULL)
+RETURNS bigint
+AS 'MODULE_PATHNAME', 'braze_screen'
+LANGUAGE C VOLATILE;
+
+COMMENT ON FUNCTION @extschema@.braze_screen(
+	text, text, jsonb, text, text, timestamptz, jsonb, jsonb, text, name) IS
+'queues a screen call: a screen that a user saw';
+
+CREATE FUNCTION @extschema@.braze_group(
+	user_id text,
+	group_id text,
+	traits jsonb DEFAULT '{}',
+	anonymous_id text DEFAULT NULL,
+	"timestamp" timestamptz DEFAULT NULL,
+	context jsonb DEFAULT NULL,
+	integrations jsonb DEFAULT NULL,
+	message_id text DEFAULT NULL,
+	destination name DEFAULT NULL)
+RETURNS bigint
+AS 'MODULE_PATHNAME', 'braze_group'
+LANGUAGE C VOLATILE;
+
+COMMENT ON FUNCTION @extschema@.braze_group(
+	text, text, jsonb, text, timestamptz, jsonb, jsonb, text, name) IS
+'queues a group call: a group that a user belongs to';
+
+CREATE FUNCTION @extschema@.braze_alias(
+	user_id text,
+	previous_id text,
+	anonymous_id text DEFAULT NULL,
+	"timestamp" timestamptz DEFAULT NULL,
+	context jsonb DEFAULT NULL,
+	integrations jsonb DEFAULT NULL,
+	message_id text DEFAULT NULL,
+	destination name DEFAULT NULL)
+RETURNS bigint
+AS 'MODULE_PATHNAME', 'braze_alias'
+LANGUAGE C VOLATILE;
+
+COMMENT ON FUNCTION @extschema@.braze_alias(
+	text, text, text, timestamptz, jsonb, jsonb, text, name) IS
+'queues an alias call: another id that a user had';
+
+CREATE FUNCTION @extschema@.braze_delete_user(
+	user_id text,
+	anonymous_id text DEFAULT NULL,
+	"timestamp" timestamptz DEFAULT NULL,
+	context jsonb DEFAULT NULL,
+	integrations jsonb DEFAULT NULL,
+	message_id text DEFAULT NULL,
+	destination name DEFAULT NULL)
+RETURNS bigint
+AS 'MODULE_PATHNAME', 'braze_delete_user'
+LANGUAGE C VOLATILE;
+
+COMMENT ON FUNCTION @extschema@.braze_delete_user(
+	text, text, timestamptz, jsonb, jsonb, text, name) IS
+'queues the deletion of a user, whatever the option delete_calls says';
+
+CREATE FUNCTION @extschema@.braze_trigger()
+RETURNS trigger
+AS 'MODULE_PATHNAME', 'braze_trigger'
+LANGUAGE C VOLATILE;
+
+COMMENT ON FUNCTION @extschema@.braze_trigger() IS
+'trigger function that queues a call for each row';
+
+CREATE VIEW @extschema@.braze_pending AS
+SELECT q.id, q.destination, q.queued_at,
+	m.outcome, m.endpoint, m.kind, m.payload, m.notes
+FROM @extschema@.braze_queue q,
+	LATERAL @extschema@.braze_map_queued(q.call, q.destination, q.objects) m;
+
+COMMENT ON VIEW @extschema@.braze_pending IS
+'what the queued calls will become: a row per object';
+
+--
 -- Privileges
 --
 -- Nothing is left to PUBLIC by accident, not even by ALTER DEFAULT PRIVILEGES.
@@ -161,7 +318,8 @@ COMMENT ON FUNCTION @extschema@.braze_map_queued(jsonb, name, int[]) IS
 REVOKE ALL ON TABLE
 	@extschema@.braze_queue,
 	@extschema@.braze_dead_letters,
-	@extschema@.braze_paused
+	@extschema@.braze_paused,
+	@extschema@.braze_pending
 FROM PUBLIC;
 
 REVOKE ALL ON SEQUENCE
@@ -179,3 +337,16 @@ REVOKE ALL ON FOREIGN DATA WRAPPER segment_braze FROM PUBLIC;
 
 -- to try a mapping out needs no right on any destination
 GRANT EXECUTE ON FUNCTION @extschema@.braze_map(jsonb, name) TO PUBLIC;
+
+-- who may queue to a destination is a matter of USAGE on its server
+GRANT EXECUTE ON FUNCTION
+	@extschema@.braze_enqueue(jsonb, name),
+	@extschema@.braze_identify(text, jsonb, text, timestamptz, jsonb, jsonb, text, name),
+	@extschema@.braze_track(text, text, jsonb, text, timestamptz, jsonb, jsonb, text, name),
+	@extschema@.braze_page(text, text, jsonb, text, text, timestamptz, jsonb, jsonb, text, name),
+	@extschema@.braze_screen(text, text, jsonb, text, text, timestamptz, jsonb, jsonb, text, name),
+	@extschema@.braze_group(text, text, jsonb, text, timestamptz, jsonb, jsonb, text, name),
+	@extschema@.braze_alias(text, text, text, timestamptz, jsonb, jsonb, text, name),
+	@extschema@.braze_delete_user(text, text, timestamptz, jsonb, jsonb, text, name),
+	@extschema@.braze_trigger()
+TO PUBLIC;
