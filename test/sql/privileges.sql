@@ -1,0 +1,77 @@
+-- What PUBLIC may do with each object, and what a dump carries.
+BEGIN;
+SET LOCAL client_min_messages = warning;
+
+-- a careless administrator's defaults change nothing
+ALTER DEFAULT PRIVILEGES GRANT ALL ON TABLES TO PUBLIC;
+ALTER DEFAULT PRIVILEGES GRANT ALL ON SEQUENCES TO PUBLIC;
+CREATE SCHEMA "Segment calls";
+CREATE EXTENSION segment_braze SCHEMA "Segment calls";
+SET LOCAL search_path = "Segment calls";
+
+-- functions: EXECUTE for PUBLIC is meant for these alone
+SELECT p.oid::regprocedure AS may_be_called_by_public
+FROM pg_depend d JOIN pg_proc p ON d.classid = 'pg_proc'::regclass AND d.objid = p.oid
+WHERE d.refobjid = (SELECT oid FROM pg_extension WHERE extname = 'segment_braze') AND d.deptype = 'e'
+	AND EXISTS (SELECT FROM aclexplode(coalesce(p.proacl, acldefault('f', p.proowner))) a WHERE a.grantee = 0)
+ORDER BY p.oid::regprocedure::text COLLATE "C";
+
+-- tables, views, sequences, the wrapper: nothing
+SELECT c.oid::regclass AS relation, a.privilege_type
+FROM pg_class c, aclexplode(coalesce(c.relacl, acldefault(CASE c.relkind WHEN 'S' THEN 's'::"char" ELSE 'r' END, c.relowner))) a
+WHERE c.relnamespace = '"Segment calls"'::regnamespace AND c.relkind IN ('r', 'v', 'S', 'm') AND a.grantee = 0
+ORDER BY 1, 2;
+SELECT a.privilege_type
+FROM pg_foreign_data_wrapper w, aclexplode(coalesce(w.fdwacl, acldefault('F', w.fdwowner))) a
+WHERE w.fdwname = 'segment_braze' AND a.grantee = 0;
+
+-- functions in SQL or PL/pgSQL have a search_path of their own; none is SECURITY DEFINER without one
+SELECT p.oid::regprocedure
+FROM pg_depend d JOIN pg_proc p ON d.classid = 'pg_proc'::regclass AND d.objid = p.oid
+	JOIN pg_language l ON l.oid = p.prolang
+WHERE d.refobjid = (SELECT oid FROM pg_extension WHERE extname = 'segment_braze') AND d.deptype = 'e'
+	AND (l.lanname <> 'c' OR p.prosecdef)
+	AND NOT coalesce('search_path=pg_catalog, pg_temp' = ANY (p.proconfig), false);
+
+-- every object says what it is
+SELECT pg_describe_object(d.classid, d.objid, 0) AS without_comment
+FROM pg_depend d
+WHERE d.refclassid = 'pg_extension'::regclass
+	AND d.refobjid = (SELECT oid FROM pg_extension WHERE extname = 'segment_braze') AND d.deptype = 'e'
+	AND d.classid <> 'pg_type'::regclass
+	AND NOT (d.classid = 'pg_class'::regclass AND (SELECT relkind FROM pg_class WHERE oid = d.objid) NOT IN ('r', 'v'))
+	AND obj_description(d.objid, (SELECT relname FROM pg_class WHERE oid = d.classid)) IS NULL
+ORDER BY 1;
+SELECT c.oid::regclass AS "table", a.attname AS without_comment
+FROM pg_class c JOIN pg_attribute a ON a.attrelid = c.oid
+WHERE c.relnamespace = '"Segment calls"'::regnamespace AND c.relkind = 'r' AND a.attnum > 0
+	AND col_description(c.oid, a.attnum) IS NULL
+ORDER BY 1, 2;
+
+-- a dump carries each table and each of its sequences
+SELECT c.oid::regclass AS relation, c.relkind, c.oid = ANY (e.extconfig) AS dumped
+FROM pg_class c, pg_extension e
+WHERE e.extname = 'segment_braze' AND c.relnamespace = '"Segment calls"'::regnamespace AND c.relkind IN ('r', 'S')
+ORDER BY c.oid::regclass::text COLLATE "C";
+
+-- it works from a schema that has to be quoted and is not in the search_path
+CREATE SERVER braze FOREIGN DATA WRAPPER segment_braze OPTIONS (datacenter 'US-01');
+SET LOCAL search_path = pg_catalog;
+SELECT "Segment calls".braze_track('u1', 'Song Played', "timestamp" => '2026-01-02 03:04:05+00') IS NOT NULL AS queued;
+SELECT destination, outcome, payload FROM "Segment calls".braze_pending;
+
+-- it cannot move, and goes without a trace
+ALTER EXTENSION segment_braze SET SCHEMA public;
+ROLLBACK;
+BEGIN;
+SET LOCAL client_min_messages = warning;
+CREATE EXTENSION segment_braze;
+CREATE SERVER braze FOREIGN DATA WRAPPER segment_braze OPTIONS (datacenter 'US-01');
+SELECT braze_track('u1', 'Song Played') IS NOT NULL AS queued;
+DROP EXTENSION segment_braze CASCADE;
+SELECT count(*) FROM pg_foreign_server WHERE srvname = 'braze';
+SELECT relname FROM pg_class WHERE relname LIKE 'braze%';
+CREATE EXTENSION segment_braze;
+CREATE SERVER braze FOREIGN DATA WRAPPER segment_braze OPTIONS (datacenter 'US-01');
+SELECT braze_track('u1', 'Song Played') AS first_id_again;
+ROLLBACK;
