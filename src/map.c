@@ -194,16 +194,9 @@ braze_plain_object_begin(BrazeMap *map, BrazeKind kind)
 void
 braze_object_cancel(BrazeMap *map)
 {
-	BrazeMapped *mapped = &map->mapped;
-
 	map->text.limit = map->limit_before;
 	braze_text_rewind(&map->text, map->object_start);
-	for (int i = 0; i < mapped->nnotes; i++)
-	{
-		if (mapped->notes[i].object == mapped->nobjects)
-			mapped->notes[i].object = 0;
-	}
-	map->note_object = 0;
+	braze_notes_to_call(map);
 }
 
 bool

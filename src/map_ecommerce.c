@@ -274,57 +274,68 @@ write_total(Writer *writer, const Field *field)
 }
 
 static bool
+has_object(JsonbContainer *array)
+{
+	BrazeWalk	walk;
+	JsonbValue	entry;
+
+	braze_walk_array(&walk, array);
+	while (braze_walk_element(&walk, &entry))
+	{
+		if (braze_is_object(&entry))
+			return true;
+	}
+	return false;
+}
+
+static bool
 write_discounts(Writer *writer, const Field *field)
 {
 	BrazeMap   *map = writer->map;
 	BrazeText  *text = &map->text;
+	BrazeString name;
+	JsonbValue	value;
+	JsonbValue	entry;
+	BrazeWalk	walk;
+	const char *const *source = field->sources;
+	bool		empty = true;
 
-	for (const char *const *source = field->sources; *source != NULL; source++)
+	for (; *source != NULL; source++)
+	{
+		if (braze_lookup(writer->object, *source, &value) && braze_is_array(&value) &&
+			has_object(value.val.binary.data))
+			break;
+	}
+	if (*source == NULL)
+		return false;
+
+	name.data = *source;
+	name.length = strlen(*source);
+	braze_names_add(&writer->consumed, name);
+	write_key(writer, field->name);
+	braze_text_char(text, '[');
+	braze_walk_array(&walk, value.val.binary.data);
+	while (!text->full && braze_walk_element(&walk, &entry))
 	{
 		int			mark = braze_text_mark(text);
-		bool		was_first = writer->first;
-		BrazeString name = {*source, strlen(*source)};
-		bool		empty = true;
-		JsonbValue	value;
-		JsonbValue	entry;
-		BrazeWalk	walk;
 		BrazeLoss	loss;
 
-		if (!braze_lookup(writer->object, *source, &value) || !braze_is_array(&value))
+		if (!braze_is_object(&entry))
+		{
+			braze_note(map, "An entry of the property %s was left out: it is no object.",
+					   braze_quote(name));
 			continue;
-		write_key(writer, field->name);
-		braze_text_char(text, '[');
-		braze_walk_array(&walk, value.val.binary.data);
-		while (!text->full && braze_walk_element(&walk, &entry))
-		{
-			int			before = braze_text_mark(text);
-			bool		written;
-
-			if (!braze_is_object(&entry))
-			{
-				braze_note(map, "An entry of the property %s was left out: it is no object.",
-						   braze_quote(name));
-				continue;
-			}
-			if (!empty)
-				braze_text_char(text, ',');
-			written = braze_text_value(text, &entry, BRAZE_IN_PROPERTY, &loss);
-			braze_note_loss(map, "property", name, &loss, written);
-			if (written)
-				empty = false;
-			else if (!text->full)
-				braze_text_rewind(text, before);
 		}
-		if (!empty || text->full)
-		{
-			braze_text_char(text, ']');
-			braze_names_add(&writer->consumed, name);
-			return true;
-		}
-		braze_text_rewind(text, mark);
-		writer->first = was_first;
+		if (!empty)
+			braze_text_char(text, ',');
+		if (braze_text_value(text, &entry, BRAZE_IN_PROPERTY, &loss))
+			empty = false;
+		else if (!text->full)
+			braze_text_rewind(text, mark);
+		braze_note_loss(map, "property", name, &loss, true);
 	}
-	return false;
+	braze_text_char(text, ']');
+	return true;
 }
 
 static void

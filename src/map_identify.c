@@ -70,7 +70,7 @@ write_custom(Identify *identify, BrazeString name, const JsonbValue *value,
 	if (text->full)
 	{
 		braze_text_rewind(text, mark);
-		braze_note(map, "The trait %s was left out: it is larger than the %d bytes that Braze takes.",
+		braze_note(map, "The trait %s was left out: it is too large; Braze takes %d bytes in one, and 3.5 MB in a request.",
 				   braze_quote(name), BRAZE_MAX_ATTRIBUTE);
 		return;
 	}
@@ -253,7 +253,7 @@ write_candidate(Identify *identify, BrazeField field, int candidate)
 
 	if (text->full)
 	{
-		braze_note(map, "The trait %s was left out: it is larger than the %d bytes that Braze takes.",
+		braze_note(map, "The trait %s was left out: it is too large; Braze takes %d bytes in one, and 3.5 MB in a request.",
 				   braze_quote(slot->trait[candidate]), BRAZE_MAX_ATTRIBUTE);
 		written = false;
 	}
@@ -279,8 +279,15 @@ write_fields(Identify *identify)
 	{
 		const Slot *slot = &identify->slots[field];
 
-		if (!(identify->touched & (1U << field)) || is_identifier(identify->map, field))
+		if (!(identify->touched & (1U << field)))
 			continue;
+		if (is_identifier(identify->map, field))
+		{
+			if (slot->value[1].type == jbvNull)
+				braze_note(identify->map, "The trait %s was left out: the user is identified by it, so it cannot be removed.",
+						   braze_quote(slot->trait[1]));
+			continue;
+		}
 		if (slot->present[0] && write_candidate(identify, field, 0))
 			continue;
 		if (slot->present[1])

@@ -103,6 +103,9 @@ extern void braze_reject(BrazeMap *map, const char *format,...) pg_attribute_pri
 
 /* a name of the call's, for use in a note: in quotes, cut, without control characters */
 extern char *braze_quote(BrazeString name);
+
+/* the notes on the object that was to come next are on the call: it is not sent */
+extern void braze_notes_to_call(BrazeMap *map);
 extern void braze_notes_reset(BrazeMap *map);
 extern void braze_notes_finish(BrazeMap *map);
 

@@ -104,6 +104,19 @@ braze_note(BrazeMap *map, const char *format,...)
 	va_end(args);
 }
 
+void
+braze_notes_to_call(BrazeMap *map)
+{
+	BrazeMapped *mapped = &map->mapped;
+
+	for (int i = 0; i < mapped->nnotes; i++)
+	{
+		if (mapped->notes[i].object == mapped->nobjects)
+			mapped->notes[i].object = 0;
+	}
+	map->note_object = 0;
+}
+
 /* the reason comes first, before the notes that led to it */
 static void
 end_call(BrazeMap *map, BrazeOutcome outcome, const char *format, va_list args)
@@ -178,25 +191,26 @@ void
 braze_note_loss(BrazeMap *map, const char *what, BrazeString name,
 				const BrazeLoss *loss, bool kept)
 {
-	const char *left = kept ? "was left out of" : "left nothing of";
 	char	   *quoted;
 
 	if ((loss->flags & ~BRAZE_LONG_STRING) == 0)
 		return;
 	quoted = braze_quote(name);
 	if (loss->flags & BRAZE_LOST_NULL)
-		braze_note(map, "What is null inside the %s %s %s it: Braze takes no null inside a value.",
-				   what, quoted, left);
+		braze_note(map, "Nulls inside the %s %s were left out: Braze takes none inside a value.",
+				   what, quoted);
 	if (loss->flags & BRAZE_LOST_KEY)
-		braze_note(map, "The key %s inside the %s %s %s it: Braze refuses such a name; rename the key.",
-				   braze_quote(loss->key), what, quoted, left);
+		braze_note(map, "The key %s inside the %s %s was left out: Braze refuses such a name; rename the key.",
+				   braze_quote(loss->key), what, quoted);
 	if (loss->flags & BRAZE_LOST_DEPTH)
-		braze_note(map, "What is nested more than %d levels deep inside the %s %s %s it.",
-				   BRAZE_MAX_DEPTH, what, quoted, left);
+		braze_note(map, "What is nested more than %d levels deep inside the %s %s was left out.",
+				   BRAZE_MAX_DEPTH, what, quoted);
 	if (loss->flags & BRAZE_LOST_NUMBER)
-		braze_note(map, "A number beyond 1.7e308 inside the %s %s %s it: Braze cannot read it.",
-				   what, quoted, left);
+		braze_note(map, "A number inside the %s %s was left out: Braze cannot read one beyond 1.7e308.",
+				   what, quoted);
 	if (loss->flags & BRAZE_LOST_TIME)
-		braze_note(map, "A \"$time\" that is no date inside the %s %s %s it: write it as YYYY-MM-DDTHH:MM:SSZ.",
-				   what, quoted, left);
+		braze_note(map, "A \"$time\" inside the %s %s was left out: it is no date; write it as YYYY-MM-DDTHH:MM:SSZ.",
+				   what, quoted);
+	if (!kept)
+		braze_note(map, "The %s %s was left out: nothing of it is left.", what, quoted);
 }

@@ -96,7 +96,8 @@ write_pieces(BrazeMap *map, const Purchase *purchase)
  * product's.  False when the call's text is full.
  */
 static bool
-map_product(BrazeMap *map, JsonbContainer *product, JsonbContainer *order, const char *label)
+record_product(BrazeMap *map, JsonbContainer *product, JsonbContainer *order,
+			   const char *label)
 {
 	Purchase	purchase;
 	BrazeString key;
@@ -136,6 +137,21 @@ map_product(BrazeMap *map, JsonbContainer *product, JsonbContainer *order, const
 	purchase.product = product;
 	purchase.order = order;
 	return write_pieces(map, &purchase);
+}
+
+/* notes on a product are on its first purchase, or on the call when it has none */
+static bool
+map_product(BrazeMap *map, JsonbContainer *product, JsonbContainer *order, const char *label)
+{
+	int			before = map->mapped.nobjects;
+	bool		room;
+
+	map->note_object = before;
+	room = record_product(map, product, order, label);
+	if (map->mapped.nobjects == before)
+		braze_notes_to_call(map);
+	map->note_object = 0;
+	return room;
 }
 
 bool

@@ -207,7 +207,7 @@ add_entry(BrazeProperties *properties, BrazeString name, const JsonbValue *value
 		else
 			braze_note_loss(map, "property", name, &loss, written);
 		if (loss.flags & BRAZE_LONG_STRING)
-			braze_note(map, "The property %s is longer than %d characters: Braze cuts what is behind them.",
+			braze_note(map, "The property %s holds a text of more than %d characters: Braze cuts off the rest.",
 					   braze_quote(name), BRAZE_MAX_NAME);
 	}
 	if (written)
@@ -256,18 +256,18 @@ braze_properties_add(BrazeProperties *properties, JsonbContainer *object,
 	{
 		if (consumed != NULL && braze_names_has(consumed, key))
 			continue;
+		if (is_reserved(properties, braze_trim(key)))
+		{
+			braze_note(map, "The property %s was left out: Braze keeps that name for itself; rename the property.",
+					   braze_quote(braze_trim(key)));
+			continue;
+		}
 		if (beside != NULL &&
 			(has_value(beside, braze_trim(key)) ||
 			 braze_names_has(&padded_beside, braze_trim(key))))
 			continue;
 		if (!braze_name(map, "property", object, key, &name))
 			continue;
-		if (is_reserved(properties, name))
-		{
-			braze_note(map, "The property %s was left out: Braze keeps that name for itself; rename the property.",
-					   braze_quote(name));
-			continue;
-		}
 		add_entry(properties, name, &value);
 	}
 }

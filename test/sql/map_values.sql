@@ -1,0 +1,68 @@
+\set ECHO none
+\i test/map.psql
+\set ECHO all
+
+--
+-- Values and names
+--
+
+-- numbers keep the digits that jsonb keeps
+SELECT identify('{"a": 19.990, "b": 9007199254740993, "c": 0.1, "d": -0.00012300, "e": 1e20, "f": 1E-7, "g": 0, "h": -5, "i": 10000, "j": 100000000, "k": 0.0}');
+SELECT identify('{"a": 123456789012345678901234567890.123456789012345678901234567890, "b": 1.0000000000000000000000001, "c": 99999999, "d": 1000000000000}');
+-- all of it is exactly what numeric_out writes
+SELECT count(*), bool_and(payload->>'n' = n::text)
+FROM (SELECT (sign * mantissa * power(10::numeric, exponent))::numeric AS n
+	  FROM unnest('{1,-1}'::numeric[]) sign,
+		   unnest('{0,1,7,10,9999,10000,10001,12345.6789,0.1,1.10,99999999.99999999}'::numeric[]) mantissa,
+		   generate_series(-40, 300, 3) exponent) numbers,
+	 braze_map(jsonb_build_object('type', 'identify', 'userId', 'u', 'traits', jsonb_build_object('n', n)));
+SELECT count(*), bool_and(payload->>'n' = n::text)
+FROM (SELECT round(12345678901234567890.12345678901234567890 / power(10::numeric, d % 20), d % 70) AS n
+	  FROM generate_series(0, 500) d) numbers,
+	 braze_map(jsonb_build_object('type', 'identify', 'userId', 'u', 'traits', jsonb_build_object('n', n)));
+-- what is beyond 1.7e308 cannot be read by Braze
+SELECT right(line, 20) FROM identify('{"n": 1.7e308}') line;
+SELECT right(line, 20) FROM identify('{"n": -1.7e308}') line;
+SELECT identify('{"n": 1.7000000000000000000000001e308}');
+SELECT identify('{"n": -1.8e308, "m": [1e309, 2], "o": {"p": 1e400}}');
+SELECT track('E', '{"n": 1e309, "m": 1}');
+
+-- strings keep their bytes
+SELECT identify(jsonb_build_object('s', E'quote " backslash \\ slash / tab \t newline \n return \r bell \u0007 del \u007f é 😀 \u2028 end'));
+SELECT identify('{"s": "\ud83d\ude00 \u00e9 \b\f"}');
+SELECT count(*), bool_and(payload->'s' = to_jsonb(s))
+FROM (SELECT repeat('x', i % 19) || chr(i) || repeat('y', i % 7) || chr(1 + i % 31) || '"' AS s
+	  FROM generate_series(1, 1000) i) strings,
+	 braze_map(jsonb_build_object('type', 'identify', 'userId', 'u', 'traits', jsonb_build_object('s', s)));
+SELECT identify('{"key \" with \\ escapes\n": 1}');
+
+-- names: trimmed; empty, long or with a leading $: left out
+SELECT identify('{" plan ": "pro", "": 1, "  ": 2, "$cost": 3, " $cost": 4}');
+SELECT identify('{" firstName ": "Ada", "email\t": "ada@example.com"}');
+SELECT track('E', '{" a ": 1, "": 2, "$b": 3}');
+SELECT length(line) FROM identify(jsonb_build_object(repeat('é', 255), 1)) line;
+SELECT identify(jsonb_build_object(repeat('é', 256), 1));
+-- if two end at one name, the one spelled so wins
+SELECT identify('{"plan": "exact", " plan": "padded"}');
+SELECT identify('{" plan": "first", "plan ": "second"}');
+SELECT identify('{"email": "a@example.com", " email": "b@example.com"}');
+SELECT track('E', '{"a": "exact", "a ": "padded"}');
+-- at the top level, spaces and dots inside a name are fine
+SELECT identify('{"favorite color": "red", "a.b": 1}');
+
+-- nested values: keys that Braze refuses in attributes, nulls, what is emptied
+SELECT identify('{"o": {"ok": 1, "a b": 2, "c.d": 3, "$x": 4, "": 5}}');
+SELECT identify('{"o": {"n": null, "k": {"n": null}, "l": [null], "z": 0}}');
+SELECT identify('{"o": {"n": null}, "l": [null, [null], {}], "m": [], "p": {}}');
+SELECT track('E', '{"o": {"a b": 2, "c.d": 3, "$x": 4, "n": null}, "l": [1, null]}');
+-- $time is a date
+SELECT identify('{"o": {"since": {"$time": "2024-01-02T03:04:05Z"}, "until": {"$time": "never"}}}');
+SELECT track('E', '{"o": {"since": {"$time": "2024-01-02"}, "until": {"$time": 5}}}');
+
+-- an attribute is at most 102,400 bytes
+SELECT length(line) FROM identify(jsonb_build_object('s', repeat('x', 102398))) line;
+SELECT identify(jsonb_build_object('s', repeat('x', 102399), 't', 1));
+SELECT identify(jsonb_build_object('s', repeat(E'\u0001', 20000), 't', 1));
+SELECT identify(jsonb_build_object('l', (SELECT jsonb_agg(i) FROM generate_series(1, 30000) i), 't', 1));
+
+ROLLBACK;
