@@ -20,6 +20,7 @@
 #include "fmgr.h"
 #include "funcapi.h"
 #include "lib/stringinfo.h"
+#include "mb/pg_wchar.h"
 #include "miscadmin.h"
 #include "utils/builtins.h"
 #include "utils/varlena.h"
@@ -1065,6 +1066,12 @@ braze_validator(PG_FUNCTION_ARGS)
 		}
 	}
 
+	/* in such a database nobody knows what a byte means; Braze takes UTF-8 */
+	if (catalog == ForeignServerRelationId && GetDatabaseEncoding() == PG_SQL_ASCII)
+		ereport(ERROR,
+				(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
+				 errmsg("a database with encoding SQL_ASCII cannot have destinations"),
+				 errhint("Use a database with encoding UTF8.")));
 	if (catalog == ForeignServerRelationId && !has_endpoint)
 		ereport(ERROR,
 				(errcode(ERRCODE_FDW_DYNAMIC_PARAMETER_VALUE_NEEDED),
