@@ -9,8 +9,10 @@
 #define BRAZE_COMPAT_H
 
 #include "catalog/dependency.h"
+#include "catalog/indexing.h"
 #include "catalog/pg_foreign_server.h"
 #include "utils/acl.h"
+#include "utils/builtins.h"
 #include "utils/guc.h"
 #include "utils/numeric.h"
 #include "utils/rel.h"
@@ -60,6 +62,11 @@ braze_reserve_guc_prefix(const char *prefix)
 #endif
 }
 
+/* 18 put it before the declaration, and took the older spelling away */
+#if PG_VERSION_NUM < 180000
+#define pg_noreturn pg_attribute_noreturn()
+#endif
+
 /* 14 brought infinite numerics */
 static inline bool
 braze_numeric_is_finite(Numeric number)
@@ -70,5 +77,13 @@ braze_numeric_is_finite(Numeric number)
 	return !numeric_is_nan(number);
 #endif
 }
+
+#if PG_VERSION_NUM < 140000
+static inline Numeric
+int64_to_numeric(int64 value)
+{
+	return DatumGetNumeric(DirectFunctionCall1(int8_numeric, Int64GetDatum(value)));
+}
+#endif
 
 #endif							/* BRAZE_COMPAT_H */

@@ -25,6 +25,7 @@
 #include "utils/builtins.h"
 #include "utils/varlena.h"
 
+#include "compat.h"
 #include "destination_options.h"
 
 /* names and values further away than this are no typing errors */
@@ -966,7 +967,7 @@ catalog_name(Oid catalog)
 	return catalog == ForeignServerRelationId ? "server" : "user mapping";
 }
 
-pg_attribute_noreturn() static void
+pg_noreturn static void
 refuse_name(const char *name, Oid catalog)
 {
 	Oid			other = catalog == ForeignServerRelationId ?

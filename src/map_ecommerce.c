@@ -14,6 +14,7 @@
 
 #include "miscadmin.h"
 
+#include "compat.h"
 #include "map_order.h"
 
 /* Braze takes an integer; this is one in every language */

@@ -22,6 +22,7 @@
 #include "utils/memutils.h"
 #include "utils/rel.h"
 
+#include "compat.h"
 #include "destination_options.h"
 #include "trigger_plan.h"
 
@@ -120,7 +121,7 @@ typedef struct PlanEntry
 } PlanEntry;
 
 /* sentences for the user; hint may be NULL */
-pg_attribute_noreturn() static void
+pg_noreturn static void
 refuse(Planner *planner, int sqlstate, const char *message, const char *hint)
 {
 	ereport(ERROR,
