@@ -29,6 +29,7 @@
 #include "utils/rel.h"
 #include "utils/syscache.h"
 
+#include "closest_name.h"
 #include "compat.h"
 #include "destination.h"
 #include "destination_options.h"

@@ -1,7 +1,7 @@
 /*-------------------------------------------------------------------------
  *
  * destination_options.h
- *	  The options of servers and user mappings, as data.
+ *	  Checking, loading and listing the options of destinations.
  *
  * The validator, the loader and braze_options() walk the same table, so they
  * cannot disagree.
@@ -25,14 +25,6 @@
  * are allocated in the current memory context.
  */
 extern void braze_options_load(List *options, BrazeSettings *settings);
-
-/*
- * The valid name that a user most likely meant, NULL when none is near.  next
- * returns the candidates one by one, then NULL.
- */
-typedef const char *(*BrazeNextName) (void *state);
-extern const char *braze_closest_name(const char *name, BrazeNextName next,
-									  void *state);
 
 /* is it a key that can stand in an HTTP header? */
 extern bool braze_key_is_valid(const char *key);

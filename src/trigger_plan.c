@@ -22,8 +22,8 @@
 #include "utils/memutils.h"
 #include "utils/rel.h"
 
+#include "closest_name.h"
 #include "compat.h"
-#include "destination_options.h"
 #include "trigger_plan.h"
 
 /* types of calls, as a set */
