@@ -80,9 +80,12 @@ name_matches(BrazeString name, const char *pattern)
 static BrazeCommerceCall
 find_call(BrazeString name)
 {
+	char		first = pg_ascii_tolower((unsigned char) name.data[0]);
+
+	/* this is asked of every event, and most differ in the first letter */
 	for (int i = 0; i < lengthof(call_names); i++)
 	{
-		if (name_matches(name, call_names[i].name))
+		if (first == call_names[i].name[0] && name_matches(name, call_names[i].name))
 			return call_names[i].call;
 	}
 	return BRAZE_NO_COMMERCE_CALL;

@@ -14,8 +14,8 @@ SELECT map(jsonb_build_object('type', 'identify', 'userId', 'u1', 'context', (re
 
 -- few bytes of jsonb that stand for gigabytes of text
 SELECT identify(jsonb_build_object('n', (SELECT jsonb_agg(1e131071) FROM generate_series(1, 10000)), 'ok', 1));
-SELECT track('E', (SELECT jsonb_object_agg('p' || i, 1e131071) FROM generate_series(1, 10000) i) || '{"ok": 1}');
-SELECT identify(jsonb_build_object('n', (SELECT jsonb_agg(1e-16383) FROM generate_series(1, 10000)), 'ok', 1));
+SELECT track('E', (SELECT jsonb_object_agg('p' || i, 1e131071) FROM generate_series(1, 1000) i) || '{"ok": 1}');
+SELECT identify(jsonb_build_object('n', (SELECT jsonb_agg(1e-16383) FROM generate_series(1, 1000)), 'ok', 1));
 SELECT octet_length(payload::text) < 3100000 AS bounded, notes[2], notes[21]
 FROM braze_map(jsonb_build_object('type', 'identify', 'userId', 'u1', 'traits',
 	(SELECT jsonb_object_agg('p' || i, 1e-16383) FROM generate_series(1, 1000) i)), 'map_case');
