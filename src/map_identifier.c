@@ -210,6 +210,17 @@ braze_add_user(BrazeMap *map, const BrazeIdentifier *identifier)
 	mapped->nusers++;
 }
 
+static bool
+resolves_anonymous(const BrazeSettings *settings)
+{
+	for (int i = 0; i < settings->nidentifiers; i++)
+	{
+		if (settings->identifiers[i] == BRAZE_ID_ANONYMOUS_ID)
+			return true;
+	}
+	return false;
+}
+
 /*
  * A call that knows the visitor by both ids is about both: the anonymous one
  * may have objects of its own under way, which must arrive first.
@@ -217,7 +228,6 @@ braze_add_user(BrazeMap *map, const BrazeIdentifier *identifier)
 static void
 add_second_user(BrazeMap *map)
 {
-	const BrazeSettings *settings = map->settings;
 	BrazeIdSource second;
 	BrazeIdentifier identifier;
 
@@ -230,15 +240,8 @@ add_second_user(BrazeMap *map)
 		second = BRAZE_ID_USER_ID;
 	else
 		return;
-	for (int i = 0; i < settings->nidentifiers; i++)
-	{
-		if (settings->identifiers[i] == BRAZE_ID_ANONYMOUS_ID)
-		{
-			if (braze_resolve(map, second, &identifier))
-				braze_add_user(map, &identifier);
-			return;
-		}
-	}
+	if (resolves_anonymous(map->settings) && braze_resolve(map, second, &identifier))
+		braze_add_user(map, &identifier);
 }
 
 bool
@@ -256,9 +259,11 @@ braze_map_identifier(BrazeMap *map)
 		}
 	}
 
-	if (map->call.fields[BRAZE_CALL_ANONYMOUS_ID].type != jbvNull)
-		braze_skip(map, "The call was skipped: it is of an anonymous visitor, and the destination's identifiers do not resolve one; add anonymous_id to them to send such calls.");
-	else
+	if (map->call.fields[BRAZE_CALL_ANONYMOUS_ID].type == jbvNull)
 		braze_reject(map, "The call has no usable identifier; give it a userId.");
+	else if (resolves_anonymous(map->settings))
+		braze_skip(map, "The call was skipped: it is of an anonymous visitor whose anonymousId is not usable.");
+	else
+		braze_skip(map, "The call was skipped: it is of an anonymous visitor; add anonymous_id to the destination's identifiers to send such calls.");
 	return false;
 }

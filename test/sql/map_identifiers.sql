@@ -29,6 +29,7 @@ SELECT map('{"type": "identify", "anonymousId": "a1"}', 'identifiers', 'user_id,
 SELECT map('{"type": "identify", "anonymousId": "a1"}', 'identifiers', 'user_id, anonymous_id', 'anonymous_alias_label', 'visitor');
 SELECT map('{"type": "identify", "userId": "u1", "anonymousId": "a1"}', 'identifiers', 'user_id, anonymous_id');
 SELECT map('{"type": "identify", "userId": "u1", "anonymousId": "a1"}', 'identifiers', 'anonymous_id, user_id');
+SELECT map('{"type": "identify", "userId": "", "anonymousId": "null"}', 'identifiers', 'user_id, anonymous_id');
 
 -- email and phone: from the traits, context.traits, the properties
 SELECT map('{"type": "identify", "traits": {"email": " ada@example.com "}}', 'identifiers', 'user_id, email');
