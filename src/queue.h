@@ -13,18 +13,20 @@
 #ifndef BRAZE_QUEUE_H
 #define BRAZE_QUEUE_H
 
+#include "executor/tuptable.h"
 #include "storage/itemptr.h"
 #include "utils/jsonb.h"
-#include "utils/snapshot.h"
+#include "utils/relcache.h"
 #include "utils/timestamp.h"
 
-/* a row of braze_queue */
+/* a row of braze_queue as read; what it points to is valid until the next one */
 typedef struct BrazeQueueRow
 {
 	int64		id;
-	ItemPointerData tid;		/* a hint: VACUUM FULL moves rows */
-	NameData	destination;
-	Jsonb	   *call;			/* valid until the next row is read */
+	Oid			storage;		/* the file that tid is about */
+	ItemPointerData tid;		/* a hint: VACUUM FULL and TRUNCATE change files */
+	const char *destination;
+	Datum		call;			/* jsonb, perhaps toasted */
 	TimestampTz queued_at;
 	int			nobjects;		/* -1: all */
 	int		   *objects;		/* which objects of the call, ascending */
@@ -49,5 +51,38 @@ typedef struct BrazeDeadLetter
 extern int64 braze_queue_put(const char *destination, Jsonb *call);
 extern int64 braze_queue_put_dead_letter(const BrazeDeadLetter *letter);
 extern Datum braze_objects_array(int nobjects, const int *objects);
+
+/*
+ * settle.c: what the worker does with calls that are done, in a transaction of
+ * its own.
+ */
+typedef struct BrazeSettler
+{
+	Relation	queue;
+	Relation	pkey;
+	TupleTableSlot *slot;
+	BlockNumber nblocks;		/* of the queue's file: a hint beyond is stale */
+} BrazeSettler;
+
+typedef enum BrazeSettled
+{
+	BRAZE_SETTLED,				/* deleted now, or gone already */
+	BRAZE_SETTLE_LATER			/* another transaction holds the row */
+} BrazeSettled;
+
+/* false when somebody holds a lock on the table */
+extern bool braze_settle_begin(BrazeSettler *settler);
+extern void braze_settle_end(BrazeSettler *settler);
+extern BrazeSettled braze_settle_delete(BrazeSettler *settler, int64 id,
+										Oid storage, ItemPointerData tid);
+
+/* the same, and a dead letter is made of the row; letter lacks what the row has */
+extern BrazeSettled braze_settle_reject(BrazeSettler *settler, int64 id,
+										Oid storage, ItemPointerData tid,
+										const BrazeDeadLetter *letter);
+
+/* pause.c: destinations that are paused, and why */
+extern char *braze_pause_reason(const char *destination);	/* NULL: not paused */
+extern void braze_pause_put(const char *destination, const char *reason);
 
 #endif							/* BRAZE_QUEUE_H */

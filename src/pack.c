@@ -1,0 +1,662 @@
+/*-------------------------------------------------------------------------
+ *
+ * pack.c
+ *	  Calls and the lanes of their users.
+ *
+ * A lane is one user's queue.  A call stands in the lanes of all the users it
+ * is about, and is ready when it heads each of them and no request holds an
+ * earlier call of theirs.
+ *
+ *-------------------------------------------------------------------------
+ */
+#include <stdlib.h>
+#include <string.h>
+
+#include "pack.h"
+#include "pack_internal.h"
+
+#define FIRST_BUCKETS	1024
+
+/* ----- lists ----- */
+
+static void
+list_append(CallList *list, PackedCall *call)
+{
+	call->next = NULL;
+	if (list->tail != NULL)
+		list->tail->next = call;
+	else
+		list->head = call;
+	list->tail = call;
+}
+
+static PackedCall *
+list_pop(CallList *list)
+{
+	PackedCall *call = list->head;
+
+	if (call != NULL)
+	{
+		list->head = call->next;
+		if (list->head == NULL)
+			list->tail = NULL;
+		call->next = NULL;
+	}
+	return call;
+}
+
+/* ----- lanes ----- */
+
+/* FNV-1a, eight bytes at a time; users do not choose the table's seed */
+static uint64_t
+hash_key(const char *key, size_t length)
+{
+	uint64_t	hash = UINT64_C(0xcbf29ce484222325);
+	uint64_t	word;
+
+	while (length >= sizeof(word))
+	{
+		memcpy(&word, key, sizeof(word));
+		hash = (hash ^ word) * UINT64_C(0x9e3779b97f4a7c15);
+		hash ^= hash >> 32;
+		key += sizeof(word);
+		length -= sizeof(word);
+	}
+	while (length-- > 0)
+		hash = (hash ^ (unsigned char) *key++) * UINT64_C(0x100000001b3);
+	return hash ^ (hash >> 29);
+}
+
+static bool
+grow_buckets(BrazePack *pack)
+{
+	size_t		nbuckets = pack->nbuckets ? pack->nbuckets * 2 : FIRST_BUCKETS;
+	Lane	  **buckets = calloc(nbuckets, sizeof(Lane *));
+
+	if (buckets == NULL)
+		return pack->nbuckets > 0;	/* a fuller table is only slower */
+	for (size_t i = 0; i < pack->nbuckets; i++)
+	{
+		Lane	   *lane = pack->buckets[i];
+
+		while (lane != NULL)
+		{
+			Lane	   *next = lane->next_in_bucket;
+			size_t		bucket = lane->hash & (nbuckets - 1);
+
+			lane->next_in_bucket = buckets[bucket];
+			buckets[bucket] = lane;
+			lane = next;
+		}
+	}
+	free(pack->buckets);
+	pack->memory += (nbuckets - pack->nbuckets) * sizeof(Lane *);
+	pack->buckets = buckets;
+	pack->nbuckets = nbuckets;
+	return true;
+}
+
+static size_t
+lane_size(const Lane *lane)
+{
+	return sizeof(Lane) + lane->key_length;
+}
+
+static Lane *
+lane_for(BrazePack *pack, const BrazePackUser *user)
+{
+	uint64_t	hash = hash_key(user->key, user->length);
+	Lane	   *lane;
+	size_t		bucket;
+
+	if (pack->nlanes >= pack->nbuckets && !grow_buckets(pack))
+		return NULL;
+	bucket = hash & (pack->nbuckets - 1);
+	for (lane = pack->buckets[bucket]; lane != NULL; lane = lane->next_in_bucket)
+	{
+		if (lane->hash == hash && lane->key_length == user->length &&
+			memcmp(lane->key, user->key, user->length) == 0)
+			return lane;
+	}
+
+	lane = calloc(1, sizeof(Lane) + user->length);
+	if (lane == NULL)
+		return NULL;
+	lane->hash = hash;
+	lane->key_length = user->length;
+	memcpy(lane->key, user->key, user->length);
+	lane->next_in_bucket = pack->buckets[bucket];
+	pack->buckets[bucket] = lane;
+	pack->nlanes++;
+	pack->memory += lane_size(lane);
+	return lane;
+}
+
+static void
+lane_unref(BrazePack *pack, Lane *lane)
+{
+	Lane	  **link;
+
+	if (--lane->calls > 0)
+		return;
+	link = &pack->buckets[lane->hash & (pack->nbuckets - 1)];
+	while (*link != lane)
+		link = &(*link)->next_in_bucket;
+	*link = lane->next_in_bucket;
+	pack->nlanes--;
+	pack->memory -= lane_size(lane);
+	free(lane);
+}
+
+/* the link from this call to the next one of the same lane */
+static PackedCall **
+lane_link(PackedCall *call, const Lane *lane)
+{
+	return &call->next_in_lane[call->lanes[0] == lane ? 0 : 1];
+}
+
+static int
+remaining_objects(const PackedCall *call)
+{
+	return call->pub.nobjects - call->next_object;
+}
+
+static void
+lane_append(Lane *lane, PackedCall *call)
+{
+	*lane_link(call, lane) = NULL;
+	if (lane->tail != NULL)
+		*lane_link(lane->tail, lane) = call;
+	else
+		lane->head = call;
+	lane->tail = call;
+	lane->waiting_objects += remaining_objects(call);
+}
+
+static void
+lane_prepend(Lane *lane, PackedCall *call)
+{
+	*lane_link(call, lane) = lane->head;
+	lane->head = call;
+	if (lane->tail == NULL)
+		lane->tail = call;
+	lane->waiting_objects += remaining_objects(call);
+}
+
+static void
+lane_pop(Lane *lane)
+{
+	PackedCall *call = lane->head;
+
+	lane->head = *lane_link(call, lane);
+	if (lane->head == NULL)
+		lane->tail = NULL;
+	*lane_link(call, lane) = NULL;
+	lane->waiting_objects -= remaining_objects(call);
+}
+
+/* ----- what can start ----- */
+
+static BrazeEndpoint
+next_endpoint(const PackedCall *call)
+{
+	return braze_kinds[call->objects[call->next_object].kind].endpoint;
+}
+
+static void
+make_ready_if_free(BrazePack *pack, PackedCall *call, int64_t now)
+{
+	ReadyList  *list;
+	int			weight = 0;
+
+	if (call->ready)
+		return;
+	for (int i = 0; i < call->nlanes; i++)
+	{
+		if (call->lanes[i]->head != call || call->lanes[i]->busy != NULL)
+			return;
+		weight += call->lanes[i]->waiting_objects;
+	}
+	list = &pack->ready[next_endpoint(call)];
+	call->ready = true;
+	call->ready_since = now;
+	call->ready_weight = weight;
+	list->objects += weight;
+	list_append(&list->calls, call);
+}
+
+PackedCall *
+braze_ready_pop(BrazePack *pack, BrazeEndpoint endpoint)
+{
+	ReadyList  *list = &pack->ready[endpoint];
+	PackedCall *call = list_pop(&list->calls);
+
+	if (call != NULL)
+	{
+		call->ready = false;
+		list->objects -= call->ready_weight;
+	}
+	return call;
+}
+
+/* moves the call out of its lanes into a request, with its next nobjects */
+void
+braze_pack_take(PackedCall *call, BrazeRequest *request, int nobjects)
+{
+	int			last_kind = 0;
+
+	for (int i = 0; i < nobjects; i++)
+	{
+		int			kind = call->objects[call->next_object + i].kind;
+
+		if (kind > last_kind)
+			last_kind = kind;
+	}
+	for (int i = 0; i < call->nlanes; i++)
+	{
+		Lane	   *lane = call->lanes[i];
+
+		lane_pop(lane);
+		if (lane->busy == NULL)
+		{
+			lane->busy = request;
+			lane->last_kind = 0;
+			lane->closed = false;
+		}
+		lane->taken_calls++;
+		if (last_kind > lane->last_kind)
+			lane->last_kind = last_kind;
+		if (call->nlanes > 1 || nobjects < remaining_objects(call))
+			lane->closed = true;
+	}
+	call->state = CALL_TAKEN;
+	call->taken = nobjects;
+}
+
+/* a call with objects left goes back to the head of its lanes */
+void
+braze_pack_give_back(PackedCall *call)
+{
+	call->state = CALL_WAITING;
+	call->taken = 0;
+	for (int i = 0; i < call->nlanes; i++)
+		lane_prepend(call->lanes[i], call);
+}
+
+/*
+ * The request is over: what waited for its users may go.  All calls that have
+ * objects left were given back before, or a follower could overtake them.
+ */
+void
+braze_pack_release_lanes(BrazePack *pack, PackedCall **calls, int ncalls,
+						 int64_t now)
+{
+	for (int i = 0; i < ncalls; i++)
+	{
+		for (int j = 0; j < calls[i]->nlanes; j++)
+		{
+			if (--calls[i]->lanes[j]->taken_calls == 0)
+				calls[i]->lanes[j]->busy = NULL;
+		}
+	}
+
+	/* only now, since a call about two users looks at both lanes */
+	for (int i = 0; i < ncalls; i++)
+	{
+		for (int j = 0; j < calls[i]->nlanes; j++)
+		{
+			Lane	   *lane = calls[i]->lanes[j];
+
+			if (lane->head != NULL)
+				make_ready_if_free(pack, lane->head, now);
+		}
+	}
+
+	for (int i = 0; i < ncalls; i++)
+	{
+		PackedCall *call = calls[i];
+
+		if (remaining_objects(call) > 0)
+			continue;
+		for (int j = 0; j < call->nlanes; j++)
+			lane_unref(pack, call->lanes[j]);
+		call->nlanes = 0;
+		call->state = CALL_DONE;
+		list_append(&pack->done, call);
+	}
+}
+
+/* ----- calls in and out ----- */
+
+static void
+account(BrazePack *pack, PackedCall *call, size_t bytes)
+{
+	call->size += bytes;
+	pack->memory += bytes;
+}
+
+static PackedCall *
+new_call(int nobjects, const BrazePackObject *objects, size_t *size)
+{
+	size_t		header = sizeof(PackedCall) + nobjects * sizeof(PackedObject);
+	size_t		text = 0;
+	PackedCall *call;
+
+	for (int i = 0; i < nobjects; i++)
+		text += objects[i].length;
+	*size = header + text;
+	call = malloc(*size);
+	if (call == NULL)
+		return NULL;
+	memset(call, 0, sizeof(PackedCall));
+	call->text = (char *) call + header;
+	text = 0;
+	for (int i = 0; i < nobjects; i++)
+	{
+		PackedObject *object = &call->objects[i];
+
+		object->offset = text;
+		object->length = objects[i].length;
+		object->number = objects[i].number;
+		object->kind = objects[i].kind;
+		object->state = OBJECT_PENDING;
+		memcpy(call->text + text, objects[i].json, objects[i].length);
+		text += objects[i].length;
+	}
+	return call;
+}
+
+static void
+enter(BrazePack *pack, PackedCall *call, size_t size)
+{
+	call->all_next = pack->all;
+	if (pack->all != NULL)
+		pack->all->all_prev = call;
+	pack->all = call;
+	pack->ncalls++;
+	account(pack, call, size);
+}
+
+bool
+braze_pack_add(BrazePack *pack, int64_t id, BrazeRowAddress row,
+			   int nobjects, const BrazePackObject *objects,
+			   int nusers, const BrazePackUser *users, int64_t now)
+{
+	PackedCall *call;
+	size_t		size;
+
+	call = new_call(nobjects, objects, &size);
+	if (call == NULL)
+		return false;
+	call->pub.id = id;
+	call->pub.row = row;
+	call->pub.nobjects = nobjects;
+	call->state = CALL_WAITING;
+
+	for (int i = 0; i < nusers; i++)
+	{
+		Lane	   *lane = lane_for(pack, &users[i]);
+
+		if (lane == NULL)
+		{
+			for (int j = 0; j < call->nlanes; j++)
+				lane_unref(pack, call->lanes[j]);
+			free(call);
+			return false;
+		}
+		/* both names may be one user: merging somebody into himself, say */
+		if (i == 1 && lane == call->lanes[0])
+			break;
+		lane->calls++;
+		call->lanes[call->nlanes++] = lane;
+	}
+
+	for (int i = 0; i < call->nlanes; i++)
+	{
+		Lane	   *lane = call->lanes[i];
+
+		lane_append(lane, call);
+		if (lane->head != call && lane->head->ready)
+		{
+			/* the more waits behind a ready call, the sooner it may go */
+			lane->head->ready_weight += nobjects;
+			pack->ready[next_endpoint(lane->head)].objects += nobjects;
+		}
+	}
+	make_ready_if_free(pack, call, now);
+
+	enter(pack, call, size);
+	return true;
+}
+
+bool
+braze_pack_add_refusal(BrazePack *pack, PackedCall *call, int number,
+					   int http_status, const char *reason)
+{
+	size_t		length = strlen(reason) + 1;
+	BrazeRefusal *refusal = malloc(sizeof(BrazeRefusal) + length);
+	BrazeRefusal **link = &call->pub.refusals;
+
+	if (refusal == NULL)
+		return false;
+	refusal->number = number;
+	refusal->http_status = http_status;
+	memcpy(refusal->reason, reason, length);
+	while (*link != NULL && (*link)->number < number)
+		link = &(*link)->next;
+	refusal->next = *link;
+	*link = refusal;
+	call->pub.nrefused++;
+	account(pack, call, sizeof(BrazeRefusal) + length);
+	return true;
+}
+
+static void
+free_call(BrazePack *pack, PackedCall *call)
+{
+	for (int i = 0; i < call->nlanes; i++)
+		lane_unref(pack, call->lanes[i]);
+	if (call->all_prev != NULL)
+		call->all_prev->all_next = call->all_next;
+	else
+		pack->all = call->all_next;
+	if (call->all_next != NULL)
+		call->all_next->all_prev = call->all_prev;
+	pack->ncalls--;
+	pack->memory -= call->size;
+	while (call->pub.refusals != NULL)
+	{
+		BrazeRefusal *refusal = call->pub.refusals;
+
+		call->pub.refusals = refusal->next;
+		free(refusal);
+	}
+	free(call);
+}
+
+bool
+braze_pack_add_done(BrazePack *pack, int64_t id, BrazeRowAddress row,
+					const char *reason)
+{
+	size_t		size;
+	PackedCall *call = new_call(0, NULL, &size);
+
+	if (call == NULL)
+		return false;
+	call->pub.id = id;
+	call->pub.row = row;
+	call->state = CALL_DONE;
+	enter(pack, call, size);
+	if (reason != NULL && !braze_pack_add_refusal(pack, call, -1, 0, reason))
+	{
+		free_call(pack, call);
+		return false;
+	}
+	list_append(&pack->done, call);
+	return true;
+}
+
+const BrazeCall *
+braze_pack_next_done(BrazePack *pack)
+{
+	PackedCall *call = list_pop(&pack->done);
+
+	return call != NULL ? &call->pub : NULL;
+}
+
+void
+braze_pack_forget(BrazePack *pack, const BrazeCall *call)
+{
+	free_call(pack, (PackedCall *) call);
+}
+
+/* ----- dropping what waits ----- */
+
+/* a call that is partly sent must not be read again from its beginning */
+static bool
+droppable(const PackedCall *call)
+{
+	return call->state == CALL_WAITING && call->next_object == 0;
+}
+
+static void
+drop_from_lane(Lane *lane)
+{
+	PackedCall **link = &lane->head;
+	PackedCall *call;
+
+	lane->tail = NULL;
+	lane->waiting_objects = 0;
+	while ((call = *link) != NULL)
+	{
+		if (droppable(call))
+			*link = *lane_link(call, lane);
+		else
+		{
+			lane->tail = call;
+			lane->waiting_objects += remaining_objects(call);
+			link = lane_link(call, lane);
+		}
+	}
+}
+
+int64_t
+braze_pack_drop_waiting(BrazePack *pack)
+{
+	PackedCall *call;
+	PackedCall *next;
+	int64_t		lowest = 0;
+
+	for (int i = 0; i < BRAZE_ENDPOINTS; i++)
+	{
+		CallList	kept = {NULL, NULL};
+		int64_t		objects = 0;
+
+		while ((call = list_pop(&pack->ready[i].calls)) != NULL)
+		{
+			if (droppable(call))
+				continue;
+			list_append(&kept, call);
+			objects += call->ready_weight;
+		}
+		pack->ready[i].calls = kept;
+		pack->ready[i].objects = objects;
+	}
+	for (size_t i = 0; i < pack->nbuckets; i++)
+	{
+		for (Lane *lane = pack->buckets[i]; lane != NULL; lane = lane->next_in_bucket)
+			drop_from_lane(lane);
+	}
+	for (call = pack->all; call != NULL; call = next)
+	{
+		next = call->all_next;
+		if (!droppable(call))
+			continue;
+		if (lowest == 0 || call->pub.id < lowest)
+			lowest = call->pub.id;
+		free_call(pack, call);
+	}
+	return lowest;
+}
+
+static int
+compare_ids(const void *a, const void *b)
+{
+	int64_t		left = *(const int64_t *) a;
+	int64_t		right = *(const int64_t *) b;
+
+	return (left > right) - (left < right);
+}
+
+int64_t *
+braze_pack_ids(const BrazePack *pack, int *count)
+{
+	int64_t    *ids = malloc(sizeof(int64_t) * (pack->ncalls + 1));
+	int			n = 0;
+
+	if (ids == NULL)
+		return NULL;
+	for (const PackedCall *call = pack->all; call != NULL; call = call->all_next)
+		ids[n++] = call->pub.id;
+	qsort(ids, n, sizeof(int64_t), compare_ids);
+	*count = n;
+	return ids;
+}
+
+/* ----- the pack itself ----- */
+
+BrazePack *
+braze_pack_create(const BrazePackLimits *limits)
+{
+	BrazePack  *pack = calloc(1, sizeof(BrazePack));
+
+	if (pack == NULL)
+		return NULL;
+	pack->memory = sizeof(BrazePack);
+	braze_pack_set_limits(pack, limits);
+	if (!grow_buckets(pack))
+	{
+		free(pack);
+		return NULL;
+	}
+	return pack;
+}
+
+void
+braze_pack_set_limits(BrazePack *pack, const BrazePackLimits *limits)
+{
+	pack->limits = *limits;
+	if (pack->limits.max_objects > BRAZE_PACK_MAX_OBJECTS)
+		pack->limits.max_objects = BRAZE_PACK_MAX_OBJECTS;
+}
+
+void
+braze_pack_destroy(BrazePack *pack)
+{
+	BrazeRequest *request;
+
+	while ((request = braze_requests_pop(pack)) != NULL)
+		braze_request_free(pack, request);
+	while (pack->all != NULL)
+		free_call(pack, pack->all);
+	free(pack->buckets);
+	free(pack);
+}
+
+size_t
+braze_pack_memory(const BrazePack *pack)
+{
+	return pack->memory;
+}
+
+int
+braze_pack_calls(const BrazePack *pack)
+{
+	return pack->ncalls;
+}
+
+int
+braze_pack_in_flight(const BrazePack *pack)
+{
+	return pack->in_flight;
+}

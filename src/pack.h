@@ -1,0 +1,152 @@
+/*-------------------------------------------------------------------------
+ *
+ * pack.h
+ *	  Which calls go into which request, and when.
+ *
+ * Plain C; one pack per destination.  A call enters with its objects and the
+ * users it is about, waits in the lane of each of them, goes into a request,
+ * and comes out as done once every one of its objects was accepted or refused.
+ *
+ * What is promised here: a user's calls go out in the order in which they
+ * were added, never in two requests at the same time, and inside a request
+ * only in the order in which Braze applies its arrays.  A call about two users
+ * starts when both are idle, and both wait for its answer.
+ *
+ * Times are milliseconds of a monotonic clock.  Functions that allocate
+ * return NULL or false when memory is out, and leave the pack as it was.
+ *
+ *-------------------------------------------------------------------------
+ */
+#ifndef BRAZE_PACK_H
+#define BRAZE_PACK_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "answer.h"
+#include "kind.h"
+
+typedef struct BrazePackLimits
+{
+	int			max_objects;	/* in one request to /users/track */
+	size_t		max_body;		/* bytes of one request's body */
+	int			max_in_flight;	/* requests */
+	int64_t		max_delay;		/* how long a call may wait for company, ms */
+} BrazePackLimits;
+
+/* no destination may set more objects per request than this */
+#define BRAZE_PACK_MAX_OBJECTS	225
+
+/* Braze refuses a body over 4 MB */
+#define BRAZE_PACK_MAX_BODY		((size_t) 3500 * 1000)
+
+typedef struct BrazePack BrazePack;
+typedef struct BrazeRequest BrazeRequest;
+
+/* what is added */
+typedef struct BrazePackObject
+{
+	BrazeKind	kind;
+	int			number;			/* its place among the call's objects */
+	const char *json;
+	size_t		length;
+} BrazePackObject;
+
+typedef struct BrazePackUser
+{
+	const char *key;			/* equal bytes, equal user */
+	size_t		length;
+} BrazePackUser;
+
+#define BRAZE_PACK_USERS		2
+
+/* where the reader found the call; the pack only carries it */
+typedef struct BrazeRowAddress
+{
+	uint32_t	storage;		/* the table's file */
+	uint32_t	block;
+	uint16_t	offset;
+} BrazeRowAddress;
+
+typedef struct BrazeRefusal
+{
+	struct BrazeRefusal *next;
+	int			number;			/* the refused object's place in the call, or -1 */
+	int			http_status;
+	char		reason[];
+} BrazeRefusal;
+
+/* a call that came out; the caller reads these and nothing else */
+typedef struct BrazeCall
+{
+	int64_t		id;
+	BrazeRowAddress row;
+	int			nobjects;		/* 0: skipped, or refused as a whole */
+	int			nrefused;
+	BrazeRefusal *refusals;		/* in the order of their numbers */
+} BrazeCall;
+
+extern BrazePack *braze_pack_create(const BrazePackLimits *limits);
+extern void braze_pack_destroy(BrazePack *pack);
+extern void braze_pack_set_limits(BrazePack *pack, const BrazePackLimits *limits);
+
+extern bool braze_pack_add(BrazePack *pack, int64_t id, BrazeRowAddress row,
+						   int nobjects, const BrazePackObject *objects,
+						   int nusers, const BrazePackUser *users,
+						   int64_t now);
+
+/*
+ * A call that needs no request: it comes out as done at once, skipped, or
+ * refused as a whole when a reason is given.
+ */
+extern bool braze_pack_add_done(BrazePack *pack, int64_t id, BrazeRowAddress row,
+								const char *reason);
+
+/* bytes held, calls held (done ones too), requests under way */
+extern size_t braze_pack_memory(const BrazePack *pack);
+extern int	braze_pack_calls(const BrazePack *pack);
+extern int	braze_pack_in_flight(const BrazePack *pack);
+
+/*
+ * The next request to send now, NULL when there is none; wait then says when
+ * to ask again, in milliseconds, -1 for not before something else happens.
+ * Requests that were put off come first.
+ */
+extern BrazeRequest *braze_pack_next_request(BrazePack *pack, int64_t now,
+											 int64_t *wait);
+
+/* what to send; valid until the request is answered */
+extern BrazeEndpoint braze_request_endpoint(const BrazeRequest *request);
+extern const char *braze_request_body(const BrazeRequest *request, size_t *length);
+extern const BrazeSent *braze_request_sent(const BrazeRequest *request);
+
+typedef enum BrazeNext
+{
+	BRAZE_NEXT_DONE,			/* the request is gone */
+	BRAZE_NEXT_SEND,			/* a further part of it is to be sent now */
+	BRAZE_NEXT_LATER,			/* put off: braze_pack_next_request brings it */
+	BRAZE_NEXT_NO_MEMORY
+} BrazeNext;
+
+extern BrazeNext braze_request_answered(BrazePack *pack, BrazeRequest *request,
+										const BrazeAnswer *answer,
+										int http_status, int64_t now);
+
+/* a call that is done, NULL when there is no further one */
+extern const BrazeCall *braze_pack_next_done(BrazePack *pack);
+extern void braze_pack_forget(BrazePack *pack, const BrazeCall *call);
+
+/*
+ * Drops the calls of which nothing was sent yet, so that they can be read and
+ * added again later; returns the lowest of their ids, 0 when there was none.
+ */
+extern int64_t braze_pack_drop_waiting(BrazePack *pack);
+
+/*
+ * The ids of all calls held, ascending, malloc'd; NULL when memory is out.
+ * For reading again after a drop.
+ */
+extern int64_t *braze_pack_ids(const BrazePack *pack, int *count);
+
+#endif							/* BRAZE_PACK_H */

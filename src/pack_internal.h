@@ -1,0 +1,119 @@
+/*-------------------------------------------------------------------------
+ *
+ * pack_internal.h
+ *	  What pack.c (calls, lanes) and request.c (requests) share.
+ *
+ *-------------------------------------------------------------------------
+ */
+#ifndef BRAZE_PACK_INTERNAL_H
+#define BRAZE_PACK_INTERNAL_H
+
+#include "pack.h"
+
+typedef struct PackedCall PackedCall;
+typedef struct Lane Lane;
+
+typedef enum ObjectState
+{
+	OBJECT_PENDING,
+	OBJECT_ACCEPTED,
+	OBJECT_REFUSED
+} ObjectState;
+
+typedef struct PackedObject
+{
+	uint32_t	offset;			/* into the call's text */
+	uint32_t	length;
+	int			number;
+	uint8_t		kind;
+	uint8_t		state;
+} PackedObject;
+
+typedef enum CallState
+{
+	CALL_WAITING,				/* in its lanes */
+	CALL_TAKEN,					/* in a request */
+	CALL_DONE
+} CallState;
+
+struct PackedCall
+{
+	BrazeCall	pub;			/* first: the caller holds a pointer to it */
+	CallState	state;
+	int			next_object;	/* all before it are answered */
+	int			taken;			/* objects from there on that a request has */
+	int			nlanes;
+	Lane	   *lanes[BRAZE_PACK_USERS];
+	PackedCall *next_in_lane[BRAZE_PACK_USERS];
+	PackedCall *next;			/* in the ready list, or in the done list */
+	bool		ready;
+	int64_t		ready_since;
+	int			ready_weight;	/* what it adds to the list's objects */
+	PackedCall *all_prev;		/* every call of the pack */
+	PackedCall *all_next;
+	size_t		size;			/* as accounted */
+	char	   *text;
+	PackedObject objects[];
+};
+
+/* the calls of one user that wait, and whether a request holds earlier ones */
+struct Lane
+{
+	Lane	   *next_in_bucket;
+	int			calls;			/* that are about this user and not done */
+	uint64_t	hash;
+	PackedCall *head;
+	PackedCall *tail;
+	int			waiting_objects;
+	BrazeRequest *busy;			/* the request that holds calls of this user */
+	int			taken_calls;	/* how many it holds */
+	int			last_kind;		/* the highest kind it holds of this user */
+	bool		closed;			/* nothing of this user may join it any more */
+	size_t		key_length;
+	char		key[];
+};
+
+typedef struct CallList
+{
+	PackedCall *head;
+	PackedCall *tail;
+} CallList;
+
+/* calls that could start at once, first come first served */
+typedef struct ReadyList
+{
+	CallList	calls;
+	int64_t		objects;		/* theirs and those behind them in their lanes */
+} ReadyList;
+
+struct BrazePack
+{
+	BrazePackLimits limits;
+	ReadyList	ready[BRAZE_ENDPOINTS];
+	CallList	done;
+	PackedCall *all;
+	int			ncalls;
+	size_t		memory;
+	int			in_flight;		/* requests that exist, put off or not */
+	BrazeRequest *requests;		/* all of them */
+	BrazeRequest *later_head;	/* those put off, oldest first */
+	BrazeRequest *later_tail;
+	Lane	  **buckets;
+	size_t		nbuckets;		/* a power of two */
+	size_t		nlanes;
+};
+
+/* pack.c */
+extern PackedCall *braze_ready_pop(BrazePack *pack, BrazeEndpoint endpoint);
+extern void braze_pack_take(PackedCall *call, BrazeRequest *request, int nobjects);
+extern void braze_pack_give_back(PackedCall *call);
+extern void braze_pack_release_lanes(BrazePack *pack, PackedCall **calls,
+									 int ncalls, int64_t now);
+extern bool braze_pack_add_refusal(BrazePack *pack, PackedCall *call, int number,
+								   int http_status, const char *reason);
+
+/* request.c */
+extern BrazeRequest *braze_requests_pop(BrazePack *pack);
+extern void braze_request_free(BrazePack *pack, BrazeRequest *request);
+
+#endif							/* BRAZE_PACK_INTERNAL_H */

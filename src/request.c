@@ -1,0 +1,546 @@
+/*-------------------------------------------------------------------------
+ *
+ * request.c
+ *	  Requests: filling them, writing their bodies, halving what is refused.
+ *
+ * A request keeps its objects until each was accepted or refused.  What Braze
+ * refuses as a whole is sent again in halves, one after the other so that a
+ * user in both stays in order, until the guilty object stands alone.
+ *
+ *-------------------------------------------------------------------------
+ */
+#include <stdlib.h>
+#include <string.h>
+
+#include "pack.h"
+#include "pack_internal.h"
+
+/* halving 225 objects goes 8 deep, and each level leaves one half behind */
+#define MAX_RANGES		16
+
+/* one object of the request */
+typedef struct ObjectRef
+{
+	PackedCall *call;
+	int			object;			/* index into the call's objects */
+} ObjectRef;
+
+typedef struct Range
+{
+	int			low;
+	int			high;			/* exclusive */
+} Range;
+
+struct BrazeRequest
+{
+	BrazeRequest *prev;			/* all of the pack's */
+	BrazeRequest *next;
+	BrazeRequest *next_later;
+	BrazeEndpoint endpoint;
+	int			ncalls;
+	int			nobjects;
+	size_t		bytes;			/* of the objects' text, commas included */
+	PackedCall *calls[BRAZE_PACK_MAX_OBJECTS];
+	ObjectRef	objects[BRAZE_PACK_MAX_OBJECTS];
+
+	/* the last range is the one under way, those before it come after it */
+	Range		ranges[MAX_RANGES];
+	int			nranges;
+
+	/* what was written: its objects in the order of the body */
+	BrazeSent	sent;
+	int			first_of_kind[BRAZE_KINDS];
+	int			order[BRAZE_PACK_MAX_OBJECTS];
+	int			norder;
+	char	   *body;
+	size_t		body_length;
+};
+
+static PackedObject *
+object_at(const BrazeRequest *request, int position)
+{
+	const ObjectRef *ref = &request->objects[position];
+
+	return &ref->call->objects[ref->object];
+}
+
+/* ----- filling ----- */
+
+static int
+max_objects(const BrazePack *pack, BrazeEndpoint endpoint)
+{
+	return endpoint == BRAZE_USERS_TRACK ? pack->limits.max_objects
+		: braze_endpoints[endpoint].max_objects;
+}
+
+/* every array's name, quotes, brackets and comma fit in this */
+#define BODY_OVERHEAD	256
+
+/*
+ * How many of the call's next objects belong to this endpoint and fit into
+ * this request; *whole says that none of the endpoint's are left out.
+ */
+static int
+fitting_objects(const BrazePack *pack, const BrazeRequest *request,
+				const PackedCall *call, bool *whole)
+{
+	int			room = max_objects(pack, request->endpoint) - request->nobjects;
+	size_t		bytes = request->bytes;
+	int			n = 0;
+	int			kind = -1;
+
+	if (request->nobjects > 0)
+		kind = object_at(request, 0)->kind;
+	*whole = true;
+	for (int i = call->next_object; i < call->pub.nobjects; i++)
+	{
+		const PackedObject *object = &call->objects[i];
+
+		if (braze_kinds[object->kind].endpoint != request->endpoint)
+			break;
+		if (kind < 0)
+			kind = object->kind;
+		bytes += object->length + 1;
+		if (n >= room ||
+			(braze_endpoints[request->endpoint].one_kind && object->kind != kind) ||
+			(bytes + BODY_OVERHEAD > pack->limits.max_body &&
+			 request->nobjects + n > 0))
+		{
+			*whole = false;
+			break;
+		}
+		n++;
+	}
+	return n;
+}
+
+static void
+add_call(BrazeRequest *request, PackedCall *call, int nobjects)
+{
+	braze_pack_take(call, request, nobjects);
+	request->calls[request->ncalls++] = call;
+	for (int i = 0; i < nobjects; i++)
+	{
+		ObjectRef  *ref = &request->objects[request->nobjects++];
+
+		ref->call = call;
+		ref->object = call->next_object + i;
+		request->bytes += call->objects[ref->object].length + 1;
+	}
+}
+
+/*
+ * May the user's next call join the request that already holds his earlier
+ * ones?  Only if Braze applies it after them, and only as a whole.
+ */
+static bool
+may_follow(const BrazePack *pack, const BrazeRequest *request,
+		   const Lane *lane, const PackedCall *call, int *nobjects)
+{
+	bool		whole;
+
+	if (lane->closed || call->nlanes != 1)
+		return false;
+	for (int i = call->next_object; i < call->pub.nobjects; i++)
+	{
+		if (call->objects[i].kind < lane->last_kind)
+			return false;
+	}
+	*nobjects = fitting_objects(pack, request, call, &whole);
+	return whole && *nobjects > 0;
+}
+
+static void
+fill(BrazePack *pack, BrazeRequest *request)
+{
+	PackedCall *call;
+
+	while ((call = pack->ready[request->endpoint].calls.head) != NULL)
+	{
+		bool		whole;
+		int			n = fitting_objects(pack, request, call, &whole);
+
+		/* a call is divided only when even an empty request is too small */
+		if (n == 0 || (!whole && request->nobjects > 0))
+			break;
+		(void) braze_ready_pop(pack, request->endpoint);
+		add_call(request, call, n);
+
+		if (call->nlanes == 1)
+		{
+			Lane	   *lane = call->lanes[0];
+
+			while (lane->head != NULL &&
+				   may_follow(pack, request, lane, lane->head, &n))
+				add_call(request, lane->head, n);
+		}
+	}
+}
+
+/* ----- the body ----- */
+
+static char *
+append(char *to, const char *from, size_t length)
+{
+	memcpy(to, from, length);
+	return to + length;
+}
+
+/* writes what is still pending of the range under way */
+static bool
+write_body(BrazeRequest *request)
+{
+	Range		range = request->ranges[request->nranges - 1];
+	size_t		size = BODY_OVERHEAD;
+	char	   *to;
+
+	memset(&request->sent, 0, sizeof(request->sent));
+	request->sent.endpoint = request->endpoint;
+	for (int i = range.low; i < range.high; i++)
+	{
+		const PackedObject *object = object_at(request, i);
+
+		if (object->state != OBJECT_PENDING)
+			continue;
+		request->sent.counts[object->kind]++;
+		size += object->length + 1;
+	}
+
+	free(request->body);
+	request->body = to = malloc(size);
+	if (to == NULL)
+		return false;
+	request->norder = 0;
+	to = append(to, "{", 1);
+	for (int kind = 0; kind < BRAZE_KINDS; kind++)
+	{
+		const char *array = braze_kinds[kind].array;
+
+		request->first_of_kind[kind] = request->norder;
+		if (request->sent.counts[kind] == 0)
+			continue;
+		if (request->norder > 0)
+			to = append(to, ",", 1);
+		to = append(to, "\"", 1);
+		to = append(to, array, strlen(array));
+		to = append(to, "\":[", 3);
+		for (int i = range.low; i < range.high; i++)
+		{
+			const PackedObject *object = object_at(request, i);
+
+			if (object->kind != kind || object->state != OBJECT_PENDING)
+				continue;
+			if (request->norder > request->first_of_kind[kind])
+				to = append(to, ",", 1);
+			to = append(to, request->objects[i].call->text + object->offset,
+						object->length);
+			request->order[request->norder++] = i;
+		}
+		to = append(to, "]", 1);
+	}
+	to = append(to, "}", 1);
+	request->body_length = to - request->body;
+	return true;
+}
+
+BrazeEndpoint
+braze_request_endpoint(const BrazeRequest *request)
+{
+	return request->endpoint;
+}
+
+const char *
+braze_request_body(const BrazeRequest *request, size_t *length)
+{
+	*length = request->body_length;
+	return request->body;
+}
+
+const BrazeSent *
+braze_request_sent(const BrazeRequest *request)
+{
+	return &request->sent;
+}
+
+/* ----- life ----- */
+
+static BrazeRequest *
+new_request(BrazePack *pack, BrazeEndpoint endpoint)
+{
+	BrazeRequest *request = malloc(sizeof(BrazeRequest));
+
+	if (request == NULL)
+		return NULL;
+	request->prev = NULL;
+	request->next = pack->requests;
+	request->next_later = NULL;
+	request->endpoint = endpoint;
+	request->ncalls = 0;
+	request->nobjects = 0;
+	request->bytes = 0;
+	request->nranges = 0;
+	request->body = NULL;
+	request->body_length = 0;
+	if (pack->requests != NULL)
+		pack->requests->prev = request;
+	pack->requests = request;
+	pack->in_flight++;
+	pack->memory += sizeof(BrazeRequest);
+	return request;
+}
+
+void
+braze_request_free(BrazePack *pack, BrazeRequest *request)
+{
+	if (request->prev != NULL)
+		request->prev->next = request->next;
+	else
+		pack->requests = request->next;
+	if (request->next != NULL)
+		request->next->prev = request->prev;
+	pack->in_flight--;
+	pack->memory -= sizeof(BrazeRequest) + request->body_length;
+	free(request->body);
+	free(request);
+}
+
+BrazeRequest *
+braze_requests_pop(BrazePack *pack)
+{
+	return pack->requests;
+}
+
+static void
+put_off(BrazePack *pack, BrazeRequest *request)
+{
+	request->next_later = NULL;
+	if (pack->later_tail != NULL)
+		pack->later_tail->next_later = request;
+	else
+		pack->later_head = request;
+	pack->later_tail = request;
+}
+
+static BrazeRequest *
+pop_later(BrazePack *pack)
+{
+	BrazeRequest *request = pack->later_head;
+
+	if (request != NULL)
+	{
+		pack->later_head = request->next_later;
+		if (pack->later_head == NULL)
+			pack->later_tail = NULL;
+	}
+	return request;
+}
+
+/* accounts for the body as well */
+static bool
+prepare(BrazePack *pack, BrazeRequest *request)
+{
+	pack->memory -= request->body_length;
+	request->body_length = 0;
+	if (!write_body(request))
+		return false;
+	pack->memory += request->body_length;
+	return true;
+}
+
+/*
+ * May a request to this endpoint start: is it full, is nothing under way, or
+ * has its oldest call waited long enough?
+ */
+static bool
+may_start(const BrazePack *pack, BrazeEndpoint endpoint, int64_t now,
+		  int64_t *wait)
+{
+	const ReadyList *list = &pack->ready[endpoint];
+	int64_t		left;
+
+	if (list->calls.head == NULL || pack->in_flight >= pack->limits.max_in_flight)
+		return false;
+	if (pack->in_flight == 0 || list->objects >= max_objects(pack, endpoint))
+		return true;
+	left = list->calls.head->ready_since + pack->limits.max_delay - now;
+	if (left <= 0)
+		return true;
+	if (*wait < 0 || left < *wait)
+		*wait = left;
+	return false;
+}
+
+BrazeRequest *
+braze_pack_next_request(BrazePack *pack, int64_t now, int64_t *wait)
+{
+	BrazeRequest *request = pop_later(pack);
+
+	*wait = -1;
+	if (request != NULL)
+	{
+		if (request->body_length > 0 || prepare(pack, request))
+			return request;
+		put_off(pack, request);
+		return NULL;
+	}
+	for (int endpoint = 0; endpoint < BRAZE_ENDPOINTS; endpoint++)
+	{
+		if (!may_start(pack, endpoint, now, wait))
+			continue;
+		request = new_request(pack, endpoint);
+		if (request == NULL)
+			return NULL;
+		fill(pack, request);
+		request->ranges[0].low = 0;
+		request->ranges[0].high = request->nobjects;
+		request->nranges = 1;
+		if (prepare(pack, request))
+			return request;
+		/* out of memory: it keeps its calls and is tried again */
+		put_off(pack, request);
+		return NULL;
+	}
+	return NULL;
+}
+
+/* ----- answers ----- */
+
+static int
+pending_in(const BrazeRequest *request, Range range)
+{
+	int			n = 0;
+
+	for (int i = range.low; i < range.high; i++)
+	{
+		if (object_at(request, i)->state == OBJECT_PENDING)
+			n++;
+	}
+	return n;
+}
+
+static bool
+refuse(BrazePack *pack, BrazeRequest *request, int position, int http_status,
+	   const char *reason)
+{
+	PackedObject *object = object_at(request, position);
+
+	if (object->state == OBJECT_REFUSED)
+		return true;
+	if (!braze_pack_add_refusal(pack, request->objects[position].call,
+								object->number, http_status, reason))
+		return false;
+	object->state = OBJECT_REFUSED;
+	return true;
+}
+
+static bool
+refuse_named(BrazePack *pack, BrazeRequest *request, const BrazeAnswer *answer,
+			 int http_status)
+{
+	for (int i = 0; i < answer->nerrors; i++)
+	{
+		const BrazeObjectError *error = &answer->errors[i];
+
+		if (error->index < 0 || error->index >= request->sent.counts[error->kind])
+			continue;
+		if (!refuse(pack, request,
+					request->order[request->first_of_kind[error->kind] + error->index],
+					http_status, error->reason))
+			return false;
+	}
+	return true;
+}
+
+static void
+accept_pending(BrazeRequest *request, Range range)
+{
+	for (int i = range.low; i < range.high; i++)
+	{
+		PackedObject *object = object_at(request, i);
+
+		if (object->state == OBJECT_PENDING)
+			object->state = OBJECT_ACCEPTED;
+	}
+}
+
+/* replaces the range under way by its two halves, the first on top */
+static void
+halve(BrazeRequest *request, Range range, int pending)
+{
+	int			middle = range.low;
+	int			seen = 0;
+
+	while (seen < (pending + 1) / 2)
+	{
+		if (object_at(request, middle++)->state == OBJECT_PENDING)
+			seen++;
+	}
+	request->ranges[request->nranges - 1].low = middle;
+	request->ranges[request->nranges - 1].high = range.high;
+	request->ranges[request->nranges].low = range.low;
+	request->ranges[request->nranges].high = middle;
+	request->nranges++;
+}
+
+static void
+finish(BrazePack *pack, BrazeRequest *request, int64_t now)
+{
+	/* backwards: each goes in front of what its lane holds */
+	for (int i = request->ncalls - 1; i >= 0; i--)
+	{
+		PackedCall *call = request->calls[i];
+
+		call->next_object += call->taken;
+		if (call->next_object < call->pub.nobjects)
+			braze_pack_give_back(call);
+	}
+	braze_pack_release_lanes(pack, request->calls, request->ncalls, now);
+	braze_request_free(pack, request);
+}
+
+BrazeNext
+braze_request_answered(BrazePack *pack, BrazeRequest *request,
+					   const BrazeAnswer *answer, int http_status, int64_t now)
+{
+	Range		range = request->ranges[request->nranges - 1];
+	int			pending;
+
+	switch (answer->verdict)
+	{
+		case BRAZE_ACCEPTED:
+			if (!refuse_named(pack, request, answer, http_status))
+				return BRAZE_NEXT_NO_MEMORY;
+			accept_pending(request, range);
+			break;
+
+		case BRAZE_SOME_REFUSED:
+			if (!refuse_named(pack, request, answer, http_status))
+				return BRAZE_NEXT_NO_MEMORY;
+			break;
+
+		case BRAZE_REFUSED_WHOLE:
+			pending = pending_in(request, range);
+			if (pending > 1)
+				halve(request, range, pending);
+			else if (!refuse(pack, request, request->order[0], http_status,
+							 answer->reason))
+				return BRAZE_NEXT_NO_MEMORY;
+			break;
+
+		case BRAZE_STOPPED:
+		case BRAZE_SLOW_DOWN:
+		case BRAZE_FAILED:
+			put_off(pack, request);
+			return BRAZE_NEXT_LATER;
+	}
+
+	while (request->nranges > 0 &&
+		   pending_in(request, request->ranges[request->nranges - 1]) == 0)
+		request->nranges--;
+	if (request->nranges == 0)
+	{
+		finish(pack, request, now);
+		return BRAZE_NEXT_DONE;
+	}
+	return prepare(pack, request) ? BRAZE_NEXT_SEND : BRAZE_NEXT_NO_MEMORY;
+}

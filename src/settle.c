@@ -1,0 +1,149 @@
+/*-------------------------------------------------------------------------
+ *
+ * settle.c
+ *	  Calls that are done leave the queue, the refused ones for dead letters.
+ *
+ *-------------------------------------------------------------------------
+ */
+#include "postgres.h"
+
+#include "access/genam.h"
+#include "access/table.h"
+#include "access/tableam.h"
+#include "access/xact.h"
+#include "storage/bufmgr.h"
+#include "storage/lmgr.h"
+#include "utils/fmgroids.h"
+#include "utils/rel.h"
+#include "utils/snapmgr.h"
+
+#include "catalog.h"
+#include "compat.h"
+#include "queue.h"
+
+bool
+braze_settle_begin(BrazeSettler *settler)
+{
+	const BrazeCatalog *catalog = braze_catalog_required();
+
+	if (!ConditionalLockRelationOid(catalog->queue, RowExclusiveLock))
+		return false;
+	settler->queue = table_open(catalog->queue, NoLock);
+	settler->pkey = index_open(catalog->queue_pkey, RowExclusiveLock);
+	settler->slot = table_slot_create(settler->queue, NULL);
+	settler->nblocks = RelationGetNumberOfBlocks(settler->queue);
+	return true;
+}
+
+void
+braze_settle_end(BrazeSettler *settler)
+{
+	ExecDropSingleTupleTableSlot(settler->slot);
+	index_close(settler->pkey, RowExclusiveLock);
+	table_close(settler->queue, NoLock);
+}
+
+static bool
+slot_has_id(BrazeSettler *settler, int64 id)
+{
+	bool		isnull;
+
+	return DatumGetInt64(slot_getattr(settler->slot, BRAZE_QUEUE_ID, &isnull)) == id;
+}
+
+/* the row where it was read, if it is still there */
+static bool
+fetch_by_hint(BrazeSettler *settler, int64 id, Oid storage, ItemPointer tid)
+{
+	if (storage != settler->queue->rd_rel->relfilenode ||
+		ItemPointerGetBlockNumber(tid) >= settler->nblocks)
+		return false;
+	return table_tuple_fetch_row_version(settler->queue, tid,
+										 GetActiveSnapshot(), settler->slot) &&
+		slot_has_id(settler, id);
+}
+
+static bool
+fetch_by_id(BrazeSettler *settler, int64 id)
+{
+	ScanKeyData key;
+	IndexScanDesc scan;
+	bool		found;
+
+	ScanKeyInit(&key, 1, BTEqualStrategyNumber, F_INT8EQ, Int64GetDatum(id));
+	scan = braze_index_beginscan(settler->queue, settler->pkey,
+								 GetActiveSnapshot(), 1);
+	index_rescan(scan, &key, 1, NULL, 0);
+	found = index_getnext_slot(scan, ForwardScanDirection, settler->slot);
+
+	/* the slot must not lose its buffer with the scan */
+	if (found)
+		ExecMaterializeSlot(settler->slot);
+	index_endscan(scan);
+	return found;
+}
+
+/* false: somebody else deleted it, a purge for instance */
+static bool
+fetch(BrazeSettler *settler, int64 id, Oid storage, ItemPointer tid)
+{
+	return fetch_by_hint(settler, id, storage, tid) || fetch_by_id(settler, id);
+}
+
+static TM_Result
+delete_fetched(BrazeSettler *settler)
+{
+	TM_FailureData failure;
+	ItemPointerData tid = settler->slot->tts_tid;
+
+	/* never wait for a row lock: its holder may take long */
+	return table_tuple_delete(settler->queue, &tid, GetCurrentCommandId(true),
+							  GetActiveSnapshot(), InvalidSnapshot, false,
+							  &failure, false);
+}
+
+/* a row that another transaction deleted meanwhile is gone too */
+static BrazeSettled
+settled(TM_Result result)
+{
+	return result == TM_Ok || result == TM_Deleted || result == TM_SelfModified ?
+		BRAZE_SETTLED : BRAZE_SETTLE_LATER;
+}
+
+BrazeSettled
+braze_settle_delete(BrazeSettler *settler, int64 id, Oid storage,
+					ItemPointerData tid)
+{
+	BrazeSettled result = BRAZE_SETTLED;
+
+	if (fetch(settler, id, storage, &tid))
+		result = settled(delete_fetched(settler));
+	ExecClearTuple(settler->slot);
+	return result;
+}
+
+BrazeSettled
+braze_settle_reject(BrazeSettler *settler, int64 id, Oid storage,
+					ItemPointerData tid, const BrazeDeadLetter *letter)
+{
+	TupleTableSlot *slot = settler->slot;
+	BrazeDeadLetter complete = *letter;
+	BrazeSettled result = BRAZE_SETTLED;
+
+	if (fetch(settler, id, storage, &tid))
+	{
+		TM_Result	deleted = delete_fetched(settler);
+
+		result = settled(deleted);
+		if (deleted == TM_Ok)
+		{
+			slot_getsomeattrs(slot, BRAZE_QUEUE_COLUMNS);
+			complete.destination = NameStr(*DatumGetName(slot->tts_values[BRAZE_QUEUE_DESTINATION - 1]));
+			complete.call = DatumGetJsonbP(slot->tts_values[BRAZE_QUEUE_CALL - 1]);
+			complete.queued_at = DatumGetTimestampTz(slot->tts_values[BRAZE_QUEUE_QUEUED_AT - 1]);
+			braze_queue_put_dead_letter(&complete);
+		}
+	}
+	ExecClearTuple(slot);
+	return result;
+}
