@@ -35,7 +35,8 @@
 #define BRAZE_PAUSED_DESTINATION	1
 #define BRAZE_PAUSED_REASON			2
 #define BRAZE_PAUSED_PAUSED_AT		3
-#define BRAZE_PAUSED_COLUMNS		3
+#define BRAZE_PAUSED_BY_WORKER		4
+#define BRAZE_PAUSED_COLUMNS		4
 
 typedef struct BrazeCatalog
 {

@@ -11,7 +11,10 @@
 #include "access/genam.h"
 #include "catalog/dependency.h"
 #include "catalog/indexing.h"
+#include "catalog/pg_database.h"
 #include "catalog/pg_foreign_server.h"
+#include "pgstat.h"
+#include "tcop/utility.h"
 #include "utils/acl.h"
 #include "utils/builtins.h"
 #include "utils/guc.h"
@@ -62,6 +65,40 @@ braze_server_aclcheck(Oid serverid, Oid roleid, AclMode mode)
 	return pg_foreign_server_aclcheck(serverid, roleid, mode);
 #endif
 }
+
+static inline bool
+braze_owns_database(Oid database, Oid roleid)
+{
+#if PG_VERSION_NUM >= 160000
+	return object_ownercheck(DatabaseRelationId, database, roleid);
+#else
+	return pg_database_ownercheck(database, roleid);
+#endif
+}
+
+/* 15 returns when to report again, which a worker with naps need not know */
+static inline void
+braze_report_stat(void)
+{
+	(void) pgstat_report_stat(false);
+}
+
+/* 14 added readOnlyTree */
+#if PG_VERSION_NUM >= 140000
+#define BRAZE_UTILITY_PARAMETERS \
+	PlannedStmt *pstmt, const char *queryString, bool readOnlyTree, \
+	ProcessUtilityContext context, ParamListInfo params, \
+	QueryEnvironment *queryEnv, DestReceiver *dest, QueryCompletion *qc
+#define BRAZE_UTILITY_ARGUMENTS \
+	pstmt, queryString, readOnlyTree, context, params, queryEnv, dest, qc
+#else
+#define BRAZE_UTILITY_PARAMETERS \
+	PlannedStmt *pstmt, const char *queryString, \
+	ProcessUtilityContext context, ParamListInfo params, \
+	QueryEnvironment *queryEnv, DestReceiver *dest, QueryCompletion *qc
+#define BRAZE_UTILITY_ARGUMENTS \
+	pstmt, queryString, context, params, queryEnv, dest, qc
+#endif
 
 /* 15 began to reserve the prefix, and named the function for it */
 static inline void

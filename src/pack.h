@@ -133,6 +133,9 @@ extern BrazeNext braze_request_answered(BrazePack *pack, BrazeRequest *request,
 										const BrazeAnswer *answer,
 										int http_status, int64_t now);
 
+/* the same as BRAZE_NEXT_LATER, for a part that cannot be sent now */
+extern void braze_request_put_off(BrazePack *pack, BrazeRequest *request);
+
 /* a call that is done, NULL when there is no further one */
 extern const BrazeCall *braze_pack_next_done(BrazePack *pack);
 extern void braze_pack_forget(BrazePack *pack, const BrazeCall *call);

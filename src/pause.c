@@ -31,31 +31,33 @@ scan_paused(Relation rel, Oid pkey, const char *destination, NameData *name)
 	return systable_beginscan(rel, pkey, true, NULL, 1, &key);
 }
 
-char *
-braze_pause_reason(const char *destination)
+BrazePause *
+braze_pause_get(const char *destination)
 {
 	const BrazeCatalog *catalog = braze_catalog_required();
 	Relation	rel = table_open(catalog->paused, AccessShareLock);
 	NameData	name;
 	SysScanDesc scan = scan_paused(rel, catalog->paused_pkey, destination, &name);
 	HeapTuple	tuple = systable_getnext(scan);
-	char	   *reason = NULL;
+	BrazePause *pause = NULL;
 
 	if (HeapTupleIsValid(tuple))
 	{
-		bool		isnull;
-		Datum		datum = heap_getattr(tuple, BRAZE_PAUSED_REASON,
-										 RelationGetDescr(rel), &isnull);
+		Datum		values[BRAZE_PAUSED_COLUMNS];
+		bool		nulls[BRAZE_PAUSED_COLUMNS];
 
-		reason = isnull ? pstrdup("no reason given") : TextDatumGetCString(datum);
+		heap_deform_tuple(tuple, RelationGetDescr(rel), values, nulls);
+		pause = palloc(sizeof(BrazePause));
+		pause->reason = TextDatumGetCString(values[BRAZE_PAUSED_REASON - 1]);
+		pause->by_worker = DatumGetBool(values[BRAZE_PAUSED_BY_WORKER - 1]);
 	}
 	systable_endscan(scan);
 	table_close(rel, AccessShareLock);
-	return reason;
+	return pause;
 }
 
 void
-braze_pause_put(const char *destination, const char *reason)
+braze_pause_put(const char *destination, const BrazePause *pause)
 {
 	const BrazeCatalog *catalog = braze_catalog_required();
 	Relation	rel;
@@ -63,13 +65,33 @@ braze_pause_put(const char *destination, const char *reason)
 	bool		nulls[BRAZE_PAUSED_COLUMNS] = {false};
 	NameData	name;
 
-	if (braze_pause_reason(destination) != NULL)
-		return;
-	namestrcpy(&name, destination);
-	values[BRAZE_PAUSED_DESTINATION - 1] = NameGetDatum(&name);
-	values[BRAZE_PAUSED_REASON - 1] = CStringGetTextDatum(reason);
-	values[BRAZE_PAUSED_PAUSED_AT - 1] = TimestampTzGetDatum(GetCurrentTimestamp());
-	rel = table_open(catalog->paused, RowExclusiveLock);
-	CatalogTupleInsert(rel, heap_form_tuple(RelationGetDescr(rel), values, nulls));
+	/* two at once: the second waits here, and finds the pause of the first */
+	rel = table_open(catalog->paused, ShareRowExclusiveLock);
+	if (braze_pause_get(destination) == NULL)
+	{
+		namestrcpy(&name, destination);
+		values[BRAZE_PAUSED_DESTINATION - 1] = NameGetDatum(&name);
+		values[BRAZE_PAUSED_REASON - 1] = CStringGetTextDatum(pause->reason);
+		values[BRAZE_PAUSED_PAUSED_AT - 1] = TimestampTzGetDatum(GetCurrentTimestamp());
+		values[BRAZE_PAUSED_BY_WORKER - 1] = BoolGetDatum(pause->by_worker);
+		CatalogTupleInsert(rel, heap_form_tuple(RelationGetDescr(rel), values, nulls));
+	}
 	table_close(rel, NoLock);
+}
+
+bool
+braze_pause_delete(const char *destination)
+{
+	const BrazeCatalog *catalog = braze_catalog_required();
+	Relation	rel = table_open(catalog->paused, ShareRowExclusiveLock);
+	NameData	name;
+	SysScanDesc scan = scan_paused(rel, catalog->paused_pkey, destination, &name);
+	HeapTuple	tuple = systable_getnext(scan);
+	bool		found = HeapTupleIsValid(tuple);
+
+	if (found)
+		CatalogTupleDelete(rel, &tuple->t_self);
+	systable_endscan(scan);
+	table_close(rel, NoLock);
+	return found;
 }

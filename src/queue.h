@@ -82,7 +82,14 @@ extern BrazeSettled braze_settle_reject(BrazeSettler *settler, int64 id,
 										const BrazeDeadLetter *letter);
 
 /* pause.c: destinations that are paused, and why */
-extern char *braze_pause_reason(const char *destination);	/* NULL: not paused */
-extern void braze_pause_put(const char *destination, const char *reason);
+typedef struct BrazePause
+{
+	char	   *reason;
+	bool		by_worker;		/* because of an answer of Braze */
+} BrazePause;
+
+extern BrazePause *braze_pause_get(const char *destination);	/* NULL: none */
+extern void braze_pause_put(const char *destination, const BrazePause *pause);
+extern bool braze_pause_delete(const char *destination);
 
 #endif							/* BRAZE_QUEUE_H */

@@ -310,8 +310,8 @@ braze_requests_pop(BrazePack *pack)
 	return pack->requests;
 }
 
-static void
-put_off(BrazePack *pack, BrazeRequest *request)
+void
+braze_request_put_off(BrazePack *pack, BrazeRequest *request)
 {
 	request->next_later = NULL;
 	if (pack->later_tail != NULL)
@@ -380,7 +380,7 @@ braze_pack_next_request(BrazePack *pack, int64_t now, int64_t *wait)
 	{
 		if (request->body_length > 0 || prepare(pack, request))
 			return request;
-		put_off(pack, request);
+		braze_request_put_off(pack, request);
 		return NULL;
 	}
 	for (int endpoint = 0; endpoint < BRAZE_ENDPOINTS; endpoint++)
@@ -397,7 +397,7 @@ braze_pack_next_request(BrazePack *pack, int64_t now, int64_t *wait)
 		if (prepare(pack, request))
 			return request;
 		/* out of memory: it keeps its calls and is tried again */
-		put_off(pack, request);
+		braze_request_put_off(pack, request);
 		return NULL;
 	}
 	return NULL;
@@ -530,7 +530,7 @@ braze_request_answered(BrazePack *pack, BrazeRequest *request,
 		case BRAZE_STOPPED:
 		case BRAZE_SLOW_DOWN:
 		case BRAZE_FAILED:
-			put_off(pack, request);
+			braze_request_put_off(pack, request);
 			return BRAZE_NEXT_LATER;
 	}
 

@@ -40,6 +40,7 @@ typedef struct BrazeDatabaseSlot
 	Latch	   *latch;			/* of that worker; valid even when it is gone */
 	int			held;			/* sessions that need the database left alone */
 	TimestampTz started_at;		/* for the throttle */
+	bool		wanted_at_once; /* CREATE EXTENSION, or a hold that is over */
 } BrazeDatabaseSlot;
 
 typedef enum BrazeDestinationState

@@ -46,8 +46,12 @@ want_worker(void)
 	slot = braze_database_slot(MyDatabaseId, true);
 	if (slot == NULL)
 		braze_shared->probe_all = true;
-	else if (slot->state == BRAZE_DATABASE_NO_EXTENSION)
-		slot->state = BRAZE_DATABASE_WANTED;
+	else
+	{
+		if (slot->state == BRAZE_DATABASE_NO_EXTENSION)
+			slot->state = BRAZE_DATABASE_WANTED;
+		slot->wanted_at_once = true;
+	}
 	LWLockRelease(braze_shared->lock);
 	braze_wake_launcher();
 }
@@ -60,7 +64,10 @@ release_hold(void)
 	LWLockAcquire(braze_shared->lock, LW_EXCLUSIVE);
 	slot = braze_database_slot(held_database, false);
 	if (slot != NULL && slot->held > 0)
+	{
 		slot->held--;
+		slot->wanted_at_once = true;
+	}
 	LWLockRelease(braze_shared->lock);
 	held_database = InvalidOid;
 	braze_wake_launcher();

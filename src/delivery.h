@@ -1,0 +1,104 @@
+/*-------------------------------------------------------------------------
+ *
+ * delivery.h
+ *	  The worker's side of one destination: from a row of the queue to a
+ *	  request, and from an answer to calls that are done.
+ *
+ *-------------------------------------------------------------------------
+ */
+#ifndef BRAZE_DELIVERY_H
+#define BRAZE_DELIVERY_H
+
+#include "destination.h"
+#include "http.h"
+#include "map.h"
+#include "pace.h"
+#include "pack.h"
+#include "queue.h"
+
+/* counted since the slot in shared memory was last brought up to date */
+typedef struct BrazeDeliveryCounts
+{
+	int64		requests;
+	int64		delivered;
+	int64		skipped;
+	int64		rejected;
+	int64		retries;
+} BrazeDeliveryCounts;
+
+typedef struct BrazeDelivery
+{
+	NameData	name;
+	BrazeDestination *destination;	/* NULL: there is no such server now */
+	BrazePack  *pack;
+	BrazePace	pace;
+	BrazeHttpTarget *target;	/* NULL: no usable key, see paused */
+	char	   *key;
+	char	   *paused;			/* why nothing is sent, NULL: it is */
+	bool		pause_to_store; /* paused by an answer, not yet in the table */
+	int			transfers;		/* requests at curl */
+
+	/*
+	 * A destination that cannot take its calls falls behind the reader: it
+	 * has consumed its rows up to cursor, later ones only if held has them.
+	 */
+	bool		behind;
+	int64		cursor;
+	int64_t    *held;			/* malloc'd, ascending */
+	int			nheld;
+
+	BrazeDeliveryCounts counts;
+	TimestampTz last_success;
+	TimestampTz last_error_at;
+	char		last_error[BRAZE_REASON_SIZE];
+	bool		changed;		/* the slot in shared memory is out of date */
+} BrazeDelivery;
+
+/* all destinations of this database that the worker knows */
+extern List *braze_deliveries;	/* of BrazeDelivery * */
+
+extern void braze_delivery_init(void);
+
+/* in a transaction: what the catalogs and the key files say now */
+extern void braze_delivery_refresh(bool options_changed);
+
+extern BrazeDelivery *braze_delivery_by_name(const char *name);
+
+/* takes a row: maps it and packs its objects */
+extern void braze_delivery_take(BrazeDelivery *delivery, const BrazeQueueRow *row);
+
+/* the same for a row that cannot be mapped */
+extern void braze_delivery_reject(BrazeDelivery *delivery,
+								  const BrazeQueueRow *row, const char *reason);
+
+/* is there memory for further calls? */
+extern bool braze_delivery_has_room(const BrazeDelivery *delivery);
+
+/* may it be given calls at all: is it known, and not paused? */
+extern bool braze_delivery_open(const BrazeDelivery *delivery);
+
+/* the reader goes on without it, from behind this id */
+extern void braze_delivery_fall_behind(BrazeDelivery *delivery, int64 cursor);
+extern void braze_delivery_caught_up(BrazeDelivery *delivery);
+extern bool braze_delivery_holds(const BrazeDelivery *delivery, int64 id);
+
+/*
+ * Starts what may start, at most max_transfers requests over all; returns in
+ * how many milliseconds to call again, -1 for not before something happens.
+ */
+extern int64 braze_delivery_send(BrazeDelivery *delivery, BrazeHttp *http,
+								 int max_transfers);
+extern int	braze_delivery_transfers(void);
+
+/* a transfer ended: what Braze said, and what becomes of the objects */
+extern void braze_delivery_answered(BrazeHttp *http, BrazeHttpRequest *done);
+
+/* one of its calls is done and settled */
+extern void braze_delivery_settled(BrazeDelivery *delivery, const BrazeCall *call);
+
+extern void braze_delivery_report(BrazeDelivery *delivery);
+
+/* monotonic clock, milliseconds */
+extern int64 braze_now_ms(void);
+
+#endif							/* BRAZE_DELIVERY_H */

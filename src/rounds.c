@@ -1,0 +1,465 @@
+/*-------------------------------------------------------------------------
+ *
+ * rounds.c
+ *	  The worker's transactions: refresh, read, settle.
+ *
+ *-------------------------------------------------------------------------
+ */
+#include "postgres.h"
+
+#include "access/xact.h"
+#include "miscadmin.h"
+#include "pgstat.h"
+#include "storage/ipc.h"
+#include "utils/memutils.h"
+#include "utils/snapmgr.h"
+
+#include "catalog.h"
+#include "compat.h"
+#include "delivery.h"
+#include "reader.h"
+#include "rounds.h"
+#include "worker.h"
+
+/* rows of one read: the transaction stays short, the cost of a round small */
+#define READ_BATCH		5000
+
+/* how often a call that raises an error is tried before it is given up */
+#define MAX_ATTEMPTS	3
+
+/* a call that is done, until its settle has committed */
+typedef struct Done
+{
+	BrazeDelivery *delivery;
+	const BrazeCall *call;
+	bool		settled;
+} Done;
+
+bool		braze_first_settle_done = false;
+bool		braze_settle_blocked = false;
+
+static MemoryContext rounds_context;
+static BrazeReader *reader;
+
+static Done *done;
+static int	ndone = 0;
+static int	maxdone = 1024;
+
+/* the call that made the last read fail, and how often in a row */
+static int64 failing_id = 0;
+static int	failures = 0;
+static char *failing_reason = NULL;
+
+void
+braze_rounds_init(void)
+{
+	MemoryContext old;
+
+	rounds_context = AllocSetContextCreate(TopMemoryContext,
+										   "segment_braze reader",
+										   ALLOCSET_DEFAULT_SIZES);
+	old = MemoryContextSwitchTo(rounds_context);
+	reader = braze_reader_create();
+	done = palloc(sizeof(Done) * maxdone);
+	MemoryContextSwitchTo(old);
+}
+
+/* ----- a transaction whose errors are ours to handle ----- */
+
+static void
+begin_round(const char *activity)
+{
+	pgstat_report_activity(STATE_RUNNING, activity);
+	SetCurrentStatementStartTimestamp();
+	StartTransactionCommand();
+	PushActiveSnapshot(GetTransactionSnapshot());
+	if (braze_catalog() == NULL)
+	{
+		/* DROP EXTENSION has committed; the launcher looks again if it comes back */
+		ereport(LOG,
+				(errmsg("segment_braze: the extension was dropped, its worker ends")));
+		proc_exit(0);
+	}
+}
+
+static void
+end_round(void)
+{
+	if (ActiveSnapshotSet())
+		PopActiveSnapshot();
+	CommitTransactionCommand();
+	braze_report_stat();
+	pgstat_report_activity(STATE_IDLE, NULL);
+}
+
+/* logs the error and cleans up; returns a copy that the caller frees */
+static ErrorData *
+fail_round(MemoryContext caller)
+{
+	ErrorData  *error;
+
+	MemoryContextSwitchTo(caller);
+	error = CopyErrorData();
+	EmitErrorReport();
+	FlushErrorState();
+	AbortCurrentTransaction();
+	pgstat_report_activity(STATE_IDLE, NULL);
+	return error;
+}
+
+/* ----- refresh ----- */
+
+static void
+store_pauses(void)
+{
+	ListCell   *cell;
+
+	foreach(cell, braze_deliveries)
+	{
+		BrazeDelivery *delivery = lfirst(cell);
+		BrazePause	pause;
+
+		if (!delivery->pause_to_store || delivery->paused == NULL)
+			continue;
+		pause.reason = delivery->paused;
+		pause.by_worker = true;
+		braze_pause_put(NameStr(delivery->name), &pause);
+	}
+}
+
+bool
+braze_refresh_round(bool options_changed)
+{
+	MemoryContext caller = CurrentMemoryContext;
+	volatile bool ok = true;
+
+	PG_TRY();
+	{
+		begin_round("reading the destinations");
+		store_pauses();
+		CommandCounterIncrement();
+		PopActiveSnapshot();
+		PushActiveSnapshot(GetTransactionSnapshot());
+		braze_delivery_refresh(options_changed);
+		end_round();
+	}
+	PG_CATCH();
+	{
+		FreeErrorData(fail_round(caller));
+		ok = false;
+	}
+	PG_END_TRY();
+	MemoryContextSwitchTo(caller);
+	return ok;
+}
+
+/* ----- read ----- */
+
+static bool
+all_others_behind(const BrazeDelivery *delivery)
+{
+	ListCell   *cell;
+
+	foreach(cell, braze_deliveries)
+	{
+		BrazeDelivery *other = lfirst(cell);
+
+		if (other != delivery && !other->behind)
+			return false;
+	}
+	return true;
+}
+
+static void
+take(BrazeDelivery *delivery, const BrazeQueueRow *row)
+{
+	if (row->id == failing_id && failures >= MAX_ATTEMPTS)
+		braze_delivery_reject(delivery, row, failing_reason);
+	else
+		braze_delivery_take(delivery, row);
+}
+
+/* what is new: every id comes here once, whatever its destination */
+static bool
+consume_new(const BrazeQueueRow *row, void *arg)
+{
+	BrazeDelivery *delivery = braze_delivery_by_name(row->destination);
+
+	/* no such server: its backlog is read when there is one */
+	if (delivery == NULL || delivery->behind)
+		return true;
+	if (!braze_delivery_open(delivery))
+	{
+		braze_delivery_fall_behind(delivery, row->id - 1);
+		return true;
+	}
+	if (!braze_delivery_has_room(delivery))
+	{
+		/* reading on for nobody would only mean to read it all twice */
+		if (all_others_behind(delivery))
+			return false;
+		braze_delivery_fall_behind(delivery, row->id - 1);
+		return true;
+	}
+	take(delivery, row);
+	return true;
+}
+
+/* what fills a hole: nobody else will see it, so there is always room */
+static bool
+consume_hole(const BrazeQueueRow *row, void *arg)
+{
+	BrazeDelivery *delivery = braze_delivery_by_name(row->destination);
+
+	if (delivery == NULL || delivery->destination == NULL)
+		return true;
+	if (delivery->behind && row->id > delivery->cursor)
+		return true;
+	take(delivery, row);
+	return true;
+}
+
+/* what a destination that fell behind has not had yet */
+static bool
+consume_backlog(const BrazeQueueRow *row, void *arg)
+{
+	BrazeDelivery *delivery = arg;
+
+	if (strcmp(row->destination, NameStr(delivery->name)) != 0 ||
+		braze_delivery_holds(delivery, row->id))
+		return true;
+	if (!braze_delivery_has_room(delivery))
+		return false;
+	take(delivery, row);
+	return true;
+}
+
+/* true when there is more to read at once */
+static bool
+read_backlog(BrazeDelivery *delivery)
+{
+	int64		until = reader->cursor;
+	int64		reached;
+
+	if (!braze_delivery_open(delivery) || !braze_delivery_has_room(delivery))
+		return false;
+	reached = braze_reader_range(reader, delivery->cursor, until, READ_BATCH,
+								 consume_backlog, delivery);
+	delivery->cursor = reached;
+	if (reached >= until)
+	{
+		braze_delivery_caught_up(delivery);
+		return false;
+	}
+	return braze_delivery_has_room(delivery);
+}
+
+static bool
+read_all(void)
+{
+	ListCell   *cell;
+	bool		more = false;
+	bool		anybody = false;
+
+	braze_reader_holes(reader, consume_hole, NULL);
+
+	/* the backlogs first: who catches up here takes part in what is new */
+	foreach(cell, braze_deliveries)
+	{
+		BrazeDelivery *delivery = lfirst(cell);
+
+		if (delivery->behind)
+			more = read_backlog(delivery) || more;
+		anybody = anybody || !delivery->behind;
+	}
+	if (anybody)
+	{
+		int			rows = braze_reader_new(reader, READ_BATCH, consume_new, NULL);
+
+		more = more || rows == READ_BATCH;
+	}
+	return more;
+}
+
+/* an error while a call was read or mapped is pinned on that call */
+static void
+note_failure(ErrorData *error)
+{
+	int64		id = reader->current;
+
+	if (id == 0)
+		return;
+	failures = (id == failing_id) ? failures + 1 : 1;
+	failing_id = id;
+	if (failing_reason != NULL)
+		pfree(failing_reason);
+	failing_reason = MemoryContextStrdup(rounds_context, error->message);
+}
+
+BrazeReadResult
+braze_read_round(void)
+{
+	MemoryContext caller = CurrentMemoryContext;
+	volatile BrazeReadResult result = BRAZE_READ_ALL;
+
+	PG_TRY();
+	{
+		begin_round("reading the queue");
+		if (braze_reader_begin(reader))
+		{
+			if (read_all())
+				result = BRAZE_READ_MORE;
+			braze_reader_end(reader);
+		}
+		else
+			result = BRAZE_READ_FAILED;
+		end_round();
+	}
+	PG_CATCH();
+	{
+		ErrorData  *error = fail_round(caller);
+
+		note_failure(error);
+		FreeErrorData(error);
+		braze_reader_reset(reader);
+		result = BRAZE_READ_FAILED;
+	}
+	PG_END_TRY();
+	MemoryContextSwitchTo(caller);
+	return result;
+}
+
+bool
+braze_reader_waits(void)
+{
+	ListCell   *cell;
+
+	if (braze_reader_has_holes(reader))
+		return true;
+	foreach(cell, braze_deliveries)
+	{
+		BrazeDelivery *delivery = lfirst(cell);
+
+		if (delivery->behind && braze_delivery_open(delivery))
+			return true;
+	}
+	return false;
+}
+
+/* ----- settle ----- */
+
+int
+braze_settle_pending(void)
+{
+	ListCell   *cell;
+
+	foreach(cell, braze_deliveries)
+	{
+		BrazeDelivery *delivery = lfirst(cell);
+		const BrazeCall *call;
+
+		while (ndone < BRAZE_SETTLE_BATCH &&
+			   (call = braze_pack_next_done(delivery->pack)) != NULL)
+		{
+			if (ndone == maxdone)
+			{
+				done = repalloc(done, sizeof(Done) * maxdone * 2);
+				maxdone *= 2;
+			}
+			done[ndone].delivery = delivery;
+			done[ndone].call = call;
+			done[ndone].settled = false;
+			ndone++;
+		}
+	}
+	return ndone;
+}
+
+/* one reason for all: the first, and which objects it and the others hit */
+static BrazeSettled
+reject(BrazeSettler *settler, const BrazeCall *call, ItemPointerData tid)
+{
+	BrazeDeadLetter letter;
+	int		   *objects = palloc(sizeof(int) * call->nrefused);
+	int			n = 0;
+
+	for (const BrazeRefusal *refusal = call->refusals; refusal != NULL;
+		 refusal = refusal->next)
+		objects[n++] = refusal->number;
+	memset(&letter, 0, sizeof(letter));
+	letter.nobjects = (call->refusals->number < 0) ? -1 : n;
+	letter.objects = objects;
+	letter.reason = call->refusals->reason;
+	letter.http_status = call->refusals->http_status;
+	return braze_settle_reject(settler, call->id, call->row.storage, tid, &letter);
+}
+
+static void
+settle_all(BrazeSettler *settler)
+{
+	for (int i = 0; i < ndone; i++)
+	{
+		const BrazeCall *call = done[i].call;
+		ItemPointerData tid;
+		BrazeSettled result;
+
+		ItemPointerSet(&tid, call->row.block, call->row.offset);
+		if (call->nrefused > 0)
+			result = reject(settler, call, tid);
+		else
+			result = braze_settle_delete(settler, call->id, call->row.storage, tid);
+		done[i].settled = (result == BRAZE_SETTLED);
+	}
+}
+
+/* the commit is through: what is settled is counted and forgotten */
+static void
+forget_settled(void)
+{
+	int			kept = 0;
+
+	for (int i = 0; i < ndone; i++)
+	{
+		if (done[i].settled)
+			braze_delivery_settled(done[i].delivery, done[i].call);
+		else
+			done[kept++] = done[i];
+	}
+	ndone = kept;
+}
+
+bool
+braze_settle_round(void)
+{
+	MemoryContext caller = CurrentMemoryContext;
+	volatile bool ok = false;
+
+	PG_TRY();
+	{
+		BrazeSettler settler;
+
+		begin_round("settling what is done");
+		if (braze_settle_begin(&settler))
+		{
+			settle_all(&settler);
+			braze_settle_end(&settler);
+			ok = true;
+		}
+		end_round();
+	}
+	PG_CATCH();
+	{
+		FreeErrorData(fail_round(caller));
+		ok = false;
+	}
+	PG_END_TRY();
+	MemoryContextSwitchTo(caller);
+
+	braze_settle_blocked = !ok;
+	if (ok)
+	{
+		braze_first_settle_done = true;
+		forget_settled();
+	}
+	return ok;
+}

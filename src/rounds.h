@@ -1,0 +1,44 @@
+/*-------------------------------------------------------------------------
+ *
+ * rounds.h
+ *	  The worker's transactions: refresh, read, settle.
+ *
+ * Each is one short transaction.  An error in one is logged and never ends
+ * the worker; what it was about stays where it was.
+ *
+ *-------------------------------------------------------------------------
+ */
+#ifndef BRAZE_ROUNDS_H
+#define BRAZE_ROUNDS_H
+
+typedef enum BrazeReadResult
+{
+	BRAZE_READ_ALL,				/* nothing further is there for now */
+	BRAZE_READ_MORE,			/* a further round would find rows */
+	BRAZE_READ_FAILED
+} BrazeReadResult;
+
+/* calls settled in one transaction */
+#define BRAZE_SETTLE_BATCH	10000
+
+/* has this process settled anything yet? */
+extern bool braze_first_settle_done;
+
+/* the last settle failed: nothing new may be sent until one succeeds */
+extern bool braze_settle_blocked;
+
+extern void braze_rounds_init(void);
+
+/* destinations, their options, keys and pauses */
+extern bool braze_refresh_round(bool options_changed);
+
+extern BrazeReadResult braze_read_round(void);
+
+/* may rows appear that no commit of ours announces: holes, a backlog? */
+extern bool braze_reader_waits(void);
+
+/* collects the calls that are done and tells how many there are */
+extern int	braze_settle_pending(void);
+extern bool braze_settle_round(void);
+
+#endif							/* BRAZE_ROUNDS_H */

@@ -1,0 +1,135 @@
+/*-------------------------------------------------------------------------
+ *
+ * utility.c
+ *	  Commands that need a database for themselves.
+ *
+ * A connected worker would make them fail after five seconds: "database is
+ * being accessed by other users".  So its worker ends first, and the launcher
+ * starts it again when the command is over and the database still there.
+ *
+ *-------------------------------------------------------------------------
+ */
+#include "postgres.h"
+
+#include "access/htup_details.h"
+#include "catalog/pg_database.h"
+#include "commands/dbcommands.h"
+#include "commands/defrem.h"
+#include "miscadmin.h"
+#include "nodes/parsenodes.h"
+#include "tcop/utility.h"
+#include "utils/acl.h"
+#include "utils/syscache.h"
+
+#include "compat.h"
+#include "wake.h"
+#include "worker.h"
+
+static ProcessUtility_hook_type prev_ProcessUtility = NULL;
+
+static bool
+is_template(Oid database)
+{
+	HeapTuple	tuple = SearchSysCache1(DATABASEOID, ObjectIdGetDatum(database));
+	bool		template = false;
+
+	if (HeapTupleIsValid(tuple))
+	{
+		template = ((Form_pg_database) GETSTRUCT(tuple))->datistemplate;
+		ReleaseSysCache(tuple);
+	}
+	return template;
+}
+
+/*
+ * Only somebody who may do what he asks for may stop a worker.  Everything
+ * else about the command is PostgreSQL's to check, and to complain of.
+ */
+static void
+make_room(const char *name, bool creating)
+{
+	Oid			database = get_database_oid(name, true);
+	bool		allowed;
+
+	if (!OidIsValid(database))
+		return;
+	allowed = braze_owns_database(database, GetUserId());
+	if (creating)
+		allowed = (allowed || is_template(database)) &&
+			(superuser() || have_createdb_privilege());
+	if (allowed)
+		braze_hold_database(database);
+}
+
+static const char *
+template_of(const CreatedbStmt *statement)
+{
+	ListCell   *cell;
+
+	foreach(cell, statement->options)
+	{
+		DefElem    *option = lfirst_node(DefElem, cell);
+
+		if (strcmp(option->defname, "template") == 0 && option->arg != NULL)
+			return defGetString(option);
+	}
+	return NULL;				/* template1, which has no worker */
+}
+
+static bool
+moves_tablespace(const AlterDatabaseStmt *statement)
+{
+	ListCell   *cell;
+
+	foreach(cell, statement->options)
+	{
+		if (strcmp(lfirst_node(DefElem, cell)->defname, "tablespace") == 0)
+			return true;
+	}
+	return false;
+}
+
+static void
+before_utility(Node *statement)
+{
+	if (IsA(statement, DropdbStmt))
+		make_room(((DropdbStmt *) statement)->dbname, false);
+	else if (IsA(statement, CreatedbStmt))
+	{
+		const char *template = template_of((CreatedbStmt *) statement);
+
+		if (template != NULL)
+			make_room(template, true);
+	}
+	else if (IsA(statement, RenameStmt))
+	{
+		RenameStmt *rename = (RenameStmt *) statement;
+
+		if (rename->renameType == OBJECT_DATABASE)
+			make_room(rename->subname, false);
+	}
+	else if (IsA(statement, AlterDatabaseStmt))
+	{
+		AlterDatabaseStmt *alter = (AlterDatabaseStmt *) statement;
+
+		if (moves_tablespace(alter))
+			make_room(alter->dbname, false);
+	}
+}
+
+static void
+utility(BRAZE_UTILITY_PARAMETERS)
+{
+	before_utility(pstmt->utilityStmt);
+	if (prev_ProcessUtility)
+		prev_ProcessUtility(BRAZE_UTILITY_ARGUMENTS);
+	else
+		standard_ProcessUtility(BRAZE_UTILITY_ARGUMENTS);
+}
+
+void
+braze_utility_init(void)
+{
+	prev_ProcessUtility = ProcessUtility_hook;
+	ProcessUtility_hook = utility;
+}

@@ -1,0 +1,382 @@
+/*-------------------------------------------------------------------------
+ *
+ * worker.c
+ *	  The process that delivers the calls of one database.
+ *
+ * Its loop: take answers, settle what is done, read what is new, send.  Each
+ * of the steps that need the database is one short transaction, and none is
+ * open while it waits.
+ *
+ *-------------------------------------------------------------------------
+ */
+#include "postgres.h"
+
+#include "access/xact.h"
+#include "catalog/pg_foreign_server.h"
+#include "libpq/pqsignal.h"
+#include "miscadmin.h"
+#include "pgstat.h"
+#include "postmaster/bgworker.h"
+#include "postmaster/interrupt.h"
+#include "storage/ipc.h"
+#include "storage/lock.h"
+#include "storage/proc.h"
+#include "tcop/tcopprot.h"
+#include "utils/guc.h"
+#include "utils/inval.h"
+#include "utils/memutils.h"
+#include "utils/snapmgr.h"
+#include "utils/syscache.h"
+
+#include "catalog.h"
+#include "compat.h"
+#include "delivery.h"
+#include "http.h"
+#include "reader.h"
+#include "rounds.h"
+#include "shmem.h"
+#include "worker.h"
+
+/* while requests are under way, new rows are looked for this often */
+#define READ_INTERVAL_MS	2
+
+/* holes whose owners do not wake us when they end are looked at this often */
+#define HOLE_INTERVAL_MS	50
+
+/* a settle that failed is tried again this much later */
+#define SETTLE_RETRY_MS		1000
+
+/* what is answered waits this long at most for company before it is settled */
+#define SETTLE_DELAY_MS		10
+
+/* at shutdown, answers that are about to come are waited for this long */
+#define DRAIN_MS			300
+
+#define MAX_CONNECTIONS		1000
+
+/* which of the advisory locks' fields keeps ours apart from the users' */
+#define WORKER_LOCK_FIELD	77
+
+static BrazeDatabaseSlot *slot;
+static bool options_changed = true;
+static bool look = true;		/* something may have been queued */
+
+static void
+server_changed(Datum arg, int cacheid, uint32 hashvalue)
+{
+	options_changed = true;
+}
+
+/*
+ * Runs after the process has left the process array: whoever waits for the
+ * slot to be cleared may then rely on the database being left alone.
+ */
+static void
+clear_slot(int code, Datum arg)
+{
+	LWLockAcquire(braze_shared->lock, LW_EXCLUSIVE);
+	slot->pid = 0;
+	slot->latch = NULL;
+	if (slot->state == BRAZE_DATABASE_RUNNING ||
+		slot->state == BRAZE_DATABASE_STARTING)
+		slot->state = BRAZE_DATABASE_WANTED;
+	LWLockRelease(braze_shared->lock);
+	braze_wake_launcher();
+}
+
+static void
+set_slot_state(BrazeDatabaseState state)
+{
+	LWLockAcquire(braze_shared->lock, LW_EXCLUSIVE);
+	slot->state = state;
+	LWLockRelease(braze_shared->lock);
+}
+
+/* nothing that ALTER DATABASE or ALTER ROLE sets may change what we do */
+static void
+fix_settings(void)
+{
+	static const char *const settings[][2] = {
+		{"synchronous_commit", "local"},
+		{"default_transaction_isolation", "read committed"},
+		{"default_transaction_read_only", "off"},
+		{"default_transaction_deferrable", "off"},
+		{"TimeZone", "UTC"},
+		{"search_path", "pg_catalog, pg_temp"},
+		{"statement_timeout", "0"},
+		{"lock_timeout", "1s"},
+		{"idle_in_transaction_session_timeout", "0"},
+		{"row_security", "off"},
+	};
+
+	for (int i = 0; i < lengthof(settings); i++)
+		SetConfigOption(settings[i][0], settings[i][1], PGC_SUSET, PGC_S_OVERRIDE);
+#if PG_VERSION_NUM >= 170000
+	SetConfigOption("transaction_timeout", "0", PGC_SUSET, PGC_S_OVERRIDE);
+#endif
+}
+
+/* one worker per database: whoever holds this lock is it */
+static bool
+lock_extension(Oid extension)
+{
+	LOCKTAG		tag;
+
+	SET_LOCKTAG_ADVISORY(tag, MyDatabaseId, extension, 0, WORKER_LOCK_FIELD);
+	return LockAcquire(&tag, ExclusiveLock, true, true) != LOCKACQUIRE_NOT_AVAIL;
+}
+
+/* exits when there is nothing for a worker to do in this database */
+static void
+require_extension(void)
+{
+	const BrazeCatalog *catalog;
+	bool		locked;
+
+	StartTransactionCommand();
+	catalog = braze_catalog();
+	locked = (catalog != NULL && lock_extension(catalog->extension));
+	CommitTransactionCommand();
+
+	if (catalog == NULL)
+	{
+		set_slot_state(BRAZE_DATABASE_NO_EXTENSION);
+		proc_exit(0);
+	}
+	if (!locked)
+		proc_exit(0);
+	set_slot_state(BRAZE_DATABASE_RUNNING);
+}
+
+static void
+attach(int index)
+{
+	BrazeDatabaseSlot *mine = &braze_shared->databases[index];
+
+	LWLockAcquire(braze_shared->lock, LW_EXCLUSIVE);
+	if (mine->pid == 0 && OidIsValid(mine->database))
+	{
+		mine->pid = MyProcPid;
+		mine->latch = MyLatch;
+		slot = mine;
+	}
+	LWLockRelease(braze_shared->lock);
+	if (slot == NULL)
+		proc_exit(0);
+	on_shmem_exit(clear_slot, (Datum) 0);
+}
+
+static long
+shorter(long timeout, int64 other)
+{
+	if (other < 0 || (timeout >= 0 && timeout <= other))
+		return timeout;
+	return (long) other;
+}
+
+/* takes all answers that are there */
+static void
+take_answers(BrazeHttp *http)
+{
+	BrazeHttpRequest *done;
+
+	while ((done = braze_http_next_done(http)) != NULL)
+		braze_delivery_answered(http, done);
+}
+
+/*
+ * The server shuts down, or somebody needs the database: what Braze has
+ * accepted is settled if that is possible at once, so that it is not sent
+ * again.  Interrupts are held off, since the next one ends the process.
+ */
+static void
+drain(BrazeHttp *http)
+{
+	int64		deadline = braze_now_ms() + DRAIN_MS;
+	int64		left;
+
+	HOLD_INTERRUPTS();
+	while (braze_delivery_transfers() > 0 &&
+		   (left = deadline - braze_now_ms()) > 0)
+	{
+		(void) WaitLatchOrSocket(NULL,
+								 WL_SOCKET_READABLE | WL_TIMEOUT | WL_EXIT_ON_PM_DEATH,
+								 braze_http_fd(http),
+								 shorter((long) left, braze_http_timeout(http)),
+								 PG_WAIT_EXTENSION);
+		take_answers(http);
+	}
+	if (braze_settle_pending() > 0)
+		(void) braze_settle_round();
+	RESUME_INTERRUPTS();
+}
+
+/* settles when it pays, or when nothing else is left to do */
+static long
+settle_if_due(int64 now)
+{
+	static int64 retry_at = 0;
+	static int64 waiting_since = 0;
+	int			pending = braze_settle_pending();
+
+	if (pending == 0)
+	{
+		waiting_since = 0;
+		return -1;
+	}
+	if (waiting_since == 0)
+		waiting_since = now;
+	if (now < retry_at)
+		return retry_at - now;
+	if (braze_delivery_transfers() > 0 && braze_first_settle_done &&
+		pending < BRAZE_SETTLE_BATCH && now - waiting_since < SETTLE_DELAY_MS)
+		return SETTLE_DELAY_MS - (now - waiting_since);
+	if (!braze_settle_round())
+		retry_at = braze_now_ms() + SETTLE_RETRY_MS;
+	waiting_since = 0;
+	return braze_settle_pending() > 0 ? SETTLE_RETRY_MS : -1;
+}
+
+static long
+read_if_due(int64 now)
+{
+	static int64 next_read = 0;
+	static int64 next_hole = 0;
+	BrazeReadResult result;
+
+	if (!look && (!braze_reader_waits() || now < next_hole))
+		return braze_reader_waits() ? next_hole - now : -1;
+	if (now < next_read)
+		return next_read - now;
+	look = false;
+	result = braze_read_round();
+	now = braze_now_ms();
+	next_hole = now + HOLE_INTERVAL_MS;
+	next_read = now;
+	if (result == BRAZE_READ_MORE)
+	{
+		look = true;
+		return 0;
+	}
+	if (result == BRAZE_READ_FAILED)
+	{
+		look = true;
+		next_read = now + SETTLE_RETRY_MS;
+		return SETTLE_RETRY_MS;
+	}
+	if (braze_delivery_transfers() > 0)
+		next_read = now + READ_INTERVAL_MS;
+	return braze_reader_waits() ? HOLE_INTERVAL_MS : -1;
+}
+
+static long
+send_all(BrazeHttp *http)
+{
+	long		timeout = -1;
+	ListCell   *cell;
+
+	/*
+	 * A call that crashes the server on its way must not take a whole batch
+	 * of requests with it each time, so after a start one request goes alone.
+	 */
+	int			max_transfers = braze_first_settle_done ? INT_MAX : 1;
+
+	if (!braze_deliver || braze_settle_blocked)
+		return -1;
+	foreach(cell, braze_deliveries)
+		timeout = shorter(timeout, braze_delivery_send(lfirst(cell), http, max_transfers));
+	return timeout;
+}
+
+static void
+report_all(void)
+{
+	ListCell   *cell;
+
+	foreach(cell, braze_deliveries)
+		braze_delivery_report(lfirst(cell));
+}
+
+static void
+main_loop(BrazeHttp *http)
+{
+	int64		next_refresh = 0;
+
+	for (;;)
+	{
+		int64		now = braze_now_ms();
+		long		timeout = braze_nap;
+		int			events;
+
+		/* curl's callbacks are never under way here, so it may be left by longjmp */
+		if (ProcDiePending)
+			drain(http);
+		CHECK_FOR_INTERRUPTS();
+		if (ConfigReloadPending)
+		{
+			ConfigReloadPending = false;
+			ProcessConfigFile(PGC_SIGHUP);
+			look = true;
+		}
+		AcceptInvalidationMessages();
+		if (options_changed || now >= next_refresh)
+		{
+			bool		changed = options_changed;
+
+			options_changed = false;
+			if (!braze_refresh_round(changed))
+				options_changed = changed;
+			next_refresh = now + braze_nap;
+			look = true;
+		}
+
+		take_answers(http);
+		timeout = shorter(timeout, settle_if_due(now));
+		if (braze_deliver)
+			timeout = shorter(timeout, read_if_due(now));
+		timeout = shorter(timeout, send_all(http));
+		report_all();
+
+		timeout = shorter(timeout, braze_http_timeout(http));
+		events = WaitLatchOrSocket(MyLatch,
+								   WL_LATCH_SET | WL_SOCKET_READABLE |
+								   WL_TIMEOUT | WL_EXIT_ON_PM_DEATH,
+								   braze_http_fd(http), timeout,
+								   PG_WAIT_EXTENSION);
+		if (events & WL_LATCH_SET)
+		{
+			ResetLatch(MyLatch);
+			look = true;
+		}
+	}
+}
+
+void
+braze_worker_main(Datum arg)
+{
+	BrazeHttp  *http;
+	char		error[256];
+	Oid			database;
+
+	pqsignal(SIGHUP, SignalHandlerForConfigReload);
+	pqsignal(SIGTERM, die);
+	BackgroundWorkerUnblockSignals();
+
+	attach(DatumGetInt32(arg));
+	database = slot->database;
+	BackgroundWorkerInitializeConnectionByOid(database, InvalidOid, 0);
+	fix_settings();
+	require_extension();
+
+	CacheRegisterSyscacheCallback(FOREIGNSERVEROID, server_changed, (Datum) 0);
+	CacheRegisterSyscacheCallback(USERMAPPINGOID, server_changed, (Datum) 0);
+
+	http = braze_http_create(MAX_CONNECTIONS, error, sizeof(error));
+	if (http == NULL)
+		ereport(ERROR,
+				(errcode(ERRCODE_SYSTEM_ERROR),
+				 errmsg("segment_braze could not set up libcurl: %s", error)));
+	braze_delivery_init();
+	braze_rounds_init();
+	main_loop(http);
+}
