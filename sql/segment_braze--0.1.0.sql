@@ -96,7 +96,8 @@ COMMENT ON COLUMN @extschema@.braze_dead_letters.failed_at IS
 CREATE TABLE @extschema@.braze_paused (
 	destination name PRIMARY KEY,
 	reason text NOT NULL,
-	paused_at timestamptz NOT NULL DEFAULT pg_catalog.now()
+	paused_at timestamptz NOT NULL DEFAULT pg_catalog.now(),
+	by_worker boolean NOT NULL DEFAULT false
 );
 
 COMMENT ON TABLE @extschema@.braze_paused IS
@@ -107,6 +108,8 @@ COMMENT ON COLUMN @extschema@.braze_paused.reason IS
 'why it was paused';
 COMMENT ON COLUMN @extschema@.braze_paused.paused_at IS
 'when it was paused';
+COMMENT ON COLUMN @extschema@.braze_paused.by_worker IS
+'because of Braze''s answer: such a pause also ends when the key or the options change';
 
 -- A dump carries the backlog, and the sequences with it: a restored queue
 -- would otherwise hand out its ids a second time.
@@ -309,6 +312,187 @@ COMMENT ON VIEW @extschema@.braze_pending IS
 'what the queued calls will become: a row per object';
 
 --
+-- Delivery
+--
+
+CREATE FUNCTION @extschema@.braze_flush(timeout interval DEFAULT '10 s', destination name DEFAULT NULL)
+RETURNS boolean
+AS 'MODULE_PATHNAME', 'braze_flush'
+LANGUAGE C VOLATILE;
+
+COMMENT ON FUNCTION @extschema@.braze_flush(interval, name) IS
+'waits until every call that was committed when it began is settled; false at the timeout';
+
+CREATE FUNCTION @extschema@.braze_notify_worker()
+RETURNS void
+AS 'MODULE_PATHNAME', 'braze_notify_worker'
+LANGUAGE C VOLATILE;
+
+COMMENT ON FUNCTION @extschema@.braze_notify_worker() IS
+'has the worker look at the queue and the pauses when this transaction commits';
+
+CREATE FUNCTION @extschema@.braze_retry(
+	id bigint DEFAULT NULL,
+	destination name DEFAULT NULL,
+	reason text DEFAULT NULL,
+	failed_since timestamptz DEFAULT NULL,
+	to_destination name DEFAULT NULL)
+RETURNS bigint
+LANGUAGE plpgsql VOLATILE
+SET search_path = pg_catalog, pg_temp
+AS $$
+DECLARE
+	queued bigint;
+BEGIN
+	IF to_destination IS NOT NULL AND NOT EXISTS (
+		SELECT FROM pg_foreign_server s JOIN pg_foreign_data_wrapper w ON w.oid = s.srvfdw
+		WHERE w.fdwname = 'segment_braze' AND s.srvname = to_destination)
+	THEN
+		RAISE EXCEPTION 'destination "%" does not exist', to_destination
+			USING ERRCODE = 'undefined_object',
+				HINT = 'Name a server of the foreign-data wrapper segment_braze.';
+	END IF;
+	-- A call for which no destination could be found needs one to go to.
+	WITH chosen AS (
+		DELETE FROM @extschema@.braze_dead_letters d
+		WHERE (braze_retry.id IS NULL OR d.id = braze_retry.id)
+			AND (braze_retry.destination IS NULL OR d.destination = braze_retry.destination)
+			AND (braze_retry.reason IS NULL OR d.reason LIKE braze_retry.reason)
+			AND (braze_retry.failed_since IS NULL OR d.failed_at >= braze_retry.failed_since)
+			AND coalesce(to_destination, d.destination) IS NOT NULL
+		RETURNING d.id, coalesce(to_destination, d.destination) AS destination, d.call, d.objects
+	), put AS (
+		INSERT INTO @extschema@.braze_queue (destination, call, objects)
+		SELECT c.destination, c.call, c.objects FROM chosen c ORDER BY c.id
+		RETURNING 1
+	)
+	SELECT count(*) INTO queued FROM put;
+	PERFORM @extschema@.braze_notify_worker();
+	RETURN queued;
+END
+$$;
+
+COMMENT ON FUNCTION @extschema@.braze_retry(bigint, name, text, timestamptz, name) IS
+'queues dead letters again, of a partly refused call what was refused; returns how many';
+
+CREATE FUNCTION @extschema@.braze_pause(destination name, reason text DEFAULT 'paused by braze_pause')
+RETURNS void
+LANGUAGE plpgsql VOLATILE
+SET search_path = pg_catalog, pg_temp
+AS $$
+BEGIN
+	IF destination IS NULL OR NOT EXISTS (
+		SELECT FROM pg_foreign_server s JOIN pg_foreign_data_wrapper w ON w.oid = s.srvfdw
+		WHERE w.fdwname = 'segment_braze' AND s.srvname = destination)
+	THEN
+		RAISE EXCEPTION 'destination "%" does not exist', destination
+			USING ERRCODE = 'undefined_object',
+				HINT = 'Name a server of the foreign-data wrapper segment_braze.';
+	END IF;
+	INSERT INTO @extschema@.braze_paused AS p (destination, reason)
+	VALUES (braze_pause.destination, coalesce(braze_pause.reason, 'paused by braze_pause'))
+	ON CONFLICT ON CONSTRAINT braze_paused_pkey
+		DO UPDATE SET reason = excluded.reason, by_worker = false;
+	PERFORM @extschema@.braze_notify_worker();
+END
+$$;
+
+COMMENT ON FUNCTION @extschema@.braze_pause(name, text) IS
+'stops sending to a destination, and keeps its calls, until braze_resume';
+
+CREATE FUNCTION @extschema@.braze_resume(destination name)
+RETURNS boolean
+LANGUAGE plpgsql VOLATILE
+SET search_path = pg_catalog, pg_temp
+AS $$
+BEGIN
+	DELETE FROM @extschema@.braze_paused p WHERE p.destination = braze_resume.destination;
+	PERFORM @extschema@.braze_notify_worker();
+	RETURN FOUND;
+END
+$$;
+
+COMMENT ON FUNCTION @extschema@.braze_resume(name) IS
+'ends the pause of a destination; false when it was not paused';
+
+CREATE FUNCTION @extschema@.braze_worker_state()
+RETURNS text
+AS 'MODULE_PATHNAME', 'braze_worker_state'
+LANGUAGE C VOLATILE;
+
+COMMENT ON FUNCTION @extschema@.braze_worker_state() IS
+'null when this database''s worker runs, else what is missing and what to do';
+
+CREATE FUNCTION @extschema@.braze_counters(
+	OUT destination name,
+	OUT state text,
+	OUT reason text,
+	OUT in_flight int,
+	OUT requests bigint,
+	OUT delivered bigint,
+	OUT skipped bigint,
+	OUT rejected bigint,
+	OUT retries bigint,
+	OUT last_error text,
+	OUT last_error_at timestamptz,
+	OUT last_success timestamptz)
+RETURNS SETOF record
+AS 'MODULE_PATHNAME', 'braze_counters'
+LANGUAGE C VOLATILE ROWS 10;
+
+COMMENT ON FUNCTION @extschema@.braze_counters() IS
+'what the worker counted for each destination since the server started';
+
+CREATE VIEW @extschema@.braze_status AS
+SELECT d.destination,
+	CASE
+		WHEN s.srvname IS NULL THEN 'no such server: create it, or purge its calls'
+		WHEN p.reason IS NOT NULL THEN 'paused: ' || p.reason
+		WHEN w.missing IS NOT NULL THEN w.missing
+		WHEN c.reason IS NOT NULL THEN c.state || ': ' || c.reason
+		ELSE coalesce(c.state, 'running')
+	END AS state,
+	coalesce(q.pending, 0) AS pending,
+	coalesce(q.pending_bytes, 0) AS pending_bytes,
+	pg_catalog.clock_timestamp() - q.oldest AS oldest_pending,
+	coalesce(c.in_flight, 0) AS in_flight,
+	coalesce(c.requests, 0) AS requests,
+	coalesce(c.delivered, 0) AS delivered,
+	coalesce(c.skipped, 0) AS skipped,
+	coalesce(c.rejected, 0) AS rejected,
+	coalesce(c.retries, 0) AS retries,
+	coalesce(l.dead_letters, 0) AS dead_letters,
+	c.last_error, c.last_error_at, c.last_success
+FROM (
+	SELECT srvname AS destination
+	FROM pg_catalog.pg_foreign_server JOIN pg_catalog.pg_foreign_data_wrapper f ON f.oid = srvfdw
+	WHERE f.fdwname = 'segment_braze'
+	UNION
+	SELECT destination FROM @extschema@.braze_queue
+) d
+CROSS JOIN (SELECT @extschema@.braze_worker_state() AS missing OFFSET 0) w
+LEFT JOIN (
+	SELECT srvname
+	FROM pg_catalog.pg_foreign_server JOIN pg_catalog.pg_foreign_data_wrapper f ON f.oid = srvfdw
+	WHERE f.fdwname = 'segment_braze'
+) s ON s.srvname = d.destination
+LEFT JOIN (
+	SELECT destination, pg_catalog.count(*) AS pending,
+		pg_catalog.sum(pg_catalog.pg_column_size(call))::bigint AS pending_bytes,
+		pg_catalog.min(queued_at) AS oldest
+	FROM @extschema@.braze_queue GROUP BY destination
+) q ON q.destination = d.destination
+LEFT JOIN (
+	SELECT destination, pg_catalog.count(*) AS dead_letters
+	FROM @extschema@.braze_dead_letters GROUP BY destination
+) l ON l.destination = d.destination
+LEFT JOIN @extschema@.braze_paused p ON p.destination = d.destination
+LEFT JOIN @extschema@.braze_counters() c ON c.destination = d.destination;
+
+COMMENT ON VIEW @extschema@.braze_status IS
+'how each destination is doing: state, what is pending, and what was counted since the server started';
+
+--
 -- Privileges
 --
 -- Nothing is left to PUBLIC by accident, not even by ALTER DEFAULT PRIVILEGES.
@@ -319,7 +503,8 @@ REVOKE ALL ON TABLE
 	@extschema@.braze_queue,
 	@extschema@.braze_dead_letters,
 	@extschema@.braze_paused,
-	@extschema@.braze_pending
+	@extschema@.braze_pending,
+	@extschema@.braze_status
 FROM PUBLIC;
 
 REVOKE ALL ON SEQUENCE
@@ -330,8 +515,22 @@ FROM PUBLIC;
 REVOKE ALL ON FUNCTION
 	@extschema@.braze_validator(text[], oid),
 	@extschema@.braze_map_queued(jsonb, name, int[]),
-	@extschema@.braze_options()
+	@extschema@.braze_options(),
+	@extschema@.braze_flush(interval, name),
+	@extschema@.braze_notify_worker(),
+	@extschema@.braze_retry(bigint, name, text, timestamptz, name),
+	@extschema@.braze_pause(name, text),
+	@extschema@.braze_resume(name),
+	@extschema@.braze_worker_state(),
+	@extschema@.braze_counters()
 FROM PUBLIC;
+
+-- the status shows counts and Braze's messages, and nobody's calls
+GRANT SELECT ON @extschema@.braze_status TO pg_monitor;
+GRANT EXECUTE ON FUNCTION
+	@extschema@.braze_worker_state(),
+	@extschema@.braze_counters()
+TO pg_monitor;
 
 REVOKE ALL ON FOREIGN DATA WRAPPER segment_braze FROM PUBLIC;
 
@@ -350,3 +549,18 @@ GRANT EXECUTE ON FUNCTION
 	@extschema@.braze_delete_user(text, text, timestamptz, jsonb, jsonb, text, name),
 	@extschema@.braze_trigger()
 TO PUBLIC;
+
+--
+-- The worker
+--
+-- Its launcher asks this database once the extension is there for all to see.
+--
+
+CREATE FUNCTION @extschema@.braze_request_worker()
+RETURNS void
+AS 'MODULE_PATHNAME', 'braze_request_worker'
+LANGUAGE C VOLATILE;
+
+SELECT @extschema@.braze_request_worker();
+
+DROP FUNCTION @extschema@.braze_request_worker();

@@ -45,8 +45,14 @@ typedef struct BrazeSent
 typedef struct BrazeAnswer
 {
 	BrazeVerdict verdict;
-	char		reason[BRAZE_REASON_SIZE];	/* for logs and status, valid UTF-8 */
-	int			nerrors;
+
+	/*
+	 * For logs, the status and the dead letters of a request refused whole;
+	 * valid UTF-8.  Empty when there is nothing to say: an accepted request
+	 * has a reason only if Braze complained without saying of which object.
+	 */
+	char		reason[BRAZE_REASON_SIZE];
+	int			nerrors;		/* 0 unless ACCEPTED or SOME_REFUSED */
 	BrazeObjectError *errors;	/* malloc'd, one per refused object */
 } BrazeAnswer;
 

@@ -197,8 +197,6 @@ set_target(BrazeDelivery *delivery, const char *key)
 	delivery->target = braze_http_target_create(settings->endpoint, key,
 												settings->ca_file,
 												settings->request_timeout);
-	if (delivery->target == NULL)
-		out_of_memory();
 }
 
 static bool
@@ -271,6 +269,8 @@ refresh_one(BrazeDelivery *delivery, BrazeDestination *destination)
 		free_target(delivery);
 		if (key != NULL)
 			set_target(delivery, key);
+		if (key != NULL && delivery->target == NULL)
+			problem = "the endpoint or the REST API key holds characters that cannot be sent";
 		braze_pace_reset(&delivery->pace);
 	}
 	refresh_pause(delivery, changed, problem);

@@ -41,10 +41,14 @@ typedef struct BrazeHttpRequest
 	size_t		body_length;
 	void	   *owner;			/* the caller's own */
 
-	/* set when it is done */
+	/*
+	 * Set when it is done.  A status of 300 and above is reported even if the
+	 * connection broke in its body, which is then truncated: a server may well
+	 * close on a body that is too large for it, and the status says enough.
+	 */
 	long		status;			/* 0: no complete answer */
 	char		error[256];		/* if status is 0: why */
-	char	   *answer;			/* freed by braze_http_release */
+	char	   *answer;			/* NULL if empty; freed by braze_http_release */
 	size_t		answer_length;
 	bool		truncated;
 	BrazeRateHeaders rate;
@@ -55,10 +59,21 @@ typedef struct BrazeHttpRequest
 	struct BrazeHttpRequest *next_done;
 } BrazeHttpRequest;
 
-/* NULL with a reason in error when it cannot be set up */
+/*
+ * max_connections is for one host; a host that hangs takes none from another.
+ * NULL with a reason in error when it cannot be set up.  SIGPIPE must be
+ * ignored, as it is in every process of the server.
+ */
 extern BrazeHttp *braze_http_create(int max_connections, char *error, size_t error_size);
+
+/* cancels all requests; those not yet returned by next_done lose their answer */
 extern void braze_http_destroy(BrazeHttp *http);
 
+/*
+ * endpoint is "https://host[:port]"; http only where no network is involved
+ * (127.0.0.0/8, [::1], localhost).  ca_file may be NULL.  NULL when out of
+ * memory, or if the endpoint or the key is not fit to be sent.
+ */
 extern BrazeHttpTarget *braze_http_target_create(const char *endpoint,
 												 const char *api_key,
 												 const char *ca_file,
@@ -68,7 +83,7 @@ extern void braze_http_target_free(BrazeHttpTarget *target);
 /* starts a transfer; false (with request->error) when it cannot even start */
 extern bool braze_http_send(BrazeHttp *http, BrazeHttpRequest *request);
 
-/* ends a transfer that is under way; the request is not reported as done */
+/* ends a transfer; the request is not reported as done, and need not be released */
 extern void braze_http_cancel(BrazeHttp *http, BrazeHttpRequest *request);
 
 /* for the wait: the descriptor, and how long to wait at most (-1: for ever) */
@@ -81,7 +96,7 @@ extern long braze_http_timeout(const BrazeHttp *http);
  */
 extern BrazeHttpRequest *braze_http_next_done(BrazeHttp *http);
 
-/* forgets the answer and gives the transfer's handle back for reuse */
+/* forgets the answer of a request that is done; it may then be sent again */
 extern void braze_http_release(BrazeHttp *http, BrazeHttpRequest *request);
 
 #endif							/* BRAZE_HTTP_H */

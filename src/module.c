@@ -12,6 +12,7 @@
 #include "compat.h"
 #include "destination.h"
 #include "enqueue.h"
+#include "worker.h"
 
 PG_MODULE_MAGIC;
 
@@ -60,5 +61,6 @@ _PG_init(void)
 							GUC_UNIT_KB,
 							NULL, NULL, NULL);
 
+	braze_worker_init();
 	braze_reserve_guc_prefix("segment_braze");
 }

@@ -20,6 +20,7 @@
 #include "compat.h"
 #include "destination.h"
 #include "map.h"
+#include "srf.h"
 
 PG_FUNCTION_INFO_V1(braze_map);
 PG_FUNCTION_INFO_V1(braze_map_queued);
@@ -117,29 +118,6 @@ put_rows(ReturnSetInfo *result, const BrazeMapped *mapped, const Datum *wanted,
 	}
 }
 
-static void
-materialize(FunctionCallInfo fcinfo)
-{
-	ReturnSetInfo *result = (ReturnSetInfo *) fcinfo->resultinfo;
-	MemoryContext old;
-	TupleDesc	desc;
-
-	if (result == NULL || !IsA(result, ReturnSetInfo) ||
-		!(result->allowedModes & SFRM_Materialize))
-		ereport(ERROR,
-				(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
-				 errmsg("set-valued function called in context that cannot accept a set")));
-
-	old = MemoryContextSwitchTo(result->econtext->ecxt_per_query_memory);
-	if (get_call_result_type(fcinfo, NULL, &desc) != TYPEFUNC_COMPOSITE)
-		elog(ERROR, "return type must be a row type");
-	result->returnMode = SFRM_Materialize;
-	result->setResult = tuplestore_begin_heap((result->allowedModes & SFRM_Materialize_Random) != 0,
-											  false, work_mem);
-	result->setDesc = desc;
-	MemoryContextSwitchTo(old);
-}
-
 /* the destination's settings; the defaults where the session has none to mean */
 static const BrazeSettings *
 find_settings(FunctionCallInfo fcinfo)
@@ -176,7 +154,7 @@ braze_map(PG_FUNCTION_ARGS)
 				 errmsg("call must not be null"),
 				 errhint("Pass a Segment call, such as '{\"type\": \"track\", \"userId\": \"u1\", \"event\": \"Signed Up\"}'.")));
 
-	materialize(fcinfo);
+	braze_materialize(fcinfo);
 	mapped = braze_mapped_create();
 	braze_map_call(PG_GETARG_JSONB_P(0), find_settings(fcinfo),
 				   GetCurrentTransactionStartTimestamp(), mapped);
@@ -198,7 +176,7 @@ braze_map_queued(PG_FUNCTION_ARGS)
 	int			nwanted = 0;
 	char	   *extra = NULL;
 
-	materialize(fcinfo);
+	braze_materialize(fcinfo);
 	if (PG_ARGISNULL(0))
 		return (Datum) 0;
 

@@ -19,6 +19,7 @@
 
 static bool callback_registered = false;
 static bool wake_worker = false;
+static bool refresh_worker = false;
 static bool wake_launcher = false;
 static Oid	held_database = InvalidOid;
 
@@ -27,14 +28,19 @@ static Oid	held_database = InvalidOid;
  * or a latch that is another process's by now costs a nap, nothing more.
  */
 static void
-wake_own_worker(void)
+wake_own_worker(bool refresh)
 {
 	static BrazeDatabaseSlot *slot = NULL;
 
 	if (slot == NULL || slot->database != MyDatabaseId)
 		slot = braze_database_slot(MyDatabaseId, false);
 	if (slot != NULL && slot->pid != 0 && slot->latch != NULL)
+	{
+		/* no worker clears it before it has seen the latch */
+		if (refresh)
+			slot->refresh = true;
 		SetLatch(slot->latch);
+	}
 }
 
 static void
@@ -81,10 +87,10 @@ at_transaction_end(XactEvent event, void *arg)
 	if (!committed && event != XACT_EVENT_ABORT && event != XACT_EVENT_PREPARE)
 		return;
 	if (wake_worker && committed)
-		wake_own_worker();
+		wake_own_worker(refresh_worker);
 	if (wake_launcher && committed)
 		want_worker();
-	wake_worker = wake_launcher = false;
+	wake_worker = refresh_worker = wake_launcher = false;
 	if (OidIsValid(held_database))
 		release_hold();
 }
@@ -107,6 +113,20 @@ braze_wake_worker_at_commit(void)
 		return;
 	register_callback();
 	wake_worker = true;
+}
+
+void
+braze_refresh_worker_at_commit(void)
+{
+	braze_wake_worker_at_commit();
+	refresh_worker = true;
+}
+
+void
+braze_wake_worker(void)
+{
+	if (braze_shared != NULL)
+		wake_own_worker(false);
 }
 
 void

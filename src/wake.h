@@ -13,6 +13,12 @@
 /* this transaction, if it commits, leaves work for the worker of its database */
 extern void braze_wake_worker_at_commit(void);
 
+/* the same for what the worker reads seldom: pauses */
+extern void braze_refresh_worker_at_commit(void);
+
+/* at once, for what is committed already */
+extern void braze_wake_worker(void);
+
 /* this transaction, if it commits, leaves a database that wants a worker */
 extern void braze_wake_launcher_at_commit(void);
 

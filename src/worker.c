@@ -347,6 +347,11 @@ main_loop(BrazeHttp *http)
 		{
 			ResetLatch(MyLatch);
 			look = true;
+			if (slot->refresh)
+			{
+				slot->refresh = false;
+				next_refresh = 0;
+			}
 		}
 	}
 }

@@ -1,0 +1,164 @@
+/*-------------------------------------------------------------------------
+ *
+ * sql_status.c
+ *	  What shared memory knows, for the view braze_status, and the functions
+ *	  that tell the processes something.
+ *
+ *-------------------------------------------------------------------------
+ */
+#include "postgres.h"
+
+#include "fmgr.h"
+#include "funcapi.h"
+#include "miscadmin.h"
+#include "utils/builtins.h"
+#include "utils/timestamp.h"
+#include "utils/tuplestore.h"
+
+#include "compat.h"
+#include "shmem.h"
+#include "srf.h"
+#include "wake.h"
+#include "worker.h"
+
+/*
+ * NULL when this database's worker runs; else what is missing, and what to do.
+ */
+static const char *
+why_no_worker(void)
+{
+	BrazeDatabaseSlot *slot;
+	BrazeDatabaseState state = BRAZE_DATABASE_WANTED;
+	bool		running = false;
+	bool		launcher;
+
+	if (braze_shared == NULL)
+		return "no worker: add segment_braze to shared_preload_libraries and restart the server";
+	if (RecoveryInProgress())
+		return "no worker: this server is a standby, calls are sent after its promotion";
+
+	LWLockAcquire(braze_shared->lock, LW_SHARED);
+	launcher = (braze_shared->launcher_pid != 0);
+	slot = braze_database_slot(MyDatabaseId, false);
+	if (slot != NULL)
+	{
+		state = slot->state;
+		running = (slot->pid != 0 && state == BRAZE_DATABASE_RUNNING);
+	}
+	LWLockRelease(braze_shared->lock);
+
+	if (running)
+		return braze_deliver ? NULL :
+			"off: segment_braze.deliver is off, set it on and reload to send";
+	if (state == BRAZE_DATABASE_NO_SLOT)
+		return "no worker: no background worker is free, increase max_worker_processes and restart the server";
+	if (!launcher)
+		return "no worker: the launcher is not running, it is started again within a second, else see the server's log";
+	return "starting: the worker is on its way, if this stays see the server's log";
+}
+
+PG_FUNCTION_INFO_V1(braze_worker_state);
+Datum
+braze_worker_state(PG_FUNCTION_ARGS)
+{
+	const char *reason = why_no_worker();
+
+	if (reason == NULL)
+		PG_RETURN_NULL();
+	PG_RETURN_TEXT_P(cstring_to_text(reason));
+}
+
+static const char *
+state_name(const BrazeDestinationSlot *slot)
+{
+	switch (slot->state)
+	{
+		case BRAZE_DESTINATION_RUNNING:
+			return "running";
+		case BRAZE_DESTINATION_RETRYING:
+			return "retrying";
+		case BRAZE_DESTINATION_PAUSED:
+			return "paused";
+	}
+	return "unknown";
+}
+
+enum
+{
+	COUNTER_DESTINATION,
+	COUNTER_STATE,
+	COUNTER_REASON,
+	COUNTER_IN_FLIGHT,
+	COUNTER_REQUESTS,
+	COUNTER_DELIVERED,
+	COUNTER_SKIPPED,
+	COUNTER_REJECTED,
+	COUNTER_RETRIES,
+	COUNTER_LAST_ERROR,
+	COUNTER_LAST_ERROR_AT,
+	COUNTER_LAST_SUCCESS,
+	COUNTER_COLUMNS
+};
+
+static void
+put_counters(Tuplestorestate *store, TupleDesc desc, BrazeDestinationSlot *slot)
+{
+	Datum		values[COUNTER_COLUMNS];
+	bool		nulls[COUNTER_COLUMNS] = {false};
+
+	values[COUNTER_DESTINATION] = NameGetDatum(&slot->name);
+	values[COUNTER_STATE] = CStringGetTextDatum(state_name(slot));
+	values[COUNTER_REASON] = CStringGetTextDatum(slot->paused);
+	nulls[COUNTER_REASON] = (slot->paused[0] == '\0');
+	values[COUNTER_IN_FLIGHT] = Int32GetDatum(slot->in_flight);
+	values[COUNTER_REQUESTS] = Int64GetDatum(slot->requests);
+	values[COUNTER_DELIVERED] = Int64GetDatum(slot->delivered);
+	values[COUNTER_SKIPPED] = Int64GetDatum(slot->skipped);
+	values[COUNTER_REJECTED] = Int64GetDatum(slot->rejected);
+	values[COUNTER_RETRIES] = Int64GetDatum(slot->retries);
+	values[COUNTER_LAST_ERROR] = CStringGetTextDatum(slot->last_error);
+	nulls[COUNTER_LAST_ERROR] = (slot->last_error_at == 0);
+	values[COUNTER_LAST_ERROR_AT] = TimestampTzGetDatum(slot->last_error_at);
+	nulls[COUNTER_LAST_ERROR_AT] = (slot->last_error_at == 0);
+	values[COUNTER_LAST_SUCCESS] = TimestampTzGetDatum(slot->last_success);
+	nulls[COUNTER_LAST_SUCCESS] = (slot->last_success == 0);
+	tuplestore_putvalues(store, desc, values, nulls);
+}
+
+PG_FUNCTION_INFO_V1(braze_counters);
+Datum
+braze_counters(PG_FUNCTION_ARGS)
+{
+	ReturnSetInfo *result = (ReturnSetInfo *) fcinfo->resultinfo;
+	BrazeDestinationSlot copy;
+
+	braze_materialize(fcinfo);
+	for (int i = 0; braze_shared != NULL && i < BRAZE_MAX_DESTINATIONS; i++)
+	{
+		/* text is made of it outside the lock: that may fail */
+		LWLockAcquire(braze_shared->lock, LW_SHARED);
+		copy = braze_shared->destinations[i];
+		LWLockRelease(braze_shared->lock);
+		if (copy.database == MyDatabaseId)
+			put_counters(result->setResult, result->setDesc, &copy);
+	}
+	PG_RETURN_VOID();
+}
+
+/* after a change of braze_paused or of the queue by plain SQL */
+PG_FUNCTION_INFO_V1(braze_notify_worker);
+Datum
+braze_notify_worker(PG_FUNCTION_ARGS)
+{
+	braze_refresh_worker_at_commit();
+	PG_RETURN_VOID();
+}
+
+/* the last words of CREATE EXTENSION */
+PG_FUNCTION_INFO_V1(braze_request_worker);
+Datum
+braze_request_worker(PG_FUNCTION_ARGS)
+{
+	braze_wake_launcher_at_commit();
+	PG_RETURN_VOID();
+}
