@@ -13,10 +13,18 @@
 #include "number.h"
 #include "value.h"
 
-/* keys with a leading "$" that mean something to Braze inside a value */
-static const char *const operators[] = {
-	"$add", "$remove", "$update",
-	"$identifier_key", "$identifier_value", "$new_object",
+/* keys with a leading "$" that mean something to Braze inside an attribute */
+static const struct
+{
+	const char *key;
+	bool		(*takes) (const JsonbValue *value);
+}			operators[] = {
+	{"$add", braze_is_array},
+	{"$remove", braze_is_array},
+	{"$update", braze_is_array},
+	{"$identifier_key", braze_is_string},
+	{"$identifier_value", braze_is_scalar},
+	{"$new_object", braze_is_object},
 };
 
 static bool write_value(BrazeText *text, const JsonbValue *value,
@@ -144,28 +152,40 @@ braze_text_number(BrazeText *text, Numeric number)
 	return true;
 }
 
-/* may this key stand inside a nested value? */
+/* may this key stand inside a value?  If not, loss says why */
 static bool
-nested_key_passes(BrazeString key, BrazeNesting nesting)
+nested_key_passes(BrazeString key, const JsonbValue *value, BrazeNesting nesting,
+				  BrazeLoss *loss)
 {
+	int			lost = 0;
+
 	if (key.length == 0 || braze_longer_than(key, BRAZE_MAX_NAME))
-		return false;
-	if (key.data[0] == '$')
+		lost = BRAZE_LOST_KEY;
+	else if (key.data[0] == '$')
 	{
+		lost = BRAZE_LOST_KEY;
 		if (braze_string_is(key, "$time"))
 			return true;
-		if (nesting != BRAZE_IN_ATTRIBUTE)
-			return false;
-		for (int i = 0; i < lengthof(operators); i++)
+		for (int i = 0; i < lengthof(operators) && nesting == BRAZE_IN_ATTRIBUTE; i++)
 		{
-			if (braze_string_is(key, operators[i]))
+			if (!braze_string_is(key, operators[i].key))
+				continue;
+			if (operators[i].takes(value))
 				return true;
+			lost = BRAZE_LOST_OPERATOR;
 		}
-		return false;
 	}
-	return nesting != BRAZE_IN_ATTRIBUTE ||
-		(memchr(key.data, ' ', key.length) == NULL &&
-		 memchr(key.data, '.', key.length) == NULL);
+	else if (nesting == BRAZE_IN_ATTRIBUTE &&
+			 (memchr(key.data, ' ', key.length) != NULL ||
+			  memchr(key.data, '.', key.length) != NULL))
+		lost = BRAZE_LOST_KEY;
+
+	if (lost == 0)
+		return true;
+	if (!(loss->flags & (BRAZE_LOST_KEY | BRAZE_LOST_OPERATOR)))
+		loss->key = key;
+	loss->flags |= lost;
+	return false;
 }
 
 static bool
@@ -179,17 +199,33 @@ is_one_of(BrazeString key, const char *const *names)
 	return false;
 }
 
+/*
+ * The date that "$time" stands for: as it is where it is a date alone, else as
+ * all times are written.  One that is invalid would cost the whole attribute.
+ */
 static bool
-is_date_string(const JsonbValue *value)
+write_date(BrazeText *text, const JsonbValue *value)
 {
-	BrazeTime	time;
 	BrazeString string;
+	BrazeTime	time;
+	char		printed[BRAZE_TIME_LENGTH];
 
 	if (value->type != jbvString)
 		return false;
 	string.data = value->val.string.val;
 	string.length = value->val.string.len;
-	return braze_time_parse(string, &time);
+	if (!braze_time_parse(string, &time))
+		return false;
+	string = braze_trim(string);
+	if (string.length > BRAZE_DATE_LENGTH)
+	{
+		if (!braze_time_print(time.ms, printed))
+			return false;
+		string.data = printed;
+		string.length = sizeof(printed);
+	}
+	braze_text_string(text, string.data, string.length);
+	return true;
 }
 
 static bool
@@ -210,23 +246,24 @@ write_object(BrazeText *text, JsonbContainer *object, BrazeNesting nesting,
 
 		if (except != NULL && is_one_of(key, except))
 			continue;
-		if (!nested_key_passes(key, nesting))
-		{
-			if (!(loss->flags & BRAZE_LOST_KEY))
-				loss->key = key;
-			loss->flags |= BRAZE_LOST_KEY;
+		if (!nested_key_passes(key, &value, nesting, loss))
 			continue;
-		}
-		if (braze_string_is(key, "$time") && !is_date_string(&value))
-		{
-			loss->flags |= BRAZE_LOST_TIME;
-			continue;
-		}
 		if (!empty)
 			braze_text_char(text, ',');
 		braze_text_string(text, key.data, key.length);
 		braze_text_char(text, ':');
-		if (write_value(text, &value, nesting, loss, depth + 1))
+		if (braze_string_is(key, "$time"))
+		{
+			if (write_date(text, &value))
+				empty = false;
+			else
+			{
+				loss->flags |= BRAZE_LOST_TIME;
+				if (!text->full)
+					braze_text_rewind(text, mark);
+			}
+		}
+		else if (write_value(text, &value, nesting, loss, depth + 1))
 			empty = false;
 		else if (!text->full)
 			braze_text_rewind(text, mark);

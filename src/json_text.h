@@ -43,12 +43,13 @@ typedef enum BrazeNesting
 #define BRAZE_LOST_DEPTH		0x04
 #define BRAZE_LOST_NUMBER		0x08
 #define BRAZE_LOST_TIME			0x10
-#define BRAZE_LONG_STRING		0x20
+#define BRAZE_LOST_OPERATOR		0x20
+#define BRAZE_LONG_STRING		0x40
 
 typedef struct BrazeLoss
 {
 	int			flags;
-	BrazeString key;			/* the first key of BRAZE_LOST_KEY */
+	BrazeString key;			/* the first one that was refused */
 } BrazeLoss;
 
 /* room for length bytes at the end, or NULL; the caller then advances */

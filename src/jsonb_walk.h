@@ -156,6 +156,18 @@ braze_is_array(const JsonbValue *value)
 	return value->type == jbvBinary && JsonContainerIsArray(value->val.binary.data);
 }
 
+static inline bool
+braze_is_string(const JsonbValue *value)
+{
+	return value->type == jbvString;
+}
+
+static inline bool
+braze_is_scalar(const JsonbValue *value)
+{
+	return value->type != jbvBinary;
+}
+
 /* the object that a value is, or NULL */
 static inline JsonbContainer *
 braze_object(const JsonbValue *value)

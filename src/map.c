@@ -258,8 +258,9 @@ braze_write_app_id(BrazeMap *map)
 
 		if ((braze_lookup(integration->objects[i], "app_id", &value) ||
 			 braze_lookup(integration->objects[i], "appId", &value)) &&
-			value.type == jbvString && braze_solid_text(&value, &text))
-			app_id = text;
+			braze_id_text(map, "app_id of the integrations", &value,
+						  BRAZE_MAX_EXTERNAL_ID, &text))
+			app_id = braze_trim(text);
 	}
 	if (app_id.data == NULL && map->settings->app_identifier != NULL)
 	{

@@ -288,6 +288,13 @@ write_fields(Identify *identify)
 						   braze_quote(slot->trait[1]));
 			continue;
 		}
+		/* Braze takes an email for the identifier before it looks at the phone */
+		if (field == BRAZE_FIELD_EMAIL && identify->map->identifier.source == BRAZE_ID_PHONE)
+		{
+			braze_note(identify->map, "The trait %s was left out: the user is identified by phone here, and Braze would take the email instead.",
+					   braze_quote(slot->trait[1]));
+			continue;
+		}
 		if (slot->present[0] && write_candidate(identify, field, 0))
 			continue;
 		if (slot->present[1])

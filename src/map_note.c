@@ -202,6 +202,9 @@ braze_note_loss(BrazeMap *map, const char *what, BrazeString name,
 	if (loss->flags & BRAZE_LOST_KEY)
 		braze_note(map, "The key %s inside the %s %s was left out: Braze refuses such a name; rename the key.",
 				   braze_quote(loss->key), what, quoted);
+	if (loss->flags & BRAZE_LOST_OPERATOR)
+		braze_note(map, "The operator %s inside the %s %s was left out: its value is not of the type that Braze takes for it.",
+				   braze_quote(loss->key), what, quoted);
 	if (loss->flags & BRAZE_LOST_DEPTH)
 		braze_note(map, "What is nested more than %d levels deep inside the %s %s was left out.",
 				   BRAZE_MAX_DEPTH, what, quoted);

@@ -191,7 +191,7 @@ write_phone(BrazeMap *map, BrazeString trait, const JsonbValue *value)
 static bool
 write_date(BrazeMap *map, BrazeString trait, const JsonbValue *value)
 {
-	char		date[10];
+	char		date[BRAZE_DATE_LENGTH];
 
 	if (!braze_date(value, date))
 		return refuse(map, trait, "it is no date of the years 1900 to 2100; write it as YYYY-MM-DD");

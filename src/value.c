@@ -18,6 +18,8 @@
 
 /* 1970-01-02: Braze takes what is earlier for a clock that was never set */
 #define FIRST_TIME_MS		MS_PER_DAY
+/* 0001-01-01T00:00:00.000Z */
+#define EARLIEST_TIME_MS	INT64CONST(-62135596800000)
 /* 9999-12-31T23:59:59.999Z */
 #define LAST_TIME_MS		INT64CONST(253402300799999)
 
@@ -333,8 +335,7 @@ print_date(char *out, int year, int month, int day)
 	return print_digits(out, day, 2);
 }
 
-/* for times from 0001 to 9999 */
-void
+bool
 braze_time_print(int64 ms, char *out)
 {
 	int64		days = ms / MS_PER_DAY;
@@ -343,6 +344,8 @@ braze_time_print(int64 ms, char *out)
 	int			month;
 	int			day;
 
+	if (ms < EARLIEST_TIME_MS || ms > LAST_TIME_MS)
+		return false;
 	if (rest < 0)
 	{
 		rest += MS_PER_DAY;
@@ -359,6 +362,7 @@ braze_time_print(int64 ms, char *out)
 	*out++ = '.';
 	out = print_digits(out, rest % 1000, 3);
 	*out = 'Z';
+	return true;
 }
 
 bool

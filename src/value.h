@@ -38,6 +38,8 @@ typedef struct BrazeTime
 
 /* YYYY-MM-DDTHH:MM:SS.mmmZ */
 #define BRAZE_TIME_LENGTH	24
+/* YYYY-MM-DD */
+#define BRAZE_DATE_LENGTH	10
 
 /* a date, or a date and a time of day with or without an offset */
 extern bool braze_time_parse(BrazeString string, BrazeTime *time);
@@ -45,9 +47,11 @@ extern bool braze_time_parse(BrazeString string, BrazeTime *time);
 /* a time that Braze takes: a string or a number since 1970-01-02 */
 extern bool braze_time(const JsonbValue *value, int64 *ms);
 extern bool braze_time_in_range(int64 ms);
-extern void braze_time_print(int64 ms, char *out);
 
-/* a calendar date: YYYY-MM-DD (10 bytes) is written to out */
+/* writes BRAZE_TIME_LENGTH bytes; false for years outside 1 to 9999 */
+extern bool braze_time_print(int64 ms, char *out);
+
+/* a calendar date: BRAZE_DATE_LENGTH bytes are written to out */
 extern bool braze_date(const JsonbValue *value, char *out);
 
 extern bool braze_is_email(BrazeString string);

@@ -53,6 +53,7 @@ SELECT identify('{"external_id": "u2", "braze_id": "b", "user_alias": {"alias_na
 SELECT identify('{"logins": {"inc": 1}, "colors": {"add": ["red"]}, "sizes": {"remove": ["xl"]}}');
 SELECT identify('{"pets": {"$add": [{"id": 1, "name": "Rex"}]}, "cars": {"$remove": [{"$identifier_key": "id", "$identifier_value": 2}]}}');
 SELECT identify('{"pets": {"$update": [{"$identifier_key": "id", "$identifier_value": 1, "$new_object": {"name": "Max"}}]}, "_merge_objects": true}');
+SELECT identify('{"a": {"$add": 1, "b": 2}, "b": {"$update": {"$identifier_key": 1}}, "c": {"$new_object": []}}');
 SELECT identify('{"_merge_objects": "true", "profile": {"a": 1}}');
 SELECT identify('{"_merge_objects": "yes", "profile": {"a": 1}}');
 

@@ -57,6 +57,7 @@ SELECT identify('{"o": {"n": null}, "l": [null, [null], {}], "m": [], "p": {}}')
 SELECT track('E', '{"o": {"a b": 2, "c.d": 3, "$x": 4, "n": null}, "l": [1, null]}');
 -- $time is a date
 SELECT identify('{"o": {"since": {"$time": "2024-01-02T03:04:05Z"}, "until": {"$time": "never"}}}');
+SELECT identify('{"l": [{"$time": " 1815-12-10 "}, {"$time": "1815-12-10 08:00"}, {"$time": "2024-01-02T03:04:60+01"}, {"$time": "0001-01-01T00:00:00+01"}, {"$time": 0}]}');
 SELECT track('E', '{"o": {"since": {"$time": "2024-01-02"}, "until": {"$time": 5}}}');
 
 -- an attribute is at most 102,400 bytes
