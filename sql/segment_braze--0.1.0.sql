@@ -111,6 +111,31 @@ COMMENT ON COLUMN @extschema@.braze_paused.paused_at IS
 COMMENT ON COLUMN @extschema@.braze_paused.by_worker IS
 'because of Braze''s answer: such a pause also ends when the key or the options change';
 
+CREATE TABLE @extschema@.braze_notes (
+	destination name NOT NULL,
+	outcome text NOT NULL,
+	note text NOT NULL,
+	calls bigint NOT NULL,
+	last_id bigint NOT NULL,
+	last_at timestamptz NOT NULL,
+	PRIMARY KEY (destination, outcome, note)
+);
+
+COMMENT ON TABLE @extschema@.braze_notes IS
+'what was left out or changed in the calls that were delivered, and how often';
+COMMENT ON COLUMN @extschema@.braze_notes.destination IS
+'name of the server';
+COMMENT ON COLUMN @extschema@.braze_notes.outcome IS
+'send, skip or reject: what became of the call';
+COMMENT ON COLUMN @extschema@.braze_notes.note IS
+'the sentence that braze_map shows';
+COMMENT ON COLUMN @extschema@.braze_notes.calls IS
+'how many calls had this note; a call that is read again after a restart counts again';
+COMMENT ON COLUMN @extschema@.braze_notes.last_id IS
+'id in the queue of the last of them';
+COMMENT ON COLUMN @extschema@.braze_notes.last_at IS
+'when the last of them was read';
+
 -- A dump carries the backlog, and the sequences with it: a restored queue
 -- would otherwise hand out its ids a second time.
 SELECT pg_catalog.pg_extension_config_dump('@extschema@.braze_queue', '');
@@ -118,6 +143,7 @@ SELECT pg_catalog.pg_extension_config_dump('@extschema@.braze_queue_id_seq', '')
 SELECT pg_catalog.pg_extension_config_dump('@extschema@.braze_dead_letters', '');
 SELECT pg_catalog.pg_extension_config_dump('@extschema@.braze_dead_letters_id_seq', '');
 SELECT pg_catalog.pg_extension_config_dump('@extschema@.braze_paused', '');
+SELECT pg_catalog.pg_extension_config_dump('@extschema@.braze_notes', '');
 
 --
 -- Mapping
@@ -503,6 +529,7 @@ REVOKE ALL ON TABLE
 	@extschema@.braze_queue,
 	@extschema@.braze_dead_letters,
 	@extschema@.braze_paused,
+	@extschema@.braze_notes,
 	@extschema@.braze_pending,
 	@extschema@.braze_status
 FROM PUBLIC;

@@ -15,6 +15,7 @@
 #include "access/table.h"
 #include "catalog/pg_extension.h"
 #include "commands/extension.h"
+#include "utils/builtins.h"
 #include "utils/fmgroids.h"
 #include "utils/inval.h"
 #include "utils/lsyscache.h"
@@ -128,4 +129,12 @@ braze_catalog_required(void)
 						BRAZE_EXTENSION),
 				 errhint("Run CREATE EXTENSION %s.", BRAZE_EXTENSION)));
 	return found;
+}
+
+char *
+braze_table_name(const char *name)
+{
+	Oid			schema = get_rel_namespace(braze_catalog_required()->queue);
+
+	return quote_qualified_identifier(get_namespace_name(schema), name);
 }

@@ -60,4 +60,7 @@ extern const BrazeCatalog *braze_catalog(void);
 /* the same, or an error that says to create the extension */
 extern const BrazeCatalog *braze_catalog_required(void);
 
+/* a table of ours as SQL writes it: quoted, with its schema; palloc'd */
+extern char *braze_table_name(const char *name);
+
 #endif							/* BRAZE_CATALOG_H */

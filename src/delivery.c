@@ -16,6 +16,7 @@
 #include "utils/timestamp.h"
 
 #include "delivery.h"
+#include "notes.h"
 #include "shmem.h"
 #include "worker.h"
 
@@ -433,6 +434,7 @@ braze_delivery_take(BrazeDelivery *delivery, const BrazeQueueRow *row)
 
 	braze_map_call(DatumGetJsonbP(row->call), &delivery->destination->settings,
 				   row->queued_at, mapped);
+	braze_notes_count(NameStr(delivery->name), row->id, mapped);
 	switch (mapped->outcome)
 	{
 		case BRAZE_SEND:
@@ -519,6 +521,23 @@ start_transfer(BrazeHttp *http, Transfer *transfer)
 		transfer_failed(http, transfer);
 }
 
+/*
+ * The identity endpoints need permissions of their own.  Without one, its
+ * calls become dead letters that say so, and /users/track goes on.
+ */
+static BrazeNext
+refuse_for_permission(Transfer *transfer, const BrazeAnswer *answer, int64_t now)
+{
+	BrazeEndpoint endpoint = braze_request_endpoint(transfer->request);
+	char		reason[BRAZE_REASON_SIZE * 2];
+
+	snprintf(reason, sizeof(reason),
+			 "%s; the REST API key needs the permission %s",
+			 answer->reason, braze_endpoints[endpoint].permission);
+	return braze_request_refused(transfer->delivery->pack, transfer->request,
+								 reason, (int) transfer->http.status, now);
+}
+
 /* judges a transfer that is over, and sends the next part of its request */
 static void
 conclude(BrazeHttp *http, Transfer *transfer, const BrazeAnswer *answer)
@@ -539,7 +558,8 @@ conclude(BrazeHttp *http, Transfer *transfer, const BrazeAnswer *answer)
 			break;
 		case BRAZE_STOPPED:
 			braze_pace_succeeded(&delivery->pace, &transfer->http.rate, now);
-			pause_by_answer(delivery, answer->reason);
+			if (braze_request_endpoint(transfer->request) == BRAZE_USERS_TRACK)
+				pause_by_answer(delivery, answer->reason);
 			break;
 		case BRAZE_SLOW_DOWN:
 			braze_pace_slow_down(&delivery->pace, &transfer->http.rate, now,
@@ -556,8 +576,12 @@ conclude(BrazeHttp *http, Transfer *transfer, const BrazeAnswer *answer)
 	else if (answer->nerrors > 0)
 		note_error(delivery, answer->errors[0].reason);
 
-	next = braze_request_answered(delivery->pack, transfer->request, answer,
-								  (int) transfer->http.status, now);
+	if (answer->verdict == BRAZE_STOPPED &&
+		braze_request_endpoint(transfer->request) != BRAZE_USERS_TRACK)
+		next = refuse_for_permission(transfer, answer, now);
+	else
+		next = braze_request_answered(delivery->pack, transfer->request, answer,
+									  (int) transfer->http.status, now);
 	braze_http_release(http, &transfer->http);
 	delivery->changed = true;
 	switch (next)

@@ -24,8 +24,8 @@ const BrazeKindInfo braze_kinds[BRAZE_KINDS] = {
 
 const BrazeEndpointInfo braze_endpoints[BRAZE_ENDPOINTS] = {
 	/* the destination's max_objects_per_request may replace this limit */
-	[BRAZE_USERS_TRACK] = {"/users/track", 75, 0},
-	[BRAZE_USERS_IDENTIFY] = {"/users/identify", 50, 0},
-	[BRAZE_USERS_MERGE] = {"/users/merge", 50, 0},
-	[BRAZE_USERS_DELETE] = {"/users/delete", 50, 1},
+	[BRAZE_USERS_TRACK] = {"/users/track", "users.track", 75, 0},
+	[BRAZE_USERS_IDENTIFY] = {"/users/identify", "users.identify", 50, 0},
+	[BRAZE_USERS_MERGE] = {"/users/merge", "users.merge", 50, 0},
+	[BRAZE_USERS_DELETE] = {"/users/delete", "users.delete", 50, 1},
 };

@@ -52,6 +52,7 @@ typedef struct BrazeKindInfo
 typedef struct BrazeEndpointInfo
 {
 	const char *path;
+	const char *permission;		/* that the REST API key needs */
 	int			max_objects;	/* Braze's limit for one request */
 	int			one_kind;		/* must a request hold one array only? */
 } BrazeEndpointInfo;

@@ -133,6 +133,11 @@ extern BrazeNext braze_request_answered(BrazePack *pack, BrazeRequest *request,
 										const BrazeAnswer *answer,
 										int http_status, int64_t now);
 
+/* refuses all objects that the request still holds */
+extern BrazeNext braze_request_refused(BrazePack *pack, BrazeRequest *request,
+									   const char *reason, int http_status,
+									   int64_t now);
+
 /* the same as BRAZE_NEXT_LATER, for a part that cannot be sent now */
 extern void braze_request_put_off(BrazePack *pack, BrazeRequest *request);
 

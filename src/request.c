@@ -544,3 +544,17 @@ braze_request_answered(BrazePack *pack, BrazeRequest *request,
 	}
 	return prepare(pack, request) ? BRAZE_NEXT_SEND : BRAZE_NEXT_NO_MEMORY;
 }
+
+BrazeNext
+braze_request_refused(BrazePack *pack, BrazeRequest *request,
+					  const char *reason, int http_status, int64_t now)
+{
+	for (int i = 0; i < request->nobjects; i++)
+	{
+		if (object_at(request, i)->state == OBJECT_PENDING &&
+			!refuse(pack, request, i, http_status, reason))
+			return BRAZE_NEXT_NO_MEMORY;
+	}
+	finish(pack, request, now);
+	return BRAZE_NEXT_DONE;
+}

@@ -17,6 +17,7 @@
 #include "catalog.h"
 #include "compat.h"
 #include "delivery.h"
+#include "notes.h"
 #include "reader.h"
 #include "rounds.h"
 #include "worker.h"
@@ -60,6 +61,7 @@ braze_rounds_init(void)
 										   ALLOCSET_DEFAULT_SIZES);
 	old = MemoryContextSwitchTo(rounds_context);
 	reader = braze_reader_create();
+	braze_notes_init();
 	done = palloc(sizeof(Done) * maxdone);
 	MemoryContextSwitchTo(old);
 }
@@ -137,11 +139,13 @@ braze_refresh_round(bool options_changed)
 	{
 		begin_round("reading the destinations");
 		store_pauses();
+		braze_notes_store();
 		CommandCounterIncrement();
 		PopActiveSnapshot();
 		PushActiveSnapshot(GetTransactionSnapshot());
 		braze_delivery_refresh(options_changed);
 		end_round();
+		braze_notes_stored();
 	}
 	PG_CATCH();
 	{

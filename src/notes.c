@@ -1,0 +1,180 @@
+/*-------------------------------------------------------------------------
+ *
+ * notes.c
+ *	  Counting what the mapping left out: braze_notes.
+ *
+ * Counts are collected in memory and added to the table now and then, so that
+ * a note that a million calls have in common costs one row and few updates.
+ *
+ *-------------------------------------------------------------------------
+ */
+#include "postgres.h"
+
+#include "common/hashfn.h"
+#include "executor/spi.h"
+#include "lib/stringinfo.h"
+#include "utils/builtins.h"
+#include "utils/hsearch.h"
+#include "utils/memutils.h"
+#include "utils/timestamp.h"
+
+#include "catalog.h"
+#include "notes.h"
+
+/* what stands for all notes beyond the bound */
+#define OTHER_NOTES		"Further notes were not counted one by one."
+
+typedef struct NoteKey
+{
+	NameData	destination;
+	BrazeOutcome outcome;
+	uint64		hash;			/* of the sentence; equal hash, equal note */
+} NoteKey;
+
+typedef struct NoteCount
+{
+	NoteKey		key;
+	char	   *sentence;
+	int64		calls;			/* not in the table yet */
+	int64		last_id;
+	TimestampTz last_at;
+} NoteCount;
+
+static HTAB *counts;
+static MemoryContext notes_context;
+
+void
+braze_notes_init(void)
+{
+	HASHCTL		control;
+
+	notes_context = AllocSetContextCreate(TopMemoryContext, "segment_braze notes",
+										  ALLOCSET_DEFAULT_SIZES);
+	memset(&control, 0, sizeof(control));
+	control.keysize = sizeof(NoteKey);
+	control.entrysize = sizeof(NoteCount);
+	control.hcxt = notes_context;
+	counts = hash_create("segment_braze notes", 64, &control,
+						 HASH_ELEM | HASH_BLOBS | HASH_CONTEXT);
+}
+
+static void
+count_one(const char *destination, BrazeOutcome outcome, const char *sentence,
+		  int length, int64 id)
+{
+	NoteKey		key;
+	NoteCount  *count;
+	bool		found;
+
+	memset(&key, 0, sizeof(key));
+	namestrcpy(&key.destination, destination);
+	key.outcome = outcome;
+	key.hash = hash_bytes_extended((const unsigned char *) sentence, length, 0);
+	count = hash_search(counts, &key, HASH_FIND, NULL);
+	if (count == NULL)
+	{
+		if (hash_get_num_entries(counts) >= BRAZE_MAX_NOTES &&
+			strncmp(sentence, OTHER_NOTES, length) != 0)
+		{
+			count_one(destination, outcome, OTHER_NOTES, strlen(OTHER_NOTES), id);
+			return;
+		}
+		count = hash_search(counts, &key, HASH_ENTER, &found);
+		count->calls = 0;
+		count->sentence = MemoryContextAlloc(notes_context, length + 1);
+		memcpy(count->sentence, sentence, length);
+		count->sentence[length] = '\0';
+	}
+	count->calls++;
+	count->last_id = id;
+	count->last_at = GetCurrentTimestamp();
+}
+
+void
+braze_notes_count(const char *destination, int64 id, const BrazeMapped *mapped)
+{
+	for (int i = 0; i < mapped->nnotes; i++)
+	{
+		BrazeSpan	span = mapped->notes[i].sentence;
+
+		count_one(destination, mapped->outcome, mapped->text.data + span.offset,
+				  span.length, id);
+	}
+}
+
+static const char *
+outcome_name(BrazeOutcome outcome)
+{
+	switch (outcome)
+	{
+		case BRAZE_SEND:
+			return "send";
+		case BRAZE_SKIP:
+			return "skip";
+		case BRAZE_REJECT:
+			return "reject";
+	}
+	return "unknown";
+}
+
+static char *
+upsert_statement(void)
+{
+	return psprintf("INSERT INTO %s AS n (destination, outcome, note, calls, last_id, last_at) "
+					"VALUES ($1, $2, $3, $4, $5, $6) "
+					"ON CONFLICT (destination, outcome, note) DO UPDATE "
+					"SET calls = n.calls OPERATOR(pg_catalog.+) excluded.calls, "
+					"last_id = excluded.last_id, last_at = excluded.last_at",
+					braze_table_name("braze_notes"));
+}
+
+static void
+store_one(SPIPlanPtr plan, const NoteCount *count)
+{
+	NameData	destination = count->key.destination;
+	Datum		values[6];
+
+	values[0] = NameGetDatum(&destination);
+	values[1] = CStringGetTextDatum(outcome_name(count->key.outcome));
+	values[2] = CStringGetTextDatum(count->sentence);
+	values[3] = Int64GetDatum(count->calls);
+	values[4] = Int64GetDatum(count->last_id);
+	values[5] = TimestampTzGetDatum(count->last_at);
+	if (SPI_execute_plan(plan, values, NULL, false, 0) != SPI_OK_INSERT)
+		elog(ERROR, "could not count a note");
+}
+
+void
+braze_notes_store(void)
+{
+	static Oid	types[6] = {NAMEOID, TEXTOID, TEXTOID, INT8OID, INT8OID, TIMESTAMPTZOID};
+	HASH_SEQ_STATUS status;
+	NoteCount  *count;
+	SPIPlanPtr	plan = NULL;
+
+	SPI_connect();
+	hash_seq_init(&status, counts);
+	while ((count = hash_seq_search(&status)) != NULL)
+	{
+		if (count->calls == 0)
+			continue;
+		if (plan == NULL)
+			plan = SPI_prepare(upsert_statement(), 6, types);
+		if (plan == NULL)
+			elog(ERROR, "could not prepare to count notes: %s",
+				 SPI_result_code_string(SPI_result));
+		store_one(plan, count);
+	}
+	SPI_finish();
+}
+
+void
+braze_notes_stored(void)
+{
+	HASH_SEQ_STATUS status;
+	NoteCount  *count;
+
+	hash_seq_init(&status, counts);
+	while ((count = hash_seq_search(&status)) != NULL)
+		count->calls = 0;
+}

@@ -1,0 +1,28 @@
+/*-------------------------------------------------------------------------
+ *
+ * notes.h
+ *	  Counting what the mapping left out: braze_notes.
+ *
+ *-------------------------------------------------------------------------
+ */
+#ifndef BRAZE_NOTES_H
+#define BRAZE_NOTES_H
+
+#include "map.h"
+
+/* distinct notes that are counted one by one, per worker; the rest together */
+#define BRAZE_MAX_NOTES		1000
+
+extern void braze_notes_init(void);
+
+/* the notes of a call that was mapped for delivery; no database involved */
+extern void braze_notes_count(const char *destination, int64 id,
+							  const BrazeMapped *mapped);
+
+/* in a transaction: adds what was counted since to the table */
+extern void braze_notes_store(void);
+
+/* that transaction has committed */
+extern void braze_notes_stored(void);
+
+#endif							/* BRAZE_NOTES_H */
