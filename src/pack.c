@@ -15,8 +15,6 @@
 #include "pack.h"
 #include "pack_internal.h"
 
-#define FIRST_BUCKETS	1024
-
 /* ----- lists ----- */
 
 static void
@@ -43,156 +41,6 @@ list_pop(CallList *list)
 		call->next = NULL;
 	}
 	return call;
-}
-
-/* ----- lanes ----- */
-
-/* FNV-1a, eight bytes at a time; users do not choose the table's seed */
-static uint64_t
-hash_key(const char *key, size_t length)
-{
-	uint64_t	hash = UINT64_C(0xcbf29ce484222325);
-	uint64_t	word;
-
-	while (length >= sizeof(word))
-	{
-		memcpy(&word, key, sizeof(word));
-		hash = (hash ^ word) * UINT64_C(0x9e3779b97f4a7c15);
-		hash ^= hash >> 32;
-		key += sizeof(word);
-		length -= sizeof(word);
-	}
-	while (length-- > 0)
-		hash = (hash ^ (unsigned char) *key++) * UINT64_C(0x100000001b3);
-	return hash ^ (hash >> 29);
-}
-
-static bool
-grow_buckets(BrazePack *pack)
-{
-	size_t		nbuckets = pack->nbuckets ? pack->nbuckets * 2 : FIRST_BUCKETS;
-	Lane	  **buckets = calloc(nbuckets, sizeof(Lane *));
-
-	if (buckets == NULL)
-		return pack->nbuckets > 0;	/* a fuller table is only slower */
-	for (size_t i = 0; i < pack->nbuckets; i++)
-	{
-		Lane	   *lane = pack->buckets[i];
-
-		while (lane != NULL)
-		{
-			Lane	   *next = lane->next_in_bucket;
-			size_t		bucket = lane->hash & (nbuckets - 1);
-
-			lane->next_in_bucket = buckets[bucket];
-			buckets[bucket] = lane;
-			lane = next;
-		}
-	}
-	free(pack->buckets);
-	pack->memory += (nbuckets - pack->nbuckets) * sizeof(Lane *);
-	pack->buckets = buckets;
-	pack->nbuckets = nbuckets;
-	return true;
-}
-
-static size_t
-lane_size(const Lane *lane)
-{
-	return sizeof(Lane) + lane->key_length;
-}
-
-static Lane *
-lane_for(BrazePack *pack, const BrazePackUser *user)
-{
-	uint64_t	hash = hash_key(user->key, user->length);
-	Lane	   *lane;
-	size_t		bucket;
-
-	if (pack->nlanes >= pack->nbuckets && !grow_buckets(pack))
-		return NULL;
-	bucket = hash & (pack->nbuckets - 1);
-	for (lane = pack->buckets[bucket]; lane != NULL; lane = lane->next_in_bucket)
-	{
-		if (lane->hash == hash && lane->key_length == user->length &&
-			memcmp(lane->key, user->key, user->length) == 0)
-			return lane;
-	}
-
-	lane = calloc(1, sizeof(Lane) + user->length);
-	if (lane == NULL)
-		return NULL;
-	lane->hash = hash;
-	lane->key_length = user->length;
-	memcpy(lane->key, user->key, user->length);
-	lane->next_in_bucket = pack->buckets[bucket];
-	pack->buckets[bucket] = lane;
-	pack->nlanes++;
-	pack->memory += lane_size(lane);
-	return lane;
-}
-
-static void
-lane_unref(BrazePack *pack, Lane *lane)
-{
-	Lane	  **link;
-
-	if (--lane->calls > 0)
-		return;
-	link = &pack->buckets[lane->hash & (pack->nbuckets - 1)];
-	while (*link != lane)
-		link = &(*link)->next_in_bucket;
-	*link = lane->next_in_bucket;
-	pack->nlanes--;
-	pack->memory -= lane_size(lane);
-	free(lane);
-}
-
-/* the link from this call to the next one of the same lane */
-static PackedCall **
-lane_link(PackedCall *call, const Lane *lane)
-{
-	return &call->next_in_lane[call->lanes[0] == lane ? 0 : 1];
-}
-
-static int
-remaining_objects(const PackedCall *call)
-{
-	return call->pub.nobjects - call->next_object;
-}
-
-static void
-lane_append(Lane *lane, PackedCall *call)
-{
-	*lane_link(call, lane) = NULL;
-	if (lane->tail != NULL)
-		*lane_link(lane->tail, lane) = call;
-	else
-		lane->head = call;
-	lane->tail = call;
-	lane->waiting_objects += remaining_objects(call);
-}
-
-static void
-lane_prepend(Lane *lane, PackedCall *call)
-{
-	*lane_link(call, lane) = lane->head;
-	lane->head = call;
-	if (lane->tail == NULL)
-		lane->tail = call;
-	lane->waiting_objects += remaining_objects(call);
-}
-
-static void
-lane_pop(Lane *lane)
-{
-	PackedCall *call = lane->head;
-
-	lane->head = *lane_link(call, lane);
-	if (lane->head == NULL)
-		lane->tail = NULL;
-	*lane_link(call, lane) = NULL;
-	lane->waiting_objects -= remaining_objects(call);
 }
 
 /* ----- what can start ----- */
@@ -256,7 +104,7 @@ braze_pack_take(PackedCall *call, BrazeRequest *request, int nobjects)
 	{
 		Lane	   *lane = call->lanes[i];
 
-		lane_pop(lane);
+		braze_lane_pop(lane);
 		if (lane->busy == NULL)
 		{
 			lane->busy = request;
@@ -266,7 +114,7 @@ braze_pack_take(PackedCall *call, BrazeRequest *request, int nobjects)
 		lane->taken_calls++;
 		if (last_kind > lane->last_kind)
 			lane->last_kind = last_kind;
-		if (call->nlanes > 1 || nobjects < remaining_objects(call))
+		if (call->nlanes > 1 || nobjects < braze_remaining_objects(call))
 			lane->closed = true;
 	}
 	call->state = CALL_TAKEN;
@@ -280,7 +128,7 @@ braze_pack_give_back(PackedCall *call)
 	call->state = CALL_WAITING;
 	call->taken = 0;
 	for (int i = 0; i < call->nlanes; i++)
-		lane_prepend(call->lanes[i], call);
+		braze_lane_prepend(call->lanes[i], call);
 }
 
 /*
@@ -316,10 +164,10 @@ braze_pack_release_lanes(BrazePack *pack, PackedCall **calls, int ncalls,
 	{
 		PackedCall *call = calls[i];
 
-		if (remaining_objects(call) > 0)
+		if (braze_remaining_objects(call) > 0)
 			continue;
 		for (int j = 0; j < call->nlanes; j++)
-			lane_unref(pack, call->lanes[j]);
+			braze_lane_unref(pack, call->lanes[j]);
 		call->nlanes = 0;
 		call->state = CALL_DONE;
 		list_append(&pack->done, call);
@@ -395,12 +243,12 @@ braze_pack_add(BrazePack *pack, int64_t id, BrazeRowAddress row,
 
 	for (int i = 0; i < nusers; i++)
 	{
-		Lane	   *lane = lane_for(pack, &users[i]);
+		Lane	   *lane = braze_lane_for(pack, &users[i]);
 
 		if (lane == NULL)
 		{
 			for (int j = 0; j < call->nlanes; j++)
-				lane_unref(pack, call->lanes[j]);
+				braze_lane_unref(pack, call->lanes[j]);
 			free(call);
 			return false;
 		}
@@ -415,7 +263,7 @@ braze_pack_add(BrazePack *pack, int64_t id, BrazeRowAddress row,
 	{
 		Lane	   *lane = call->lanes[i];
 
-		lane_append(lane, call);
+		braze_lane_append(lane, call);
 		if (lane->head != call && lane->head->ready)
 		{
 			/* the more waits behind a ready call, the sooner it may go */
@@ -455,7 +303,7 @@ static void
 free_call(BrazePack *pack, PackedCall *call)
 {
 	for (int i = 0; i < call->nlanes; i++)
-		lane_unref(pack, call->lanes[i]);
+		braze_lane_unref(pack, call->lanes[i]);
 	if (call->all_prev != NULL)
 		call->all_prev->all_next = call->all_next;
 	else
@@ -530,12 +378,12 @@ drop_from_lane(Lane *lane)
 	while ((call = *link) != NULL)
 	{
 		if (droppable(call))
-			*link = *lane_link(call, lane);
+			*link = *braze_lane_link(call, lane);
 		else
 		{
 			lane->tail = call;
-			lane->waiting_objects += remaining_objects(call);
-			link = lane_link(call, lane);
+			lane->waiting_objects += braze_remaining_objects(call);
+			link = braze_lane_link(call, lane);
 		}
 	}
 }
@@ -614,7 +462,7 @@ braze_pack_create(const BrazePackLimits *limits)
 		return NULL;
 	pack->memory = sizeof(BrazePack);
 	braze_pack_set_limits(pack, limits);
-	if (!grow_buckets(pack))
+	if (!braze_lanes_grow(pack))
 	{
 		free(pack);
 		return NULL;

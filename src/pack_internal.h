@@ -1,7 +1,7 @@
 /*-------------------------------------------------------------------------
  *
  * pack_internal.h
- *	  What pack.c (calls, lanes) and request.c (requests) share.
+ *	  What pack.c (calls), lane.c (their users) and request.c share.
  *
  *-------------------------------------------------------------------------
  */
@@ -86,6 +86,47 @@ typedef struct ReadyList
 	int64_t		objects;		/* theirs and those behind them in their lanes */
 } ReadyList;
 
+/* halving 225 objects goes 8 deep, and each level leaves one half behind */
+#define MAX_RANGES		16
+
+/* one object of the request */
+typedef struct ObjectRef
+{
+	PackedCall *call;
+	int			object;			/* index into the call's objects */
+} ObjectRef;
+
+typedef struct Range
+{
+	int			low;
+	int			high;			/* exclusive */
+} Range;
+
+struct BrazeRequest
+{
+	BrazeRequest *prev;			/* all of the pack's */
+	BrazeRequest *next;
+	BrazeRequest *next_later;
+	BrazeEndpoint endpoint;
+	int			ncalls;
+	int			nobjects;
+	size_t		bytes;			/* of the objects' text, commas included */
+	PackedCall *calls[BRAZE_PACK_MAX_OBJECTS];
+	ObjectRef	objects[BRAZE_PACK_MAX_OBJECTS];
+
+	/* the last range is the one under way, those before it come after it */
+	Range		ranges[MAX_RANGES];
+	int			nranges;
+
+	/* what was written: its objects in the order of the body */
+	BrazeSent	sent;
+	int			first_of_kind[BRAZE_KINDS];
+	int			order[BRAZE_PACK_MAX_OBJECTS];
+	int			norder;
+	char	   *body;
+	size_t		body_length;
+};
+
 struct BrazePack
 {
 	BrazePackLimits limits;
@@ -103,6 +144,16 @@ struct BrazePack
 	size_t		nlanes;
 };
 
+/* lane.c */
+extern bool braze_lanes_grow(BrazePack *pack);
+extern Lane *braze_lane_for(BrazePack *pack, const BrazePackUser *user);
+extern void braze_lane_unref(BrazePack *pack, Lane *lane);
+extern PackedCall **braze_lane_link(PackedCall *call, const Lane *lane);
+extern int	braze_remaining_objects(const PackedCall *call);
+extern void braze_lane_append(Lane *lane, PackedCall *call);
+extern void braze_lane_prepend(Lane *lane, PackedCall *call);
+extern void braze_lane_pop(Lane *lane);
+
 /* pack.c */
 extern PackedCall *braze_ready_pop(BrazePack *pack, BrazeEndpoint endpoint);
 extern void braze_pack_take(PackedCall *call, BrazeRequest *request, int nobjects);
@@ -112,8 +163,23 @@ extern void braze_pack_release_lanes(BrazePack *pack, PackedCall **calls,
 extern bool braze_pack_add_refusal(BrazePack *pack, PackedCall *call, int number,
 								   int http_status, const char *reason);
 
+/* body.c */
+
+/* every array's name, quotes, brackets and comma fit in this */
+#define BRAZE_BODY_OVERHEAD	256
+
+extern bool braze_request_write(BrazeRequest *request);
+
 /* request.c */
 extern BrazeRequest *braze_requests_pop(BrazePack *pack);
 extern void braze_request_free(BrazePack *pack, BrazeRequest *request);
+
+static inline PackedObject *
+braze_object_at(const BrazeRequest *request, int position)
+{
+	const ObjectRef *ref = &request->objects[position];
+
+	return &ref->call->objects[ref->object];
+}
 
 #endif							/* BRAZE_PACK_INTERNAL_H */

@@ -1,7 +1,7 @@
 /*-------------------------------------------------------------------------
  *
  * request.c
- *	  Requests: filling them, writing their bodies, halving what is refused.
+ *	  Requests: filling them, and halving what is refused.
  *
  * A request keeps its objects until each was accepted or refused.  What Braze
  * refuses as a whole is sent again in halves, one after the other so that a
@@ -15,55 +15,6 @@
 #include "pack.h"
 #include "pack_internal.h"
 
-/* halving 225 objects goes 8 deep, and each level leaves one half behind */
-#define MAX_RANGES		16
-
-/* one object of the request */
-typedef struct ObjectRef
-{
-	PackedCall *call;
-	int			object;			/* index into the call's objects */
-} ObjectRef;
-
-typedef struct Range
-{
-	int			low;
-	int			high;			/* exclusive */
-} Range;
-
-struct BrazeRequest
-{
-	BrazeRequest *prev;			/* all of the pack's */
-	BrazeRequest *next;
-	BrazeRequest *next_later;
-	BrazeEndpoint endpoint;
-	int			ncalls;
-	int			nobjects;
-	size_t		bytes;			/* of the objects' text, commas included */
-	PackedCall *calls[BRAZE_PACK_MAX_OBJECTS];
-	ObjectRef	objects[BRAZE_PACK_MAX_OBJECTS];
-
-	/* the last range is the one under way, those before it come after it */
-	Range		ranges[MAX_RANGES];
-	int			nranges;
-
-	/* what was written: its objects in the order of the body */
-	BrazeSent	sent;
-	int			first_of_kind[BRAZE_KINDS];
-	int			order[BRAZE_PACK_MAX_OBJECTS];
-	int			norder;
-	char	   *body;
-	size_t		body_length;
-};
-
-static PackedObject *
-object_at(const BrazeRequest *request, int position)
-{
-	const ObjectRef *ref = &request->objects[position];
-
-	return &ref->call->objects[ref->object];
-}
-
 /* ----- filling ----- */
 
 static int
@@ -72,9 +23,6 @@ max_objects(const BrazePack *pack, BrazeEndpoint endpoint)
 	return endpoint == BRAZE_USERS_TRACK ? pack->limits.max_objects
 		: braze_endpoints[endpoint].max_objects;
 }
-
-/* every array's name, quotes, brackets and comma fit in this */
-#define BODY_OVERHEAD	256
 
 /*
  * How many of the call's next objects belong to this endpoint and fit into
@@ -90,7 +38,7 @@ fitting_objects(const BrazePack *pack, const BrazeRequest *request,
 	int			kind = -1;
 
 	if (request->nobjects > 0)
-		kind = object_at(request, 0)->kind;
+		kind = braze_object_at(request, 0)->kind;
 	*whole = true;
 	for (int i = call->next_object; i < call->pub.nobjects; i++)
 	{
@@ -103,7 +51,7 @@ fitting_objects(const BrazePack *pack, const BrazeRequest *request,
 		bytes += object->length + 1;
 		if (n >= room ||
 			(braze_endpoints[request->endpoint].one_kind && object->kind != kind) ||
-			(bytes + BODY_OVERHEAD > pack->limits.max_body &&
+			(bytes + BRAZE_BODY_OVERHEAD > pack->limits.max_body &&
 			 request->nobjects + n > 0))
 		{
 			*whole = false;
@@ -177,71 +125,7 @@ fill(BrazePack *pack, BrazeRequest *request)
 	}
 }
 
-/* ----- the body ----- */
-
-static char *
-append(char *to, const char *from, size_t length)
-{
-	memcpy(to, from, length);
-	return to + length;
-}
-
-/* writes what is still pending of the range under way */
-static bool
-write_body(BrazeRequest *request)
-{
-	Range		range = request->ranges[request->nranges - 1];
-	size_t		size = BODY_OVERHEAD;
-	char	   *to;
-
-	memset(&request->sent, 0, sizeof(request->sent));
-	request->sent.endpoint = request->endpoint;
-	for (int i = range.low; i < range.high; i++)
-	{
-		const PackedObject *object = object_at(request, i);
-
-		if (object->state != OBJECT_PENDING)
-			continue;
-		request->sent.counts[object->kind]++;
-		size += object->length + 1;
-	}
-
-	free(request->body);
-	request->body = to = malloc(size);
-	if (to == NULL)
-		return false;
-	request->norder = 0;
-	to = append(to, "{", 1);
-	for (int kind = 0; kind < BRAZE_KINDS; kind++)
-	{
-		const char *array = braze_kinds[kind].array;
-
-		request->first_of_kind[kind] = request->norder;
-		if (request->sent.counts[kind] == 0)
-			continue;
-		if (request->norder > 0)
-			to = append(to, ",", 1);
-		to = append(to, "\"", 1);
-		to = append(to, array, strlen(array));
-		to = append(to, "\":[", 3);
-		for (int i = range.low; i < range.high; i++)
-		{
-			const PackedObject *object = object_at(request, i);
-
-			if (object->kind != kind || object->state != OBJECT_PENDING)
-				continue;
-			if (request->norder > request->first_of_kind[kind])
-				to = append(to, ",", 1);
-			to = append(to, request->objects[i].call->text + object->offset,
-						object->length);
-			request->order[request->norder++] = i;
-		}
-		to = append(to, "]", 1);
-	}
-	to = append(to, "}", 1);
-	request->body_length = to - request->body;
-	return true;
-}
+/* ----- what to send ----- */
 
 BrazeEndpoint
 braze_request_endpoint(const BrazeRequest *request)
@@ -341,7 +225,7 @@ prepare(BrazePack *pack, BrazeRequest *request)
 {
 	pack->memory -= request->body_length;
 	request->body_length = 0;
-	if (!write_body(request))
+	if (!braze_request_write(request))
 		return false;
 	pack->memory += request->body_length;
 	return true;
@@ -412,7 +296,7 @@ pending_in(const BrazeRequest *request, Range range)
 
 	for (int i = range.low; i < range.high; i++)
 	{
-		if (object_at(request, i)->state == OBJECT_PENDING)
+		if (braze_object_at(request, i)->state == OBJECT_PENDING)
 			n++;
 	}
 	return n;
@@ -422,7 +306,7 @@ static bool
 refuse(BrazePack *pack, BrazeRequest *request, int position, int http_status,
 	   const char *reason)
 {
-	PackedObject *object = object_at(request, position);
+	PackedObject *object = braze_object_at(request, position);
 
 	if (object->state == OBJECT_REFUSED)
 		return true;
@@ -456,7 +340,7 @@ accept_pending(BrazeRequest *request, Range range)
 {
 	for (int i = range.low; i < range.high; i++)
 	{
-		PackedObject *object = object_at(request, i);
+		PackedObject *object = braze_object_at(request, i);
 
 		if (object->state == OBJECT_PENDING)
 			object->state = OBJECT_ACCEPTED;
@@ -472,7 +356,7 @@ halve(BrazeRequest *request, Range range, int pending)
 
 	while (seen < (pending + 1) / 2)
 	{
-		if (object_at(request, middle++)->state == OBJECT_PENDING)
+		if (braze_object_at(request, middle++)->state == OBJECT_PENDING)
 			seen++;
 	}
 	request->ranges[request->nranges - 1].low = middle;
@@ -551,7 +435,7 @@ braze_request_refused(BrazePack *pack, BrazeRequest *request,
 {
 	for (int i = 0; i < request->nobjects; i++)
 	{
-		if (object_at(request, i)->state == OBJECT_PENDING &&
+		if (braze_object_at(request, i)->state == OBJECT_PENDING &&
 			!refuse(pack, request, i, http_status, reason))
 			return BRAZE_NEXT_NO_MEMORY;
 	}
