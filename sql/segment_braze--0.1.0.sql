@@ -180,6 +180,17 @@ LANGUAGE C STABLE ROWS 1;
 COMMENT ON FUNCTION @extschema@.braze_map_queued(jsonb, name, int[]) IS
 'what a queued call will become, for braze_pending';
 
+CREATE FUNCTION @extschema@.braze_call_from_row(
+	"row" record,
+	type text,
+	names jsonb DEFAULT NULL)
+RETURNS jsonb
+AS 'MODULE_PATHNAME', 'braze_call_from_row'
+LANGUAGE C STABLE;
+
+COMMENT ON FUNCTION @extschema@.braze_call_from_row(record, text, jsonb) IS
+'the Segment call that a row of Segment''s or RudderStack''s warehouse was';
+
 --
 -- Queueing
 --
@@ -562,7 +573,10 @@ TO pg_monitor;
 REVOKE ALL ON FOREIGN DATA WRAPPER segment_braze FROM PUBLIC;
 
 -- to try a mapping out needs no right on any destination
-GRANT EXECUTE ON FUNCTION @extschema@.braze_map(jsonb, name) TO PUBLIC;
+GRANT EXECUTE ON FUNCTION
+	@extschema@.braze_map(jsonb, name),
+	@extschema@.braze_call_from_row(record, text, jsonb)
+TO PUBLIC;
 
 -- who may queue to a destination is a matter of USAGE on its server
 GRANT EXECUTE ON FUNCTION

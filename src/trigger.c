@@ -8,112 +8,34 @@
 #include "postgres.h"
 
 #include "access/detoast.h"
-#include "access/htup_details.h"
-#include "catalog/pg_type.h"
 #include "commands/trigger.h"
 #include "fmgr.h"
 #include "lib/stringinfo.h"
 #include "utils/builtins.h"
 #include "utils/datum.h"
 #include "utils/jsonb.h"
-#include "utils/numeric.h"
 #include "utils/rel.h"
 
+#include "column.h"
 #include "compat.h"
 #include "enqueue.h"
 #include "trigger_plan.h"
 
 PG_FUNCTION_INFO_V1(braze_trigger);
 
-/* a row, taken apart */
-typedef struct Row
-{
-	Datum	   *values;
-	bool	   *nulls;
-} Row;
-
-static Row
-deform(HeapTuple tuple, TupleDesc desc)
-{
-	Row			row;
-
-	row.values = palloc(sizeof(Datum) * Max(desc->natts, 1));
-	row.nulls = palloc(sizeof(bool) * Max(desc->natts, 1));
-	heap_deform_tuple(tuple, desc, row.values, row.nulls);
-	return row;
-}
-
-/* pushes a value that is not null, as to_jsonb would write it */
-static void
-push_value(JsonbParseState **state, const BrazeTriggerColumn *column, Datum datum)
-{
-	JsonbValue	value;
-
-	switch (column->base_type)
-	{
-		case BOOLOID:
-			value.type = jbvBool;
-			value.val.boolean = DatumGetBool(datum);
-			break;
-		case INT2OID:
-			value.type = jbvNumeric;
-			value.val.numeric =
-				DatumGetNumeric(DirectFunctionCall1(int2_numeric, datum));
-			break;
-		case INT4OID:
-			value.type = jbvNumeric;
-			value.val.numeric =
-				DatumGetNumeric(DirectFunctionCall1(int4_numeric, datum));
-			break;
-		case INT8OID:
-			value.type = jbvNumeric;
-			value.val.numeric =
-				DatumGetNumeric(DirectFunctionCall1(int8_numeric, datum));
-			break;
-		case NUMERICOID:
-			value.type = jbvNumeric;
-			value.val.numeric = DatumGetNumeric(datum);
-			if (!braze_numeric_is_finite(value.val.numeric))
-			{
-				/* JSON has no such numbers */
-				value.type = jbvString;
-				value.val.string.val = DatumGetCString(DirectFunctionCall1(numeric_out, datum));
-				value.val.string.len = strlen(value.val.string.val);
-			}
-			break;
-		case TEXTOID:
-		case VARCHAROID:
-			{
-				text	   *string = DatumGetTextPP(datum);
-
-				value.type = jbvString;
-				value.val.string.val = VARDATA_ANY(string);
-				value.val.string.len = VARSIZE_ANY_EXHDR(string);
-				break;
-			}
-		case JSONBOID:
-			braze_push_jsonb(state, DatumGetJsonbP(datum));
-			return;
-		default:
-			braze_push_jsonb(state, DatumGetJsonbP(FunctionCall1(column->to_jsonb, datum)));
-			return;
-	}
-	pushJsonbValue(state, WJB_VALUE, &value);
-}
-
 /*
  * Is a value by itself too large for a call?  It is not even looked at then:
  * building the call could fail on it, which this function may not.
  */
 static bool
-is_too_large(const BrazeTriggerColumn *column, Datum datum)
+is_too_large(const BrazeColumn *column, Datum datum)
 {
 	return column->varlena &&
 		toast_raw_datum_size(datum) > (Size) braze_max_call_size * 1024;
 }
 
 static void
-note_too_large(StringInfo reason, const BrazeTriggerColumn *column, Datum datum,
+note_too_large(StringInfo reason, const BrazeColumn *column, Datum datum,
 			   TupleDesc desc)
 {
 	appendStringInfo(reason, "%sColumn \"%s\" has %zu bytes, and segment_braze.max_call_size "
@@ -127,8 +49,8 @@ note_too_large(StringInfo reason, const BrazeTriggerColumn *column, Datum datum,
  * reason gets a sentence for each value that is too large to be in it.
  */
 static Jsonb *
-build_call(const BrazeTriggerPlan *plan, TupleDesc desc, const Row *row, const Row *old,
-		   StringInfo reason)
+build_call(const BrazeTriggerPlan *plan, TupleDesc desc, const BrazeRow *row,
+		   const BrazeRow *old, StringInfo reason)
 {
 	BrazeCallBuilder call;
 
@@ -139,7 +61,7 @@ build_call(const BrazeTriggerPlan *plan, TupleDesc desc, const Row *row, const R
 
 	for (int i = 0; i < plan->nfields; i++)
 	{
-		const BrazeTriggerColumn *column = &plan->fields[i];
+		const BrazeColumn *column = &plan->fields[i];
 		Datum		datum = row->values[column->index];
 
 		if (row->nulls[column->index])
@@ -150,12 +72,12 @@ build_call(const BrazeTriggerPlan *plan, TupleDesc desc, const Row *row, const R
 			continue;
 		}
 		braze_call_add_key(&call, column->key);
-		push_value(&call.state, column, datum);
+		braze_column_push(&call.state, column, datum);
 	}
 
 	if (plan->whole)
 	{
-		const BrazeTriggerColumn *column = &plan->members[0];
+		const BrazeColumn *column = &plan->members[0];
 		Datum		datum = row->values[column->index];
 
 		if (row->nulls[column->index])
@@ -165,7 +87,7 @@ build_call(const BrazeTriggerPlan *plan, TupleDesc desc, const Row *row, const R
 		else
 		{
 			braze_call_add_key(&call, plan->object);
-			push_value(&call.state, column, datum);
+			braze_column_push(&call.state, column, datum);
 		}
 	}
 	else if (plan->object)
@@ -174,7 +96,7 @@ build_call(const BrazeTriggerPlan *plan, TupleDesc desc, const Row *row, const R
 		pushJsonbValue(&call.state, WJB_BEGIN_OBJECT, NULL);
 		for (int i = 0; i < plan->nmembers; i++)
 		{
-			const BrazeTriggerColumn *column = &plan->members[i];
+			const BrazeColumn *column = &plan->members[i];
 			Datum		datum = row->values[column->index];
 			bool		isnull = row->nulls[column->index];
 			JsonbValue	value;
@@ -196,7 +118,7 @@ build_call(const BrazeTriggerPlan *plan, TupleDesc desc, const Row *row, const R
 				pushJsonbValue(&call.state, WJB_VALUE, &value);
 			}
 			else
-				push_value(&call.state, column, datum);
+				braze_column_push(&call.state, column, datum);
 		}
 		pushJsonbValue(&call.state, WJB_END_OBJECT, NULL);
 	}
@@ -204,7 +126,7 @@ build_call(const BrazeTriggerPlan *plan, TupleDesc desc, const Row *row, const R
 }
 
 static bool
-has_changed(const BrazeTriggerPlan *plan, TupleDesc desc, const Row *row, const Row *old)
+has_changed(const BrazeTriggerPlan *plan, TupleDesc desc, const BrazeRow *row, const BrazeRow *old)
 {
 	for (int i = 0; i < plan->ncompared; i++)
 	{
@@ -228,9 +150,9 @@ braze_trigger(PG_FUNCTION_ARGS)
 	const BrazeTriggerPlan *plan;
 	TupleDesc	desc;
 	HeapTuple	tuple;
-	Row			row;
-	Row			before;
-	const Row  *old = NULL;
+	BrazeRow			row;
+	BrazeRow			before;
+	const BrazeRow  *old = NULL;
 	StringInfoData reason;
 	Jsonb	   *call;
 
@@ -251,11 +173,11 @@ braze_trigger(PG_FUNCTION_ARGS)
 	desc = RelationGetDescr(data->tg_relation);
 	tuple = TRIGGER_FIRED_BY_UPDATE(data->tg_event) ?
 		data->tg_newtuple : data->tg_trigtuple;
-	row = deform(tuple, desc);
+	row = braze_row_deform(tuple, desc);
 	if (TRIGGER_FIRED_BY_UPDATE(data->tg_event) &&
 		(plan->send_removed || plan->only_changed))
 	{
-		before = deform(data->tg_trigtuple, desc);
+		before = braze_row_deform(data->tg_trigtuple, desc);
 		old = &before;
 	}
 

@@ -12,9 +12,7 @@
 
 #include "catalog/pg_type.h"
 #include "lib/stringinfo.h"
-#include "nodes/makefuncs.h"
 #include "utils/builtins.h"
-#include "utils/fmgroids.h"
 #include "utils/hsearch.h"
 #include "utils/inval.h"
 #include "utils/jsonb.h"
@@ -149,27 +147,6 @@ next_call_type(void *state)
 	return *i < lengthof(call_types) ? call_types[(*i)++].name : NULL;
 }
 
-typedef struct ColumnState
-{
-	TupleDesc	desc;
-	int			i;
-} ColumnState;
-
-static const char *
-next_column(void *state)
-{
-	ColumnState *columns = state;
-
-	while (columns->i < columns->desc->natts)
-	{
-		Form_pg_attribute attribute = TupleDescAttr(columns->desc, columns->i++);
-
-		if (!attribute->attisdropped)
-			return NameStr(attribute->attname);
-	}
-	return NULL;
-}
-
 /* "a, b, c" of what next returns */
 static char *
 enumerate(BrazeNextName next, void *state)
@@ -216,8 +193,8 @@ static int
 find_column(Planner *planner, const char *name, const char *argument)
 {
 	TupleDesc	desc = RelationGetDescr(planner->rel);
-	ColumnState state = {desc, 0};
-	ColumnState again = {desc, 0};
+	BrazeColumnNames state = {desc, 0};
+	BrazeColumnNames again = {desc, 0};
 
 	for (int i = 0; i < desc->natts; i++)
 	{
@@ -229,45 +206,7 @@ find_column(Planner *planner, const char *name, const char *argument)
 	refuse(planner, ERRCODE_UNDEFINED_COLUMN,
 		   psprintf("column \"%s\" in argument \"%s\" of braze_trigger does not exist",
 					name, argument),
-		   name_hint(name, next_column, &state, &again, "columns"));
-}
-
-/* how the values of a column become JSON */
-static void
-set_column(Planner *planner, BrazeTriggerColumn *column, int index, const char *key)
-{
-	Form_pg_attribute attribute = TupleDescAttr(RelationGetDescr(planner->rel), index);
-
-	column->key = key;
-	column->index = index;
-	column->base_type = getBaseType(attribute->atttypid);
-	column->varlena = attribute->attlen == -1;
-	column->to_jsonb = NULL;
-	switch (column->base_type)
-	{
-		case BOOLOID:
-		case INT2OID:
-		case INT4OID:
-		case INT8OID:
-		case NUMERICOID:
-		case TEXTOID:
-		case VARCHAROID:
-		case JSONBOID:
-			break;
-		default:
-			{
-				Node	   *call;
-
-				/* to_jsonb asks the call's expression for the type of its argument */
-				call = (Node *) makeFuncExpr(F_TO_JSONB, JSONBOID,
-											 list_make1(makeNullConst(attribute->atttypid,
-																	  -1, InvalidOid)),
-											 InvalidOid, InvalidOid, COERCE_EXPLICIT_CALL);
-				column->to_jsonb = palloc0(sizeof(FmgrInfo));
-				fmgr_info(F_TO_JSONB, column->to_jsonb);
-				fmgr_info_set_expr(call, column->to_jsonb);
-			}
-	}
+		   name_hint(name, braze_next_column, &state, &again, "columns"));
 }
 
 static bool
@@ -394,7 +333,7 @@ plan_fields(Planner *planner)
 	BrazeTriggerPlan *plan = planner->plan;
 
 	plan->literals = palloc(sizeof(BrazeTriggerLiteral) * lengthof(arguments));
-	plan->fields = palloc(sizeof(BrazeTriggerColumn) * lengthof(arguments));
+	plan->fields = palloc(sizeof(BrazeColumn) * lengthof(arguments));
 	for (int i = 0; i < lengthof(arguments); i++)
 	{
 		const Argument *argument = &arguments[i];
@@ -424,7 +363,7 @@ plan_fields(Planner *planner)
 					refuse(planner, ERRCODE_DATATYPE_MISMATCH,
 						   psprintf("column \"%s\" in argument \"%s\" of braze_trigger is not "
 									"of type json or jsonb", value, argument->name), NULL);
-				set_column(planner, &plan->fields[plan->nfields++], index, argument->key);
+				braze_column_set(&plan->fields[plan->nfields++], RelationGetDescr(planner->rel), index, argument->key);
 				planner->taken[index] = true;
 				if (!argument->incidental)
 					planner->compared[index] = true;
@@ -531,12 +470,12 @@ plan_object(Planner *planner)
 		}
 	}
 
-	plan->members = palloc(sizeof(BrazeTriggerColumn) * Max(list_length(indexes), 1));
+	plan->members = palloc(sizeof(BrazeColumn) * Max(list_length(indexes), 1));
 	foreach(cell, indexes)
 	{
 		int			index = lfirst_int(cell);
 
-		set_column(planner, &plan->members[plan->nmembers++], index,
+		braze_column_set(&plan->members[plan->nmembers++], RelationGetDescr(planner->rel), index,
 				   pstrdup(NameStr(TupleDescAttr(desc, index)->attname)));
 		planner->compared[index] = true;
 	}

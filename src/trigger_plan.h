@@ -9,17 +9,8 @@
 #define BRAZE_TRIGGER_PLAN_H
 
 #include "commands/trigger.h"
-#include "fmgr.h"
 
-/* a column whose value goes into the call */
-typedef struct BrazeTriggerColumn
-{
-	const char *key;			/* in the call, or in its properties or traits */
-	int			index;			/* its attribute number - 1 */
-	Oid			base_type;		/* domains looked through */
-	bool		varlena;
-	FmgrInfo   *to_jsonb;		/* for types without a shorter way, else NULL */
-} BrazeTriggerColumn;
+#include "column.h"
 
 /* a text that goes into every call */
 typedef struct BrazeTriggerLiteral
@@ -39,11 +30,11 @@ typedef struct BrazeTriggerPlan
 	int			nliterals;
 	BrazeTriggerLiteral *literals;
 	int			nfields;
-	BrazeTriggerColumn *fields; /* go to the top level of the call */
+	BrazeColumn *fields; /* go to the top level of the call */
 	const char *object;			/* "properties", "traits" or NULL: none */
 	bool		whole;			/* is the one member the object itself? */
 	int			nmembers;
-	BrazeTriggerColumn *members;	/* go into the object */
+	BrazeColumn *members;	/* go into the object */
 	bool		send_removed;	/* does a value that becomes NULL go as null? */
 	bool		only_changed;
 	int			ncompared;
