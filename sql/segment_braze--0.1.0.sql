@@ -111,6 +111,22 @@ COMMENT ON COLUMN @extschema@.braze_paused.paused_at IS
 COMMENT ON COLUMN @extschema@.braze_paused.by_worker IS
 'because of Braze''s answer: such a pause also ends when the key or the options change';
 
+CREATE TABLE @extschema@.braze_messages (
+	destination name,
+	message_id text,
+	queued_at timestamptz NOT NULL,
+	PRIMARY KEY (destination, message_id)
+);
+
+COMMENT ON TABLE @extschema@.braze_messages IS
+'messageIds of calls that were queued lately, for the option deduplicate';
+COMMENT ON COLUMN @extschema@.braze_messages.destination IS
+'name of the server that the call was queued for';
+COMMENT ON COLUMN @extschema@.braze_messages.message_id IS
+'messageId of the call';
+COMMENT ON COLUMN @extschema@.braze_messages.queued_at IS
+'start of the transaction that queued the call';
+
 CREATE TABLE @extschema@.braze_notes (
 	destination name NOT NULL,
 	outcome text NOT NULL,
@@ -144,6 +160,7 @@ SELECT pg_catalog.pg_extension_config_dump('@extschema@.braze_dead_letters', '')
 SELECT pg_catalog.pg_extension_config_dump('@extschema@.braze_dead_letters_id_seq', '');
 SELECT pg_catalog.pg_extension_config_dump('@extschema@.braze_paused', '');
 SELECT pg_catalog.pg_extension_config_dump('@extschema@.braze_notes', '');
+SELECT pg_catalog.pg_extension_config_dump('@extschema@.braze_messages', '');
 
 --
 -- Mapping
@@ -470,6 +487,7 @@ CREATE FUNCTION @extschema@.braze_counters(
 	OUT skipped bigint,
 	OUT rejected bigint,
 	OUT retries bigint,
+	OUT duplicates bigint,
 	OUT last_error text,
 	OUT last_error_at timestamptz,
 	OUT last_success timestamptz)
@@ -498,6 +516,7 @@ SELECT d.destination,
 	coalesce(c.skipped, 0) AS skipped,
 	coalesce(c.rejected, 0) AS rejected,
 	coalesce(c.retries, 0) AS retries,
+	coalesce(c.duplicates, 0) AS duplicates,
 	coalesce(l.dead_letters, 0) AS dead_letters,
 	c.last_error, c.last_error_at, c.last_success
 FROM (
@@ -541,6 +560,7 @@ REVOKE ALL ON TABLE
 	@extschema@.braze_dead_letters,
 	@extschema@.braze_paused,
 	@extschema@.braze_notes,
+	@extschema@.braze_messages,
 	@extschema@.braze_pending,
 	@extschema@.braze_status
 FROM PUBLIC;

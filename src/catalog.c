@@ -38,7 +38,8 @@ relation_changed(Datum arg, Oid relid)
 	if (!OidIsValid(relid) ||
 		relid == catalog.queue ||
 		relid == catalog.dead_letters ||
-		relid == catalog.paused)
+		relid == catalog.paused ||
+		relid == catalog.messages)
 		catalog_valid = false;
 }
 
@@ -109,7 +110,9 @@ braze_catalog(void)
 					   &catalog.dead_letters_pkey,
 					   &catalog.dead_letters_sequence) ||
 		!look_up_table(schema, "braze_paused", &catalog.paused,
-					   &catalog.paused_pkey, NULL))
+					   &catalog.paused_pkey, NULL) ||
+		!look_up_table(schema, "braze_messages", &catalog.messages,
+					   &catalog.messages_pkey, NULL))
 	{
 		catalog_valid = false;
 		return NULL;

@@ -38,6 +38,11 @@
 #define BRAZE_PAUSED_BY_WORKER		4
 #define BRAZE_PAUSED_COLUMNS		4
 
+/* columns of braze_messages */
+#define BRAZE_MESSAGES_DESTINATION	1
+#define BRAZE_MESSAGES_MESSAGE_ID	2
+#define BRAZE_MESSAGES_QUEUED_AT	3
+
 typedef struct BrazeCatalog
 {
 	Oid			extension;
@@ -49,6 +54,8 @@ typedef struct BrazeCatalog
 	Oid			dead_letters_sequence;
 	Oid			paused;
 	Oid			paused_pkey;
+	Oid			messages;
+	Oid			messages_pkey;
 } BrazeCatalog;
 
 /*

@@ -9,6 +9,7 @@
 
 #include <stdlib.h>
 
+#include "access/xact.h"
 #include "miscadmin.h"
 #include "portability/instr_time.h"
 #include "utils/builtins.h"
@@ -433,7 +434,7 @@ braze_delivery_take(BrazeDelivery *delivery, const BrazeQueueRow *row)
 	bool		packed = true;
 
 	braze_map_call(DatumGetJsonbP(row->call), &delivery->destination->settings,
-				   row->queued_at, mapped);
+				   row->queued_at, GetCurrentTransactionStartTimestamp(), mapped);
 	braze_notes_count(NameStr(delivery->name), row->id, mapped);
 	switch (mapped->outcome)
 	{

@@ -20,6 +20,7 @@
 #include "destination.h"
 #include "enqueue.h"
 #include "map.h"
+#include "messages.h"
 #include "queue.h"
 
 #define UUID_LENGTH		36
@@ -135,14 +136,18 @@ new_message_id(void)
 	return text;
 }
 
-Jsonb *
+BrazeNewCall
 braze_call_finish(BrazeCallBuilder *call)
 {
+	BrazeNewCall result;
+
+	result.has_own_id = call->has_message_id;
 	if (!call->has_time)
 		braze_call_add_timestamp(call, "timestamp", GetCurrentTimestamp());
 	if (!call->has_message_id)
 		braze_call_add_text(call, "messageId", new_message_id(), UUID_LENGTH);
-	return JsonbValueToJsonb(pushJsonbValue(&call->state, WJB_END_OBJECT, NULL));
+	result.json = JsonbValueToJsonb(pushJsonbValue(&call->state, WJB_END_OBJECT, NULL));
+	return result;
 }
 
 /* has the call a value other than null under one of the keys? */
@@ -164,9 +169,10 @@ has_any(Jsonb *call, const char *const *keys, int nkeys)
 	return false;
 }
 
-Jsonb *
+BrazeNewCall
 braze_call_complete(Jsonb *call)
 {
+	BrazeNewCall as_it_is = {call, true};
 	BrazeCallBuilder complete;
 	JsonbIterator *it;
 	JsonbIteratorToken token;
@@ -176,12 +182,12 @@ braze_call_complete(Jsonb *call)
 
 	/* the mapping says what is wrong with anything else */
 	if (!JB_ROOT_IS_OBJECT(call))
-		return call;
+		return as_it_is;
 
 	has_time = has_any(call, time_keys, lengthof(time_keys));
 	has_message_id = has_any(call, message_id_keys, lengthof(message_id_keys));
 	if (has_time && has_message_id)
-		return call;
+		return as_it_is;
 
 	/* a key that is there with null gets a later twin, and the later one stays */
 	braze_call_begin(&complete, NULL);
@@ -227,7 +233,8 @@ map_call(Jsonb *call, const BrazeSettings *settings)
 
 	MemoryContextReset(scratch);
 	old = MemoryContextSwitchTo(scratch);
-	braze_map_call(call, settings, GetCurrentTransactionStartTimestamp(), mapped);
+	braze_map_call(call, settings, GetCurrentTransactionStartTimestamp(),
+				   GetCurrentTransactionStartTimestamp(), mapped);
 	MemoryContextSwitchTo(old);
 	return mapped;
 }
@@ -264,8 +271,22 @@ put_dead_letter(Jsonb *call, const char *destination, const char *reason)
 	(void) braze_queue_put_dead_letter(&letter);
 }
 
+static int64
+put_call(const BrazeDestination *destination, BrazeNewCall call)
+{
+	/* remembering can run code that empties the cache of destinations */
+	NameData	name = destination->name;
+	int			seconds = destination->settings.deduplicate;
+
+	/* an id that we made is no duplicate of anything */
+	if (seconds > 0 && call.has_own_id &&
+		!braze_message_remember(NameStr(name), call.json, seconds))
+		return 0;
+	return braze_queue_put(NameStr(name), call.json);
+}
+
 int64
-braze_enqueue_call(Jsonb *call, const char *destination_name, Oid roleid,
+braze_enqueue_call(BrazeNewCall call, const char *destination_name, Oid roleid,
 				   bool never_fail, const char *reason)
 {
 	const BrazeDestination *destination;
@@ -282,16 +303,16 @@ braze_enqueue_call(Jsonb *call, const char *destination_name, Oid roleid,
 			 * Without a destination: retrying the letter as it is would send
 			 * what its writer had no right to send.
 			 */
-			put_dead_letter(call, NULL, problem.message);
+			put_dead_letter(call.json, NULL, problem.message);
 			return 0;
 		}
 	}
 	else
 		destination = braze_destination_for(destination_name, roleid);
 
-	if (reason == NULL && VARSIZE(call) > (Size) braze_max_call_size * 1024)
+	if (reason == NULL && VARSIZE(call.json) > (Size) braze_max_call_size * 1024)
 		reason = psprintf("The call has %zu bytes, and segment_braze.max_call_size is %d kB.",
-						  (Size) VARSIZE(call), braze_max_call_size);
+						  (Size) VARSIZE(call.json), braze_max_call_size);
 	if (reason)
 	{
 		if (!keep)
@@ -303,10 +324,10 @@ braze_enqueue_call(Jsonb *call, const char *destination_name, Oid roleid,
 	}
 	else
 	{
-		const BrazeMapped *mapped = map_call(call, &destination->settings);
+		const BrazeMapped *mapped = map_call(call.json, &destination->settings);
 
 		if (mapped->outcome != BRAZE_REJECT)
-			return braze_queue_put(NameStr(destination->name), call);
+			return put_call(destination, call);
 		reason = joined_notes(mapped);
 		if (!keep)
 			ereport(ERROR,
@@ -317,6 +338,6 @@ braze_enqueue_call(Jsonb *call, const char *destination_name, Oid roleid,
 							 "segment_braze.on_invalid_call = dead_letter such a call "
 							 "is kept in braze_dead_letters instead.")));
 	}
-	put_dead_letter(call, NameStr(destination->name), reason);
+	put_dead_letter(call.json, NameStr(destination->name), reason);
 	return 0;
 }

@@ -46,17 +46,24 @@ extern void braze_call_add_timestamp(BrazeCallBuilder *call, const char *key,
 /* for values of other kinds: the key, after which the caller pushes the value */
 extern void braze_call_add_key(BrazeCallBuilder *call, const char *key);
 
+/* a call with timestamp and messageId, to be queued */
+typedef struct BrazeNewCall
+{
+	Jsonb	   *json;
+	bool		has_own_id;		/* is the messageId the caller's, and not made by us? */
+} BrazeNewCall;
+
 /* adds timestamp and messageId where the caller added none */
-extern Jsonb *braze_call_finish(BrazeCallBuilder *call);
+extern BrazeNewCall braze_call_finish(BrazeCallBuilder *call);
 
 /* pushes any jsonb, a scalar too, as the value of a key */
 extern void braze_push_jsonb(JsonbParseState **state, Jsonb *value);
 
 /* the call with timestamp and messageId, which are added where it has none */
-extern Jsonb *braze_call_complete(Jsonb *call);
+extern BrazeNewCall braze_call_complete(Jsonb *call);
 
 /*
- * Queues a complete call for roleid, whose right to the destination is
+ * Queues a call for roleid, whose right to the destination is
  * checked; NULL stands for the default destination.  A call that the mapping
  * rejects is an error or a dead letter, as segment_braze.on_invalid_call says.
  *
@@ -65,9 +72,10 @@ extern Jsonb *braze_call_complete(Jsonb *call);
  *
  * reason, if not NULL, says why the call is invalid already.
  *
- * Returns the id in the queue, or 0 when the call became a dead letter.
+ * Returns the id in the queue, or 0 when the call became a dead letter or is a
+ * duplicate, by the destination's option deduplicate.
  */
-extern int64 braze_enqueue_call(Jsonb *call, const char *destination, Oid roleid,
-								bool never_fail, const char *reason);
+extern int64 braze_enqueue_call(BrazeNewCall call, const char *destination,
+								Oid roleid, bool never_fail, const char *reason);
 
 #endif							/* BRAZE_ENQUEUE_H */

@@ -151,12 +151,13 @@ map_call(BrazeMap *map, Jsonb *jsonb)
 }
 
 void
-braze_map_call(Jsonb *call, const BrazeSettings *settings, TimestampTz now,
-			   BrazeMapped *mapped)
+braze_map_call(Jsonb *call, const BrazeSettings *settings, TimestampTz queued_at,
+			   TimestampTz now, BrazeMapped *mapped)
 {
 	BrazeMap   *map = (BrazeMap *) mapped;
 
 	map->settings = settings;
+	map->queued_at = queued_at;
 	map->now = now;
 	reset(map);
 	map_call(map, call);
@@ -289,6 +290,13 @@ read_time(BrazeMap *map, BrazeCallField field, const char *name, int64 *ms)
 	return false;
 }
 
+/* since 1970 */
+static int64
+milliseconds(TimestampTz time)
+{
+	return time / 1000 + (POSTGRES_EPOCH_JDATE - UNIX_EPOCH_JDATE) * INT64CONST(86400000);
+}
+
 static int64
 find_time(BrazeMap *map)
 {
@@ -322,18 +330,36 @@ find_time(BrazeMap *map)
 	if (has_sent)
 		return sent;
 
-	return map->now / 1000 + (POSTGRES_EPOCH_JDATE - UNIX_EPOCH_JDATE) * INT64CONST(86400000);
+	return milliseconds(map->queued_at);
+}
+
+int64
+braze_map_time(BrazeMap *map)
+{
+	if (!map->have_time)
+	{
+		map->time = find_time(map);
+		map->have_time = true;
+	}
+	return map->time;
+}
+
+bool
+braze_map_is_too_old(BrazeMap *map)
+{
+	int			age = map->settings->max_attribute_age;
+
+	return age > 0 &&
+		braze_map_time(map) < milliseconds(map->now) - age * INT64CONST(1000);
 }
 
 void
 braze_write_time(BrazeMap *map)
 {
-	if (!map->have_time)
-	{
-		braze_time_print(find_time(map), map->time);
-		map->have_time = true;
-	}
+	char		time[BRAZE_TIME_LENGTH];
+
+	braze_time_print(braze_map_time(map), time);
 	braze_text_literal(&map->text, ",\"time\":\"");
-	braze_text_bytes(&map->text, map->time, BRAZE_TIME_LENGTH);
+	braze_text_bytes(&map->text, time, BRAZE_TIME_LENGTH);
 	braze_text_char(&map->text, '"');
 }

@@ -82,11 +82,13 @@ typedef struct BrazeMapped
 extern BrazeMapped *braze_mapped_create(void);
 
 /*
- * Maps one call.  now stands in for the time of a call that carries none.
+ * Maps one call.  queued_at stands in for the time of a call that carries
+ * none; now is the time at which it would be sent, for max_attribute_age.
  * Temporary memory comes from the current memory context, which the caller
  * resets when it likes.
  */
 extern void braze_map_call(Jsonb *call, const BrazeSettings *settings,
-						   TimestampTz now, BrazeMapped *mapped);
+						   TimestampTz queued_at, TimestampTz now,
+						   BrazeMapped *mapped);
 
 #endif							/* BRAZE_MAP_H */

@@ -348,6 +348,11 @@ braze_map_identify(BrazeMap *map)
 
 	if (!braze_map_identifier(map))
 		return;
+	if (braze_map_is_too_old(map))
+	{
+		braze_skip(map, "The identify call was skipped: it is older than the destination's max_attribute_age, and could overwrite newer values.");
+		return;
+	}
 
 	identify.map = map;
 	identify.touched = 0;

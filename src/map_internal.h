@@ -66,6 +66,7 @@ typedef struct BrazeMap
 
 	const BrazeSettings *settings;
 	BrazeCall	call;
+	TimestampTz queued_at;
 	TimestampTz now;
 
 	BrazeText	text;			/* writes mapped.text */
@@ -81,9 +82,9 @@ typedef struct BrazeMap
 	int			object_start;
 	int			limit_before;
 
-	/* the call's time, printed when first asked for */
+	/* the call's time, in milliseconds since 1970, when first asked for */
 	bool		have_time;
-	char		time[BRAZE_TIME_LENGTH];
+	int64		time;
 
 	/* names that were trimmed, in the traits or properties at hand */
 	BrazeNames	padded;
@@ -125,6 +126,12 @@ extern void braze_object_cancel(BrazeMap *map);
 /* the same for objects that are not made of an identifier and members */
 extern void braze_plain_object_begin(BrazeMap *map, BrazeKind kind);
 extern bool braze_plain_object_end(BrazeMap *map);
+
+/* the call's time in milliseconds since 1970 UTC */
+extern int64 braze_map_time(BrazeMap *map);
+
+/* is it longer ago than max_attribute_age? */
+extern bool braze_map_is_too_old(BrazeMap *map);
 
 /* "app_id" and "time", each with a comma before it, as events and purchases have */
 extern void braze_write_app_id(BrazeMap *map);

@@ -199,8 +199,9 @@ duration_text(int ms)
 	return psprintf("%d ms", ms);
 }
 
-static const char *
-parse_duration(const BrazeOption *option, const char *value, int *result)
+/* a number with a unit, in milliseconds; false for what is none */
+static bool
+read_duration(const char *value, double *ms)
 {
 	static const struct
 	{
@@ -218,24 +219,70 @@ parse_duration(const BrazeOption *option, const char *value, int *result)
 		value++;
 	/* strtod also takes what is no plain number, such as inf and 0x10 */
 	number = strtod(value, &end);
-	if (isdigit((unsigned char) *value) && strspn(value, "0123456789.") == end - value)
+	if (!isdigit((unsigned char) *value) || strspn(value, "0123456789.") != end - value)
+		return false;
+	unit = trimmed(end);
+	for (int i = 0; i < lengthof(units); i++)
 	{
-		unit = trimmed(end);
-		for (int i = 0; i < lengthof(units); i++)
+		if (pg_strcasecmp(unit, units[i].name) == 0)
 		{
-			if (pg_strcasecmp(unit, units[i].name) == 0)
-			{
-				number = rint(number * units[i].ms);
-				if (number < option->min || number > option->max)
-					break;
-				*result = (int) number;
-				return NULL;
-			}
+			*ms = number * units[i].ms;
+			return true;
+		}
+	}
+	return false;
+}
+
+static const char *
+parse_duration(const BrazeOption *option, const char *value, int *result)
+{
+	double		ms;
+
+	if (read_duration(value, &ms))
+	{
+		ms = rint(ms);
+		if (ms >= option->min && ms <= option->max)
+		{
+			*result = (int) ms;
+			return NULL;
 		}
 	}
 	return psprintf("Valid values are durations from %s to %s, with one of the units "
 					"us, ms, s, min, h, d; a bare number is seconds.",
 					duration_text(option->min), duration_text(option->max));
+}
+
+static char *
+interval_text(int seconds)
+{
+	if (seconds % (24 * 3600) == 0)
+		return psprintf("%d d", seconds / (24 * 3600));
+	return psprintf("%d s", seconds);
+}
+
+static const char *
+parse_interval(const BrazeOption *option, const char *value, int *result)
+{
+	double		ms;
+
+	if (pg_strcasecmp(trimmed(value), "off") == 0)
+	{
+		*result = 0;
+		return NULL;
+	}
+	if (read_duration(value, &ms))
+	{
+		double		seconds = rint(ms / 1000);
+
+		if (seconds >= option->min && seconds <= option->max)
+		{
+			*result = (int) seconds;
+			return NULL;
+		}
+	}
+	return psprintf("Valid values are off, and durations from %s to %s, with one of the "
+					"units s, min, h, d; a bare number is seconds.",
+					interval_text(option->min), interval_text(option->max));
 }
 
 static const char *
@@ -507,6 +554,8 @@ braze_option_parse(const BrazeOption *option, const char *value, BrazeSettings *
 			return parse_integer(option, value, field);
 		case BRAZE_OPTION_DURATION:
 			return parse_duration(option, value, field);
+		case BRAZE_OPTION_INTERVAL:
+			return parse_interval(option, value, field);
 		case BRAZE_OPTION_ENUM:
 			return parse_enum(option, value, field);
 		case BRAZE_OPTION_SET:
@@ -560,6 +609,8 @@ braze_option_type_name(const BrazeOption *option)
 			return "integer";
 		case BRAZE_OPTION_DURATION:
 			return "duration";
+		case BRAZE_OPTION_INTERVAL:
+			return "interval";
 		case BRAZE_OPTION_ENUM:
 		case BRAZE_OPTION_DATACENTER:
 			return "enum";
@@ -591,6 +642,9 @@ braze_option_valid_values(const BrazeOption *option)
 		case BRAZE_OPTION_DURATION:
 			return psprintf("%s to %s", duration_text(option->min),
 							duration_text(option->max));
+		case BRAZE_OPTION_INTERVAL:
+			return psprintf("off, %s to %s", interval_text(option->min),
+							interval_text(option->max));
 		case BRAZE_OPTION_ENUM:
 		case BRAZE_OPTION_SET:
 		case BRAZE_OPTION_IDENTIFIERS:

@@ -13,6 +13,9 @@
 #include "destination_options.h"
 #include "option.h"
 
+/* ten years, in seconds */
+#define MAX_INTERVAL	(3650 * 24 * 3600)
+
 /* there is no US-09 */
 const BrazeDatacenter braze_datacenters[] = {
 	{"US-01", "https://rest.iad-01.braze.com"},
@@ -206,6 +209,18 @@ const BrazeOption braze_option_table[] = {
 		.name = "push_tokens_from_context", .catalog = ForeignServerRelationId,
 		.type = BRAZE_OPTION_BOOLEAN, .offset = BRAZE_SETTING(push_tokens_from_context), .initial = "false",
 		.description = "Take push tokens from context.device; needs app_identifier."
+	},
+	{
+		.name = "max_attribute_age", .catalog = ForeignServerRelationId,
+		.type = BRAZE_OPTION_INTERVAL, .offset = BRAZE_SETTING(max_attribute_age),
+		.initial = "off", .min = 1, .max = MAX_INTERVAL, .unit = "s",
+		.description = "Age beyond which an identify is skipped when its turn comes."
+	},
+	{
+		.name = "deduplicate", .catalog = ForeignServerRelationId,
+		.type = BRAZE_OPTION_INTERVAL, .offset = BRAZE_SETTING(deduplicate),
+		.initial = "off", .min = 1, .max = MAX_INTERVAL, .unit = "s",
+		.description = "Time in which a call with a messageId that was queued already is not queued again."
 	},
 	{
 		.name = "ca_file", .catalog = ForeignServerRelationId,

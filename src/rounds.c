@@ -17,6 +17,7 @@
 #include "catalog.h"
 #include "compat.h"
 #include "delivery.h"
+#include "messages.h"
 #include "notes.h"
 #include "reader.h"
 #include "rounds.h"
@@ -41,6 +42,9 @@ bool		braze_settle_blocked = false;
 
 static MemoryContext rounds_context;
 static BrazeReader *reader;
+
+/* are the destinations known? */
+static bool refreshed = false;
 
 static Done *done;
 static int	ndone = 0;
@@ -146,6 +150,7 @@ braze_refresh_round(bool options_changed)
 		braze_delivery_refresh(options_changed);
 		end_round();
 		braze_notes_stored();
+		refreshed = true;
 	}
 	PG_CATCH();
 	{
@@ -155,6 +160,42 @@ braze_refresh_round(bool options_changed)
 	PG_END_TRY();
 	MemoryContextSwitchTo(caller);
 	return ok;
+}
+
+/* ----- messages ----- */
+
+static int
+remembers(const char *destination)
+{
+	const BrazeDelivery *delivery = braze_delivery_by_name(destination);
+
+	if (delivery == NULL || delivery->destination == NULL)
+		return 0;
+	return delivery->destination->settings.deduplicate;
+}
+
+int
+braze_messages_round(void)
+{
+	MemoryContext caller = CurrentMemoryContext;
+	volatile int pause = -1;
+
+	if (!refreshed)
+		return -1;
+	PG_TRY();
+	{
+		begin_round("forgetting old messages");
+		pause = braze_messages_sweep(remembers);
+		end_round();
+	}
+	PG_CATCH();
+	{
+		FreeErrorData(fail_round(caller));
+		pause = -1;
+	}
+	PG_END_TRY();
+	MemoryContextSwitchTo(caller);
+	return pause;
 }
 
 /* ----- read ----- */

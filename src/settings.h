@@ -3,7 +3,7 @@
  * settings.h
  *	  What a destination's options say, parsed.
  *
- * The mapping reads the first part, delivery the second.  destination.c fills
+ * The mapping reads the first part, delivery the last.  destination.c fills
  * it from the options of the foreign server and is the one place that knows
  * their names, defaults and syntax.
  *
@@ -88,6 +88,10 @@ typedef struct BrazeSettings
 	BrazeAliasCalls alias_calls;
 	BrazeDeleteCalls delete_calls;
 	bool		push_tokens_from_context;
+	int			max_attribute_age;	/* seconds, 0: any */
+
+	/* read when a call is queued */
+	int			deduplicate;	/* seconds, 0: never */
 
 	/* read by delivery; durations in milliseconds */
 	char	   *endpoint;		/* "https://host[:port]", NULL: none given */

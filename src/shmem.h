@@ -53,7 +53,8 @@ typedef enum BrazeDestinationState
 
 /*
  * One per destination that a worker has served since the server started.
- * Only that worker writes it; it survives the worker.
+ * Only that worker writes it, but for duplicates, which the sessions that queue
+ * add up; it survives the worker.
  */
 typedef struct BrazeDestinationSlot
 {
@@ -66,6 +67,7 @@ typedef struct BrazeDestinationSlot
 	int64		skipped;
 	int64		rejected;
 	int64		retries;		/* requests sent again */
+	int64		duplicates;		/* calls not queued because of deduplicate */
 	TimestampTz last_success;	/* 0: none yet */
 	TimestampTz last_error_at;
 	char		last_error[BRAZE_MESSAGE_SIZE];

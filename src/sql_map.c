@@ -157,6 +157,7 @@ braze_map(PG_FUNCTION_ARGS)
 	braze_materialize(fcinfo);
 	mapped = braze_mapped_create();
 	braze_map_call(PG_GETARG_JSONB_P(0), find_settings(fcinfo),
+				   GetCurrentTransactionStartTimestamp(),
 				   GetCurrentTransactionStartTimestamp(), mapped);
 	put_rows((ReturnSetInfo *) fcinfo->resultinfo, mapped, NULL, 0, NULL);
 	return (Datum) 0;
@@ -201,6 +202,7 @@ braze_map_queued(PG_FUNCTION_ARGS)
 
 	mapped = braze_mapped_create();
 	braze_map_call(PG_GETARG_JSONB_P(0), settings,
+				   GetCurrentTransactionStartTimestamp(),
 				   GetCurrentTransactionStartTimestamp(), mapped);
 	put_rows((ReturnSetInfo *) fcinfo->resultinfo, mapped, wanted, nwanted, extra);
 	return (Datum) 0;

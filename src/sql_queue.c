@@ -4,7 +4,7 @@
  *	  The functions that queue a call.
  *
  * Each returns the call's id in braze_queue, or NULL when the call became a
- * dead letter.  None is strict: an argument that is null is not in the call.
+ * dead letter or is a duplicate.  None is strict: an argument that is null is not in the call.
  *
  *-------------------------------------------------------------------------
  */
@@ -91,7 +91,7 @@ PG_FUNCTION_INFO_V1(braze_delete_user);
 
 /* queues for the caller; destination is the argument of this number */
 static Datum
-enqueue(FunctionCallInfo fcinfo, Jsonb *call, int destination)
+enqueue(FunctionCallInfo fcinfo, BrazeNewCall call, int destination)
 {
 	int64		id = braze_enqueue_call(call,
 										PG_ARGISNULL(destination) ? NULL :

@@ -48,7 +48,7 @@ note_too_large(StringInfo reason, const BrazeColumn *column, Datum datum,
  * The call that a row becomes.  old is the row before an update, else NULL.
  * reason gets a sentence for each value that is too large to be in it.
  */
-static Jsonb *
+static BrazeNewCall
 build_call(const BrazeTriggerPlan *plan, TupleDesc desc, const BrazeRow *row,
 		   const BrazeRow *old, StringInfo reason)
 {
@@ -154,7 +154,7 @@ braze_trigger(PG_FUNCTION_ARGS)
 	BrazeRow			before;
 	const BrazeRow  *old = NULL;
 	StringInfoData reason;
-	Jsonb	   *call;
+	BrazeNewCall call;
 
 	if (!CALLED_AS_TRIGGER(fcinfo))
 		ereport(ERROR,

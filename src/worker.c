@@ -270,6 +270,21 @@ read_if_due(int64 now)
 }
 
 static long
+forget_if_due(int64 now)
+{
+	static int64 next = 0;
+	int			pause;
+
+	if (now < next)
+		return next - now;
+	pause = braze_messages_round();
+	if (pause < 0)
+		pause = braze_nap;
+	next = now + pause;
+	return pause;
+}
+
+static long
 send_all(BrazeHttp *http)
 {
 	long		timeout = -1;
@@ -332,6 +347,7 @@ main_loop(BrazeHttp *http)
 
 		take_answers(http);
 		timeout = shorter(timeout, settle_if_due(now));
+		timeout = shorter(timeout, forget_if_due(now));
 		if (braze_deliver)
 			timeout = shorter(timeout, read_if_due(now));
 		timeout = shorter(timeout, send_all(http));

@@ -76,4 +76,16 @@ SELECT map('{"type": "identify", "userId": "u1", "context": {"device": {"token":
 SELECT map('{"type": "identify", "userId": "u1", "traits": {"push_tokens": [{"app_id": "a", "token": "t2"}]}, "context": {"device": {"token": "t1"}}}',
 	'push_tokens_from_context', 'true', 'app_identifier', 'app');
 
+-- max_attribute_age: what is older than it, as of now, is skipped; an event never is
+SELECT map('{"type": "identify", "userId": "u1", "timestamp": "2024-05-06T07:08:09Z", "traits": {"plan": "pro"}}');
+SELECT map('{"type": "identify", "userId": "u1", "timestamp": "2024-05-06T07:08:09Z", "traits": {"plan": "pro"}}', 'max_attribute_age', '30 d');
+SELECT map('{"type": "track", "userId": "u1", "event": "e", "timestamp": "2024-05-06T07:08:09Z"}', 'max_attribute_age', '30 d');
+SELECT map(jsonb_build_object('type', 'identify', 'userId', 'u1', 'timestamp', now() - interval '2 hours', 'traits', '{"plan": "pro"}'::jsonb), 'max_attribute_age', '3 h');
+SELECT map(jsonb_build_object('type', 'identify', 'userId', 'u1', 'timestamp', now() - interval '4 hours', 'traits', '{"plan": "pro"}'::jsonb), 'max_attribute_age', '3 h');
+SELECT map(jsonb_build_object('type', 'identify', 'userId', 'u1', 'receivedAt', now() - interval '4 hours', 'traits', '{"plan": "pro"}'::jsonb), 'max_attribute_age', '3 h');
+-- without a time it is of now; a bad one gives way with its note
+SELECT map('{"type": "identify", "userId": "u1", "traits": {"plan": "pro"}}', 'max_attribute_age', '3 h');
+SELECT map('{"type": "identify", "userId": "u1", "timestamp": "soon", "traits": {"plan": "pro"}}', 'max_attribute_age', '3 h');
+
+
 ROLLBACK;

@@ -50,7 +50,9 @@ CREATE SERVER everything FOREIGN DATA WRAPPER segment_braze OPTIONS (
 	max_objects_per_request '225',
 	max_requests_in_flight '1',
 	request_timeout '1.5 min',
-	max_batch_delay '0');
+	max_batch_delay '0',
+	max_attribute_age '30 d',
+	deduplicate 'Off');
 SELECT count(*) AS not_given
 FROM braze_options() o
 WHERE o.catalog = 'server' AND NOT EXISTS (
@@ -139,6 +141,15 @@ ALTER SERVER everything OPTIONS (SET request_timeout 'inf');
 ALTER SERVER everything OPTIONS (SET request_timeout '0x10');
 ALTER SERVER everything OPTIONS (SET request_timeout '3 seconds');
 ALTER SERVER everything OPTIONS (SET request_timeout '');
+ALTER SERVER everything OPTIONS (SET deduplicate '3650d');
+ALTER SERVER everything OPTIONS (SET deduplicate '1.5 h');
+ALTER SERVER everything OPTIONS (SET deduplicate ' OFF ');
+ALTER SERVER everything OPTIONS (SET deduplicate '90');
+ALTER SERVER everything OPTIONS (SET deduplicate '0');
+ALTER SERVER everything OPTIONS (SET deduplicate '1 ms');
+ALTER SERVER everything OPTIONS (SET deduplicate '3651 d');
+ALTER SERVER everything OPTIONS (SET deduplicate 'on');
+ALTER SERVER everything OPTIONS (SET deduplicate '1 day');
 
 -- keys are never shown, nor asked to exist when a dump is restored
 CREATE USER MAPPING FOR PUBLIC SERVER everything;
