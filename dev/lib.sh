@@ -1,0 +1,161 @@
+# What the scripts in dev/ share: packages, a private copy of PostgreSQL, a
+# scratch directory that goes away with everything that was started in it.
+#
+# Nothing here touches the system's clusters or its PostgreSQL prefix: the
+# prefix is copied, and PostgreSQL relocates itself.
+
+set -euo pipefail
+export LC_ALL=C.UTF-8 DEBIAN_FRONTEND=noninteractive
+
+top=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
+
+say() { printf '%s\n' "$*"; }
+die() { printf '%s: %s\n' "${0##*/}" "$*" >&2; exit 1; }
+
+as_root() {
+	if [ "$(id -u)" = 0 ]; then "$@"; else sudo "$@"; fi
+}
+
+# PostgreSQL refuses to run as root, so root hands everything to postgres.
+as_user() {
+	if [ "$(id -u)" = 0 ]; then
+		runuser -u postgres -- env HOME="$scratch" "$@"
+	else
+		"$@"
+	fi
+}
+
+# ---- packages ----
+
+installed() { dpkg-query -W -f='${db:Status-Abbrev}' "$1" 2>/dev/null | grep -q '^ii'; }
+
+# The newest server that is installed, else the one that the release has.
+pg_version() {
+	local newest
+	newest=$(find /usr/lib/postgresql -mindepth 3 -maxdepth 3 -path '*/bin/postgres' 2>/dev/null |
+		cut -d/ -f5 | sort -n | tail -n 1)
+	if [ -z "$newest" ]; then
+		newest=$(apt-cache depends postgresql 2>/dev/null |
+			sed -n 's/.*Depends: postgresql-\([0-9]*\)$/\1/p' | head -n 1)
+	fi
+	printf '%s' "${newest:-15}"
+}
+
+apt_install() {
+	local missing=() package
+	for package in "$@"; do
+		installed "$package" || missing+=("$package")
+	done
+	[ ${#missing[@]} -eq 0 ] && return
+	say "Installing ${missing[*]}"
+	if [ -z "${apt_updated:-}" ]; then
+		as_root apt-get update -qq
+		apt_updated=1
+	fi
+	as_root env DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends \
+		"${missing[@]}" </dev/null >/dev/null
+}
+
+# Debian makes and starts a cluster with the first server that is installed.
+install_server() {
+	local no_cluster=/etc/postgresql-common/createcluster.d/segment_braze.conf
+	installed "postgresql-$1" && return
+	apt_install postgresql-common
+	as_root mkdir -p "${no_cluster%/*}"
+	echo 'create_main_cluster = false' | as_root tee "$no_cluster" >/dev/null
+	apt_install "postgresql-$1" || { as_root rm -f "$no_cluster"; return 1; }
+	as_root rm -f "$no_cluster"
+}
+
+install_packages() {
+	command -v apt-get >/dev/null || die "needs a Debian system (apt-get)"
+	[ "$(id -u)" = 0 ] || command -v sudo >/dev/null || die "run it as root, or as a user with sudo"
+	if [ -z "$(find /usr/lib/postgresql -name postgres 2>/dev/null)" ]; then
+		as_root apt-get update -qq
+		apt_updated=1
+	fi
+	version=$(pg_version)
+	install_server "$version"
+	apt_install gcc make pkg-config git openssl curl perl "postgresql-server-dev-$version" \
+		libcurl4-openssl-dev libjson-c-dev libmicrohttpd-dev libipc-run-perl
+}
+
+# ---- a place to work in ----
+
+# Sets scratch; everything in it, and every server in it, goes with the script.
+make_scratch() {
+	scratch=$(mktemp -d "${TMPDIR:-/tmp}/segment_braze.XXXXXX")
+	chmod 755 "$scratch"
+	trap remove_scratch EXIT
+	trap 'exit 130' INT
+	trap 'exit 143' TERM
+}
+
+remove_scratch() {
+	local status=$? pidfile
+	trap - EXIT
+	for pidfile in "$scratch"/*/postmaster.pid; do
+		[ -f "$pidfile" ] && as_user "$bin/pg_ctl" -D "${pidfile%/*}" -m immediate stop >/dev/null 2>&1 || true
+	done
+	for pidfile in "$scratch"/*.pid; do
+		[ -f "$pidfile" ] && as_user kill "$(cat "$pidfile")" 2>/dev/null || true
+	done
+	rm -rf "$scratch"
+	exit "$status"
+}
+
+# The tree as git knows it, with what is not committed yet, and the prefix.
+copy_everything() {
+	local prefix=$scratch/prefix
+	mkdir -p "$scratch/src" "$prefix/usr/lib/postgresql" "$prefix/usr/share/postgresql"
+	if git -C "$top" rev-parse >/dev/null 2>&1; then
+		(cd "$top" && git -c safe.directory="$top" ls-files -z --cached --others --exclude-standard |
+			while IFS= read -r -d '' file; do
+				[ -e "$file" ] && printf '%s\0' "$file"
+			done | tar -c --null -T - -f -) | tar -x -C "$scratch/src" -f -
+	else
+		cp -a "$top/." "$scratch/src"
+	fi
+	cp -a "/usr/lib/postgresql/$version" "$prefix/usr/lib/postgresql/"
+	cp -a "/usr/share/postgresql/$version" "$prefix/usr/share/postgresql/"
+	ln -s /usr/include "$prefix/usr/include"
+	bin=$prefix/usr/lib/postgresql/$version/bin
+	[ "$(id -u)" = 0 ] && chown -R postgres "$scratch"
+	return 0
+}
+
+# build_extension LOG
+build_extension() {
+	as_user make -s -C "$scratch/src" -j"$(nproc)" install COPT=-Werror \
+		PG_CONFIG="$bin/pg_config" >"$1" 2>&1 &&
+		as_user make -s -C "$scratch/src/test/braze" >>"$1" 2>&1
+}
+
+# start_cluster NAME [setting ...]: socket in $scratch, no TCP
+start_cluster() {
+	local data=$scratch/$1 setting
+	shift
+	as_user "$bin/initdb" -D "$data" -A trust -U postgres -E UTF8 --no-sync >"$scratch/initdb.log" 2>&1 ||
+		{ cat "$scratch/initdb.log" >&2; die "initdb failed"; }
+	for setting in "listen_addresses = ''" "unix_socket_directories = '$scratch'" \
+		"port = $port" "shared_preload_libraries = 'segment_braze'" "$@"; do
+		echo "$setting" | as_user tee -a "$data/postgresql.conf" >/dev/null
+	done
+	as_user "$bin/pg_ctl" -D "$data" -l "$data.log" -w start >/dev/null ||
+		{ tail -n 20 "$data.log" >&2; die "the server did not start"; }
+}
+port=5432
+
+# start_stand_in NAME [option ...]: sets url
+start_stand_in() {
+	local name=$1 tries=0
+	shift
+	as_user sh -c '"$@" >"$0.log" 2>&1 & echo $! >"$0.pid"' "$scratch/$name" \
+		"$scratch/src/test/braze/braze-standin" --port-file="$scratch/$name.port" "$@"
+	until [ -s "$scratch/$name.port" ]; do
+		tries=$((tries + 1))
+		[ "$tries" -lt 200 ] || { cat "$scratch/$name.log" >&2; die "the stand-in did not start"; }
+		sleep 0.05
+	done
+	url=http://127.0.0.1:$(cat "$scratch/$name.port")
+}
