@@ -1,0 +1,155 @@
+# A PostgreSQL server that delivers to a stand-in Braze, for tests.
+#
+#	my $braze = StandIn->new;
+#	my $node = braze_node('main', $braze);
+#	braze_flush($node);
+
+package Braze;
+
+use strict;
+use warnings;
+
+use Carp;
+use Exporter 'import';
+use PostgreSQL::Test::Cluster;
+use PostgreSQL::Test::Utils;
+use Test::More;
+
+use StandIn;
+
+our @EXPORT = qw(
+  braze_node braze_server braze_destination braze_flush braze_worker_pid
+  braze_wait_for_worker braze_wait_for_state braze_wait_for_count
+  braze_dead_letters);
+
+# an empty server with the library's settings; conf => more of them,
+# preload => 0, and what init takes
+sub braze_server
+{
+	my ($name, %options) = @_;
+	my $conf = delete $options{conf};
+	my $preload = delete $options{preload};
+	my $node = PostgreSQL::Test::Cluster->new($name);
+
+	$preload = 1 unless defined $preload;
+	$node->init(extra => [ '--encoding=UTF8', '--locale=C' ], %options);
+	$node->append_conf('postgresql.conf', <<EOC);
+restart_after_crash = on
+max_connections = 40
+max_prepared_transactions = 10
+log_statement = none
+EOC
+	$node->append_conf('postgresql.conf', <<EOC) if $preload;
+shared_preload_libraries = 'segment_braze'
+segment_braze.nap = '200ms'
+segment_braze.restart_delay = 0
+EOC
+	$node->append_conf('postgresql.conf', $conf) if defined $conf;
+	$node->start;
+	return $node;
+}
+
+# the extension and a server "braze" in the database postgres as well;
+# options => 'further options of the server'
+sub braze_node
+{
+	my ($name, $standin, %options) = @_;
+	my $more = delete $options{options};
+	my $node = braze_server($name, %options);
+
+	$node->safe_psql('postgres', 'CREATE EXTENSION segment_braze');
+	braze_destination($node, 'postgres', 'braze', $standin, options => $more);
+	return $node;
+}
+
+# key => that of the mapping, undef: no mapping
+sub braze_destination
+{
+	my ($node, $database, $name, $standin, %how) = @_;
+	my $url = $standin->url;
+	my $more = $how{options} ? ", $how{options}" : '';
+	my $key = exists $how{key} ? $how{key} : "rest_api_key 'test-key'";
+
+	$node->safe_psql($database, <<EOS);
+CREATE SERVER $name FOREIGN DATA WRAPPER segment_braze
+	OPTIONS (custom_api_endpoint '$url', app_identifier 'test-app'$more);
+EOS
+	$node->safe_psql($database, <<EOS) if defined $key;
+CREATE USER MAPPING FOR CURRENT_USER SERVER $name OPTIONS ($key);
+EOS
+	return;
+}
+
+# everything that is committed is settled afterwards
+sub braze_flush
+{
+	my ($node, $database, $destination) = @_;
+	my $timeout = $PostgreSQL::Test::Utils::timeout_default;
+	my $only = defined $destination ? ", '$destination'" : '';
+	my $settled;
+
+	$settled = $node->safe_psql($database || 'postgres',
+		"SELECT braze_flush('$timeout s'$only)");
+	croak 'the queue was not settled: '
+	  . $node->safe_psql($database || 'postgres', 'SELECT * FROM braze_status')
+	  unless $settled eq 't';
+	return 1;
+}
+
+sub braze_worker_pid
+{
+	my ($node, $database) = @_;
+
+	$database ||= 'postgres';
+	return $node->safe_psql('template1', <<EOS);
+SELECT pid FROM pg_stat_activity
+WHERE backend_type = 'segment_braze worker' AND datname = '$database'
+EOS
+}
+
+# a worker is there that is none of those
+sub braze_wait_for_worker
+{
+	my ($node, $database, @not) = @_;
+	my $not = join ', ', 0, grep { $_ } @not;
+
+	$database ||= 'postgres';
+	$node->poll_query_until('template1', <<EOS)
+SELECT count(*) = 1 FROM pg_stat_activity
+WHERE backend_type = 'segment_braze worker' AND datname = '$database' AND pid NOT IN ($not)
+EOS
+	  or croak "no worker for $database";
+	return braze_worker_pid($node, $database);
+}
+
+# state is a pattern for LIKE
+sub braze_wait_for_state
+{
+	my ($node, $destination, $state, $database) = @_;
+
+	return $node->poll_query_until($database || 'postgres', <<EOS);
+SELECT state LIKE '$state' FROM braze_status WHERE destination = '$destination'
+EOS
+}
+
+# rows in a table, or in the part of it that an SQL condition names
+sub braze_wait_for_count
+{
+	my ($node, $count, $table, $condition, $database) = @_;
+
+	$condition ||= 'true';
+	return $node->poll_query_until($database || 'postgres',
+		"SELECT count(*) = $count FROM $table WHERE $condition");
+}
+
+# ids of users in the dead letters, in order
+sub braze_dead_letters
+{
+	my ($node, $database) = @_;
+
+	return $node->safe_psql($database || 'postgres', <<'EOS');
+SELECT coalesce(string_agg(call->>'userId', ',' ORDER BY id), '') FROM braze_dead_letters
+EOS
+}
+
+1;
