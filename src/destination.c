@@ -101,15 +101,20 @@ braze_destination_load(const char *name)
 {
 	MemoryContext context;
 	MemoryContext old;
-	ForeignServer *server = find_server(name);
+	ForeignServer *server;
 	BrazeDestination *destination;
 
-	if (server == NULL)
-		return NULL;
-
+	/* also for what the look-up leaves behind: the caller's may live for ever */
 	context = AllocSetContextCreate(CurrentMemoryContext, "segment_braze destination",
 									ALLOCSET_SMALL_SIZES);
 	old = MemoryContextSwitchTo(context);
+	server = find_server(name);
+	if (server == NULL)
+	{
+		MemoryContextSwitchTo(old);
+		MemoryContextDelete(context);
+		return NULL;
+	}
 	destination = palloc0(sizeof(BrazeDestination));
 	namestrcpy(&destination->name, server->servername);
 	destination->serverid = server->serverid;

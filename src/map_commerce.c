@@ -95,10 +95,24 @@ bool
 braze_map_commerce(BrazeMap *map, BrazeString name)
 {
 	BrazeOrdersAs orders_as = map->settings->orders_as;
-	BrazeCommerceCall call = find_call(name);
+	BrazeCommerceCall call;
 	bool		recommended = false;
 	bool		purchases = false;
 
+	/*
+	 * Braze recognises the event by its name, whatever orders_as says, and
+	 * where it does not fit the schema drops it and answers with success.
+	 */
+	call = braze_recommended_event(name);
+	if (call != BRAZE_NO_COMMERCE_CALL)
+	{
+		if (!braze_map_recommended(map, call))
+			braze_reject(map, "Braze would drop the event %s: it knows events of this name, and this one does not have what they need.",
+						 braze_quote(name));
+		return true;
+	}
+
+	call = find_call(name);
 	if (call == BRAZE_NO_COMMERCE_CALL)
 		return map->settings->log_purchase_when_revenue_present &&
 			braze_map_revenue(map, name, false);

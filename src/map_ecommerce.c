@@ -35,6 +35,7 @@ typedef enum FieldType
 	FIELD_QUANTITY,				/* an integer, found together with the price */
 	FIELD_PRICE,
 	FIELD_TOTAL,				/* a number, else the sum over the products */
+	FIELD_STRINGS,				/* a list of strings */
 	FIELD_DISCOUNTS,			/* a list of objects */
 	FIELD_REASON,				/* a string, else "unspecified" */
 	FIELD_ACTION,
@@ -52,19 +53,19 @@ typedef struct Field
 } Field;
 
 #define PRODUCT_ID		{"product_id", FIELD_STRING, true, {"product_id", "productId", "id", "sku"}}
-#define PRODUCT_NAME	{"product_name", FIELD_PRODUCT_NAME, true, {"name"}}
+#define PRODUCT_NAME	{"product_name", FIELD_PRODUCT_NAME, true, {"product_name", "name"}}
 #define VARIANT_ID		{"variant_id", FIELD_VARIANT, true, {"variant_id", "variant", "sku"}}
 #define QUANTITY		{"quantity", FIELD_QUANTITY, true, {"quantity"}}
 #define PRICE			{"price", FIELD_PRICE, true, {"price"}}
 #define IMAGE_URL		{"image_url", FIELD_STRING, false, {"image_url"}}
-#define PRODUCT_URL		{"product_url", FIELD_STRING, false, {"url"}}
+#define PRODUCT_URL		{"product_url", FIELD_STRING, false, {"product_url", "url"}}
 #define CURRENCY		{"currency", FIELD_CURRENCY, true, {"currency"}}
 #define SOURCE			{"source", FIELD_SOURCE, true, {"source"}}
-#define TOTAL_VALUE		{"total_value", FIELD_TOTAL, true, {"total", "revenue", "value"}}
-#define SUBTOTAL_VALUE	{"subtotal_value", FIELD_NUMBER, false, {"subtotal"}}
+#define TOTAL_VALUE		{"total_value", FIELD_TOTAL, true, {"total_value", "total", "revenue", "value"}}
+#define SUBTOTAL_VALUE	{"subtotal_value", FIELD_NUMBER, false, {"subtotal_value", "subtotal"}}
 #define TAX				{"tax", FIELD_NUMBER, false, {"tax"}}
 #define SHIPPING		{"shipping", FIELD_NUMBER, false, {"shipping"}}
-#define TOTAL_DISCOUNTS	{"total_discounts", FIELD_NUMBER, false, {"discount"}}
+#define TOTAL_DISCOUNTS	{"total_discounts", FIELD_NUMBER, false, {"total_discounts", "discount"}}
 #define DISCOUNTS		{"discounts", FIELD_DISCOUNTS, false, {"discount_items", "discounts"}}
 #define ORDER_ID		{"order_id", FIELD_STRING, true, {"order_id"}}
 #define PRODUCTS		{"products", FIELD_PRODUCTS, true, {"products"}}
@@ -78,7 +79,7 @@ static const Field product_fields[] = {
 /* the products come last: of a product call they hold what nothing else took */
 static const Field product_viewed[] = {
 	PRODUCT_ID, PRODUCT_NAME, VARIANT_ID, PRICE, CURRENCY, SOURCE,
-	IMAGE_URL, PRODUCT_URL, END
+	IMAGE_URL, PRODUCT_URL, {"type", FIELD_STRINGS, false, {"type"}}, END
 };
 
 static const Field cart_updated[] = {
@@ -274,6 +275,32 @@ write_total(Writer *writer, const Field *field)
 	return true;
 }
 
+/* as they are, or not at all: one that is no string does not fit the schema */
+static bool
+write_strings(Writer *writer, const Field *field)
+{
+	BrazeText  *text = &writer->map->text;
+	JsonbValue	value;
+	JsonbValue	entry;
+	BrazeWalk	walk;
+	BrazeLoss	loss;
+
+	if (!braze_lookup(writer->object, field->sources[0], &value) || !braze_is_array(&value) ||
+		JsonContainerSize(value.val.binary.data) == 0)
+		return false;
+	braze_walk_array(&walk, value.val.binary.data);
+	while (braze_walk_element(&walk, &entry))
+	{
+		if (!braze_is_string(&entry))
+			return false;
+	}
+	braze_names_add(&writer->consumed,
+					(BrazeString) {field->sources[0], strlen(field->sources[0])});
+	write_key(writer, field->name);
+	(void) braze_text_value(text, &value, BRAZE_IN_PROPERTY, &loss);
+	return true;
+}
+
 static bool
 has_object(JsonbContainer *array)
 {
@@ -456,6 +483,9 @@ write_field(Writer *writer, const Field *field)
 		case FIELD_TOTAL:
 			written = write_total(writer, field);
 			break;
+		case FIELD_STRINGS:
+			written = write_strings(writer, field);
+			break;
 		case FIELD_DISCOUNTS:
 			written = write_discounts(writer, field);
 			break;
@@ -474,16 +504,25 @@ write_field(Writer *writer, const Field *field)
 		add_missing(writer, field->name);
 }
 
-/* everything of the object that no field took */
+/* everything of the object that no field took; where names meet, metadata wins */
 static void
 write_metadata(Writer *writer, int limit)
 {
 	BrazeProperties metadata;
+	JsonbContainer *given = NULL;
+	JsonbValue	value;
 
 	if (limit <= 0)
 		return;
+	/* a call that has metadata already, as Braze has it, keeps its shape */
+	if (braze_lookup(writer->object, "metadata", &value))
+		given = braze_object(&value);
+	if (given != NULL)
+		braze_names_add(&writer->consumed, (BrazeString) {"metadata", 8});
+
 	braze_properties_begin(&metadata, writer->map, "metadata", true, braze_no_reserved, limit);
-	braze_properties_add(&metadata, writer->object, &writer->consumed, NULL);
+	braze_properties_add(&metadata, given, NULL, NULL);
+	braze_properties_add(&metadata, writer->object, &writer->consumed, given);
 	braze_properties_end(&metadata);
 }
 
@@ -627,6 +666,18 @@ write_event(Writer *writer)
 	}
 	braze_text_close(text, '}');
 	return braze_object_end(map);
+}
+
+BrazeCommerceCall
+braze_recommended_event(BrazeString name)
+{
+	for (int i = 0; i < lengthof(schemas); i++)
+	{
+		if (schemas[i].event != NULL && schemas[i].action == NULL &&
+			braze_string_is(name, schemas[i].event))
+			return i;
+	}
+	return BRAZE_NO_COMMERCE_CALL;
 }
 
 bool

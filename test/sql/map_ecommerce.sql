@@ -69,6 +69,21 @@ SELECT track('Order Completed', '{"revenue": 5}', 'orders_as', 'both');
 SELECT track('Order Refunded', '{"order_id": "o1"}', 'orders_as', 'ecommerce');
 SELECT map('{"type": "track", "userId": "u1", "event": "Order Completed", "timestamp": "2024-05-06"}', 'orders_as', 'ecommerce');
 
+-- an event of Braze's own name, whatever orders_as says: its fields by Braze's names, the rest into metadata
+SELECT track('ecommerce.product_viewed', '{"product_id": "p1", "product_name": "Cards", "variant_id": "v1", "price": 3, "currency": "EUR", "source": "web", "type": ["price_drop"], "metadata": {"color": "red"}}');
+SELECT track('ecommerce.product_viewed', '{"product_id": "p1", "price": "3", "product_url": "https://example.com/p1", "url": "https://example.com/q", "type": [1], "brand": "B", "metadata": {"brand": "C", "price": 4}}', 'orders_as', 'ecommerce');
+SELECT track('ecommerce.cart_updated', '{"cart_id": "c1", "action": "add", "total_value": 8, "total": 9, "subtotal_value": 7, "subtotal": 6, "products": [{"product_id": "p1", "product_name": "Cards", "variant_id": "v1", "quantity": 2, "price": 4, "metadata": {"color": "red"}}]}');
+SELECT track('ecommerce.checkout_started', '{"checkout_id": "k1", "total_value": 8, "products": [{"product_id": "p1", "price": 4}]}');
+SELECT track('ecommerce.order_placed', '{"order_id": "o1", "total_value": 8, "total_discounts": 1, "discounts": [{"code": "X"}], "products": [{"product_id": "p1", "price": 4}]}', 'orders_as', 'both');
+SELECT track('ecommerce.order_cancelled', '{"order_id": "o1", "total_value": -8, "cancel_reason": "late", "products": [{"product_id": "p1", "price": 4}]}');
+SELECT track('ecommerce.order_refunded', '{"order_id": "o1", "total_value": 8, "products": [{"product_id": "p1", "price": 4}]}');
+-- Braze would drop what does not fit, and answer with success
+SELECT track('ecommerce.order_placed', '{"total_value": 8}');
+SELECT map('{"type": "track", "userId": "u1", "event": "ecommerce.order_placed"}');
+-- other spellings, and other names, are custom events
+SELECT track('Ecommerce.Order_Placed', '{"total_value": 8}');
+SELECT track('ecommerce.wishlist_updated', '{"total_value": 8}', 'orders_as', 'ecommerce');
+
 -- metadata: property names that Braze keeps elsewhere may stand in it
 SELECT track('Product Viewed', '{"product_id": "p1", "price": 1, "time": "now", "n": null, "$x": 1, "o": {"a": null, "b": 1}}', 'orders_as', 'ecommerce');
 -- an event that is too large gives up metadata: the products', then the call's largest
