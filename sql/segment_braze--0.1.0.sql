@@ -152,6 +152,34 @@ COMMENT ON COLUMN @extschema@.braze_notes.last_id IS
 COMMENT ON COLUMN @extschema@.braze_notes.last_at IS
 'when the last of them was read';
 
+CREATE TABLE @extschema@.braze_profiles (
+	destination name,
+	"user" text COLLATE "C",
+	sent boolean NOT NULL,
+	has_alias boolean NOT NULL,
+	owner bigint,
+	attributes bytea,
+	changed_at timestamptz NOT NULL,
+	PRIMARY KEY (destination, "user")
+) WITH (fillfactor = 50);
+
+COMMENT ON TABLE @extschema@.braze_profiles IS
+'what is remembered of users, for changed_attributes_only and for the identifiers anonymous_id, email and phone';
+COMMENT ON COLUMN @extschema@.braze_profiles.destination IS
+'name of the server';
+COMMENT ON COLUMN @extschema@.braze_profiles."user" IS
+'the identifier, as it stands in an object';
+COMMENT ON COLUMN @extschema@.braze_profiles.sent IS
+'something was sent under this identifier, and it was given to no user since';
+COMMENT ON COLUMN @extschema@.braze_profiles.has_alias IS
+'an alias was given to this user';
+COMMENT ON COLUMN @extschema@.braze_profiles.owner IS
+'hash of the identifier of the user that this one was given to';
+COMMENT ON COLUMN @extschema@.braze_profiles.attributes IS
+'hashes of the attributes that Braze has accepted';
+COMMENT ON COLUMN @extschema@.braze_profiles.changed_at IS
+'when the row was written';
+
 -- A dump carries the backlog, and the sequences with it: a restored queue
 -- would otherwise hand out its ids a second time.
 SELECT pg_catalog.pg_extension_config_dump('@extschema@.braze_queue', '');
@@ -160,6 +188,7 @@ SELECT pg_catalog.pg_extension_config_dump('@extschema@.braze_dead_letters', '')
 SELECT pg_catalog.pg_extension_config_dump('@extschema@.braze_dead_letters_id_seq', '');
 SELECT pg_catalog.pg_extension_config_dump('@extschema@.braze_paused', '');
 SELECT pg_catalog.pg_extension_config_dump('@extschema@.braze_notes', '');
+SELECT pg_catalog.pg_extension_config_dump('@extschema@.braze_profiles', '');
 SELECT pg_catalog.pg_extension_config_dump('@extschema@.braze_messages', '');
 
 --
@@ -488,6 +517,7 @@ CREATE FUNCTION @extschema@.braze_counters(
 	OUT rejected bigint,
 	OUT retries bigint,
 	OUT duplicates bigint,
+	OUT unchanged bigint,
 	OUT last_error text,
 	OUT last_error_at timestamptz,
 	OUT last_success timestamptz)
@@ -517,6 +547,7 @@ SELECT d.destination,
 	coalesce(c.rejected, 0) AS rejected,
 	coalesce(c.retries, 0) AS retries,
 	coalesce(c.duplicates, 0) AS duplicates,
+	coalesce(c.unchanged, 0) AS unchanged,
 	coalesce(l.dead_letters, 0) AS dead_letters,
 	c.last_error, c.last_error_at, c.last_success
 FROM (
@@ -561,6 +592,7 @@ REVOKE ALL ON TABLE
 	@extschema@.braze_paused,
 	@extschema@.braze_notes,
 	@extschema@.braze_messages,
+	@extschema@.braze_profiles,
 	@extschema@.braze_pending,
 	@extschema@.braze_status
 FROM PUBLIC;

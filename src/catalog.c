@@ -39,7 +39,8 @@ relation_changed(Datum arg, Oid relid)
 		relid == catalog.queue ||
 		relid == catalog.dead_letters ||
 		relid == catalog.paused ||
-		relid == catalog.messages)
+		relid == catalog.messages ||
+		relid == catalog.profiles)
 		catalog_valid = false;
 }
 
@@ -112,7 +113,9 @@ braze_catalog(void)
 		!look_up_table(schema, "braze_paused", &catalog.paused,
 					   &catalog.paused_pkey, NULL) ||
 		!look_up_table(schema, "braze_messages", &catalog.messages,
-					   &catalog.messages_pkey, NULL))
+					   &catalog.messages_pkey, NULL) ||
+		!look_up_table(schema, "braze_profiles", &catalog.profiles,
+					   &catalog.profiles_pkey, NULL))
 	{
 		catalog_valid = false;
 		return NULL;

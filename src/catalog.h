@@ -43,6 +43,16 @@
 #define BRAZE_MESSAGES_MESSAGE_ID	2
 #define BRAZE_MESSAGES_QUEUED_AT	3
 
+/* columns of braze_profiles */
+#define BRAZE_PROFILE_DESTINATION	1
+#define BRAZE_PROFILE_USER			2
+#define BRAZE_PROFILE_SENT			3
+#define BRAZE_PROFILE_HAS_ALIAS		4
+#define BRAZE_PROFILE_OWNER			5
+#define BRAZE_PROFILE_ATTRIBUTES	6
+#define BRAZE_PROFILE_CHANGED_AT	7
+#define BRAZE_PROFILE_COLUMNS		7
+
 typedef struct BrazeCatalog
 {
 	Oid			extension;
@@ -56,6 +66,8 @@ typedef struct BrazeCatalog
 	Oid			paused_pkey;
 	Oid			messages;
 	Oid			messages_pkey;
+	Oid			profiles;
+	Oid			profiles_pkey;
 } BrazeCatalog;
 
 /*

@@ -17,6 +17,7 @@
 #include "utils/timestamp.h"
 
 #include "delivery.h"
+#include "memory.h"
 #include "notes.h"
 #include "shmem.h"
 #include "worker.h"
@@ -94,6 +95,10 @@ limits_of(const BrazeSettings *settings)
 	limits.max_body = BRAZE_PACK_MAX_BODY;
 	limits.max_in_flight = settings->max_requests_in_flight;
 	limits.max_delay = settings->max_batch_delay;
+	limits.identity_delay = settings->identity_delay;
+	limits.changed_only = settings->changed_attributes_only;
+	limits.resend_after = settings->resend_unchanged_after / SECS_PER_HOUR;
+	limits.release = braze_memory_release;
 	return limits;
 }
 
@@ -278,6 +283,8 @@ refresh_one(BrazeDelivery *delivery, BrazeDestination *destination)
 	refresh_pause(delivery, changed, problem);
 	if (options_changed || (delivery->paused != NULL && !was_paused))
 		drop_waiting(delivery);
+	if (options_changed)
+		braze_memory_drop_cache();
 }
 
 static void
@@ -420,8 +427,15 @@ pack_mapped(BrazeDelivery *delivery, const BrazeQueueRow *row)
 		return braze_pack_add_done(delivery->pack, row->id, address_of(row), NULL);
 	for (int i = 0; i < mapped->nusers; i++)
 	{
-		users[i].key = mapped->text.data + mapped->users[i].json.offset;
+		const char *key = mapped->text.data + mapped->users[i].json.offset;
+
+		users[i].key = key;
 		users[i].length = mapped->users[i].json.length;
+		users[i].link = mapped->users[i].link;
+		users[i].profile = NULL;
+		if (braze_memory_needed(&delivery->destination->settings))
+			users[i].profile = braze_memory_get(NameStr(delivery->name), key,
+												users[i].length);
 	}
 	return braze_pack_add(delivery->pack, row->id, address_of(row), n, objects,
 						  mapped->nusers, users, braze_now_ms());
@@ -696,6 +710,7 @@ braze_delivery_report(BrazeDelivery *delivery)
 		slot->skipped += delivery->counts.skipped;
 		slot->rejected += delivery->counts.rejected;
 		slot->retries += delivery->counts.retries;
+		slot->unchanged += braze_pack_take_unchanged(delivery->pack);
 		slot->last_success = Max(slot->last_success, delivery->last_success);
 		if (delivery->last_error_at > slot->last_error_at)
 		{

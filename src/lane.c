@@ -13,26 +13,6 @@
 
 #define FIRST_BUCKETS	1024
 
-/* FNV-1a, eight bytes at a time; users do not choose the table's seed */
-static uint64_t
-hash_key(const char *key, size_t length)
-{
-	uint64_t	hash = UINT64_C(0xcbf29ce484222325);
-	uint64_t	word;
-
-	while (length >= sizeof(word))
-	{
-		memcpy(&word, key, sizeof(word));
-		hash = (hash ^ word) * UINT64_C(0x9e3779b97f4a7c15);
-		hash ^= hash >> 32;
-		key += sizeof(word);
-		length -= sizeof(word);
-	}
-	while (length-- > 0)
-		hash = (hash ^ (unsigned char) *key++) * UINT64_C(0x100000001b3);
-	return hash ^ (hash >> 29);
-}
-
 bool
 braze_lanes_grow(BrazePack *pack)
 {
@@ -71,7 +51,7 @@ lane_size(const Lane *lane)
 Lane *
 braze_lane_for(BrazePack *pack, const BrazePackUser *user)
 {
-	uint64_t	hash = hash_key(user->key, user->length);
+	uint64_t	hash = braze_hash(user->key, user->length);
 	Lane	   *lane;
 	size_t		bucket;
 
@@ -82,7 +62,11 @@ braze_lane_for(BrazePack *pack, const BrazePackUser *user)
 	{
 		if (lane->hash == hash && lane->key_length == user->length &&
 			memcmp(lane->key, user->key, user->length) == 0)
+		{
+			if (user->profile != NULL)
+				lane->profile = user->profile;
 			return lane;
+		}
 	}
 
 	lane = calloc(1, sizeof(Lane) + user->length);
@@ -90,6 +74,7 @@ braze_lane_for(BrazePack *pack, const BrazePackUser *user)
 		return NULL;
 	lane->hash = hash;
 	lane->key_length = user->length;
+	lane->profile = user->profile;
 	memcpy(lane->key, user->key, user->length);
 	lane->next_in_bucket = pack->buckets[bucket];
 	pack->buckets[bucket] = lane;
@@ -118,7 +103,11 @@ braze_lane_unref(BrazePack *pack, Lane *lane)
 PackedCall **
 braze_lane_link(PackedCall *call, const Lane *lane)
 {
-	return &call->next_in_lane[call->lanes[0] == lane ? 0 : 1];
+	int			i = 0;
+
+	while (call->lanes[i] != lane)
+		i++;
+	return &call->next_in_lane[i];
 }
 
 int

@@ -55,9 +55,11 @@ typedef struct BrazeNote
 typedef struct BrazeUser
 {
 	BrazeSpan	json;
+	int			link;			/* the kind of identity object that makes it one
+								 * with the first user, -1: none */
 } BrazeUser;
 
-#define BRAZE_USERS_PER_CALL	2
+#define BRAZE_USERS_PER_CALL	4
 
 /*
  * The result.  The arrays and the text are kept and reused from call to call;

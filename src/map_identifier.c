@@ -207,41 +207,75 @@ braze_add_user(BrazeMap *map, const BrazeIdentifier *identifier)
 	span->offset = braze_text_mark(&map->text);
 	braze_write_identifier(map, identifier);
 	span->length = braze_text_mark(&map->text) - span->offset;
+	mapped->users[mapped->nusers].link = -1;
 	mapped->nusers++;
 }
 
 static bool
-resolves_anonymous(const BrazeSettings *settings)
+is_among_identifiers(const BrazeSettings *settings, BrazeIdSource source)
 {
 	for (int i = 0; i < settings->nidentifiers; i++)
 	{
-		if (settings->identifiers[i] == BRAZE_ID_ANONYMOUS_ID)
+		if (settings->identifiers[i] == source)
 			return true;
 	}
 	return false;
 }
 
-/*
- * A call that knows the visitor by both ids is about both: the anonymous one
- * may have objects of its own under way, which must arrive first.
- */
-static void
-add_second_user(BrazeMap *map)
+/* the identity object that makes one of these the user with the external_id */
+static int
+link_of(BrazeIdSource source)
 {
-	BrazeIdSource second;
+	switch (source)
+	{
+		case BRAZE_ID_ANONYMOUS_ID:
+			return BRAZE_ALIASES_TO_IDENTIFY;
+		case BRAZE_ID_EMAIL:
+			return BRAZE_EMAILS_TO_IDENTIFY;
+		case BRAZE_ID_PHONE:
+			return BRAZE_PHONE_NUMBERS_TO_IDENTIFY;
+		default:
+			return -1;
+	}
+}
+
+static void
+add_further_user(BrazeMap *map, BrazeIdSource source, int link)
+{
 	BrazeIdentifier identifier;
 
-	if (map->call.fields[BRAZE_CALL_USER_ID].type == jbvNull ||
-		map->call.fields[BRAZE_CALL_ANONYMOUS_ID].type == jbvNull)
-		return;
-	if (map->identifier.source == BRAZE_ID_USER_ID)
-		second = BRAZE_ID_ANONYMOUS_ID;
-	else if (map->identifier.source == BRAZE_ID_ANONYMOUS_ID)
-		second = BRAZE_ID_USER_ID;
-	else
-		return;
-	if (resolves_anonymous(map->settings) && braze_resolve(map, second, &identifier))
+	if (is_among_identifiers(map->settings, source) &&
+		braze_resolve(map, source, &identifier))
+	{
 		braze_add_user(map, &identifier);
+		map->mapped.users[map->mapped.nusers - 1].link = link;
+	}
+}
+
+/*
+ * A call that knows a person by several ids is about all of them: each may
+ * have objects of its own under way, which must arrive first.
+ */
+static void
+add_further_users(BrazeMap *map)
+{
+	static const BrazeIdSource sources[] = {
+		BRAZE_ID_ANONYMOUS_ID, BRAZE_ID_EMAIL, BRAZE_ID_PHONE
+	};
+
+	if (map->identifier.source == BRAZE_ID_USER_ID)
+	{
+		for (int i = 0; i < lengthof(sources); i++)
+		{
+			/* absent is no reason for a note */
+			if (sources[i] != BRAZE_ID_ANONYMOUS_ID ||
+				map->call.fields[BRAZE_CALL_ANONYMOUS_ID].type != jbvNull)
+				add_further_user(map, sources[i], link_of(sources[i]));
+		}
+	}
+	else if (map->identifier.source == BRAZE_ID_ANONYMOUS_ID &&
+			 map->call.fields[BRAZE_CALL_USER_ID].type != jbvNull)
+		add_further_user(map, BRAZE_ID_USER_ID, -1);
 }
 
 bool
@@ -254,14 +288,14 @@ braze_map_identifier(BrazeMap *map)
 		if (braze_resolve(map, settings->identifiers[i], &map->identifier))
 		{
 			braze_add_user(map, &map->identifier);
-			add_second_user(map);
+			add_further_users(map);
 			return true;
 		}
 	}
 
 	if (map->call.fields[BRAZE_CALL_ANONYMOUS_ID].type == jbvNull)
 		braze_reject(map, "The call has no usable identifier; give it a userId.");
-	else if (resolves_anonymous(map->settings))
+	else if (is_among_identifiers(map->settings, BRAZE_ID_ANONYMOUS_ID))
 		braze_skip(map, "The call was skipped: it is of an anonymous visitor whose anonymousId is not usable.");
 	else
 		braze_skip(map, "The call was skipped: it is of an anonymous visitor; add anonymous_id to the destination's identifiers to send such calls.");

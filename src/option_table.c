@@ -252,6 +252,24 @@ const BrazeOption braze_option_table[] = {
 		.description = "Time that a call waits at most for others to share its request."
 	},
 	{
+		.name = "identity_delay", .catalog = ForeignServerRelationId,
+		.type = BRAZE_OPTION_DURATION, .offset = BRAZE_SETTING(identity_delay),
+		.initial = "1 s", .min = 0, .max = 3600 * 1000, .unit = "s",
+		.description = "Time that a user's calls wait after Braze answered an identify, merge or delete of his."
+	},
+	{
+		.name = "changed_attributes_only", .catalog = ForeignServerRelationId,
+		.type = BRAZE_OPTION_BOOLEAN, .offset = BRAZE_SETTING(changed_attributes_only),
+		.initial = "false",
+		.description = "Leaves out attributes whose value is the one that Braze last accepted for the user."
+	},
+	{
+		.name = "resend_unchanged_after", .catalog = ForeignServerRelationId,
+		.type = BRAZE_OPTION_INTERVAL, .offset = BRAZE_SETTING(resend_unchanged_after),
+		.initial = "30 d", .min = 3600, .max = 3650 * 24 * 3600, .unit = "s",
+		.description = "With changed_attributes_only: time after which an unchanged attribute is sent all the same."
+	},
+	{
 		.name = "rest_api_key", .catalog = UserMappingRelationId,
 		.type = BRAZE_OPTION_SECRET, .offset = BRAZE_NOT_A_SETTING, .max = BRAZE_MAX_KEY_LENGTH,
 		.description = "REST API key of the workspace."

@@ -51,8 +51,9 @@ next_endpoint(const PackedCall *call)
 	return braze_kinds[call->objects[call->next_object].kind].endpoint;
 }
 
-static void
-make_ready_if_free(BrazePack *pack, PackedCall *call, int64_t now)
+/* a call that heads its lanes may start once they are idle */
+void
+braze_pack_make_ready(BrazePack *pack, PackedCall *call, int64_t now)
 {
 	ReadyList  *list;
 	int			weight = 0;
@@ -61,10 +62,13 @@ make_ready_if_free(BrazePack *pack, PackedCall *call, int64_t now)
 		return;
 	for (int i = 0; i < call->nlanes; i++)
 	{
-		if (call->lanes[i]->head != call || call->lanes[i]->busy != NULL)
+		if (call->lanes[i]->head != call || call->lanes[i]->busy != NULL ||
+			call->lanes[i]->not_before > 0)
 			return;
 		weight += call->lanes[i]->waiting_objects;
 	}
+	if (!call->links_decided)
+		braze_link_decide(call);
 	list = &pack->ready[next_endpoint(call)];
 	call->ready = true;
 	call->ready_since = now;
@@ -92,13 +96,17 @@ void
 braze_pack_take(PackedCall *call, BrazeRequest *request, int nobjects)
 {
 	int			last_kind = 0;
+	bool		attributes = false;
+	bool		alone = false;
 
 	for (int i = 0; i < nobjects; i++)
 	{
-		int			kind = call->objects[call->next_object + i].kind;
+		const PackedObject *object = &call->objects[call->next_object + i];
 
-		if (kind > last_kind)
-			last_kind = kind;
+		if (object->kind > last_kind)
+			last_kind = object->kind;
+		attributes = attributes || object->kind == BRAZE_ATTRIBUTES;
+		alone = alone || object->alone;
 	}
 	for (int i = 0; i < call->nlanes; i++)
 	{
@@ -109,15 +117,18 @@ braze_pack_take(PackedCall *call, BrazeRequest *request, int nobjects)
 		{
 			lane->busy = request;
 			lane->last_kind = 0;
-			lane->closed = false;
+			lane->closed = lane->has_attributes = lane->has_alone = false;
 		}
 		lane->taken_calls++;
+		lane->has_attributes = lane->has_attributes || attributes;
+		lane->has_alone = lane->has_alone || alone;
 		if (last_kind > lane->last_kind)
 			lane->last_kind = last_kind;
 		if (call->nlanes > 1 || nobjects < braze_remaining_objects(call))
 			lane->closed = true;
 	}
 	call->state = CALL_TAKEN;
+	call->started = true;
 	call->taken = nobjects;
 }
 
@@ -156,7 +167,7 @@ braze_pack_release_lanes(BrazePack *pack, PackedCall **calls, int ncalls,
 			Lane	   *lane = calls[i]->lanes[j];
 
 			if (lane->head != NULL)
-				make_ready_if_free(pack, lane->head, now);
+				braze_pack_make_ready(pack, lane->head, now);
 		}
 	}
 
@@ -174,6 +185,26 @@ braze_pack_release_lanes(BrazePack *pack, PackedCall **calls, int ncalls,
 	}
 }
 
+/* what waited for Braze to apply who is who; wait: until the next of them */
+void
+braze_pack_end_delays(BrazePack *pack, int64_t now, int64_t *wait)
+{
+	Lane	   *lane;
+
+	while ((lane = pack->delayed_head) != NULL && lane->not_before <= now)
+	{
+		pack->delayed_head = lane->next_delayed;
+		if (pack->delayed_head == NULL)
+			pack->delayed_tail = NULL;
+		lane->not_before = 0;
+		if (lane->head != NULL)
+			braze_pack_make_ready(pack, lane->head, now);
+		braze_lane_unref(pack, lane);
+	}
+	if (lane != NULL && (*wait < 0 || lane->not_before - now < *wait))
+		*wait = lane->not_before - now;
+}
+
 /* ----- calls in and out ----- */
 
 static void
@@ -184,11 +215,12 @@ account(BrazePack *pack, PackedCall *call, size_t bytes)
 }
 
 static PackedCall *
-new_call(int nobjects, const BrazePackObject *objects, size_t *size)
+new_call(int nlinks, int nobjects, const BrazePackObject *objects, size_t *size)
 {
-	size_t		header = sizeof(PackedCall) + nobjects * sizeof(PackedObject);
+	size_t		header = sizeof(PackedCall) + (nlinks + nobjects) * sizeof(PackedObject);
 	size_t		text = 0;
 	PackedCall *call;
+	char	   *to;
 
 	for (int i = 0; i < nobjects; i++)
 		text += objects[i].length;
@@ -196,22 +228,55 @@ new_call(int nobjects, const BrazePackObject *objects, size_t *size)
 	call = malloc(*size);
 	if (call == NULL)
 		return NULL;
-	memset(call, 0, sizeof(PackedCall));
-	call->text = (char *) call + header;
-	text = 0;
+	memset(call, 0, header);
+	call->nlinks = nlinks;
+	call->links_decided = (nlinks == 0);
+	call->pub.nobjects = nlinks + nobjects;
+	for (int i = 0; i < nlinks; i++)
+		call->objects[i].number = BRAZE_LINK_ALONE;
+	to = (char *) call + header;
 	for (int i = 0; i < nobjects; i++)
 	{
-		PackedObject *object = &call->objects[i];
+		PackedObject *object = &call->objects[nlinks + i];
 
-		object->offset = text;
+		memcpy(to, objects[i].json, objects[i].length);
+		object->json = to;
 		object->length = objects[i].length;
 		object->number = objects[i].number;
 		object->kind = objects[i].kind;
 		object->state = OBJECT_PENDING;
-		memcpy(call->text + text, objects[i].json, objects[i].length);
-		text += objects[i].length;
+		object->alone = (object->kind == BRAZE_ATTRIBUTES &&
+						 braze_attributes_stand_alone(object->json, object->length));
+		call->pub.deletes = call->pub.deletes ||
+			braze_kinds[object->kind].endpoint == BRAZE_USERS_DELETE;
+		to += objects[i].length;
 	}
 	return call;
+}
+
+/* puts the call into the lanes of its users; false: no memory */
+static bool
+find_lanes(BrazePack *pack, PackedCall *call, int nusers, const BrazePackUser *users)
+{
+	for (int i = 0; i < nusers; i++)
+	{
+		Lane	   *lane = braze_lane_for(pack, &users[i]);
+		bool		known = false;
+
+		if (lane == NULL)
+			return false;
+		if (users[i].profile != NULL)
+			call->pub.profiles[call->pub.nprofiles++] = users[i].profile;
+		/* two names may be one user: merging somebody into himself, say */
+		for (int j = 0; j < call->nlanes; j++)
+			known = known || call->lanes[j] == lane;
+		if (known)
+			continue;
+		lane->calls++;
+		call->links[call->nlanes] = users[i].link;
+		call->lanes[call->nlanes++] = lane;
+	}
+	return true;
 }
 
 static void
@@ -225,6 +290,19 @@ enter(BrazePack *pack, PackedCall *call, size_t size)
 	account(pack, call, size);
 }
 
+static int
+count_links(int nusers, const BrazePackUser *users)
+{
+	int			last = 0;
+
+	for (int i = 1; i < nusers; i++)
+	{
+		if (users[i].link >= 0)
+			last = i;
+	}
+	return last;
+}
+
 bool
 braze_pack_add(BrazePack *pack, int64_t id, BrazeRowAddress row,
 			   int nobjects, const BrazePackObject *objects,
@@ -233,31 +311,22 @@ braze_pack_add(BrazePack *pack, int64_t id, BrazeRowAddress row,
 	PackedCall *call;
 	size_t		size;
 
-	call = new_call(nobjects, objects, &size);
+	call = new_call(count_links(nusers, users), nobjects, objects, &size);
 	if (call == NULL)
 		return false;
 	call->pub.id = id;
 	call->pub.row = row;
-	call->pub.nobjects = nobjects;
 	call->state = CALL_WAITING;
-
-	for (int i = 0; i < nusers; i++)
+	if (!find_lanes(pack, call, nusers, users))
 	{
-		Lane	   *lane = braze_lane_for(pack, &users[i]);
-
-		if (lane == NULL)
-		{
-			for (int j = 0; j < call->nlanes; j++)
-				braze_lane_unref(pack, call->lanes[j]);
-			free(call);
-			return false;
-		}
-		/* both names may be one user: merging somebody into himself, say */
-		if (i == 1 && lane == call->lanes[0])
-			break;
-		lane->calls++;
-		call->lanes[call->nlanes++] = lane;
+		for (int i = 0; i < call->nlanes; i++)
+			braze_lane_unref(pack, call->lanes[i]);
+		free(call);
+		return false;
 	}
+	/* lanes that turned out to be the same leave links without a lane */
+	for (int i = (call->nlanes > 0 ? call->nlanes - 1 : 0); i < call->nlinks; i++)
+		call->objects[i].state = OBJECT_ACCEPTED;
 
 	for (int i = 0; i < call->nlanes; i++)
 	{
@@ -267,11 +336,11 @@ braze_pack_add(BrazePack *pack, int64_t id, BrazeRowAddress row,
 		if (lane->head != call && lane->head->ready)
 		{
 			/* the more waits behind a ready call, the sooner it may go */
-			lane->head->ready_weight += nobjects;
-			pack->ready[next_endpoint(lane->head)].objects += nobjects;
+			lane->head->ready_weight += call->pub.nobjects;
+			pack->ready[next_endpoint(lane->head)].objects += call->pub.nobjects;
 		}
 	}
-	make_ready_if_free(pack, call, now);
+	braze_pack_make_ready(pack, call, now);
 
 	enter(pack, call, size);
 	return true;
@@ -312,6 +381,10 @@ free_call(BrazePack *pack, PackedCall *call)
 		call->all_next->all_prev = call->all_prev;
 	pack->ncalls--;
 	pack->memory -= call->size;
+	for (int i = 0; i < BRAZE_PACK_USERS; i++)
+		free(call->link_text[i]);
+	for (int i = 0; i < call->pub.nprofiles; i++)
+		pack->limits.release(call->pub.profiles[i]);
 	while (call->pub.refusals != NULL)
 	{
 		BrazeRefusal *refusal = call->pub.refusals;
@@ -327,7 +400,7 @@ braze_pack_add_done(BrazePack *pack, int64_t id, BrazeRowAddress row,
 					const char *reason)
 {
 	size_t		size;
-	PackedCall *call = new_call(0, NULL, &size);
+	PackedCall *call = new_call(0, 0, NULL, &size);
 
 	if (call == NULL)
 		return false;
@@ -364,7 +437,7 @@ braze_pack_forget(BrazePack *pack, const BrazeCall *call)
 static bool
 droppable(const PackedCall *call)
 {
-	return call->state == CALL_WAITING && call->next_object == 0;
+	return call->state == CALL_WAITING && !call->started;
 }
 
 static void
@@ -487,8 +560,26 @@ braze_pack_destroy(BrazePack *pack)
 		braze_request_free(pack, request);
 	while (pack->all != NULL)
 		free_call(pack, pack->all);
+	while (pack->delayed_head != NULL)
+	{
+		Lane	   *lane = pack->delayed_head;
+
+		pack->delayed_head = lane->next_delayed;
+		braze_lane_unref(pack, lane);
+	}
+	braze_fields_free(&pack->fields);
+	braze_fields_free(&pack->more_fields);
 	free(pack->buckets);
 	free(pack);
+}
+
+int64_t
+braze_pack_take_unchanged(BrazePack *pack)
+{
+	int64_t		unchanged = pack->unchanged;
+
+	pack->unchanged = 0;
+	return unchanged;
 }
 
 size_t

@@ -26,6 +26,7 @@
 
 #include "answer.h"
 #include "kind.h"
+#include "profile.h"
 
 typedef struct BrazePackLimits
 {
@@ -33,6 +34,10 @@ typedef struct BrazePackLimits
 	size_t		max_body;		/* bytes of one request's body */
 	int			max_in_flight;	/* requests */
 	int64_t		max_delay;		/* how long a call may wait for company, ms */
+	int64_t		identity_delay; /* after an identity endpoint was answered, ms */
+	bool		changed_only;	/* leave out attributes that Braze has */
+	uint32_t	resend_after;	/* hours after which it is told again, 0: never */
+	void		(*release) (BrazeProfile *profile); /* a call lets go of it */
 } BrazePackLimits;
 
 /* no destination may set more objects per request than this */
@@ -53,13 +58,22 @@ typedef struct BrazePackObject
 	size_t		length;
 } BrazePackObject;
 
+/*
+ * A user that the call is about.  The key is the identifier as it stands in
+ * an object, such as "external_id":"u1"; equal bytes, equal user.  The first
+ * user is the one the objects go to.  link says how a further one is made
+ * known to Braze as the same person, if anything was sent to it: the kind of
+ * the identity object, or -1.
+ */
 typedef struct BrazePackUser
 {
-	const char *key;			/* equal bytes, equal user */
+	const char *key;
 	size_t		length;
+	int			link;
+	BrazeProfile *profile;		/* the keeper's; NULL: nothing is remembered */
 } BrazePackUser;
 
-#define BRAZE_PACK_USERS		2
+#define BRAZE_PACK_USERS		4
 
 /* where the reader found the call; the pack only carries it */
 typedef struct BrazeRowAddress
@@ -69,10 +83,14 @@ typedef struct BrazeRowAddress
 	uint16_t	offset;
 } BrazeRowAddress;
 
+#define BRAZE_WHOLE_CALL		(-1)
+#define BRAZE_LINK_ALONE		(-2)	/* two identifiers were not made one user */
+
 typedef struct BrazeRefusal
 {
 	struct BrazeRefusal *next;
-	int			number;			/* the refused object's place in the call, or -1 */
+	int			number;			/* the refused object's place in the call, or
+								 * one of these */
 	int			http_status;
 	char		reason[];
 } BrazeRefusal;
@@ -85,6 +103,9 @@ typedef struct BrazeCall
 	int			nobjects;		/* 0: skipped, or refused as a whole */
 	int			nrefused;
 	BrazeRefusal *refusals;		/* in the order of their numbers */
+	int			nprofiles;		/* of its users, as added; each is released once */
+	BrazeProfile *profiles[BRAZE_PACK_USERS];
+	bool		deletes;		/* it deletes its users */
 } BrazeCall;
 
 extern BrazePack *braze_pack_create(const BrazePackLimits *limits);
@@ -107,6 +128,9 @@ extern bool braze_pack_add_done(BrazePack *pack, int64_t id, BrazeRowAddress row
 extern size_t braze_pack_memory(const BrazePack *pack);
 extern int	braze_pack_calls(const BrazePack *pack);
 extern int	braze_pack_in_flight(const BrazePack *pack);
+
+/* attributes that were not sent since Braze has them; counts from 0 again */
+extern int64_t braze_pack_take_unchanged(BrazePack *pack);
 
 /*
  * The next request to send now, NULL when there is none; wait then says when

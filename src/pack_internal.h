@@ -16,17 +16,22 @@ typedef struct Lane Lane;
 typedef enum ObjectState
 {
 	OBJECT_PENDING,
-	OBJECT_ACCEPTED,
+	OBJECT_UNFOLD,				/* pending, and to be sent on its own */
+	OBJECT_ACCEPTED,			/* or needs no sending */
 	OBJECT_REFUSED
 } ObjectState;
 
 typedef struct PackedObject
 {
-	uint32_t	offset;			/* into the call's text */
+	const char *json;
 	uint32_t	length;
 	int			number;
 	uint8_t		kind;
 	uint8_t		state;
+	bool		alone;			/* attributes that no others may join */
+	bool		unfolded;		/* Braze refused it folded */
+	bool		folded;			/* sent in the text of an earlier one */
+	int			fold_next;		/* position of the next one in this text, -1 */
 } PackedObject;
 
 typedef enum CallState
@@ -40,6 +45,11 @@ struct PackedCall
 {
 	BrazeCall	pub;			/* first: the caller holds a pointer to it */
 	CallState	state;
+	int			nlinks;			/* objects[] begins with this many identity
+								 * objects, for lanes[1] and on; decided when
+								 * the call is ready to start */
+	bool		links_decided;
+	bool		started;		/* something of it was in a request */
 	int			next_object;	/* all before it are answered */
 	int			taken;			/* objects from there on that a request has */
 	int			nlanes;
@@ -52,7 +62,8 @@ struct PackedCall
 	PackedCall *all_prev;		/* every call of the pack */
 	PackedCall *all_next;
 	size_t		size;			/* as accounted */
-	char	   *text;
+	int			links[BRAZE_PACK_USERS];	/* of each lane: see BrazePackUser */
+	char	   *link_text[BRAZE_PACK_USERS];	/* malloc'd */
 	PackedObject objects[];
 };
 
@@ -69,6 +80,13 @@ struct Lane
 	int			taken_calls;	/* how many it holds */
 	int			last_kind;		/* the highest kind it holds of this user */
 	bool		closed;			/* nothing of this user may join it any more */
+	bool		has_attributes; /* it holds attributes of this user */
+	bool		has_alone;		/* and they are to stay alone */
+	uint64_t	fold_mark;		/* the body last written, */
+	int			fold_last;		/* and the last attributes of this user in it */
+	BrazeProfile *profile;
+	int64_t		not_before;		/* Braze is still at work on who this is */
+	Lane	   *next_delayed;
 	size_t		key_length;
 	char		key[];
 };
@@ -86,8 +104,11 @@ typedef struct ReadyList
 	int64_t		objects;		/* theirs and those behind them in their lanes */
 } ReadyList;
 
-/* halving 225 objects goes 8 deep, and each level leaves one half behind */
-#define MAX_RANGES		16
+/*
+ * Halving 225 objects goes 8 deep, and each level leaves one half behind;
+ * unfolding makes a range of each object.
+ */
+#define MAX_RANGES		(BRAZE_PACK_MAX_OBJECTS + 16)
 
 /* one object of the request */
 typedef struct ObjectRef
@@ -136,9 +157,16 @@ struct BrazePack
 	int			ncalls;
 	size_t		memory;
 	int			in_flight;		/* requests that exist, put off or not */
+	int			finished;		/* requests that are over */
 	BrazeRequest *requests;		/* all of them */
 	BrazeRequest *later_head;	/* those put off, oldest first */
 	BrazeRequest *later_tail;
+	Lane	   *delayed_head;	/* those with a not_before, soonest first */
+	Lane	   *delayed_tail;
+	uint64_t	fold_mark;
+	int64_t		unchanged;
+	BrazeFields fields;			/* scratch */
+	BrazeFields more_fields;
 	Lane	  **buckets;
 	size_t		nbuckets;		/* a power of two */
 	size_t		nlanes;
@@ -156,8 +184,10 @@ extern void braze_lane_pop(Lane *lane);
 
 /* pack.c */
 extern PackedCall *braze_ready_pop(BrazePack *pack, BrazeEndpoint endpoint);
+extern void braze_pack_make_ready(BrazePack *pack, PackedCall *call, int64_t now);
 extern void braze_pack_take(PackedCall *call, BrazeRequest *request, int nobjects);
 extern void braze_pack_give_back(PackedCall *call);
+extern void braze_pack_end_delays(BrazePack *pack, int64_t now, int64_t *wait);
 extern void braze_pack_release_lanes(BrazePack *pack, PackedCall **calls,
 									 int ncalls, int64_t now);
 extern bool braze_pack_add_refusal(BrazePack *pack, PackedCall *call, int number,
@@ -168,7 +198,13 @@ extern bool braze_pack_add_refusal(BrazePack *pack, PackedCall *call, int number
 /* every array's name, quotes, brackets and comma fit in this */
 #define BRAZE_BODY_OVERHEAD	256
 
-extern bool braze_request_write(BrazeRequest *request);
+/* its norder is 0 afterwards when nothing had to be sent after all */
+extern bool braze_request_write(BrazePack *pack, BrazeRequest *request);
+
+/* link.c */
+extern void braze_link_decide(PackedCall *call);
+extern bool braze_remember_accepted(BrazePack *pack, PackedCall *call, int object);
+extern void braze_lane_delay(BrazePack *pack, Lane *lane, int64_t until);
 
 /* request.c */
 extern BrazeRequest *braze_requests_pop(BrazePack *pack);

@@ -81,6 +81,9 @@ extern BrazeSettled braze_settle_reject(BrazeSettler *settler, int64 id,
 										Oid storage, ItemPointerData tid,
 										const BrazeDeadLetter *letter);
 
+/* a user was deleted by this queued call: his dead letters go too */
+extern void braze_settle_forget_user(int64 id);
+
 /* pause.c: destinations that are paused, and why */
 typedef struct BrazePause
 {

@@ -91,7 +91,12 @@ may_follow(const BrazePack *pack, const BrazeRequest *request,
 		return false;
 	for (int i = call->next_object; i < call->pub.nobjects; i++)
 	{
-		if (call->objects[i].kind < lane->last_kind)
+		const PackedObject *object = &call->objects[i];
+
+		if (object->kind < lane->last_kind)
+			return false;
+		if (object->kind == BRAZE_ATTRIBUTES && lane->has_attributes &&
+			(object->alone || lane->has_alone))
 			return false;
 	}
 	*nobjects = fitting_objects(pack, request, call, &whole);
@@ -225,7 +230,7 @@ prepare(BrazePack *pack, BrazeRequest *request)
 {
 	pack->memory -= request->body_length;
 	request->body_length = 0;
-	if (!braze_request_write(request))
+	if (!braze_request_write(pack, request))
 		return false;
 	pack->memory += request->body_length;
 	return true;
@@ -254,12 +259,100 @@ may_start(const BrazePack *pack, BrazeEndpoint endpoint, int64_t now,
 	return false;
 }
 
+static int
+pending_in(const BrazeRequest *request, Range range)
+{
+	int			n = 0;
+
+	for (int i = range.low; i < range.high; i++)
+	{
+		if (braze_object_at(request, i)->state <= OBJECT_UNFOLD)
+			n++;
+	}
+	return n;
+}
+
+static void
+finish(BrazePack *pack, BrazeRequest *request, int64_t now)
+{
+	/* backwards: each goes in front of what its lane holds */
+	for (int i = request->ncalls - 1; i >= 0; i--)
+	{
+		PackedCall *call = request->calls[i];
+
+		call->next_object += call->taken;
+		while (call->next_object < call->pub.nobjects &&
+			   call->objects[call->next_object].state == OBJECT_ACCEPTED)
+			call->next_object++;
+		if (call->next_object < call->pub.nobjects)
+			braze_pack_give_back(call);
+		if (request->endpoint != BRAZE_USERS_TRACK && pack->limits.identity_delay > 0)
+		{
+			for (int j = 0; j < call->nlanes; j++)
+				braze_lane_delay(pack, call->lanes[j], now + pack->limits.identity_delay);
+		}
+	}
+	pack->finished++;
+	braze_pack_release_lanes(pack, request->calls, request->ncalls, now);
+	braze_request_free(pack, request);
+}
+
+/*
+ * Prepares the next part that has something to send; when all of it is
+ * settled, the request is over.
+ */
+static BrazeNext
+advance(BrazePack *pack, BrazeRequest *request, int64_t now)
+{
+	for (;;)
+	{
+		while (request->nranges > 0 &&
+			   pending_in(request, request->ranges[request->nranges - 1]) == 0)
+			request->nranges--;
+		if (request->nranges == 0)
+		{
+			finish(pack, request, now);
+			return BRAZE_NEXT_DONE;
+		}
+		if (!prepare(pack, request))
+			return BRAZE_NEXT_NO_MEMORY;
+		if (request->norder > 0)
+			return BRAZE_NEXT_SEND;
+	}
+}
+
+static BrazeRequest *
+start_request(BrazePack *pack, BrazeEndpoint endpoint, int64_t now)
+{
+	BrazeRequest *request = new_request(pack, endpoint);
+
+	if (request == NULL)
+		return NULL;
+	fill(pack, request);
+	request->ranges[0].low = 0;
+	request->ranges[0].high = request->nobjects;
+	request->nranges = 1;
+	switch (advance(pack, request, now))
+	{
+		case BRAZE_NEXT_SEND:
+			return request;
+		case BRAZE_NEXT_NO_MEMORY:
+			/* it keeps its calls and is tried again */
+			request->body_length = 0;
+			braze_request_put_off(pack, request);
+			return NULL;
+		default:
+			return NULL;
+	}
+}
+
 BrazeRequest *
 braze_pack_next_request(BrazePack *pack, int64_t now, int64_t *wait)
 {
 	BrazeRequest *request = pop_later(pack);
 
 	*wait = -1;
+	braze_pack_end_delays(pack, now, wait);
 	if (request != NULL)
 	{
 		if (request->body_length > 0 || prepare(pack, request))
@@ -269,38 +362,20 @@ braze_pack_next_request(BrazePack *pack, int64_t now, int64_t *wait)
 	}
 	for (int endpoint = 0; endpoint < BRAZE_ENDPOINTS; endpoint++)
 	{
-		if (!may_start(pack, endpoint, now, wait))
-			continue;
-		request = new_request(pack, endpoint);
-		if (request == NULL)
-			return NULL;
-		fill(pack, request);
-		request->ranges[0].low = 0;
-		request->ranges[0].high = request->nobjects;
-		request->nranges = 1;
-		if (prepare(pack, request))
-			return request;
-		/* out of memory: it keeps its calls and is tried again */
-		braze_request_put_off(pack, request);
-		return NULL;
+		/* a request of which nothing had to be sent makes room for the next */
+		while (may_start(pack, endpoint, now, wait))
+		{
+			int			left = pack->finished;
+
+			request = start_request(pack, endpoint, now);
+			if (request != NULL || pack->finished == left)
+				return request;
+		}
 	}
 	return NULL;
 }
 
 /* ----- answers ----- */
-
-static int
-pending_in(const BrazeRequest *request, Range range)
-{
-	int			n = 0;
-
-	for (int i = range.low; i < range.high; i++)
-	{
-		if (braze_object_at(request, i)->state == OBJECT_PENDING)
-			n++;
-	}
-	return n;
-}
 
 static bool
 refuse(BrazePack *pack, BrazeRequest *request, int position, int http_status,
@@ -317,6 +392,38 @@ refuse(BrazePack *pack, BrazeRequest *request, int position, int http_status,
 	return true;
 }
 
+/*
+ * What was refused folded is sent again object by object, so that only the
+ * guilty one is refused; all others of the request are judged as usual.
+ */
+static bool
+unfold(BrazeRequest *request, int position)
+{
+	if (braze_object_at(request, position)->fold_next < 0)
+		return false;
+	for (; position >= 0; position = braze_object_at(request, position)->fold_next)
+		braze_object_at(request, position)->state = OBJECT_UNFOLD;
+	return true;
+}
+
+/* makes a range of each of them, the first on top */
+static void
+send_unfolded(BrazeRequest *request, Range range)
+{
+	for (int i = range.high - 1; i >= range.low; i--)
+	{
+		PackedObject *object = braze_object_at(request, i);
+
+		if (object->state != OBJECT_UNFOLD)
+			continue;
+		object->state = OBJECT_PENDING;
+		object->unfolded = true;
+		request->ranges[request->nranges].low = i;
+		request->ranges[request->nranges].high = i + 1;
+		request->nranges++;
+	}
+}
+
 static bool
 refuse_named(BrazePack *pack, BrazeRequest *request, const BrazeAnswer *answer,
 			 int http_status)
@@ -324,27 +431,34 @@ refuse_named(BrazePack *pack, BrazeRequest *request, const BrazeAnswer *answer,
 	for (int i = 0; i < answer->nerrors; i++)
 	{
 		const BrazeObjectError *error = &answer->errors[i];
+		int			position;
 
 		if (error->index < 0 || error->index >= request->sent.counts[error->kind])
 			continue;
-		if (!refuse(pack, request,
-					request->order[request->first_of_kind[error->kind] + error->index],
-					http_status, error->reason))
+		position = request->order[request->first_of_kind[error->kind] + error->index];
+		if (unfold(request, position))
+			continue;
+		if (!refuse(pack, request, position, http_status, error->reason))
 			return false;
 	}
 	return true;
 }
 
-static void
-accept_pending(BrazeRequest *request, Range range)
+static bool
+accept_pending(BrazePack *pack, BrazeRequest *request, Range range)
 {
 	for (int i = range.low; i < range.high; i++)
 	{
 		PackedObject *object = braze_object_at(request, i);
 
-		if (object->state == OBJECT_PENDING)
-			object->state = OBJECT_ACCEPTED;
+		if (object->state != OBJECT_PENDING)
+			continue;
+		object->state = OBJECT_ACCEPTED;
+		if (!braze_remember_accepted(pack, request->objects[i].call,
+								 request->objects[i].object))
+			return false;
 	}
+	return true;
 }
 
 /* replaces the range under way by its two halves, the first on top */
@@ -366,22 +480,6 @@ halve(BrazeRequest *request, Range range, int pending)
 	request->nranges++;
 }
 
-static void
-finish(BrazePack *pack, BrazeRequest *request, int64_t now)
-{
-	/* backwards: each goes in front of what its lane holds */
-	for (int i = request->ncalls - 1; i >= 0; i--)
-	{
-		PackedCall *call = request->calls[i];
-
-		call->next_object += call->taken;
-		if (call->next_object < call->pub.nobjects)
-			braze_pack_give_back(call);
-	}
-	braze_pack_release_lanes(pack, request->calls, request->ncalls, now);
-	braze_request_free(pack, request);
-}
-
 BrazeNext
 braze_request_answered(BrazePack *pack, BrazeRequest *request,
 					   const BrazeAnswer *answer, int http_status, int64_t now)
@@ -394,7 +492,8 @@ braze_request_answered(BrazePack *pack, BrazeRequest *request,
 		case BRAZE_ACCEPTED:
 			if (!refuse_named(pack, request, answer, http_status))
 				return BRAZE_NEXT_NO_MEMORY;
-			accept_pending(request, range);
+			if (!accept_pending(pack, request, range))
+				return BRAZE_NEXT_NO_MEMORY;
 			break;
 
 		case BRAZE_SOME_REFUSED:
@@ -418,15 +517,8 @@ braze_request_answered(BrazePack *pack, BrazeRequest *request,
 			return BRAZE_NEXT_LATER;
 	}
 
-	while (request->nranges > 0 &&
-		   pending_in(request, request->ranges[request->nranges - 1]) == 0)
-		request->nranges--;
-	if (request->nranges == 0)
-	{
-		finish(pack, request, now);
-		return BRAZE_NEXT_DONE;
-	}
-	return prepare(pack, request) ? BRAZE_NEXT_SEND : BRAZE_NEXT_NO_MEMORY;
+	send_unfolded(request, range);
+	return advance(pack, request, now);
 }
 
 BrazeNext

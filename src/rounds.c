@@ -17,6 +17,7 @@
 #include "catalog.h"
 #include "compat.h"
 #include "delivery.h"
+#include "memory.h"
 #include "messages.h"
 #include "notes.h"
 #include "reader.h"
@@ -66,6 +67,7 @@ braze_rounds_init(void)
 	old = MemoryContextSwitchTo(rounds_context);
 	reader = braze_reader_create();
 	braze_notes_init();
+	braze_memory_init();
 	done = palloc(sizeof(Done) * maxdone);
 	MemoryContextSwitchTo(old);
 }
@@ -449,11 +451,15 @@ settle_all(BrazeSettler *settler)
 		BrazeSettled result;
 
 		ItemPointerSet(&tid, call->row.block, call->row.offset);
+		if (call->deletes && call->nrefused == 0)
+			braze_settle_forget_user(call->id);
 		if (call->nrefused > 0)
 			result = reject(settler, call, tid);
 		else
 			result = braze_settle_delete(settler, call->id, call->row.storage, tid);
 		done[i].settled = (result == BRAZE_SETTLED);
+		for (int j = 0; j < call->nprofiles; j++)
+			braze_memory_store(call->profiles[j]);
 	}
 }
 
@@ -500,6 +506,7 @@ braze_settle_round(void)
 	PG_END_TRY();
 	MemoryContextSwitchTo(caller);
 
+	braze_memory_stored(ok);
 	braze_settle_blocked = !ok;
 	if (ok)
 	{

@@ -100,6 +100,9 @@ typedef struct BrazeSettings
 	int			max_requests_in_flight;
 	int			request_timeout;
 	int			max_batch_delay;
+	int			identity_delay;
+	bool		changed_attributes_only;
+	int			resend_unchanged_after; /* seconds, 0: never */
 } BrazeSettings;
 
 #endif							/* BRAZE_SETTINGS_H */

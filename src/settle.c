@@ -11,6 +11,8 @@
 #include "access/table.h"
 #include "access/tableam.h"
 #include "access/xact.h"
+#include "catalog/pg_type.h"
+#include "executor/spi.h"
 #include "storage/bufmgr.h"
 #include "storage/lmgr.h"
 #include "utils/fmgroids.h"
@@ -146,4 +148,28 @@ braze_settle_reject(BrazeSettler *settler, int64 id, Oid storage,
 	}
 	ExecClearTuple(slot);
 	return result;
+}
+
+/*
+ * Rare, so a statement will do.  The user is the one that the call names, in
+ * either spelling, in the calls of the same destination.
+ */
+void
+braze_settle_forget_user(int64 id)
+{
+	Oid			type = INT8OID;
+	Datum		value = Int64GetDatum(id);
+	char	   *statement;
+
+	statement = psprintf("DELETE FROM %s d USING %s q "
+						 "WHERE q.id OPERATOR(pg_catalog.=) $1 "
+						 "AND d.destination OPERATOR(pg_catalog.=) q.destination "
+						 "AND coalesce(d.call OPERATOR(pg_catalog.->>) 'userId', d.call OPERATOR(pg_catalog.->>) 'user_id') "
+						 "OPERATOR(pg_catalog.=) coalesce(q.call OPERATOR(pg_catalog.->>) 'userId', q.call OPERATOR(pg_catalog.->>) 'user_id')",
+						 braze_table_name("braze_dead_letters"),
+						 braze_table_name("braze_queue"));
+	SPI_connect();
+	if (SPI_execute_with_args(statement, 1, &type, &value, NULL, false, 0) != SPI_OK_DELETE)
+		elog(ERROR, "could not delete the dead letters of a user");
+	SPI_finish();
 }

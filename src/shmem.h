@@ -67,6 +67,7 @@ typedef struct BrazeDestinationSlot
 	int64		skipped;
 	int64		rejected;
 	int64		retries;		/* requests sent again */
+	int64		unchanged;		/* attributes not sent, since Braze has them */
 	int64		duplicates;		/* calls not queued because of deduplicate */
 	TimestampTz last_success;	/* 0: none yet */
 	TimestampTz last_error_at;

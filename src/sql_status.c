@@ -95,6 +95,7 @@ enum
 	COUNTER_REJECTED,
 	COUNTER_RETRIES,
 	COUNTER_DUPLICATES,
+	COUNTER_UNCHANGED,
 	COUNTER_LAST_ERROR,
 	COUNTER_LAST_ERROR_AT,
 	COUNTER_LAST_SUCCESS,
@@ -118,6 +119,7 @@ put_counters(Tuplestorestate *store, TupleDesc desc, BrazeDestinationSlot *slot)
 	values[COUNTER_REJECTED] = Int64GetDatum(slot->rejected);
 	values[COUNTER_RETRIES] = Int64GetDatum(slot->retries);
 	values[COUNTER_DUPLICATES] = Int64GetDatum(slot->duplicates);
+	values[COUNTER_UNCHANGED] = Int64GetDatum(slot->unchanged);
 	values[COUNTER_LAST_ERROR] = CStringGetTextDatum(slot->last_error);
 	nulls[COUNTER_LAST_ERROR] = (slot->last_error_at == 0);
 	values[COUNTER_LAST_ERROR_AT] = TimestampTzGetDatum(slot->last_error_at);

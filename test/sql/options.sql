@@ -51,6 +51,9 @@ CREATE SERVER everything FOREIGN DATA WRAPPER segment_braze OPTIONS (
 	max_requests_in_flight '1',
 	request_timeout '1.5 min',
 	max_batch_delay '0',
+	identity_delay '0.5 s',
+	changed_attributes_only 'true',
+	resend_unchanged_after '7 d',
 	max_attribute_age '30 d',
 	deduplicate 'Off');
 SELECT count(*) AS not_given

@@ -1,0 +1,401 @@
+/*-------------------------------------------------------------------------
+ *
+ * memory.c
+ *	  What is remembered of users: the table braze_profiles, and a cache of it.
+ *
+ *-------------------------------------------------------------------------
+ */
+#include "postgres.h"
+
+#include "access/genam.h"
+#include "access/htup_details.h"
+#include "access/table.h"
+#include "access/tableam.h"
+#include "catalog/indexing.h"
+#include "lib/ilist.h"
+#include "mb/pg_wchar.h"
+#include "storage/bufmgr.h"
+#include "utils/builtins.h"
+#include "utils/fmgroids.h"
+#include "utils/hsearch.h"
+#include "utils/memutils.h"
+#include "utils/rel.h"
+#include "utils/snapmgr.h"
+#include "utils/timestamp.h"
+
+#include "catalog.h"
+#include "compat.h"
+#include "memory.h"
+#include "worker.h"
+
+/* part of max_memory that profiles no call needs may keep */
+#define CACHE_SHARE		4
+
+/* longer identifiers would not fit into an index: a hash stands for them */
+#define MAX_KEY			1000
+#define KEPT_OF_KEY		100
+
+typedef struct Memory
+{
+	BrazeProfile profile;		/* first: what the pack knows of it */
+	NameData	destination;
+	char	   *user;			/* the key, as in the table */
+	uint64		hash;
+	struct Memory *next;		/* of the same hash */
+	int			pins;			/* calls that are not settled */
+	dlist_node	idle;			/* among those without, when pins is 0 */
+	Size		size;			/* as counted when it became idle */
+
+	/* where its row is, if it has one; a hint, as in settle.c */
+	bool		has_row;
+	Oid			storage;
+	ItemPointerData tid;
+
+	/* written in the transaction under way */
+	bool		storing;
+	bool		stores_row;
+	ItemPointerData new_tid;
+	struct Memory *next_storing;
+} Memory;
+
+typedef struct Bucket
+{
+	uint64		hash;			/* hash key */
+	Memory	   *first;
+} Bucket;
+
+static MemoryContext memory_context;
+static HTAB *buckets;
+static dlist_head idle = DLIST_STATIC_INIT(idle);	/* longest idle first */
+static Size idle_size = 0;
+static Memory *storing = NULL;
+static Oid	storing_in = InvalidOid;
+
+bool
+braze_memory_needed(const BrazeSettings *settings)
+{
+	if (settings->changed_attributes_only)
+		return true;
+	for (int i = 0; i < settings->nidentifiers; i++)
+	{
+		if (settings->identifiers[i] == BRAZE_ID_ANONYMOUS_ID ||
+			settings->identifiers[i] == BRAZE_ID_EMAIL ||
+			settings->identifiers[i] == BRAZE_ID_PHONE)
+			return true;
+	}
+	return false;
+}
+
+void
+braze_memory_init(void)
+{
+	HASHCTL		control;
+
+	memory_context = AllocSetContextCreate(TopMemoryContext,
+										   "segment_braze profiles",
+										   ALLOCSET_DEFAULT_SIZES);
+	memset(&control, 0, sizeof(control));
+	control.keysize = sizeof(uint64);
+	control.entrysize = sizeof(Bucket);
+	control.hcxt = memory_context;
+	buckets = hash_create("segment_braze profiles", 1024, &control,
+						  HASH_ELEM | HASH_BLOBS | HASH_CONTEXT);
+}
+
+/* ----- the cache ----- */
+
+static void
+free_memory(Memory *memory)
+{
+	Bucket	   *bucket = hash_search(buckets, &memory->hash, HASH_FIND, NULL);
+	Memory	  **link = &bucket->first;
+
+	while (*link != memory)
+		link = &(*link)->next;
+	*link = memory->next;
+	if (bucket->first == NULL)
+		hash_search(buckets, &memory->hash, HASH_REMOVE, NULL);
+	braze_profile_free(&memory->profile);
+	pfree(memory->user);
+	pfree(memory);
+}
+
+static void
+pin(Memory *memory)
+{
+	if (memory->pins++ == 0)
+	{
+		dlist_delete(&memory->idle);
+		idle_size -= memory->size;
+	}
+}
+
+static void
+trim_idle(Size limit)
+{
+	while (idle_size > limit && !dlist_is_empty(&idle))
+	{
+		Memory	   *oldest = dlist_container(Memory, idle, dlist_pop_head_node(&idle));
+
+		idle_size -= oldest->size;
+		free_memory(oldest);
+	}
+}
+
+static void
+make_idle(Memory *memory)
+{
+	memory->size = sizeof(Memory) + sizeof(Bucket) + strlen(memory->user) +
+		sizeof(BrazeKnown) * memory->profile.maxknown;
+	idle_size += memory->size;
+	dlist_push_tail(&idle, &memory->idle);
+	trim_idle((Size) braze_max_memory * 1024 * 1024 / CACHE_SHARE);
+}
+
+void
+braze_memory_release(BrazeProfile *profile)
+{
+	Memory	   *memory = (Memory *) profile;
+
+	Assert(memory->pins > 0);
+	if (--memory->pins == 0)
+		make_idle(memory);
+}
+
+void
+braze_memory_drop_cache(void)
+{
+	trim_idle(0);
+}
+
+/* ----- the table ----- */
+
+static SysScanDesc
+scan_row(Relation rel, Oid pkey, const Memory *memory, NameData *name)
+{
+	ScanKeyData keys[2];
+
+	*name = memory->destination;
+	ScanKeyInit(&keys[0], BRAZE_PROFILE_DESTINATION, BTEqualStrategyNumber,
+				F_NAMEEQ, NameGetDatum(name));
+	ScanKeyInit(&keys[1], BRAZE_PROFILE_USER, BTEqualStrategyNumber, F_TEXTEQ,
+				CStringGetTextDatum(memory->user));
+	return systable_beginscan(rel, pkey, true, GetActiveSnapshot(), 2, keys);
+}
+
+static void
+read_row(Relation rel, HeapTuple tuple, Memory *memory)
+{
+	Datum		values[BRAZE_PROFILE_COLUMNS];
+	bool		nulls[BRAZE_PROFILE_COLUMNS];
+	BrazeProfile *profile = &memory->profile;
+
+	heap_deform_tuple(tuple, RelationGetDescr(rel), values, nulls);
+	profile->sent = DatumGetBool(values[BRAZE_PROFILE_SENT - 1]);
+	profile->has_alias = DatumGetBool(values[BRAZE_PROFILE_HAS_ALIAS - 1]);
+	if (!nulls[BRAZE_PROFILE_OWNER - 1])
+		profile->owner = (uint64) DatumGetInt64(values[BRAZE_PROFILE_OWNER - 1]);
+	if (!nulls[BRAZE_PROFILE_ATTRIBUTES - 1])
+	{
+		bytea	   *known = DatumGetByteaPP(values[BRAZE_PROFILE_ATTRIBUTES - 1]);
+
+		if (!braze_profile_read(profile, VARDATA_ANY(known), VARSIZE_ANY_EXHDR(known)))
+			ereport(ERROR,
+					(errcode(ERRCODE_OUT_OF_MEMORY), errmsg("out of memory")));
+	}
+	memory->has_row = true;
+	memory->storage = rel->rd_rel->relfilenode;
+	memory->tid = tuple->t_self;
+}
+
+static void
+load(Memory *memory)
+{
+	const BrazeCatalog *catalog = braze_catalog_required();
+	Relation	rel = table_open(catalog->profiles, AccessShareLock);
+	NameData	name;
+	SysScanDesc scan = scan_row(rel, catalog->profiles_pkey, memory, &name);
+	HeapTuple	tuple = systable_getnext(scan);
+
+	if (HeapTupleIsValid(tuple))
+		read_row(rel, tuple, memory);
+	systable_endscan(scan);
+	table_close(rel, AccessShareLock);
+}
+
+static char *
+key_of(const char *user, int length)
+{
+	if (length <= MAX_KEY)
+		return MemoryContextStrdup(memory_context, pnstrdup(user, length));
+	return MemoryContextStrdup(memory_context,
+							   psprintf("%s...%016llx%016llx", pnstrdup(user, pg_mbcliplen(user, length, KEPT_OF_KEY)),
+										(unsigned long long) braze_hash(user, length),
+										(unsigned long long) braze_hash(user + 1, length - 1)));
+}
+
+BrazeProfile *
+braze_memory_get(const char *destination, const char *user, int length)
+{
+	char	   *key = key_of(user, length);
+	uint64		hash = braze_hash(key, strlen(key));
+	bool		found;
+	Bucket	   *bucket;
+	Memory	   *memory;
+
+	bucket = hash_search(buckets, &hash, HASH_FIND, NULL);
+	for (memory = bucket ? bucket->first : NULL; memory != NULL; memory = memory->next)
+	{
+		if (strcmp(memory->user, key) == 0 &&
+			strcmp(NameStr(memory->destination), destination) == 0)
+		{
+			pfree(key);
+			pin(memory);
+			return &memory->profile;
+		}
+	}
+
+	/* loaded before it is known to anybody: an error leaves nothing behind */
+	memory = MemoryContextAllocZero(memory_context, sizeof(Memory));
+	namestrcpy(&memory->destination, destination);
+	memory->user = key;
+	memory->hash = hash;
+	load(memory);
+	bucket = hash_search(buckets, &hash, HASH_ENTER, &found);
+	if (!found)
+		bucket->first = NULL;
+	memory->next = bucket->first;
+	bucket->first = memory;
+	memory->pins = 1;
+	return &memory->profile;
+}
+
+static bool
+is_empty(const BrazeProfile *profile)
+{
+	return !profile->sent && !profile->has_alias && profile->owner == 0 &&
+		profile->nknown == 0;
+}
+
+static HeapTuple
+form_row(Relation rel, const Memory *memory)
+{
+	const BrazeProfile *profile = &memory->profile;
+	Datum		values[BRAZE_PROFILE_COLUMNS];
+	bool		nulls[BRAZE_PROFILE_COLUMNS] = {false};
+	NameData	name = memory->destination;
+	bytea	   *known;
+	HeapTuple	tuple;
+
+	values[BRAZE_PROFILE_DESTINATION - 1] = NameGetDatum(&name);
+	values[BRAZE_PROFILE_USER - 1] = CStringGetTextDatum(memory->user);
+	values[BRAZE_PROFILE_SENT - 1] = BoolGetDatum(profile->sent);
+	values[BRAZE_PROFILE_HAS_ALIAS - 1] = BoolGetDatum(profile->has_alias);
+	values[BRAZE_PROFILE_OWNER - 1] = Int64GetDatum((int64) profile->owner);
+	nulls[BRAZE_PROFILE_OWNER - 1] = (profile->owner == 0);
+	known = palloc(VARHDRSZ + BRAZE_KNOWN_SIZE * profile->nknown);
+	SET_VARSIZE(known, VARHDRSZ + BRAZE_KNOWN_SIZE * profile->nknown);
+	braze_profile_write(profile, VARDATA(known));
+	values[BRAZE_PROFILE_ATTRIBUTES - 1] = PointerGetDatum(known);
+	nulls[BRAZE_PROFILE_ATTRIBUTES - 1] = (profile->nknown == 0);
+	values[BRAZE_PROFILE_CHANGED_AT - 1] = TimestampTzGetDatum(GetCurrentTimestamp());
+	tuple = heap_form_tuple(RelationGetDescr(rel), values, nulls);
+	pfree(known);
+	return tuple;
+}
+
+/* is the row still where it was?  VACUUM FULL moves it, a user may delete it */
+static bool
+row_is_there(Relation rel, const Memory *memory)
+{
+	TupleTableSlot *slot;
+	ItemPointerData tid = memory->tid;
+	bool		there;
+
+	if (!memory->has_row || memory->storage != rel->rd_rel->relfilenode ||
+		ItemPointerGetBlockNumber(&tid) >= RelationGetNumberOfBlocks(rel))
+		return false;
+	slot = table_slot_create(rel, NULL);
+	there = table_tuple_fetch_row_version(rel, &tid, GetActiveSnapshot(), slot);
+	if (there)
+	{
+		bool		isnull;
+		char	   *user = TextDatumGetCString(slot_getattr(slot, BRAZE_PROFILE_USER, &isnull));
+
+		there = (strcmp(user, memory->user) == 0 &&
+				 namestrcmp(DatumGetName(slot_getattr(slot, BRAZE_PROFILE_DESTINATION, &isnull)),
+							NameStr(memory->destination)) == 0);
+		pfree(user);
+	}
+	ExecDropSingleTupleTableSlot(slot);
+	return there;
+}
+
+/* finds the row by its key; *tid says where */
+static bool
+find_row(Relation rel, Oid pkey, const Memory *memory, ItemPointerData *tid)
+{
+	NameData	name;
+	SysScanDesc scan = scan_row(rel, pkey, memory, &name);
+	HeapTuple	tuple = systable_getnext(scan);
+	bool		found = HeapTupleIsValid(tuple);
+
+	if (found)
+		*tid = tuple->t_self;
+	systable_endscan(scan);
+	return found;
+}
+
+void
+braze_memory_store(BrazeProfile *profile)
+{
+	Memory	   *memory = (Memory *) profile;
+	const BrazeCatalog *catalog;
+	Relation	rel;
+	ItemPointerData tid = memory->tid;
+	bool		there;
+
+	if (!profile->dirty || memory->storing)
+		return;
+	catalog = braze_catalog_required();
+	rel = table_open(catalog->profiles, RowExclusiveLock);
+	there = row_is_there(rel, memory) ||
+		find_row(rel, catalog->profiles_pkey, memory, &tid);
+	memory->stores_row = !is_empty(profile);
+	if (memory->stores_row)
+	{
+		HeapTuple	tuple = form_row(rel, memory);
+
+		if (there)
+			CatalogTupleUpdate(rel, &tid, tuple);
+		else
+			CatalogTupleInsert(rel, tuple);
+		memory->new_tid = tuple->t_self;
+		heap_freetuple(tuple);
+	}
+	else if (there)
+		CatalogTupleDelete(rel, &tid);
+	storing_in = rel->rd_rel->relfilenode;
+	memory->storing = true;
+	memory->next_storing = storing;
+	storing = memory;
+	table_close(rel, NoLock);
+}
+
+void
+braze_memory_stored(bool committed)
+{
+	while (storing != NULL)
+	{
+		Memory	   *memory = storing;
+
+		storing = memory->next_storing;
+		memory->storing = false;
+		if (!committed)
+			continue;
+		memory->profile.dirty = false;
+		memory->has_row = memory->stores_row;
+		memory->storage = storing_in;
+		memory->tid = memory->new_tid;
+	}
+}
