@@ -1,0 +1,138 @@
+/*
+ * Reading, folding and filtering attributes objects.
+ *
+ * link: ../../src/attributes.c ../../src/profile.c
+ */
+#include "tap.h"
+
+#include <stdlib.h>
+
+#include "profile.h"
+
+static char *
+written(const BrazeFields *fields)
+{
+	static char *text = NULL;
+	char	   *end;
+
+	free(text);
+	text = malloc(braze_fields_size(fields) + 1);
+	end = braze_fields_write(fields, text);
+	*end = '\0';
+	return text;
+}
+
+static void
+folds(const char *first, const char *second, const char *expected)
+{
+	BrazeFields a;
+	BrazeFields b;
+
+	braze_fields_init(&a);
+	braze_fields_init(&b);
+	braze_fields_read(&a, first, strlen(first));
+	braze_fields_read(&b, second, strlen(second));
+	braze_fields_fold(&a, &b);
+	is_text(written(&a), expected, "fold");
+	braze_fields_free(&a);
+	braze_fields_free(&b);
+}
+
+static void
+stands_alone(const char *json, bool expected)
+{
+	ok(braze_attributes_stand_alone(json, strlen(json)) == expected,
+	   "%s %s", expected ? "stands alone:" : "may be folded:", json);
+}
+
+static BrazeProfile profile;
+
+static bool
+accepted(const char *json, uint32_t hour)
+{
+	BrazeFields fields;
+	bool		fine;
+
+	braze_fields_init(&fields);
+	braze_fields_read(&fields, json, strlen(json));
+	fine = braze_profile_accepted(&profile, &fields, hour);
+	braze_fields_free(&fields);
+	return fine;
+}
+
+static void
+filters(const char *json, uint32_t hour, uint32_t max_age, const char *expected)
+{
+	BrazeFields fields;
+
+	braze_fields_init(&fields);
+	braze_fields_read(&fields, json, strlen(json));
+	braze_profile_filter(&profile, &fields, hour, max_age);
+	is_text(written(&fields), expected, "filter");
+	braze_fields_free(&fields);
+}
+
+int
+main(void)
+{
+	char		bytes[64 * BRAZE_KNOWN_SIZE];
+	BrazeProfile copy;
+
+	folds("{\"external_id\":\"u\",\"a\":1,\"b\":2}", "{\"external_id\":\"u\",\"b\":3,\"c\":4}",
+		  "{\"external_id\":\"u\",\"a\":1,\"b\":3,\"c\":4}");
+	folds("{\"external_id\":\"u\",\"a\":[1,2]}", "{\"external_id\":\"u\",\"a\":null}",
+		  "{\"external_id\":\"u\",\"a\":null}");
+	folds("{\"external_id\":\"a\\\"},{\",\"x\":\"]}\\\\\"}", "{\"external_id\":\"a\\\"},{\",\"y\":{\"z\":[{}]}}",
+		  "{\"external_id\":\"a\\\"},{\",\"x\":\"]}\\\\\",\"y\":{\"z\":[{}]}}");
+	folds("{\"external_id\":\"u\",\"subscription_groups\":[{\"subscription_group_id\":\"1\",\"subscription_state\":\"subscribed\"},{\"subscription_group_id\":\"2\",\"subscription_state\":\"subscribed\"}]}",
+		  "{\"external_id\":\"u\",\"subscription_groups\":[{\"subscription_group_id\":\"1\",\"subscription_state\":\"unsubscribed\"}]}",
+		  "{\"external_id\":\"u\",\"subscription_groups\":[{\"subscription_group_id\":\"2\",\"subscription_state\":\"subscribed\"},{\"subscription_group_id\":\"1\",\"subscription_state\":\"unsubscribed\"}]}");
+	folds("{\"external_id\":\"u\",\"push_tokens\":[{\"app_id\":\"x\",\"token\":\"t1\"}]}",
+		  "{\"external_id\":\"u\",\"push_tokens\":[{\"app_id\":\"x\",\"token\":\"t2\"}]}",
+		  "{\"external_id\":\"u\",\"push_tokens\":[{\"app_id\":\"x\",\"token\":\"t1\"},{\"app_id\":\"x\",\"token\":\"t2\"}]}");
+	folds("{\"external_id\":\"u\",\"push_tokens\":[{\"app_id\":\"x\",\"token\":\"t1\"}]}",
+		  "{\"external_id\":\"u\",\"push_tokens\":[]}",
+		  "{\"external_id\":\"u\",\"push_tokens\":[{\"app_id\":\"x\",\"token\":\"t1\"}]}");
+	folds("{\"external_id\":\"u\"}", "{\"external_id\":\"u\",\"a\":1}", "{\"external_id\":\"u\",\"a\":1}");
+
+	stands_alone("{\"external_id\":\"u\",\"a\":1}", false);
+	stands_alone("{\"external_id\":\"u\",\"a\":{\"inc\":1}}", true);
+	stands_alone("{\"external_id\":\"u\",\"a\":{\"b\":1,\"$add\":[]}}", true);
+	stands_alone("{\"external_id\":\"u\",\"a\":{\"b\":{\"inc\":1}}}", false);
+	stands_alone("{\"external_id\":\"u\",\"a\":{\"increase\":1}}", false);
+	stands_alone("{\"external_id\":\"u\",\"a\":\"{\\\"inc\\\":1}\"}", false);
+	stands_alone("{\"external_id\":\"u\",\"_merge_objects\":true,\"a\":{}}", true);
+	stands_alone("{\"external_id\":\"u\",\"_merge_objects\":false,\"a\":{}}", false);
+
+	filters("{\"external_id\":\"u\",\"a\":1}", 10, 0, "{\"external_id\":\"u\",\"a\":1}");
+	accepted("{\"external_id\":\"u\",\"a\":1,\"b\":\"x\",\"language\":\"en\"}", 10);
+	ok(profile.dirty, "what was accepted makes the profile dirty");
+	filters("{\"external_id\":\"u\",\"a\":1,\"b\":\"y\",\"language\":\"en\"}", 10, 0,
+			"{\"external_id\":\"u\",\"b\":\"y\",\"language\":\"en\"}");
+	filters("{\"external_id\":\"u\",\"a\":1.0}", 10, 0, "{\"external_id\":\"u\",\"a\":1.0}");
+	filters("{\"external_id\":\"u\",\"a\":1}", 30, 20, "{\"external_id\":\"u\",\"a\":1}");
+	filters("{\"external_id\":\"u\",\"a\":1}", 29, 20, "{\"external_id\":\"u\"}");
+	filters("{\"external_id\":\"u\",\"_update_existing_only\":true,\"a\":1}", 10, 0,
+			"{\"external_id\":\"u\",\"_update_existing_only\":true,\"a\":1}");
+	/* the identifier itself is never left out, whatever is known of it */
+	accepted("{\"external_id\":\"u\",\"email\":\"a@b.co\"}", 10);
+	filters("{\"email\":\"a@b.co\",\"a\":1}", 10, 0, "{\"email\":\"a@b.co\"}");
+	accepted("{\"external_id\":\"u\",\"a\":{\"inc\":1}}", 10);
+	filters("{\"external_id\":\"u\",\"a\":1,\"b\":\"x\"}", 10, 0, "{\"external_id\":\"u\",\"a\":1}");
+	accepted("{\"external_id\":\"u\",\"_update_existing_only\":true,\"b\":\"z\"}", 10);
+	filters("{\"external_id\":\"u\",\"b\":\"x\"}", 10, 0, "{\"external_id\":\"u\",\"b\":\"x\"}");
+
+	accepted("{\"external_id\":\"u\",\"n1\":1,\"n2\":2,\"n3\":3,\"n4\":4,\"n5\":5,\"n6\":6,\"n7\":7,\"n8\":8,\"n9\":9}", 7);
+	memset(&copy, 0, sizeof(copy));
+	braze_profile_write(&profile, bytes);
+	braze_profile_read(&copy, bytes, (size_t) profile.nknown * BRAZE_KNOWN_SIZE);
+	is_int(copy.nknown, profile.nknown, "as many attributes come back as were written");
+	ok(!copy.dirty, "and what was read is not dirty");
+	braze_profile_free(&profile);
+	profile = copy;
+	filters("{\"external_id\":\"u\",\"n9\":9,\"n1\":2}", 8, 0, "{\"external_id\":\"u\",\"n1\":2}");
+	braze_profile_forget(&profile);
+	filters("{\"external_id\":\"u\",\"n9\":9}", 8, 0, "{\"external_id\":\"u\",\"n9\":9}");
+	braze_profile_free(&profile);
+	return done();
+}
