@@ -40,12 +40,46 @@ span_text(const BrazeMapped *mapped, BrazeSpan span)
 													span.length));
 }
 
+#ifdef USE_ASSERT_CHECKING
+/*
+ * The text is what is sent, and jsonb keeps one of two equal keys: so none may
+ * have been lost on the way.
+ */
+static bool
+has_unique_keys(const char *json, Jsonb *parsed)
+{
+	JsonbIterator *it = JsonbIteratorInit(&parsed->root);
+	JsonbIteratorToken token;
+	JsonbValue	value;
+	bool		in_string = false;
+	int			keys = 0;
+
+	for (; *json != '\0'; json++)
+	{
+		if (in_string && *json == '\\')
+			json++;
+		else if (*json == '"')
+			in_string = !in_string;
+		else if (*json == ':' && !in_string)
+			keys++;
+	}
+	while ((token = JsonbIteratorNext(&it, &value, false)) != WJB_DONE)
+	{
+		if (token == WJB_KEY)
+			keys--;
+	}
+	return keys == 0;
+}
+#endif
+
 static Datum
 span_jsonb(const BrazeMapped *mapped, BrazeSpan span)
 {
 	char	   *json = pnstrdup(mapped->text.data + span.offset, span.length);
+	Datum		parsed = DirectFunctionCall1(jsonb_in, CStringGetDatum(json));
 
-	return DirectFunctionCall1(jsonb_in, CStringGetDatum(json));
+	Assert(has_unique_keys(json, DatumGetJsonbP(parsed)));
+	return parsed;
 }
 
 /* the notes on one object, extra (may be NULL) first */

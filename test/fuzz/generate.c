@@ -19,6 +19,8 @@
 
 /* in percent: a value is not what its field takes */
 #define WRONG_VALUE	12
+/* the same where little is left of the call then */
+#define WRONG_SHAPE	3
 
 typedef void (*Writer) (void);
 
@@ -56,6 +58,19 @@ member(const char *name, unsigned percent, Writer writer)
 		return;
 	key(name);
 	if (fuzz_percent(WRONG_VALUE))
+		fuzz_put_value(3);
+	else
+		writer();
+	first = false;
+}
+
+static void
+shape(const char *name, unsigned percent, Writer writer)
+{
+	if (!fuzz_percent(percent))
+		return;
+	key(name);
+	if (fuzz_percent(WRONG_SHAPE))
 		fuzz_put_value(3);
 	else
 		writer();
@@ -316,8 +331,8 @@ product(void)
 
 	begin();
 	for (int i = 0; i < 3; i++)
-		member(FUZZ_PICK(ids), 70, id);
-	member("price", 90, number);
+		shape(FUZZ_PICK(ids), 80, id);
+	shape("price", 90, number);
 	member("quantity", 70, quantity);
 	member("currency", 30, currency);
 	member("image_url", 30, url);
@@ -348,13 +363,16 @@ order_members(void)
 {
 	static const char *const totals[] = {"total", "revenue", "value", "total_value", "subtotal", "tax", "shipping",
 		"discount", "subtotal_value", "total_discounts"};
-	static const char *const ids[] = {"order_id", "checkout_id", "cart_id", "product_id", "productId", "sku", "variant_id"};
+	static const char *const ids[] = {"product_id", "productId", "sku", "variant_id"};
 	static const char *const texts[] = {"product_name", "variant", "name", "source", "action", "cancel_reason", "reason"};
 
-	member("products", 80, products);
+	shape("products", 80, products);
 	for (int i = 0; i < 3; i++)
 		member(FUZZ_PICK(totals), 70, number);
-	for (int i = 0; i < 3; i++)
+	shape("order_id", 70, id);
+	shape("cart_id", 70, id);
+	shape("checkout_id", 60, id);
+	for (int i = 0; i < 2; i++)
 		member(FUZZ_PICK(ids), 70, id);
 	for (int i = 0; i < 2; i++)
 		member(FUZZ_PICK(texts), 50, text);
@@ -375,7 +393,7 @@ properties_object(void)
 		"revenue", "$x", "email", "phone", "title", "name", "category"};
 
 	begin();
-	if (fuzz_percent(40))
+	if (fuzz_percent(60))
 		order_members();
 	for (unsigned i = fuzz_below(5); i > 0; i--)
 		member(FUZZ_PICK(reserved), 80, any_value);
@@ -469,9 +487,12 @@ static void
 type(void)
 {
 	static const char *const types[] = {"identify", "identify", "identify", "track", "track", "track", "track", "page",
-		"screen", "group", "alias", "delete", "delete_user", "Identify", "TRACK", "unknown"};
+		"screen", "group", "alias", "delete", "delete_user", "Identify", "TRACK"};
 
-	fuzz_put_string(FUZZ_PICK(types));
+	if (fuzz_percent(1))
+		fuzz_put_any_string();
+	else
+		fuzz_put_string(FUZZ_PICK(types));
 }
 
 static void
@@ -489,18 +510,17 @@ call(void)
 		type();
 		first = false;
 	}
-	member("userId", 85, id);
+	shape("userId", 90, id);
 	member("user_id", 10, id);
 	member("anonymousId", 50, id);
 	member("anonymous_id", 10, id);
-	member("previousId", 25, id);
-	member("groupId", 40, fuzz_percent(50) ? uuid : id);
-	if (fuzz_percent(90))
-		member("event", 100, event);
+	shape("previousId", 50, id);
+	shape("groupId", 60, fuzz_percent(50) ? uuid : id);
+	shape("event", 95, event);
 	member("name", 30, text);
 	member("category", 20, text);
-	member("traits", 70, traits_object);
-	member("properties", 70, properties_object);
+	shape("traits", 85, traits_object);
+	shape("properties", 85, properties_object);
 	member("context", 40, context);
 	member("integrations", 15, integrations);
 	member("messageId", 30, uuid);
@@ -534,7 +554,7 @@ server(unsigned number)
 {
 	printf("CREATE SERVER fuzz%u FOREIGN DATA WRAPPER segment_braze OPTIONS (datacenter 'US-01'", number);
 	OPTION("app_identifier", 60, "my-app", "\xf0\x9f\x98\x80");
-	OPTION("update_existing_only", 40, "true");
+	OPTION("update_existing_only", 25, "true");
 	OPTION("track_all_pages", 40, "true");
 	OPTION("track_named_pages", 40, "true");
 	OPTION("identifiers", 60, "anonymous_id", "email", "phone", "user_id, anonymous_id", "phone, email, user_id",
@@ -543,7 +563,7 @@ server(unsigned number)
 	OPTION("ignored_ids", 20, "", "u1, u2", "0, 1, true");
 	OPTION("address_attribute", 40, "true");
 	OPTION("profile_from_context", 50, "country", "language, time_zone", "country, current_location, language, time_zone");
-	OPTION("events_only", 10, "Song Played, Order Completed");
+	OPTION("events_only", 5, "Song Played, Order Completed");
 	OPTION("events_except", 10, "Login, \"with, comma\"");
 	OPTION("default_currency", 30, "EUR", "jpy");
 	OPTION("purchase_properties", 30, "false");
@@ -551,10 +571,10 @@ server(unsigned number)
 	OPTION("orders_as", 60, "purchases", "ecommerce", "both");
 	OPTION("ecommerce_source", 30, "shop", "\xc3\xa9");
 	OPTION("group_calls", 50, "attribute", "subscription");
-	OPTION("alias_calls", 70, "skip", "merge", "identify");
-	OPTION("delete_calls", 50, "skip", "delete");
+	OPTION("alias_calls", 80, "merge", "identify");
+	OPTION("delete_calls", 60, "delete");
 	OPTION("push_tokens_from_context", 50, "true");
-	OPTION("max_attribute_age", 20, "365 d");
+	OPTION("max_attribute_age", 10, "365 d");
 	printf(");\n");
 }
 
