@@ -5,7 +5,7 @@
  *
  * Braze drops a recommended event that lacks a required field, has one of a
  * wrong type, or any field that is not in its schema, and still answers with
- * success.  So the schemas are tables here, and a call that cannot satisfy its
+ * success.  So the braze_schemas are tables here, and a call that cannot satisfy its
  * schema stays a custom event.
  *
  *-------------------------------------------------------------------------
@@ -15,122 +15,13 @@
 #include "miscadmin.h"
 
 #include "compat.h"
-#include "map_order.h"
+#include "map_schema.h"
 
 /* Braze takes an integer; this is one in every language */
 #define MAX_QUANTITY		PG_INT32_MAX
 
 /* closing braces and brackets may follow what the limit let through */
 #define CLOSING				16
-
-/* the sources of a field's value, in order of preference */
-#define MAX_SOURCES			5
-
-typedef enum FieldType
-{
-	FIELD_STRING,
-	FIELD_NUMBER,
-	FIELD_PRODUCT_NAME,			/* a string, else the product_id */
-	FIELD_VARIANT,				/* the same */
-	FIELD_QUANTITY,				/* an integer, found together with the price */
-	FIELD_PRICE,
-	FIELD_TOTAL,				/* a number, else the sum over the products */
-	FIELD_STRINGS,				/* a list of strings */
-	FIELD_DISCOUNTS,			/* a list of objects */
-	FIELD_REASON,				/* a string, else "unspecified" */
-	FIELD_ACTION,
-	FIELD_CURRENCY,
-	FIELD_SOURCE,
-	FIELD_PRODUCTS
-} FieldType;
-
-typedef struct Field
-{
-	const char *name;
-	FieldType	type;
-	bool		required;
-	const char *sources[MAX_SOURCES];	/* NULL-terminated */
-} Field;
-
-#define PRODUCT_ID		{"product_id", FIELD_STRING, true, {"product_id", "productId", "id", "sku"}}
-#define PRODUCT_NAME	{"product_name", FIELD_PRODUCT_NAME, true, {"product_name", "name"}}
-#define VARIANT_ID		{"variant_id", FIELD_VARIANT, true, {"variant_id", "variant", "sku"}}
-#define QUANTITY		{"quantity", FIELD_QUANTITY, true, {"quantity"}}
-#define PRICE			{"price", FIELD_PRICE, true, {"price"}}
-#define IMAGE_URL		{"image_url", FIELD_STRING, false, {"image_url"}}
-#define PRODUCT_URL		{"product_url", FIELD_STRING, false, {"product_url", "url"}}
-#define CURRENCY		{"currency", FIELD_CURRENCY, true, {"currency"}}
-#define SOURCE			{"source", FIELD_SOURCE, true, {"source"}}
-#define TOTAL_VALUE		{"total_value", FIELD_TOTAL, true, {"total_value", "total", "revenue", "value"}}
-#define SUBTOTAL_VALUE	{"subtotal_value", FIELD_NUMBER, false, {"subtotal_value", "subtotal"}}
-#define TAX				{"tax", FIELD_NUMBER, false, {"tax"}}
-#define SHIPPING		{"shipping", FIELD_NUMBER, false, {"shipping"}}
-#define TOTAL_DISCOUNTS	{"total_discounts", FIELD_NUMBER, false, {"total_discounts", "discount"}}
-#define DISCOUNTS		{"discounts", FIELD_DISCOUNTS, false, {"discount_items", "discounts"}}
-#define ORDER_ID		{"order_id", FIELD_STRING, true, {"order_id"}}
-#define PRODUCTS		{"products", FIELD_PRODUCTS, true, {"products"}}
-#define END				{NULL}
-
-/* what stands in the list of products */
-static const Field product_fields[] = {
-	PRODUCT_ID, PRODUCT_NAME, VARIANT_ID, QUANTITY, PRICE, IMAGE_URL, PRODUCT_URL, END
-};
-
-/* the products come last: of a product call they hold what nothing else took */
-static const Field product_viewed[] = {
-	PRODUCT_ID, PRODUCT_NAME, VARIANT_ID, PRICE, CURRENCY, SOURCE,
-	IMAGE_URL, PRODUCT_URL, {"type", FIELD_STRINGS, false, {"type"}}, END
-};
-
-static const Field cart_updated[] = {
-	{"cart_id", FIELD_STRING, true, {"cart_id"}},
-	{"action", FIELD_ACTION, false, {"action"}},
-	TOTAL_VALUE, SUBTOTAL_VALUE, TAX, SHIPPING, CURRENCY, SOURCE, PRODUCTS, END
-};
-
-static const Field checkout_started[] = {
-	{"checkout_id", FIELD_STRING, true, {"checkout_id", "order_id"}},
-	{"cart_id", FIELD_STRING, false, {"cart_id"}},
-	TOTAL_VALUE, SUBTOTAL_VALUE, TAX, SHIPPING, CURRENCY, SOURCE, PRODUCTS, END
-};
-
-static const Field order_placed[] = {
-	ORDER_ID,
-	{"cart_id", FIELD_STRING, false, {"cart_id"}},
-	TOTAL_VALUE, SUBTOTAL_VALUE, TAX, SHIPPING, TOTAL_DISCOUNTS, DISCOUNTS,
-	CURRENCY, SOURCE, PRODUCTS, END
-};
-
-static const Field order_cancelled[] = {
-	ORDER_ID,
-	{"cancel_reason", FIELD_REASON, true, {"cancel_reason", "reason"}},
-	TOTAL_VALUE, SUBTOTAL_VALUE, TAX, SHIPPING, TOTAL_DISCOUNTS, DISCOUNTS,
-	CURRENCY, SOURCE, PRODUCTS, END
-};
-
-static const Field order_refunded[] = {
-	ORDER_ID, TOTAL_VALUE, TOTAL_DISCOUNTS, DISCOUNTS, CURRENCY, SOURCE, PRODUCTS, END
-};
-
-typedef struct Schema
-{
-	const char *event;
-	const Field *fields;
-	const char *action;			/* NULL: the call's own */
-	bool		product_call;	/* the top level is the product */
-	bool		positive_total;
-} Schema;
-
-static const Schema schemas[] = {
-	[BRAZE_PRODUCT_VIEWED] = {"ecommerce.product_viewed", product_viewed},
-	[BRAZE_PRODUCT_ADDED] = {"ecommerce.cart_updated", cart_updated, "add", true},
-	[BRAZE_PRODUCT_REMOVED] = {"ecommerce.cart_updated", cart_updated, "remove", true},
-	[BRAZE_CART_UPDATED] = {"ecommerce.cart_updated", cart_updated},
-	[BRAZE_CHECKOUT_STARTED] = {"ecommerce.checkout_started", checkout_started},
-	[BRAZE_ORDER_COMPLETED] = {"ecommerce.order_placed", order_placed},
-	[BRAZE_ORDER_REFUNDED] = {"ecommerce.order_refunded", order_refunded, NULL, false, true},
-	[BRAZE_ORDER_CANCELLED] = {"ecommerce.order_cancelled", order_cancelled, NULL, false, true},
-};
 
 /* what is given up, step by step, for an event that is too large */
 typedef enum Fit
@@ -144,7 +35,7 @@ typedef enum Fit
 typedef struct Writer
 {
 	BrazeMap   *map;
-	const Schema *schema;
+	const BrazeSchema *schema;
 	Fit			fit;
 	bool		product_is_call;	/* top level and product are one object */
 
@@ -180,10 +71,10 @@ write_string(Writer *writer, const char *name, const char *value)
 }
 
 static bool
-write_text_field(Writer *writer, const Field *field, BrazeString *text)
+write_text_field(Writer *writer, const BrazeSchemaField *field, BrazeString *text)
 {
 	BrazeString key;
-	bool		is_id = field->type == FIELD_STRING &&
+	bool		is_id = field->type == BRAZE_SCHEMA_STRING &&
 		strcmp(field->name, "product_id") == 0;
 
 	if (!braze_first_text(writer->object, field->sources, is_id ? BRAZE_MAX_PRODUCT_ID : 0,
@@ -246,7 +137,7 @@ sum_products(Writer *writer)
 		CHECK_FOR_INTERRUPTS();
 		snprintf(label, sizeof(label), "Product %d", products.number);
 		if (product == NULL ||
-			!braze_first_text(product, product_fields[0].sources, BRAZE_MAX_PRODUCT_ID, &text, &key) ||
+			!braze_first_text(product, braze_product_fields[0].sources, BRAZE_MAX_PRODUCT_ID, &text, &key) ||
 			!find_price(map, product, label, &price, &quantity))
 			continue;
 		price = braze_number_multiply(price, int64_to_numeric(quantity));
@@ -256,7 +147,7 @@ sum_products(Writer *writer)
 }
 
 static bool
-write_total(Writer *writer, const Field *field)
+write_total(Writer *writer, const BrazeSchemaField *field)
 {
 	BrazeString key;
 	BrazeDecimal decimal;
@@ -277,7 +168,7 @@ write_total(Writer *writer, const Field *field)
 
 /* as they are, or not at all: one that is no string does not fit the schema */
 static bool
-write_strings(Writer *writer, const Field *field)
+write_strings(Writer *writer, const BrazeSchemaField *field)
 {
 	BrazeText  *text = &writer->map->text;
 	JsonbValue	value;
@@ -317,7 +208,7 @@ has_object(JsonbContainer *array)
 }
 
 static bool
-write_discounts(Writer *writer, const Field *field)
+write_discounts(Writer *writer, const BrazeSchemaField *field)
 {
 	BrazeMap   *map = writer->map;
 	BrazeText  *text = &map->text;
@@ -367,7 +258,7 @@ write_discounts(Writer *writer, const Field *field)
 }
 
 static void
-write_action(Writer *writer, const Field *field)
+write_action(Writer *writer, const BrazeSchemaField *field)
 {
 	static const char *const actions[] = {"add", "remove", "replace"};
 	const char *action = writer->schema->action;
@@ -394,7 +285,7 @@ write_action(Writer *writer, const Field *field)
 }
 
 static bool
-write_currency(Writer *writer, const Field *field)
+write_currency(Writer *writer, const BrazeSchemaField *field)
 {
 	JsonbContainer *product = NULL;
 	BrazeProducts products;
@@ -422,10 +313,10 @@ add_missing(Writer *writer, const char *names)
 	appendStringInfoString(&writer->missing, names);
 }
 
-static bool write_products(Writer *writer, const Field *field);
+static bool write_products(Writer *writer, const BrazeSchemaField *field);
 
 static void
-write_field(Writer *writer, const Field *field)
+write_field(Writer *writer, const BrazeSchemaField *field)
 {
 	BrazeString text;
 	BrazeString key;
@@ -435,11 +326,11 @@ write_field(Writer *writer, const Field *field)
 
 	switch (field->type)
 	{
-		case FIELD_STRING:
+		case BRAZE_SCHEMA_STRING:
 			written = write_text_field(writer, field, &text);
 			break;
-		case FIELD_PRODUCT_NAME:
-		case FIELD_VARIANT:
+		case BRAZE_SCHEMA_PRODUCT_NAME:
+		case BRAZE_SCHEMA_VARIANT:
 			written = write_text_field(writer, field, &text);
 			if (!written && writer->product_id.data != NULL)
 			{
@@ -449,15 +340,15 @@ write_field(Writer *writer, const Field *field)
 				written = true;
 			}
 			break;
-		case FIELD_REASON:
+		case BRAZE_SCHEMA_REASON:
 			if (!write_text_field(writer, field, &text))
 				write_string(writer, field->name, "unspecified");
 			break;
-		case FIELD_SOURCE:
+		case BRAZE_SCHEMA_SOURCE:
 			if (!write_text_field(writer, field, &text))
 				write_string(writer, field->name, writer->map->settings->ecommerce_source);
 			break;
-		case FIELD_NUMBER:
+		case BRAZE_SCHEMA_NUMBER:
 			number = braze_first_number(writer->object, field->sources, &key);
 			written = number != NULL;
 			if (written)
@@ -466,7 +357,7 @@ write_field(Writer *writer, const Field *field)
 				write_number(writer, field->name, number);
 			}
 			break;
-		case FIELD_PRICE:
+		case BRAZE_SCHEMA_PRICE:
 			written = writer->price != NULL;
 			if (written)
 			{
@@ -474,28 +365,28 @@ write_field(Writer *writer, const Field *field)
 				write_number(writer, field->name, writer->price);
 			}
 			break;
-		case FIELD_QUANTITY:
+		case BRAZE_SCHEMA_QUANTITY:
 			braze_names_add(&writer->consumed, (BrazeString) {"quantity", 8});
 			write_key(writer, field->name);
 			braze_text_bytes(&writer->map->text, digits,
 							 snprintf(digits, sizeof(digits), "%d", writer->quantity));
 			break;
-		case FIELD_TOTAL:
+		case BRAZE_SCHEMA_TOTAL:
 			written = write_total(writer, field);
 			break;
-		case FIELD_STRINGS:
+		case BRAZE_SCHEMA_STRINGS:
 			written = write_strings(writer, field);
 			break;
-		case FIELD_DISCOUNTS:
+		case BRAZE_SCHEMA_DISCOUNTS:
 			written = write_discounts(writer, field);
 			break;
-		case FIELD_ACTION:
+		case BRAZE_SCHEMA_ACTION:
 			write_action(writer, field);
 			break;
-		case FIELD_CURRENCY:
+		case BRAZE_SCHEMA_CURRENCY:
 			written = write_currency(writer, field);
 			break;
-		case FIELD_PRODUCTS:
+		case BRAZE_SCHEMA_PRODUCTS:
 			written = write_products(writer, field);
 			break;
 	}
@@ -535,7 +426,7 @@ write_product(Writer *writer)
 
 	braze_text_char(text, '{');
 	writer->first = true;
-	for (const Field *field = product_fields; field->name != NULL; field++)
+	for (const BrazeSchemaField *field = braze_product_fields; field->name != NULL; field++)
 		write_field(writer, field);
 	if (writer->missing.len > 0)
 	{
@@ -550,7 +441,7 @@ write_product(Writer *writer)
 }
 
 static bool
-write_products(Writer *writer, const Field *field)
+write_products(Writer *writer, const BrazeSchemaField *field)
 {
 	BrazeMap   *map = writer->map;
 	BrazeText  *text = &map->text;
@@ -622,9 +513,9 @@ is_product_call(const Writer *writer)
 
 	if (writer->schema->product_call)
 		return true;
-	return writer->schema->fields != product_viewed &&
+	return braze_schema_has_products(writer->schema) &&
 		!braze_products_begin(&products, writer->object) &&
-		braze_first_text(writer->object, product_fields[0].sources,
+		braze_first_text(writer->object, braze_product_fields[0].sources,
 						 BRAZE_MAX_PRODUCT_ID, &text, &key) &&
 		braze_first_number(writer->object, price_sources, &key) != NULL;
 }
@@ -652,7 +543,7 @@ write_event(Writer *writer)
 	end = braze_text_mark(text) + BRAZE_MAX_EVENT_PROPERTIES - CLOSING;
 	braze_text_char(text, '{');
 	writer->first = true;
-	for (const Field *field = writer->schema->fields; field->name != NULL; field++)
+	for (const BrazeSchemaField *field = writer->schema->fields; field->name != NULL; field++)
 		write_field(writer, field);
 	if (writer->missing.len == 0 && !text->full && writer->fit != FIT_NO_METADATA &&
 		!writer->product_is_call)
@@ -668,18 +559,6 @@ write_event(Writer *writer)
 	return braze_object_end(map);
 }
 
-BrazeCommerceCall
-braze_recommended_event(BrazeString name)
-{
-	for (int i = 0; i < lengthof(schemas); i++)
-	{
-		if (schemas[i].event != NULL && schemas[i].action == NULL &&
-			braze_string_is(name, schemas[i].event))
-			return i;
-	}
-	return BRAZE_NO_COMMERCE_CALL;
-}
-
 bool
 braze_map_recommended(BrazeMap *map, BrazeCommerceCall call)
 {
@@ -687,7 +566,7 @@ braze_map_recommended(BrazeMap *map, BrazeCommerceCall call)
 	BrazeString key;
 
 	writer.map = map;
-	writer.schema = &schemas[call];
+	writer.schema = braze_schema(call);
 	writer.object = map->call.properties;
 	initStringInfo(&writer.missing);
 	if (writer.object == NULL)

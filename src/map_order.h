@@ -48,10 +48,10 @@ extern bool braze_map_revenue(BrazeMap *map, BrazeString name, bool order);
 
 extern const char *const braze_product_id_keys[];
 
-/* map_ecommerce.c: the call whose recommended event has this very name */
+/* map_schema.c: the call whose recommended event has this very name */
 extern BrazeCommerceCall braze_recommended_event(BrazeString name);
 
-/* false when the call cannot satisfy Braze's schema */
+/* map_ecommerce.c: false when the call cannot satisfy Braze's schema */
 extern bool braze_map_recommended(BrazeMap *map, BrazeCommerceCall call);
 
 /*
