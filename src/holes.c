@@ -42,13 +42,18 @@ update_generation(const BrazeHoles *holes, BrazeHoleGeneration *generation)
 
 	/* seen without owners in an earlier read, so before this snapshot */
 	generation->final = (generation->nowners == 0);
+	if (generation->due_again)
+		generation->due = true;
+	generation->due_again = false;
 	for (int i = 0; i < generation->nowners; i++)
 	{
 		if (is_owner(holes, generation->owners[i]))
 			generation->owners[kept++] = generation->owners[i];
 	}
+
+	/* the owner may have ended before this snapshot was taken, or after */
 	if (kept < generation->nowners)
-		generation->due = true;
+		generation->due = generation->due_again = true;
 	generation->nowners = kept;
 }
 
@@ -98,6 +103,9 @@ braze_holes_reserve(BrazeHoles *holes)
 											offsetof(BrazeHoleGeneration, owners) + owners);
 		generation->nowners = holes->nowners;
 		memcpy(generation->owners, holes->owners, owners);
+
+		/* one more may have ended since the snapshot, and is not among them */
+		generation->due_again = true;
 		generation->next = holes->generations;
 		holes->generations = generation;
 		holes->current = generation;

@@ -10,7 +10,11 @@
  *
  * The holes of one read share their owners: a generation.  A generation is due
  * for a look when an owner has ended, and its holes are forgotten after a look
- * whose snapshot was taken after the last owner had ended.
+ * whose snapshot was taken after the last owner had ended.  The owners are
+ * asked for after the snapshot was taken, so one that ends in between counts
+ * as ended though the snapshot does not show its rows: they are looked for
+ * again in the next read, or that would take later calls of the same user
+ * first.
  *
  *-------------------------------------------------------------------------
  */
@@ -23,7 +27,8 @@ typedef struct BrazeHoleGeneration
 {
 	struct BrazeHoleGeneration *next;
 	int			nholes;			/* ranges that point here */
-	bool		due;			/* an owner ended since the last look */
+	bool		due;			/* an owner has ended */
+	bool		due_again;		/* it did after the snapshot, perhaps: next time, too */
 	bool		final;			/* all had ended before this snapshot */
 	int			nowners;
 	VirtualTransactionId owners[FLEXIBLE_ARRAY_MEMBER];
@@ -78,7 +83,7 @@ extern void braze_holes_add(BrazeHoles *holes, int64 low, int64 high);
  */
 extern bool braze_holes_fill(BrazeHoles *holes, int place, int64 id);
 
-/* forgets what had its last look, ends the read's due marks */
+/* forgets what had its last look */
 extern void braze_holes_end_look(BrazeHoles *holes);
 
 #endif							/* BRAZE_HOLES_H */
