@@ -17,36 +17,29 @@
 #include "utils/timestamp.h"
 
 #include "delivery.h"
+#include "delivery_internal.h"
 #include "memory.h"
 #include "notes.h"
 #include "shmem.h"
 #include "worker.h"
 
-typedef struct Transfer
-{
-	BrazeHttpRequest http;		/* first: curl's side knows this address */
-	BrazeDelivery *delivery;
-	BrazeRequest *request;
-} Transfer;
-
 List	   *braze_deliveries = NIL;
 
-static MemoryContext delivery_context;
+MemoryContext braze_delivery_context;
 static MemoryContext row_context;	/* reset after each row */
 static BrazeMapped *mapped;
-static int	transfers = 0;
 
 void
 braze_delivery_init(void)
 {
 	MemoryContext old;
 
-	delivery_context = AllocSetContextCreate(TopMemoryContext,
+	braze_delivery_context = AllocSetContextCreate(TopMemoryContext,
 											 "segment_braze deliveries",
 											 ALLOCSET_DEFAULT_SIZES);
-	row_context = AllocSetContextCreate(delivery_context, "segment_braze row",
+	row_context = AllocSetContextCreate(braze_delivery_context, "segment_braze row",
 										ALLOCSET_DEFAULT_SIZES);
-	old = MemoryContextSwitchTo(delivery_context);
+	old = MemoryContextSwitchTo(braze_delivery_context);
 	mapped = braze_mapped_create();
 	MemoryContextSwitchTo(old);
 }
@@ -60,8 +53,8 @@ braze_now_ms(void)
 	return (int64) INSTR_TIME_GET_MILLISEC(now);
 }
 
-static void
-out_of_memory(void)
+void
+braze_delivery_out_of_memory(void)
 {
 	ereport(ERROR,
 			(errcode(ERRCODE_OUT_OF_MEMORY),
@@ -105,14 +98,14 @@ limits_of(const BrazeSettings *settings)
 static BrazeDelivery *
 create_delivery(const char *name)
 {
-	MemoryContext old = MemoryContextSwitchTo(delivery_context);
+	MemoryContext old = MemoryContextSwitchTo(braze_delivery_context);
 	BrazeDelivery *delivery = palloc0(sizeof(BrazeDelivery));
 	BrazePackLimits limits = limits_of(braze_default_settings());
 
 	namestrcpy(&delivery->name, name);
 	delivery->pack = braze_pack_create(&limits);
 	if (delivery->pack == NULL)
-		out_of_memory();
+		braze_delivery_out_of_memory();
 	braze_pace_reset(&delivery->pace);
 	delivery->behind = true;
 	delivery->cursor = 0;
@@ -122,12 +115,12 @@ create_delivery(const char *name)
 	return delivery;
 }
 
-static void
-set_paused(BrazeDelivery *delivery, const char *reason)
+void
+braze_delivery_set_paused(BrazeDelivery *delivery, const char *reason)
 {
 	if (delivery->paused != NULL)
 		pfree(delivery->paused);
-	delivery->paused = reason ? MemoryContextStrdup(delivery_context, reason) : NULL;
+	delivery->paused = reason ? MemoryContextStrdup(braze_delivery_context, reason) : NULL;
 	delivery->changed = true;
 }
 
@@ -167,8 +160,8 @@ braze_delivery_holds(const BrazeDelivery *delivery, int64 id)
 }
 
 /* what waits is read again, by other settings or when it may be sent */
-static void
-drop_waiting(BrazeDelivery *delivery)
+void
+braze_delivery_drop_waiting(BrazeDelivery *delivery)
 {
 	int64		lowest = braze_pack_drop_waiting(delivery->pack);
 
@@ -177,7 +170,7 @@ drop_waiting(BrazeDelivery *delivery)
 	free(delivery->held);
 	delivery->held = braze_pack_ids(delivery->pack, &delivery->nheld);
 	if (delivery->held == NULL)
-		out_of_memory();
+		braze_delivery_out_of_memory();
 	braze_delivery_fall_behind(delivery, lowest - 1);
 }
 
@@ -200,7 +193,7 @@ set_target(BrazeDelivery *delivery, const char *key)
 {
 	const BrazeSettings *settings = &delivery->destination->settings;
 
-	delivery->key = MemoryContextStrdup(delivery_context, key);
+	delivery->key = MemoryContextStrdup(braze_delivery_context, key);
 	delivery->target = braze_http_target_create(settings->endpoint, key,
 												settings->ca_file,
 												settings->request_timeout);
@@ -231,15 +224,15 @@ refresh_pause(BrazeDelivery *delivery, bool changed, const char *key_problem)
 	}
 	if (pause != NULL)
 	{
-		set_paused(delivery, pause->reason);
+		braze_delivery_set_paused(delivery, pause->reason);
 		delivery->pause_to_store = false;
 	}
 	else if (key_problem != NULL)
-		set_paused(delivery, key_problem);
+		braze_delivery_set_paused(delivery, key_problem);
 	else if (!delivery->pause_to_store || changed)
 	{
 		delivery->pause_to_store = false;
-		set_paused(delivery, NULL);
+		braze_delivery_set_paused(delivery, NULL);
 	}
 }
 
@@ -282,7 +275,7 @@ refresh_one(BrazeDelivery *delivery, BrazeDestination *destination)
 	}
 	refresh_pause(delivery, changed, problem);
 	if (options_changed || (delivery->paused != NULL && !was_paused))
-		drop_waiting(delivery);
+		braze_delivery_drop_waiting(delivery);
 	if (options_changed)
 		braze_memory_drop_cache();
 }
@@ -290,11 +283,11 @@ refresh_one(BrazeDelivery *delivery, BrazeDestination *destination)
 static void
 server_is_gone(BrazeDelivery *delivery)
 {
-	drop_waiting(delivery);
+	braze_delivery_drop_waiting(delivery);
 	MemoryContextDelete(delivery->destination->context);
 	delivery->destination = NULL;
 	free_target(delivery);
-	set_paused(delivery, "no such server");
+	braze_delivery_set_paused(delivery, "no such server");
 }
 
 static bool
@@ -333,7 +326,7 @@ braze_delivery_refresh(bool options_changed)
 			delivery = create_delivery(lfirst(cell));
 		if (options_changed || delivery->destination == NULL)
 		{
-			MemoryContext old = MemoryContextSwitchTo(delivery_context);
+			MemoryContext old = MemoryContextSwitchTo(braze_delivery_context);
 
 			destination = braze_destination_load(lfirst(cell));
 			MemoryContextSwitchTo(old);
@@ -467,7 +460,7 @@ braze_delivery_take(BrazeDelivery *delivery, const BrazeQueueRow *row)
 	MemoryContextSwitchTo(old);
 	MemoryContextReset(row_context);
 	if (!packed)
-		out_of_memory();
+		braze_delivery_out_of_memory();
 }
 
 void
@@ -475,203 +468,7 @@ braze_delivery_reject(BrazeDelivery *delivery, const BrazeQueueRow *row,
 					  const char *reason)
 {
 	if (!braze_pack_add_done(delivery->pack, row->id, address_of(row), reason))
-		out_of_memory();
-}
-
-/* ----- requests and answers ----- */
-
-int
-braze_delivery_transfers(void)
-{
-	return transfers;
-}
-
-static double
-random_fraction(void)
-{
-	return (double) random() / ((double) RAND_MAX + 1);
-}
-
-static void
-note_error(BrazeDelivery *delivery, const char *reason)
-{
-	strlcpy(delivery->last_error, reason, sizeof(delivery->last_error));
-	delivery->last_error_at = GetCurrentTimestamp();
-	delivery->changed = true;
-}
-
-/* Braze does not want this destination's requests: keep all, and say so */
-static void
-pause_by_answer(BrazeDelivery *delivery, const char *reason)
-{
-	if (delivery->paused != NULL)
-		return;
-	set_paused(delivery, reason);
-	delivery->pause_to_store = true;
-	drop_waiting(delivery);
-	ereport(LOG,
-			(errmsg("segment_braze: destination \"%s\" is paused",
-					NameStr(delivery->name)),
-			 errdetail("%s", reason),
-			 errhint("Mend what it says; then braze_resume('%s'), or changing the server's options or key, sends what is queued.",
-					 NameStr(delivery->name))));
-}
-
-static void transfer_failed(BrazeHttp *http, Transfer *transfer);
-
-static void
-start_transfer(BrazeHttp *http, Transfer *transfer)
-{
-	BrazeDelivery *delivery = transfer->delivery;
-
-	transfer->http.target = delivery->target;
-	transfer->http.path = braze_endpoints[braze_request_endpoint(transfer->request)].path;
-	transfer->http.body = braze_request_body(transfer->request,
-											 &transfer->http.body_length);
-	transfer->http.owner = transfer;
-	braze_pace_started(&delivery->pace);
-	delivery->counts.requests++;
-	delivery->changed = true;
-	if (!braze_http_send(http, &transfer->http))
-		transfer_failed(http, transfer);
-}
-
-/*
- * The identity endpoints need permissions of their own.  Without one, its
- * calls become dead letters that say so, and /users/track goes on.
- */
-static BrazeNext
-refuse_for_permission(Transfer *transfer, const BrazeAnswer *answer, int64_t now)
-{
-	BrazeEndpoint endpoint = braze_request_endpoint(transfer->request);
-	char		reason[BRAZE_REASON_SIZE * 2];
-
-	snprintf(reason, sizeof(reason),
-			 "%s; the REST API key needs the permission %s",
-			 answer->reason, braze_endpoints[endpoint].permission);
-	return braze_request_refused(transfer->delivery->pack, transfer->request,
-								 reason, (int) transfer->http.status, now);
-}
-
-/* judges a transfer that is over, and sends the next part of its request */
-static void
-conclude(BrazeHttp *http, Transfer *transfer, const BrazeAnswer *answer)
-{
-	BrazeDelivery *delivery = transfer->delivery;
-	int64_t		now = braze_now_ms();
-	int64_t		wait;
-	BrazeNext	next;
-
-	switch (answer->verdict)
-	{
-		case BRAZE_ACCEPTED:
-			delivery->last_success = GetCurrentTimestamp();
-			/* FALLTHROUGH */
-		case BRAZE_SOME_REFUSED:
-		case BRAZE_REFUSED_WHOLE:
-			braze_pace_succeeded(&delivery->pace, &transfer->http.rate, now);
-			break;
-		case BRAZE_STOPPED:
-			braze_pace_succeeded(&delivery->pace, &transfer->http.rate, now);
-			if (braze_request_endpoint(transfer->request) == BRAZE_USERS_TRACK)
-				pause_by_answer(delivery, answer->reason);
-			break;
-		case BRAZE_SLOW_DOWN:
-			braze_pace_slow_down(&delivery->pace, &transfer->http.rate, now,
-								 random_fraction());
-			delivery->counts.retries++;
-			break;
-		case BRAZE_FAILED:
-			braze_pace_failed(&delivery->pace, now, random_fraction());
-			delivery->counts.retries++;
-			break;
-	}
-	if (answer->verdict != BRAZE_ACCEPTED)
-		note_error(delivery, answer->reason);
-	else if (answer->nerrors > 0)
-		note_error(delivery, answer->errors[0].reason);
-
-	if (answer->verdict == BRAZE_STOPPED &&
-		braze_request_endpoint(transfer->request) != BRAZE_USERS_TRACK)
-		next = refuse_for_permission(transfer, answer, now);
-	else
-		next = braze_request_answered(delivery->pack, transfer->request, answer,
-									  (int) transfer->http.status, now);
-	braze_http_release(http, &transfer->http);
-	delivery->changed = true;
-	switch (next)
-	{
-		case BRAZE_NEXT_SEND:
-			if (delivery->target != NULL &&
-				braze_pace_ready(&delivery->pace, now, &wait))
-			{
-				start_transfer(http, transfer);
-				return;
-			}
-			braze_request_put_off(delivery->pack, transfer->request);
-			break;
-		case BRAZE_NEXT_NO_MEMORY:
-			out_of_memory();
-			break;
-		case BRAZE_NEXT_DONE:
-		case BRAZE_NEXT_LATER:
-			break;
-	}
-	delivery->transfers--;
-	transfers--;
-	pfree(transfer);
-}
-
-static void
-transfer_failed(BrazeHttp *http, Transfer *transfer)
-{
-	BrazeAnswer answer;
-
-	memset(&answer, 0, sizeof(answer));
-	answer.verdict = BRAZE_FAILED;
-	strlcpy(answer.reason, transfer->http.error, sizeof(answer.reason));
-	transfer->http.status = 0;
-	braze_rate_headers_reset(&transfer->http.rate);
-	conclude(http, transfer, &answer);
-}
-
-void
-braze_delivery_answered(BrazeHttp *http, BrazeHttpRequest *done)
-{
-	Transfer   *transfer = done->owner;
-	BrazeAnswer answer;
-
-	if (!braze_answer_read(&answer, braze_request_sent(transfer->request),
-						   done->status, done->answer, done->answer_length,
-						   done->truncated, done->error))
-		out_of_memory();
-	conclude(http, transfer, &answer);
-	braze_answer_free(&answer);
-}
-
-int64
-braze_delivery_send(BrazeDelivery *delivery, BrazeHttp *http, int max_transfers)
-{
-	while (braze_delivery_open(delivery) && transfers < max_transfers)
-	{
-		int64_t		wait = -1;
-		Transfer   *transfer;
-		BrazeRequest *request;
-		int64		now = braze_now_ms();
-
-		if (!braze_pace_ready(&delivery->pace, now, &wait))
-			return wait;
-		request = braze_pack_next_request(delivery->pack, now, &wait);
-		if (request == NULL)
-			return wait;
-		transfer = MemoryContextAllocZero(delivery_context, sizeof(Transfer));
-		transfer->delivery = delivery;
-		transfer->request = request;
-		transfers++;
-		delivery->transfers++;
-		start_transfer(http, transfer);
-	}
-	return -1;
+		braze_delivery_out_of_memory();
 }
 
 /* ----- what becomes of it ----- */

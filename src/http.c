@@ -9,8 +9,6 @@
  *
  *-------------------------------------------------------------------------
  */
-#include "http.h"
-
 #include <curl/curl.h>
 #include <errno.h>
 #include <pthread.h>
@@ -18,30 +16,14 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <strings.h>
 #include <sys/epoll.h>
 #include <time.h>
 #include <unistd.h>
 
-#define USER_AGENT			"segment_braze/0.1.0"
-
-/* a host that takes no connection in this time will not take one at all */
-#define CONNECT_TIMEOUT_MS	10000
-
-/* curl keeps all headers of an answer in memory, and older ones without limit */
-#define MAX_HEADER_BYTES	(128 * 1024)
-
-/* transfers kept for reuse: each holds up to 100 kB, and few are under way */
-#define MAX_SPARE_TRANSFERS	32
+#include "http_internal.h"
 
 /* idle connections kept, in connections per host: room for several hosts */
 #define IDLE_HOSTS			4
-
-/*
- * A server in front of Braze may repeat the request's headers in its error
- * page.  Shorter keys than this are none, and could be words of the answer.
- */
-#define MIN_MASKED_KEY		16
 
 /* events taken from the epoll set at once */
 #define MAX_EVENTS			64
@@ -53,47 +35,8 @@
  */
 #define MAX_PASSES			4
 
-struct BrazeHttpTarget
-{
-	int			references;		/* the owner's, and one per transfer */
-	char	   *url;			/* "https://host[:port]" */
-	bool		plain;			/* http, to this machine */
-	char	   *ca_file;
-	char	   *api_key;
-	struct curl_slist *headers; /* holds the key too */
-	long		timeout_ms;
-};
-
-/* a handle of curl and what belongs to it while it is in use */
-typedef struct Transfer
-{
-	CURL	   *easy;
-	struct BrazeHttp *http;
-	BrazeHttpRequest *request;
-	BrazeHttpTarget *target;
-	size_t		header_bytes;
-	bool		headers_complete;	/* of the final answer, not of a 1xx */
-	const char *refusal;		/* why a callback of ours broke it off */
-	char		curl_error[CURL_ERROR_SIZE];
-	struct Transfer *previous;
-	struct Transfer *next;
-} Transfer;
-
-struct BrazeHttp
-{
-	CURLM	   *multi;
-	int			epoll_fd;
-	int			nsockets;		/* in the epoll set */
-	int64_t		deadline;		/* when curl wants to be called, -1: no need */
-	Transfer   *active;			/* a list in both directions */
-	Transfer   *spare;			/* a list by next */
-	int			nspare;
-	BrazeHttpRequest *first_done;
-	BrazeHttpRequest *last_done;
-};
-
-static int64_t
-now_ms(clockid_t clock)
+int64_t
+braze_http_now(clockid_t clock)
 {
 	struct timespec now;
 
@@ -126,209 +69,6 @@ restore_signals(const sigset_t *saved)
 {
 	pthread_sigmask(SIG_SETMASK, saved, NULL);
 }
-
-/*-------------------------------------------------------------------------
- * Targets
- *-------------------------------------------------------------------------
- */
-
-/* "127." and three more numbers, each written out: no "127.1", no octal */
-static bool
-is_loopback_ipv4(const char *host, size_t length)
-{
-	int			parts = 0;
-	size_t		i = 0;
-
-	while (i < length)
-	{
-		size_t		start = i;
-		int			number = 0;
-
-		while (i < length && host[i] >= '0' && host[i] <= '9' && i - start < 3)
-			number = number * 10 + (host[i++] - '0');
-		if (i == start || number > 255 || (host[start] == '0' && i - start > 1))
-			return false;
-		if (parts == 0 && number != 127)
-			return false;
-		parts++;
-		if (i == length)
-			break;
-		if (host[i++] != '.')
-			return false;
-	}
-	return parts == 4 && host[length - 1] != '.';
-}
-
-static bool
-is_loopback(const char *host, size_t length)
-{
-	return (length == 9 && strncasecmp(host, "localhost", 9) == 0) ||
-		(length == 5 && memcmp(host, "[::1]", 5) == 0) ||
-		is_loopback_ipv4(host, length);
-}
-
-/*
- * Takes an endpoint apart.  The text is checked here once more, by a grammar
- * so narrow that no reader of URLs can see another host in it: where the key
- * goes depends on it.
- */
-static bool
-check_endpoint(const char *endpoint, bool *plain)
-{
-	const char *host;
-	const char *p;
-	size_t		length;
-
-	if (strncasecmp(endpoint, "https://", 8) == 0)
-	{
-		*plain = false;
-		host = endpoint + 8;
-	}
-	else if (strncasecmp(endpoint, "http://", 7) == 0)
-	{
-		*plain = true;
-		host = endpoint + 7;
-	}
-	else
-		return false;
-
-	p = host;
-	if (*p == '[')
-	{
-		p += 1 + strspn(p + 1, "0123456789abcdefABCDEF:.");
-		if (*p != ']' || p == host + 1)
-			return false;
-		p++;
-	}
-	else
-		p += strspn(p, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789.-");
-	length = p - host;
-	if (length == 0)
-		return false;
-
-	if (*p == ':')
-	{
-		size_t		digits = strspn(p + 1, "0123456789");
-
-		if (digits < 1 || digits > 5)
-			return false;
-		p += 1 + digits;
-	}
-	if (*p != '\0')
-		return false;
-	return !*plain || is_loopback(host, length);
-}
-
-/* a control character in the key would begin another header */
-static bool
-check_key(const char *api_key)
-{
-	if (*api_key == '\0')
-		return false;
-	for (const unsigned char *p = (const unsigned char *) api_key; *p != '\0'; p++)
-	{
-		if (*p < 0x20 || *p == 0x7F)
-			return false;
-	}
-	return true;
-}
-
-static bool
-append_header(struct curl_slist **headers, const char *line)
-{
-	struct curl_slist *longer = curl_slist_append(*headers, line);
-
-	if (longer == NULL)
-		return false;
-	*headers = longer;
-	return true;
-}
-
-static void
-wipe_and_free(char *secret)
-{
-	if (secret != NULL)
-	{
-		explicit_bzero(secret, strlen(secret));
-		free(secret);
-	}
-}
-
-static void
-drop_target(BrazeHttpTarget *target)
-{
-	if (--target->references > 0)
-		return;
-	for (struct curl_slist *header = target->headers; header != NULL; header = header->next)
-		explicit_bzero(header->data, strlen(header->data));
-	curl_slist_free_all(target->headers);
-	wipe_and_free(target->api_key);
-	free(target->ca_file);
-	free(target->url);
-	free(target);
-}
-
-BrazeHttpTarget *
-braze_http_target_create(const char *endpoint, const char *api_key,
-						 const char *ca_file, long timeout_ms)
-{
-	static const char bearer[] = "Authorization: Bearer ";
-	BrazeHttpTarget *target;
-	char	   *authorization;
-	size_t		size;
-	bool		plain;
-	bool		ok;
-
-	if (endpoint == NULL || api_key == NULL || timeout_ms <= 0 ||
-		!check_endpoint(endpoint, &plain) || !check_key(api_key))
-		return NULL;
-
-	target = calloc(1, sizeof(BrazeHttpTarget));
-	if (target == NULL)
-		return NULL;
-	target->references = 1;
-	target->plain = plain;
-	target->timeout_ms = timeout_ms;
-	target->url = strdup(endpoint);
-	target->api_key = strdup(api_key);
-	target->ca_file = ca_file != NULL ? strdup(ca_file) : NULL;
-	size = sizeof(bearer) + strlen(api_key);
-	authorization = malloc(size);
-
-	ok = target->url != NULL && target->api_key != NULL && authorization != NULL &&
-		(ca_file == NULL || target->ca_file != NULL);
-	if (ok)
-	{
-		snprintf(authorization, size, "%s%s", bearer, api_key);
-
-		/* without Expect, curl would wait a second before it sends a large body */
-		ok = append_header(&target->headers, authorization) &&
-			append_header(&target->headers, "Content-Type: application/json") &&
-			append_header(&target->headers, "Accept: application/json") &&
-			append_header(&target->headers, "Expect:");
-		explicit_bzero(authorization, size);
-	}
-	free(authorization);
-	if (!ok)
-	{
-		drop_target(target);
-		return NULL;
-	}
-	return target;
-}
-
-void
-braze_http_target_free(BrazeHttpTarget *target)
-{
-	if (target != NULL)
-		drop_target(target);
-}
-
-/*-------------------------------------------------------------------------
- * What curl calls.  No callback may raise an error: it notes what is wrong and
- * returns short.
- *-------------------------------------------------------------------------
- */
 
 static int
 on_socket(CURL *easy, curl_socket_t fd, int what, void *data, void *known)
@@ -374,138 +114,13 @@ on_timer(CURLM *multi, long timeout_ms, void *data)
 	BrazeHttp  *http = data;
 
 	(void) multi;
-	http->deadline = timeout_ms < 0 ? -1 : now_ms(CLOCK_MONOTONIC) + timeout_ms;
+	http->deadline = timeout_ms < 0 ? -1 : braze_http_now(CLOCK_MONOTONIC) + timeout_ms;
 	return 0;
-}
-
-static size_t
-on_header(char *line, size_t size, size_t count, void *data)
-{
-	Transfer   *transfer = data;
-	size_t		length = size * count;
-
-	transfer->header_bytes += length;
-	if (transfer->header_bytes > MAX_HEADER_BYTES)
-	{
-		transfer->refusal = "the answer's headers are too long";
-		return 0;
-	}
-
-	/* what an interim answer (1xx) said is not about this request's end */
-	if (length >= 5 && memcmp(line, "HTTP/", 5) == 0)
-	{
-		transfer->headers_complete = false;
-		braze_rate_headers_reset(&transfer->request->rate);
-	}
-	else if (line[0] == '\r' || line[0] == '\n')
-		transfer->headers_complete = true;
-	else
-		braze_rate_headers_read(&transfer->request->rate, line, (int) length,
-								now_ms(CLOCK_REALTIME));
-	return length;
-}
-
-static size_t
-on_body(char *chunk, size_t size, size_t count, void *data)
-{
-	Transfer   *transfer = data;
-	BrazeHttpRequest *request = transfer->request;
-	size_t		length = size * count;
-	size_t		take = length;
-
-	if (take > BRAZE_HTTP_MAX_ANSWER - request->answer_length)
-		take = BRAZE_HTTP_MAX_ANSWER - request->answer_length;
-
-	if (request->answer_length + take > request->answer_size)
-	{
-		size_t		new_size = request->answer_size == 0 ? 512 : request->answer_size;
-		char	   *grown;
-
-		while (new_size < request->answer_length + take)
-			new_size *= 2;
-		grown = realloc(request->answer, new_size);
-		if (grown == NULL)
-		{
-			transfer->refusal = "out of memory for the answer";
-			return 0;
-		}
-		request->answer = grown;
-		request->answer_size = new_size;
-	}
-	if (take > 0)
-	{
-		memcpy(request->answer + request->answer_length, chunk, take);
-		request->answer_length += take;
-	}
-
-	/* no need to hear the rest, which may never end */
-	if (take < length)
-	{
-		request->truncated = true;
-		return 0;
-	}
-	return length;
-}
-
-/*-------------------------------------------------------------------------
- * Transfers
- *-------------------------------------------------------------------------
- */
-
-static Transfer *
-take_transfer(BrazeHttp *http)
-{
-	Transfer   *transfer = http->spare;
-
-	if (transfer != NULL)
-	{
-		http->spare = transfer->next;
-		http->nspare--;
-	}
-	else
-	{
-		transfer = calloc(1, sizeof(Transfer));
-		if (transfer == NULL)
-			return NULL;
-		transfer->easy = curl_easy_init();
-		if (transfer->easy == NULL)
-		{
-			free(transfer);
-			return NULL;
-		}
-		transfer->http = http;
-	}
-	transfer->previous = transfer->next = NULL;
-	return transfer;
-}
-
-/* the handle must not be in the multi any more */
-static void
-give_back_transfer(BrazeHttp *http, Transfer *transfer)
-{
-	/* before the target and its headers go: the handle points to them */
-	curl_easy_reset(transfer->easy);
-	if (transfer->target != NULL)
-		drop_target(transfer->target);
-	transfer->target = NULL;
-	transfer->request = NULL;
-
-	if (http->nspare < MAX_SPARE_TRANSFERS)
-	{
-		transfer->next = http->spare;
-		http->spare = transfer;
-		http->nspare++;
-	}
-	else
-	{
-		curl_easy_cleanup(transfer->easy);
-		free(transfer);
-	}
 }
 
 /* takes a transfer off the wire and off the list of active ones */
 static void
-detach_transfer(BrazeHttp *http, Transfer *transfer)
+detach_transfer(BrazeHttp *http, HttpTransfer *transfer)
 {
 	curl_multi_remove_handle(http->multi, transfer->easy);
 	if (transfer->previous != NULL)
@@ -515,163 +130,15 @@ detach_transfer(BrazeHttp *http, Transfer *transfer)
 	if (transfer->next != NULL)
 		transfer->next->previous = transfer->previous;
 	transfer->request->handle = NULL;
-	give_back_transfer(http, transfer);
+	braze_http_transfer_give_back(http, transfer);
 }
 
 static void
-free_answer(BrazeHttpRequest *request)
-{
-	free(request->answer);
-	request->answer = NULL;
-	request->answer_length = request->answer_size = 0;
-}
-
-/*
- * Returns CURLE_OK or the first option's error.  An option is left out only
- * where a curl without it behaves as wanted.
- */
-static CURLcode
-configure(Transfer *transfer)
-{
-	BrazeHttpTarget *target = transfer->target;
-	BrazeHttpRequest *request = transfer->request;
-	CURL	   *easy = transfer->easy;
-	CURLcode	result = CURLE_OK;
-	size_t		size = strlen(target->url) + strlen(request->path) + 1;
-	char	   *url = malloc(size);
-
-#define SET(option, value) \
-	do { \
-		if (result == CURLE_OK) \
-			result = curl_easy_setopt(easy, option, value); \
-	} while (0)
-
-	if (url == NULL)
-		return CURLE_OUT_OF_MEMORY;
-	snprintf(url, size, "%s%s", target->url, request->path);
-	SET(CURLOPT_URL, url);
-	free(url);
-
-	SET(CURLOPT_PRIVATE, transfer);
-	SET(CURLOPT_ERRORBUFFER, transfer->curl_error);
-	SET(CURLOPT_HEADERFUNCTION, on_header);
-	SET(CURLOPT_HEADERDATA, transfer);
-	SET(CURLOPT_WRITEFUNCTION, on_body);
-	SET(CURLOPT_WRITEDATA, transfer);
-
-	SET(CURLOPT_HTTPHEADER, target->headers);
-	SET(CURLOPT_USERAGENT, USER_AGENT);
-	SET(CURLOPT_POST, 1L);
-	SET(CURLOPT_POSTFIELDSIZE_LARGE, (curl_off_t) request->body_length);
-
-	/* not copied, so that curl can rewind it when a kept connection was dead */
-	SET(CURLOPT_POSTFIELDS, request->body);
-
-	SET(CURLOPT_NOSIGNAL, 1L);
-	SET(CURLOPT_TIMEOUT_MS, target->timeout_ms);
-	SET(CURLOPT_CONNECTTIMEOUT_MS,
-		target->timeout_ms < CONNECT_TIMEOUT_MS ? target->timeout_ms : CONNECT_TIMEOUT_MS);
-	SET(CURLOPT_TCP_KEEPALIVE, 1L);
-
-	/* the key goes to the endpoint and nowhere else */
-	SET(CURLOPT_FOLLOWLOCATION, 0L);
-	SET(CURLOPT_PROXY, "");
-	SET(CURLOPT_NOPROXY, "*");
-	SET(CURLOPT_NETRC, (long) CURL_NETRC_IGNORED);
-#if LIBCURL_VERSION_NUM >= 0x075500
-	SET(CURLOPT_PROTOCOLS_STR, target->plain ? "http" : "https");
-#else
-	SET(CURLOPT_PROTOCOLS, target->plain ? (long) CURLPROTO_HTTP : (long) CURLPROTO_HTTPS);
-#endif
-#if LIBCURL_VERSION_NUM >= 0x074000
-	SET(CURLOPT_HTTP09_ALLOWED, 0L);
-#endif
-
-#if LIBCURL_VERSION_NUM >= 0x075700
-	/* else a name server that hangs holds up removing the handle */
-	SET(CURLOPT_QUICK_EXIT, 1L);
-#endif
-
-	if (target->plain)
-		SET(CURLOPT_HTTP_VERSION, (long) CURL_HTTP_VERSION_1_1);
-	else
-	{
-		SET(CURLOPT_SSL_VERIFYPEER, 1L);
-		SET(CURLOPT_SSL_VERIFYHOST, 2L);
-		SET(CURLOPT_SSLVERSION, (long) CURL_SSLVERSION_TLSv1_2);
-		if (target->ca_file != NULL)
-			SET(CURLOPT_CAINFO, target->ca_file);
-#if LIBCURL_VERSION_NUM >= 0x075700
-		/* a bundle that is replaced counts within minutes, not in a day */
-		SET(CURLOPT_CA_CACHE_TIMEOUT, 300L);
-#endif
-
-		/* a curl without HTTP/2 refuses the first, and HTTP/1.1 will do */
-		(void) curl_easy_setopt(easy, CURLOPT_HTTP_VERSION, (long) CURL_HTTP_VERSION_2TLS);
-		SET(CURLOPT_PIPEWAIT, 1L);
-	}
-#undef SET
-
-	return result;
-}
-
-static void
-report_error(BrazeHttpRequest *request, const char *text)
-{
-	snprintf(request->error, sizeof(request->error), "%s", text);
-}
-
-/* overwrites the key where the answer repeats it */
-static void
-mask_key(BrazeHttpRequest *request, const char *api_key)
-{
-	size_t		length = strlen(api_key);
-	char	   *p = request->answer;
-	size_t		left = request->answer_length;
-	char	   *found;
-
-	if (length < MIN_MASKED_KEY)
-		return;
-	while (left >= length && (found = memmem(p, left, api_key, length)) != NULL)
-	{
-		memset(found, '*', length);
-		left -= found + length - p;
-		p = found + length;
-	}
-}
-
-static void
-finish(BrazeHttp *http, Transfer *transfer, CURLcode result)
+finish(BrazeHttp *http, HttpTransfer *transfer, CURLcode result)
 {
 	BrazeHttpRequest *request = transfer->request;
-	long		status = 0;
 
-	curl_easy_getinfo(transfer->easy, CURLINFO_RESPONSE_CODE, &status);
-
-	if (result == CURLE_OK || request->truncated)
-		request->status = status;
-	else if (transfer->refusal == NULL && transfer->headers_complete && status >= 300)
-	{
-		request->status = status;
-		request->truncated = true;
-	}
-
-	if (request->status != 0)
-		mask_key(request, transfer->target->api_key);
-	else
-	{
-		if (transfer->refusal != NULL)
-			report_error(request, transfer->refusal);
-		else if (transfer->curl_error[0] != '\0')
-			report_error(request, transfer->curl_error);
-		else if (result != CURLE_OK)
-			report_error(request, curl_easy_strerror(result));
-		else
-			report_error(request, "the answer has no status");
-		request->truncated = false;
-		free_answer(request);
-	}
-
+	braze_http_transfer_judge(transfer, result);
 	detach_transfer(http, transfer);
 	request->next_done = NULL;
 	if (http->last_done != NULL)
@@ -717,7 +184,7 @@ run(BrazeHttp *http)
 			curl_multi_socket_action(http->multi, events[i].data.fd, bits, &running);
 		}
 
-		if (http->deadline >= 0 && http->deadline <= now_ms(CLOCK_MONOTONIC))
+		if (http->deadline >= 0 && http->deadline <= braze_http_now(CLOCK_MONOTONIC))
 		{
 			/* curl sets it again if it still needs it */
 			http->deadline = -1;
@@ -734,7 +201,7 @@ run(BrazeHttp *http)
 			if (message->msg != CURLMSG_DONE)
 				continue;
 			curl_easy_getinfo(message->easy_handle, CURLINFO_PRIVATE, &private);
-			finish(http, (Transfer *) private, result);
+			finish(http, (HttpTransfer *) private, result);
 		}
 	}
 	restore_signals(&saved);
@@ -810,16 +277,16 @@ braze_http_destroy(BrazeHttp *http)
 		BrazeHttpRequest *request = http->active->request;
 
 		detach_transfer(http, http->active);
-		free_answer(request);
+		braze_http_answer_free(request);
 	}
 	while (http->first_done != NULL)
 	{
-		free_answer(http->first_done);
+		braze_http_answer_free(http->first_done);
 		http->first_done = http->first_done->next_done;
 	}
 	while (http->spare != NULL)
 	{
-		Transfer   *transfer = http->spare;
+		HttpTransfer *transfer = http->spare;
 
 		http->spare = transfer->next;
 		curl_easy_cleanup(transfer->easy);
@@ -836,7 +303,7 @@ bool
 braze_http_send(BrazeHttp *http, BrazeHttpRequest *request)
 {
 	sigset_t	saved;
-	Transfer   *transfer;
+	HttpTransfer *transfer;
 	CURLcode	result;
 	CURLMcode	added = CURLM_OK;
 
@@ -850,11 +317,11 @@ braze_http_send(BrazeHttp *http, BrazeHttpRequest *request)
 	braze_rate_headers_reset(&request->rate);
 
 	block_signals(&saved);
-	transfer = take_transfer(http);
+	transfer = braze_http_transfer_take(http);
 	if (transfer == NULL)
 	{
 		restore_signals(&saved);
-		report_error(request, "out of memory");
+		braze_http_report(request, "out of memory");
 		return false;
 	}
 	transfer->request = request;
@@ -865,14 +332,14 @@ braze_http_send(BrazeHttp *http, BrazeHttpRequest *request)
 	transfer->refusal = NULL;
 	transfer->curl_error[0] = '\0';
 
-	result = configure(transfer);
+	result = braze_http_transfer_configure(transfer);
 	if (result == CURLE_OK)
 		added = curl_multi_add_handle(http->multi, transfer->easy);
 	if (result != CURLE_OK || added != CURLM_OK)
 	{
-		report_error(request, result != CURLE_OK ?
+		braze_http_report(request, result != CURLE_OK ?
 					 curl_easy_strerror(result) : curl_multi_strerror(added));
-		give_back_transfer(http, transfer);
+		braze_http_transfer_give_back(http, transfer);
 		restore_signals(&saved);
 		return false;
 	}
@@ -917,7 +384,7 @@ braze_http_cancel(BrazeHttp *http, BrazeHttpRequest *request)
 				http->last_done = previous;
 		}
 	}
-	free_answer(request);
+	braze_http_answer_free(request);
 }
 
 int
@@ -935,7 +402,7 @@ braze_http_timeout(const BrazeHttp *http)
 		return 0;
 	if (http->deadline < 0)
 		return -1;
-	left = http->deadline - now_ms(CLOCK_MONOTONIC);
+	left = http->deadline - braze_http_now(CLOCK_MONOTONIC);
 	return left > 0 ? (long) left : 0;
 }
 
@@ -961,5 +428,5 @@ void
 braze_http_release(BrazeHttp *http, BrazeHttpRequest *request)
 {
 	(void) http;
-	free_answer(request);
+	braze_http_answer_free(request);
 }

@@ -1,0 +1,219 @@
+/*-------------------------------------------------------------------------
+ *
+ * exchange.c
+ *	  Requests of one destination going out, and what their answers mean for it.
+ *
+ *-------------------------------------------------------------------------
+ */
+#include "postgres.h"
+
+#include <stdlib.h>
+
+#include "utils/memutils.h"
+#include "utils/timestamp.h"
+
+#include "delivery.h"
+#include "delivery_internal.h"
+
+typedef struct Transfer
+{
+	BrazeHttpRequest http;		/* first: curl's side knows this address */
+	BrazeDelivery *delivery;
+	BrazeRequest *request;
+} Transfer;
+
+static int	transfers = 0;			/* over all destinations */
+
+int
+braze_delivery_transfers(void)
+{
+	return transfers;
+}
+
+static double
+random_fraction(void)
+{
+	return (double) random() / ((double) RAND_MAX + 1);
+}
+
+static void
+note_error(BrazeDelivery *delivery, const char *reason)
+{
+	strlcpy(delivery->last_error, reason, sizeof(delivery->last_error));
+	delivery->last_error_at = GetCurrentTimestamp();
+	delivery->changed = true;
+}
+
+/* Braze does not want this destination's requests: keep all, and say so */
+static void
+pause_by_answer(BrazeDelivery *delivery, const char *reason)
+{
+	if (delivery->paused != NULL)
+		return;
+	braze_delivery_set_paused(delivery, reason);
+	delivery->pause_to_store = true;
+	braze_delivery_drop_waiting(delivery);
+	ereport(LOG,
+			(errmsg("segment_braze: destination \"%s\" is paused",
+					NameStr(delivery->name)),
+			 errdetail("%s", reason),
+			 errhint("Mend what it says; then braze_resume('%s'), or changing the server's options or key, sends what is queued.",
+					 NameStr(delivery->name))));
+}
+
+static void transfer_failed(BrazeHttp *http, Transfer *transfer);
+
+static void
+start_transfer(BrazeHttp *http, Transfer *transfer)
+{
+	BrazeDelivery *delivery = transfer->delivery;
+
+	transfer->http.target = delivery->target;
+	transfer->http.path = braze_endpoints[braze_request_endpoint(transfer->request)].path;
+	transfer->http.body = braze_request_body(transfer->request,
+											 &transfer->http.body_length);
+	transfer->http.owner = transfer;
+	braze_pace_started(&delivery->pace);
+	delivery->counts.requests++;
+	delivery->changed = true;
+	if (!braze_http_send(http, &transfer->http))
+		transfer_failed(http, transfer);
+}
+
+/*
+ * The identity endpoints need permissions of their own.  Without one, its
+ * calls become dead letters that say so, and /users/track goes on.
+ */
+static BrazeNext
+refuse_for_permission(Transfer *transfer, const BrazeAnswer *answer, int64_t now)
+{
+	BrazeEndpoint endpoint = braze_request_endpoint(transfer->request);
+	char		reason[BRAZE_REASON_SIZE * 2];
+
+	snprintf(reason, sizeof(reason),
+			 "%s; the REST API key needs the permission %s",
+			 answer->reason, braze_endpoints[endpoint].permission);
+	return braze_request_refused(transfer->delivery->pack, transfer->request,
+								 reason, (int) transfer->http.status, now);
+}
+
+/* judges a transfer that is over, and sends the next part of its request */
+static void
+conclude(BrazeHttp *http, Transfer *transfer, const BrazeAnswer *answer)
+{
+	BrazeDelivery *delivery = transfer->delivery;
+	int64_t		now = braze_now_ms();
+	int64_t		wait;
+	BrazeNext	next;
+
+	switch (answer->verdict)
+	{
+		case BRAZE_ACCEPTED:
+			delivery->last_success = GetCurrentTimestamp();
+			/* FALLTHROUGH */
+		case BRAZE_SOME_REFUSED:
+		case BRAZE_REFUSED_WHOLE:
+			braze_pace_succeeded(&delivery->pace, &transfer->http.rate, now);
+			break;
+		case BRAZE_STOPPED:
+			braze_pace_succeeded(&delivery->pace, &transfer->http.rate, now);
+			if (braze_request_endpoint(transfer->request) == BRAZE_USERS_TRACK)
+				pause_by_answer(delivery, answer->reason);
+			break;
+		case BRAZE_SLOW_DOWN:
+			braze_pace_slow_down(&delivery->pace, &transfer->http.rate, now,
+								 random_fraction());
+			delivery->counts.retries++;
+			break;
+		case BRAZE_FAILED:
+			braze_pace_failed(&delivery->pace, now, random_fraction());
+			delivery->counts.retries++;
+			break;
+	}
+	if (answer->verdict != BRAZE_ACCEPTED)
+		note_error(delivery, answer->reason);
+	else if (answer->nerrors > 0)
+		note_error(delivery, answer->errors[0].reason);
+
+	if (answer->verdict == BRAZE_STOPPED &&
+		braze_request_endpoint(transfer->request) != BRAZE_USERS_TRACK)
+		next = refuse_for_permission(transfer, answer, now);
+	else
+		next = braze_request_answered(delivery->pack, transfer->request, answer,
+									  (int) transfer->http.status, now);
+	braze_http_release(http, &transfer->http);
+	delivery->changed = true;
+	switch (next)
+	{
+		case BRAZE_NEXT_SEND:
+			if (delivery->target != NULL &&
+				braze_pace_ready(&delivery->pace, now, &wait))
+			{
+				start_transfer(http, transfer);
+				return;
+			}
+			braze_request_put_off(delivery->pack, transfer->request);
+			break;
+		case BRAZE_NEXT_NO_MEMORY:
+			braze_delivery_out_of_memory();
+			break;
+		case BRAZE_NEXT_DONE:
+		case BRAZE_NEXT_LATER:
+			break;
+	}
+	delivery->transfers--;
+	transfers--;
+	pfree(transfer);
+}
+
+static void
+transfer_failed(BrazeHttp *http, Transfer *transfer)
+{
+	BrazeAnswer answer;
+
+	memset(&answer, 0, sizeof(answer));
+	answer.verdict = BRAZE_FAILED;
+	strlcpy(answer.reason, transfer->http.error, sizeof(answer.reason));
+	transfer->http.status = 0;
+	braze_rate_headers_reset(&transfer->http.rate);
+	conclude(http, transfer, &answer);
+}
+
+void
+braze_delivery_answered(BrazeHttp *http, BrazeHttpRequest *done)
+{
+	Transfer   *transfer = done->owner;
+	BrazeAnswer answer;
+
+	if (!braze_answer_read(&answer, braze_request_sent(transfer->request),
+						   done->status, done->answer, done->answer_length,
+						   done->truncated, done->error))
+		braze_delivery_out_of_memory();
+	conclude(http, transfer, &answer);
+	braze_answer_free(&answer);
+}
+
+int64
+braze_delivery_send(BrazeDelivery *delivery, BrazeHttp *http, int max_transfers)
+{
+	while (braze_delivery_open(delivery) && transfers < max_transfers)
+	{
+		int64_t		wait = -1;
+		Transfer   *transfer;
+		BrazeRequest *request;
+		int64		now = braze_now_ms();
+
+		if (!braze_pace_ready(&delivery->pace, now, &wait))
+			return wait;
+		request = braze_pack_next_request(delivery->pack, now, &wait);
+		if (request == NULL)
+			return wait;
+		transfer = MemoryContextAllocZero(braze_delivery_context, sizeof(Transfer));
+		transfer->delivery = delivery;
+		transfer->request = request;
+		transfers++;
+		delivery->transfers++;
+		start_transfer(http, transfer);
+	}
+	return -1;
+}
