@@ -10,11 +10,11 @@ DATA = $(wildcard sql/*--*.sql)
 PGFILEDESC = "segment_braze - Segment calls in PostgreSQL, delivered to Braze"
 SHLIB_LINK = -lcurl -ljson-c
 
-# test/sql and test/specs are the input, expected/ the output
+# test/sql and test/specs are the input, expected/ has the output of both
 REGRESS = $(patsubst test/sql/%.sql,%,$(sort $(wildcard test/sql/*.sql)))
 REGRESS_OPTS = --inputdir=test
 ISOLATION = $(patsubst test/specs/%.spec,%,$(sort $(wildcard test/specs/*.spec)))
-ISOLATION_OPTS = --inputdir=test
+ISOLATION_OPTS = --inputdir=test --outputdir=.
 TAP_TESTS = 1
 PROVE_TESTS = test/t/*.pl
 
