@@ -37,6 +37,7 @@ typedef struct BrazeDelivery
 	char	   *paused;			/* why nothing is sent, NULL: it is */
 	bool		pause_to_store; /* paused by an answer, not yet in the table */
 	int			transfers;		/* requests at curl */
+	int			unsettled;		/* requests answered since the last settle */
 
 	/*
 	 * A destination that cannot take its calls falls behind the reader: it
@@ -92,6 +93,9 @@ extern int	braze_delivery_transfers(void);
 
 /* a transfer ended: what Braze said, and what becomes of the objects */
 extern void braze_delivery_answered(BrazeHttp *http, BrazeHttpRequest *done);
+
+/* are as many requests answered and not settled as may be under way? */
+extern bool braze_delivery_wants_settle(const BrazeDelivery *delivery);
 
 /* one of its calls is done and settled */
 extern void braze_delivery_settled(BrazeDelivery *delivery, const BrazeCall *call);

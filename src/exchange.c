@@ -162,6 +162,7 @@ conclude(BrazeHttp *http, Transfer *transfer, const BrazeAnswer *answer)
 			break;
 	}
 	delivery->transfers--;
+	delivery->unsettled++;
 	transfers--;
 	pfree(transfer);
 }
@@ -193,10 +194,19 @@ braze_delivery_answered(BrazeHttp *http, BrazeHttpRequest *done)
 	braze_answer_free(&answer);
 }
 
+bool
+braze_delivery_wants_settle(const BrazeDelivery *delivery)
+{
+	return delivery->destination != NULL &&
+		delivery->unsettled >= delivery->destination->settings.max_requests_in_flight;
+}
+
 int64
 braze_delivery_send(BrazeDelivery *delivery, BrazeHttp *http, int max_transfers)
 {
-	while (braze_delivery_open(delivery) && transfers < max_transfers)
+	/* what a kill would have sent again is bounded by what may be under way */
+	while (braze_delivery_open(delivery) && transfers < max_transfers &&
+		   !braze_delivery_wants_settle(delivery))
 	{
 		int64_t		wait = -1;
 		Transfer   *transfer;

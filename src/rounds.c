@@ -395,6 +395,16 @@ braze_reader_waits(void)
 
 /* ----- settle ----- */
 
+/* what was answered is settled: as much again may be */
+static void
+allow_all(void)
+{
+	ListCell   *cell;
+
+	foreach(cell, braze_deliveries)
+		((BrazeDelivery *) lfirst(cell))->unsettled = 0;
+}
+
 int
 braze_settle_pending(void)
 {
@@ -419,6 +429,9 @@ braze_settle_pending(void)
 			ndone++;
 		}
 	}
+	/* answers that settle nothing, such as a 503, do not count */
+	if (ndone == 0)
+		allow_all();
 	return ndone;
 }
 
@@ -477,6 +490,9 @@ forget_settled(void)
 			done[kept++] = done[i];
 	}
 	ndone = kept;
+
+	/* what is kept is a row that somebody has locked: it holds up nobody */
+	allow_all();
 }
 
 bool

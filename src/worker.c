@@ -211,6 +211,19 @@ drain(BrazeHttp *http)
 	RESUME_INTERRUPTS();
 }
 
+static bool
+settle_is_wanted(void)
+{
+	ListCell   *cell;
+
+	foreach(cell, braze_deliveries)
+	{
+		if (braze_delivery_wants_settle(lfirst(cell)))
+			return true;
+	}
+	return false;
+}
+
 /* settles when it pays, or when nothing else is left to do */
 static long
 settle_if_due(int64 now)
@@ -229,7 +242,7 @@ settle_if_due(int64 now)
 	if (now < retry_at)
 		return retry_at - now;
 	if (braze_delivery_transfers() > 0 && braze_first_settle_done &&
-		pending < BRAZE_SETTLE_BATCH && now - waiting_since < SETTLE_DELAY_MS)
+		!settle_is_wanted() && pending < BRAZE_SETTLE_BATCH && now - waiting_since < SETTLE_DELAY_MS)
 		return SETTLE_DELAY_MS - (now - waiting_since);
 	if (!braze_settle_round())
 		retry_at = braze_now_ms() + SETTLE_RETRY_MS;
