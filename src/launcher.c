@@ -49,6 +49,7 @@ typedef struct Known
 	Oid			database;		/* hash key */
 	bool		listed;			/* by the last look at pg_database */
 	bool		no_extension;	/* its worker found none: not asked again */
+	bool		ask_again;		/* but CREATE EXTENSION came after it started */
 	BackgroundWorkerHandle *handle; /* of the worker registered last */
 } Known;
 
@@ -95,6 +96,7 @@ list_databases(void)
 		if (!found)
 		{
 			known->no_extension = false;
+			known->ask_again = true;
 			known->handle = NULL;
 		}
 		known->listed = true;
@@ -149,7 +151,7 @@ notice_stillborn(Known *known, BrazeDatabaseSlot *slot)
  * returns when to look again, in milliseconds, -1 for no special time.
  */
 static long
-tend(Known *known)
+tend(Known *known, bool probe_all)
 {
 	BrazeDatabaseSlot *slot;
 	TimestampTz now = GetCurrentTimestamp();
@@ -157,12 +159,23 @@ tend(Known *known)
 	bool		start = false;
 
 	LWLockAcquire(braze_shared->lock, LW_EXCLUSIVE);
-	if (braze_shared->probe_all)
+	if (probe_all)
+	{
 		known->no_extension = false;
+		known->ask_again = true;
+	}
 	slot = braze_database_slot(known->database, known->listed && !known->no_extension);
 	if (slot != NULL)
 	{
 		notice_stillborn(known, slot);
+
+		/* what this worker saw may be older than CREATE EXTENSION */
+		if (slot->state == BRAZE_DATABASE_NO_EXTENSION && slot->pid == 0 &&
+			known->ask_again)
+		{
+			slot->state = BRAZE_DATABASE_WANTED;
+			slot->wanted_at_once = true;
+		}
 		if (slot->state == BRAZE_DATABASE_NO_EXTENSION && slot->pid == 0)
 			known->no_extension = true;
 		else
@@ -184,6 +197,7 @@ tend(Known *known)
 				slot->started_at = now;
 				slot->wanted_at_once = false;
 				slot->state = BRAZE_DATABASE_STARTING;
+				known->ask_again = false;
 				start = true;
 			}
 			else
@@ -205,30 +219,65 @@ tend(Known *known)
 	return wait;
 }
 
+/* a session made it to keep the worker away, and dropped the database */
+static void
+free_orphans(void)
+{
+	LWLockAcquire(braze_shared->lock, LW_EXCLUSIVE);
+	for (int i = 0; i < braze_shared->ndatabases; i++)
+	{
+		BrazeDatabaseSlot *slot = &braze_shared->databases[i];
+
+		if (OidIsValid(slot->database) && slot->pid == 0 && slot->held == 0 &&
+			slot->state != BRAZE_DATABASE_STARTING &&
+			hash_search(known_databases, &slot->database, HASH_FIND, NULL) == NULL)
+			slot->database = InvalidOid;
+	}
+	LWLockRelease(braze_shared->lock);
+}
+
+static bool
+has_slot(Oid database)
+{
+	bool		has;
+
+	LWLockAcquire(braze_shared->lock, LW_SHARED);
+	has = (braze_database_slot(database, false) != NULL);
+	LWLockRelease(braze_shared->lock);
+	return has;
+}
+
 static long
 tend_all(void)
 {
 	HASH_SEQ_STATUS status;
 	Known	   *known;
 	long		timeout = braze_nap;
+	bool		probe_all;
+
+	/* one that is set from here on is for the next time */
+	LWLockAcquire(braze_shared->lock, LW_EXCLUSIVE);
+	probe_all = braze_shared->probe_all;
+	braze_shared->probe_all = false;
+	LWLockRelease(braze_shared->lock);
 
 	hash_seq_init(&status, known_databases);
 	while ((known = hash_seq_search(&status)) != NULL)
 	{
-		long		wait = tend(known);
+		long		wait = tend(known, probe_all);
 
 		if (wait >= 0 && wait < timeout)
 			timeout = wait;
-		if (!known->listed)
+
+		/* its slot may have a worker still, or be held by who drops it */
+		if (!known->listed && !has_slot(known->database))
 		{
 			if (known->handle != NULL)
 				pfree(known->handle);
 			hash_search(known_databases, &known->database, HASH_REMOVE, NULL);
 		}
 	}
-	LWLockAcquire(braze_shared->lock, LW_EXCLUSIVE);
-	braze_shared->probe_all = false;
-	LWLockRelease(braze_shared->lock);
+	free_orphans();
 	return timeout;
 }
 
