@@ -10,6 +10,7 @@
 #include <stdlib.h>
 
 #include "access/xact.h"
+#include "mb/pg_wchar.h"
 #include "miscadmin.h"
 #include "portability/instr_time.h"
 #include "utils/builtins.h"
@@ -396,6 +397,20 @@ joined_notes(void)
 	return reason.data;
 }
 
+/* Braze reads UTF-8, and the mapping writes the database's encoding */
+static const char *
+as_utf8(const char *text, size_t *length)
+{
+	char	   *converted;
+
+	if (GetDatabaseEncoding() == PG_UTF8)
+		return text;
+	converted = pg_server_to_any(text, (int) *length, PG_UTF8);
+	if (converted != text)
+		*length = strlen(converted);
+	return converted;
+}
+
 static bool
 pack_mapped(BrazeDelivery *delivery, const BrazeQueueRow *row)
 {
@@ -412,8 +427,9 @@ pack_mapped(BrazeDelivery *delivery, const BrazeQueueRow *row)
 			continue;
 		objects[n].kind = object->kind;
 		objects[n].number = i;
-		objects[n].json = mapped->text.data + object->json.offset;
 		objects[n].length = object->json.length;
+		objects[n].json = as_utf8(mapped->text.data + object->json.offset,
+								  &objects[n].length);
 		n++;
 	}
 	if (n == 0)
@@ -422,13 +438,13 @@ pack_mapped(BrazeDelivery *delivery, const BrazeQueueRow *row)
 	{
 		const char *key = mapped->text.data + mapped->users[i].json.offset;
 
-		users[i].key = key;
 		users[i].length = mapped->users[i].json.length;
+		users[i].key = as_utf8(key, &users[i].length);
 		users[i].link = mapped->users[i].link;
 		users[i].profile = NULL;
 		if (braze_memory_needed(&delivery->destination->settings))
 			users[i].profile = braze_memory_get(NameStr(delivery->name), key,
-												users[i].length);
+												mapped->users[i].json.length);
 	}
 	return braze_pack_add(delivery->pack, row->id, address_of(row), n, objects,
 						  mapped->nusers, users, braze_now_ms());

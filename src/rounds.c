@@ -8,6 +8,7 @@
 #include "postgres.h"
 
 #include "access/xact.h"
+#include "mb/pg_wchar.h"
 #include "miscadmin.h"
 #include "pgstat.h"
 #include "storage/ipc.h"
@@ -435,6 +436,25 @@ braze_settle_pending(void)
 	return ndone;
 }
 
+/*
+ * Braze's words are UTF-8, and need not exist in the database's encoding; a
+ * settle must not fail because of them.
+ */
+static char *
+in_database_encoding(const char *reason)
+{
+	char	   *copy = pstrdup(reason);
+
+	if (GetDatabaseEncoding() == PG_UTF8)
+		return copy;
+	for (char *p = copy; *p; p++)
+	{
+		if (IS_HIGHBIT_SET(*p))
+			*p = '?';
+	}
+	return copy;
+}
+
 /* one reason for all: the first, and which objects it and the others hit */
 static BrazeSettled
 reject(BrazeSettler *settler, const BrazeCall *call, ItemPointerData tid)
@@ -445,11 +465,14 @@ reject(BrazeSettler *settler, const BrazeCall *call, ItemPointerData tid)
 
 	for (const BrazeRefusal *refusal = call->refusals; refusal != NULL;
 		 refusal = refusal->next)
-		objects[n++] = refusal->number;
+	{
+		if (refusal->number >= 0)
+			objects[n++] = refusal->number;
+	}
 	memset(&letter, 0, sizeof(letter));
-	letter.nobjects = (call->refusals->number < 0) ? -1 : n;
+	letter.nobjects = (call->refusals->number == BRAZE_WHOLE_CALL) ? -1 : n;
 	letter.objects = objects;
-	letter.reason = call->refusals->reason;
+	letter.reason = in_database_encoding(call->refusals->reason);
 	letter.http_status = call->refusals->http_status;
 	return braze_settle_reject(settler, call->id, call->row.storage, tid, &letter);
 }
