@@ -488,10 +488,13 @@ RETURNS boolean
 LANGUAGE plpgsql VOLATILE
 SET search_path = pg_catalog, pg_temp
 AS $$
+DECLARE
+	was_paused boolean;
 BEGIN
 	DELETE FROM @extschema@.braze_paused p WHERE p.destination = braze_resume.destination;
+	was_paused := FOUND;
 	PERFORM @extschema@.braze_notify_worker();
-	RETURN FOUND;
+	RETURN was_paused;
 END
 $$;
 
