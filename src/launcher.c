@@ -352,12 +352,13 @@ braze_launcher_main(Datum arg)
 static void
 define_settings(void)
 {
+	/* not PGC_SIGHUP, which ALTER DATABASE could not set for one copy alone */
 	DefineCustomBoolVariable("segment_braze.deliver",
 							 "Sends the calls that are queued.",
 							 "Switch it off on a copy of a production database, before its server starts.",
 							 &braze_deliver,
 							 true,
-							 PGC_SIGHUP,
+							 PGC_SUSET,
 							 0,
 							 NULL, NULL, NULL);
 	DefineCustomIntVariable("segment_braze.max_memory",
