@@ -219,7 +219,16 @@ tend(Known *known, bool probe_all)
 	return wait;
 }
 
-/* a session made it to keep the worker away, and dropped the database */
+static bool
+is_known(Oid database)
+{
+	return hash_search(known_databases, &database, HASH_FIND, NULL) != NULL;
+}
+
+/*
+ * Frees what is left of databases that are gone: a slot that a session made to
+ * keep the worker away, and the places of the destinations.
+ */
 static void
 free_orphans(void)
 {
@@ -229,8 +238,15 @@ free_orphans(void)
 		BrazeDatabaseSlot *slot = &braze_shared->databases[i];
 
 		if (OidIsValid(slot->database) && slot->pid == 0 && slot->held == 0 &&
-			slot->state != BRAZE_DATABASE_STARTING &&
-			hash_search(known_databases, &slot->database, HASH_FIND, NULL) == NULL)
+			slot->state != BRAZE_DATABASE_STARTING && !is_known(slot->database))
+			slot->database = InvalidOid;
+	}
+	for (int i = 0; i < BRAZE_MAX_DESTINATIONS; i++)
+	{
+		BrazeDestinationSlot *slot = &braze_shared->destinations[i];
+
+		if (OidIsValid(slot->database) && !is_known(slot->database) &&
+			braze_database_slot(slot->database, false) == NULL)
 			slot->database = InvalidOid;
 	}
 	LWLockRelease(braze_shared->lock);

@@ -97,6 +97,25 @@ foreach my $i (1 .. 10)
 }
 is($served, 10, 'CREATE EXTENSION right after CREATE DATABASE brings a worker');
 
+# Shared memory has places for 256 destinations.  Those of a database that was
+# dropped are free for others.
+foreach my $round (1, 2)
+{
+	run('CREATE DATABASE many');
+	$node->safe_psql('many', <<'EOS');
+CREATE EXTENSION segment_braze;
+DO $$
+BEGIN
+	FOR i IN 1 .. 200 LOOP
+		EXECUTE format('CREATE SERVER s%s FOREIGN DATA WRAPPER segment_braze OPTIONS (datacenter ''US-01'')', i);
+	END LOOP;
+END $$;
+EOS
+	ok($node->poll_query_until('many', 'SELECT count(*) = 200 FROM braze_counters()'),
+		"200 destinations, all in the status, round $round");
+	run('DROP DATABASE many');
+}
+
 # a rolled-back DROP EXTENSION changes nothing
 run('BEGIN; DROP EXTENSION segment_braze CASCADE; ROLLBACK;');
 queue('postgres', 'after the rollback');
