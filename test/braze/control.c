@@ -80,7 +80,7 @@ stats(Standin *standin, Request *request, json_object *parameters)
 	standin_drop_dead(standin);
 	standin_buffer_printf(&out, "{\"requests\":%ld,\"bytes\":%ld,\"answers\":{",
 						  s->requests, s->bytes);
-	for (int i = 0; i < 600; i++)
+	for (int i = 0; i <= MAX_STATUS; i++)
 	{
 		if (s->answers[i] == 0)
 			continue;
@@ -283,7 +283,7 @@ release(Standin *standin, Request *request, json_object *parameters)
 	long		status = number(parameters, "status", 0);
 	Buffer		out = {0};
 
-	if (status != 0 && (status < 200 || status > 599))
+	if (status != 0 && (status < MIN_STATUS || status > MAX_STATUS))
 	{
 		answer_error(request, 400, "'status' must be 200 to 599");
 		return;
@@ -343,6 +343,7 @@ reset(Standin *standin, Request *request, json_object *parameters)
 	{
 		standin_unmark(other);
 		other->nitems = 0;
+		other->forgotten = other->state != REQUEST_ARRIVING;
 	}
 	standin_state_free(standin);
 	standin_state_init(standin);

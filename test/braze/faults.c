@@ -5,6 +5,8 @@
  *
  *-------------------------------------------------------------------------
  */
+#include <errno.h>
+#include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -12,6 +14,7 @@
 #include "standin.h"
 
 #define HUGE_BYTES	(1L << 30)
+#define MAX_DELAY	86400000L	/* ms: a day */
 
 static const struct
 {
@@ -79,25 +82,53 @@ set_kind(Fault *fault, json_object *value)
 	return false;
 }
 
+/* a number as such or, from the query, as text; refuses what is out of range */
+static bool
+set_number(long *field, json_object *value, long least, long most)
+{
+	const char *text = json_object_get_string(value);
+	char	   *end;
+	long		number;
+
+	errno = 0;
+	number = strtol(text, &end, 10);
+	if (errno != 0 || end == text || *end != '\0' || number < least || number > most)
+		return false;
+	*field = number;
+	return true;
+}
+
+static bool
+set_probability(Fault *fault, json_object *value)
+{
+	const char *text = json_object_get_string(value);
+	char	   *end;
+
+	fault->probability = strtod(text, &end);
+	return end != text && *end == '\0' && fault->probability >= 0 &&
+		fault->probability <= 1;
+}
+
 static bool
 set_parameter(Fault *fault, const char *key, json_object *value)
 {
 	if (strcmp(key, "status") == 0)
-		fault->status = json_object_get_int(value);
-	else if (strcmp(key, "count") == 0)
-		fault->count = json_object_get_int64(value);
-	else if (strcmp(key, "after") == 0)
-		fault->after = json_object_get_int64(value);
-	else if (strcmp(key, "probability") == 0)
-		fault->probability = json_object_get_double(value);
-	else if (strcmp(key, "seed") == 0)
-		fault->random = (uint64_t) json_object_get_int64(value);
-	else if (strcmp(key, "applied") == 0)
+		return set_number(&fault->status, value, MIN_STATUS, MAX_STATUS);
+	if (strcmp(key, "count") == 0)
+		return set_number(&fault->count, value, -1, LONG_MAX);
+	if (strcmp(key, "after") == 0)
+		return set_number(&fault->after, value, 0, LONG_MAX);
+	if (strcmp(key, "probability") == 0)
+		return set_probability(fault, value);
+	if (strcmp(key, "seed") == 0)
+		return set_number(&fault->seed, value, LONG_MIN, LONG_MAX);
+	if (strcmp(key, "delay_ms") == 0)
+		return set_number(&fault->delay, value, 0, MAX_DELAY);
+	if (strcmp(key, "bytes") == 0)
+		return set_number(&fault->bytes, value, 0, LONG_MAX);
+
+	if (strcmp(key, "applied") == 0)
 		fault->applied = is_true(value);
-	else if (strcmp(key, "delay_ms") == 0)
-		fault->delay = json_object_get_int64(value);
-	else if (strcmp(key, "bytes") == 0)
-		fault->bytes = json_object_get_int64(value);
 	else if (strcmp(key, "path") == 0)
 		set_string(&fault->path, value);
 	else if (strcmp(key, "user") == 0)
@@ -128,7 +159,7 @@ standin_faults_add(Faults *faults, json_object *parameters, char *reason, size_t
 
 	fault->count = -1;
 	fault->probability = 1;
-	fault->random = 1;
+	fault->seed = 1;
 	fault->bytes = HUGE_BYTES;
 	reason[0] = '\0';
 	if (!set_kind(fault, json_object_object_get(parameters, "kind")))
@@ -138,13 +169,12 @@ standin_faults_add(Faults *faults, json_object *parameters, char *reason, size_t
 		json_object_object_foreach(parameters, key, value)
 		{
 			if (value == NULL || !set_parameter(fault, key, value))
-				snprintf(reason, size, "'%.100s' is not a parameter, or has no such value",
-						 key);
+				snprintf(reason, size, "'%.100s' is not a parameter of a fault, or "
+						 "cannot have this value", key);
 		}
 	}
-	if (reason[0] == '\0' && fault->kind == FAULT_STATUS &&
-		(fault->status < 200 || fault->status > 599))
-		snprintf(reason, size, "'status' must be 200 to 599");
+	if (reason[0] == '\0' && fault->kind == FAULT_STATUS && fault->status == 0)
+		snprintf(reason, size, "'status' needs 'status'");
 	if (reason[0] == '\0' && fault->kind == FAULT_SLOW && fault->delay <= 0)
 		snprintf(reason, size, "'slow' needs 'delay_ms'");
 	if (reason[0] != '\0')
@@ -154,6 +184,7 @@ standin_faults_add(Faults *faults, json_object *parameters, char *reason, size_t
 	}
 	if (fault->reason == NULL)
 		fault->reason = standin_strdup("refused on purpose");
+	fault->random = (uint64_t) fault->seed;
 	fault->id = ++faults->last_id;
 	while (*last != NULL)
 		last = &(*last)->next;

@@ -39,11 +39,12 @@ typedef struct Fault
 {
 	int			id;
 	FaultKind	kind;
-	int			status;
+	long		status;			/* 0: that of the kind */
 	long		count;			/* left; -1: until cleared */
 	long		after;			/* matching requests that pass first */
 	double		probability;
-	uint64_t	random;
+	long		seed;
+	uint64_t	random;			/* the generator's state, which begins as seed */
 	bool		applied;		/* is the request applied before it fails? */
 	long		delay;			/* ms before the answer */
 	long		bytes;

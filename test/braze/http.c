@@ -156,18 +156,19 @@ fault_answer(Request *request, const Fault *fault)
 	static const char invalid[] = "{\"message\":\"\xff\xfe\xc3\",\"errors\":[{\"type\":"
 		"\"\xc3\x28 \xed\xa0\x80\",\"input_array\":\"events\",\"index\":0}]}";
 	char		message[64];
+	int			status = (int) fault->status;
 	Answer	   *answer = &request->answer;
 
 	switch (fault->kind)
 	{
 		case FAULT_STATUS:
 			snprintf(message, sizeof(message), "{\"message\":\"status %d on purpose\"}",
-					 fault->status);
-			standin_http_answer(request, fault->status,
+					 status);
+			standin_http_answer(request, status,
 								fault->body ? fault->body : message);
 			break;
 		case FAULT_REFUSE:
-			standin_http_answer(request, fault->status ? fault->status : 400,
+			standin_http_answer(request, status ? status : 400,
 								fault->body ? fault->body :
 								"{\"message\":\"refused on purpose\"}");
 			break;
@@ -175,26 +176,27 @@ fault_answer(Request *request, const Fault *fault)
 			answer->manner = MANNER_CLOSE;
 			break;
 		case FAULT_CUT:
-			standin_http_answer(request, 201, "{\"message\":\"succ");
+			standin_http_answer(request, status ? status : 201, "{\"message\":\"succ");
 			answer->manner = MANNER_CUT;
 			break;
 		case FAULT_HUGE:
-			standin_http_answer(request, fault->status ? fault->status : 201,
+			standin_http_answer(request, status ? status : 201,
 								"{\"message\":\"");
 			answer->manner = MANNER_HUGE;
 			answer->bytes = fault->bytes;
 			break;
 		case FAULT_BROKEN_JSON:
-			standin_http_answer(request, 201, "{\"message\":\"success\",\"errors\":[{");
+			standin_http_answer(request, status ? status : 201,
+								"{\"message\":\"success\",\"errors\":[{");
 			break;
 		case FAULT_INVALID_UTF8:
-			standin_http_answer(request, fault->status ? fault->status : 201, invalid);
+			standin_http_answer(request, status ? status : 201, invalid);
 			break;
 		case FAULT_EMPTY:
-			standin_http_answer(request, fault->status ? fault->status : 200, "");
+			standin_http_answer(request, status ? status : 200, "");
 			break;
 		case FAULT_NOT_JSON:
-			standin_http_answer(request, fault->status ? fault->status : 201,
+			standin_http_answer(request, status ? status : 201,
 								"<html><body>Created</body></html>");
 			answer->type = "text/html";
 			break;
@@ -347,7 +349,7 @@ respond(Standin *standin, Request *request)
 	struct MHD_Response *response;
 	enum MHD_Result result;
 
-	if (!is_control(request))
+	if (!is_control(request) && !request->forgotten)
 		standin->stats.answers[answer->manner == MANNER_CLOSE ? 0 : answer->status]++;
 	if (answer->manner == MANNER_CLOSE)
 		return MHD_NO;

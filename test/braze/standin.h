@@ -25,6 +25,10 @@
 #define ARRAYS_MAX		5		/* arrays of one endpoint */
 #define KINDS			13
 
+/* statuses that a test may ask for */
+#define MIN_STATUS		200
+#define MAX_STATUS		599
+
 typedef struct Options
 {
 	int			port;
@@ -111,6 +115,7 @@ typedef struct Request
 	bool		never;			/* held for good */
 	bool		judged;			/* applied or lost: it is in the journal */
 	bool		marked;			/* its users count it as under way */
+	bool		forgotten;		/* a reset came before its answer: not counted */
 	int64_t		due;			/* ms of the monotonic clock; 0: not a delay */
 	json_object *json;
 	Item	   *items;
@@ -124,7 +129,7 @@ typedef struct Stats
 {
 	long		requests;
 	long		bytes;			/* of bodies */
-	long		answers[600];	/* by status; 0: closed without one */
+	long		answers[MAX_STATUS + 1];	/* by status; 0: closed without one */
 	long		received[KINDS];	/* objects, by kind */
 	long		accepted[KINDS];
 	long		refused[KINDS];
