@@ -152,12 +152,39 @@ compare_ids(const void *a, const void *b)
 	return (left > right) - (left < right);
 }
 
+static bool
+find_id(const int64_t *ids, int count, int64 id)
+{
+	return count > 0 && bsearch(&id, ids, count, sizeof(int64_t), compare_ids) != NULL;
+}
+
 bool
 braze_delivery_holds(const BrazeDelivery *delivery, int64 id)
 {
-	return delivery->nheld > 0 &&
-		bsearch(&id, delivery->held, delivery->nheld, sizeof(int64_t),
-				compare_ids) != NULL;
+	return find_id(delivery->held, delivery->nheld, id);
+}
+
+void
+braze_delivery_list_calls(BrazeDelivery *delivery)
+{
+	free(delivery->listed);
+	delivery->listed = braze_pack_ids(delivery->pack, &delivery->nlisted);
+	if (delivery->listed == NULL)
+		braze_delivery_out_of_memory();
+}
+
+bool
+braze_delivery_has_call(const BrazeDelivery *delivery, int64 id)
+{
+	return find_id(delivery->listed, delivery->nlisted, id);
+}
+
+void
+braze_delivery_forget_list(BrazeDelivery *delivery)
+{
+	free(delivery->listed);
+	delivery->listed = NULL;
+	delivery->nlisted = 0;
 }
 
 /* what waits is read again, by other settings or when it may be sent */
@@ -173,6 +200,17 @@ braze_delivery_drop_waiting(BrazeDelivery *delivery)
 	if (delivery->held == NULL)
 		braze_delivery_out_of_memory();
 	braze_delivery_fall_behind(delivery, lowest - 1);
+}
+
+void
+braze_delivery_start_over(BrazeDelivery *delivery)
+{
+	braze_delivery_drop_waiting(delivery);
+	free(delivery->held);
+	delivery->held = braze_pack_ids(delivery->pack, &delivery->nheld);
+	if (delivery->held == NULL)
+		braze_delivery_out_of_memory();
+	delivery->behind = false;
 }
 
 static void
@@ -363,6 +401,7 @@ address_of(const BrazeQueueRow *row)
 	address.storage = row->storage;
 	address.block = ItemPointerGetBlockNumberNoCheck(&row->tid);
 	address.offset = ItemPointerGetOffsetNumberNoCheck(&row->tid);
+	address.queued_at = row->queued_at;
 	return address;
 }
 

@@ -47,6 +47,8 @@ typedef struct BrazeDelivery
 	int64		cursor;
 	int64_t    *held;			/* malloc'd, ascending */
 	int			nheld;
+	int64_t    *listed;			/* the same, of all calls, while a sweep is under way */
+	int			nlisted;
 
 	BrazeDeliveryCounts counts;
 	TimestampTz last_success;
@@ -81,6 +83,15 @@ extern bool braze_delivery_open(const BrazeDelivery *delivery);
 /* the reader goes on without it, from behind this id */
 extern void braze_delivery_fall_behind(BrazeDelivery *delivery, int64 cursor);
 extern void braze_delivery_caught_up(BrazeDelivery *delivery);
+
+/* everything is to be read again, but for what is held */
+extern void braze_delivery_start_over(BrazeDelivery *delivery);
+
+/* for the sweep: lists the calls held, which has_call then searches */
+extern void braze_delivery_list_calls(BrazeDelivery *delivery);
+extern bool braze_delivery_has_call(const BrazeDelivery *delivery, int64 id);
+extern void braze_delivery_forget_list(BrazeDelivery *delivery);
+
 extern bool braze_delivery_holds(const BrazeDelivery *delivery, int64 id);
 
 /*

@@ -189,3 +189,35 @@ braze_holes_end_look(BrazeHoles *holes)
 			link = &generation->next;
 	}
 }
+
+bool
+braze_holes_contain(const BrazeHoles *holes, int64 id)
+{
+	int			low = 0;
+	int			high = holes->nranges;
+
+	while (low < high)
+	{
+		int			middle = (low + high) / 2;
+
+		if (holes->ranges[middle].high < id)
+			low = middle + 1;
+		else
+			high = middle;
+	}
+	return low < holes->nranges && holes->ranges[low].low <= id;
+}
+
+void
+braze_holes_clear(BrazeHoles *holes)
+{
+	while (holes->generations != NULL)
+	{
+		BrazeHoleGeneration *next = holes->generations->next;
+
+		pfree(holes->generations);
+		holes->generations = next;
+	}
+	holes->current = NULL;
+	holes->nranges = 0;
+}

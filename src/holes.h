@@ -83,6 +83,12 @@ extern void braze_holes_add(BrazeHoles *holes, int64 low, int64 high);
  */
 extern bool braze_holes_fill(BrazeHoles *holes, int place, int64 id);
 
+/* is the id one that a read passed over? */
+extern bool braze_holes_contain(const BrazeHoles *holes, int64 id);
+
+/* forgets all of them */
+extern void braze_holes_clear(BrazeHoles *holes);
+
 /* forgets what had its last look */
 extern void braze_holes_end_look(BrazeHoles *holes);
 

@@ -81,6 +81,7 @@ typedef struct BrazeRowAddress
 	uint32_t	storage;		/* the table's file */
 	uint32_t	block;
 	uint16_t	offset;
+	int64_t		queued_at;		/* tells it from another row of the same id */
 } BrazeRowAddress;
 
 #define BRAZE_WHOLE_CALL		(-1)

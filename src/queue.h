@@ -73,12 +73,21 @@ typedef enum BrazeSettled
 /* false when somebody holds a lock on the table */
 extern bool braze_settle_begin(BrazeSettler *settler);
 extern void braze_settle_end(BrazeSettler *settler);
-extern BrazeSettled braze_settle_delete(BrazeSettler *settler, int64 id,
-										Oid storage, ItemPointerData tid);
+/* where a row was when it was read; queued_at tells it from a later one of its id */
+typedef struct BrazeSettleRow
+{
+	int64		id;
+	Oid			storage;
+	ItemPointerData tid;
+	TimestampTz queued_at;
+} BrazeSettleRow;
+
+extern BrazeSettled braze_settle_delete(BrazeSettler *settler,
+										const BrazeSettleRow *row);
 
 /* the same, and a dead letter is made of the row; letter lacks what the row has */
-extern BrazeSettled braze_settle_reject(BrazeSettler *settler, int64 id,
-										Oid storage, ItemPointerData tid,
+extern BrazeSettled braze_settle_reject(BrazeSettler *settler,
+										const BrazeSettleRow *row,
 										const BrazeDeadLetter *letter);
 
 /* a user was deleted by this queued call: his dead letters go too */

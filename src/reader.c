@@ -48,6 +48,13 @@ braze_reader_begin(BrazeReader *reader)
 	return true;
 }
 
+void
+braze_reader_start_over(BrazeReader *reader)
+{
+	reader->cursor = 0;
+	braze_holes_clear(reader->holes);
+}
+
 /*
  * What was read may not be on disk yet if its transaction did not wait for
  * that (synchronous_commit = off), and must be before Braze hears of it.

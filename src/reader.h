@@ -41,6 +41,9 @@ typedef bool (*BrazeConsumer) (const BrazeQueueRow *row, void *arg);
 
 extern BrazeReader *braze_reader_create(void);
 
+/* forgets how far it has read: the next round begins at the first row */
+extern void braze_reader_start_over(BrazeReader *reader);
+
 /* in a transaction; false when somebody holds a lock on the queue's table */
 extern bool braze_reader_begin(BrazeReader *reader);
 extern void braze_reader_end(BrazeReader *reader);

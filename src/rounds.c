@@ -18,18 +18,13 @@
 #include "catalog.h"
 #include "compat.h"
 #include "delivery.h"
+#include "intake.h"
 #include "memory.h"
 #include "messages.h"
 #include "notes.h"
 #include "reader.h"
 #include "rounds.h"
 #include "worker.h"
-
-/* rows of one read: the transaction stays short, the cost of a round small */
-#define READ_BATCH		5000
-
-/* how often a call that raises an error is tried before it is given up */
-#define MAX_ATTEMPTS	3
 
 /* a call that is done, until its settle has committed */
 typedef struct Done
@@ -52,11 +47,6 @@ static Done *done;
 static int	ndone = 0;
 static int	maxdone = 1024;
 
-/* the call that made the last read fail, and how often in a row */
-static int64 failing_id = 0;
-static int	failures = 0;
-static char *failing_reason = NULL;
-
 void
 braze_rounds_init(void)
 {
@@ -78,17 +68,26 @@ braze_rounds_init(void)
 static void
 begin_round(const char *activity)
 {
+	static Oid	extension = InvalidOid;
+	const BrazeCatalog *catalog;
+
 	pgstat_report_activity(STATE_RUNNING, activity);
 	SetCurrentStatementStartTimestamp();
 	StartTransactionCommand();
 	PushActiveSnapshot(GetTransactionSnapshot());
-	if (braze_catalog() == NULL)
+	catalog = braze_catalog();
+	if (catalog == NULL || (OidIsValid(extension) && catalog->extension != extension))
 	{
-		/* DROP EXTENSION has committed; the launcher looks again if it comes back */
+		/*
+		 * DROP EXTENSION has committed.  Even if it was created again since:
+		 * that is another queue, of which we know nothing.  The launcher looks
+		 * whether it needs a worker.
+		 */
 		ereport(LOG,
 				(errmsg("segment_braze: the extension was dropped, its worker ends")));
 		proc_exit(0);
 	}
+	extension = catalog->extension;
 }
 
 static void
@@ -203,147 +202,6 @@ braze_messages_round(void)
 
 /* ----- read ----- */
 
-static bool
-all_others_behind(const BrazeDelivery *delivery)
-{
-	ListCell   *cell;
-
-	foreach(cell, braze_deliveries)
-	{
-		BrazeDelivery *other = lfirst(cell);
-
-		if (other != delivery && !other->behind)
-			return false;
-	}
-	return true;
-}
-
-static void
-take(BrazeDelivery *delivery, const BrazeQueueRow *row)
-{
-	if (row->id == failing_id && failures >= MAX_ATTEMPTS)
-		braze_delivery_reject(delivery, row, failing_reason);
-	else
-		braze_delivery_take(delivery, row);
-}
-
-/* what is new: every id comes here once, whatever its destination */
-static bool
-consume_new(const BrazeQueueRow *row, void *arg)
-{
-	BrazeDelivery *delivery = braze_delivery_by_name(row->destination);
-
-	/* no such server: its backlog is read when there is one */
-	if (delivery == NULL || delivery->behind)
-		return true;
-	if (!braze_delivery_open(delivery))
-	{
-		braze_delivery_fall_behind(delivery, row->id - 1);
-		return true;
-	}
-	if (!braze_delivery_has_room(delivery))
-	{
-		/* reading on for nobody would only mean to read it all twice */
-		if (all_others_behind(delivery))
-			return false;
-		braze_delivery_fall_behind(delivery, row->id - 1);
-		return true;
-	}
-	take(delivery, row);
-	return true;
-}
-
-/* what fills a hole: nobody else will see it, so there is always room */
-static bool
-consume_hole(const BrazeQueueRow *row, void *arg)
-{
-	BrazeDelivery *delivery = braze_delivery_by_name(row->destination);
-
-	if (delivery == NULL || delivery->destination == NULL)
-		return true;
-	if (delivery->behind && row->id > delivery->cursor)
-		return true;
-	take(delivery, row);
-	return true;
-}
-
-/* what a destination that fell behind has not had yet */
-static bool
-consume_backlog(const BrazeQueueRow *row, void *arg)
-{
-	BrazeDelivery *delivery = arg;
-
-	if (strcmp(row->destination, NameStr(delivery->name)) != 0 ||
-		braze_delivery_holds(delivery, row->id))
-		return true;
-	if (!braze_delivery_has_room(delivery))
-		return false;
-	take(delivery, row);
-	return true;
-}
-
-/* true when there is more to read at once */
-static bool
-read_backlog(BrazeDelivery *delivery)
-{
-	int64		until = reader->cursor;
-	int64		reached;
-
-	if (!braze_delivery_open(delivery) || !braze_delivery_has_room(delivery))
-		return false;
-	reached = braze_reader_range(reader, delivery->cursor, until, READ_BATCH,
-								 consume_backlog, delivery);
-	delivery->cursor = reached;
-	if (reached >= until)
-	{
-		braze_delivery_caught_up(delivery);
-		return false;
-	}
-	return braze_delivery_has_room(delivery);
-}
-
-static bool
-read_all(void)
-{
-	ListCell   *cell;
-	bool		more = false;
-	bool		anybody = false;
-
-	braze_reader_holes(reader, consume_hole, NULL);
-
-	/* the backlogs first: who catches up here takes part in what is new */
-	foreach(cell, braze_deliveries)
-	{
-		BrazeDelivery *delivery = lfirst(cell);
-
-		if (delivery->behind)
-			more = read_backlog(delivery) || more;
-		anybody = anybody || !delivery->behind;
-	}
-	if (anybody)
-	{
-		int			rows = braze_reader_new(reader, READ_BATCH, consume_new, NULL);
-
-		more = more || rows == READ_BATCH;
-	}
-	return more;
-}
-
-/* an error while a call was read or mapped is pinned on that call */
-static void
-note_failure(ErrorData *error)
-{
-	int64		id = reader->current;
-
-	if (id == 0)
-		return;
-	failures = (id == failing_id) ? failures + 1 : 1;
-	failing_id = id;
-	if (failing_reason != NULL)
-		pfree(failing_reason);
-	failing_reason = MemoryContextStrdup(rounds_context, error->message);
-}
-
 BrazeReadResult
 braze_read_round(void)
 {
@@ -355,7 +213,7 @@ braze_read_round(void)
 		begin_round("reading the queue");
 		if (braze_reader_begin(reader))
 		{
-			if (read_all())
+			if (braze_intake_read(reader))
 				result = BRAZE_READ_MORE;
 			braze_reader_end(reader);
 		}
@@ -367,7 +225,7 @@ braze_read_round(void)
 	{
 		ErrorData  *error = fail_round(caller);
 
-		note_failure(error);
+		braze_intake_failed(reader, error->message);
 		FreeErrorData(error);
 		braze_reader_reset(reader);
 		result = BRAZE_READ_FAILED;
@@ -457,7 +315,7 @@ in_database_encoding(const char *reason)
 
 /* one reason for all: the first, and which objects it and the others hit */
 static BrazeSettled
-reject(BrazeSettler *settler, const BrazeCall *call, ItemPointerData tid)
+reject(BrazeSettler *settler, const BrazeCall *call, const BrazeSettleRow *row)
 {
 	BrazeDeadLetter letter;
 	int		   *objects = palloc(sizeof(int) * call->nrefused);
@@ -474,7 +332,7 @@ reject(BrazeSettler *settler, const BrazeCall *call, ItemPointerData tid)
 	letter.objects = objects;
 	letter.reason = in_database_encoding(call->refusals->reason);
 	letter.http_status = call->refusals->http_status;
-	return braze_settle_reject(settler, call->id, call->row.storage, tid, &letter);
+	return braze_settle_reject(settler, row, &letter);
 }
 
 static void
@@ -483,16 +341,19 @@ settle_all(BrazeSettler *settler)
 	for (int i = 0; i < ndone; i++)
 	{
 		const BrazeCall *call = done[i].call;
-		ItemPointerData tid;
+		BrazeSettleRow row;
 		BrazeSettled result;
 
-		ItemPointerSet(&tid, call->row.block, call->row.offset);
+		row.id = call->id;
+		row.storage = call->row.storage;
+		ItemPointerSet(&row.tid, call->row.block, call->row.offset);
+		row.queued_at = call->row.queued_at;
 		if (call->deletes && call->nrefused == 0)
 			braze_settle_forget_user(call->id);
 		if (call->nrefused > 0)
-			result = reject(settler, call, tid);
+			result = reject(settler, call, &row);
 		else
-			result = braze_settle_delete(settler, call->id, call->row.storage, tid);
+			result = braze_settle_delete(settler, &row);
 		done[i].settled = (result == BRAZE_SETTLED);
 		for (int j = 0; j < call->nprofiles; j++)
 			braze_memory_store(call->profiles[j]);

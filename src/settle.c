@@ -45,38 +45,42 @@ braze_settle_end(BrazeSettler *settler)
 	table_close(settler->queue, NoLock);
 }
 
+/* a truncated queue may have given the id to another call meanwhile */
 static bool
-slot_has_id(BrazeSettler *settler, int64 id)
+slot_has(BrazeSettler *settler, const BrazeSettleRow *row)
 {
-	bool		isnull;
-
-	return DatumGetInt64(slot_getattr(settler->slot, BRAZE_QUEUE_ID, &isnull)) == id;
+	slot_getsomeattrs(settler->slot, BRAZE_QUEUE_QUEUED_AT);
+	return DatumGetInt64(settler->slot->tts_values[BRAZE_QUEUE_ID - 1]) == row->id &&
+		DatumGetTimestampTz(settler->slot->tts_values[BRAZE_QUEUE_QUEUED_AT - 1]) == row->queued_at;
 }
 
 /* the row where it was read, if it is still there */
 static bool
-fetch_by_hint(BrazeSettler *settler, int64 id, Oid storage, ItemPointer tid)
+fetch_by_hint(BrazeSettler *settler, const BrazeSettleRow *row)
 {
-	if (storage != settler->queue->rd_rel->relfilenode ||
-		ItemPointerGetBlockNumber(tid) >= settler->nblocks)
+	ItemPointerData tid = row->tid;
+
+	if (row->storage != settler->queue->rd_rel->relfilenode ||
+		ItemPointerGetBlockNumber(&tid) >= settler->nblocks)
 		return false;
-	return table_tuple_fetch_row_version(settler->queue, tid,
+	return table_tuple_fetch_row_version(settler->queue, &tid,
 										 GetActiveSnapshot(), settler->slot) &&
-		slot_has_id(settler, id);
+		slot_has(settler, row);
 }
 
 static bool
-fetch_by_id(BrazeSettler *settler, int64 id)
+fetch_by_id(BrazeSettler *settler, const BrazeSettleRow *row)
 {
 	ScanKeyData key;
 	IndexScanDesc scan;
 	bool		found;
 
-	ScanKeyInit(&key, 1, BTEqualStrategyNumber, F_INT8EQ, Int64GetDatum(id));
+	ScanKeyInit(&key, 1, BTEqualStrategyNumber, F_INT8EQ, Int64GetDatum(row->id));
 	scan = braze_index_beginscan(settler->queue, settler->pkey,
 								 GetActiveSnapshot(), 1);
 	index_rescan(scan, &key, 1, NULL, 0);
-	found = index_getnext_slot(scan, ForwardScanDirection, settler->slot);
+	found = index_getnext_slot(scan, ForwardScanDirection, settler->slot) &&
+		slot_has(settler, row);
 
 	/* the slot must not lose its buffer with the scan */
 	if (found)
@@ -87,9 +91,9 @@ fetch_by_id(BrazeSettler *settler, int64 id)
 
 /* false: somebody else deleted it, a purge for instance */
 static bool
-fetch(BrazeSettler *settler, int64 id, Oid storage, ItemPointer tid)
+fetch(BrazeSettler *settler, const BrazeSettleRow *row)
 {
-	return fetch_by_hint(settler, id, storage, tid) || fetch_by_id(settler, id);
+	return fetch_by_hint(settler, row) || fetch_by_id(settler, row);
 }
 
 static TM_Result
@@ -113,26 +117,25 @@ settled(TM_Result result)
 }
 
 BrazeSettled
-braze_settle_delete(BrazeSettler *settler, int64 id, Oid storage,
-					ItemPointerData tid)
+braze_settle_delete(BrazeSettler *settler, const BrazeSettleRow *row)
 {
 	BrazeSettled result = BRAZE_SETTLED;
 
-	if (fetch(settler, id, storage, &tid))
+	if (fetch(settler, row))
 		result = settled(delete_fetched(settler));
 	ExecClearTuple(settler->slot);
 	return result;
 }
 
 BrazeSettled
-braze_settle_reject(BrazeSettler *settler, int64 id, Oid storage,
-					ItemPointerData tid, const BrazeDeadLetter *letter)
+braze_settle_reject(BrazeSettler *settler, const BrazeSettleRow *row,
+					const BrazeDeadLetter *letter)
 {
 	TupleTableSlot *slot = settler->slot;
 	BrazeDeadLetter complete = *letter;
 	BrazeSettled result = BRAZE_SETTLED;
 
-	if (fetch(settler, id, storage, &tid))
+	if (fetch(settler, row))
 	{
 		TM_Result	deleted = delete_fetched(settler);
 

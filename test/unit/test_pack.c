@@ -108,7 +108,7 @@ add_call(int nusers_in_play, int percent_bad)
 	/* a call may end with another kind than it began with */
 	if (kind == BRAZE_EVENTS && call->nparts > 1 && dice(2))
 		objects[call->nparts - 1].kind = BRAZE_PURCHASES;
-	promise(braze_pack_add(pack, id, (BrazeRowAddress) {0, 0, 0}, call->nparts, objects,
+	promise(braze_pack_add(pack, id, (BrazeRowAddress) {0, 0, 0, 0}, call->nparts, objects,
 						   call->nusers, users, now), "adding works");
 }
 
@@ -444,7 +444,7 @@ add_events(int first, int count, int user)
 
 		owner.length = snprintf(key, sizeof(key), "\"external_id\":\"u%d\"", user < 0 ? i : user);
 		object.length = snprintf(text, sizeof(text), "{%s,\"c%d_0\":1}", key, i);
-		braze_pack_add(pack, i, (BrazeRowAddress) {0, 0, 0}, 1, &object, 1, &owner, now);
+		braze_pack_add(pack, i, (BrazeRowAddress) {0, 0, 0, 0}, 1, &object, 1, &owner, now);
 	}
 }
 
@@ -523,7 +523,7 @@ test_large_call(void)
 		objects[i].json = text[i];
 		objects[i].length = snprintf(text[i], sizeof(text[i]), "{\"external_id\":\"u\",\"c1_%d\":1}", i);
 	}
-	braze_pack_add(pack, 1, (BrazeRowAddress) {0, 0, 0}, 200, objects, 1, &user, now);
+	braze_pack_add(pack, 1, (BrazeRowAddress) {0, 0, 0, 0}, 200, objects, 1, &user, now);
 	add_events(2, 1, 0);
 	for (int i = 0; i < 4; i++)
 	{

@@ -1,0 +1,19 @@
+/*-------------------------------------------------------------------------
+ *
+ * intake.h
+ *	  Which rows of the queue a read takes, and which destination gets them.
+ *
+ *-------------------------------------------------------------------------
+ */
+#ifndef BRAZE_INTAKE_H
+#define BRAZE_INTAKE_H
+
+#include "reader.h"
+
+/* in a read's round; true when a further one would find rows at once */
+extern bool braze_intake_read(BrazeReader *reader);
+
+/* the round ended with an error, which is pinned on the row at the consumer */
+extern void braze_intake_failed(const BrazeReader *reader, const char *message);
+
+#endif							/* BRAZE_INTAKE_H */
