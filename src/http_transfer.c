@@ -285,9 +285,13 @@ braze_http_transfer_judge(HttpTransfer *transfer, CURLcode result)
 
 	curl_easy_getinfo(transfer->easy, CURLINFO_RESPONSE_CODE, &status);
 
+	/* curl is content with a connection that ends in the middle of the headers */
+	if (!transfer->headers_complete)
+		status = 0;
+
 	if (result == CURLE_OK || request->truncated)
 		request->status = status;
-	else if (transfer->refusal == NULL && transfer->headers_complete && status >= 300)
+	else if (transfer->refusal == NULL && status >= 300)
 	{
 		request->status = status;
 		request->truncated = true;
@@ -304,7 +308,7 @@ braze_http_transfer_judge(HttpTransfer *transfer, CURLcode result)
 		else if (result != CURLE_OK)
 			braze_http_report(request, curl_easy_strerror(result));
 		else
-			braze_http_report(request, "the answer has no status");
+			braze_http_report(request, "the answer ended in its headers");
 		request->truncated = false;
 		braze_http_answer_free(request);
 	}

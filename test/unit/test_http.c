@@ -441,6 +441,13 @@ half_an_error(Connection *connection)
 }
 
 static void
+half_a_head(Connection *connection)
+{
+	free(read_request(connection));
+	say(connection, "HTTP/1.1 401 Unauthorized\r\nContent-Le");
+}
+
+static void
 no_answer(const char *what)
 {
 	is_int(post("{}"), 0, what);
@@ -467,6 +474,9 @@ test_no_answer(void)
 	begin(half_an_answer, LONG);
 	no_answer("half an answer is none");
 	no_answer("nor is one that a reset cuts");
+	end();
+	begin(half_a_head, LONG);
+	no_answer("half a head is no answer");
 	end();
 	begin(never_answer, 100);
 	no_answer("a server that never answers is left after the timeout");
