@@ -16,13 +16,13 @@ as_root() {
 	if [ "$(id -u)" = 0 ]; then "$@"; else sudo "$@"; fi
 }
 
-# PostgreSQL refuses to run as root, so root hands everything to postgres.
-as_user() {
-	if [ "$(id -u)" = 0 ]; then
-		runuser -u postgres -- env HOME="$scratch" "$@"
-	else
-		"$@"
-	fi
+# PostgreSQL refuses to run as root, so root hands everything to postgres, who
+# may not be able to enter the directory where the checkout is.
+as_user() { "${run_as[@]}" "$@"; }
+
+set_user() {
+	run_as=(env -C "$scratch" HOME="$scratch")
+	[ "$(id -u)" != 0 ] || run_as=(runuser -u postgres -- "${run_as[@]}")
 }
 
 # ---- packages ----
@@ -53,18 +53,27 @@ apt_install() {
 		apt_updated=1
 	fi
 	as_root env DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends \
-		"${missing[@]}" </dev/null >/dev/null
+		-o DPkg::Lock::Timeout=300 "${missing[@]}" </dev/null >/dev/null
 }
 
-# Debian makes and starts a cluster with the first server that is installed.
+# Debian makes and starts a cluster with the first server that is installed,
+# unless it is told not to; afterwards its configuration is what it was.
+no_cluster=/etc/postgresql-common/createcluster.d/segment_braze.conf
+
 install_server() {
-	local no_cluster=/etc/postgresql-common/createcluster.d/segment_braze.conf
 	installed "postgresql-$1" && return
 	apt_install postgresql-common
+	trap allow_clusters EXIT
 	as_root mkdir -p "${no_cluster%/*}"
 	echo 'create_main_cluster = false' | as_root tee "$no_cluster" >/dev/null
-	apt_install "postgresql-$1" || { as_root rm -f "$no_cluster"; return 1; }
+	apt_install "postgresql-$1"
+	allow_clusters
+	trap - EXIT
+}
+
+allow_clusters() {
 	as_root rm -f "$no_cluster"
+	as_root rmdir --ignore-fail-on-non-empty "${no_cluster%/*}"
 }
 
 install_packages() {
@@ -82,23 +91,46 @@ install_packages() {
 
 # ---- a place to work in ----
 
-# Sets scratch; everything in it, and every server in it, goes with the script.
+# Sets scratch; everything in it, and every process that was started in it or
+# from it, goes with the script.
 make_scratch() {
 	scratch=$(mktemp -d "${TMPDIR:-/tmp}/segment_braze.XXXXXX")
 	chmod 755 "$scratch"
+	set_user
 	trap remove_scratch EXIT
 	trap 'exit 130' INT
 	trap 'exit 143' TERM
 }
 
-remove_scratch() {
-	local status=$? pidfile
-	trap - EXIT
-	for pidfile in "$scratch"/*/postmaster.pid; do
-		[ -f "$pidfile" ] && as_user "$bin/pg_ctl" -D "${pidfile%/*}" -m immediate stop >/dev/null 2>&1 || true
+# The processes whose program or working directory is in scratch; so a server
+# that a test left behind is among them.
+scratch_processes() {
+	local process
+	for process in /proc/[0-9]*; do
+		case "$(readlink "$process/exe" "$process/cwd" 2>/dev/null)" in
+			*"$scratch"*) echo "${process#/proc/}" ;;
+		esac
 	done
-	for pidfile in "$scratch"/*.pid; do
-		[ -f "$pidfile" ] && as_user kill "$(cat "$pidfile")" 2>/dev/null || true
+}
+
+remove_scratch() {
+	local status=$? pidfile processes tries
+	trap - EXIT
+	trap '' INT TERM
+	# what a script waits for in the background
+	if [ -n "${child:-}" ]; then
+		kill "$child" 2>/dev/null || true
+		wait "$child" 2>/dev/null || true
+	fi
+	while IFS= read -r pidfile; do
+		as_user "$bin/pg_ctl" -D "${pidfile%/*}" -m immediate stop >/dev/null 2>&1 || true
+	done < <(find "$scratch" -name postmaster.pid -not -path "$scratch/prefix/*")
+	for tries in TERM TERM TERM KILL; do
+		processes=$(scratch_processes)
+		[ -n "$processes" ] || break
+		# shellcheck disable=SC2086
+		kill -"$tries" $processes 2>/dev/null || true
+		sleep 0.5
 	done
 	rm -rf "$scratch"
 	exit "$status"
@@ -145,6 +177,8 @@ start_cluster() {
 		{ tail -n 20 "$data.log" >&2; die "the server did not start"; }
 }
 port=5432
+
+stop_cluster() { as_user "$bin/pg_ctl" -D "$scratch/$1" -m fast -w stop >/dev/null; }
 
 # start_stand_in NAME [option ...]: sets url
 start_stand_in() {
