@@ -106,12 +106,9 @@ braze_flush(PG_FUNCTION_ARGS)
 	int64		id = PG_INT64_MIN;
 	bool		settled;
 
-	if (PG_ARGISNULL(0))
-		ereport(ERROR,
-				(errcode(ERRCODE_NULL_VALUE_NOT_ALLOWED),
-				 errmsg("timeout must not be null"),
-				 errhint("Give an interval, such as '10 s'.")));
-	deadline = deadline_after(PG_GETARG_INTERVAL_P(0));
+	/* never an error, so that it can stand anywhere: null is a look, no wait */
+	deadline = PG_ARGISNULL(0) ? GetCurrentTimestamp()
+		: deadline_after(PG_GETARG_INTERVAL_P(0));
 
 	/* calls that came by COPY or a plain INSERT woke nobody */
 	braze_wake_worker();
