@@ -236,7 +236,12 @@ braze_http_transfer_configure(HttpTransfer *transfer)
 		SET(CURLOPT_SSL_VERIFYHOST, 2L);
 		SET(CURLOPT_SSLVERSION, (long) CURL_SSLVERSION_TLSv1_2);
 		if (target->ca_file != NULL)
+		{
 			SET(CURLOPT_CAINFO, target->ca_file);
+
+			/* instead of the system's; only some TLS libraries have a directory */
+			(void) curl_easy_setopt(easy, CURLOPT_CAPATH, NULL);
+		}
 #if LIBCURL_VERSION_NUM >= 0x075700
 		/* a bundle that is replaced counts within minutes, not in a day */
 		SET(CURLOPT_CA_CACHE_TIMEOUT, 300L);

@@ -91,7 +91,7 @@ make_tls(const char *certificate_file)
 	SSL_CTX    *tls = SSL_CTX_new(TLS_server_method());
 	EVP_PKEY   *ca_key = EVP_EC_gen("P-256");
 	EVP_PKEY   *key = EVP_EC_gen("P-256");
-	X509	   *ca = make_certificate(ca_key, "Authority", NULL, ca_key,
+	X509	   *ca = make_certificate(ca_key, certificate_file, NULL, ca_key,
 									  NID_basic_constraints, "critical,CA:TRUE");
 	X509	   *certificate = make_certificate(key, "Server", ca, ca_key,
 											   NID_subject_alt_name, "IP:127.0.0.1");
@@ -105,6 +105,20 @@ make_tls(const char *certificate_file)
 	EVP_PKEY_free(ca_key);
 	EVP_PKEY_free(key);
 	return tls;
+}
+
+unsigned long
+certificate_hash(const char *certificate_file)
+{
+	FILE	   *file = fopen(certificate_file, "r");
+	X509	   *certificate = file != NULL ? PEM_read_X509(file, NULL, NULL, NULL) : NULL;
+	unsigned long hash;
+
+	need(certificate != NULL, certificate_file);
+	hash = X509_subject_name_hash(certificate);
+	X509_free(certificate);
+	fclose(file);
+	return hash;
 }
 
 /* ----- connections ----- */

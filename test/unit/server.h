@@ -20,6 +20,10 @@ typedef void (*Script) (Connection *connection);
  * for it, whose own certificate is written to that file.
  */
 extern Server *server_start(Script script, const char *certificate_file);
+
+/* the name under which OpenSSL looks for an authority in a directory of them */
+extern unsigned long certificate_hash(const char *certificate_file);
+
 extern int	server_port(const Server *server);
 
 /* connections taken so far; those with TLS count even if the handshake fails */

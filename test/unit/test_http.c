@@ -3,9 +3,11 @@
  *
  * link: server.c ../../src/http.c ../../src/http_target.c ../../src/http_transfer.c
  * link: ../../src/pace.c -lcurl -lssl -lcrypto -lpthread
+ * link: -Wl,--wrap=curl_easy_setopt
  */
 #include "tap.h"
 
+#include <curl/curl.h>
 #include <poll.h>
 #include <signal.h>
 #include <stdlib.h>
@@ -22,6 +24,34 @@ static BrazeHttp *http;
 static BrazeHttpTarget *target;
 static BrazeHttpRequest request;
 static Server *server;
+
+/* ----- the system's authorities ----- */
+
+/* where the system keeps them, as far as curl knows; NULL: where it does */
+static const char *system_authorities;
+
+extern CURLcode __real_curl_easy_setopt(CURL *easy, CURLoption option, ...);
+extern CURLcode __wrap_curl_easy_setopt(CURL *easy, CURLoption option, ...);
+
+/* curl's default is fixed when it is built, so it is set in front of the first option */
+CURLcode
+__wrap_curl_easy_setopt(CURL *easy, CURLoption option, ...)
+{
+	va_list		args;
+	CURLcode	result;
+
+	if (option == CURLOPT_URL && system_authorities != NULL)
+		__real_curl_easy_setopt(easy, CURLOPT_CAPATH, system_authorities);
+	va_start(args, option);
+	if (option < CURLOPTTYPE_OBJECTPOINT)
+		result = __real_curl_easy_setopt(easy, option, va_arg(args, long));
+	else if (option < CURLOPTTYPE_OFF_T)
+		result = __real_curl_easy_setopt(easy, option, va_arg(args, void *));
+	else
+		result = __real_curl_easy_setopt(easy, option, va_arg(args, curl_off_t));
+	va_end(args);
+	return result;
+}
 
 /* ----- the caller's part ----- */
 
@@ -638,6 +668,45 @@ greet(Connection *connection)
 }
 
 static void
+test_system_authorities(void)
+{
+	char		directory[] = "/tmp/braze_test_XXXXXX";
+	char		file[60];
+	char		link_name[60];
+	char		other_file[60];
+	char		error[200];
+	Server	   *other;
+
+	snprintf(file, sizeof(file), "%s/ca.pem", mkdtemp(directory));
+	snprintf(other_file, sizeof(other_file), "%s/other.pem", directory);
+	server = server_start(accept_all, file);
+	other = server_start(accept_all, other_file);
+	snprintf(link_name, sizeof(link_name), "%s/%08lx.0", directory, certificate_hash(file));
+	if (symlink(file, link_name) != 0)
+		abort();
+	http = braze_http_create(10, error, sizeof(error));
+	system_authorities = directory;
+
+	target = target_at("https", "127.0.0.1", server_port(server), NULL, LONG);
+	is_int(post("{}"), 201, "an authority of the system's is trusted");
+	release();
+	braze_http_target_free(target);
+	target = target_at("https", "127.0.0.1", server_port(server), other_file, LONG);
+	is_int(post("{}"), 0, "but not where ca_file stands in for the system's");
+	release();
+	braze_http_target_free(target);
+
+	system_authorities = NULL;
+	braze_http_destroy(http);
+	server_stop(server);
+	server_stop(other);
+	unlink(file);
+	unlink(other_file);
+	unlink(link_name);
+	rmdir(directory);
+}
+
+static void
 test_tls(void)
 {
 	char		file[] = "/tmp/braze_test_ca_XXXXXX";
@@ -687,6 +756,8 @@ test_tls(void)
 	server_stop(other);
 	unlink(file);
 	unlink(other_file);
+
+	test_system_authorities();
 
 	begin(greet, LONG);
 	braze_http_target_free(target);
