@@ -134,6 +134,8 @@ conclude(BrazeHttp *http, Transfer *transfer, const BrazeAnswer *answer)
 		note_error(delivery, answer->reason);
 	else if (answer->nerrors > 0)
 		note_error(delivery, answer->errors[0].reason);
+	else if (answer->reason[0] != '\0')
+		note_error(delivery, answer->reason);	/* of no object that we know */
 
 	if (answer->verdict == BRAZE_STOPPED &&
 		braze_request_endpoint(transfer->request) != BRAZE_USERS_TRACK)
