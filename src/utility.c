@@ -12,6 +12,7 @@
 #include "postgres.h"
 
 #include "access/htup_details.h"
+#include "catalog/pg_authid.h"
 #include "catalog/pg_database.h"
 #include "commands/dbcommands.h"
 #include "commands/defrem.h"
@@ -41,6 +42,24 @@ is_template(Oid database)
 	return template;
 }
 
+/* only some minor releases export PostgreSQL's own have_createdb_privilege() */
+static bool
+may_create_databases(void)
+{
+	HeapTuple	tuple;
+	bool		may = false;
+
+	if (superuser())
+		return true;
+	tuple = SearchSysCache1(AUTHOID, ObjectIdGetDatum(GetUserId()));
+	if (HeapTupleIsValid(tuple))
+	{
+		may = ((Form_pg_authid) GETSTRUCT(tuple))->rolcreatedb;
+		ReleaseSysCache(tuple);
+	}
+	return may;
+}
+
 /*
  * Only somebody who may do what he asks for may stop a worker.  Everything
  * else about the command is PostgreSQL's to check, and to complain of.
@@ -56,7 +75,7 @@ make_room(const char *name, bool creating)
 	allowed = braze_owns_database(database, GetUserId());
 	if (creating)
 		allowed = (allowed || is_template(database)) &&
-			(superuser() || have_createdb_privilege());
+			may_create_databases();
 	if (allowed)
 		braze_hold_database(database);
 }
