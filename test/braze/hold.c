@@ -41,6 +41,7 @@ resume(Standin *standin, Request *request)
 	if (request->suspended)
 	{
 		request->suspended = false;
+		standin->resumed = true;
 		MHD_resume_connection(request->connection);
 	}
 }

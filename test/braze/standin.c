@@ -183,12 +183,15 @@ open_signal_fd(void)
 	return signalfd(-1, &signals, SFD_CLOEXEC);
 }
 
+/* a connection that was resumed is not in what MHD_get_timeout() returns */
 static int
 wait_time(const Standin *standin, int64_t next_due)
 {
 	MHD_UNSIGNED_LONG_LONG http;
 	int64_t		wait = -1;
 
+	if (standin->resumed)
+		return 0;
 	if (MHD_get_timeout(standin->daemon, &http) == MHD_YES)
 		wait = http > 60000 ? 60000 : (int64_t) http;
 	if (next_due != 0)
@@ -224,6 +227,7 @@ serve(Standin *standin, int signal_fd)
 		}
 		if (fds[1].revents != 0)
 			return;
+		standin->resumed = false;
 		MHD_run(standin->daemon);
 	}
 }

@@ -155,6 +155,7 @@ typedef struct Standin
 	Request    *requests;		/* under way, control not among them */
 	int			nheld;			/* without a due time */
 	int			ndelayed;
+	bool		resumed;		/* a connection was: MHD_run() must not wait */
 	long		last_number;
 } Standin;
 
