@@ -112,7 +112,7 @@ write_attributes(BrazePack *pack, BrazeRequest *request, Body *body, int positio
 	const BrazeProfile *profile = NULL;
 
 	if (pack->limits.changed_only && call->nlanes > 0)
-		profile = call->lanes[0]->profile;
+		profile = call->profiles[0];
 	if (object->fold_next < 0 && profile == NULL)
 	{
 		begin_element(request, body, position);

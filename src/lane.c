@@ -62,11 +62,7 @@ braze_lane_for(BrazePack *pack, const BrazePackUser *user)
 	{
 		if (lane->hash == hash && lane->key_length == user->length &&
 			memcmp(lane->key, user->key, user->length) == 0)
-		{
-			if (user->profile != NULL)
-				lane->profile = user->profile;
 			return lane;
-		}
 	}
 
 	lane = calloc(1, sizeof(Lane) + user->length);
@@ -74,7 +70,6 @@ braze_lane_for(BrazePack *pack, const BrazePackUser *user)
 		return NULL;
 	lane->hash = hash;
 	lane->key_length = user->length;
-	lane->profile = user->profile;
 	memcpy(lane->key, user->key, user->length);
 	lane->next_in_bucket = pack->buckets[bucket];
 	pack->buckets[bucket] = lane;

@@ -69,8 +69,8 @@ link_text(const LinkShape *shape, const Lane *user, const Lane *other, size_t *l
 static int
 link_kind(const PackedCall *call, int lane)
 {
-	const BrazeProfile *user = call->lanes[0]->profile;
-	const BrazeProfile *other = call->lanes[lane]->profile;
+	const BrazeProfile *user = call->profiles[0];
+	const BrazeProfile *other = call->profiles[lane];
 	uint64_t	owner = braze_hash(call->lanes[0]->key, call->lanes[0]->key_length);
 
 	if (call->links[lane] < 0 || user == NULL || other == NULL || !other->sent ||
@@ -124,8 +124,8 @@ forget_attributes(PackedCall *call)
 {
 	for (int i = 0; i < call->nlanes; i++)
 	{
-		if (call->lanes[i]->profile != NULL)
-			braze_profile_forget(call->lanes[i]->profile);
+		if (call->profiles[i] != NULL)
+			braze_profile_forget(call->profiles[i]);
 	}
 }
 
@@ -134,7 +134,7 @@ forget_everything(PackedCall *call)
 {
 	for (int i = 0; i < call->nlanes; i++)
 	{
-		BrazeProfile *profile = call->lanes[i]->profile;
+		BrazeProfile *profile = call->profiles[i];
 
 		if (profile == NULL)
 			continue;
@@ -148,8 +148,8 @@ forget_everything(PackedCall *call)
 static void
 remember_link(PackedCall *call, int lane)
 {
-	BrazeProfile *user = call->lanes[0]->profile;
-	BrazeProfile *other = call->lanes[lane]->profile;
+	BrazeProfile *user = call->profiles[0];
+	BrazeProfile *other = call->profiles[lane];
 
 	other->owner = braze_hash(call->lanes[0]->key, call->lanes[0]->key_length);
 	other->sent = false;
@@ -166,7 +166,7 @@ bool
 braze_remember_accepted(BrazePack *pack, PackedCall *call, int number)
 {
 	PackedObject *object = &call->objects[number];
-	BrazeProfile *profile = call->nlanes > 0 ? call->lanes[0]->profile : NULL;
+	BrazeProfile *profile = call->nlanes > 0 ? call->profiles[0] : NULL;
 
 	if (number < call->nlinks)
 		remember_link(call, number + 1);

@@ -274,6 +274,7 @@ find_lanes(BrazePack *pack, PackedCall *call, int nusers, const BrazePackUser *u
 			continue;
 		lane->calls++;
 		call->links[call->nlanes] = users[i].link;
+		call->profiles[call->nlanes] = users[i].profile;
 		call->lanes[call->nlanes++] = lane;
 	}
 	return true;

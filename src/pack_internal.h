@@ -55,6 +55,8 @@ struct PackedCall
 	int			nlanes;
 	Lane	   *lanes[BRAZE_PACK_USERS];
 	PackedCall *next_in_lane[BRAZE_PACK_USERS];
+	BrazeProfile *profiles[BRAZE_PACK_USERS];	/* of each lane, as long as the
+												 * call lives; may be NULL */
 	PackedCall *next;			/* in the ready list, or in the done list */
 	bool		ready;
 	int64_t		ready_since;
@@ -84,7 +86,6 @@ struct Lane
 	bool		has_alone;		/* and they are to stay alone */
 	uint64_t	fold_mark;		/* the body last written, */
 	int			fold_last;		/* and the last attributes of this user in it */
-	BrazeProfile *profile;
 	int64_t		not_before;		/* Braze is still at work on who this is */
 	Lane	   *next_delayed;
 	size_t		key_length;

@@ -538,10 +538,72 @@ test_large_call(void)
 	braze_pack_destroy(pack);
 }
 
+/* ----- what is remembered ----- */
+
+/* as the keeper of profiles does when nobody holds one and memory is short */
+static void
+release_profile(BrazeProfile *profile)
+{
+	braze_profile_free(profile);
+	free(profile);
+}
+
+static void
+add_attributes(int64_t id, const char *fields, BrazeProfile *profile)
+{
+	char		text[100];
+	BrazePackObject object = {BRAZE_ATTRIBUTES, 0, text, 0};
+	BrazePackUser user = {"\"external_id\":\"u\"", 17, -1, profile};
+
+	object.length = snprintf(text, sizeof(text), "{\"external_id\":\"u\",%s}", fields);
+	braze_pack_add(pack, id, (BrazeRowAddress) {0}, 1, &object, 1, &user, now);
+}
+
+static void
+forget_one(void)
+{
+	const BrazeCall *call = braze_pack_next_done(pack);
+
+	ok(call != NULL, "a call is done");
+	braze_pack_forget(pack, call);
+}
+
+static bool
+body_has(BrazeRequest *request, const char *text)
+{
+	size_t		length;
+	const char *body = request != NULL ? braze_request_body(request, &length) : NULL;
+
+	return body != NULL && memmem(body, length, text, strlen(text)) != NULL;
+}
+
+static void
+test_profiles(void)
+{
+	BrazeRequest *request;
+	int64_t		wait;
+
+	limits = (BrazePackLimits) {.max_objects = 75, .max_body = BRAZE_PACK_MAX_BODY, .max_in_flight = 10,
+		.changed_only = true, .release = release_profile};
+	pack = braze_pack_create(&limits);
+	add_attributes(1, "\"plan\":\"a\"", calloc(1, sizeof(BrazeProfile)));
+	request = braze_pack_next_request(pack, now, &wait);
+	/* the options have changed: from now on nothing is remembered */
+	add_attributes(2, "\"plan\":\"b\"", NULL);
+	accept(request);
+	forget_one();
+	request = braze_pack_next_request(pack, now, &wait);
+	ok(body_has(request, "\"plan\":\"b\""), "a profile is not used longer than by the calls that hold it");
+	accept(request);
+	forget_one();
+	braze_pack_destroy(pack);
+}
+
 int
 main(void)
 {
 	test_start();
+	test_profiles();
 	test_large_call();
 	for (unsigned seed = 1; seed <= 12; seed++)
 	{
