@@ -189,8 +189,14 @@ braze_remember_accepted(BrazePack *pack, PackedCall *call, int number)
 		profile->sent = true;
 		profile->dirty = true;
 	}
-	if (object->kind != BRAZE_ATTRIBUTES || !pack->limits.changed_only)
+	if (object->kind != BRAZE_ATTRIBUTES)
 		return true;
+	if (!pack->limits.changed_only)
+	{
+		/* not worth the reading, but what is known may be so no longer */
+		braze_profile_forget(profile);
+		return true;
+	}
 	return braze_fields_read(&pack->fields, object->json, object->length) &&
 		braze_profile_accepted(profile, &pack->fields, (uint32_t) (time(NULL) / 3600));
 }

@@ -549,6 +549,12 @@ release_profile(BrazeProfile *profile)
 }
 
 static void
+keep_profile(BrazeProfile *profile)
+{
+	(void) profile;
+}
+
+static void
 add_attributes(int64_t id, const char *fields, BrazeProfile *profile)
 {
 	char		text[100];
@@ -581,6 +587,7 @@ static void
 test_profiles(void)
 {
 	BrazeRequest *request;
+	BrazeProfile *profile;
 	int64_t		wait;
 
 	limits = (BrazePackLimits) {.max_objects = 75, .max_body = BRAZE_PACK_MAX_BODY, .max_in_flight = 10,
@@ -597,6 +604,25 @@ test_profiles(void)
 	accept(request);
 	forget_one();
 	braze_pack_destroy(pack);
+
+	profile = calloc(1, sizeof(BrazeProfile));
+	pack = braze_pack_create(&limits);
+	limits.release = keep_profile;
+	for (int id = 1; id <= 3; id++)
+	{
+		/* the second, while nothing is left out */
+		limits.changed_only = (id != 2);
+		braze_pack_set_limits(pack, &limits);
+		add_attributes(id, id == 2 ? "\"plan\":\"b\"" : "\"plan\":\"a\"", profile);
+		request = braze_pack_next_request(pack, now, &wait);
+		ok(body_has(request, id == 2 ? "\"plan\":\"b\"" : "\"plan\":\"a\""),
+		   "what was sent with changed_attributes_only off is remembered too (%d)", id);
+		if (request != NULL)
+			accept(request);
+		forget_one();
+	}
+	braze_pack_destroy(pack);
+	release_profile(profile);
 }
 
 int
