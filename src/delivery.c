@@ -143,25 +143,10 @@ braze_delivery_caught_up(BrazeDelivery *delivery)
 	delivery->nheld = 0;
 }
 
-static int
-compare_ids(const void *a, const void *b)
-{
-	int64		left = *(const int64 *) a;
-	int64		right = *(const int64 *) b;
-
-	return (left > right) - (left < right);
-}
-
-static bool
-find_id(const int64_t *ids, int count, int64 id)
-{
-	return count > 0 && bsearch(&id, ids, count, sizeof(int64_t), compare_ids) != NULL;
-}
-
 bool
 braze_delivery_holds(const BrazeDelivery *delivery, int64 id)
 {
-	return find_id(delivery->held, delivery->nheld, id);
+	return braze_pack_ids_contain(delivery->held, delivery->nheld, id);
 }
 
 void
@@ -176,7 +161,7 @@ braze_delivery_list_calls(BrazeDelivery *delivery)
 bool
 braze_delivery_has_call(const BrazeDelivery *delivery, int64 id)
 {
-	return find_id(delivery->listed, delivery->nlisted, id);
+	return braze_pack_ids_contain(delivery->listed, delivery->nlisted, id);
 }
 
 void

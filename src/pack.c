@@ -525,6 +525,12 @@ braze_pack_ids(const BrazePack *pack, int *count)
 	return ids;
 }
 
+bool
+braze_pack_ids_contain(const int64_t *ids, int count, int64_t id)
+{
+	return count > 0 && bsearch(&id, ids, count, sizeof(int64_t), compare_ids) != NULL;
+}
+
 /* ----- the pack itself ----- */
 
 BrazePack *

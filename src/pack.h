@@ -181,5 +181,6 @@ extern int64_t braze_pack_drop_waiting(BrazePack *pack);
  * For reading again after a drop.
  */
 extern int64_t *braze_pack_ids(const BrazePack *pack, int *count);
+extern bool braze_pack_ids_contain(const int64_t *ids, int count, int64_t id);
 
 #endif							/* BRAZE_PACK_H */
