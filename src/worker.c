@@ -344,7 +344,9 @@ main_loop(BrazeHttp *http)
 		{
 			ConfigReloadPending = false;
 			ProcessConfigFile(PGC_SIGHUP);
-			look = true;
+
+			/* delivery may be on from now: not before the pauses are read */
+			next_refresh = 0;
 		}
 		AcceptInvalidationMessages();
 		if (options_changed || now >= next_refresh)

@@ -1,0 +1,43 @@
+/*
+ * map_length.c
+ *	  bench_map_length(jsonb): maps a call as the worker does, with the default
+ *	  settings, and returns the length of the objects' text.
+ *
+ * It calls into segment_braze.so, which must be loaded before.
+ */
+#include "postgres.h"
+
+#include "fmgr.h"
+#include "utils/memutils.h"
+#include "utils/timestamp.h"
+
+#include "destination.h"
+#include "map.h"
+
+PG_MODULE_MAGIC;
+
+PG_FUNCTION_INFO_V1(bench_map_length);
+PGDLLEXPORT Datum bench_map_length(PG_FUNCTION_ARGS);
+
+Datum
+bench_map_length(PG_FUNCTION_ARGS)
+{
+	static BrazeMapped *mapped = NULL;
+	static const BrazeSettings *settings;
+	static TimestampTz now;
+	int64		length = 0;
+
+	if (mapped == NULL)
+	{
+		MemoryContext old = MemoryContextSwitchTo(TopMemoryContext);
+
+		mapped = braze_mapped_create();
+		settings = braze_default_settings();
+		now = GetCurrentTimestamp();
+		MemoryContextSwitchTo(old);
+	}
+	braze_map_call(PG_GETARG_JSONB_P(0), settings, now, now, mapped);
+	for (int i = 0; i < mapped->nobjects; i++)
+		length += mapped->objects[i].json.length;
+	PG_RETURN_INT64(length);
+}
