@@ -13,7 +13,12 @@ say() { printf '%s\n' "$*"; }
 die() { printf '%s: %s\n' "${0##*/}" "$*" >&2; exit 1; }
 
 as_root() {
-	if [ "$(id -u)" = 0 ]; then "$@"; else sudo "$@"; fi
+	if [ "$(id -u)" = 0 ]; then
+		"$@"
+	else
+		command -v sudo >/dev/null || die "packages are missing: run it as root, or as a user with sudo"
+		sudo "$@"
+	fi
 }
 
 # PostgreSQL refuses to run as root, so root hands everything to postgres, who
@@ -78,7 +83,6 @@ allow_clusters() {
 
 install_packages() {
 	command -v apt-get >/dev/null || die "needs a Debian system (apt-get)"
-	[ "$(id -u)" = 0 ] || command -v sudo >/dev/null || die "run it as root, or as a user with sudo"
 	if [ -z "$(find /usr/lib/postgresql -name postgres 2>/dev/null)" ]; then
 		as_root apt-get update -qq
 		apt_updated=1
