@@ -321,6 +321,23 @@ advance(BrazePack *pack, BrazeRequest *request, int64_t now)
 	}
 }
 
+/* NULL when it need not be sent after all, or cannot be prepared yet */
+static BrazeRequest *
+prepared(BrazePack *pack, BrazeRequest *request, int64_t now)
+{
+	switch (advance(pack, request, now))
+	{
+		case BRAZE_NEXT_SEND:
+			return request;
+		case BRAZE_NEXT_NO_MEMORY:
+			/* it keeps its calls and is tried again */
+			braze_request_put_off(pack, request);
+			return NULL;
+		default:
+			return NULL;
+	}
+}
+
 static BrazeRequest *
 start_request(BrazePack *pack, BrazeEndpoint endpoint, int64_t now)
 {
@@ -332,43 +349,40 @@ start_request(BrazePack *pack, BrazeEndpoint endpoint, int64_t now)
 	request->ranges[0].low = 0;
 	request->ranges[0].high = request->nobjects;
 	request->nranges = 1;
-	switch (advance(pack, request, now))
-	{
-		case BRAZE_NEXT_SEND:
-			return request;
-		case BRAZE_NEXT_NO_MEMORY:
-			/* it keeps its calls and is tried again */
-			request->body_length = 0;
-			braze_request_put_off(pack, request);
-			return NULL;
-		default:
-			return NULL;
-	}
+	return prepared(pack, request, now);
+}
+
+/* one that was put off goes as it is, unless there was no memory to write it */
+static BrazeRequest *
+resume_request(BrazePack *pack, BrazeRequest *request, int64_t now)
+{
+	return request->body_length > 0 ? request : prepared(pack, request, now);
 }
 
 BrazeRequest *
 braze_pack_next_request(BrazePack *pack, int64_t now, int64_t *wait)
 {
-	BrazeRequest *request = pop_later(pack);
+	BrazeRequest *request;
+	int			finished;
 
 	*wait = -1;
 	braze_pack_end_delays(pack, now, wait);
-	if (request != NULL)
+
+	/* a request of which nothing had to be sent makes room for the next */
+	while ((request = pop_later(pack)) != NULL)
 	{
-		if (request->body_length > 0 || prepare(pack, request))
+		finished = pack->finished;
+		request = resume_request(pack, request, now);
+		if (request != NULL || pack->finished == finished)
 			return request;
-		braze_request_put_off(pack, request);
-		return NULL;
 	}
 	for (int endpoint = 0; endpoint < BRAZE_ENDPOINTS; endpoint++)
 	{
-		/* a request of which nothing had to be sent makes room for the next */
 		while (may_start(pack, endpoint, now, wait))
 		{
-			int			left = pack->finished;
-
+			finished = pack->finished;
 			request = start_request(pack, endpoint, now);
-			if (request != NULL || pack->finished == left)
+			if (request != NULL || pack->finished == finished)
 				return request;
 		}
 	}
