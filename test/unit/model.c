@@ -53,6 +53,7 @@ typedef struct ModelUser
 {
 	int			last_applied;	/* a call's number */
 	BrazeRequest *busy;
+	int64_t		idle_until;		/* Braze is at work on who this is */
 	int			plan;			/* what Braze has */
 	int			waiting;		/* calls that are not out */
 	int			expected;		/* what Braze should have when none is waiting, */
@@ -368,6 +369,7 @@ read_marks(BrazeRequest *request, Mark *marks)
 
 				promise(user->busy == NULL || user->busy == request,
 						"a user is in one request at a time");
+				promise(now >= user->idle_until, "identity_delay is kept");
 				user->busy = request;
 				marks[n++] = (Mark) {0, atoi(begin + 1), kind, index, plan};
 			}
@@ -569,12 +571,15 @@ judge(BrazeRequest *request, BrazeAnswer *answer, BrazeObjectError *errors)
 }
 
 static void
-forget_flying(int place)
+forget_flying(int place, BrazeEndpoint endpoint)
 {
 	for (int i = 0; i < MODEL_MAX_USERS; i++)
 	{
-		if (users[i].busy == flying[place])
-			users[i].busy = NULL;
+		if (users[i].busy != flying[place])
+			continue;
+		users[i].busy = NULL;
+		if (endpoint != BRAZE_USERS_TRACK)
+			users[i].idle_until = now + limits.identity_delay;
 	}
 	flying[place] = flying[--nflying];
 }
@@ -650,9 +655,10 @@ answer_one(void)
 	BrazeObjectError errors[BRAZE_PACK_MAX_OBJECTS];
 	int			place = dice(nflying);
 	BrazeRequest *request = flying[place];
+	BrazeEndpoint endpoint = braze_request_endpoint(request);
 	BrazeNext	next;
 
-	if (braze_request_endpoint(request) != BRAZE_USERS_TRACK && dice(10) == 0)
+	if (endpoint != BRAZE_USERS_TRACK && dice(10) == 0)
 		next = braze_request_refused(pack, request, "permission", 403, now);
 	else
 	{
@@ -667,7 +673,7 @@ answer_one(void)
 	switch (next)
 	{
 		case BRAZE_NEXT_DONE:
-			forget_flying(place);
+			forget_flying(place, endpoint);
 			break;
 		case BRAZE_NEXT_SEND:
 			check_sent(request);
