@@ -369,13 +369,23 @@ braze_delivery_open(const BrazeDelivery *delivery)
 	return delivery->destination != NULL && delivery->paused == NULL;
 }
 
+static Size
+memory_share(void)
+{
+	return (Size) braze_max_memory * 1024 * 1024 /
+		Max(list_length(braze_deliveries), 1);
+}
+
 bool
 braze_delivery_has_room(const BrazeDelivery *delivery)
 {
-	Size		share = (Size) braze_max_memory * 1024 *
-		1024 / Max(list_length(braze_deliveries), 1);
+	return braze_pack_memory(delivery->pack) < memory_share();
+}
 
-	return braze_pack_memory(delivery->pack) < share;
+bool
+braze_delivery_has_much_room(const BrazeDelivery *delivery)
+{
+	return braze_pack_memory(delivery->pack) < memory_share() / 4 * 3;
 }
 
 static BrazeRowAddress

@@ -77,6 +77,9 @@ extern void braze_delivery_reject(BrazeDelivery *delivery,
 /* is there memory for further calls? */
 extern bool braze_delivery_has_room(const BrazeDelivery *delivery);
 
+/* so much that another read is worth it after one that filled it */
+extern bool braze_delivery_has_much_room(const BrazeDelivery *delivery);
+
 /* may it be given calls at all: is it known, and not paused? */
 extern bool braze_delivery_open(const BrazeDelivery *delivery);
 

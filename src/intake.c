@@ -29,6 +29,9 @@ static int64 failing_id = 0;
 static int	failures = 0;
 static char *failing_reason = NULL;
 
+/* the last read ended before a row that there was no memory for */
+static bool stopped = false;
+
 static bool
 all_others_behind(const BrazeDelivery *delivery)
 {
@@ -72,7 +75,10 @@ consume_new(const BrazeQueueRow *row, void *arg)
 	{
 		/* reading on for nobody would only mean to read it all twice */
 		if (all_others_behind(delivery))
+		{
+			stopped = true;
 			return false;
+		}
 		braze_delivery_fall_behind(delivery, row->id - 1);
 		return true;
 	}
@@ -130,6 +136,22 @@ read_backlog(BrazeReader *reader, BrazeDelivery *delivery)
 		return false;
 	}
 	return braze_delivery_has_room(delivery);
+}
+
+bool
+braze_intake_may_go_on(void)
+{
+	ListCell   *cell;
+
+	foreach(cell, braze_deliveries)
+	{
+		BrazeDelivery *delivery = lfirst(cell);
+
+		if ((delivery->behind || stopped) && braze_delivery_open(delivery) &&
+			braze_delivery_has_much_room(delivery))
+			return true;
+	}
+	return false;
 }
 
 /* ----- ids that moved backwards ----- */
@@ -211,6 +233,7 @@ braze_intake_read(BrazeReader *reader)
 	bool		more = false;
 	bool		anybody = false;
 
+	stopped = false;
 	if (OidIsValid(storage) && storage != reader->queue->rd_rel->relfilenode)
 		start_over(reader);
 	storage = reader->queue->rd_rel->relfilenode;

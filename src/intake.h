@@ -13,6 +13,9 @@
 /* in a read's round; true when a further one would find rows at once */
 extern bool braze_intake_read(BrazeReader *reader);
 
+/* did the last read stop for want of memory, and is there some again? */
+extern bool braze_intake_may_go_on(void);
+
 /* the round ended with an error, which is pinned on the row at the consumer */
 extern void braze_intake_failed(const BrazeReader *reader, const char *message);
 

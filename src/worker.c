@@ -32,6 +32,7 @@
 #include "compat.h"
 #include "delivery.h"
 #include "http.h"
+#include "intake.h"
 #include "reader.h"
 #include "rounds.h"
 #include "shmem.h"
@@ -257,6 +258,8 @@ read_if_due(int64 now)
 	static int64 next_hole = 0;
 	BrazeReadResult result;
 
+	if (braze_intake_may_go_on())
+		look = true;
 	if (!look && (!braze_reader_waits() || now < next_hole))
 		return braze_reader_waits() ? next_hole - now : -1;
 	if (now < next_read)
