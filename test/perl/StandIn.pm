@@ -22,12 +22,14 @@ use JSON::PP;
 use POSIX ();
 use Time::HiRes qw(usleep);
 
-my $program = abs_path(dirname(__FILE__) . '/../braze') . '/braze-standin';
+# another build of it, with the sanitizers say
+my $program = $ENV{BRAZE_STANDIN}
+  || abs_path(dirname(__FILE__) . '/../braze') . '/braze-standin';
 my $limit = $ENV{PG_TEST_TIMEOUT_DEFAULT} || 180;
 my %running;
 
-# options are those of the program: new(track_key => 'k'); port => to have the
-# port of one that was stopped
+# options are those of the program: new(track_key => 'k'), new(fast => undef);
+# port => to have the port of one that was stopped
 sub new
 {
 	my ($class, %options) = @_;
@@ -52,7 +54,7 @@ sub start
 		my $name = $_;
 		my $value = $options{$name};
 		$name =~ tr/_/-/;
-		"--$name=$value";
+		defined $value ? "--$name=$value" : "--$name";
 	} sort keys %options;
 	my $pid;
 
@@ -92,22 +94,24 @@ sub end_process
 {
 	my ($pid) = @_;
 	my $status = $?;
+	my $ended;
 
 	if (delete $running{$pid})
 	{
 		kill 'TERM', $pid;
 		waitpid($pid, 0);
+		$ended = $?;
 	}
 	$? = $status;
-	return;
+	return $ended;
 }
 
+# returns what it ended with, as in $?: 0 is a clean end
 sub stop
 {
 	my ($self) = @_;
 
-	end_process(delete $self->{pid}) if defined $self->{pid};
-	return;
+	return defined $self->{pid} ? end_process(delete $self->{pid}) : undef;
 }
 
 sub DESTROY
