@@ -12,6 +12,7 @@
 #include "postgres.h"
 
 #include "access/xact.h"
+#include "catalog/pg_authid.h"
 #include "catalog/pg_foreign_server.h"
 #include "libpq/pqsignal.h"
 #include "miscadmin.h"
@@ -115,6 +116,9 @@ fix_settings(void)
 #if PG_VERSION_NUM >= 170000
 	SetConfigOption("transaction_timeout", "0", PGC_SUSET, PGC_S_OVERRIDE);
 #endif
+
+	/* ALTER DATABASE can set even the role, and the tables are closed to others */
+	SetUserIdAndSecContext(BOOTSTRAP_SUPERUSERID, 0);
 }
 
 /* one worker per database: whoever holds this lock is it */
