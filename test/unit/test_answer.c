@@ -160,6 +160,120 @@ test_hostile(void)
 	free(body);
 }
 
+/* what an entry leaves out may be clear from what was sent */
+static void
+test_incomplete_errors(void)
+{
+	BrazeSent	saved = sent;
+
+	memset(sent.counts, 0, sizeof(sent.counts));
+	sent.counts[BRAZE_EVENTS] = 1;
+	sent.counts[BRAZE_PURCHASES] = 3;
+	verdict(201, "{\"errors\":[{\"type\":\"x\",\"input_array\":\"events\"}]}", BRAZE_ACCEPTED, "an entry without an index");
+	ok(answer.nerrors == 1 && answer.errors[0].kind == BRAZE_EVENTS && answer.errors[0].index == 0, "is about the only one of its array");
+	verdict(201, "{\"errors\":[{\"type\":\"x\",\"input_array\":\"purchases\"}]}", BRAZE_ACCEPTED, "where there are several");
+	ok(answer.nerrors == 0 && strstr(answer.reason, "x") != NULL, "it is about none: %s", answer.reason);
+	verdict(201, "{\"errors\":[{\"type\":\"x\",\"index\":0}]}", BRAZE_ACCEPTED, "an entry without an array, where two were sent");
+	is_int(answer.nerrors, 0, "is about none");
+	verdict(201, "{\"errors\":[{\"input_array\":\"purchases\",\"index\":2}]}", BRAZE_ACCEPTED, "an entry that does not say what is wrong");
+	is_int(answer.nerrors, 1, "is about its object all the same");
+	ok(answer.errors != NULL && answer.errors[0].reason[0] != '\0', "with a reason");
+	verdict(201, "{\"errors\":[{\"type\":\"x\",\"input_array\":\"purchases\",\"index\":1.0}]}", BRAZE_ACCEPTED, "an index that is no integer");
+	is_int(answer.nerrors, 0, "is none");
+	verdict(201, "{\"errors\":[{\"type\":\"x\",\"input_array\":\"purchases\",\"index\":\"1\"}]}", BRAZE_ACCEPTED, "nor is a text");
+	is_int(answer.nerrors, 0, "one");
+	verdict(400, "{\"errors\":[{\"type\":\"x\",\"input_array\":\"purchases\",\"index\":0},{\"type\":\"y\"}]}", BRAZE_SOME_REFUSED, "of 400, what is named is refused");
+	is_int(answer.nerrors, 1, "and what is not goes again");
+	verdict(400, "{\"errors\":\"all of it\"}", BRAZE_REFUSED_WHOLE, "errors that are a text");
+	ok(strstr(answer.reason, "all of it") != NULL, "are a reason: %s", answer.reason);
+	verdict(201, "{\"errors\":[\"a text\"]}", BRAZE_ACCEPTED, "a list of texts");
+	ok(strstr(answer.reason, "a text") != NULL, "is a complaint: %s", answer.reason);
+
+	sent.counts[BRAZE_EVENTS] = 0;
+	verdict(201, "{\"errors\":[{\"type\":\"x\",\"index\":2}]}", BRAZE_ACCEPTED, "an entry without an array, where one was sent");
+	ok(answer.nerrors == 1 && answer.errors[0].kind == BRAZE_PURCHASES && answer.errors[0].index == 2, "is about that one");
+	sent = saved;
+}
+
+static void
+is_none(const char *body, size_t length, const char *what)
+{
+	is_int(read_bytes(201, body, length, false), BRAZE_FAILED, what);
+	ok(is_clean(answer.reason) && answer.reason[0] != '\0', "and said to be none: %s", answer.reason);
+}
+
+#define NONE(body, what)	is_none(body, sizeof(body) - 1, what)
+
+static void
+test_almost_json(void)
+{
+	char		deep[400] = "{\"errors\":";
+	size_t		length = strlen(deep);
+
+	verdict(201, " \t\r\n{\"message\":\"success\"}\r\n ", BRAZE_ACCEPTED, "white space around it");
+	NONE("{\"message\":\"success\"}x", "more behind the object is no answer");
+	NONE("{\"message\":\"success\"}{}", "nor is a second object");
+	NONE("{\"message\":\"success\"}\0", "nor a NUL behind it");
+	NONE("{\"mess\0age\":\"success\"}", "nor one in it");
+	NONE("\xef\xbb\xbf{}", "nor a byte order mark");
+	NONE("{'message':'success'}", "nor other quotes");
+	NONE("{\"a\":1,}", "nor a comma too many");
+	NONE("{\"a\":tru}", "nor half a word");
+	NONE("null", "nor null");
+	NONE("\"success\"", "nor a text");
+	NONE("   ", "nor white space alone");
+	verdict(201, "{\"message\":\"success\",\"n\":1e999999,\"m\":123456789012345678901234567890}", BRAZE_ACCEPTED, "numbers of any size");
+	verdict(201, "{\"message\":\"\xff\xfe\"}", BRAZE_ACCEPTED, "a text that is no UTF-8 does not matter to what was accepted");
+	verdict(201, "{\"errors\":null}", BRAZE_ACCEPTED, "errors that are null");
+	verdict(201, "{\"errors\":0}", BRAZE_ACCEPTED, "errors that are a number");
+
+	for (int i = 0; i < 100; i++)
+		deep[length++] = '[';
+	for (int i = 0; i < 100; i++)
+		deep[length++] = ']';
+	deep[length++] = '}';
+	is_none(deep, length, "a hundred levels are no answer");
+}
+
+/* arrays of another endpoint than the one that was asked mean nothing */
+static void
+test_identity(void)
+{
+	static const struct
+	{
+		BrazeEndpoint endpoint;
+		BrazeKind	kind;
+		const char *answer;
+	}			rows[] = {
+		{BRAZE_USERS_IDENTIFY, BRAZE_ALIASES_TO_IDENTIFY, "{\"aliases_processed\":3,\"message\":\"success\"}"},
+		{BRAZE_USERS_IDENTIFY, BRAZE_EMAILS_TO_IDENTIFY, "{\"emails_processed\":3,\"message\":\"success\"}"},
+		{BRAZE_USERS_MERGE, BRAZE_MERGE_UPDATES, "{\"message\":\"success\"}"},
+		{BRAZE_USERS_DELETE, BRAZE_DELETE_EXTERNAL_IDS, "{\"deleted\":3,\"message\":\"success\"}"},
+	};
+	char		body[200];
+
+	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++)
+	{
+		const char *array = braze_kinds[rows[i].kind].array;
+
+		memset(&sent, 0, sizeof(sent));
+		sent.endpoint = rows[i].endpoint;
+		sent.counts[rows[i].kind] = 3;
+		verdict(201, rows[i].answer, BRAZE_ACCEPTED, array);
+		is_int(answer.nerrors, 0, "all of them");
+		snprintf(body, sizeof(body), "{\"message\":\"success\",\"errors\":[{\"type\":\"x\",\"input_array\":\"%s\",\"index\":1}]}", array);
+		verdict(201, body, BRAZE_ACCEPTED, "all but one");
+		ok(answer.nerrors == 1 && answer.errors[0].kind == rows[i].kind && answer.errors[0].index == 1, "the second");
+		verdict(400, body, BRAZE_SOME_REFUSED, "400 that names one");
+		verdict(400, "{\"message\":\"bad\"}", BRAZE_REFUSED_WHOLE, "400 that names none");
+		verdict(201, "{\"errors\":[{\"type\":\"x\",\"input_array\":\"events\",\"index\":0}]}", BRAZE_ACCEPTED, "an array of another endpoint");
+		is_int(answer.nerrors, 0, "is none");
+		verdict(403, "", BRAZE_STOPPED, "no permission");
+		verdict(429, "", BRAZE_SLOW_DOWN, "over the limit");
+		verdict(500, "", BRAZE_FAILED, "a fault");
+	}
+}
+
 int
 main(void)
 {
@@ -168,7 +282,10 @@ main(void)
 	sent.counts[BRAZE_EVENTS] = 5;
 	test_rows();
 	test_strange_errors();
+	test_incomplete_errors();
+	test_almost_json();
 	test_hostile();
+	test_identity();
 
 	memset(&sent, 0, sizeof(sent));
 	sent.endpoint = BRAZE_USERS_IDENTIFY;

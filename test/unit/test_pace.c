@@ -99,10 +99,146 @@ test_clock(void)
 	ok(!braze_pace_ready(&pace, now, &wait), "429 without a header: it backs off");
 }
 
+/* 2023-11-14 22:13:20 is the wall clock of these tests */
+static void
+test_dates(void)
+{
+	BrazeRateHeaders headers;
+
+	is_int(WAIT("Retry-After: Tue, 14 Nov 2023 22:13:50 GMT\r\n"), 30000, "retry-after may be a date");
+	is_int(WAIT("Retry-After: Tue, 14 Nov 2023 22:13:00 GMT\r\n"), 0, "one that has passed is no wait");
+	is_int(WAIT("Retry-After: Thu, 29 Feb 2024 00:00:00 GMT\r\n"), 3600 * 1000, "one that is far away is bounded");
+	is_int(WAIT("Retry-After: Tue, 14 Nov 9999 22:13:50 GMT\r\n"), 3600 * 1000, "very far too");
+	is_int(WAIT("Retry-After: Tuesday, 14-Nov-23 22:13:50 GMT\r\n"), -1, "a date of another form is none");
+	is_int(WAIT("Retry-After: Tue, 14 ovD 2023 22:13:50 GMT\r\n"), -1, "nor one of no month");
+	is_int(WAIT("Retry-After: Tue, 14 Nov 2023 25:13:50 GMT\r\n"), -1, "nor one of no hour");
+	is_int(WAIT("Retry-After: Tue, 14 Nov 2023 22:13:50 CET\r\n"), -1, "nor one of another zone");
+	is_int(WAIT("x-ratelimit-reset: Tue, 14 Nov 2023 22:13:50 GMT\r\n"), -1, "the others take no date");
+
+	is_int(WAIT("retry-after: 1.2\r\n"), 2000, "a fraction is rounded up");
+	is_int(WAIT("retry-after: 2.0\r\n"), 2000, "where there is one");
+	is_int(WAIT("retry-after: 1e3\r\n"), -1, "an exponent is no number");
+	is_int(WAIT("retry-after: +5\r\n"), -1, "nor is a sign");
+	is_int(WAIT("retry-after: 5 s\r\n"), -1, "nor a unit");
+	is_int(WAIT("retry-after:\t5 \t\r\n"), 5000, "white space around it is none of it");
+	is_int(WAIT("retry-after: 5"), 5000, "nor is the end of the line needed");
+	is_int(WAIT("retry-after : 5\r\n"), -1, "a space before the colon makes another name");
+	is_int(WAIT("x-retry-after: 5\r\n"), -1, "as does anything before it");
+	is_int(WAIT("retry-after: 3\r\n", "retry-after: 8\r\n", "retry-after: 5\r\n"), 8000, "of several the longest");
+	is_int(WAIT("x-ratelimit-reset: 1700000004000\r\n"), 3600 * 1000, "a point in time in milliseconds is bounded");
+	ok(WAIT("retry-after: 0000000000000000000000000000000000000000000000000000000000000000000000005\r\n") <= 5000, "a line longer than any number");
+
+	braze_rate_headers_reset(&headers);
+	braze_rate_headers_read(&headers, "retry-after: 59", 14, wall);
+	is_int(headers.wait_ms, 5000, "no more is read than the line is long");
+	braze_rate_headers_read(&headers, "x-ratelimit-retry-after: 1\0" "2\r\n", 31, wall);
+	is_int(headers.wait_ms, 5000, "a NUL makes it nothing");
+	braze_rate_headers_read(&headers, "", 0, wall);
+	braze_rate_headers_read(&headers, ":", 1, wall);
+	braze_rate_headers_read(&headers, "retry-after", 11, wall);
+	is_int(headers.wait_ms, 5000, "nor does a line without name, value or colon say anything");
+}
+
+static int64_t
+wait_after(const BrazePace *pace, int64_t now)
+{
+	int64_t		wait;
+
+	return braze_pace_ready(pace, now, &wait) ? 0 : wait;
+}
+
+static void
+test_together(void)
+{
+	BrazePace	pace;
+	BrazeRateHeaders headers;
+	int64_t		wait;
+
+	braze_pace_reset(&pace);
+	for (int i = 0; i < 16; i++)
+		braze_pace_started(&pace);
+	braze_pace_failed(&pace, 1000, 0.5);
+	is_int(wait_after(&pace, 1000), -1, "down, it waits for all that are under way");
+	for (int i = 0; i < 15; i++)
+		braze_pace_failed(&pace, 1000, 0.5);
+	is_int(pace.failures, 1, "sixteen that break together are one failure");
+	is_int(wait_after(&pace, 1000), 250, "and one wait: half of the first, with that random number");
+	braze_pace_started(&pace);
+	braze_pace_failed(&pace, 2000, 0.5);
+	is_int(wait_after(&pace, 2000), 500, "a probe that fails doubles it");
+	braze_pace_started(&pace);
+	braze_pace_ended(&pace);
+	is_int(wait_after(&pace, 3000), 0, "one that was cancelled says nothing");
+	braze_pace_started(&pace);
+	braze_pace_failed(&pace, 3000, 0.5);
+	is_int(wait_after(&pace, 3000), 1000, "the next doubles it again");
+
+	braze_pace_reset(&pace);
+	braze_rate_headers_reset(&headers);
+	headers.wait_ms = 7000;
+	braze_pace_started(&pace);
+	braze_pace_started(&pace);
+	braze_pace_slow_down(&pace, &headers, 1000, 0.5);
+	braze_pace_succeeded(&pace, NULL, 1000);
+	is_int(wait_after(&pace, 1000), 7000, "a success after a rate limit does not end the wait");
+
+	braze_pace_reset(&pace);
+	headers.remaining = 0;
+	braze_pace_started(&pace);
+	braze_pace_succeeded(&pace, &headers, 1000);
+	is_int(wait_after(&pace, 1000), 7000, "the last request that the limit has room for is followed by a wait");
+	braze_pace_reset(&pace);
+	headers.remaining = 1;
+	braze_pace_started(&pace);
+	braze_pace_succeeded(&pace, &headers, 1000);
+	is_int(wait_after(&pace, 1000), 0, "the one before it is not");
+
+	braze_pace_reset(&pace);
+	headers.wait_ms = INT64_MAX;
+	braze_pace_started(&pace);
+	braze_pace_slow_down(&pace, &headers, 1000, 0.5);
+	ok(!braze_pace_ready(&pace, 1000, &wait) && wait == 3600 * 1000, "no wait is longer than an hour");
+
+	braze_pace_reset(&pace);
+	braze_pace_ended(&pace);
+	is_int(pace.under_way, 0, "an end that comes after a reset is not counted");
+}
+
+/* with the failures that came before, the wait is between none and all of this */
+static void
+test_jitter(void)
+{
+	int64_t		ceiling = 500;
+
+	for (int failures = 1; failures <= 12; failures++)
+	{
+		BrazePace	low;
+		BrazePace	high;
+
+		braze_pace_reset(&low);
+		for (int i = 1; i < failures; i++)
+		{
+			braze_pace_started(&low);
+			braze_pace_failed(&low, 0, 0.0);
+		}
+		high = low;
+		braze_pace_started(&low);
+		braze_pace_failed(&low, 1000, 0.0);
+		braze_pace_started(&high);
+		braze_pace_failed(&high, 1000, 0.9999999);
+		ok(wait_after(&low, 1000) == 0 && wait_after(&high, 1000) == ceiling - 1,
+		   "after %d failures the wait is below %lld ms", failures, (long long) ceiling);
+		ceiling = ceiling * 2 > 60000 ? 60000 : ceiling * 2;
+	}
+}
+
 int
 main(void)
 {
 	test_headers();
+	test_dates();
+	test_together();
+	test_jitter();
 	test_clock();
 	return done();
 }
