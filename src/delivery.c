@@ -532,6 +532,9 @@ braze_delivery_settled(BrazeDelivery *delivery, const BrazeCall *call)
 		delivery->counts.skipped++;
 	else
 		delivery->counts.delivered++;
+	if (call->withheld)
+		braze_notes_add(NameStr(delivery->name), call->id,
+						"The anonymousId was not joined with the user: it was joined with another user before.");
 	delivery->changed = true;
 	braze_pack_forget(delivery->pack, call);
 }

@@ -93,7 +93,14 @@ fill_link(PackedCall *call, int lane)
 
 	object->state = OBJECT_ACCEPTED;
 	if (kind < 0)
+	{
+		const BrazeProfile *other = call->profiles[lane];
+
+		if (other != NULL && other->sent && other->owner != 0)
+			call->pub.withheld = call->pub.withheld ||
+				other->owner != braze_hash(call->lanes[0]->key, call->lanes[0]->key_length);
 		return;
+	}
 	call->link_text[lane] = link_text(shape, call->lanes[0], call->lanes[lane], &length);
 	if (call->link_text[lane] == NULL)
 		return;

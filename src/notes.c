@@ -102,6 +102,12 @@ braze_notes_count(const char *destination, int64 id, const BrazeMapped *mapped)
 	}
 }
 
+void
+braze_notes_add(const char *destination, int64 id, const char *sentence)
+{
+	count_one(destination, BRAZE_SEND, sentence, strlen(sentence), id);
+}
+
 static const char *
 outcome_name(BrazeOutcome outcome)
 {

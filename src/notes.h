@@ -19,6 +19,9 @@ extern void braze_notes_init(void);
 extern void braze_notes_count(const char *destination, int64 id,
 							  const BrazeMapped *mapped);
 
+/* a sentence that only delivery could find */
+extern void braze_notes_add(const char *destination, int64 id, const char *sentence);
+
 /* in a transaction: adds what was counted since to the table */
 extern void braze_notes_store(void);
 

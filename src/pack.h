@@ -107,6 +107,7 @@ typedef struct BrazeCall
 	int			nprofiles;		/* of its users, as added; each is released once */
 	BrazeProfile *profiles[BRAZE_PACK_USERS];
 	bool		deletes;		/* it deletes its users */
+	bool		withheld;		/* it names an alias that was given to somebody else */
 } BrazeCall;
 
 extern BrazePack *braze_pack_create(const BrazePackLimits *limits);

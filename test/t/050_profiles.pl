@@ -48,6 +48,13 @@ sub arrived
 	return join '; ', @objects;
 }
 
+# digits and characters
+deliver(q{SELECT braze_track('exact', 'E', '{"price": 19.990, "big": 9007199254740993, "text": "\"quoted\" \u005c \u0001\t \ud83d\ude00 \u00e9"}')});
+like($braze->request('GET', 'log', {})->{content}, qr/(?=.*19\.990)(?=.*9007199254740993)/s,
+	'numbers keep their digits on their way');
+is(($braze->log)[0]{object}{properties}{text}, qq{"quoted" \\ \x01\t \x{1F600} \x{e9}}, 'strings their characters');
+$braze->reset;
+
 # folding
 deliver(<<EOS);
 SELECT braze_identify('u1', '{"plan": "pro", "n": 1}');
@@ -115,6 +122,13 @@ SELECT braze_track('u6', 'Logged In', anonymous_id => 'v2');
 EOS
 is(arrived(), 'events Looked (v2); merge_updates (v2); events Logged In (u5); events Logged In (u6)',
 	'a further alias of a user is merged, and not given to another');
+deliver(<<EOS);
+SELECT braze_track(NULL, 'Looked', anonymous_id => 'v2');
+SELECT braze_track('u6', 'Logged In', anonymous_id => 'v2');
+EOS
+is(arrived(), 'events Looked (v2); events Logged In (u6)', 'not even when more was sent to it');
+ok($node->poll_query_until('postgres', q{SELECT count(*) = 1 FROM braze_notes WHERE note LIKE '%joined with another user%'}),
+	'which is noted');
 deliver(q{SELECT braze_track('u7', 'Logged In', anonymous_id => 'v3')});
 is(arrived(), 'events Logged In (u7)', 'a visitor to whom nothing was sent needs no merge');
 
