@@ -75,6 +75,15 @@ objects_in(BrazeRequest *request)
 	return request == NULL ? 0 : braze_request_sent(request)->counts[BRAZE_EVENTS];
 }
 
+static bool
+body_has(BrazeRequest *request, const char *text)
+{
+	size_t		length;
+	const char *body = request != NULL ? braze_request_body(request, &length) : NULL;
+
+	return body != NULL && memmem(body, length, text, strlen(text)) != NULL;
+}
+
 static void
 accept(BrazeRequest *request)
 {
@@ -159,6 +168,81 @@ test_large_call(void)
 	braze_pack_destroy(pack);
 }
 
+/* ----- halving ----- */
+
+/* refuses whole what holds a bad one; returns how many requests that took */
+static int
+halve(const bool *bad, int *refused, bool *right)
+{
+	BrazeAnswer accepted = {.verdict = BRAZE_ACCEPTED};
+	BrazeAnswer whole = {.verdict = BRAZE_REFUSED_WHOLE, .reason = "bad"};
+	BrazeRequest *request;
+	const BrazeCall *call;
+	BrazeNext	next = BRAZE_NEXT_SEND;
+	int64_t		wait;
+	int			requests = 0;
+
+	limits = (BrazePackLimits) {.max_objects = 75, .max_body = BRAZE_PACK_MAX_BODY, .max_in_flight = 10};
+	pack = braze_pack_create(&limits);
+	add_events(1, 75, -1);
+	request = braze_pack_next_request(pack, now, &wait);
+	while (next == BRAZE_NEXT_SEND)
+	{
+		bool		any = false;
+
+		for (int i = 1; i <= 75; i++)
+		{
+			char		mark[20];
+
+			snprintf(mark, sizeof(mark), "\"c%d_0\"", i);
+			any = any || (bad[i] && body_has(request, mark));
+		}
+		requests++;
+		next = braze_request_answered(pack, request, any ? &whole : &accepted, any ? 400 : 201, now);
+	}
+	*refused = 0;
+	*right = true;
+	while ((call = braze_pack_next_done(pack)) != NULL)
+	{
+		*refused += call->nrefused;
+		*right = *right && (call->nrefused > 0) == bad[call->id];
+		braze_pack_forget(pack, call);
+	}
+	braze_pack_destroy(pack);
+	return requests;
+}
+
+static void
+test_halving(void)
+{
+	bool		bad[76] = {false};
+	int			most = 0;
+	bool		all_right = true;
+	bool		right;
+	int			refused;
+	int			requests;
+
+	for (int i = 1; i <= 75; i++)
+	{
+		bad[i] = true;
+		requests = halve(bad, &refused, &right);
+		most = requests > most ? requests : most;
+		all_right = all_right && right && refused == 1;
+		bad[i] = false;
+	}
+	ok(all_right, "one bad object of 75, wherever it is, is the one that is refused");
+	ok(most <= 15, "after %d requests at most", most);
+	bad[1] = bad[38] = bad[75] = true;
+	requests = halve(bad, &refused, &right);
+	ok(right && refused == 3, "three of 75 are found, in %d requests", requests);
+	memset(bad, true, sizeof(bad));
+	requests = halve(bad, &refused, &right);
+	ok(right && refused == 75 && requests == 149, "all of 75 are found, in %d requests", requests);
+	memset(bad, false, sizeof(bad));
+	requests = halve(bad, &refused, &right);
+	ok(right && refused == 0 && requests == 1, "none is found in one");
+}
+
 /* ----- what is remembered ----- */
 
 /* as the keeper of profiles does when nobody holds one and memory is short */
@@ -193,15 +277,6 @@ forget_one(void)
 
 	ok(call != NULL, "a call is done");
 	braze_pack_forget(pack, call);
-}
-
-static bool
-body_has(BrazeRequest *request, const char *text)
-{
-	size_t		length;
-	const char *body = request != NULL ? braze_request_body(request, &length) : NULL;
-
-	return body != NULL && memmem(body, length, text, strlen(text)) != NULL;
 }
 
 static void
@@ -250,6 +325,7 @@ int
 main(void)
 {
 	test_start();
+	test_halving();
 	test_profiles();
 	test_large_call();
 	for (unsigned seed = 1; seed <= 12; seed++)
