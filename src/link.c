@@ -83,7 +83,7 @@ link_kind(const PackedCall *call, int lane)
 
 /* without memory the link is left for the user's next call */
 static void
-fill_link(PackedCall *call, int lane)
+fill_link(BrazePack *pack, PackedCall *call, int lane)
 {
 	PackedObject *object = &call->objects[lane - 1];
 	int			kind = link_kind(call, lane);
@@ -104,6 +104,8 @@ fill_link(PackedCall *call, int lane)
 	call->link_text[lane] = link_text(shape, call->lanes[0], call->lanes[lane], &length);
 	if (call->link_text[lane] == NULL)
 		return;
+	call->size += length;
+	pack->memory += length;
 	object->json = call->link_text[lane];
 	object->length = length;
 	object->kind = kind;
@@ -112,13 +114,13 @@ fill_link(PackedCall *call, int lane)
 
 /* skips the links that are not needed; the lanes count what remains */
 void
-braze_link_decide(PackedCall *call)
+braze_link_decide(BrazePack *pack, PackedCall *call)
 {
 	int			remaining = braze_remaining_objects(call);
 
 	call->links_decided = true;
 	for (int lane = 1; lane <= call->nlinks && lane < call->nlanes; lane++)
-		fill_link(call, lane);
+		fill_link(pack, call, lane);
 	while (call->next_object < call->nlinks &&
 		   call->objects[call->next_object].state == OBJECT_ACCEPTED)
 		call->next_object++;

@@ -68,7 +68,7 @@ braze_pack_make_ready(BrazePack *pack, PackedCall *call, int64_t now)
 		weight += call->lanes[i]->waiting_objects;
 	}
 	if (!call->links_decided)
-		braze_link_decide(call);
+		braze_link_decide(pack, call);
 	list = &pack->ready[next_endpoint(call)];
 	call->ready = true;
 	call->ready_since = now;

@@ -203,7 +203,7 @@ extern bool braze_pack_add_refusal(BrazePack *pack, PackedCall *call, int number
 extern bool braze_request_write(BrazePack *pack, BrazeRequest *request);
 
 /* link.c */
-extern void braze_link_decide(PackedCall *call);
+extern void braze_link_decide(BrazePack *pack, PackedCall *call);
 extern bool braze_remember_accepted(BrazePack *pack, PackedCall *call, int object);
 extern void braze_lane_delay(BrazePack *pack, Lane *lane, int64_t until);
 

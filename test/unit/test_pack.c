@@ -321,12 +321,44 @@ test_profiles(void)
 	release_profile(profile);
 }
 
+static size_t
+memory_of_linked(bool needed)
+{
+	BrazeProfile profiles[2] = {{0}, {.sent = needed}};
+	BrazePackUser owners[2] = {
+		{"\"external_id\":\"u\"", 17, -1, &profiles[0]},
+		{"\"user_alias\":{\"alias_name\":\"a\",\"alias_label\":\"l\"}", 49, BRAZE_ALIASES_TO_IDENTIFY, &profiles[1]}
+	};
+	BrazePackObject object = {BRAZE_EVENTS, 0, "{\"external_id\":\"u\"}", 19};
+	BrazeRequest *request;
+	int64_t		wait;
+	size_t		memory;
+
+	pack = braze_pack_create(&limits);
+	braze_pack_add(pack, 1, (BrazeRowAddress) {0}, 1, &object, 2, owners, now);
+	memory = braze_pack_memory(pack);
+	request = braze_pack_next_request(pack, now, &wait);
+	ok(body_has(request, "aliases_to_identify") == needed, "an alias is linked if something was sent to it");
+	braze_pack_destroy(pack);
+	return memory;
+}
+
+static void
+test_link_memory(void)
+{
+	size_t		without = memory_of_linked(false);
+	size_t		with = memory_of_linked(true);
+
+	ok(with >= without + 17 + 49, "the text of a link counts as memory (%zu, without %zu)", with, without);
+}
+
 int
 main(void)
 {
 	test_start();
 	test_halving();
 	test_profiles();
+	test_link_memory();
 	test_large_call();
 	for (unsigned seed = 1; seed <= 12; seed++)
 	{
