@@ -7,10 +7,12 @@
  */
 #include "postgres.h"
 
+#include "access/detoast.h"
 #include "utils/memutils.h"
 #include "utils/rel.h"
 
 #include "delivery.h"
+#include "enqueue.h"
 #include "intake.h"
 #include "worker.h"
 
@@ -20,9 +22,12 @@
 /* how often a call that raises an error is tried before it is given up */
 #define MAX_ATTEMPTS	3
 
-/* a slice of the sweep: ids, dead ones too, and rows that are there */
+/* a slice of the sweep: ids at least, and rows that are there at most */
 #define SWEEP_IDS		50000
 #define SWEEP_ROWS		10000
+
+/* the next slice has more ids if one took less than this, else fewer */
+#define SWEEP_MS		5
 
 /* the call that made the last read fail, and how often in a row */
 static int64 failing_id = 0;
@@ -50,8 +55,16 @@ all_others_behind(const BrazeDelivery *delivery)
 static void
 take(BrazeDelivery *delivery, const BrazeQueueRow *row)
 {
+	Size		size = toast_raw_datum_size(row->call);
+
 	if (row->id == failing_id && failures >= MAX_ATTEMPTS)
 		braze_delivery_reject(delivery, row, failing_reason);
+
+	/* a plain INSERT was not held to it */
+	else if (size > (Size) braze_max_call_size * 1024)
+		braze_delivery_reject(delivery, row,
+							  psprintf("The call has %zu bytes, and segment_braze.max_call_size is %d kB.",
+									   size, braze_max_call_size));
 	else
 		braze_delivery_take(delivery, row);
 }
@@ -204,8 +217,9 @@ sweep(BrazeReader *reader)
 {
 	static int64 next_sweep = 0;
 	static int64 swept = 0;
+	static int64 ids = SWEEP_IDS;
 	int64		now = braze_now_ms();
-	int64		until = Min(swept + SWEEP_IDS, reader->cursor);
+	int64		until = reader->cursor;
 	ListCell   *cell;
 
 	if (now < next_sweep)
@@ -216,11 +230,22 @@ sweep(BrazeReader *reader)
 		swept = 0;
 		return;
 	}
+	if (until - swept > ids)
+		until = swept + ids;
 	foreach(cell, braze_deliveries)
 		braze_delivery_list_calls(lfirst(cell));
 	swept = braze_reader_range(reader, swept, until, SWEEP_ROWS, consume_stray, reader);
 	foreach(cell, braze_deliveries)
 		braze_delivery_forget_list(lfirst(cell));
+
+	/*
+	 * Dead rows cost time, ids that nobody drew do not: one that is far ahead
+	 * of the others must not make the sweep last for days.
+	 */
+	if (braze_now_ms() - now < SWEEP_MS)
+		ids = Min(ids, PG_INT64_MAX / 2) * 2;
+	else
+		ids = Max(ids / 2, SWEEP_IDS);
 }
 
 /* ----- a read ----- */

@@ -307,6 +307,7 @@ find_time(BrazeMap *map)
 	bool		has_original;
 	bool		has_received;
 	bool		has_sent;
+	int64		queued;
 
 	if (read_time(map, BRAZE_CALL_TIMESTAMP, "timestamp", &original))
 		return original;
@@ -330,7 +331,9 @@ find_time(BrazeMap *map)
 	if (has_sent)
 		return sent;
 
-	return milliseconds(map->queued_at);
+	/* a plain INSERT may have given it any time, even an infinite one */
+	queued = milliseconds(map->queued_at);
+	return braze_time_in_range(queued) ? queued : milliseconds(map->now);
 }
 
 int64
