@@ -11,7 +11,9 @@
 
 #include "access/xact.h"
 #include "miscadmin.h"
+#include "nodes/pg_list.h"
 #include "pgstat.h"
+#include "utils/memutils.h"
 
 #include "compat.h"
 #include "shmem.h"
@@ -21,7 +23,7 @@ static bool callback_registered = false;
 static bool wake_worker = false;
 static bool refresh_worker = false;
 static bool wake_launcher = false;
-static Oid	held_database = InvalidOid;
+static List *held_databases = NIL;	/* of Oid: a transaction may rename several */
 
 /*
  * Commits of calls come here, so it takes no lock: a slot that is not found
@@ -63,19 +65,24 @@ want_worker(void)
 }
 
 static void
-release_hold(void)
+release_holds(void)
 {
-	BrazeDatabaseSlot *slot;
+	ListCell   *cell;
 
 	LWLockAcquire(braze_shared->lock, LW_EXCLUSIVE);
-	slot = braze_database_slot(held_database, false);
-	if (slot != NULL && slot->held > 0)
+	foreach(cell, held_databases)
 	{
-		slot->held--;
-		slot->wanted_at_once = true;
+		BrazeDatabaseSlot *slot = braze_database_slot(lfirst_oid(cell), false);
+
+		if (slot != NULL && slot->held > 0)
+		{
+			slot->held--;
+			slot->wanted_at_once = true;
+		}
 	}
 	LWLockRelease(braze_shared->lock);
-	held_database = InvalidOid;
+	list_free(held_databases);
+	held_databases = NIL;
 	braze_wake_launcher();
 }
 
@@ -91,8 +98,8 @@ at_transaction_end(XactEvent event, void *arg)
 	if (wake_launcher && committed)
 		want_worker();
 	wake_worker = refresh_worker = wake_launcher = false;
-	if (OidIsValid(held_database))
-		release_hold();
+	if (held_databases != NIL)
+		release_holds();
 }
 
 static void
@@ -142,21 +149,27 @@ void
 braze_hold_database(Oid database)
 {
 	BrazeDatabaseSlot *slot;
+	MemoryContext old;
 
-	if (braze_shared == NULL || OidIsValid(held_database))
+	if (braze_shared == NULL || list_member_oid(held_databases, database))
 		return;
 	register_callback();
+
+	/* before it is held: nothing may fail between that and the list */
+	old = MemoryContextSwitchTo(TopMemoryContext);
+	held_databases = lappend_oid(held_databases, database);
+	MemoryContextSwitchTo(old);
 
 	LWLockAcquire(braze_shared->lock, LW_EXCLUSIVE);
 	slot = braze_database_slot(database, true);
 	if (slot != NULL)
-	{
 		slot->held++;
-		held_database = database;
-	}
 	LWLockRelease(braze_shared->lock);
 	if (slot == NULL)
+	{
+		held_databases = list_delete_oid(held_databases, database);
 		return;
+	}
 
 	/*
 	 * A worker that was registered before we came may still be on its way up,

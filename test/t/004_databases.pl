@@ -34,7 +34,9 @@ sub make
 
 	run("CREATE DATABASE $database");
 	$node->safe_psql($database, 'CREATE EXTENSION segment_braze');
-	braze_destination($node, $database, 'braze', $braze);
+
+	# what waits for the end of a hanging request waits for longer than the test
+	braze_destination($node, $database, 'braze', $braze, options => "request_timeout '1 h'");
 	return;
 }
 
@@ -131,6 +133,9 @@ sub wait_for_hanging
 		"$count requests hang");
 }
 
+my $directory = $node->basedir . '/elsewhere';
+mkdir $directory or die "$directory: $!";
+run("CREATE TABLESPACE elsewhere LOCATION '$directory'");
 foreach my $round ('idle', 'hanging')
 {
 	if ($round eq 'hanging')
@@ -151,6 +156,22 @@ foreach my $round ('idle', 'hanging')
 	run("CREATE DATABASE copy TEMPLATE renamed");
 	ok(braze_wait_for_worker($node, 'copy'), "$round: CREATE DATABASE TEMPLATE, and the copy is served");
 	ok(braze_wait_for_worker($node, 'renamed'), "$round: and so is the template");
+
+	# two in one transaction change their names
+	wait_for_hanging(2) if $round eq 'hanging';
+	run(<<'EOS');
+BEGIN;
+ALTER DATABASE renamed RENAME TO spare;
+ALTER DATABASE copy RENAME TO renamed;
+ALTER DATABASE spare RENAME TO copy;
+COMMIT;
+EOS
+	ok(braze_wait_for_worker($node, 'copy') && braze_wait_for_worker($node, 'renamed'),
+		"$round: two databases exchange their names, and both are served");
+
+	wait_for_hanging(2) if $round eq 'hanging';
+	run('ALTER DATABASE copy SET TABLESPACE elsewhere');
+	ok(braze_wait_for_worker($node, 'copy'), "$round: ALTER DATABASE SET TABLESPACE, and it is served again");
 
 	wait_for_hanging(2) if $round eq 'hanging';
 	run('DROP DATABASE copy');
