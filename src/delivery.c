@@ -300,6 +300,8 @@ refresh_one(BrazeDelivery *delivery, BrazeDestination *destination)
 	refresh_pause(delivery, changed, problem);
 	if (options_changed || (delivery->paused != NULL && !was_paused))
 		braze_delivery_drop_waiting(delivery);
+	if (options_changed && !delivery->destination->settings.changed_attributes_only)
+		braze_memory_forget_attributes(NameStr(delivery->name));
 	if (options_changed)
 		braze_memory_drop_cache();
 }

@@ -12,6 +12,8 @@
 #include "access/table.h"
 #include "access/tableam.h"
 #include "catalog/indexing.h"
+#include "catalog/pg_type.h"
+#include "executor/spi.h"
 #include "lib/ilist.h"
 #include "mb/pg_wchar.h"
 #include "storage/bufmgr.h"
@@ -397,5 +399,38 @@ braze_memory_stored(bool committed)
 		memory->has_row = memory->stores_row;
 		memory->storage = storing_in;
 		memory->tid = memory->new_tid;
+	}
+}
+
+void
+braze_memory_forget_attributes(const char *destination)
+{
+	Oid			type = NAMEOID;
+	NameData	name;
+	Datum		value = NameGetDatum(&name);
+	HASH_SEQ_STATUS status;
+	Bucket	   *bucket;
+	char	   *statement;
+
+	namestrcpy(&name, destination);
+	statement = psprintf("UPDATE %s SET attributes = NULL "
+						 "WHERE destination OPERATOR(pg_catalog.=) $1 "
+						 "AND attributes IS NOT NULL",
+						 braze_table_name("braze_profiles"));
+	SPI_connect();
+	if (SPI_execute_with_args(statement, 1, &type, &value, NULL, false, 0) != SPI_OK_UPDATE)
+		elog(ERROR, "could not forget the attributes of a destination");
+	SPI_finish();
+
+	/* what calls under way still need is stored again when they are settled */
+	braze_memory_drop_cache();
+	hash_seq_init(&status, buckets);
+	while ((bucket = hash_seq_search(&status)) != NULL)
+	{
+		for (Memory *memory = bucket->first; memory != NULL; memory = memory->next)
+		{
+			if (strcmp(NameStr(memory->destination), destination) == 0)
+				braze_profile_forget(&memory->profile);
+		}
 	}
 }

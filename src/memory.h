@@ -34,6 +34,12 @@ extern void braze_memory_release(BrazeProfile *profile);
 extern void braze_memory_store(BrazeProfile *profile);
 extern void braze_memory_stored(bool committed);
 
+/*
+ * In a refresh: the destination sends attributes without looking at what is
+ * remembered, so that would be out of date once it looked again.
+ */
+extern void braze_memory_forget_attributes(const char *destination);
+
 /* forgets what no call needs now, so that the table is read anew */
 extern void braze_memory_drop_cache(void);
 

@@ -93,6 +93,15 @@ deliver(q{SELECT braze_identify('u1', '{"n": {"inc": 1}}'); SELECT braze_identif
 like(arrived(), qr/attributes n=4 \(u1\)$/, 'after an operator the value is unknown');
 is($node->safe_psql('postgres', 'SELECT count(*) FROM braze_dead_letters'), '1', 'the refused call is a dead letter');
 
+# what is sent while nobody looks at what is remembered makes that out of date
+deliver(q{SELECT braze_identify('u9', '{"plan": "gold"}')});
+$node->safe_psql('postgres', "ALTER SERVER braze OPTIONS (SET changed_attributes_only 'false', SET identifiers 'user_id')");
+deliver(q{SELECT braze_identify('u9', '{"plan": "silver"}')});
+$node->safe_psql('postgres', "ALTER SERVER braze OPTIONS (SET changed_attributes_only 'true', SET identifiers 'user_id, anonymous_id, email')");
+arrived();
+deliver(q{SELECT braze_identify('u9', '{"plan": "gold"}')});
+is(arrived(), 'attributes plan=gold (u9)', 'so it is forgotten when changed_attributes_only is switched off');
+
 # a refused folded object costs the guilty call alone
 $node->safe_psql('postgres', "DELETE FROM braze_dead_letters");
 $braze->fault(kind => 'errors', user => 'u3', array => 'attributes', count => 2);
