@@ -150,5 +150,8 @@ is($node->safe_psql('postgres', 'SELECT count(*) FROM braze_queue'),
 	'0', 'the queue is empty');
 is(braze_dead_letters($node), '', 'and there are no dead letters');
 
+# the sweep would find what the reader missed, and say so
+unlike(slurp_file($node->logfile), qr/with an id far below/, 'the reader has found it all');
+
 $node->stop;
 done_testing();

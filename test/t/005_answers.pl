@@ -82,8 +82,20 @@ foreach my $status (sort keys %status)
 	is($braze->hits($fault), 1, 'the fault struck');
 }
 ok(braze_wait_for_state($node, 'braze', 'running'), 'the destination runs again');
+
+# Braze says when to come again: not before, whatever the header is called
+foreach my $header ('x-ratelimit-retry-after', 'retry-after', 'x-ratelimit-reset')
+{
+	my $began = time;
+	my $fault = queue_with_fault(3, kind => 'status', status => 429, count => 1, headers => { $header => '3' });
+
+	braze_flush($node);
+	is($braze->hits($fault), 1, 'the fault struck');
+	cmp_ok(time - $began, '>=', 2, "after a 429 with $header nothing is sent before the time it says");
+	is(seen(), '1 2 3', 'and then each call once');
+}
 is($node->safe_psql('postgres', "SELECT last_error <> '', last_error_at IS NOT NULL, retries FROM braze_status"),
-	't|t|5', 'the status shows the last error and counts what was sent again');
+	't|t|8', 'the status shows the last error and counts what was sent again');
 
 # answers that cannot be trusted.  What Braze had applied arrives twice.
 my %broken = (
@@ -132,8 +144,8 @@ braze_flush($node);
 is(seen(), '1 2 3 5 6 7 8 9 10', 'the neighbours of a refused object are delivered once');
 is(braze_dead_letters($node), 'u4', 'the refused one is a dead letter');
 is($node->safe_psql('postgres',
-		"SELECT destination, reason LIKE '%no such thing%', queued_at <= failed_at, call->>'event' FROM braze_dead_letters"),
-	'braze|t|t|A', 'with the reason');
+		"SELECT destination, http_status, reason LIKE '%no such thing%', queued_at <= failed_at, call->>'event' FROM braze_dead_letters"),
+	'braze|201|t|t|A', 'with the reason and the status of the answer');
 
 # braze_retry
 $braze->clear_faults;
