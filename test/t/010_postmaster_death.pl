@@ -72,6 +72,21 @@ $braze->release;
 $node->start;
 check(0, 'unseen');
 
+# After a start one request goes alone, so that a call that takes the server
+# down with it takes no others along, until its settle has committed.
+queue();
+kill_postmaster('alone');
+$braze->release;
+$braze->hold;
+$node->start;
+$braze->wait_for_stat('held', 1);
+is($node->safe_psql('postgres', "SELECT braze_flush('500 ms')"), 'f', 'alone: the rest waits');
+is($braze->stats->{held}, 1, 'alone: after a start one request goes alone');
+$braze->release(count => 1);
+ok($braze->wait_for_stat('held', $in_flight), 'alone: then as many as may');
+$braze->release;
+check(0, 'alone');
+
 # it has, and its answers never come
 queue(applied => 1);
 kill_postmaster('unanswered');
