@@ -13,6 +13,7 @@
 #include "catalog/indexing.h"
 #include "commands/sequence.h"
 #include "miscadmin.h"
+#include "storage/lmgr.h"
 #include "tcop/utility.h"
 #include "utils/array.h"
 #include "utils/builtins.h"
@@ -27,7 +28,8 @@
  *
  * The lock is taken before the id is drawn and kept until the transaction
  * ends: the worker asks the lock manager which transactions could still fill
- * a hole in the ids, and those are exactly the holders.
+ * a hole in the ids, and those are exactly the holders.  The sequence is locked
+ * before, as DROP EXTENSION does, or the two would deadlock.
  */
 static int64
 put_row(Oid table, Oid sequence, int columns, Datum *values, bool *nulls)
@@ -36,6 +38,7 @@ put_row(Oid table, Oid sequence, int columns, Datum *values, bool *nulls)
 	HeapTuple	tuple;
 	int64		id;
 
+	LockRelationOid(sequence, RowExclusiveLock);
 	rel = table_open(table, RowExclusiveLock);
 	if (RelationGetDescr(rel)->natts < columns)
 		elog(ERROR, "table \"%s\" has %d columns, expected %d",
