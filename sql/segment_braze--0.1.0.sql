@@ -214,6 +214,7 @@ CREATE FUNCTION @extschema@.braze_map_queued(
 	call jsonb,
 	destination name,
 	objects int[],
+	queued_at timestamptz DEFAULT NULL,
 	OUT outcome text,
 	OUT endpoint text,
 	OUT kind text,
@@ -223,7 +224,7 @@ RETURNS SETOF record
 AS 'MODULE_PATHNAME', 'braze_map_queued'
 LANGUAGE C STABLE ROWS 1;
 
-COMMENT ON FUNCTION @extschema@.braze_map_queued(jsonb, name, int[]) IS
+COMMENT ON FUNCTION @extschema@.braze_map_queued(jsonb, name, int[], timestamptz) IS
 'what a queued call will become, for braze_pending';
 
 CREATE FUNCTION @extschema@.braze_call_from_row(
@@ -389,7 +390,7 @@ CREATE VIEW @extschema@.braze_pending AS
 SELECT q.id, q.destination, q.queued_at,
 	m.outcome, m.endpoint, m.kind, m.payload, m.notes
 FROM @extschema@.braze_queue q,
-	LATERAL @extschema@.braze_map_queued(q.call, q.destination, q.objects) m;
+	LATERAL @extschema@.braze_map_queued(q.call, q.destination, q.objects, q.queued_at) m;
 
 COMMENT ON VIEW @extschema@.braze_pending IS
 'what the queued calls will become: a row per object';
@@ -607,7 +608,7 @@ FROM PUBLIC;
 
 REVOKE ALL ON FUNCTION
 	@extschema@.braze_validator(text[], oid),
-	@extschema@.braze_map_queued(jsonb, name, int[]),
+	@extschema@.braze_map_queued(jsonb, name, int[], timestamptz),
 	@extschema@.braze_options(),
 	@extschema@.braze_flush(interval, name),
 	@extschema@.braze_notify_worker(),

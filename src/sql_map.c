@@ -198,6 +198,30 @@ braze_map(PG_FUNCTION_ARGS)
 }
 
 /*
+ * As the worker reads it: a null among the numbers is ignored, and an empty
+ * list still is one.
+ */
+static Datum *
+read_objects(ArrayType *array, int *count)
+{
+	Datum	   *elements;
+	Datum	   *objects;
+	bool	   *nulls;
+	int			length;
+
+	deconstruct_array(array, INT4OID, sizeof(int32), true, TYPALIGN_INT,
+					  &elements, &nulls, &length);
+	objects = palloc(sizeof(Datum) * Max(length, 1));
+	*count = 0;
+	for (int i = 0; i < length; i++)
+	{
+		if (!nulls[i])
+			objects[(*count)++] = elements[i];
+	}
+	return objects;
+}
+
+/*
  * What a call that is queued will become, for braze_pending.  Whoever may read
  * the queue may see it: no USAGE is asked for, and a server that is gone is a
  * note.
@@ -228,15 +252,11 @@ braze_map_queued(PG_FUNCTION_ARGS)
 			extra = psprintf("There is no such server: \"%s\"; the call waits until there is.", name);
 	}
 	if (!PG_ARGISNULL(2))
-		deconstruct_array(PG_GETARG_ARRAYTYPE_P(2), INT4OID, sizeof(int32), true,
-						  TYPALIGN_INT, &wanted, NULL, &nwanted);
-	/* an empty list still is one */
-	if (!PG_ARGISNULL(2) && wanted == NULL)
-		wanted = palloc(sizeof(Datum));
+		wanted = read_objects(PG_GETARG_ARRAYTYPE_P(2), &nwanted);
 
 	mapped = braze_mapped_create();
 	braze_map_call(PG_GETARG_JSONB_P(0), settings,
-				   GetCurrentTransactionStartTimestamp(),
+				   PG_ARGISNULL(3) ? GetCurrentTransactionStartTimestamp() : PG_GETARG_TIMESTAMPTZ(3),
 				   GetCurrentTransactionStartTimestamp(), mapped);
 	put_rows((ReturnSetInfo *) fcinfo->resultinfo, mapped, wanted, nwanted, extra);
 	return (Datum) 0;

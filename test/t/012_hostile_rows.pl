@@ -124,6 +124,12 @@ INSERT INTO braze_queue (destination, call, objects) VALUES ('braze', '{"type": 
 EOS
 	is(events(), $arrive, "objects: $what");
 	is(run('SELECT count(*) FROM braze_dead_letters'), '0', 'and no dead letter');
+	run("SELECT braze_pause('braze')");
+	run("INSERT INTO braze_queue (destination, call, objects) "
+		  . qq{VALUES ('braze', '{"type": "track", "userId": "u", "event": "e"}', $objects)});
+	is($node->psql('postgres', 'SELECT * FROM braze_pending'), 0, 'braze_pending can be read');
+	run("SELECT braze_resume('braze')");
+	braze_flush($node);
 }
 
 # times
@@ -141,6 +147,17 @@ foreach my $time ('infinity', '-infinity', '4713-01-01 BC', '294276-12-31', 'epo
 	$node->safe_psql('postgres', "SELECT braze_resume('braze')");
 	braze_flush($node);
 }
+
+# braze_pending shows what is sent, the time too
+run("SELECT braze_pause('braze')");
+$braze->reset;
+run("INSERT INTO braze_queue (destination, call, queued_at) "
+	  . q{VALUES ('braze', '{"type": "track", "userId": "u", "event": "e"}', '2026-01-02 03:04:05.678+00')});
+my $shown = run("SELECT payload->>'time' FROM braze_pending");
+run("SELECT braze_resume('braze')");
+braze_flush($node);
+is($shown, '2026-01-02T03:04:05.678Z', 'a call without a time has that of its queueing in braze_pending');
+is([ $braze->log ]->[0]{object}{time}, $shown, 'and at Braze');
 
 # destinations that are not there
 between(<<'EOS');
