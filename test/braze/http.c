@@ -473,7 +473,6 @@ standin_http_start(Standin *standin)
 						 MHD_OPTION_NOTIFY_COMPLETED, completed, standin,
 						 MHD_OPTION_CONNECTION_LIMIT, (unsigned) MAX_CONNECTIONS,
 						 MHD_OPTION_LISTEN_BACKLOG_SIZE, 1024u,
-						 MHD_OPTION_LISTENING_ADDRESS_REUSE, 1u,
 						 MHD_OPTION_CONNECTION_MEMORY_LIMIT, (size_t) 65536,
 						 cert ? MHD_OPTION_HTTPS_MEM_CERT : MHD_OPTION_END, cert,
 						 MHD_OPTION_HTTPS_MEM_KEY, key,
@@ -488,7 +487,11 @@ standin_http_start(Standin *standin)
 void
 standin_http_stop(Standin *standin)
 {
-	/* a daemon may not be stopped while a connection is suspended */
+	/*
+	 * A daemon may not be stopped while a connection is suspended, and what
+	 * arrives in its last round would be by a fault.
+	 */
+	standin_faults_clear(&standin->faults);
 	standin_release_many(standin, -1, 0, true);
 	MHD_run(standin->daemon);
 	MHD_stop_daemon(standin->daemon);
