@@ -26,7 +26,7 @@ as_root() {
 as_user() { "${run_as[@]}" "$@"; }
 
 set_user() {
-	run_as=(env -C "$scratch" HOME="$scratch")
+	run_as=(env -C "$scratch" HOME="$scratch" TMPDIR="$scratch")
 	[ "$(id -u)" != 0 ] || run_as=(runuser -u postgres -- "${run_as[@]}")
 }
 
