@@ -535,7 +535,7 @@ COMMENT ON FUNCTION @extschema@.braze_counters() IS
 CREATE VIEW @extschema@.braze_status AS
 SELECT d.destination,
 	CASE
-		WHEN s.srvname IS NULL THEN 'no such server: create it, or purge its calls'
+		WHEN s.srvname IS NULL THEN 'no such server: create it, or delete its calls from braze_queue'
 		WHEN p.reason IS NOT NULL THEN 'paused: ' || p.reason
 		WHEN w.missing IS NOT NULL THEN w.missing
 		WHEN c.reason IS NOT NULL THEN c.state || ': ' || c.reason
