@@ -8,10 +8,13 @@
 #include "postgres.h"
 
 #include "access/xact.h"
+#include "catalog/pg_extension.h"
+#include "commands/extension.h"
 #include "mb/pg_wchar.h"
 #include "miscadmin.h"
 #include "pgstat.h"
 #include "storage/ipc.h"
+#include "storage/lmgr.h"
 #include "utils/memutils.h"
 #include "utils/snapmgr.h"
 
@@ -74,9 +77,18 @@ begin_round(const char *activity)
 	pgstat_report_activity(STATE_RUNNING, activity);
 	SetCurrentStatementStartTimestamp();
 	StartTransactionCommand();
+	if (!OidIsValid(extension))
+		extension = get_extension_oid(BRAZE_EXTENSION, true);
+
+	/*
+	 * DROP EXTENSION locks the extension before what belongs to it.  So do we,
+	 * or a round that opens one table after another would deadlock with it.
+	 */
+	if (OidIsValid(extension))
+		LockDatabaseObject(ExtensionRelationId, extension, 0, AccessShareLock);
 	PushActiveSnapshot(GetTransactionSnapshot());
 	catalog = braze_catalog();
-	if (catalog == NULL || (OidIsValid(extension) && catalog->extension != extension))
+	if (catalog == NULL || catalog->extension != extension)
 	{
 		/*
 		 * DROP EXTENSION has committed.  Even if it was created again since:
@@ -87,7 +99,6 @@ begin_round(const char *activity)
 				(errmsg("segment_braze: the extension was dropped, its worker ends")));
 		proc_exit(0);
 	}
-	extension = catalog->extension;
 }
 
 static void
