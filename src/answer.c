@@ -447,7 +447,7 @@ judge(BrazeAnswer *answer, const BrazeSent *sent, long status, json_object *root
 bool
 braze_answer_read(BrazeAnswer *answer, const BrazeSent *sent, long status,
 				  const char *body, size_t length, bool truncated,
-				  const char *transport_error)
+				  const char *transport_error, bool unsent)
 {
 	json_object *root = NULL;
 	bool		ok;
@@ -462,6 +462,7 @@ braze_answer_read(BrazeAnswer *answer, const BrazeSent *sent, long status,
 		if (error == NULL || error[0] == '\0')
 			error = "no answer";
 		append_text(answer->reason, error, strlen(error));
+		answer->ambiguous = !unsent;
 		return true;
 	}
 
@@ -470,6 +471,7 @@ braze_answer_read(BrazeAnswer *answer, const BrazeSent *sent, long status,
 		return false;
 	ok = judge(answer, sent, status, root, body, length, truncated);
 	json_object_put(root);
+	answer->ambiguous = (answer->verdict == BRAZE_FAILED);
 	if (!ok)
 		braze_answer_free(answer);
 	return ok;

@@ -45,6 +45,7 @@ typedef struct BrazeSent
 typedef struct BrazeAnswer
 {
 	BrazeVerdict verdict;
+	bool		ambiguous;		/* FAILED, and Braze may have accepted it */
 
 	/*
 	 * For logs, the status and the dead letters of a request refused whole;
@@ -57,7 +58,8 @@ typedef struct BrazeAnswer
 } BrazeAnswer;
 
 /*
- * status 0 means that no complete answer came; transport_error then says why.
+ * status 0 means that no complete answer came; transport_error then says why,
+ * and unsent that nothing of the request was written to anybody.
  * body need not be terminated, and may be NULL when length is 0.  truncated
  * says that the answer was longer than what is in body.
  *
@@ -65,7 +67,8 @@ typedef struct BrazeAnswer
  */
 extern bool braze_answer_read(BrazeAnswer *answer, const BrazeSent *sent,
 							  long status, const char *body, size_t length,
-							  bool truncated, const char *transport_error);
+							  bool truncated, const char *transport_error,
+							  bool unsent);
 extern void braze_answer_free(BrazeAnswer *answer);
 
 #endif							/* BRAZE_ANSWER_H */

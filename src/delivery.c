@@ -562,6 +562,8 @@ braze_delivery_report(BrazeDelivery *delivery)
 		slot->skipped += delivery->counts.skipped;
 		slot->rejected += delivery->counts.rejected;
 		slot->retries += delivery->counts.retries;
+		slot->ambiguous_resends += delivery->counts.ambiguous_resends;
+		slot->ambiguous_calls += delivery->counts.ambiguous_calls;
 		slot->unchanged += braze_pack_take_unchanged(delivery->pack);
 		slot->last_success = Max(slot->last_success, delivery->last_success);
 		if (delivery->last_error_at > slot->last_error_at)

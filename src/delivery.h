@@ -24,6 +24,8 @@ typedef struct BrazeDeliveryCounts
 	int64		skipped;
 	int64		rejected;
 	int64		retries;
+	int64		ambiguous_resends;
+	int64		ambiguous_calls;
 } BrazeDeliveryCounts;
 
 typedef struct BrazeDelivery

@@ -143,6 +143,11 @@ conclude(BrazeHttp *http, Transfer *transfer, const BrazeAnswer *answer)
 	else
 		next = braze_request_answered(delivery->pack, transfer->request, answer,
 									  (int) transfer->http.status, now);
+	if (answer->ambiguous && next == BRAZE_NEXT_LATER)
+	{
+		delivery->counts.ambiguous_resends++;
+		delivery->counts.ambiguous_calls += braze_request_sent_calls(transfer->request);
+	}
 	braze_http_release(http, &transfer->http);
 	delivery->changed = true;
 	switch (next)
@@ -190,7 +195,7 @@ braze_delivery_answered(BrazeHttp *http, BrazeHttpRequest *done)
 
 	if (!braze_answer_read(&answer, braze_request_sent(transfer->request),
 						   done->status, done->answer, done->answer_length,
-						   done->truncated, done->error))
+						   done->truncated, done->error, done->unsent))
 		braze_delivery_out_of_memory();
 	conclude(http, transfer, &answer);
 	braze_answer_free(&answer);

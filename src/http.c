@@ -312,6 +312,7 @@ braze_http_send(BrazeHttp *http, BrazeHttpRequest *request)
 	request->answer = NULL;
 	request->answer_length = request->answer_size = 0;
 	request->truncated = false;
+	request->unsent = true;
 	request->handle = NULL;
 	request->next_done = NULL;
 	braze_rate_headers_reset(&request->rate);
@@ -329,6 +330,7 @@ braze_http_send(BrazeHttp *http, BrazeHttpRequest *request)
 	transfer->target->references++;
 	transfer->header_bytes = 0;
 	transfer->headers_complete = false;
+	transfer->begun = false;
 	transfer->refusal = NULL;
 	transfer->curl_error[0] = '\0';
 
@@ -361,6 +363,7 @@ braze_http_cancel(BrazeHttp *http, BrazeHttpRequest *request)
 		sigset_t	saved;
 
 		block_signals(&saved);
+		request->unsent = braze_http_transfer_unsent(request->handle);
 		detach_transfer(http, request->handle);
 		restore_signals(&saved);
 	}

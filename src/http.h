@@ -40,6 +40,7 @@ typedef struct BrazeHttpRequest
 	const char *body;
 	size_t		body_length;
 	void	   *owner;			/* the caller's own */
+	bool		once;			/* must not reach the server a second time */
 
 	/*
 	 * Set when it is done.  A status of 300 and above is reported even if the
@@ -48,6 +49,7 @@ typedef struct BrazeHttpRequest
 	 */
 	long		status;			/* 0: no complete answer */
 	char		error[256];		/* if status is 0: why */
+	bool		unsent;			/* and nothing of it was written to anybody */
 	char	   *answer;			/* NULL if empty; freed by braze_http_release */
 	size_t		answer_length;
 	bool		truncated;
@@ -83,7 +85,10 @@ extern void braze_http_target_free(BrazeHttpTarget *target);
 /* starts a transfer; false (with request->error) when it cannot even start */
 extern bool braze_http_send(BrazeHttp *http, BrazeHttpRequest *request);
 
-/* ends a transfer; the request is not reported as done, and need not be released */
+/*
+ * Ends a transfer; the request is not reported as done, and need not be
+ * released.  Its unsent is set.
+ */
 extern void braze_http_cancel(BrazeHttp *http, BrazeHttpRequest *request);
 
 /* for the wait: the descriptor, and how long to wait at most (-1: for ever) */

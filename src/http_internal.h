@@ -33,6 +33,7 @@ typedef struct HttpTransfer
 	BrazeHttpTarget *target;
 	size_t		header_bytes;
 	bool		headers_complete;	/* of the final answer, not of a 1xx */
+	bool		begun;			/* curl was about to write the request */
 	const char *refusal;		/* why a callback of ours broke it off */
 	char		curl_error[CURL_ERROR_SIZE];
 	struct HttpTransfer *previous;
@@ -64,6 +65,9 @@ extern void braze_http_target_drop(BrazeHttpTarget *target);
 extern HttpTransfer *braze_http_transfer_take(BrazeHttp *http);
 extern void braze_http_transfer_give_back(BrazeHttp *http, HttpTransfer *transfer);
 extern CURLcode braze_http_transfer_configure(HttpTransfer *transfer);
+
+/* false at least if any byte of the request was written */
+extern bool braze_http_transfer_unsent(const HttpTransfer *transfer);
 
 /* fills the request's answer or error from how its transfer ended */
 extern void braze_http_transfer_judge(HttpTransfer *transfer, CURLcode result);

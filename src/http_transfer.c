@@ -103,6 +103,39 @@ on_body(char *chunk, size_t size, size_t count, void *data)
 	return length;
 }
 
+bool
+braze_http_transfer_unsent(const HttpTransfer *transfer)
+{
+	long		bytes = 0;
+
+	return curl_easy_getinfo(transfer->easy, CURLINFO_REQUEST_SIZE, &bytes) == CURLE_OK &&
+		bytes == 0;
+}
+
+/*
+ * curl sends a request again, on a new connection, when a kept one was closed
+ * before the first byte of an answer.  The server may have read it by then.
+ */
+#if LIBCURL_VERSION_NUM >= 0x075000
+static int
+on_begin(void *data, char *remote_ip, char *local_ip, int remote_port, int local_port)
+{
+	HttpTransfer *transfer = data;
+
+	(void) remote_ip;
+	(void) local_ip;
+	(void) remote_port;
+	(void) local_port;
+	if (transfer->begun && !braze_http_transfer_unsent(transfer))
+	{
+		transfer->refusal = "the connection was closed before an answer came";
+		return CURL_PREREQFUNC_ABORT;
+	}
+	transfer->begun = true;
+	return CURL_PREREQFUNC_OK;
+}
+#endif
+
 HttpTransfer *
 braze_http_transfer_take(BrazeHttp *http)
 {
@@ -203,6 +236,17 @@ braze_http_transfer_configure(HttpTransfer *transfer)
 	/* not copied, so that curl can rewind it when a kept connection was dead */
 	SET(CURLOPT_POSTFIELDS, request->body);
 
+	if (request->once)
+	{
+#if LIBCURL_VERSION_NUM >= 0x075000
+		SET(CURLOPT_PREREQFUNCTION, on_begin);
+		SET(CURLOPT_PREREQDATA, transfer);
+#else
+		/* only what went over a kept connection is sent again */
+		SET(CURLOPT_FRESH_CONNECT, 1L);
+#endif
+	}
+
 	SET(CURLOPT_NOSIGNAL, 1L);
 	SET(CURLOPT_TIMEOUT_MS, target->timeout_ms);
 	SET(CURLOPT_CONNECTTIMEOUT_MS,
@@ -302,6 +346,7 @@ braze_http_transfer_judge(HttpTransfer *transfer, CURLcode result)
 		request->truncated = true;
 	}
 
+	request->unsent = braze_http_transfer_unsent(transfer);
 	if (request->status != 0)
 		mask_key(request, transfer->target->api_key);
 	else

@@ -147,6 +147,9 @@ extern BrazeEndpoint braze_request_endpoint(const BrazeRequest *request);
 extern const char *braze_request_body(const BrazeRequest *request, size_t *length);
 extern const BrazeSent *braze_request_sent(const BrazeRequest *request);
 
+/* of how many calls it holds something */
+extern int	braze_request_sent_calls(const BrazeRequest *request);
+
 typedef enum BrazeNext
 {
 	BRAZE_NEXT_DONE,			/* the request is gone */

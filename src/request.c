@@ -151,6 +151,25 @@ braze_request_sent(const BrazeRequest *request)
 	return &request->sent;
 }
 
+int
+braze_request_sent_calls(const BrazeRequest *request)
+{
+	Range		range = request->ranges[request->nranges - 1];
+	const PackedCall *last = NULL;
+	int			n = 0;
+
+	/* a call's objects stand side by side */
+	for (int i = range.low; i < range.high; i++)
+	{
+		if (braze_object_at(request, i)->state != OBJECT_PENDING ||
+			request->objects[i].call == last)
+			continue;
+		last = request->objects[i].call;
+		n++;
+	}
+	return n;
+}
+
 /* ----- life ----- */
 
 static BrazeRequest *

@@ -67,6 +67,8 @@ typedef struct BrazeDestinationSlot
 	int64		skipped;
 	int64		rejected;
 	int64		retries;		/* requests sent again */
+	int64		ambiguous_resends;	/* those that Braze may have accepted before */
+	int64		ambiguous_calls;	/* calls in them */
 	int64		unchanged;		/* attributes not sent, since Braze has them */
 	int64		duplicates;		/* calls not queued because of deduplicate */
 	TimestampTz last_success;	/* 0: none yet */

@@ -94,6 +94,8 @@ enum
 	COUNTER_SKIPPED,
 	COUNTER_REJECTED,
 	COUNTER_RETRIES,
+	COUNTER_AMBIGUOUS_RESENDS,
+	COUNTER_AMBIGUOUS_CALLS,
 	COUNTER_DUPLICATES,
 	COUNTER_UNCHANGED,
 	COUNTER_LAST_ERROR,
@@ -118,6 +120,8 @@ put_counters(Tuplestorestate *store, TupleDesc desc, BrazeDestinationSlot *slot)
 	values[COUNTER_SKIPPED] = Int64GetDatum(slot->skipped);
 	values[COUNTER_REJECTED] = Int64GetDatum(slot->rejected);
 	values[COUNTER_RETRIES] = Int64GetDatum(slot->retries);
+	values[COUNTER_AMBIGUOUS_RESENDS] = Int64GetDatum(slot->ambiguous_resends);
+	values[COUNTER_AMBIGUOUS_CALLS] = Int64GetDatum(slot->ambiguous_calls);
 	values[COUNTER_DUPLICATES] = Int64GetDatum(slot->duplicates);
 	values[COUNTER_UNCHANGED] = Int64GetDatum(slot->unchanged);
 	values[COUNTER_LAST_ERROR] = CStringGetTextDatum(slot->last_error);

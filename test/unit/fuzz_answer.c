@@ -100,10 +100,11 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	memcpy(body, data + 4, size);
 
 	must(braze_answer_read(&answer, &sent, status, size > 0 ? body : NULL, size, truncated,
-						   "connection reset"), "there is memory enough");
+						   "connection reset", false), "there is memory enough");
 	free(body);
 
 	must(may_be(status, answer.verdict), "the verdict is one that the status allows");
+	must(answer.ambiguous == (answer.verdict == BRAZE_FAILED), "what failed may have been accepted");
 	must_be_clean(answer.reason);
 	must(answer.verdict == BRAZE_ACCEPTED || answer.reason[0] != '\0', "what is not accepted has a reason");
 	must(!truncated || answer.verdict != BRAZE_ACCEPTED, "half an answer accepts nothing");

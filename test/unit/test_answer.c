@@ -11,13 +11,14 @@
 
 static BrazeAnswer answer;
 static BrazeSent sent;
+static bool unsent;				/* was nothing of the request written? */
 
 static BrazeVerdict
 read_bytes(long status, const char *body, size_t length, bool truncated)
 {
 	braze_answer_free(&answer);
 	if (!braze_answer_read(&answer, &sent, status, body, length, truncated,
-						   status == 0 ? "connection reset" : ""))
+						   status == 0 ? "connection reset" : "", unsent))
 		return (BrazeVerdict) -1;
 	return answer.verdict;
 }
@@ -32,6 +33,8 @@ static void
 verdict(long status, const char *body, BrazeVerdict expected, const char *what)
 {
 	is_int(read_answer(status, body), expected, what);
+	if (answer.ambiguous != (expected == BRAZE_FAILED))
+		ok(false, "ambiguous is what failed: %s", what);
 }
 
 /* every reason must be short, valid UTF-8 without control characters */
@@ -97,6 +100,11 @@ test_rows(void)
 	verdict(500, "{\"message\":\"x\"}", BRAZE_FAILED, "500");
 	verdict(503, "", BRAZE_FAILED, "503");
 	is_int(read_bytes(0, NULL, 0, false), BRAZE_FAILED, "no answer");
+	ok(answer.ambiguous, "which Braze may have accepted");
+	unsent = true;
+	is_int(read_bytes(0, NULL, 0, false), BRAZE_FAILED, "no request");
+	ok(!answer.ambiguous, "which it has not");
+	unsent = false;
 	ok(strstr(answer.reason, "connection reset") != NULL, "says why: %s", answer.reason);
 }
 

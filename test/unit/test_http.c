@@ -23,6 +23,7 @@
 static BrazeHttp *http;
 static BrazeHttpTarget *target;
 static BrazeHttpRequest request;
+static bool once;				/* is what is sent to be sent once? */
 static Server *server;
 
 /* ----- the system's authorities ----- */
@@ -90,6 +91,7 @@ send_body(BrazeHttpRequest *what, const char *body)
 	what->path = "/users/track";
 	what->body = body;
 	what->body_length = strlen(body);
+	what->once = once;
 	return braze_http_send(http, what);
 }
 
@@ -262,6 +264,32 @@ test_closed(void)
 	end();
 }
 
+/* a server may have done what it was asked to, and end before it answers */
+static void
+test_once(void)
+{
+	once = true;
+	begin(close_on_second, LONG);
+	is_int(post("{}"), 201, "once: a connection is kept");
+	release();
+	is_int(post("{\"second\":1}"), 0, "once: it dies under the second request, which is not sent again");
+	ok(!request.unsent, "once: and may have arrived: %s", request.error);
+	is_int(server_connections(server), 1, "once: there was no other connection");
+	release();
+	is_int(post("{\"third\":1}"), 201, "once: the next request has a new one");
+	release();
+	end();
+
+	begin(answer_and_close, LONG);
+	is_int(post("{}"), 201, "once: the server closes after its answer");
+	release();
+	server_wait_closed(server, 1);
+	is_int(post("{}"), 201, "once: what was closed while idle is not used");
+	release();
+	end();
+	once = false;
+}
+
 static void
 test_refused(void)
 {
@@ -272,6 +300,7 @@ test_refused(void)
 	server_stop(server);
 	is_int(post("{}"), 0, "nobody listens: no status");
 	ok(request.error[0] != '\0' && request.answer == NULL, "but a reason: %s", request.error);
+	ok(request.unsent, "nothing was written");
 	release();
 	server = server_start(accept_all, NULL);
 	end();
@@ -483,6 +512,7 @@ no_answer(const char *what)
 	is_int(post("{}"), 0, what);
 	ok(request.error[0] != '\0' && request.answer == NULL && request.answer_length == 0,
 	   "it says why, and holds no answer: %s", request.error);
+	ok(!request.unsent, "it was written");
 	release();
 }
 
@@ -548,6 +578,12 @@ test_cancel(void)
 	ok(braze_http_next_done(http) == NULL, "the target is kept by the requests under way");
 	end();
 	ok(requests[1].answer == NULL, "the rest is cancelled at the end");
+
+	begin(never_answer, LONG);
+	send_body(&requests[0], "{}");
+	braze_http_cancel(http, &requests[0]);
+	ok(requests[0].unsent, "of a request that is cancelled at once nothing was written");
+	end();
 
 	begin(accept_all, LONG);
 	for (int i = 0; i < 5; i++)
@@ -723,6 +759,7 @@ test_tls(void)
 	target = target_at("https", "127.0.0.1", server_port(server), NULL, LONG);
 	is_int(post("{}"), 0, "a certificate of an unknown authority is refused");
 	ok(strcasestr(request.error, "certificate") != NULL, "and it says so: %s", request.error);
+	ok(request.unsent, "before anything was written");
 	release();
 	braze_http_target_free(target);
 
@@ -803,6 +840,7 @@ main(void)
 
 	test_request();
 	test_closed();
+	test_once();
 	test_refused();
 	test_answers();
 	test_no_answer();
