@@ -18,7 +18,8 @@
 #define BRAZE_QUEUE_CALL			3
 #define BRAZE_QUEUE_QUEUED_AT		4
 #define BRAZE_QUEUE_OBJECTS			5
-#define BRAZE_QUEUE_COLUMNS			5
+#define BRAZE_QUEUE_DEAD_LETTER		6
+#define BRAZE_QUEUE_COLUMNS			6
 
 /* columns of braze_dead_letters */
 #define BRAZE_DEAD_ID				1
@@ -29,7 +30,10 @@
 #define BRAZE_DEAD_HTTP_STATUS		6
 #define BRAZE_DEAD_QUEUED_AT		7
 #define BRAZE_DEAD_FAILED_AT		8
-#define BRAZE_DEAD_COLUMNS			8
+#define BRAZE_DEAD_ATTEMPTS			9
+#define BRAZE_DEAD_RETRIED_AT		10
+#define BRAZE_DEAD_RETRY_ID			11
+#define BRAZE_DEAD_COLUMNS			11
 
 /* columns of braze_paused */
 #define BRAZE_PAUSED_DESTINATION	1

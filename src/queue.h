@@ -13,6 +13,7 @@
 #ifndef BRAZE_QUEUE_H
 #define BRAZE_QUEUE_H
 
+#include "access/htup.h"
 #include "executor/tuptable.h"
 #include "storage/itemptr.h"
 #include "utils/jsonb.h"
@@ -29,7 +30,7 @@ typedef struct BrazeQueueRow
 	Datum		call;			/* jsonb, perhaps toasted */
 	TimestampTz queued_at;
 	int			nobjects;		/* -1: all */
-	int		   *objects;		/* which objects of the call, ascending */
+	const int  *objects;		/* which objects of the call, ascending */
 } BrazeQueueRow;
 
 /* a row of braze_dead_letters; its id and failed_at are given when it is put */
@@ -50,7 +51,10 @@ typedef struct BrazeDeadLetter
  */
 extern int64 braze_queue_put(const char *destination, Jsonb *call);
 extern int64 braze_queue_put_dead_letter(const BrazeDeadLetter *letter);
+
+/* numbers of a call's objects, as both tables have them */
 extern Datum braze_objects_array(int nobjects, const int *objects);
+extern int	braze_objects_read(Datum array, const int **objects);
 
 /*
  * settle.c: what the worker does with calls that are done, in a transaction of
@@ -85,13 +89,40 @@ typedef struct BrazeSettleRow
 extern BrazeSettled braze_settle_delete(BrazeSettler *settler,
 										const BrazeSettleRow *row);
 
-/* the same, and a dead letter is made of the row; letter lacks what the row has */
+/*
+ * The same, and a dead letter is made of the row; letter lacks what the row
+ * has.  Of a call that was queued again, the letter that is there is rewritten.
+ */
 extern BrazeSettled braze_settle_reject(BrazeSettler *settler,
 										const BrazeSettleRow *row,
 										const BrazeDeadLetter *letter);
 
 /* a user was deleted by this queued call: his dead letters go too */
 extern void braze_settle_forget_user(int64 id);
+
+/*
+ * retried.c: the dead letter that a queued call is a retry of.  It is locked
+ * before the call is settled, since nobody is waited for; the two point at
+ * each other, and a letter that does not point back is none of this call's.
+ */
+typedef enum BrazeRetriedState
+{
+	BRAZE_RETRIED_NONE,
+	BRAZE_RETRIED_LOCKED,
+	BRAZE_RETRIED_BUSY			/* another transaction has the letter */
+} BrazeRetriedState;
+
+typedef struct BrazeRetried
+{
+	Relation	letters;
+	HeapTuple	letter;
+} BrazeRetried;
+
+extern BrazeRetriedState braze_retried_lock(BrazeRetried *retried, int64 letter,
+											int64 queue_id);
+extern void braze_retried_delete(BrazeRetried *retried);
+extern void braze_retried_refused(BrazeRetried *retried, const BrazeDeadLetter *again);
+extern void braze_retried_release(BrazeRetried *retried);
 
 /* pause.c: destinations that are paused, and why */
 typedef struct BrazePause

@@ -11,6 +11,7 @@
 #include "access/table.h"
 #include "access/xact.h"
 #include "catalog/indexing.h"
+#include "catalog/pg_type.h"
 #include "commands/sequence.h"
 #include "miscadmin.h"
 #include "storage/lmgr.h"
@@ -64,6 +65,28 @@ braze_objects_array(int nobjects, const int *objects)
 										   sizeof(int32), true, TYPALIGN_INT));
 }
 
+/* a null among them is not ours and ignored */
+int
+braze_objects_read(Datum array, const int **objects)
+{
+	Datum	   *elements;
+	bool	   *nulls;
+	int		   *numbers;
+	int			count;
+	int			n = 0;
+
+	deconstruct_array(DatumGetArrayTypeP(array), INT4OID, sizeof(int32), true,
+					  TYPALIGN_INT, &elements, &nulls, &count);
+	numbers = palloc(sizeof(int) * Max(count, 1));
+	for (int i = 0; i < count; i++)
+	{
+		if (!nulls[i])
+			numbers[n++] = DatumGetInt32(elements[i]);
+	}
+	*objects = numbers;
+	return n;
+}
+
 int64
 braze_queue_put(const char *destination, Jsonb *call)
 {
@@ -81,6 +104,7 @@ braze_queue_put(const char *destination, Jsonb *call)
 	values[BRAZE_QUEUE_QUEUED_AT - 1] =
 		TimestampTzGetDatum(GetCurrentTransactionStartTimestamp());
 	nulls[BRAZE_QUEUE_OBJECTS - 1] = true;
+	nulls[BRAZE_QUEUE_DEAD_LETTER - 1] = true;
 	id = put_row(catalog->queue, catalog->queue_sequence,
 				 BRAZE_QUEUE_COLUMNS, values, nulls);
 	braze_wake_worker_at_commit();
@@ -117,6 +141,9 @@ braze_queue_put_dead_letter(const BrazeDeadLetter *letter)
 		nulls[BRAZE_DEAD_HTTP_STATUS - 1] = true;
 	values[BRAZE_DEAD_QUEUED_AT - 1] = TimestampTzGetDatum(letter->queued_at);
 	values[BRAZE_DEAD_FAILED_AT - 1] = TimestampTzGetDatum(GetCurrentTimestamp());
+	values[BRAZE_DEAD_ATTEMPTS - 1] = Int32GetDatum(1);
+	nulls[BRAZE_DEAD_RETRIED_AT - 1] = true;
+	nulls[BRAZE_DEAD_RETRY_ID - 1] = true;
 	return put_row(catalog->dead_letters, catalog->dead_letters_sequence,
 				   BRAZE_DEAD_COLUMNS, values, nulls);
 }

@@ -11,9 +11,7 @@
 #include "access/tableam.h"
 #include "access/xlog.h"
 #include "access/xlog_internal.h"
-#include "catalog/pg_type.h"
 #include "storage/lmgr.h"
-#include "utils/array.h"
 #include "utils/builtins.h"
 #include "utils/fmgroids.h"
 #include "utils/rel.h"
@@ -93,26 +91,6 @@ braze_reader_reset(BrazeReader *reader)
 	reader->current = 0;
 }
 
-/* the objects of a retried call; a null among them is not ours and ignored */
-static int
-read_objects(Datum datum, int **objects)
-{
-	Datum	   *elements;
-	bool	   *nulls;
-	int			count;
-	int			n = 0;
-
-	deconstruct_array(DatumGetArrayTypeP(datum), INT4OID, sizeof(int32), true,
-					  TYPALIGN_INT, &elements, &nulls, &count);
-	*objects = palloc(sizeof(int) * Max(count, 1));
-	for (int i = 0; i < count; i++)
-	{
-		if (!nulls[i])
-			(*objects)[n++] = DatumGetInt32(elements[i]);
-	}
-	return n;
-}
-
 static bool
 consume(BrazeReader *reader, BrazeConsumer consumer, void *arg, int64 *id)
 {
@@ -131,8 +109,8 @@ consume(BrazeReader *reader, BrazeConsumer consumer, void *arg, int64 *id)
 	row.nobjects = -1;
 	row.objects = NULL;
 	if (!slot->tts_isnull[BRAZE_QUEUE_OBJECTS - 1])
-		row.nobjects = read_objects(slot->tts_values[BRAZE_QUEUE_OBJECTS - 1],
-									&row.objects);
+		row.nobjects = braze_objects_read(slot->tts_values[BRAZE_QUEUE_OBJECTS - 1],
+										  &row.objects);
 	taken = consumer(&row, arg);
 	reader->current = 0;
 	return taken;

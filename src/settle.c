@@ -116,40 +116,96 @@ settled(TM_Result result)
 		BRAZE_SETTLED : BRAZE_SETTLE_LATER;
 }
 
+/* what the queue's row says of the dead letter that it is a retry of */
+static BrazeRetriedState
+lock_retried(BrazeSettler *settler, const BrazeSettleRow *row, BrazeRetried *retried)
+{
+	TupleTableSlot *slot = settler->slot;
+
+	slot_getsomeattrs(slot, BRAZE_QUEUE_COLUMNS);
+	if (slot->tts_isnull[BRAZE_QUEUE_DEAD_LETTER - 1])
+		return BRAZE_RETRIED_NONE;
+	return braze_retried_lock(retried,
+							  DatumGetInt64(slot->tts_values[BRAZE_QUEUE_DEAD_LETTER - 1]),
+							  row->id);
+}
+
 BrazeSettled
 braze_settle_delete(BrazeSettler *settler, const BrazeSettleRow *row)
 {
 	BrazeSettled result = BRAZE_SETTLED;
 
 	if (fetch(settler, row))
-		result = settled(delete_fetched(settler));
+	{
+		BrazeRetried retried;
+		BrazeRetriedState state = lock_retried(settler, row, &retried);
+
+		if (state == BRAZE_RETRIED_BUSY)
+			result = BRAZE_SETTLE_LATER;
+		else
+		{
+			TM_Result	deleted = delete_fetched(settler);
+
+			result = settled(deleted);
+			if (state == BRAZE_RETRIED_LOCKED)
+			{
+				if (deleted == TM_Ok)
+					braze_retried_delete(&retried);
+				braze_retried_release(&retried);
+			}
+		}
+	}
 	ExecClearTuple(settler->slot);
 	return result;
+}
+
+/* the row's place is taken by a letter, which lacks what the row has */
+static void
+put_letter(TupleTableSlot *slot, const BrazeDeadLetter *letter, BrazeRetried *retried)
+{
+	BrazeDeadLetter complete = *letter;
+
+	/* of a call that was queued in part, no more than that was rejected */
+	if (complete.nobjects < 0 && !slot->tts_isnull[BRAZE_QUEUE_OBJECTS - 1])
+		complete.nobjects = braze_objects_read(slot->tts_values[BRAZE_QUEUE_OBJECTS - 1],
+											   &complete.objects);
+	if (retried != NULL)
+	{
+		braze_retried_refused(retried, &complete);
+		return;
+	}
+	complete.destination = NameStr(*DatumGetName(slot->tts_values[BRAZE_QUEUE_DESTINATION - 1]));
+	complete.call = DatumGetJsonbP(slot->tts_values[BRAZE_QUEUE_CALL - 1]);
+	complete.queued_at = DatumGetTimestampTz(slot->tts_values[BRAZE_QUEUE_QUEUED_AT - 1]);
+	braze_queue_put_dead_letter(&complete);
 }
 
 BrazeSettled
 braze_settle_reject(BrazeSettler *settler, const BrazeSettleRow *row,
 					const BrazeDeadLetter *letter)
 {
-	TupleTableSlot *slot = settler->slot;
-	BrazeDeadLetter complete = *letter;
 	BrazeSettled result = BRAZE_SETTLED;
 
 	if (fetch(settler, row))
 	{
-		TM_Result	deleted = delete_fetched(settler);
+		BrazeRetried retried;
+		BrazeRetriedState state = lock_retried(settler, row, &retried);
 
-		result = settled(deleted);
-		if (deleted == TM_Ok)
+		if (state == BRAZE_RETRIED_BUSY)
+			result = BRAZE_SETTLE_LATER;
+		else
 		{
-			slot_getsomeattrs(slot, BRAZE_QUEUE_COLUMNS);
-			complete.destination = NameStr(*DatumGetName(slot->tts_values[BRAZE_QUEUE_DESTINATION - 1]));
-			complete.call = DatumGetJsonbP(slot->tts_values[BRAZE_QUEUE_CALL - 1]);
-			complete.queued_at = DatumGetTimestampTz(slot->tts_values[BRAZE_QUEUE_QUEUED_AT - 1]);
-			braze_queue_put_dead_letter(&complete);
+			TM_Result	deleted = delete_fetched(settler);
+
+			result = settled(deleted);
+			if (deleted == TM_Ok)
+				put_letter(settler->slot, letter,
+						   state == BRAZE_RETRIED_LOCKED ? &retried : NULL);
+			if (state == BRAZE_RETRIED_LOCKED)
+				braze_retried_release(&retried);
 		}
 	}
-	ExecClearTuple(slot);
+	ExecClearTuple(settler->slot);
 	return result;
 }
 

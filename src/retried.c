@@ -1,0 +1,145 @@
+/*-------------------------------------------------------------------------
+ *
+ * retried.c
+ *	  The dead letter that a queued call is a retry of.
+ *
+ * It stays readable while the retry is queued, and ends with it: deleted when
+ * the call was delivered, rewritten when it was rejected again.
+ *
+ *-------------------------------------------------------------------------
+ */
+#include "postgres.h"
+
+#include "access/genam.h"
+#include "access/htup_details.h"
+#include "access/table.h"
+#include "access/tableam.h"
+#include "access/xact.h"
+#include "catalog/indexing.h"
+#include "storage/lmgr.h"
+#include "utils/builtins.h"
+#include "utils/fmgroids.h"
+#include "utils/rel.h"
+#include "utils/snapmgr.h"
+#include "utils/timestamp.h"
+
+#include "catalog.h"
+#include "compat.h"
+#include "queue.h"
+
+static bool
+find_letter(Relation letters, Oid pkey, int64 id, TupleTableSlot *slot)
+{
+	Relation	index = index_open(pkey, AccessShareLock);
+	ScanKeyData key;
+	IndexScanDesc scan;
+	bool		found;
+
+	ScanKeyInit(&key, BRAZE_DEAD_ID, BTEqualStrategyNumber, F_INT8EQ, Int64GetDatum(id));
+	scan = braze_index_beginscan(letters, index, GetActiveSnapshot(), 1);
+	index_rescan(scan, &key, 1, NULL, 0);
+	found = index_getnext_slot(scan, ForwardScanDirection, slot);
+	if (found)
+		ExecMaterializeSlot(slot);
+	index_endscan(scan);
+	index_close(index, AccessShareLock);
+	return found;
+}
+
+/* its newest version, whatever the snapshot shows */
+static BrazeRetriedState
+lock_letter(Relation letters, TupleTableSlot *slot)
+{
+	ItemPointerData tid = slot->tts_tid;
+	TM_FailureData failure;
+
+	switch (table_tuple_lock(letters, &tid, GetActiveSnapshot(), slot,
+							 GetCurrentCommandId(true), LockTupleExclusive, LockWaitSkip,
+							 TUPLE_LOCK_FLAG_FIND_LAST_VERSION, &failure))
+	{
+		case TM_Ok:
+			return BRAZE_RETRIED_LOCKED;
+		case TM_WouldBlock:
+			return BRAZE_RETRIED_BUSY;
+		default:
+			return BRAZE_RETRIED_NONE;	/* somebody deleted it, perhaps we */
+	}
+}
+
+BrazeRetriedState
+braze_retried_lock(BrazeRetried *retried, int64 letter, int64 queue_id)
+{
+	const BrazeCatalog *catalog = braze_catalog_required();
+	BrazeRetriedState state = BRAZE_RETRIED_NONE;
+	TupleTableSlot *slot;
+
+	if (!ConditionalLockRelationOid(catalog->dead_letters, RowExclusiveLock))
+		return BRAZE_RETRIED_BUSY;
+	retried->letters = table_open(catalog->dead_letters, NoLock);
+	slot = table_slot_create(retried->letters, NULL);
+	if (find_letter(retried->letters, catalog->dead_letters_pkey, letter, slot))
+		state = lock_letter(retried->letters, slot);
+	if (state == BRAZE_RETRIED_LOCKED)
+	{
+		bool		isnull;
+		Datum		retry_id = slot_getattr(slot, BRAZE_DEAD_RETRY_ID, &isnull);
+
+		if (isnull || DatumGetInt64(retry_id) != queue_id)
+			state = BRAZE_RETRIED_NONE;
+		else
+			retried->letter = ExecCopySlotHeapTuple(slot);
+	}
+	ExecDropSingleTupleTableSlot(slot);
+	if (state != BRAZE_RETRIED_LOCKED)
+		table_close(retried->letters, NoLock);
+	return state;
+}
+
+void
+braze_retried_delete(BrazeRetried *retried)
+{
+	CatalogTupleDelete(retried->letters, &retried->letter->t_self);
+}
+
+/* its call and when that was queued first stay as they are */
+void
+braze_retried_refused(BrazeRetried *retried, const BrazeDeadLetter *again)
+{
+	TupleDesc	desc = RelationGetDescr(retried->letters);
+	Datum		values[BRAZE_DEAD_COLUMNS] = {0};
+	bool		nulls[BRAZE_DEAD_COLUMNS] = {false};
+	bool		replaces[BRAZE_DEAD_COLUMNS] = {false};
+	HeapTuple	rewritten;
+	Datum		attempts;
+	bool		isnull;
+
+	attempts = heap_getattr(retried->letter, BRAZE_DEAD_ATTEMPTS, desc, &isnull);
+	values[BRAZE_DEAD_ATTEMPTS - 1] =
+		Int32GetDatum(Min(DatumGetInt32(attempts), PG_INT32_MAX - 1) + 1);
+	replaces[BRAZE_DEAD_ATTEMPTS - 1] = true;
+	if (again->nobjects >= 0)
+		values[BRAZE_DEAD_OBJECTS - 1] = braze_objects_array(again->nobjects, again->objects);
+	else
+		nulls[BRAZE_DEAD_OBJECTS - 1] = true;
+	replaces[BRAZE_DEAD_OBJECTS - 1] = true;
+	values[BRAZE_DEAD_REASON - 1] = CStringGetTextDatum(again->reason);
+	replaces[BRAZE_DEAD_REASON - 1] = true;
+	values[BRAZE_DEAD_HTTP_STATUS - 1] = Int32GetDatum(again->http_status);
+	nulls[BRAZE_DEAD_HTTP_STATUS - 1] = (again->http_status <= 0);
+	replaces[BRAZE_DEAD_HTTP_STATUS - 1] = true;
+	values[BRAZE_DEAD_FAILED_AT - 1] = TimestampTzGetDatum(GetCurrentTimestamp());
+	replaces[BRAZE_DEAD_FAILED_AT - 1] = true;
+	nulls[BRAZE_DEAD_RETRIED_AT - 1] = nulls[BRAZE_DEAD_RETRY_ID - 1] = true;
+	replaces[BRAZE_DEAD_RETRIED_AT - 1] = replaces[BRAZE_DEAD_RETRY_ID - 1] = true;
+
+	rewritten = heap_modify_tuple(retried->letter, desc, values, nulls, replaces);
+	CatalogTupleUpdate(retried->letters, &retried->letter->t_self, rewritten);
+	heap_freetuple(rewritten);
+}
+
+void
+braze_retried_release(BrazeRetried *retried)
+{
+	heap_freetuple(retried->letter);
+	table_close(retried->letters, NoLock);
+}
