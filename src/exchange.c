@@ -104,6 +104,7 @@ conclude(BrazeHttp *http, Transfer *transfer, const BrazeAnswer *answer)
 	BrazeDelivery *delivery = transfer->delivery;
 	int64_t		now = braze_now_ms();
 	int64_t		wait;
+	int			calls = answer->ambiguous ? braze_request_sent_calls(transfer->request) : 0;
 	BrazeNext	next;
 
 	switch (answer->verdict)
@@ -146,7 +147,7 @@ conclude(BrazeHttp *http, Transfer *transfer, const BrazeAnswer *answer)
 	if (answer->ambiguous && next == BRAZE_NEXT_LATER)
 	{
 		delivery->counts.ambiguous_resends++;
-		delivery->counts.ambiguous_calls += braze_request_sent_calls(transfer->request);
+		delivery->counts.ambiguous_calls += calls;
 	}
 	braze_http_release(http, &transfer->http);
 	delivery->changed = true;
