@@ -93,6 +93,31 @@ install_packages() {
 		libcurl4-openssl-dev libjson-c-dev libmicrohttpd-dev libipc-run-perl
 }
 
+# Sets nginx, for the tests of TLS.  Installed, Debian's package would have a
+# service on this machine from then on; so where it is not, it is unpacked into
+# scratch, and the libraries that it needs are those that curl and git need too.
+find_nginx() {
+	local directory
+	for directory in ${PATH//:/ } /usr/sbin; do
+		nginx=$directory/nginx
+		[ ! -x "$nginx" ] || return 0
+	done
+	say "Unpacking nginx"
+	mkdir "$scratch/nginx"
+	(
+		cd "$scratch/nginx"
+		apt-cache show nginx >/dev/null 2>&1 || as_root apt-get update -qq
+		# before Debian 12 the program was in a package of each flavour
+		for package in nginx nginx-light; do
+			apt-get download -qq "$package" >/dev/null 2>&1
+			dpkg -x "${package}"_*.deb .
+			[ ! -x usr/sbin/nginx ] || exit 0
+		done
+		exit 1
+	) || die "there is no nginx to be had"
+	nginx=$scratch/nginx/usr/sbin/nginx
+}
+
 # ---- a place to work in ----
 
 # Sets scratch; everything in it, and every process that was started in it or

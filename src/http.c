@@ -25,6 +25,13 @@
 /* idle connections kept, in connections per host: room for several hosts */
 #define IDLE_HOSTS			4
 
+/*
+ * Connections to a host over TLS.  HTTP/2 needs one or two; but when a server
+ * ends one, as nginx does after a thousand requests, curl opens another for
+ * each request that was under way on it.
+ */
+#define MAX_TLS_CONNECTIONS	16
+
 /* events taken from the epoll set at once */
 #define MAX_EVENTS			64
 
@@ -73,8 +80,9 @@ restore_signals(const sigset_t *saved)
 static int
 on_socket(CURL *easy, curl_socket_t fd, int what, void *data, void *known)
 {
-	BrazeHttp  *http = data;
-	struct epoll_event event = {.data.fd = fd};
+	HttpPool   *pool = data;
+	BrazeHttp  *http = pool->http;
+	struct epoll_event event = {.data.u64 = (uint64_t) fd * HTTP_POOLS + (pool - http->pools)};
 
 	(void) easy;
 
@@ -103,7 +111,7 @@ on_socket(CURL *easy, curl_socket_t fd, int what, void *data, void *known)
 	else if (epoll_ctl(http->epoll_fd, EPOLL_CTL_ADD, fd, &event) == 0)
 	{
 		http->nsockets++;
-		curl_multi_assign(http->multi, fd, http);
+		curl_multi_assign(pool->multi, fd, pool);
 	}
 	return 0;
 }
@@ -111,18 +119,24 @@ on_socket(CURL *easy, curl_socket_t fd, int what, void *data, void *known)
 static int
 on_timer(CURLM *multi, long timeout_ms, void *data)
 {
-	BrazeHttp  *http = data;
+	HttpPool   *pool = data;
 
 	(void) multi;
-	http->deadline = timeout_ms < 0 ? -1 : braze_http_now(CLOCK_MONOTONIC) + timeout_ms;
+	pool->deadline = timeout_ms < 0 ? -1 : braze_http_now(CLOCK_MONOTONIC) + timeout_ms;
 	return 0;
+}
+
+static HttpPool *
+pool_of(BrazeHttp *http, const HttpTransfer *transfer)
+{
+	return &http->pools[transfer->target->plain];
 }
 
 /* takes a transfer off the wire and off the list of active ones */
 static void
 detach_transfer(BrazeHttp *http, HttpTransfer *transfer)
 {
-	curl_multi_remove_handle(http->multi, transfer->easy);
+	curl_multi_remove_handle(pool_of(http, transfer)->multi, transfer->easy);
 	if (transfer->previous != NULL)
 		transfer->previous->next = transfer->next;
 	else
@@ -148,6 +162,54 @@ finish(BrazeHttp *http, HttpTransfer *transfer, CURLcode result)
 	http->last_done = request;
 }
 
+/* the sooner one of the pools', -1: none */
+static int64_t
+next_deadline(const BrazeHttp *http)
+{
+	int64_t		deadline = -1;
+
+	for (int i = 0; i < HTTP_POOLS; i++)
+	{
+		int64_t		other = http->pools[i].deadline;
+
+		if (other >= 0 && (deadline < 0 || other < deadline))
+			deadline = other;
+	}
+	return deadline;
+}
+
+static bool
+call_if_due(HttpPool *pool)
+{
+	int			running;
+
+	if (pool->deadline < 0 || pool->deadline > braze_http_now(CLOCK_MONOTONIC))
+		return false;
+
+	/* curl sets it again if it still needs it */
+	pool->deadline = -1;
+	curl_multi_socket_action(pool->multi, CURL_SOCKET_TIMEOUT, 0, &running);
+	return true;
+}
+
+static void
+take_messages(HttpPool *pool)
+{
+	CURLMsg    *message;
+	int			left;
+
+	while ((message = curl_multi_info_read(pool->multi, &left)) != NULL)
+	{
+		CURLcode	result = message->data.result;
+		char	   *private = NULL;
+
+		if (message->msg != CURLMSG_DONE)
+			continue;
+		curl_easy_getinfo(message->easy_handle, CURLINFO_PRIVATE, &private);
+		finish(pool->http, (HttpTransfer *) private, result);
+	}
+}
+
 /*
  * Lets curl do what it can without blocking.  Its errors are those of single
  * transfers, which are reported as messages, or passing ones of memory, after
@@ -158,7 +220,7 @@ run(BrazeHttp *http)
 {
 	sigset_t	saved;
 
-	if (http->active == NULL && http->nsockets == 0 && http->deadline < 0)
+	if (http->active == NULL && http->nsockets == 0 && next_deadline(http) < 0)
 		return;
 
 	block_signals(&saved);
@@ -166,14 +228,15 @@ run(BrazeHttp *http)
 	{
 		struct epoll_event events[MAX_EVENTS];
 		int			nevents = 0;
-		int			running;
-		CURLMsg    *message;
+		bool		called = false;
 
 		if (http->nsockets > 0)
 			nevents = epoll_wait(http->epoll_fd, events, MAX_EVENTS, 0);
 		for (int i = 0; i < nevents; i++)
 		{
+			HttpPool   *pool = &http->pools[events[i].data.u64 % HTTP_POOLS];
 			int			bits = 0;
+			int			running;
 
 			if (events[i].events & EPOLLIN)
 				bits |= CURL_CSELECT_IN;
@@ -181,28 +244,21 @@ run(BrazeHttp *http)
 				bits |= CURL_CSELECT_OUT;
 			if (events[i].events & (EPOLLERR | EPOLLHUP))
 				bits |= CURL_CSELECT_ERR;
-			curl_multi_socket_action(http->multi, events[i].data.fd, bits, &running);
+			curl_multi_socket_action(pool->multi,
+									 (curl_socket_t) (events[i].data.u64 / HTTP_POOLS),
+									 bits, &running);
+			called = true;
 		}
 
-		if (http->deadline >= 0 && http->deadline <= braze_http_now(CLOCK_MONOTONIC))
+		for (int i = 0; i < HTTP_POOLS; i++)
 		{
-			/* curl sets it again if it still needs it */
-			http->deadline = -1;
-			curl_multi_socket_action(http->multi, CURL_SOCKET_TIMEOUT, 0, &running);
+			if (call_if_due(&http->pools[i]))
+				called = true;
 		}
-		else if (nevents <= 0)
+		if (!called)
 			break;
-
-		while ((message = curl_multi_info_read(http->multi, &running)) != NULL)
-		{
-			CURLcode	result = message->data.result;
-			char	   *private = NULL;
-
-			if (message->msg != CURLMSG_DONE)
-				continue;
-			curl_easy_getinfo(message->easy_handle, CURLINFO_PRIVATE, &private);
-			finish(http, (HttpTransfer *) private, result);
-		}
+		for (int i = 0; i < HTTP_POOLS; i++)
+			take_messages(&http->pools[i]);
 	}
 	restore_signals(&saved);
 }
@@ -211,6 +267,32 @@ run(BrazeHttp *http)
  * What the worker calls
  *-------------------------------------------------------------------------
  */
+
+static bool
+create_pool(HttpPool *pool, BrazeHttp *http, int max_connections)
+{
+	pool->http = http;
+	pool->deadline = -1;
+	pool->multi = curl_multi_init();
+	return pool->multi != NULL &&
+		curl_multi_setopt(pool->multi, CURLMOPT_SOCKETFUNCTION, on_socket) == CURLM_OK &&
+		curl_multi_setopt(pool->multi, CURLMOPT_SOCKETDATA, pool) == CURLM_OK &&
+		curl_multi_setopt(pool->multi, CURLMOPT_TIMERFUNCTION, on_timer) == CURLM_OK &&
+		curl_multi_setopt(pool->multi, CURLMOPT_TIMERDATA, pool) == CURLM_OK &&
+		curl_multi_setopt(pool->multi, CURLMOPT_PIPELINING, (long) CURLPIPE_MULTIPLEX) == CURLM_OK &&
+		curl_multi_setopt(pool->multi, CURLMOPT_MAX_HOST_CONNECTIONS, (long) max_connections) == CURLM_OK &&
+		curl_multi_setopt(pool->multi, CURLMOPT_MAXCONNECTS, (long) max_connections * IDLE_HOSTS) == CURLM_OK;
+}
+
+static void
+destroy_pools(BrazeHttp *http)
+{
+	for (int i = 0; i < HTTP_POOLS; i++)
+	{
+		if (http->pools[i].multi != NULL)
+			curl_multi_cleanup(http->pools[i].multi);
+	}
+}
 
 BrazeHttp *
 braze_http_create(int max_connections, char *error, size_t error_size)
@@ -224,7 +306,6 @@ braze_http_create(int max_connections, char *error, size_t error_size)
 		snprintf(error, error_size, "out of memory");
 		return NULL;
 	}
-	http->deadline = -1;
 	http->epoll_fd = epoll_create1(EPOLL_CLOEXEC);
 	if (http->epoll_fd < 0)
 	{
@@ -240,21 +321,14 @@ braze_http_create(int max_connections, char *error, size_t error_size)
 	 * every handle.
 	 */
 	result = curl_global_init(CURL_GLOBAL_DEFAULT);
-	if (result == CURLE_OK)
-		http->multi = curl_multi_init();
-	if (http->multi == NULL ||
-		curl_multi_setopt(http->multi, CURLMOPT_SOCKETFUNCTION, on_socket) != CURLM_OK ||
-		curl_multi_setopt(http->multi, CURLMOPT_SOCKETDATA, http) != CURLM_OK ||
-		curl_multi_setopt(http->multi, CURLMOPT_TIMERFUNCTION, on_timer) != CURLM_OK ||
-		curl_multi_setopt(http->multi, CURLMOPT_TIMERDATA, http) != CURLM_OK ||
-		curl_multi_setopt(http->multi, CURLMOPT_PIPELINING, (long) CURLPIPE_MULTIPLEX) != CURLM_OK ||
-		curl_multi_setopt(http->multi, CURLMOPT_MAX_HOST_CONNECTIONS, (long) max_connections) != CURLM_OK ||
-		curl_multi_setopt(http->multi, CURLMOPT_MAXCONNECTS, (long) max_connections * IDLE_HOSTS) != CURLM_OK)
+	if (result != CURLE_OK ||
+		!create_pool(&http->pools[false], http,
+					 max_connections < MAX_TLS_CONNECTIONS ? max_connections : MAX_TLS_CONNECTIONS) ||
+		!create_pool(&http->pools[true], http, max_connections))
 	{
 		snprintf(error, error_size, "could not initialize libcurl: %s",
 				 curl_easy_strerror(result != CURLE_OK ? result : CURLE_OUT_OF_MEMORY));
-		if (http->multi != NULL)
-			curl_multi_cleanup(http->multi);
+		destroy_pools(http);
 		close(http->epoll_fd);
 		free(http);
 		http = NULL;
@@ -292,7 +366,7 @@ braze_http_destroy(BrazeHttp *http)
 		curl_easy_cleanup(transfer->easy);
 		free(transfer);
 	}
-	curl_multi_cleanup(http->multi);
+	destroy_pools(http);
 	restore_signals(&saved);
 
 	close(http->epoll_fd);
@@ -336,7 +410,7 @@ braze_http_send(BrazeHttp *http, BrazeHttpRequest *request)
 
 	result = braze_http_transfer_configure(transfer);
 	if (result == CURLE_OK)
-		added = curl_multi_add_handle(http->multi, transfer->easy);
+		added = curl_multi_add_handle(pool_of(http, transfer)->multi, transfer->easy);
 	if (result != CURLE_OK || added != CURLM_OK)
 	{
 		braze_http_report(request, result != CURLE_OK ?
@@ -399,13 +473,14 @@ braze_http_fd(const BrazeHttp *http)
 long
 braze_http_timeout(const BrazeHttp *http)
 {
+	int64_t		deadline = next_deadline(http);
 	int64_t		left;
 
 	if (http->first_done != NULL)
 		return 0;
-	if (http->deadline < 0)
+	if (deadline < 0)
 		return -1;
-	left = http->deadline - braze_http_now(CLOCK_MONOTONIC);
+	left = deadline - braze_http_now(CLOCK_MONOTONIC);
 	return left > 0 ? (long) left : 0;
 }
 

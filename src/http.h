@@ -62,7 +62,8 @@ typedef struct BrazeHttpRequest
 } BrazeHttpRequest;
 
 /*
- * max_connections is for one host; a host that hangs takes none from another.
+ * max_connections is for one host, and for plain http: over TLS a few are
+ * enough, since they are shared.  A host that hangs takes none from another.
  * NULL with a reason in error when it cannot be set up.  SIGPIPE must be
  * ignored, as it is in every process of the server.
  */

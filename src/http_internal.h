@@ -40,12 +40,21 @@ typedef struct HttpTransfer
 	struct HttpTransfer *next;
 } HttpTransfer;
 
+/* connections that have a limit in common */
+typedef struct HttpPool
+{
+	struct BrazeHttp *http;
+	CURLM	   *multi;
+	int64_t		deadline;		/* when curl wants to be called, -1: no need */
+} HttpPool;
+
+#define HTTP_POOLS			2
+
 struct BrazeHttp
 {
-	CURLM	   *multi;
+	HttpPool	pools[HTTP_POOLS];	/* by BrazeHttpTarget.plain */
 	int			epoll_fd;
 	int			nsockets;		/* in the epoll set */
-	int64_t		deadline;		/* when curl wants to be called, -1: no need */
 	HttpTransfer *active;			/* a list in both directions */
 	HttpTransfer *spare;			/* a list by next */
 	int			nspare;

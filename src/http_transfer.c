@@ -325,6 +325,23 @@ mask_key(BrazeHttpRequest *request, const char *api_key)
 	}
 }
 
+/* what curl's and its TLS library's words are about, for who looks after delivery */
+static const char *
+subject_of(CURLcode result)
+{
+	switch (result)
+	{
+		case CURLE_PEER_FAILED_VERIFICATION:
+			return "the server's certificate is not accepted: ";
+		case CURLE_SSL_CACERT_BADFILE:
+			return "the certificate authorities cannot be read: ";
+		case CURLE_SSL_CONNECT_ERROR:
+			return "no connection over TLS 1.2 or later: ";
+		default:
+			return "";
+	}
+}
+
 /* fills the request's answer or error from how its transfer ended */
 void
 braze_http_transfer_judge(HttpTransfer *transfer, CURLcode result)
@@ -353,10 +370,15 @@ braze_http_transfer_judge(HttpTransfer *transfer, CURLcode result)
 	{
 		if (transfer->refusal != NULL)
 			braze_http_report(request, transfer->refusal);
-		else if (transfer->curl_error[0] != '\0')
-			braze_http_report(request, transfer->curl_error);
 		else if (result != CURLE_OK)
-			braze_http_report(request, curl_easy_strerror(result));
+		{
+			char		text[CURL_ERROR_SIZE + 64];
+
+			snprintf(text, sizeof(text), "%s%s", subject_of(result),
+					 transfer->curl_error[0] != '\0' ?
+					 transfer->curl_error : curl_easy_strerror(result));
+			braze_http_report(request, text);
+		}
 		else
 			braze_http_report(request, "the answer ended in its headers");
 		request->truncated = false;
