@@ -419,13 +419,13 @@ LANGUAGE C VOLATILE;
 COMMENT ON FUNCTION @extschema@.braze_flush(interval, name) IS
 'waits until every call that was committed when it began is settled; false at the timeout';
 
-CREATE FUNCTION @extschema@.braze_notify_worker()
+CREATE FUNCTION @extschema@.braze_notify_worker(purged boolean DEFAULT false)
 RETURNS void
 AS 'MODULE_PATHNAME', 'braze_notify_worker'
 LANGUAGE C VOLATILE;
 
-COMMENT ON FUNCTION @extschema@.braze_notify_worker() IS
-'has the worker look at the queue and the pauses when this transaction commits';
+COMMENT ON FUNCTION @extschema@.braze_notify_worker(boolean) IS
+'has the worker look at the queue and the pauses when this transaction commits, and forget calls that are gone';
 
 CREATE FUNCTION @extschema@.braze_retry(
 	id bigint DEFAULT NULL,
@@ -483,6 +483,65 @@ $$;
 
 COMMENT ON FUNCTION @extschema@.braze_retry(bigint, name, text, timestamptz, name) IS
 'queues dead letters again, of a partly refused call what was refused; returns how many';
+
+CREATE FUNCTION @extschema@.braze_purge(
+	destination name,
+	which text DEFAULT 'queue',
+	reason text DEFAULT NULL,
+	before timestamptz DEFAULT NULL)
+RETURNS bigint
+LANGUAGE plpgsql VOLATILE
+SET search_path = pg_catalog, pg_temp
+AS $$
+DECLARE
+	queued bigint := 0;
+	letters bigint := 0;
+BEGIN
+	IF which IS NULL OR which NOT IN ('queue', 'dead letters', 'both') THEN
+		RAISE EXCEPTION 'braze_purge does not know which calls "%" are', which
+			USING ERRCODE = 'invalid_parameter_value',
+				HINT = 'Valid values are queue, dead letters and both.';
+	END IF;
+	IF reason IS NOT NULL AND which <> 'dead letters' THEN
+		RAISE EXCEPTION 'only dead letters have a reason'
+			USING ERRCODE = 'invalid_parameter_value',
+				HINT = 'Pass which => ''dead letters''.';
+	END IF;
+	-- A queued call takes the dead letter along that it is a retry of.
+	IF which <> 'dead letters' THEN
+		WITH gone AS (
+			DELETE FROM @extschema@.braze_queue q
+			WHERE (braze_purge.destination IS NULL OR q.destination = braze_purge.destination)
+				AND (braze_purge.before IS NULL OR q.queued_at < braze_purge.before)
+			RETURNING q.id, q.dead_letter
+		), letter AS (
+			DELETE FROM @extschema@.braze_dead_letters d USING gone g
+			WHERE d.id = g.dead_letter AND d.retry_id = g.id
+		)
+		SELECT count(*) INTO queued FROM gone;
+	END IF;
+	-- A letter that is queued again belongs to the queue; the join is there for
+	-- the reason that braze_retry has.
+	IF which <> 'queue' THEN
+		WITH chosen AS MATERIALIZED (
+			SELECT d.id, d.retry_id FROM @extschema@.braze_dead_letters d
+			WHERE (braze_purge.destination IS NULL OR d.destination = braze_purge.destination)
+				AND (braze_purge.reason IS NULL OR d.reason LIKE braze_purge.reason)
+				AND (braze_purge.before IS NULL OR d.failed_at < braze_purge.before)
+				AND (d.retry_id IS NULL OR NOT EXISTS (
+					SELECT FROM @extschema@.braze_queue q WHERE q.id = d.retry_id AND q.dead_letter = d.id))
+		)
+		DELETE FROM @extschema@.braze_dead_letters d USING chosen c
+		WHERE c.id = d.id AND c.retry_id IS NOT DISTINCT FROM d.retry_id;
+		GET DIAGNOSTICS letters = ROW_COUNT;
+	END IF;
+	PERFORM @extschema@.braze_notify_worker(true);
+	RETURN queued + letters;
+END
+$$;
+
+COMMENT ON FUNCTION @extschema@.braze_purge(name, text, text, timestamptz) IS
+'removes queued calls, dead letters, or both, of a destination or (null) of all; returns how many';
 
 CREATE FUNCTION @extschema@.braze_pause(destination name, reason text DEFAULT 'paused by braze_pause')
 RETURNS void
@@ -562,7 +621,7 @@ COMMENT ON FUNCTION @extschema@.braze_counters() IS
 CREATE VIEW @extschema@.braze_status AS
 SELECT d.destination,
 	CASE
-		WHEN s.srvname IS NULL THEN 'no such server: create it, or delete its calls from braze_queue'
+		WHEN s.srvname IS NULL THEN 'no such server: create it, or remove its calls with braze_purge'
 		WHEN p.reason IS NOT NULL THEN 'paused: ' || p.reason
 		WHEN w.missing IS NOT NULL THEN w.missing
 		WHEN c.reason IS NOT NULL THEN c.state || ': ' || c.reason
@@ -643,7 +702,8 @@ REVOKE ALL ON FUNCTION
 	@extschema@.braze_map_queued(jsonb, name, int[], timestamptz),
 	@extschema@.braze_options(),
 	@extschema@.braze_flush(interval, name),
-	@extschema@.braze_notify_worker(),
+	@extschema@.braze_notify_worker(boolean),
+	@extschema@.braze_purge(name, text, text, timestamptz),
 	@extschema@.braze_retry(bigint, name, text, timestamptz, name),
 	@extschema@.braze_pause(name, text),
 	@extschema@.braze_resume(name),

@@ -188,6 +188,13 @@ braze_delivery_drop_waiting(BrazeDelivery *delivery)
 }
 
 void
+braze_delivery_forget_gone(BrazeDelivery *delivery, BrazeGone gone, void *arg)
+{
+	braze_pack_mark_gone(delivery->pack, gone, arg);
+	braze_delivery_drop_waiting(delivery);
+}
+
+void
 braze_delivery_start_over(BrazeDelivery *delivery)
 {
 	braze_delivery_drop_waiting(delivery);
@@ -300,6 +307,8 @@ refresh_one(BrazeDelivery *delivery, BrazeDestination *destination)
 	refresh_pause(delivery, changed, problem);
 	if (options_changed || (delivery->paused != NULL && !was_paused))
 		braze_delivery_drop_waiting(delivery);
+	if (was_paused && delivery->paused == NULL)
+		delivery->resumed = true;
 	if (options_changed && !delivery->destination->settings.changed_attributes_only)
 		braze_memory_forget_attributes(NameStr(delivery->name));
 	if (options_changed)
@@ -528,7 +537,9 @@ braze_delivery_reject(BrazeDelivery *delivery, const BrazeQueueRow *row,
 void
 braze_delivery_settled(BrazeDelivery *delivery, const BrazeCall *call)
 {
-	if (call->nrefused > 0)
+	if (call->gone)
+		 /* it is nobody's any more */ ;
+	else if (call->nrefused > 0)
 		delivery->counts.rejected++;
 	else if (call->nobjects == 0)
 		delivery->counts.skipped++;

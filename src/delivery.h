@@ -57,6 +57,7 @@ typedef struct BrazeDelivery
 	TimestampTz last_error_at;
 	char		last_error[BRAZE_REASON_SIZE];
 	bool		changed;		/* the slot in shared memory is out of date */
+	bool		resumed;		/* its pause has ended since somebody looked */
 } BrazeDelivery;
 
 /* all destinations of this database that the worker knows */
@@ -91,6 +92,9 @@ extern void braze_delivery_caught_up(BrazeDelivery *delivery);
 
 /* everything is to be read again, but for what is held */
 extern void braze_delivery_start_over(BrazeDelivery *delivery);
+
+/* what was taken out of the queue is not sent, as far as it is not under way */
+extern void braze_delivery_forget_gone(BrazeDelivery *delivery, BrazeGone gone, void *arg);
 
 /* for the sweep: lists the calls held, which has_call then searches */
 extern void braze_delivery_list_calls(BrazeDelivery *delivery);

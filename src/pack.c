@@ -438,7 +438,22 @@ braze_pack_forget(BrazePack *pack, const BrazeCall *call)
 static bool
 droppable(const PackedCall *call)
 {
-	return call->state == CALL_WAITING && !call->started;
+	return call->state == CALL_WAITING && (!call->started || call->pub.gone);
+}
+
+void
+braze_pack_mark_gone(BrazePack *pack, BrazeGone gone, void *arg)
+{
+	for (PackedCall *call = pack->all; call != NULL; call = call->all_next)
+	{
+		if (call->started && call->state != CALL_DONE && !call->pub.gone)
+			call->pub.gone = gone(&call->pub, arg);
+	}
+	for (BrazeRequest *request = pack->requests; request != NULL; request = request->next)
+	{
+		for (int i = 0; i < request->ncalls; i++)
+			request->has_gone = request->has_gone || request->calls[i]->pub.gone;
+	}
 }
 
 static void

@@ -108,6 +108,7 @@ typedef struct BrazeCall
 	BrazeProfile *profiles[BRAZE_PACK_USERS];
 	bool		deletes;		/* it deletes its users */
 	bool		withheld;		/* it names an alias that was given to somebody else */
+	bool		gone;			/* it was taken out of the queue meanwhile */
 } BrazeCall;
 
 extern BrazePack *braze_pack_create(const BrazePackLimits *limits);
@@ -179,6 +180,15 @@ extern void braze_pack_forget(BrazePack *pack, const BrazeCall *call);
  * added again later; returns the lowest of their ids, 0 when there was none.
  */
 extern int64_t braze_pack_drop_waiting(BrazePack *pack);
+
+/*
+ * Of the calls of which something was sent, those that gone() knows to be gone
+ * from the queue: nothing of them is sent again, once what is under way was
+ * answered.  A drop then takes those that wait along.
+ */
+typedef bool (*BrazeGone) (const BrazeCall *call, void *arg);
+
+extern void braze_pack_mark_gone(BrazePack *pack, BrazeGone gone, void *arg);
 
 /*
  * The ids of all calls held, ascending, malloc'd; NULL when memory is out.

@@ -130,6 +130,7 @@ struct BrazeRequest
 	BrazeRequest *next;
 	BrazeRequest *next_later;
 	BrazeEndpoint endpoint;
+	bool		has_gone;		/* one of its calls is gone */
 	int			ncalls;
 	int			nobjects;
 	size_t		bytes;			/* of the objects' text, commas included */

@@ -86,6 +86,9 @@ typedef struct BrazeSettleRow
 	TimestampTz queued_at;
 } BrazeSettleRow;
 
+/* is it still there? */
+extern bool braze_settle_finds(BrazeSettler *settler, const BrazeSettleRow *row);
+
 extern BrazeSettled braze_settle_delete(BrazeSettler *settler,
 										const BrazeSettleRow *row);
 

@@ -183,6 +183,7 @@ new_request(BrazePack *pack, BrazeEndpoint endpoint)
 	request->next = pack->requests;
 	request->next_later = NULL;
 	request->endpoint = endpoint;
+	request->has_gone = false;
 	request->ncalls = 0;
 	request->nobjects = 0;
 	request->bytes = 0;
@@ -291,9 +292,33 @@ pending_in(const BrazeRequest *request, Range range)
 	return n;
 }
 
+/* whatever is left of calls that are gone needs no sending */
+static void
+leave_gone(BrazePack *pack, BrazeRequest *request)
+{
+	if (!request->has_gone)
+		return;
+	for (int i = 0; i < request->ncalls; i++)
+	{
+		PackedCall *call = request->calls[i];
+
+		for (int j = call->next_object; call->pub.gone && j < call->pub.nobjects; j++)
+		{
+			if (call->objects[j].state <= OBJECT_UNFOLD)
+				call->objects[j].state = OBJECT_ACCEPTED;
+		}
+	}
+
+	/* what was written has them still */
+	pack->memory -= request->body_length;
+	request->body_length = 0;
+}
+
 static void
 finish(BrazePack *pack, BrazeRequest *request, int64_t now)
 {
+	leave_gone(pack, request);
+
 	/* backwards: each goes in front of what its lane holds */
 	for (int i = request->ncalls - 1; i >= 0; i--)
 	{
@@ -323,6 +348,7 @@ finish(BrazePack *pack, BrazeRequest *request, int64_t now)
 static BrazeNext
 advance(BrazePack *pack, BrazeRequest *request, int64_t now)
 {
+	leave_gone(pack, request);
 	for (;;)
 	{
 		while (request->nranges > 0 &&
@@ -375,6 +401,7 @@ start_request(BrazePack *pack, BrazeEndpoint endpoint, int64_t now)
 static BrazeRequest *
 resume_request(BrazePack *pack, BrazeRequest *request, int64_t now)
 {
+	leave_gone(pack, request);
 	return request->body_length > 0 ? request : prepared(pack, request, now);
 }
 

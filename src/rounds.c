@@ -1,7 +1,7 @@
 /*-------------------------------------------------------------------------
  *
  * rounds.c
- *	  The worker's transactions: refresh, read, settle.
+ *	  The worker's transactions: refresh, read, settle, forget.
  *
  *-------------------------------------------------------------------------
  */
@@ -39,6 +39,7 @@ typedef struct Done
 
 bool		braze_first_settle_done = false;
 bool		braze_settle_blocked = false;
+bool		braze_forget_due = false;
 
 static MemoryContext rounds_context;
 static BrazeReader *reader;
@@ -146,6 +147,22 @@ store_pauses(void)
 	}
 }
 
+/* during a pause its calls may have been taken out of the queue */
+static void
+look_at_resumed(void)
+{
+	ListCell   *cell;
+
+	foreach(cell, braze_deliveries)
+	{
+		BrazeDelivery *delivery = lfirst(cell);
+
+		if (delivery->resumed)
+			braze_forget_due = true;
+		delivery->resumed = false;
+	}
+}
+
 bool
 braze_refresh_round(bool options_changed)
 {
@@ -164,6 +181,7 @@ braze_refresh_round(bool options_changed)
 		end_round();
 		braze_notes_stored();
 		refreshed = true;
+		look_at_resumed();
 	}
 	PG_CATCH();
 	{
@@ -346,19 +364,27 @@ reject(BrazeSettler *settler, const BrazeCall *call, const BrazeSettleRow *row)
 	return braze_settle_reject(settler, row, &letter);
 }
 
+static BrazeSettleRow
+row_of(const BrazeCall *call)
+{
+	BrazeSettleRow row;
+
+	row.id = call->id;
+	row.storage = call->row.storage;
+	ItemPointerSet(&row.tid, call->row.block, call->row.offset);
+	row.queued_at = call->row.queued_at;
+	return row;
+}
+
 static void
 settle_all(BrazeSettler *settler)
 {
 	for (int i = 0; i < ndone; i++)
 	{
 		const BrazeCall *call = done[i].call;
-		BrazeSettleRow row;
+		BrazeSettleRow row = row_of(call);
 		BrazeSettled result;
 
-		row.id = call->id;
-		row.storage = call->row.storage;
-		ItemPointerSet(&row.tid, call->row.block, call->row.offset);
-		row.queued_at = call->row.queued_at;
 		if (call->deletes && call->nrefused == 0)
 			braze_settle_forget_user(call->id);
 		if (call->nrefused > 0)
@@ -424,5 +450,49 @@ braze_settle_round(void)
 		braze_first_settle_done = true;
 		forget_settled();
 	}
+	return ok;
+}
+
+/* ----- calls that were taken out of the queue ----- */
+
+static bool
+is_gone(const BrazeCall *call, void *settler)
+{
+	BrazeSettleRow row = row_of(call);
+
+	return !braze_settle_finds(settler, &row);
+}
+
+bool
+braze_forget_round(void)
+{
+	MemoryContext caller = CurrentMemoryContext;
+	volatile bool ok = false;
+
+	PG_TRY();
+	{
+		BrazeSettler settler;
+
+		begin_round("looking what was purged");
+		if (braze_settle_begin(&settler))
+		{
+			ListCell   *cell;
+
+			foreach(cell, braze_deliveries)
+				braze_delivery_forget_gone(lfirst(cell), is_gone, &settler);
+			braze_settle_end(&settler);
+			ok = true;
+		}
+		end_round();
+	}
+	PG_CATCH();
+	{
+		FreeErrorData(fail_round(caller));
+		ok = false;
+	}
+	PG_END_TRY();
+	MemoryContextSwitchTo(caller);
+	if (ok)
+		braze_forget_due = false;
 	return ok;
 }

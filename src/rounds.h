@@ -1,7 +1,7 @@
 /*-------------------------------------------------------------------------
  *
  * rounds.h
- *	  The worker's transactions: refresh, read, settle.
+ *	  The worker's transactions: refresh, read, settle, forget.
  *
  * Each is one short transaction.  An error in one is logged and never ends
  * the worker; what it was about stays where it was.
@@ -27,6 +27,9 @@ extern bool braze_first_settle_done;
 /* the last settle failed: nothing new may be sent until one succeeds */
 extern bool braze_settle_blocked;
 
+/* calls may have been taken out of the queue: nothing is sent before a look */
+extern bool braze_forget_due;
+
 extern void braze_rounds_init(void);
 
 /* destinations, their options, keys and pauses */
@@ -43,5 +46,8 @@ extern bool braze_reader_waits(void);
 /* collects the calls that are done and tells how many there are */
 extern int	braze_settle_pending(void);
 extern bool braze_settle_round(void);
+
+/* what is held and not in the queue any more is forgotten */
+extern bool braze_forget_round(void);
 
 #endif							/* BRAZE_ROUNDS_H */

@@ -96,6 +96,15 @@ fetch(BrazeSettler *settler, const BrazeSettleRow *row)
 	return fetch_by_hint(settler, row) || fetch_by_id(settler, row);
 }
 
+bool
+braze_settle_finds(BrazeSettler *settler, const BrazeSettleRow *row)
+{
+	bool		found = fetch(settler, row);
+
+	ExecClearTuple(settler->slot);
+	return found;
+}
+
 static TM_Result
 delete_fetched(BrazeSettler *settler)
 {

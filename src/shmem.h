@@ -39,6 +39,7 @@ typedef struct BrazeDatabaseSlot
 	pid_t		pid;			/* its worker, 0: none */
 	Latch	   *latch;			/* of that worker; valid even when it is gone */
 	bool		refresh;		/* the worker is to read pauses and options anew */
+	bool		purged;			/* and to forget the calls that are gone */
 	int			held;			/* sessions that need the database left alone */
 	TimestampTz started_at;		/* for the throttle */
 	bool		wanted_at_once; /* CREATE EXTENSION, or a hold that is over */

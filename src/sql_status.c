@@ -153,12 +153,18 @@ braze_counters(PG_FUNCTION_ARGS)
 	PG_RETURN_VOID();
 }
 
-/* after a change of braze_paused or of the queue by plain SQL */
+/*
+ * After a change of braze_paused or of the queue by plain SQL; the argument
+ * says that calls were taken out of the queue.
+ */
 PG_FUNCTION_INFO_V1(braze_notify_worker);
 Datum
 braze_notify_worker(PG_FUNCTION_ARGS)
 {
-	braze_refresh_worker_at_commit();
+	if (!PG_ARGISNULL(0) && PG_GETARG_BOOL(0))
+		braze_tell_purged_at_commit();
+	else
+		braze_refresh_worker_at_commit();
 	PG_RETURN_VOID();
 }
 

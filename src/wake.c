@@ -22,6 +22,7 @@
 static bool callback_registered = false;
 static bool wake_worker = false;
 static bool refresh_worker = false;
+static bool purged = false;
 static bool wake_launcher = false;
 static List *held_databases = NIL;	/* of Oid: a transaction may rename several */
 
@@ -39,6 +40,8 @@ wake_own_worker(bool refresh)
 	if (slot != NULL && slot->pid != 0 && slot->latch != NULL)
 	{
 		/* no worker clears it before it has seen the latch */
+		if (purged)
+			slot->purged = true;
 		if (refresh)
 			slot->refresh = true;
 		SetLatch(slot->latch);
@@ -97,7 +100,7 @@ at_transaction_end(XactEvent event, void *arg)
 		wake_own_worker(refresh_worker);
 	if (wake_launcher && committed)
 		want_worker();
-	wake_worker = refresh_worker = wake_launcher = false;
+	wake_worker = refresh_worker = purged = wake_launcher = false;
 	if (held_databases != NIL)
 		release_holds();
 }
@@ -127,6 +130,13 @@ braze_refresh_worker_at_commit(void)
 {
 	braze_wake_worker_at_commit();
 	refresh_worker = true;
+}
+
+void
+braze_tell_purged_at_commit(void)
+{
+	braze_refresh_worker_at_commit();
+	purged = true;
 }
 
 void

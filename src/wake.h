@@ -16,6 +16,9 @@ extern void braze_wake_worker_at_commit(void);
 /* the same for what the worker reads seldom: pauses */
 extern void braze_refresh_worker_at_commit(void);
 
+/* the same, and calls that it may hold were taken out of the queue */
+extern void braze_tell_purged_at_commit(void);
+
 /* at once, for what is committed already */
 extern void braze_wake_worker(void);
 

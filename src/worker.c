@@ -289,6 +289,28 @@ read_if_due(int64 now)
 	return braze_reader_waits() ? HOLE_INTERVAL_MS : -1;
 }
 
+/* what was purged must not be sent, so this comes before everything else */
+static long
+look_for_purged(int64 now)
+{
+	static int64 retry_at = 0;
+
+	if (slot->purged)
+	{
+		slot->purged = false;
+		braze_forget_due = true;
+		retry_at = 0;
+	}
+	if (!braze_forget_due)
+		return -1;
+	if (now < retry_at)
+		return retry_at - now;
+	if (braze_forget_round())
+		return -1;
+	retry_at = braze_now_ms() + SETTLE_RETRY_MS;
+	return SETTLE_RETRY_MS;
+}
+
 static long
 forget_if_due(int64 now)
 {
@@ -316,7 +338,7 @@ send_all(BrazeHttp *http)
 	 */
 	int			max_transfers = braze_first_settle_done ? INT_MAX : 1;
 
-	if (!braze_deliver || braze_settle_blocked)
+	if (!braze_deliver || braze_settle_blocked || braze_forget_due)
 		return -1;
 	foreach(cell, braze_deliveries)
 		timeout = shorter(timeout, braze_delivery_send(lfirst(cell), http, max_transfers));
@@ -367,6 +389,7 @@ main_loop(BrazeHttp *http)
 			look = true;
 		}
 
+		timeout = shorter(timeout, look_for_purged(now));
 		take_answers(http);
 		timeout = shorter(timeout, settle_if_due(now));
 		timeout = shorter(timeout, forget_if_due(now));

@@ -352,10 +352,118 @@ test_link_memory(void)
 	ok(with >= without + 17 + 49, "the text of a link counts as memory (%zu, without %zu)", with, without);
 }
 
+/* ----- calls that are taken out of the queue ----- */
+
+static bool
+is_even(const BrazeCall *call, __attribute__((unused)) void *arg)
+{
+	return call->id % 2 == 0;
+}
+
+/* how many calls came out as done, and of these those that are gone */
+static int
+count_done(int *gone)
+{
+	const BrazeCall *call;
+	int			count = 0;
+
+	*gone = 0;
+	while ((call = braze_pack_next_done(pack)) != NULL)
+	{
+		count++;
+		*gone += call->gone;
+		braze_pack_forget(pack, call);
+	}
+	return count;
+}
+
+static void
+fail(BrazeRequest *request)
+{
+	BrazeAnswer answer = {.verdict = BRAZE_FAILED};
+
+	braze_request_answered(pack, request, &answer, 503, now);
+}
+
+static void
+test_gone(void)
+{
+	static char text[200][64];
+	BrazePackObject objects[200];
+	BrazePackUser user = {"\"external_id\":\"u\"", 17, -1, NULL};
+	BrazeRequest *request;
+	BrazeRequest *alone;
+	int64_t		wait;
+	int			gone;
+
+	limits = (BrazePackLimits) {.max_objects = 4, .max_body = BRAZE_PACK_MAX_BODY, .max_in_flight = 10};
+	pack = braze_pack_create(&limits);
+	add_events(1, 4, -1);
+	request = braze_pack_next_request(pack, now, &wait);
+	add_events(6, 1, -1);
+	alone = braze_pack_next_request(pack, now, &wait);
+	add_events(7, 2, 1);
+	fail(request);
+	fail(alone);
+	braze_pack_mark_gone(pack, is_even, NULL);
+	is_int(braze_pack_drop_waiting(pack), 7, "what waits is dropped, gone or not");
+	request = braze_pack_next_request(pack, now, &wait);
+	is_int(objects_in(request), 2, "a request that was put off goes without the calls that are gone");
+	ok(body_has(request, "c1_0") && body_has(request, "c3_0"), "and with the others");
+	ok(braze_pack_next_request(pack, now, &wait) == NULL, "one that has no others does not go at all");
+	accept(request);
+	is_int(count_done(&gone), 5, "all come out as done");
+	is_int(gone, 3, "and say which are gone");
+	is_int(braze_pack_in_flight(pack), 0, "no request is left");
+
+	/* under way when they are marked */
+	add_events(1, 4, -1);
+	request = braze_pack_next_request(pack, now, &wait);
+	braze_pack_mark_gone(pack, is_even, NULL);
+	is_int(objects_in(request), 4, "what is under way stays so");
+	fail(request);
+	request = braze_pack_next_request(pack, now, &wait);
+	is_int(objects_in(request), 2, "but is not sent again");
+	accept(request);
+	is_int(count_done(&gone), 4, "all come out as done");
+	is_int(braze_pack_calls(pack), 0, "and the pack is empty");
+	braze_pack_destroy(pack);
+
+	/* a call that needs several requests */
+	for (int waiting = 0; waiting < 2; waiting++)
+	{
+		pack = braze_pack_create(&limits);
+		for (int i = 0; i < 10; i++)
+		{
+			objects[i] = (BrazePackObject) {BRAZE_EVENTS, i, text[i], 0};
+			objects[i].length = snprintf(text[i], sizeof(text[i]), "{\"external_id\":\"u\",\"c2_%d\":1}", i);
+		}
+		braze_pack_add(pack, 2, (BrazeRowAddress) {0, 0, 0, 0}, 10, objects, 1, &user, now);
+		braze_pack_add(pack, 3, (BrazeRowAddress) {0, 0, 0, 0}, 1, objects, 1, &user, now);
+		request = braze_pack_next_request(pack, now, &wait);
+		if (waiting)
+		{
+			accept(request);
+			braze_pack_mark_gone(pack, is_even, NULL);
+			braze_pack_drop_waiting(pack);
+			is_int(braze_pack_calls(pack), 0, "of a call that waits for its second request nothing is left");
+		}
+		else
+		{
+			braze_pack_mark_gone(pack, is_even, NULL);
+			accept(request);
+			is_int(count_done(&gone), 1, "a call whose first request is under way is done with it");
+			is_int(objects_in(braze_pack_next_request(pack, now, &wait)), 1, "and the user's next one follows");
+		}
+		braze_pack_destroy(pack);
+	}
+}
+
 int
 main(void)
 {
 	test_start();
+	test_gone();
 	test_halving();
 	test_profiles();
 	test_link_memory();
