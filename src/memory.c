@@ -28,6 +28,7 @@
 #include "catalog.h"
 #include "compat.h"
 #include "memory.h"
+#include "table.h"
 #include "worker.h"
 
 /* part of max_memory that profiles no call needs may keep */
@@ -55,8 +56,7 @@ typedef struct Memory
 
 	/* written in the transaction under way */
 	bool		storing;
-	bool		stores_row;
-	ItemPointerData new_tid;
+	ItemPointerData new_tid;	/* invalid: no row, or it is not known where */
 	struct Memory *next_storing;
 } Memory;
 
@@ -188,18 +188,20 @@ scan_row(Relation rel, Oid pkey, const Memory *memory, NameData *name)
 static void
 read_row(Relation rel, HeapTuple tuple, Memory *memory)
 {
-	Datum		values[BRAZE_PROFILE_COLUMNS];
-	bool		nulls[BRAZE_PROFILE_COLUMNS];
+	TupleDesc	desc = RelationGetDescr(rel);
 	BrazeProfile *profile = &memory->profile;
+	Datum		value;
+	bool		isnull;
 
-	heap_deform_tuple(tuple, RelationGetDescr(rel), values, nulls);
-	profile->sent = DatumGetBool(values[BRAZE_PROFILE_SENT - 1]);
-	profile->has_alias = DatumGetBool(values[BRAZE_PROFILE_HAS_ALIAS - 1]);
-	if (!nulls[BRAZE_PROFILE_OWNER - 1])
-		profile->owner = (uint64) DatumGetInt64(values[BRAZE_PROFILE_OWNER - 1]);
-	if (!nulls[BRAZE_PROFILE_ATTRIBUTES - 1])
+	profile->sent = DatumGetBool(heap_getattr(tuple, BRAZE_PROFILE_SENT, desc, &isnull));
+	profile->has_alias = DatumGetBool(heap_getattr(tuple, BRAZE_PROFILE_HAS_ALIAS, desc, &isnull));
+	value = heap_getattr(tuple, BRAZE_PROFILE_OWNER, desc, &isnull);
+	if (!isnull)
+		profile->owner = (uint64) DatumGetInt64(value);
+	value = heap_getattr(tuple, BRAZE_PROFILE_ATTRIBUTES, desc, &isnull);
+	if (!isnull)
 	{
-		bytea	   *known = DatumGetByteaPP(values[BRAZE_PROFILE_ATTRIBUTES - 1]);
+		bytea	   *known = DatumGetByteaPP(value);
 
 		if (!braze_profile_read(profile, VARDATA_ANY(known), VARSIZE_ANY_EXHDR(known)))
 			ereport(ERROR,
@@ -279,15 +281,15 @@ is_empty(const BrazeProfile *profile)
 		profile->nknown == 0;
 }
 
-static HeapTuple
-form_row(Relation rel, const Memory *memory)
+/* writes the row; old is where the one before is, NULL if there is none */
+static void
+put_row(Relation rel, Memory *memory, ItemPointer old)
 {
 	const BrazeProfile *profile = &memory->profile;
 	Datum		values[BRAZE_PROFILE_COLUMNS];
 	bool		nulls[BRAZE_PROFILE_COLUMNS] = {false};
 	NameData	name = memory->destination;
 	bytea	   *known;
-	HeapTuple	tuple;
 
 	values[BRAZE_PROFILE_DESTINATION - 1] = NameGetDatum(&name);
 	values[BRAZE_PROFILE_USER - 1] = CStringGetTextDatum(memory->user);
@@ -301,9 +303,11 @@ form_row(Relation rel, const Memory *memory)
 	values[BRAZE_PROFILE_ATTRIBUTES - 1] = PointerGetDatum(known);
 	nulls[BRAZE_PROFILE_ATTRIBUTES - 1] = (profile->nknown == 0);
 	values[BRAZE_PROFILE_CHANGED_AT - 1] = TimestampTzGetDatum(GetCurrentTimestamp());
-	tuple = heap_form_tuple(RelationGetDescr(rel), values, nulls);
+	if (old != NULL)
+		braze_table_update(rel, old, BRAZE_PROFILE_COLUMNS, values, nulls, &memory->new_tid);
+	else
+		braze_table_insert(rel, BRAZE_PROFILE_COLUMNS, values, nulls, &memory->new_tid);
 	pfree(known);
-	return tuple;
 }
 
 /* is the row still where it was?  VACUUM FULL moves it, a user may delete it */
@@ -363,18 +367,9 @@ braze_memory_store(BrazeProfile *profile)
 	rel = table_open(catalog->profiles, RowExclusiveLock);
 	there = row_is_there(rel, memory) ||
 		find_row(rel, catalog->profiles_pkey, memory, &tid);
-	memory->stores_row = !is_empty(profile);
-	if (memory->stores_row)
-	{
-		HeapTuple	tuple = form_row(rel, memory);
-
-		if (there)
-			CatalogTupleUpdate(rel, &tid, tuple);
-		else
-			CatalogTupleInsert(rel, tuple);
-		memory->new_tid = tuple->t_self;
-		heap_freetuple(tuple);
-	}
+	ItemPointerSetInvalid(&memory->new_tid);
+	if (!is_empty(profile))
+		put_row(rel, memory, there ? &tid : NULL);
 	else if (there)
 		CatalogTupleDelete(rel, &tid);
 	storing_in = rel->rd_rel->relfilenode;
@@ -396,7 +391,7 @@ braze_memory_stored(bool committed)
 		if (!committed)
 			continue;
 		memory->profile.dirty = false;
-		memory->has_row = memory->stores_row;
+		memory->has_row = ItemPointerIsValid(&memory->new_tid);
 		memory->storage = storing_in;
 		memory->tid = memory->new_tid;
 	}

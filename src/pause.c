@@ -19,6 +19,7 @@
 
 #include "catalog.h"
 #include "queue.h"
+#include "table.h"
 
 static SysScanDesc
 scan_paused(Relation rel, Oid pkey, const char *destination, NameData *name)
@@ -43,13 +44,12 @@ braze_pause_get(const char *destination)
 
 	if (HeapTupleIsValid(tuple))
 	{
-		Datum		values[BRAZE_PAUSED_COLUMNS];
-		bool		nulls[BRAZE_PAUSED_COLUMNS];
+		TupleDesc	desc = RelationGetDescr(rel);
+		bool		isnull;
 
-		heap_deform_tuple(tuple, RelationGetDescr(rel), values, nulls);
 		pause = palloc(sizeof(BrazePause));
-		pause->reason = TextDatumGetCString(values[BRAZE_PAUSED_REASON - 1]);
-		pause->by_worker = DatumGetBool(values[BRAZE_PAUSED_BY_WORKER - 1]);
+		pause->reason = TextDatumGetCString(heap_getattr(tuple, BRAZE_PAUSED_REASON, desc, &isnull));
+		pause->by_worker = DatumGetBool(heap_getattr(tuple, BRAZE_PAUSED_BY_WORKER, desc, &isnull));
 	}
 	systable_endscan(scan);
 	table_close(rel, AccessShareLock);
@@ -64,6 +64,7 @@ braze_pause_put(const char *destination, const BrazePause *pause)
 	Datum		values[BRAZE_PAUSED_COLUMNS];
 	bool		nulls[BRAZE_PAUSED_COLUMNS] = {false};
 	NameData	name;
+	ItemPointerData tid;
 
 	/* two at once: the second waits here, and finds the pause of the first */
 	rel = table_open(catalog->paused, ShareRowExclusiveLock);
@@ -74,7 +75,7 @@ braze_pause_put(const char *destination, const BrazePause *pause)
 		values[BRAZE_PAUSED_REASON - 1] = CStringGetTextDatum(pause->reason);
 		values[BRAZE_PAUSED_PAUSED_AT - 1] = TimestampTzGetDatum(GetCurrentTimestamp());
 		values[BRAZE_PAUSED_BY_WORKER - 1] = BoolGetDatum(pause->by_worker);
-		CatalogTupleInsert(rel, heap_form_tuple(RelationGetDescr(rel), values, nulls));
+		braze_table_insert(rel, BRAZE_PAUSED_COLUMNS, values, nulls, &tid);
 	}
 	table_close(rel, NoLock);
 }

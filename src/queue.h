@@ -5,8 +5,8 @@
  *
  * All access to them by C code is here.  It reads and writes them directly
  * through the table and index access methods, as the catalogs are: no plan
- * can go wrong, no search_path or trigger can interfere, and a call costs
- * little more than its heap tuple.
+ * can go wrong, no search_path can interfere, and a call costs little more
+ * than its heap tuple.  table.c tells when the executor has to insert.
  *
  *-------------------------------------------------------------------------
  */

@@ -7,10 +7,8 @@
  */
 #include "postgres.h"
 
-#include "access/htup_details.h"
 #include "access/table.h"
 #include "access/xact.h"
-#include "catalog/indexing.h"
 #include "catalog/pg_type.h"
 #include "commands/sequence.h"
 #include "miscadmin.h"
@@ -22,6 +20,7 @@
 
 #include "catalog.h"
 #include "queue.h"
+#include "table.h"
 #include "wake.h"
 
 /*
@@ -36,7 +35,7 @@ static int64
 put_row(Oid table, Oid sequence, int columns, Datum *values, bool *nulls)
 {
 	Relation	rel;
-	HeapTuple	tuple;
+	ItemPointerData tid;
 	int64		id;
 
 	LockRelationOid(sequence, RowExclusiveLock);
@@ -47,9 +46,7 @@ put_row(Oid table, Oid sequence, int columns, Datum *values, bool *nulls)
 	id = nextval_internal(sequence, false);
 	values[0] = Int64GetDatum(id);
 	nulls[0] = false;
-	tuple = heap_form_tuple(RelationGetDescr(rel), values, nulls);
-	CatalogTupleInsert(rel, tuple);
-	heap_freetuple(tuple);
+	braze_table_insert(rel, columns, values, nulls, &tid);
 	table_close(rel, NoLock);
 	return id;
 }

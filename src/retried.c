@@ -26,6 +26,7 @@
 #include "catalog.h"
 #include "compat.h"
 #include "queue.h"
+#include "table.h"
 
 static bool
 find_letter(Relation letters, Oid pkey, int64 id, TupleTableSlot *slot)
@@ -106,35 +107,25 @@ void
 braze_retried_refused(BrazeRetried *retried, const BrazeDeadLetter *again)
 {
 	TupleDesc	desc = RelationGetDescr(retried->letters);
-	Datum		values[BRAZE_DEAD_COLUMNS] = {0};
-	bool		nulls[BRAZE_DEAD_COLUMNS] = {false};
-	bool		replaces[BRAZE_DEAD_COLUMNS] = {false};
-	HeapTuple	rewritten;
-	Datum		attempts;
-	bool		isnull;
+	Datum		values[BRAZE_DEAD_COLUMNS];
+	bool		nulls[BRAZE_DEAD_COLUMNS];
+	int			attempts;
+	ItemPointerData tid;
 
-	attempts = heap_getattr(retried->letter, BRAZE_DEAD_ATTEMPTS, desc, &isnull);
-	values[BRAZE_DEAD_ATTEMPTS - 1] =
-		Int32GetDatum(Min(DatumGetInt32(attempts), PG_INT32_MAX - 1) + 1);
-	replaces[BRAZE_DEAD_ATTEMPTS - 1] = true;
+	for (int i = 0; i < BRAZE_DEAD_COLUMNS; i++)
+		values[i] = heap_getattr(retried->letter, i + 1, desc, &nulls[i]);
+	attempts = DatumGetInt32(values[BRAZE_DEAD_ATTEMPTS - 1]);
+	values[BRAZE_DEAD_ATTEMPTS - 1] = Int32GetDatum(Min(attempts, PG_INT32_MAX - 1) + 1);
+	nulls[BRAZE_DEAD_OBJECTS - 1] = (again->nobjects < 0);
 	if (again->nobjects >= 0)
 		values[BRAZE_DEAD_OBJECTS - 1] = braze_objects_array(again->nobjects, again->objects);
-	else
-		nulls[BRAZE_DEAD_OBJECTS - 1] = true;
-	replaces[BRAZE_DEAD_OBJECTS - 1] = true;
 	values[BRAZE_DEAD_REASON - 1] = CStringGetTextDatum(again->reason);
-	replaces[BRAZE_DEAD_REASON - 1] = true;
 	values[BRAZE_DEAD_HTTP_STATUS - 1] = Int32GetDatum(again->http_status);
 	nulls[BRAZE_DEAD_HTTP_STATUS - 1] = (again->http_status <= 0);
-	replaces[BRAZE_DEAD_HTTP_STATUS - 1] = true;
 	values[BRAZE_DEAD_FAILED_AT - 1] = TimestampTzGetDatum(GetCurrentTimestamp());
-	replaces[BRAZE_DEAD_FAILED_AT - 1] = true;
 	nulls[BRAZE_DEAD_RETRIED_AT - 1] = nulls[BRAZE_DEAD_RETRY_ID - 1] = true;
-	replaces[BRAZE_DEAD_RETRIED_AT - 1] = replaces[BRAZE_DEAD_RETRY_ID - 1] = true;
-
-	rewritten = heap_modify_tuple(retried->letter, desc, values, nulls, replaces);
-	CatalogTupleUpdate(retried->letters, &retried->letter->t_self, rewritten);
-	heap_freetuple(rewritten);
+	braze_table_update(retried->letters, &retried->letter->t_self, BRAZE_DEAD_COLUMNS,
+					   values, nulls, &tid);
 }
 
 void

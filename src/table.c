@@ -1,0 +1,157 @@
+/*-------------------------------------------------------------------------
+ *
+ * table.c
+ *	  Writing rows of the extension's tables, whatever was added to these.
+ *
+ *-------------------------------------------------------------------------
+ */
+#include "postgres.h"
+
+#include "access/htup_details.h"
+#include "catalog/indexing.h"
+#include "catalog/pg_type.h"
+#include "executor/spi.h"
+#include "lib/stringinfo.h"
+#include "miscadmin.h"
+#include "nodes/execnodes.h"
+#include "utils/builtins.h"
+#include "utils/lsyscache.h"
+#include "utils/rel.h"
+
+#include "table.h"
+
+/* the CHECK of braze_queue, that an id is positive, which a drawn id is */
+#define OWN_CHECKS		1
+
+/*
+ * Can the table be written as the catalogs are?  Expressions would not be
+ * computed then, and a value for each column is assumed to be here.
+ */
+static bool
+is_plain(Relation rel, int columns, CatalogIndexState indexes)
+{
+	TupleDesc	desc = RelationGetDescr(rel);
+
+	if (desc->natts != columns || rel->trigdesc != NULL ||
+		rel->rd_rel->relhasrules ||
+		(desc->constr != NULL && desc->constr->num_check > OWN_CHECKS))
+		return false;
+	for (int i = 0; i < indexes->ri_NumIndices; i++)
+	{
+		IndexInfo  *index = indexes->ri_IndexRelationInfo[i];
+
+		if (index->ii_Expressions != NIL || index->ii_Predicate != NIL ||
+			index->ii_ExclusionOps != NULL)
+			return false;
+	}
+	return true;
+}
+
+static void
+execute(Relation rel, const char *statement, int nargs, Oid *types, Datum *values,
+		const char *null_marks)
+{
+	Oid			user;
+	int			context;
+	int			result;
+
+	/* who may queue has no right to the table, and needs none */
+	GetUserIdAndSecContext(&user, &context);
+	SetUserIdAndSecContext(rel->rd_rel->relowner,
+						   context | SECURITY_LOCAL_USERID_CHANGE |
+						   SECURITY_NOFORCE_RLS);
+	SPI_connect();
+	result = SPI_execute_with_args(statement, nargs, types, values, null_marks, false, 0);
+	if (result < 0)
+		elog(ERROR, "could not write to table \"%s\": %s", RelationGetRelationName(rel),
+			 SPI_result_code_string(result));
+	SPI_finish();
+	SetUserIdAndSecContext(user, context);
+}
+
+/*
+ * By position, and by the names of now, since a column may have been renamed.
+ * Those that were added get their defaults, or keep their values when the row
+ * at *old is updated.
+ */
+static void
+write_by_statement(Relation rel, ItemPointer old, int columns, const Datum *values,
+				   const bool *nulls)
+{
+	StringInfoData statement;
+	char	   *table;
+	Oid		   *types = palloc(sizeof(Oid) * (columns + 1));
+	Datum	   *arguments = palloc(sizeof(Datum) * (columns + 1));
+	char	   *null_marks = palloc(columns + 2);
+
+	initStringInfo(&statement);
+	table = quote_qualified_identifier(get_namespace_name(RelationGetNamespace(rel)),
+									   RelationGetRelationName(rel));
+	if (old != NULL)
+		appendStringInfo(&statement, "UPDATE %s SET ", table);
+	else
+		appendStringInfo(&statement, "INSERT INTO %s OVERRIDING SYSTEM VALUE VALUES (", table);
+	for (int i = 0; i < columns; i++)
+	{
+		Form_pg_attribute attribute = TupleDescAttr(RelationGetDescr(rel), i);
+
+		if (i > 0)
+			appendStringInfoString(&statement, ", ");
+		if (old != NULL)
+			appendStringInfo(&statement, "%s = ",
+							 quote_identifier(NameStr(attribute->attname)));
+		appendStringInfo(&statement, "$%d", i + 1);
+		types[i] = attribute->atttypid;
+		arguments[i] = values[i];
+		null_marks[i] = nulls[i] ? 'n' : ' ';
+	}
+	if (old != NULL)
+		appendStringInfo(&statement, " WHERE ctid OPERATOR(pg_catalog.=) $%d", columns + 1);
+	else
+		appendStringInfoChar(&statement, ')');
+	types[columns] = TIDOID;
+	arguments[columns] = PointerGetDatum(old);
+	null_marks[columns] = ' ';
+	null_marks[columns + 1] = '\0';
+	execute(rel, statement.data, old != NULL ? columns + 1 : columns, types, arguments,
+			null_marks);
+}
+
+/* old: NULL to insert a row */
+static void
+write_row(Relation rel, ItemPointer old, int columns, Datum *values, bool *nulls,
+		  ItemPointer tid)
+{
+	CatalogIndexState indexes = CatalogOpenIndexes(rel);
+	bool		plain = is_plain(rel, columns, indexes);
+
+	ItemPointerSetInvalid(tid);
+	if (plain)
+	{
+		HeapTuple	tuple = heap_form_tuple(RelationGetDescr(rel), values, nulls);
+
+		if (old != NULL)
+			CatalogTupleUpdateWithInfo(rel, old, tuple, indexes);
+		else
+			CatalogTupleInsertWithInfo(rel, tuple, indexes);
+		*tid = tuple->t_self;
+		heap_freetuple(tuple);
+	}
+	CatalogCloseIndexes(indexes);
+	if (!plain)
+		write_by_statement(rel, old, columns, values, nulls);
+}
+
+void
+braze_table_insert(Relation rel, int columns, Datum *values, bool *nulls,
+				   ItemPointer tid)
+{
+	write_row(rel, NULL, columns, values, nulls, tid);
+}
+
+void
+braze_table_update(Relation rel, ItemPointer old, int columns, Datum *values,
+				   bool *nulls, ItemPointer tid)
+{
+	write_row(rel, old, columns, values, nulls, tid);
+}

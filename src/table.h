@@ -1,0 +1,29 @@
+/*-------------------------------------------------------------------------
+ *
+ * table.h
+ *	  Writing rows of the extension's tables, whatever was added to these.
+ *
+ * A table that is as CREATE EXTENSION made it is written directly, as the
+ * catalogs are.  With columns, indexes on expressions, constraints or triggers
+ * that somebody added, the executor writes it, with the rights of its owner.
+ *
+ *-------------------------------------------------------------------------
+ */
+#ifndef BRAZE_TABLE_H
+#define BRAZE_TABLE_H
+
+#include "storage/itemptr.h"
+#include "utils/relcache.h"
+
+/*
+ * columns are those of the install script, values and nulls theirs.  *tid says
+ * where the row is; it is invalid where that is not known.
+ */
+extern void braze_table_insert(Relation rel, int columns, Datum *values,
+							   bool *nulls, ItemPointer tid);
+
+/* the row at *old, its latest version; columns that were added keep their values */
+extern void braze_table_update(Relation rel, ItemPointer old, int columns,
+							   Datum *values, bool *nulls, ItemPointer tid);
+
+#endif							/* BRAZE_TABLE_H */
