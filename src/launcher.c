@@ -42,6 +42,7 @@ bool		braze_deliver = true;
 int			braze_max_memory = 32;
 int			braze_restart_delay = 10;
 int			braze_nap = 5000;
+int			braze_dead_letter_retention = 0;
 
 /* a database as this process knows it; shared memory says how its worker is */
 typedef struct Known
@@ -400,6 +401,14 @@ define_settings(void)
 							5000, 100, 60000,
 							PGC_SIGHUP,
 							GUC_UNIT_MS,
+							NULL, NULL, NULL);
+	DefineCustomIntVariable("segment_braze.dead_letter_retention",
+							"Removes dead letters that are older than this.",
+							"0: never.  Those whose call is queued again stay.",
+							&braze_dead_letter_retention,
+							0, 0, INT_MAX,
+							PGC_SIGHUP,
+							GUC_UNIT_S,
 							NULL, NULL, NULL);
 }
 

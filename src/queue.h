@@ -127,6 +127,12 @@ extern void braze_retried_delete(BrazeRetried *retried);
 extern void braze_retried_refused(BrazeRetried *retried, const BrazeDeadLetter *again);
 extern void braze_retried_release(BrazeRetried *retried);
 
+/*
+ * Deletes dead letters that are older, a small part of the table at each call;
+ * in how many milliseconds to go on, -1 at its end.
+ */
+extern int	braze_dead_letters_sweep(int seconds);
+
 /* pause.c: destinations that are paused, and why */
 typedef struct BrazePause
 {

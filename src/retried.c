@@ -4,7 +4,8 @@
  *	  The dead letter that a queued call is a retry of.
  *
  * It stays readable while the retry is queued, and ends with it: deleted when
- * the call was delivered, rewritten when it was rejected again.
+ * the call was delivered, rewritten when it was rejected again.  The other
+ * letters stay until braze_purge, or as long as a setting says.
  *
  *-------------------------------------------------------------------------
  */
@@ -26,18 +27,20 @@
 #include "catalog.h"
 #include "compat.h"
 #include "queue.h"
+#include "sweep.h"
 #include "table.h"
 
+/* in the queue or among the letters */
 static bool
-find_letter(Relation letters, Oid pkey, int64 id, TupleTableSlot *slot)
+find_row(Relation rel, Oid pkey, int64 id, TupleTableSlot *slot)
 {
 	Relation	index = index_open(pkey, AccessShareLock);
 	ScanKeyData key;
 	IndexScanDesc scan;
 	bool		found;
 
-	ScanKeyInit(&key, BRAZE_DEAD_ID, BTEqualStrategyNumber, F_INT8EQ, Int64GetDatum(id));
-	scan = braze_index_beginscan(letters, index, GetActiveSnapshot(), 1);
+	ScanKeyInit(&key, 1, BTEqualStrategyNumber, F_INT8EQ, Int64GetDatum(id));
+	scan = braze_index_beginscan(rel, index, GetActiveSnapshot(), 1);
 	index_rescan(scan, &key, 1, NULL, 0);
 	found = index_getnext_slot(scan, ForwardScanDirection, slot);
 	if (found)
@@ -78,7 +81,7 @@ braze_retried_lock(BrazeRetried *retried, int64 letter, int64 queue_id)
 		return BRAZE_RETRIED_BUSY;
 	retried->letters = table_open(catalog->dead_letters, NoLock);
 	slot = table_slot_create(retried->letters, NULL);
-	if (find_letter(retried->letters, catalog->dead_letters_pkey, letter, slot))
+	if (find_row(retried->letters, catalog->dead_letters_pkey, letter, slot))
 		state = lock_letter(retried->letters, slot);
 	if (state == BRAZE_RETRIED_LOCKED)
 	{
@@ -133,4 +136,57 @@ braze_retried_release(BrazeRetried *retried)
 {
 	heap_freetuple(retried->letter);
 	table_close(retried->letters, NoLock);
+}
+
+/* ----- letters that have expired ----- */
+
+/* is the letter's call in the queue?  When that cannot be seen, it may be */
+static bool
+is_queued(int64 letter, int64 queue_id)
+{
+	const BrazeCatalog *catalog = braze_catalog_required();
+	Relation	queue;
+	TupleTableSlot *slot;
+	bool		found;
+
+	if (!ConditionalLockRelationOid(catalog->queue, AccessShareLock))
+		return true;
+	queue = table_open(catalog->queue, NoLock);
+	slot = table_slot_create(queue, NULL);
+	found = find_row(queue, catalog->queue_pkey, queue_id, slot);
+	if (found)
+	{
+		bool		isnull;
+		Datum		retried = slot_getattr(slot, BRAZE_QUEUE_DEAD_LETTER, &isnull);
+
+		found = !isnull && DatumGetInt64(retried) == letter;
+	}
+	ExecDropSingleTupleTableSlot(slot);
+	table_close(queue, AccessShareLock);
+	return found;
+}
+
+static bool
+has_expired(TupleTableSlot *slot, void *arg)
+{
+	int			seconds = *(int *) arg;
+	bool		isnull;
+	TimestampTz failed_at;
+	Datum		retry_id;
+
+	failed_at = DatumGetTimestampTz(slot_getattr(slot, BRAZE_DEAD_FAILED_AT, &isnull));
+	if (failed_at > GetCurrentTransactionStartTimestamp() - seconds * USECS_PER_SEC)
+		return false;
+	retry_id = slot_getattr(slot, BRAZE_DEAD_RETRY_ID, &isnull);
+	return isnull ||
+		!is_queued(DatumGetInt64(slot_getattr(slot, BRAZE_DEAD_ID, &isnull)),
+				   DatumGetInt64(retry_id));
+}
+
+int
+braze_dead_letters_sweep(int seconds)
+{
+	static BrazeSweep sweep;
+
+	return braze_sweep(&sweep, braze_catalog_required()->dead_letters, has_expired, &seconds);
 }

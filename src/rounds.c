@@ -193,7 +193,7 @@ braze_refresh_round(bool options_changed)
 	return ok;
 }
 
-/* ----- messages ----- */
+/* ----- what has expired ----- */
 
 static int
 remembers(const char *destination)
@@ -205,18 +205,28 @@ remembers(const char *destination)
 	return delivery->destination->settings.deduplicate;
 }
 
-int
-braze_messages_round(void)
+static int
+sweep_messages(void)
+{
+	return braze_messages_sweep(remembers);
+}
+
+static int
+sweep_dead_letters(void)
+{
+	return braze_dead_letters_sweep(braze_dead_letter_retention);
+}
+
+static int
+sweep_round(const char *activity, int (*sweep) (void))
 {
 	MemoryContext caller = CurrentMemoryContext;
 	volatile int pause = -1;
 
-	if (!refreshed)
-		return -1;
 	PG_TRY();
 	{
-		begin_round("forgetting old messages");
-		pause = braze_messages_sweep(remembers);
+		begin_round(activity);
+		pause = sweep();
 		end_round();
 	}
 	PG_CATCH();
@@ -227,6 +237,19 @@ braze_messages_round(void)
 	PG_END_TRY();
 	MemoryContextSwitchTo(caller);
 	return pause;
+}
+
+int
+braze_messages_round(void)
+{
+	return refreshed ? sweep_round("forgetting old messages", sweep_messages) : -1;
+}
+
+int
+braze_dead_letters_round(void)
+{
+	return braze_dead_letter_retention > 0 ?
+		sweep_round("removing old dead letters", sweep_dead_letters) : -1;
 }
 
 /* ----- read ----- */

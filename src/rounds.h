@@ -40,6 +40,9 @@ extern BrazeReadResult braze_read_round(void);
 /* forgets old messageIds; in how many milliseconds to go on, -1: at the next nap */
 extern int	braze_messages_round(void);
 
+/* the same for dead letters */
+extern int	braze_dead_letters_round(void);
+
 /* may rows appear that no commit of ours announces: holes, a backlog? */
 extern bool braze_reader_waits(void);
 

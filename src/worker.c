@@ -311,19 +311,30 @@ look_for_purged(int64 now)
 	return SETTLE_RETRY_MS;
 }
 
+/* removes what has expired, each table at its own pace */
 static long
-forget_if_due(int64 now)
+sweep_if_due(int64 now)
 {
-	static int64 next = 0;
-	int			pause;
+	static struct
+	{
+		int			(*round) (void);
+		int64		next;
+	}			sweeps[] = {
+		{braze_messages_round, 0}, {braze_dead_letters_round, 0}
+	};
+	long		timeout = -1;
 
-	if (now < next)
-		return next - now;
-	pause = braze_messages_round();
-	if (pause < 0)
-		pause = braze_nap;
-	next = now + pause;
-	return pause;
+	for (int i = 0; i < lengthof(sweeps); i++)
+	{
+		if (now >= sweeps[i].next)
+		{
+			int			pause = sweeps[i].round();
+
+			sweeps[i].next = now + (pause < 0 ? braze_nap : pause);
+		}
+		timeout = shorter(timeout, sweeps[i].next - now);
+	}
+	return timeout;
 }
 
 static long
@@ -392,7 +403,7 @@ main_loop(BrazeHttp *http)
 		timeout = shorter(timeout, look_for_purged(now));
 		take_answers(http);
 		timeout = shorter(timeout, settle_if_due(now));
-		timeout = shorter(timeout, forget_if_due(now));
+		timeout = shorter(timeout, sweep_if_due(now));
 		if (braze_deliver)
 			timeout = shorter(timeout, read_if_due(now));
 		timeout = shorter(timeout, send_all(http));

@@ -15,6 +15,7 @@ extern bool braze_deliver;
 extern int	braze_max_memory;	/* MB */
 extern int	braze_restart_delay;	/* seconds */
 extern int	braze_nap;			/* milliseconds */
+extern int	braze_dead_letter_retention;	/* seconds, 0: for ever */
 
 /* defines the settings, registers the launcher when preloaded */
 extern void braze_worker_init(void);

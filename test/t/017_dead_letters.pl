@@ -178,5 +178,38 @@ braze_flush($node);
 is($other->accepted, 1, 'at another destination');
 is(letters(), '', 'and is a letter no more');
 
+# segment_braze.dead_letter_retention: by age, but not what is queued again
+sub letter_users
+{
+	return run("SELECT string_agg(call->>'userId', ' ' ORDER BY call->>'userId') FROM braze_dead_letters");
+}
+
+run(<<'EOS');
+INSERT INTO braze_dead_letters (destination, call, reason, queued_at, failed_at)
+SELECT CASE WHEN i % 2 = 0 THEN 'braze' END, jsonb_build_object('type', 'identify', 'userId', 'many'), 'old', now(),
+	now() - interval '100 days' FROM generate_series(1, 20000) i;
+INSERT INTO braze_dead_letters (destination, call, reason, queued_at, failed_at)
+SELECT 'braze', jsonb_build_object('type', 'identify', 'userId', name), 'no such thing', now(), now() - age
+FROM (VALUES ('old', interval '91 days'), ('young', '89 days'), ('queued', '91 days'), ('unqueued', '91 days')) v(name, age);
+SELECT braze_pause('braze');
+SELECT braze_retry(id) FROM braze_dead_letters WHERE call->>'userId' LIKE '%queued';
+DELETE FROM braze_queue WHERE call->>'userId' = 'unqueued';
+EOS
+$session = $node->background_psql('postgres');
+$session->query_safe("BEGIN; SELECT FROM braze_dead_letters WHERE call->>'userId' = 'old' FOR UPDATE");
+$node->append_conf('postgresql.conf', "segment_braze.dead_letter_retention = '90d'");
+$node->reload;
+ok($node->poll_query_until('postgres',
+		"SELECT string_agg(call->>'userId', ' ' ORDER BY call->>'userId') = 'old queued young' FROM braze_dead_letters"),
+	'dead letters that are older than the setting go, but not one that is locked');
+$session->query_safe('COMMIT');
+$session->quit;
+ok($node->poll_query_until('postgres',
+		"SELECT string_agg(call->>'userId', ' ' ORDER BY call->>'userId') = 'queued young' FROM braze_dead_letters"),
+	'which goes later; what is queued again stays');
+is(run("SELECT braze_resume('braze')"), 't', 'until it is delivered');
+braze_flush($node);
+is(letter_users(), 'young', 'and goes then');
+
 $node->stop;
 done_testing();
