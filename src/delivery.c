@@ -172,7 +172,6 @@ braze_delivery_forget_list(BrazeDelivery *delivery)
 	delivery->nlisted = 0;
 }
 
-/* what waits is read again, by other settings or when it may be sent */
 void
 braze_delivery_drop_waiting(BrazeDelivery *delivery)
 {

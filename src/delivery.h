@@ -90,6 +90,9 @@ extern bool braze_delivery_open(const BrazeDelivery *delivery);
 extern void braze_delivery_fall_behind(BrazeDelivery *delivery, int64 cursor);
 extern void braze_delivery_caught_up(BrazeDelivery *delivery);
 
+/* what waits is read again, by other settings or when it may be sent */
+extern void braze_delivery_drop_waiting(BrazeDelivery *delivery);
+
 /* everything is to be read again, but for what is held */
 extern void braze_delivery_start_over(BrazeDelivery *delivery);
 

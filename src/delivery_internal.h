@@ -19,7 +19,4 @@ extern void braze_delivery_out_of_memory(void);
 /* NULL: it is not paused */
 extern void braze_delivery_set_paused(BrazeDelivery *delivery, const char *reason);
 
-/* what waits is read again, by other settings or when it may be sent */
-extern void braze_delivery_drop_waiting(BrazeDelivery *delivery);
-
 #endif							/* BRAZE_DELIVERY_INTERNAL_H */

@@ -395,7 +395,7 @@ define_settings(void)
 							GUC_UNIT_S,
 							NULL, NULL, NULL);
 	DefineCustomIntVariable("segment_braze.nap",
-							"Looks this often for what no commit announced: COPY, plain INSERT, key files, databases.",
+							"Looks this often for what no commit announced: prepared transactions, key files, databases.",
 							NULL,
 							&braze_nap,
 							5000, 100, 60000,

@@ -54,22 +54,28 @@ braze_reader_start_over(BrazeReader *reader)
 }
 
 /*
+ * At the very start of a page the insert position lies behind a header that
+ * nobody has written: nothing can be flushed, or confirmed, up to there.
+ */
+XLogRecPtr
+braze_wal_end(void)
+{
+	XLogRecPtr	end = GetXLogInsertRecPtr();
+	uint64		offset = end % XLOG_BLCKSZ;
+
+	if (offset == SizeOfXLogShortPHD || offset == SizeOfXLogLongPHD)
+		end -= offset;
+	return end;
+}
+
+/*
  * What was read may not be on disk yet if its transaction did not wait for
  * that (synchronous_commit = off), and must be before Braze hears of it.
  */
 static void
 flush_what_was_read(void)
 {
-	XLogRecPtr	end = GetXLogInsertRecPtr();
-	uint64		offset = end % XLOG_BLCKSZ;
-
-	/*
-	 * At the very start of a page the insert position lies behind a header
-	 * that nobody has written, and cannot be flushed up to.
-	 */
-	if (offset == SizeOfXLogShortPHD || offset == SizeOfXLogLongPHD)
-		end -= offset;
-	XLogFlush(end);
+	XLogFlush(braze_wal_end());
 }
 
 void

@@ -14,6 +14,7 @@
 
 #include "access/genam.h"
 #include "access/relscan.h"
+#include "access/xlogdefs.h"
 #include "executor/tuptable.h"
 
 #include "holes.h"
@@ -65,6 +66,9 @@ extern int	braze_reader_new(BrazeReader *reader, int max_rows,
  */
 extern int64 braze_reader_range(BrazeReader *reader, int64 after, int64 until,
 								int max_rows, BrazeConsumer consumer, void *arg);
+
+/* the end of WAL: all that a snapshot taken before shows was written before it */
+extern XLogRecPtr braze_wal_end(void);
 
 /* are there holes that somebody may still fill? */
 extern bool braze_reader_has_holes(const BrazeReader *reader);

@@ -40,6 +40,7 @@ typedef struct BrazeDatabaseSlot
 	Latch	   *latch;			/* of that worker; valid even when it is gone */
 	bool		refresh;		/* the worker is to read pauses and options anew */
 	bool		purged;			/* and to forget the calls that are gone */
+	NameData	handed_over;	/* to this replication slot; empty: it delivers */
 	int			held;			/* sessions that need the database left alone */
 	TimestampTz started_at;		/* for the throttle */
 	bool		wanted_at_once; /* CREATE EXTENSION, or a hold that is over */

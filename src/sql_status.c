@@ -8,6 +8,7 @@
  */
 #include "postgres.h"
 
+#include "commands/trigger.h"
 #include "fmgr.h"
 #include "funcapi.h"
 #include "miscadmin.h"
@@ -16,6 +17,7 @@
 #include "utils/tuplestore.h"
 
 #include "compat.h"
+#include "handover.h"
 #include "shmem.h"
 #include "srf.h"
 #include "wake.h"
@@ -29,8 +31,11 @@ why_no_worker(void)
 {
 	BrazeDatabaseSlot *slot;
 	BrazeDatabaseState state = BRAZE_DATABASE_WANTED;
+	NameData	handed_over;
 	bool		running = false;
 	bool		launcher;
+
+	memset(&handed_over, 0, sizeof(handed_over));
 
 	if (braze_shared == NULL)
 		return "no worker: add segment_braze to shared_preload_libraries and restart the server";
@@ -44,9 +49,15 @@ why_no_worker(void)
 	{
 		state = slot->state;
 		running = (slot->pid != 0 && state == BRAZE_DATABASE_RUNNING);
+		handed_over = slot->handed_over;
 	}
 	LWLockRelease(braze_shared->lock);
 
+	if (running && NameStr(handed_over)[0] != '\0')
+		return psprintf(braze_handover_is_received(NameStr(handed_over)) ?
+						"off: another node delivers, by the replication slot \"%s\"" :
+						"off: no other node is connected to the replication slot \"%s\", enable its subscription",
+						NameStr(handed_over));
 	if (running)
 		return braze_deliver ? NULL :
 			"off: segment_braze.deliver is off, set it on and reload to send";
@@ -151,6 +162,23 @@ braze_counters(PG_FUNCTION_ARGS)
 			put_counters(result->setResult, result->setDesc, &copy);
 	}
 	PG_RETURN_VOID();
+}
+
+/*
+ * The functions that queue wake the worker themselves; this does it for plain
+ * INSERT and COPY, and for what logical replication applies.
+ */
+PG_FUNCTION_INFO_V1(braze_notify_queued);
+Datum
+braze_notify_queued(PG_FUNCTION_ARGS)
+{
+	if (!CALLED_AS_TRIGGER(fcinfo))
+		ereport(ERROR,
+				(errcode(ERRCODE_E_R_I_E_TRIGGER_PROTOCOL_VIOLATED),
+				 errmsg("braze_notify_queued is a trigger function"),
+				 errhint("It is for the triggers of braze_queue.")));
+	braze_wake_worker_at_commit();
+	return PointerGetDatum(NULL);
 }
 
 /*

@@ -32,6 +32,7 @@
 #include "catalog.h"
 #include "compat.h"
 #include "delivery.h"
+#include "handover.h"
 #include "http.h"
 #include "intake.h"
 #include "reader.h"
@@ -53,6 +54,9 @@
 
 /* at shutdown, answers that are about to come are waited for this long */
 #define DRAIN_MS			300
+
+/* what another node has confirmed is looked for this often */
+#define HANDOVER_INTERVAL_MS	100
 
 #define MAX_CONNECTIONS		1000
 
@@ -337,6 +341,37 @@ sweep_if_due(int64 now)
 	return timeout;
 }
 
+/* another node delivers: what it has leaves the queue */
+static long
+hand_over_if_due(int64 now)
+{
+	static int64 next = 0;
+	ListCell   *cell;
+
+	/* what waits here is read again should the other node give it back */
+	foreach(cell, braze_deliveries)
+		braze_delivery_drop_waiting(lfirst(cell));
+	if (!look && !braze_handover_waits())
+		return -1;
+	if (now < next)
+		return next - now;
+	look = false;
+	switch (braze_handover_round())
+	{
+		case BRAZE_READ_MORE:
+			look = true;
+			return 0;
+		case BRAZE_READ_FAILED:
+			look = true;
+			next = braze_now_ms() + SETTLE_RETRY_MS;
+			return SETTLE_RETRY_MS;
+		case BRAZE_READ_ALL:
+			break;
+	}
+	next = braze_now_ms() + HANDOVER_INTERVAL_MS;
+	return braze_handover_waits() ? HANDOVER_INTERVAL_MS : -1;
+}
+
 static long
 send_all(BrazeHttp *http)
 {
@@ -404,9 +439,14 @@ main_loop(BrazeHttp *http)
 		take_answers(http);
 		timeout = shorter(timeout, settle_if_due(now));
 		timeout = shorter(timeout, sweep_if_due(now));
-		if (braze_deliver)
-			timeout = shorter(timeout, read_if_due(now));
-		timeout = shorter(timeout, send_all(http));
+		if (braze_handed_over())
+			timeout = shorter(timeout, hand_over_if_due(now));
+		else
+		{
+			if (braze_deliver)
+				timeout = shorter(timeout, read_if_due(now));
+			timeout = shorter(timeout, send_all(http));
+		}
 		report_all();
 
 		timeout = shorter(timeout, braze_http_timeout(http));

@@ -48,7 +48,7 @@ WHERE c.relnamespace = '"Segment calls"'::regnamespace AND c.relkind = 'r' AND a
 	AND col_description(c.oid, a.attnum) IS NULL
 ORDER BY 1, 2;
 
--- a dump carries each table and each of its sequences
+-- a dump carries each table and each of its sequences, but not the name of a replication slot
 SELECT c.oid::regclass AS relation, c.relkind, c.oid = ANY (e.extconfig) AS dumped
 FROM pg_class c, pg_extension e
 WHERE e.extname = 'segment_braze' AND c.relnamespace = '"Segment calls"'::regnamespace AND c.relkind IN ('r', 'S')

@@ -91,9 +91,18 @@ thrice('one that commits late', sub {
 	arrive(1);
 	$session->quit;
 });
-thrice('braze_flush sends what was inserted past the functions', sub {
+my $row = q{'braze', '{"type": "track", "userId": "u", "event": "A"}'};
+thrice('a plain INSERT', one("INSERT INTO braze_queue (destination, call) VALUES ($row)"));
+thrice('COPY', one(<<'EOS'));
+COPY braze_queue (destination, call) FROM STDIN;
+braze	{"type": "track", "userId": "u", "event": "A"}
+\.
+EOS
+thrice('braze_flush sends what was inserted past the functions and the triggers', sub {
+	run('ALTER TABLE braze_queue DISABLE TRIGGER USER');
 	run(q{INSERT INTO braze_queue (destination, call) VALUES ('braze', '{"type": "track", "userId": "u", "event": "A"}')});
 	braze_flush($node);
+	run('ALTER TABLE braze_queue ENABLE TRIGGER braze_notify_queued, ENABLE REPLICA TRIGGER braze_notify_replicated');
 });
 $braze->reset;
 thrice('braze_retry', sub {
