@@ -14,6 +14,7 @@
 #include "catalog/pg_database.h"
 #include "catalog/pg_foreign_server.h"
 #include "pgstat.h"
+#include "storage/proc.h"
 #include "tcop/utility.h"
 #include "utils/acl.h"
 #include "utils/builtins.h"
@@ -73,6 +74,29 @@ braze_owns_database(Oid database, Oid roleid)
 	return object_ownercheck(DatabaseRelationId, database, roleid);
 #else
 	return pg_database_ownercheck(database, roleid);
+#endif
+}
+
+/* 17 moved it into a struct of its own */
+static inline LocalTransactionId
+braze_local_transaction_id(void)
+{
+#if PG_VERSION_NUM >= 170000
+	return MyProc->vxid.lxid;
+#else
+	return MyProc->lxid;
+#endif
+}
+
+/* 14 added indexUnchanged; a btree looks at no IndexInfo */
+static inline void
+braze_index_insert(Relation index, Datum *values, bool *nulls,
+				   ItemPointer tid, Relation heap)
+{
+#if PG_VERSION_NUM >= 140000
+	(void) index_insert(index, values, nulls, tid, heap, UNIQUE_CHECK_YES, false, NULL);
+#else
+	(void) index_insert(index, values, nulls, tid, heap, UNIQUE_CHECK_YES, NULL);
 #endif
 }
 

@@ -201,11 +201,11 @@ braze_call_complete(Jsonb *call)
 }
 
 /*
- * What the mapping makes of a call, for this session's next look only.  Keeps
+ * What the mapping says of a call, for this session's next look only.  Keeps
  * its memory from call to call, which is most of what makes it cheap.
  */
 static const BrazeMapped *
-map_call(Jsonb *call, const BrazeSettings *settings)
+judge(Jsonb *call, const BrazeSettings *settings)
 {
 	static MemoryContext context = NULL;
 	static MemoryContext scratch = NULL;
@@ -228,6 +228,7 @@ map_call(Jsonb *call, const BrazeSettings *settings)
 	{
 		old = MemoryContextSwitchTo(context);
 		mapped = braze_mapped_create();
+		mapped->judging = true;
 		MemoryContextSwitchTo(old);
 	}
 
@@ -324,7 +325,7 @@ braze_enqueue_call(BrazeNewCall call, const char *destination_name, Oid roleid,
 	}
 	else
 	{
-		const BrazeMapped *mapped = map_call(call.json, &destination->settings);
+		const BrazeMapped *mapped = judge(call.json, &destination->settings);
 
 		if (mapped->outcome != BRAZE_REJECT)
 			return put_call(destination, call);

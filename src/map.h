@@ -78,6 +78,12 @@ typedef struct BrazeMapped
 	int			maxobjects;
 	int			maxnotes;
 	MemoryContext context;		/* owns all of the above */
+
+	/*
+	 * Set by who wants only the outcome, and why a call is rejected: free
+	 * properties decide neither, and writing them is half of the work.
+	 */
+	bool		judging;
 } BrazeMapped;
 
 /* allocates in the current memory context */

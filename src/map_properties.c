@@ -247,7 +247,7 @@ braze_properties_add(BrazeProperties *properties, JsonbContainer *object,
 	BrazeNames	padded_beside;
 
 	/* where the key itself did not fit, the object is given up at its end */
-	if (object == NULL || map->text.full)
+	if (object == NULL || map->text.full || map->mapped.judging)
 		return;
 	if (beside != NULL)
 		padded_beside = map->padded;

@@ -17,29 +17,54 @@
 #include "utils/array.h"
 #include "utils/builtins.h"
 #include "utils/rel.h"
+#include "utils/resowner.h"
 
 #include "catalog.h"
+#include "compat.h"
 #include "queue.h"
 #include "table.h"
 #include "wake.h"
 
+/* what a transaction has locked of a table, so as not to ask for it each time */
+typedef struct HeldLocks
+{
+	LocalTransactionId transaction;
+	Oid			table;
+} HeldLocks;
+
 /*
- * Inserts a row; id is drawn here.
- *
- * The lock is taken before the id is drawn and kept until the transaction
- * ends: the worker asks the lock manager which transactions could still fill
- * a hole in the ids, and those are exactly the holders.  The sequence is locked
- * before, as DROP EXTENSION does, or the two would deadlock.
+ * The lock is taken before an id is drawn and kept until the transaction ends,
+ * savepoints or not: the worker asks the lock manager which transactions could
+ * still fill a hole in the ids, and those are exactly the holders.  The
+ * sequence is locked before, as DROP EXTENSION does, or the two would deadlock.
  */
+static void
+lock_until_end(HeldLocks *held, Oid table, Oid sequence)
+{
+	LocalTransactionId transaction = braze_local_transaction_id();
+	ResourceOwner owner = CurrentResourceOwner;
+
+	if (held->transaction == transaction && held->table == table)
+		return;
+	CurrentResourceOwner = TopTransactionResourceOwner;
+	LockRelationOid(sequence, RowExclusiveLock);
+	LockRelationOid(table, RowExclusiveLock);
+	CurrentResourceOwner = owner;
+	held->transaction = transaction;
+	held->table = table;
+}
+
+/* Inserts a row; id is drawn here. */
 static int64
-put_row(Oid table, Oid sequence, int columns, Datum *values, bool *nulls)
+put_row(HeldLocks *held, Oid table, Oid sequence, int columns,
+	    Datum *values, bool *nulls)
 {
 	Relation	rel;
 	ItemPointerData tid;
 	int64		id;
 
-	LockRelationOid(sequence, RowExclusiveLock);
-	rel = table_open(table, RowExclusiveLock);
+	lock_until_end(held, table, sequence);
+	rel = table_open(table, NoLock);
 	if (RelationGetDescr(rel)->natts < columns)
 		elog(ERROR, "table \"%s\" has %d columns, expected %d",
 			 RelationGetRelationName(rel), RelationGetDescr(rel)->natts, columns);
@@ -87,6 +112,7 @@ braze_objects_read(Datum array, const int **objects)
 int64
 braze_queue_put(const char *destination, Jsonb *call)
 {
+	static HeldLocks held;
 	const BrazeCatalog *catalog = braze_catalog_required();
 	Datum		values[BRAZE_QUEUE_COLUMNS];
 	bool		nulls[BRAZE_QUEUE_COLUMNS];
@@ -102,7 +128,7 @@ braze_queue_put(const char *destination, Jsonb *call)
 		TimestampTzGetDatum(GetCurrentTransactionStartTimestamp());
 	nulls[BRAZE_QUEUE_OBJECTS - 1] = true;
 	nulls[BRAZE_QUEUE_DEAD_LETTER - 1] = true;
-	id = put_row(catalog->queue, catalog->queue_sequence,
+	id = put_row(&held, catalog->queue, catalog->queue_sequence,
 				 BRAZE_QUEUE_COLUMNS, values, nulls);
 	braze_wake_worker_at_commit();
 	return id;
@@ -111,6 +137,7 @@ braze_queue_put(const char *destination, Jsonb *call)
 int64
 braze_queue_put_dead_letter(const BrazeDeadLetter *letter)
 {
+	static HeldLocks held;
 	const BrazeCatalog *catalog = braze_catalog_required();
 	Datum		values[BRAZE_DEAD_COLUMNS];
 	bool		nulls[BRAZE_DEAD_COLUMNS];
@@ -141,6 +168,6 @@ braze_queue_put_dead_letter(const BrazeDeadLetter *letter)
 	values[BRAZE_DEAD_ATTEMPTS - 1] = Int32GetDatum(1);
 	nulls[BRAZE_DEAD_RETRIED_AT - 1] = true;
 	nulls[BRAZE_DEAD_RETRY_ID - 1] = true;
-	return put_row(catalog->dead_letters, catalog->dead_letters_sequence,
+	return put_row(&held, catalog->dead_letters, catalog->dead_letters_sequence,
 				   BRAZE_DEAD_COLUMNS, values, nulls);
 }

@@ -7,6 +7,7 @@
  */
 #include "postgres.h"
 
+#include "access/heapam.h"
 #include "access/htup_details.h"
 #include "catalog/indexing.h"
 #include "catalog/pg_type.h"
@@ -18,24 +19,30 @@
 #include "utils/lsyscache.h"
 #include "utils/rel.h"
 
+#include "compat.h"
 #include "table.h"
 
 /* the CHECK of braze_queue, that an id is positive, which a drawn id is */
 #define OWN_CHECKS		1
 
 /*
- * Can the table be written as the catalogs are?  Expressions would not be
- * computed then, and a value for each column is assumed to be here.
+ * Can the table be written as the catalogs are?  A value for each column is
+ * assumed to be here then, and nothing but indexes to take part.
  */
 static bool
-is_plain(Relation rel, int columns, CatalogIndexState indexes)
+is_plain(Relation rel, int columns)
 {
 	TupleDesc	desc = RelationGetDescr(rel);
 
-	if (desc->natts != columns || rel->trigdesc != NULL ||
-		rel->rd_rel->relhasrules ||
-		(desc->constr != NULL && desc->constr->num_check > OWN_CHECKS))
-		return false;
+	return desc->natts == columns && rel->trigdesc == NULL &&
+		!rel->rd_rel->relhasrules &&
+		(desc->constr == NULL || desc->constr->num_check <= OWN_CHECKS);
+}
+
+/* indexes whose expressions would have to be computed */
+static bool
+are_plain(CatalogIndexState indexes)
+{
 	for (int i = 0; i < indexes->ri_NumIndices; i++)
 	{
 		IndexInfo  *index = indexes->ri_IndexRelationInfo[i];
@@ -45,6 +52,36 @@ is_plain(Relation rel, int columns, CatalogIndexState indexes)
 			return false;
 	}
 	return true;
+}
+
+static bool
+has_only_primary_key(Relation rel)
+{
+	return rel->rd_indexvalid && list_length(rel->rd_indexlist) == 1 &&
+		linitial_oid(rel->rd_indexlist) == rel->rd_pkindex;
+}
+
+/* what queueing a call comes to: opening all indexes is what this spares it */
+static void
+insert_with_primary_key(Relation rel, Datum *values, bool *nulls, ItemPointer tid)
+{
+	HeapTuple	tuple = heap_form_tuple(RelationGetDescr(rel), values, nulls);
+	Relation	index = index_open(rel->rd_pkindex, RowExclusiveLock);
+	Datum		key[INDEX_MAX_KEYS];
+	bool		key_nulls[INDEX_MAX_KEYS];
+
+	for (int i = 0; i < IndexRelationGetNumberOfKeyAttributes(index); i++)
+	{
+		AttrNumber	attribute = index->rd_index->indkey.values[i];
+
+		key[i] = values[attribute - 1];
+		key_nulls[i] = nulls[attribute - 1];
+	}
+	simple_heap_insert(rel, tuple);
+	braze_index_insert(index, key, key_nulls, &tuple->t_self, rel);
+	index_close(index, NoLock);
+	*tid = tuple->t_self;
+	heap_freetuple(tuple);
 }
 
 static void
@@ -117,15 +154,23 @@ write_by_statement(Relation rel, ItemPointer old, int columns, const Datum *valu
 			null_marks);
 }
 
-/* old: NULL to insert a row */
-static void
-write_row(Relation rel, ItemPointer old, int columns, Datum *values, bool *nulls,
-		  ItemPointer tid)
+/* false when the executor has to do it; old: NULL to insert a row */
+static bool
+write_directly(Relation rel, ItemPointer old, int columns, Datum *values, bool *nulls,
+			   ItemPointer tid)
 {
-	CatalogIndexState indexes = CatalogOpenIndexes(rel);
-	bool		plain = is_plain(rel, columns, indexes);
+	CatalogIndexState indexes;
+	bool		plain;
 
-	ItemPointerSetInvalid(tid);
+	if (!is_plain(rel, columns))
+		return false;
+	if (old == NULL && has_only_primary_key(rel))
+	{
+		insert_with_primary_key(rel, values, nulls, tid);
+		return true;
+	}
+	indexes = CatalogOpenIndexes(rel);
+	plain = are_plain(indexes);
 	if (plain)
 	{
 		HeapTuple	tuple = heap_form_tuple(RelationGetDescr(rel), values, nulls);
@@ -138,7 +183,15 @@ write_row(Relation rel, ItemPointer old, int columns, Datum *values, bool *nulls
 		heap_freetuple(tuple);
 	}
 	CatalogCloseIndexes(indexes);
-	if (!plain)
+	return plain;
+}
+
+static void
+write_row(Relation rel, ItemPointer old, int columns, Datum *values, bool *nulls,
+		  ItemPointer tid)
+{
+	ItemPointerSetInvalid(tid);
+	if (!write_directly(rel, old, columns, values, nulls, tid))
 		write_by_statement(rel, old, columns, values, nulls);
 }
 
