@@ -24,6 +24,9 @@
 #include "shmem.h"
 #include "worker.h"
 
+/* Braze allows 20,000 a minute, over all identity endpoints */
+#define IDENTITY_REQUESTS_PER_SECOND	(20000 / 60.0)
+
 List	   *braze_deliveries = NIL;
 
 MemoryContext braze_delivery_context;
@@ -96,6 +99,24 @@ limits_of(const BrazeSettings *settings)
 	return limits;
 }
 
+static void
+reset_pace(BrazeDelivery *delivery)
+{
+	for (int i = 0; i < BRAZE_SERVICES; i++)
+		braze_pace_reset(&delivery->pace[i]);
+}
+
+static bool
+is_failing(const BrazeDelivery *delivery)
+{
+	for (int i = 0; i < BRAZE_SERVICES; i++)
+	{
+		if (delivery->pace[i].failures > 0)
+			return true;
+	}
+	return false;
+}
+
 static BrazeDelivery *
 create_delivery(const char *name)
 {
@@ -107,7 +128,8 @@ create_delivery(const char *name)
 	delivery->pack = braze_pack_create(&limits);
 	if (delivery->pack == NULL)
 		braze_delivery_out_of_memory();
-	braze_pace_reset(&delivery->pace);
+	reset_pace(delivery);
+	braze_bucket_set(&delivery->identity_requests, IDENTITY_REQUESTS_PER_SECOND);
 	delivery->behind = true;
 	delivery->cursor = 0;
 	delivery->changed = true;
@@ -283,6 +305,8 @@ refresh_one(BrazeDelivery *delivery, BrazeDestination *destination)
 			MemoryContextDelete(delivery->destination->context);
 		delivery->destination = destination;
 		braze_pack_set_limits(delivery->pack, &limits);
+		braze_bucket_set(&delivery->requests,
+						 destination->settings.max_requests_per_second / 1000.0);
 	}
 	else
 		destination = delivery->destination;
@@ -301,7 +325,7 @@ refresh_one(BrazeDelivery *delivery, BrazeDestination *destination)
 			set_target(delivery, key);
 		if (key != NULL && delivery->target == NULL)
 			problem = "the endpoint or the REST API key holds characters that cannot be sent";
-		braze_pace_reset(&delivery->pace);
+		reset_pace(delivery);
 	}
 	refresh_pause(delivery, changed, problem);
 	if (options_changed || (delivery->paused != NULL && !was_paused))
@@ -564,7 +588,7 @@ braze_delivery_report(BrazeDelivery *delivery)
 	if (slot != NULL)
 	{
 		slot->state = delivery->paused != NULL ? BRAZE_DESTINATION_PAUSED
-			: delivery->pace.failures > 0 ? BRAZE_DESTINATION_RETRYING
+			: is_failing(delivery) ? BRAZE_DESTINATION_RETRYING
 			: BRAZE_DESTINATION_RUNNING;
 		slot->in_flight = delivery->transfers;
 		slot->requests += delivery->counts.requests;

@@ -16,6 +16,18 @@
 #include "pack.h"
 #include "queue.h"
 
+/*
+ * Braze runs and counts /users/track and the identity endpoints apart: what
+ * goes wrong with one says nothing of the other.
+ */
+typedef enum BrazeService
+{
+	BRAZE_TRACK_SERVICE,
+	BRAZE_IDENTITY_SERVICE
+} BrazeService;
+
+#define BRAZE_SERVICES	(BRAZE_IDENTITY_SERVICE + 1)
+
 /* counted since the slot in shared memory was last brought up to date */
 typedef struct BrazeDeliveryCounts
 {
@@ -33,7 +45,9 @@ typedef struct BrazeDelivery
 	NameData	name;
 	BrazeDestination *destination;	/* NULL: there is no such server now */
 	BrazePack  *pack;
-	BrazePace	pace;
+	BrazePace	pace[BRAZE_SERVICES];
+	BrazeBucket requests;		/* max_requests_per_second, */
+	BrazeBucket identity_requests;	/* and what Braze allows of these */
 	BrazeHttpTarget *target;	/* NULL: no usable key, see paused */
 	char	   *key;
 	char	   *paused;			/* why nothing is sent, NULL: it is */

@@ -61,19 +61,48 @@ pause_by_answer(BrazeDelivery *delivery, const char *reason)
 					 NameStr(delivery->name))));
 }
 
+static BrazePace *
+pace_of(BrazeDelivery *delivery, BrazeEndpoint endpoint)
+{
+	return &delivery->pace[endpoint == BRAZE_USERS_TRACK ? BRAZE_TRACK_SERVICE
+						   : BRAZE_IDENTITY_SERVICE];
+}
+
+/* may a request start now?  If not, wait is made no longer than until it may */
+static bool
+may_send(BrazeDelivery *delivery, BrazeEndpoint endpoint, bool fresh, int64_t now,
+		 int64_t *wait)
+{
+	int64_t		until;
+
+	if (braze_pace_ready(pace_of(delivery, endpoint), fresh, now, &until) &&
+		braze_bucket_ready(&delivery->requests, now, &until) &&
+		(endpoint == BRAZE_USERS_TRACK ||
+		 braze_bucket_ready(&delivery->identity_requests, now, &until)))
+		return true;
+	if (until >= 0 && (*wait < 0 || until < *wait))
+		*wait = until;
+	return false;
+}
+
 static void transfer_failed(BrazeHttp *http, Transfer *transfer);
 
 static void
 start_transfer(BrazeHttp *http, Transfer *transfer)
 {
 	BrazeDelivery *delivery = transfer->delivery;
+	BrazeEndpoint endpoint = braze_request_endpoint(transfer->request);
+	int64_t		now = braze_now_ms();
 
 	transfer->http.target = delivery->target;
-	transfer->http.path = braze_endpoints[braze_request_endpoint(transfer->request)].path;
+	transfer->http.path = braze_endpoints[endpoint].path;
 	transfer->http.body = braze_request_body(transfer->request,
 											 &transfer->http.body_length);
 	transfer->http.owner = transfer;
-	braze_pace_started(&delivery->pace);
+	braze_pace_started(pace_of(delivery, endpoint));
+	braze_bucket_take(&delivery->requests, now);
+	if (endpoint != BRAZE_USERS_TRACK)
+		braze_bucket_take(&delivery->identity_requests, now);
 	delivery->counts.requests++;
 	delivery->changed = true;
 	if (!braze_http_send(http, &transfer->http))
@@ -97,49 +126,67 @@ refuse_for_permission(Transfer *transfer, const BrazeAnswer *answer, int64_t now
 								 reason, (int) transfer->http.status, now);
 }
 
-/* judges a transfer that is over, and sends the next part of its request */
+/* what the answer says of when to send the next request */
 static void
-conclude(BrazeHttp *http, Transfer *transfer, const BrazeAnswer *answer)
+pace_by_answer(Transfer *transfer, const BrazeAnswer *answer, int64_t now)
 {
 	BrazeDelivery *delivery = transfer->delivery;
-	int64_t		now = braze_now_ms();
-	int64_t		wait;
-	int			calls = answer->ambiguous ? braze_request_sent_calls(transfer->request) : 0;
-	BrazeNext	next;
+	BrazePace  *pace = pace_of(delivery, braze_request_endpoint(transfer->request));
 
 	switch (answer->verdict)
 	{
 		case BRAZE_ACCEPTED:
-			delivery->last_success = GetCurrentTimestamp();
-			/* FALLTHROUGH */
 		case BRAZE_SOME_REFUSED:
 		case BRAZE_REFUSED_WHOLE:
-			braze_pace_succeeded(&delivery->pace, &transfer->http.rate, now);
-			break;
 		case BRAZE_STOPPED:
-			braze_pace_succeeded(&delivery->pace, &transfer->http.rate, now);
-			if (braze_request_endpoint(transfer->request) == BRAZE_USERS_TRACK)
-				pause_by_answer(delivery, answer->reason);
+			braze_pace_succeeded(pace, &transfer->http.rate, now);
 			break;
 		case BRAZE_SLOW_DOWN:
-			braze_pace_slow_down(&delivery->pace, &transfer->http.rate, now,
-								 random_fraction());
+			braze_pace_slow_down(pace, &transfer->http.rate, now, random_fraction());
 			delivery->counts.retries++;
 			break;
 		case BRAZE_FAILED:
-			braze_pace_failed(&delivery->pace, now, random_fraction());
+			/* its own doing: no reason to keep others waiting */
+			if (braze_request_is_suspect(delivery->pack, transfer->request))
+				braze_pace_ended(pace);
+			else
+				braze_pace_failed(pace, !braze_request_is_again(transfer->request),
+								  now, random_fraction());
 			delivery->counts.retries++;
 			break;
 	}
+}
+
+static void
+note_answer(BrazeDelivery *delivery, const BrazeAnswer *answer)
+{
+	if (answer->verdict == BRAZE_ACCEPTED)
+		delivery->last_success = GetCurrentTimestamp();
 	if (answer->verdict != BRAZE_ACCEPTED)
 		note_error(delivery, answer->reason);
 	else if (answer->nerrors > 0)
 		note_error(delivery, answer->errors[0].reason);
 	else if (answer->reason[0] != '\0')
 		note_error(delivery, answer->reason);	/* of no object that we know */
+}
 
-	if (answer->verdict == BRAZE_STOPPED &&
-		braze_request_endpoint(transfer->request) != BRAZE_USERS_TRACK)
+/* judges a transfer that is over, and sends the next part of its request */
+static void
+conclude(BrazeHttp *http, Transfer *transfer, const BrazeAnswer *answer)
+{
+	BrazeDelivery *delivery = transfer->delivery;
+	BrazeEndpoint endpoint = braze_request_endpoint(transfer->request);
+	int			calls = answer->ambiguous ? braze_request_sent_calls(transfer->request) : 0;
+	int64_t		now = braze_now_ms();
+	int64_t		wait = -1;
+	BrazeNext	next;
+
+	pace_by_answer(transfer, answer, now);
+	note_answer(delivery, answer);
+	if (answer->verdict == BRAZE_STOPPED && endpoint == BRAZE_USERS_TRACK)
+		pause_by_answer(delivery, answer->reason);
+
+	if (answer->verdict == BRAZE_STOPPED && endpoint != BRAZE_USERS_TRACK)
 		next = refuse_for_permission(transfer, answer, now);
 	else
 		next = braze_request_answered(delivery->pack, transfer->request, answer,
@@ -154,8 +201,8 @@ conclude(BrazeHttp *http, Transfer *transfer, const BrazeAnswer *answer)
 	switch (next)
 	{
 		case BRAZE_NEXT_SEND:
-			if (delivery->target != NULL &&
-				braze_pace_ready(&delivery->pace, now, &wait))
+			if (delivery->target != NULL && braze_delivery_open(delivery) &&
+				may_send(delivery, endpoint, !braze_request_is_again(transfer->request), now, &wait))
 			{
 				start_transfer(http, transfer);
 				return;
@@ -221,11 +268,17 @@ braze_delivery_send(BrazeDelivery *delivery, BrazeHttp *http, int max_transfers)
 		BrazeRequest *request;
 		int64		now = braze_now_ms();
 
-		if (!braze_pace_ready(&delivery->pace, now, &wait))
-			return wait;
-		request = braze_pack_next_request(delivery->pack, now, &wait);
+		int64_t		pace_wait = -1;
+		BrazeGates	gates;
+
+		for (int endpoint = 0; endpoint < BRAZE_ENDPOINTS; endpoint++)
+		{
+			gates.fresh[endpoint] = may_send(delivery, endpoint, true, now, &pace_wait);
+			gates.again[endpoint] = may_send(delivery, endpoint, false, now, &pace_wait);
+		}
+		request = braze_pack_next_request(delivery->pack, &gates, now, &wait);
 		if (request == NULL)
-			return wait;
+			return pace_wait >= 0 && (wait < 0 || pace_wait < wait) ? pace_wait : wait;
 		transfer = MemoryContextAllocZero(braze_delivery_context, sizeof(Transfer));
 		transfer->delivery = delivery;
 		transfer->request = request;

@@ -210,22 +210,52 @@ braze_remember_accepted(BrazePack *pack, PackedCall *call, int number)
 		braze_profile_accepted(profile, &pack->fields, (uint32_t) (time(NULL) / 3600));
 }
 
+/* into its place among those that wait, soonest first; mostly at the end */
+static void
+enter_delayed(BrazePack *pack, Lane *lane)
+{
+	Lane	  **link = &pack->delayed_head;
+
+	if (pack->delayed_tail != NULL && pack->delayed_tail->not_before <= lane->not_before)
+		link = &pack->delayed_tail->next_delayed;
+	while (*link != NULL && (*link)->not_before <= lane->not_before)
+		link = &(*link)->next_delayed;
+	lane->next_delayed = *link;
+	*link = lane;
+	if (lane->next_delayed == NULL)
+		pack->delayed_tail = lane;
+}
+
+static void
+leave_delayed(BrazePack *pack, Lane *lane)
+{
+	Lane	  **link = &pack->delayed_head;
+	Lane	   *before = NULL;
+
+	while (*link != lane)
+	{
+		before = *link;
+		link = &before->next_delayed;
+	}
+	*link = lane->next_delayed;
+	if (pack->delayed_tail == lane)
+		pack->delayed_tail = before;
+}
+
 /*
- * Braze answers the identity endpoints before it applies what they say, so
- * what follows for these users waits a while.
+ * Nothing of this user goes out before then: Braze answers the identity
+ * endpoints before it applies what they say, and a call that fails has a
+ * clock of its own.
  */
 void
 braze_lane_delay(BrazePack *pack, Lane *lane, int64_t until)
 {
+	if (lane->not_before >= until)
+		return;
 	if (lane->not_before == 0)
-	{
 		lane->calls++;
-		lane->next_delayed = NULL;
-		if (pack->delayed_tail != NULL)
-			pack->delayed_tail->next_delayed = lane;
-		else
-			pack->delayed_head = lane;
-		pack->delayed_tail = lane;
-	}
+	else
+		leave_delayed(pack, lane);
 	lane->not_before = until;
+	enter_delayed(pack, lane);
 }

@@ -8,8 +8,6 @@
 #include "postgres.h"
 
 #include <arpa/inet.h>
-#include <ctype.h>
-#include <math.h>
 
 #include "lib/stringinfo.h"
 #include "nodes/pg_list.h"
@@ -18,17 +16,12 @@
 #include "closest_name.h"
 #include "destination_options.h"
 #include "option.h"
+#include "option_number.h"
 
 /*
  * Parsers.  Each returns NULL when the value is fine, else a sentence that
  * says which values are.  Results go into settings.
  */
-
-static bool
-is_space(char c)
-{
-	return c == ' ' || (c >= '\t' && c <= '\r');
-}
 
 static bool
 has_control_characters(const char *text)
@@ -41,20 +34,6 @@ has_control_characters(const char *text)
 	return false;
 }
 
-/* a copy without the white space around it */
-static char *
-trimmed(const char *text)
-{
-	int			length;
-
-	while (is_space(*text))
-		text++;
-	length = strlen(text);
-	while (length > 0 && is_space(text[length - 1]))
-		length--;
-	return pnstrdup(text, length);
-}
-
 /*
  * Splits a list at its commas.  An element that holds a comma, or begins or
  * ends with white space, is written in double quotes, a double quote in it
@@ -64,7 +43,7 @@ static bool
 split_list(const char *text, List **elements)
 {
 	*elements = NIL;
-	while (is_space(*text))
+	while (braze_is_space(*text))
 		text++;
 	if (*text == '\0')
 		return true;
@@ -74,7 +53,7 @@ split_list(const char *text, List **elements)
 		StringInfoData element;
 
 		initStringInfo(&element);
-		while (is_space(*text))
+		while (braze_is_space(*text))
 			text++;
 		if (*text == '"')
 		{
@@ -87,7 +66,7 @@ split_list(const char *text, List **elements)
 				appendStringInfoChar(&element, *text);
 			}
 			text++;
-			while (is_space(*text))
+			while (braze_is_space(*text))
 				text++;
 			if (*text != ',' && *text != '\0')
 				return false;
@@ -96,7 +75,7 @@ split_list(const char *text, List **elements)
 		{
 			for (; *text != ',' && *text != '\0'; text++)
 				appendStringInfoChar(&element, *text);
-			while (element.len > 0 && is_space(element.data[element.len - 1]))
+			while (element.len > 0 && braze_is_space(element.data[element.len - 1]))
 				element.data[--element.len] = '\0';
 		}
 		if (element.len == 0)
@@ -169,126 +148,9 @@ parse_boolean(const BrazeOption *option, const char *value, bool *result)
 }
 
 static const char *
-parse_integer(const BrazeOption *option, const char *value, int *result)
-{
-	char	   *end;
-	long		number;
-
-	errno = 0;
-	number = strtol(value, &end, 10);
-	while (is_space(*end))
-		end++;
-	if (end == value || *end != '\0' || errno != 0 ||
-		number < option->min || number > option->max)
-		return psprintf("Valid values are whole numbers from %d to %d (%s).",
-						option->min, option->max, option->unit);
-	*result = (int) number;
-	return NULL;
-}
-
-/* the shortest way to write a number of milliseconds */
-static char *
-duration_text(int ms)
-{
-	if (ms == 0)
-		return "0 s";
-	if (ms % (3600 * 1000) == 0)
-		return psprintf("%d h", ms / (3600 * 1000));
-	if (ms % 1000 == 0)
-		return psprintf("%d s", ms / 1000);
-	return psprintf("%d ms", ms);
-}
-
-/* a number with a unit, in milliseconds; false for what is none */
-static bool
-read_duration(const char *value, double *ms)
-{
-	static const struct
-	{
-		const char *name;
-		double		ms;
-	}			units[] = {
-		{"us", 0.001}, {"ms", 1}, {"s", 1000}, {"", 1000}, {"min", 60 * 1000.0},
-		{"h", 3600 * 1000.0}, {"d", 24 * 3600 * 1000.0}
-	};
-	char	   *end;
-	double		number;
-	char	   *unit;
-
-	while (is_space(*value))
-		value++;
-	/* strtod also takes what is no plain number, such as inf and 0x10 */
-	number = strtod(value, &end);
-	if (!isdigit((unsigned char) *value) || strspn(value, "0123456789.") != end - value)
-		return false;
-	unit = trimmed(end);
-	for (int i = 0; i < lengthof(units); i++)
-	{
-		if (pg_strcasecmp(unit, units[i].name) == 0)
-		{
-			*ms = number * units[i].ms;
-			return true;
-		}
-	}
-	return false;
-}
-
-static const char *
-parse_duration(const BrazeOption *option, const char *value, int *result)
-{
-	double		ms;
-
-	if (read_duration(value, &ms))
-	{
-		ms = rint(ms);
-		if (ms >= option->min && ms <= option->max)
-		{
-			*result = (int) ms;
-			return NULL;
-		}
-	}
-	return psprintf("Valid values are durations from %s to %s, with one of the units "
-					"us, ms, s, min, h, d; a bare number is seconds.",
-					duration_text(option->min), duration_text(option->max));
-}
-
-static char *
-interval_text(int seconds)
-{
-	if (seconds % (24 * 3600) == 0)
-		return psprintf("%d d", seconds / (24 * 3600));
-	return psprintf("%d s", seconds);
-}
-
-static const char *
-parse_interval(const BrazeOption *option, const char *value, int *result)
-{
-	double		ms;
-
-	if (pg_strcasecmp(trimmed(value), "off") == 0)
-	{
-		*result = 0;
-		return NULL;
-	}
-	if (read_duration(value, &ms))
-	{
-		double		seconds = rint(ms / 1000);
-
-		if (seconds >= option->min && seconds <= option->max)
-		{
-			*result = (int) seconds;
-			return NULL;
-		}
-	}
-	return psprintf("Valid values are off, and durations from %s to %s, with one of the "
-					"units s, min, h, d; a bare number is seconds.",
-					interval_text(option->min), interval_text(option->max));
-}
-
-static const char *
 parse_enum(const BrazeOption *option, const char *value, int *result)
 {
-	char	   *name = trimmed(value);
+	char	   *name = braze_trimmed(value);
 	const BrazeChoice *choice = find_choice(option->choices, name);
 
 	if (choice == NULL)
@@ -393,7 +255,7 @@ parse_names(const BrazeOption *option, const char *value, BrazeNameList *result)
 static const char *
 parse_currency(const BrazeOption *option, const char *value, char **result)
 {
-	char	   *currency = trimmed(value);
+	char	   *currency = braze_trimmed(value);
 
 	for (char *c = currency; *c; c++)
 		*c = pg_ascii_toupper((unsigned char) *c);
@@ -414,7 +276,7 @@ next_datacenter(void *state)
 static const char *
 parse_datacenter(const BrazeOption *option, const char *value, char **result)
 {
-	char	   *name = trimmed(value);
+	char	   *name = braze_trimmed(value);
 	const char *closest;
 	int			state = 0;
 
@@ -473,7 +335,7 @@ is_host(const char *host)
 static const char *
 parse_endpoint(const BrazeOption *option, const char *value, char **result)
 {
-	char	   *rest = trimmed(value);
+	char	   *rest = braze_trimmed(value);
 	const char *scheme = "https://";
 	char	   *host;
 	char	   *port;
@@ -551,11 +413,13 @@ braze_option_parse(const BrazeOption *option, const char *value, BrazeSettings *
 		case BRAZE_OPTION_BOOLEAN:
 			return parse_boolean(option, value, field);
 		case BRAZE_OPTION_INTEGER:
-			return parse_integer(option, value, field);
+			return braze_parse_integer(option, value, field);
 		case BRAZE_OPTION_DURATION:
-			return parse_duration(option, value, field);
+			return braze_parse_duration(option, value, field);
 		case BRAZE_OPTION_INTERVAL:
-			return parse_interval(option, value, field);
+			return braze_parse_interval(option, value, field);
+		case BRAZE_OPTION_RATE:
+			return braze_parse_rate(option, value, field);
 		case BRAZE_OPTION_ENUM:
 			return parse_enum(option, value, field);
 		case BRAZE_OPTION_SET:
@@ -611,6 +475,8 @@ braze_option_type_name(const BrazeOption *option)
 			return "duration";
 		case BRAZE_OPTION_INTERVAL:
 			return "interval";
+		case BRAZE_OPTION_RATE:
+			return "number";
 		case BRAZE_OPTION_ENUM:
 		case BRAZE_OPTION_DATACENTER:
 			return "enum";
@@ -640,11 +506,14 @@ braze_option_valid_values(const BrazeOption *option)
 		case BRAZE_OPTION_INTEGER:
 			return psprintf("%d to %d", option->min, option->max);
 		case BRAZE_OPTION_DURATION:
-			return psprintf("%s to %s", duration_text(option->min),
-							duration_text(option->max));
+			return psprintf("%s to %s", braze_duration_text(option->min),
+							braze_duration_text(option->max));
 		case BRAZE_OPTION_INTERVAL:
-			return psprintf("off, %s to %s", interval_text(option->min),
-							interval_text(option->max));
+			return psprintf("off, %s to %s", braze_interval_text(option->min),
+							braze_interval_text(option->max));
+		case BRAZE_OPTION_RATE:
+			return psprintf("off, %s to %s", braze_rate_text(option->min),
+							braze_rate_text(option->max));
 		case BRAZE_OPTION_ENUM:
 		case BRAZE_OPTION_SET:
 		case BRAZE_OPTION_IDENTIFIERS:

@@ -240,6 +240,12 @@ const BrazeOption braze_option_table[] = {
 		.description = "Requests under way at the same time at most."
 	},
 	{
+		.name = "max_requests_per_second", .catalog = ForeignServerRelationId,
+		.type = BRAZE_OPTION_RATE, .offset = BRAZE_SETTING(max_requests_per_second),
+		.initial = "off", .min = 10, .max = 1000 * 1000, .unit = "requests per second",
+		.description = "Requests that are started in a second at most, over all endpoints."
+	},
+	{
 		.name = "request_timeout", .catalog = ForeignServerRelationId,
 		.type = BRAZE_OPTION_DURATION, .offset = BRAZE_SETTING(request_timeout),
 		.initial = "30 s", .min = 100, .max = 3600 * 1000, .unit = "s",

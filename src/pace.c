@@ -23,6 +23,9 @@
  */
 #define BACKOFF_CAP_MS		(60 * 1000)
 
+/* a bucket saves up what comes in this time */
+#define BURST_MS			100.0
+
 /*
  * Braze's longest rate limit is by the hour, so a header that asks for more is
  * wrong, and believing it would stop a destination for days.
@@ -203,19 +206,24 @@ void
 braze_pace_reset(BrazePace *pace)
 {
 	memset(pace, 0, sizeof(*pace));
+	pace->failing_since = -1;
 }
 
 bool
-braze_pace_ready(const BrazePace *pace, int64_t now, int64_t *wait_ms)
+braze_pace_ready(const BrazePace *pace, bool fresh, int64_t now, int64_t *wait_ms)
 {
+	int64_t		at = fresh ? pace->fresh_at : pace->retry_at;
+
+	if (at < pace->not_before)
+		at = pace->not_before;
 	if (pace->failures > 0 && pace->under_way > 0)
 	{
 		*wait_ms = -1;
 		return false;
 	}
-	if (now < pace->not_before)
+	if (now < at)
 	{
-		*wait_ms = pace->not_before - now;
+		*wait_ms = at - now;
 		return false;
 	}
 	*wait_ms = 0;
@@ -248,54 +256,73 @@ braze_pace_ended(BrazePace *pace)
 	(void) end_request(pace);
 }
 
-static void
-wait_at_least(BrazePace *pace, int64_t until)
-{
-	if (pace->not_before < until)
-		pace->not_before = until;
-}
-
-/*
- * Counts a failure and returns how long to wait.  Of the requests that were
- * under way together when the destination went down only the first counts:
- * sixteen connections that break at once are one failure, not sixteen in a row.
- */
+/* how long to wait after so many failures in a row */
 static int64_t
-back_off(BrazePace *pace, bool was_probe, double random)
+backoff(int failures, double random)
 {
 	int64_t		ceiling = BACKOFF_BASE_MS;
 
-	if (pace->failures > 0 && !was_probe)
-		return 0;
-
-	for (int i = 0; i < pace->failures && ceiling < BACKOFF_CAP_MS; i++)
+	for (int i = 1; i < failures && ceiling < BACKOFF_CAP_MS; i++)
 		ceiling *= 2;
 	if (ceiling > BACKOFF_CAP_MS)
 		ceiling = BACKOFF_CAP_MS;
-	if (pace->failures < INT32_MAX)
-		pace->failures++;
 	return (int64_t) (ceiling * random);
 }
 
+static void
+count_one(int *failures)
+{
+	if (*failures < INT32_MAX)
+		(*failures)++;
+}
+
 /*
- * What was waited for before stays waited for: a request that was under way
- * when a rate limit was named may well succeed after it.
+ * Does a failure count?  Of the requests that were under way together when
+ * the destination went down only the first one does: sixteen connections that
+ * break at once are one failure, not sixteen in a row.
+ */
+static bool
+counts(const BrazePace *pace, bool was_probe)
+{
+	return pace->failures == 0 || was_probe;
+}
+
+/* it is up, which ends the waiting for it to come back */
+static void
+is_up(BrazePace *pace)
+{
+	pace->failures = pace->fresh_failures = 0;
+	pace->retry_at = pace->fresh_at = 0;
+	pace->failing_since = -1;
+}
+
+/*
+ * The wait that a rate limit named goes on: a request that was under way when
+ * it was named may well succeed after it.
  */
 void
 braze_pace_succeeded(BrazePace *pace, const BrazeRateHeaders *headers, int64_t now)
 {
 	(void) end_request(pace);
-	pace->failures = 0;
-	if (headers != NULL && headers->remaining == 0 && headers->wait_ms > 0)
-		wait_at_least(pace, now + clamp_wait(headers->wait_ms));
+	is_up(pace);
+	if (headers != NULL && headers->remaining == 0 && headers->wait_ms > 0 &&
+		pace->not_before < now + clamp_wait(headers->wait_ms))
+		pace->not_before = now + clamp_wait(headers->wait_ms);
 }
 
 void
-braze_pace_failed(BrazePace *pace, int64_t now, double random)
+braze_pace_failed(BrazePace *pace, bool fresh, int64_t now, double random)
 {
-	bool		was_probe = end_request(pace);
-
-	wait_at_least(pace, now + back_off(pace, was_probe, random));
+	if (!counts(pace, end_request(pace)))
+		return;
+	if (pace->failing_since < 0)
+		pace->failing_since = now;
+	count_one(&pace->failures);
+	pace->retry_at = now + backoff(pace->failures, random);
+	if (!fresh)
+		return;
+	count_one(&pace->fresh_failures);
+	pace->fresh_at = now + backoff(pace->fresh_failures, random);
 }
 
 /*
@@ -306,10 +333,56 @@ void
 braze_pace_slow_down(BrazePace *pace, const BrazeRateHeaders *headers,
 					 int64_t now, double random)
 {
-	bool		was_probe = end_request(pace);
-	int64_t		wait_ms = back_off(pace, was_probe, random);
+	bool		counted = counts(pace, end_request(pace));
+	int64_t		wait_ms = 0;
 
+	pace->failing_since = -1;
+	if (counted)
+	{
+		count_one(&pace->failures);
+		count_one(&pace->fresh_failures);
+		wait_ms = backoff(pace->failures, random);
+	}
 	if (headers != NULL && headers->wait_ms > 0)
 		wait_ms = clamp_wait(headers->wait_ms);
-	wait_at_least(pace, now + wait_ms);
+	if (pace->not_before < now + wait_ms)
+		pace->not_before = now + wait_ms;
+}
+
+/* ----- the bucket ----- */
+
+void
+braze_bucket_set(BrazeBucket *bucket, double per_second)
+{
+	double		interval = per_second > 0 ? 1000 / per_second : 0;
+
+	if (interval == bucket->interval)
+		return;
+	bucket->interval = interval;
+	bucket->full_at = 0;
+}
+
+/* how early a token may be taken: what the bucket saves up beyond one */
+static double
+saved(const BrazeBucket *bucket)
+{
+	return bucket->interval < BURST_MS ? BURST_MS - bucket->interval : 0;
+}
+
+bool
+braze_bucket_ready(const BrazeBucket *bucket, int64_t now, int64_t *wait_ms)
+{
+	double		wait = bucket->full_at - saved(bucket) - now;
+
+	/* rounded up, but for what adding fractions leaves over */
+	*wait_ms = bucket->interval > 0 && wait > 0 ? (int64_t) (wait + 0.999) : 0;
+	return *wait_ms == 0;
+}
+
+void
+braze_bucket_take(BrazeBucket *bucket, int64_t now)
+{
+	if (bucket->full_at < now)
+		bucket->full_at = now;
+	bucket->full_at += bucket->interval;
 }

@@ -3,11 +3,11 @@
  * pace.h
  *	  When a destination may be sent its next request.
  *
- * Plain C.  One clock per destination: exponential backoff with full jitter
- * while it fails, with one request as the probe, and no request before the
- * moment that a rate limit named.  Times are milliseconds of a monotonic
- * clock that the caller reads; random numbers are the caller's too, so that a
- * test can decide both.
+ * Plain C.  A clock: exponential backoff with full jitter while requests
+ * fail, with one of them as the probe, and none before the moment that a rate
+ * limit named.  A bucket: so many requests a second and no more.  Times are
+ * milliseconds of a monotonic clock that the caller reads; random numbers are
+ * the caller's too, so that a test can decide both.
  *
  *-------------------------------------------------------------------------
  */
@@ -17,12 +17,22 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+/*
+ * A request is fresh unless what it holds has failed before.  The distinction
+ * is for calls that make Braze fail whenever they are sent: what fails again
+ * and again says little about what was never tried, so it makes only its own
+ * like wait longer.
+ */
 typedef struct BrazePace
 {
 	int			failures;		/* in a row; 0: the destination is up */
+	int			fresh_failures; /* those of fresh requests among them */
 	int			under_way;		/* started and not yet ended */
 	bool		probing;		/* the one under way is the probe */
-	int64_t		not_before;		/* no request starts earlier than this */
+	int64_t		retry_at;		/* while it is down: the next probe, */
+	int64_t		fresh_at;		/* if it is a fresh request */
+	int64_t		not_before;		/* by a rate limit: nothing starts earlier */
+	int64_t		failing_since;	/* only faults since then, -1: it does not fail */
 } BrazePace;
 
 /* what a response said of the rate limit; -1 where it said nothing */
@@ -52,7 +62,8 @@ extern void braze_pace_reset(BrazePace *pace);
  * the probe starts only when nothing else is under way, so that whatever ends
  * meanwhile cannot be taken for it.
  */
-extern bool braze_pace_ready(const BrazePace *pace, int64_t now, int64_t *wait_ms);
+extern bool braze_pace_ready(const BrazePace *pace, bool fresh, int64_t now,
+							 int64_t *wait_ms);
 
 /*
  * Every start is followed by exactly one of succeeded, failed, slow_down and
@@ -69,8 +80,23 @@ extern void braze_pace_ended(BrazePace *pace);
  */
 extern void braze_pace_succeeded(BrazePace *pace, const BrazeRateHeaders *headers,
 								 int64_t now);
-extern void braze_pace_failed(BrazePace *pace, int64_t now, double random);
+extern void braze_pace_failed(BrazePace *pace, bool fresh, int64_t now, double random);
 extern void braze_pace_slow_down(BrazePace *pace, const BrazeRateHeaders *headers,
 								 int64_t now, double random);
+
+/*
+ * A token bucket.  It saves up a tenth of a second's worth of requests, at
+ * least one, so that a lone call never waits and no burst is worth mentioning.
+ */
+typedef struct BrazeBucket
+{
+	double		interval;		/* a token in so many ms, 0: as many as you like */
+	double		full_at;		/* when it is full if nothing is taken */
+} BrazeBucket;
+
+/* another limit begins with a full bucket; the same one changes nothing */
+extern void braze_bucket_set(BrazeBucket *bucket, double per_second);
+extern bool braze_bucket_ready(const BrazeBucket *bucket, int64_t now, int64_t *wait_ms);
+extern void braze_bucket_take(BrazeBucket *bucket, int64_t now);
 
 #endif							/* BRAZE_PACE_H */

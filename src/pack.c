@@ -51,6 +51,14 @@ next_endpoint(const PackedCall *call)
 	return braze_kinds[call->objects[call->next_object].kind].endpoint;
 }
 
+static ReadyList *
+ready_list(BrazePack *pack, const PackedCall *call)
+{
+	BrazeEndpoint endpoint = next_endpoint(call);
+
+	return call->suspects != NULL ? &pack->again[endpoint] : &pack->ready[endpoint];
+}
+
 /* a call that heads its lanes may start once they are idle */
 void
 braze_pack_make_ready(BrazePack *pack, PackedCall *call, int64_t now)
@@ -69,7 +77,7 @@ braze_pack_make_ready(BrazePack *pack, PackedCall *call, int64_t now)
 	}
 	if (!call->links_decided)
 		braze_link_decide(pack, call);
-	list = &pack->ready[next_endpoint(call)];
+	list = ready_list(pack, call);
 	call->ready = true;
 	call->ready_since = now;
 	call->ready_weight = weight;
@@ -78,9 +86,8 @@ braze_pack_make_ready(BrazePack *pack, PackedCall *call, int64_t now)
 }
 
 PackedCall *
-braze_ready_pop(BrazePack *pack, BrazeEndpoint endpoint)
+braze_ready_pop(ReadyList *list)
 {
-	ReadyList  *list = &pack->ready[endpoint];
 	PackedCall *call = list_pop(&list->calls);
 
 	if (call != NULL)
@@ -338,7 +345,7 @@ braze_pack_add(BrazePack *pack, int64_t id, BrazeRowAddress row,
 		{
 			/* the more waits behind a ready call, the sooner it may go */
 			lane->head->ready_weight += call->pub.nobjects;
-			pack->ready[next_endpoint(lane->head)].objects += call->pub.nobjects;
+			ready_list(pack, lane->head)->objects += call->pub.nobjects;
 		}
 	}
 	braze_pack_make_ready(pack, call, now);
@@ -381,6 +388,7 @@ free_call(BrazePack *pack, PackedCall *call)
 	if (call->all_next != NULL)
 		call->all_next->all_prev = call->all_prev;
 	pack->ncalls--;
+	braze_suspects_leave(pack, call);
 	pack->memory -= call->size;
 	for (int i = 0; i < BRAZE_PACK_USERS; i++)
 		free(call->link_text[i]);
@@ -477,6 +485,24 @@ drop_from_lane(Lane *lane)
 	}
 }
 
+static void
+drop_from_list(ReadyList *list)
+{
+	CallList	kept = {NULL, NULL};
+	int64_t		objects = 0;
+	PackedCall *call;
+
+	while ((call = list_pop(&list->calls)) != NULL)
+	{
+		if (droppable(call))
+			continue;
+		list_append(&kept, call);
+		objects += call->ready_weight;
+	}
+	list->calls = kept;
+	list->objects = objects;
+}
+
 int64_t
 braze_pack_drop_waiting(BrazePack *pack)
 {
@@ -486,18 +512,8 @@ braze_pack_drop_waiting(BrazePack *pack)
 
 	for (int i = 0; i < BRAZE_ENDPOINTS; i++)
 	{
-		CallList	kept = {NULL, NULL};
-		int64_t		objects = 0;
-
-		while ((call = list_pop(&pack->ready[i].calls)) != NULL)
-		{
-			if (droppable(call))
-				continue;
-			list_append(&kept, call);
-			objects += call->ready_weight;
-		}
-		pack->ready[i].calls = kept;
-		pack->ready[i].objects = objects;
+		drop_from_list(&pack->ready[i]);
+		drop_from_list(&pack->again[i]);
 	}
 	for (size_t i = 0; i < pack->nbuckets; i++)
 	{

@@ -135,18 +135,37 @@ extern int	braze_pack_in_flight(const BrazePack *pack);
 /* attributes that were not sent since Braze has them; counts from 0 again */
 extern int64_t braze_pack_take_unchanged(BrazePack *pack);
 
+/* which requests may start now: to this endpoint, with calls that ... */
+typedef struct BrazeGates
+{
+	bool		fresh[BRAZE_ENDPOINTS]; /* were not tried yet */
+	bool		again[BRAZE_ENDPOINTS]; /* failed before */
+} BrazeGates;
+
 /*
  * The next request to send now, NULL when there is none; wait then says when
  * to ask again, in milliseconds, -1 for not before something else happens.
  * Requests that were put off come first.
  */
-extern BrazeRequest *braze_pack_next_request(BrazePack *pack, int64_t now,
-											 int64_t *wait);
+extern BrazeRequest *braze_pack_next_request(BrazePack *pack, const BrazeGates *gates,
+											 int64_t now, int64_t *wait);
+
+/* nothing goes to this endpoint for a while: requests put off make room */
+extern void braze_pack_recall(BrazePack *pack, BrazeEndpoint endpoint, int64_t now);
 
 /* what to send; valid until the request is answered */
 extern BrazeEndpoint braze_request_endpoint(const BrazeRequest *request);
 extern const char *braze_request_body(const BrazeRequest *request, size_t *length);
 extern const BrazeSent *braze_request_sent(const BrazeRequest *request);
+
+/* has all that it holds failed before? */
+extern bool braze_request_is_again(const BrazeRequest *request);
+
+/*
+ * If this request fails, is that its own doing?  It is when it failed before,
+ * and others to its endpoint have succeeded since, the last one included.
+ */
+extern bool braze_request_is_suspect(const BrazePack *pack, const BrazeRequest *request);
 
 /* of how many calls it holds something */
 extern int	braze_request_sent_calls(const BrazeRequest *request);
@@ -155,7 +174,7 @@ typedef enum BrazeNext
 {
 	BRAZE_NEXT_DONE,			/* the request is gone */
 	BRAZE_NEXT_SEND,			/* a further part of it is to be sent now */
-	BRAZE_NEXT_LATER,			/* put off: braze_pack_next_request brings it */
+	BRAZE_NEXT_LATER,			/* the request is gone, and its calls wait again */
 	BRAZE_NEXT_NO_MEMORY
 } BrazeNext;
 
@@ -168,7 +187,7 @@ extern BrazeNext braze_request_refused(BrazePack *pack, BrazeRequest *request,
 									   const char *reason, int http_status,
 									   int64_t now);
 
-/* the same as BRAZE_NEXT_LATER, for a part that cannot be sent now */
+/* for a part that cannot be sent now: braze_pack_next_request brings it */
 extern void braze_request_put_off(BrazePack *pack, BrazeRequest *request);
 
 /* a call that is done, NULL when there is no further one */

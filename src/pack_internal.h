@@ -41,6 +41,18 @@ typedef enum CallState
 	CALL_DONE
 } CallState;
 
+/*
+ * Calls that failed in one request, and so are tried again in one, without
+ * company: if one of them is the cause, no others suffer.
+ */
+typedef struct Suspects
+{
+	int			ncalls;			/* that point here */
+	int			failures;		/* in a row, of a call that stands alone, */
+	int			faults;			/* those with a status of 5xx among them */
+	uint64_t	successes;		/* the endpoint's, at the last failure */
+} Suspects;
+
 struct PackedCall
 {
 	BrazeCall	pub;			/* first: the caller holds a pointer to it */
@@ -52,6 +64,7 @@ struct PackedCall
 	bool		started;		/* something of it was in a request */
 	int			next_object;	/* all before it are answered */
 	int			taken;			/* objects from there on that a request has */
+	Suspects   *suspects;		/* it and those it failed with, NULL: it did not */
 	int			nlanes;
 	Lane	   *lanes[BRAZE_PACK_USERS];
 	PackedCall *next_in_lane[BRAZE_PACK_USERS];
@@ -154,6 +167,10 @@ struct BrazePack
 {
 	BrazePackLimits limits;
 	ReadyList	ready[BRAZE_ENDPOINTS];
+	ReadyList	again[BRAZE_ENDPOINTS]; /* ready, and failed before */
+	bool		again_first;	/* whose turn it is */
+	uint64_t	successes[BRAZE_ENDPOINTS]; /* requests that Braze has judged */
+	bool		down[BRAZE_ENDPOINTS];	/* the last one failed, and by no fault of its own */
 	CallList	done;
 	PackedCall *all;
 	int			ncalls;
@@ -185,7 +202,7 @@ extern void braze_lane_prepend(Lane *lane, PackedCall *call);
 extern void braze_lane_pop(Lane *lane);
 
 /* pack.c */
-extern PackedCall *braze_ready_pop(BrazePack *pack, BrazeEndpoint endpoint);
+extern PackedCall *braze_ready_pop(ReadyList *list);
 extern void braze_pack_make_ready(BrazePack *pack, PackedCall *call, int64_t now);
 extern void braze_pack_take(PackedCall *call, BrazeRequest *request, int nobjects);
 extern void braze_pack_give_back(PackedCall *call);
@@ -194,6 +211,12 @@ extern void braze_pack_release_lanes(BrazePack *pack, PackedCall **calls,
 									 int ncalls, int64_t now);
 extern bool braze_pack_add_refusal(BrazePack *pack, PackedCall *call, int number,
 								   int http_status, const char *reason);
+
+/* suspect.c */
+extern void braze_suspects_leave(BrazePack *pack, PackedCall *call);
+extern bool braze_suspects_fail(BrazePack *pack, BrazeRequest *request,
+								const BrazeAnswer *answer, int http_status,
+								int64_t now);
 
 /* body.c */
 
@@ -209,6 +232,8 @@ extern bool braze_remember_accepted(BrazePack *pack, PackedCall *call, int objec
 extern void braze_lane_delay(BrazePack *pack, Lane *lane, int64_t until);
 
 /* request.c */
+extern bool braze_request_refuse(BrazePack *pack, BrazeRequest *request, int position,
+								 int http_status, const char *reason);
 extern BrazeRequest *braze_requests_pop(BrazePack *pack);
 extern void braze_request_free(BrazePack *pack, BrazeRequest *request);
 

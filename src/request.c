@@ -87,7 +87,8 @@ may_follow(const BrazePack *pack, const BrazeRequest *request,
 {
 	bool		whole;
 
-	if (lane->closed || call->nlanes != 1)
+	if (lane->closed || call->nlanes != 1 ||
+		call->suspects != request->calls[0]->suspects)
 		return false;
 	for (int i = call->next_object; i < call->pub.nobjects; i++)
 	{
@@ -104,11 +105,12 @@ may_follow(const BrazePack *pack, const BrazeRequest *request,
 }
 
 static void
-fill(BrazePack *pack, BrazeRequest *request)
+fill(BrazePack *pack, BrazeRequest *request, ReadyList *list)
 {
+	const Suspects *suspects = list->calls.head->suspects;
 	PackedCall *call;
 
-	while ((call = pack->ready[request->endpoint].calls.head) != NULL)
+	while ((call = list->calls.head) != NULL && call->suspects == suspects)
 	{
 		bool		whole;
 		int			n = fitting_objects(pack, request, call, &whole);
@@ -116,7 +118,7 @@ fill(BrazePack *pack, BrazeRequest *request)
 		/* a call is divided only when even an empty request is too small */
 		if (n == 0 || (!whole && request->nobjects > 0))
 			break;
-		(void) braze_ready_pop(pack, request->endpoint);
+		(void) braze_ready_pop(list);
 		add_call(request, call, n);
 
 		if (call->nlanes == 1)
@@ -168,6 +170,12 @@ braze_request_sent_calls(const BrazeRequest *request)
 		n++;
 	}
 	return n;
+}
+
+bool
+braze_request_is_again(const BrazeRequest *request)
+{
+	return request->calls[0]->suspects != NULL;
 }
 
 /* ----- life ----- */
@@ -230,17 +238,33 @@ braze_request_put_off(BrazePack *pack, BrazeRequest *request)
 	pack->later_tail = request;
 }
 
-static BrazeRequest *
-pop_later(BrazePack *pack)
+static bool
+may_pass(const BrazeGates *gates, BrazeEndpoint endpoint, bool again)
 {
+	return again ? gates->again[endpoint] : gates->fresh[endpoint];
+}
+
+/* the oldest that may go now */
+static BrazeRequest *
+pop_later(BrazePack *pack, const BrazeGates *gates)
+{
+	BrazeRequest *before = NULL;
 	BrazeRequest *request = pack->later_head;
 
-	if (request != NULL)
+	while (request != NULL &&
+		   !may_pass(gates, request->endpoint, braze_request_is_again(request)))
 	{
-		pack->later_head = request->next_later;
-		if (pack->later_head == NULL)
-			pack->later_tail = NULL;
+		before = request;
+		request = request->next_later;
 	}
+	if (request == NULL)
+		return NULL;
+	if (before != NULL)
+		before->next_later = request->next_later;
+	else
+		pack->later_head = request->next_later;
+	if (pack->later_tail == request)
+		pack->later_tail = before;
 	return request;
 }
 
@@ -258,18 +282,19 @@ prepare(BrazePack *pack, BrazeRequest *request)
 
 /*
  * May a request to this endpoint start: is it full, is nothing under way, or
- * has its oldest call waited long enough?
+ * has its oldest call waited long enough?  What failed before gets no company
+ * anyway.
  */
 static bool
-may_start(const BrazePack *pack, BrazeEndpoint endpoint, int64_t now,
-		  int64_t *wait)
+may_start(const BrazePack *pack, BrazeEndpoint endpoint, const ReadyList *list,
+		  int64_t now, int64_t *wait)
 {
-	const ReadyList *list = &pack->ready[endpoint];
 	int64_t		left;
 
 	if (list->calls.head == NULL || pack->in_flight >= pack->limits.max_in_flight)
 		return false;
-	if (pack->in_flight == 0 || list->objects >= max_objects(pack, endpoint))
+	if (pack->in_flight == 0 || list->objects >= max_objects(pack, endpoint) ||
+		list->calls.head->suspects != NULL)
 		return true;
 	left = list->calls.head->ready_since + pack->limits.max_delay - now;
 	if (left <= 0)
@@ -314,23 +339,26 @@ leave_gone(BrazePack *pack, BrazeRequest *request)
 	request->body_length = 0;
 }
 
+/*
+ * The request is over.  What is still pending goes back, each call in front of
+ * what its lane holds: hence backwards.
+ */
 static void
 finish(BrazePack *pack, BrazeRequest *request, int64_t now)
 {
 	leave_gone(pack, request);
-
-	/* backwards: each goes in front of what its lane holds */
 	for (int i = request->ncalls - 1; i >= 0; i--)
 	{
 		PackedCall *call = request->calls[i];
+		int			first = call->next_object;
 
-		call->next_object += call->taken;
 		while (call->next_object < call->pub.nobjects &&
-			   call->objects[call->next_object].state == OBJECT_ACCEPTED)
+			   call->objects[call->next_object].state >= OBJECT_ACCEPTED)
 			call->next_object++;
 		if (call->next_object < call->pub.nobjects)
 			braze_pack_give_back(call);
-		if (request->endpoint != BRAZE_USERS_TRACK && pack->limits.identity_delay > 0)
+		if (request->endpoint != BRAZE_USERS_TRACK && pack->limits.identity_delay > 0 &&
+			call->next_object > first)
 		{
 			for (int j = 0; j < call->nlanes; j++)
 				braze_lane_delay(pack, call->lanes[j], now + pack->limits.identity_delay);
@@ -339,6 +367,24 @@ finish(BrazePack *pack, BrazeRequest *request, int64_t now)
 	pack->finished++;
 	braze_pack_release_lanes(pack, request->calls, request->ncalls, now);
 	braze_request_free(pack, request);
+}
+
+void
+braze_pack_recall(BrazePack *pack, BrazeEndpoint endpoint, int64_t now)
+{
+	BrazeRequest *request = pack->later_head;
+
+	pack->later_head = pack->later_tail = NULL;
+	while (request != NULL)
+	{
+		BrazeRequest *next = request->next_later;
+
+		if (request->endpoint == endpoint)
+			finish(pack, request, now);
+		else
+			braze_request_put_off(pack, request);
+		request = next;
+	}
 }
 
 /*
@@ -384,13 +430,13 @@ prepared(BrazePack *pack, BrazeRequest *request, int64_t now)
 }
 
 static BrazeRequest *
-start_request(BrazePack *pack, BrazeEndpoint endpoint, int64_t now)
+start_request(BrazePack *pack, BrazeEndpoint endpoint, ReadyList *list, int64_t now)
 {
 	BrazeRequest *request = new_request(pack, endpoint);
 
 	if (request == NULL)
 		return NULL;
-	fill(pack, request);
+	fill(pack, request, list);
 	request->ranges[0].low = 0;
 	request->ranges[0].high = request->nobjects;
 	request->nranges = 1;
@@ -405,29 +451,17 @@ resume_request(BrazePack *pack, BrazeRequest *request, int64_t now)
 	return request->body_length > 0 ? request : prepared(pack, request, now);
 }
 
-BrazeRequest *
-braze_pack_next_request(BrazePack *pack, int64_t now, int64_t *wait)
+/* a request of which nothing had to be sent makes room for the next */
+static BrazeRequest *
+next_of(BrazePack *pack, ReadyList *lists, const bool *gates, int64_t now, int64_t *wait)
 {
-	BrazeRequest *request;
-	int			finished;
-
-	*wait = -1;
-	braze_pack_end_delays(pack, now, wait);
-
-	/* a request of which nothing had to be sent makes room for the next */
-	while ((request = pop_later(pack)) != NULL)
-	{
-		finished = pack->finished;
-		request = resume_request(pack, request, now);
-		if (request != NULL || pack->finished == finished)
-			return request;
-	}
 	for (int endpoint = 0; endpoint < BRAZE_ENDPOINTS; endpoint++)
 	{
-		while (may_start(pack, endpoint, now, wait))
+		while (gates[endpoint] && may_start(pack, endpoint, &lists[endpoint], now, wait))
 		{
-			finished = pack->finished;
-			request = start_request(pack, endpoint, now);
+			int			finished = pack->finished;
+			BrazeRequest *request = start_request(pack, endpoint, &lists[endpoint], now);
+
 			if (request != NULL || pack->finished == finished)
 				return request;
 		}
@@ -435,11 +469,42 @@ braze_pack_next_request(BrazePack *pack, int64_t now, int64_t *wait)
 	return NULL;
 }
 
+BrazeRequest *
+braze_pack_next_request(BrazePack *pack, const BrazeGates *gates, int64_t now,
+						int64_t *wait)
+{
+	BrazeRequest *request;
+	int			finished;
+
+	*wait = -1;
+	braze_pack_end_delays(pack, now, wait);
+
+	while ((request = pop_later(pack, gates)) != NULL)
+	{
+		finished = pack->finished;
+		request = resume_request(pack, request, now);
+		if (request != NULL || pack->finished == finished)
+			return request;
+	}
+
+	/* in turns, so that neither keeps the other from being tried */
+	for (int i = 0; i < 2 && request == NULL; i++)
+	{
+		bool		again = (i == 0) == pack->again_first;
+
+		request = again ? next_of(pack, pack->again, gates->again, now, wait)
+			: next_of(pack, pack->ready, gates->fresh, now, wait);
+		if (request != NULL)
+			pack->again_first = !again;
+	}
+	return request;
+}
+
 /* ----- answers ----- */
 
-static bool
-refuse(BrazePack *pack, BrazeRequest *request, int position, int http_status,
-	   const char *reason)
+bool
+braze_request_refuse(BrazePack *pack, BrazeRequest *request, int position,
+					 int http_status, const char *reason)
 {
 	PackedObject *object = braze_object_at(request, position);
 
@@ -498,7 +563,7 @@ refuse_named(BrazePack *pack, BrazeRequest *request, const BrazeAnswer *answer,
 		position = request->order[request->first_of_kind[error->kind] + error->index];
 		if (unfold(request, position))
 			continue;
-		if (!refuse(pack, request, position, http_status, error->reason))
+		if (!braze_request_refuse(pack, request, position, http_status, error->reason))
 			return false;
 	}
 	return true;
@@ -547,6 +612,11 @@ braze_request_answered(BrazePack *pack, BrazeRequest *request,
 	Range		range = request->ranges[request->nranges - 1];
 	int			pending;
 
+	if (answer->verdict <= BRAZE_REFUSED_WHOLE)
+	{
+		pack->successes[request->endpoint]++;
+		pack->down[request->endpoint] = false;
+	}
 	switch (answer->verdict)
 	{
 		case BRAZE_ACCEPTED:
@@ -565,16 +635,20 @@ braze_request_answered(BrazePack *pack, BrazeRequest *request,
 			pending = pending_in(request, range);
 			if (pending > 1)
 				halve(request, range, pending);
-			else if (!refuse(pack, request, request->order[0], http_status,
+			else if (!braze_request_refuse(pack, request, request->order[0], http_status,
 							 answer->reason))
 				return BRAZE_NEXT_NO_MEMORY;
 			break;
 
+		case BRAZE_FAILED:
+			if (!braze_suspects_fail(pack, request, answer, http_status, now))
+				return BRAZE_NEXT_NO_MEMORY;
+			/* FALLTHROUGH */
 		case BRAZE_STOPPED:
 		case BRAZE_SLOW_DOWN:
-		case BRAZE_FAILED:
-			braze_request_put_off(pack, request);
-			return BRAZE_NEXT_LATER;
+			pending = pending_in(request, (Range) {0, request->nobjects});
+			finish(pack, request, now);
+			return pending > 0 ? BRAZE_NEXT_LATER : BRAZE_NEXT_DONE;
 	}
 
 	send_unfolded(request, range);
@@ -588,7 +662,7 @@ braze_request_refused(BrazePack *pack, BrazeRequest *request,
 	for (int i = 0; i < request->nobjects; i++)
 	{
 		if (braze_object_at(request, i)->state == OBJECT_PENDING &&
-			!refuse(pack, request, i, http_status, reason))
+			!braze_request_refuse(pack, request, i, http_status, reason))
 			return BRAZE_NEXT_NO_MEMORY;
 	}
 	finish(pack, request, now);

@@ -98,6 +98,7 @@ typedef struct BrazeSettings
 	char	   *ca_file;		/* NULL: curl's own bundle */
 	int			max_objects_per_request;
 	int			max_requests_in_flight;
+	int			max_requests_per_second;	/* thousandths, 0: any number */
 	int			request_timeout;
 	int			max_batch_delay;
 	int			identity_delay;

@@ -49,6 +49,7 @@ CREATE SERVER everything FOREIGN DATA WRAPPER segment_braze OPTIONS (
 	ca_file '/etc/ssl/ca.pem',
 	max_objects_per_request '225',
 	max_requests_in_flight '1',
+	max_requests_per_second ' 0.5 ',
 	request_timeout '1.5 min',
 	max_batch_delay '0',
 	identity_delay '0.5 s',
@@ -133,6 +134,14 @@ ALTER SERVER everything OPTIONS (SET max_objects_per_request '0');
 ALTER SERVER everything OPTIONS (SET max_objects_per_request '226');
 ALTER SERVER everything OPTIONS (SET max_requests_in_flight '12 requests');
 ALTER SERVER everything OPTIONS (SET max_requests_in_flight '99999999999999999999');
+ALTER SERVER everything OPTIONS (SET max_requests_per_second 'Off');
+ALTER SERVER everything OPTIONS (SET max_requests_per_second '1000');
+ALTER SERVER everything OPTIONS (SET max_requests_per_second '1000.1');
+ALTER SERVER everything OPTIONS (SET max_requests_per_second '0');
+ALTER SERVER everything OPTIONS (SET max_requests_per_second '-1');
+ALTER SERVER everything OPTIONS (SET max_requests_per_second '10/s');
+ALTER SERVER everything OPTIONS (SET max_requests_per_second '1e2');
+ALTER SERVER everything OPTIONS (SET max_requests_per_second '');
 ALTER SERVER everything OPTIONS (SET request_timeout '2');
 ALTER SERVER everything OPTIONS (SET request_timeout '2500 ms');
 ALTER SERVER everything OPTIONS (SET request_timeout '250000us');

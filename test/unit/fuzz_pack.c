@@ -5,7 +5,7 @@
  * that depends on nothing lets what is left come to its end.
  *
  * link: model.c -Wl,--wrap=malloc,--wrap=calloc,--wrap=realloc
- * link: ../../src/pack.c ../../src/request.c ../../src/body.c ../../src/lane.c
+ * link: ../../src/pack.c ../../src/request.c ../../src/suspect.c ../../src/body.c ../../src/lane.c
  * link: ../../src/link.c ../../src/attributes.c ../../src/profile.c ../../src/kind.c
  */
 #include <stdint.h>
@@ -48,6 +48,7 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 		shape.calls = 300;
 	shape.users = 1 + data[0] % MODEL_MAX_USERS;
 	shape.percent_bad = data[1] % 60;
+	shape.percent_poison = data[1] >= 240 ? 3 : 0;
 	shape.max_objects = objects[data[2] % 5];
 	shape.max_in_flight = 1 + data[3] % 20;
 	shape.max_body = data[4] < 128 ? 700 + (size_t) data[4] * 8 : BRAZE_PACK_MAX_BODY;

@@ -31,6 +31,8 @@ typedef struct ModelCall
 	int			plan;			/* of the only part, if it is attributes */
 	bool		silent;			/* it says nothing else, so that it may need no sending */
 	bool		bad[MAX_PARTS];
+	bool		poison;			/* Braze fails whenever it is sent */
+	int			failed_with;	/* number of the failure that it was in, 0: none */
 	int			accepted[MAX_PARTS];
 	bool		refused[MAX_PARTS];
 	bool		sent;
@@ -53,6 +55,7 @@ typedef struct ModelUser
 {
 	int			last_applied;	/* a call's number */
 	BrazeRequest *busy;
+	int			put_off_to;		/* if that does not fly: its endpoint */
 	int64_t		idle_until;		/* Braze is at work on who this is */
 	int			plan;			/* what Braze has */
 	int			waiting;		/* calls that are not out */
@@ -75,6 +78,7 @@ static int	nflying;
 static BrazePack *pack;
 static BrazePackLimits limits;
 static int64_t now;
+static int	failures;
 static const char *broken;		/* the first promise that did not hold */
 
 static void
@@ -218,6 +222,8 @@ make_call(int id)
 		call->kinds[i] = kind;
 		call->bad[i] = (!call->silent && dice(100) < shape.percent_bad);
 	}
+
+	call->poison = (!call->silent && dice(100) < shape.percent_poison);
 
 	/* a call may end with another kind than it began with, or elsewhere */
 	if (kind == BRAZE_EVENTS && call->nparts > 1)
@@ -417,6 +423,7 @@ check_sent(BrazeRequest *request)
 	BrazeEndpoint endpoint = braze_request_endpoint(request);
 	int			total = 0;
 	int			arrays = 0;
+	int			first = 0;
 	size_t		length;
 
 	for (int k = 0; k < BRAZE_KINDS; k++)
@@ -431,6 +438,8 @@ check_sent(BrazeRequest *request)
 	promise(length <= limits.max_body, "no body is too large");
 	promise(arrays == 1 || !braze_endpoints[endpoint].one_kind,
 			"an endpoint of one array gets one");
+	for (int i = n - 1; i >= 0; i--)
+		first = (marks[i].call > 0) ? i : first;
 	for (int i = 0; i < n; i++)
 	{
 		ModelCall  *call = &calls[marks[i].call];
@@ -442,6 +451,8 @@ check_sent(BrazeRequest *request)
 		promise(braze_kinds[call->kinds[marks[i].part]].endpoint == endpoint,
 				"an object is sent where it belongs");
 		call->sent = true;
+		promise(call->failed_with == calls[marks[first].call].failed_with,
+				"what failed is tried again without company");
 		for (int j = 0; j < call->nusers; j++)
 		{
 			ModelUser  *user = &users[call->users[j]];
@@ -537,8 +548,20 @@ judge(BrazeRequest *request, BrazeAnswer *answer, BrazeObjectError *errors)
 		static const BrazeVerdict passing[] = {BRAZE_FAILED, BRAZE_SLOW_DOWN, BRAZE_STOPPED};
 
 		answer->verdict = passing[dice(3)];
-		return;
 	}
+	for (int i = 0; i < n; i++)
+	{
+		if (marks[i].call > 0 && calls[marks[i].call].poison)
+			answer->verdict = BRAZE_FAILED;
+	}
+	if (answer->verdict == BRAZE_FAILED)
+	{
+		failures++;
+		for (int i = 0; i < n; i++)
+			calls[marks[i].call].failed_with = failures;
+	}
+	if (answer->verdict > BRAZE_REFUSED_WHOLE)
+		return;
 	for (int i = 0; i < n; i++)
 		any_bad = any_bad || element_is_bad(marks, n, marks[i].kind, marks[i].index);
 	if (any_bad && mood < 5)
@@ -571,17 +594,33 @@ judge(BrazeRequest *request, BrazeAnswer *answer, BrazeObjectError *errors)
 }
 
 static void
-forget_flying(int place, BrazeEndpoint endpoint)
+forget_flying(int place, bool judged, BrazeEndpoint endpoint)
 {
 	for (int i = 0; i < MODEL_MAX_USERS; i++)
 	{
 		if (users[i].busy != flying[place])
 			continue;
 		users[i].busy = NULL;
-		if (endpoint != BRAZE_USERS_TRACK)
+		if (judged && endpoint != BRAZE_USERS_TRACK)
 			users[i].idle_until = now + limits.identity_delay;
 	}
 	flying[place] = flying[--nflying];
+}
+
+/* the requests put off for an endpoint are no more, and their users are free */
+static void
+recall(BrazeEndpoint endpoint)
+{
+	braze_pack_recall(pack, endpoint, now);
+	for (int i = 0; i < MODEL_MAX_USERS; i++)
+	{
+		bool		is_flying = false;
+
+		for (int j = 0; j < nflying; j++)
+			is_flying = is_flying || users[i].busy == flying[j];
+		if (!is_flying && users[i].put_off_to == (int) endpoint)
+			users[i].busy = NULL;
+	}
 }
 
 /*
@@ -638,7 +677,7 @@ collect_done(void)
 		promise(refused == call->nrefused, "refusals are counted");
 		for (int i = 0; i < model->nparts; i++)
 		{
-			promise(model->refused[i] == model->bad[i] || permission[i],
+			promise(model->refused[i] == (model->bad[i] || model->poison) || permission[i],
 					"exactly the bad objects are refused");
 			promise(model->accepted[i] == (model->refused[i] ? 0 : 1) || model->silent,
 					"each good object is accepted once");
@@ -663,24 +702,33 @@ answer_one(void)
 	else
 	{
 		judge(request, &answer, errors);
-		next = braze_request_answered(pack, request, &answer, 400, now);
-	}
-	if (next == BRAZE_NEXT_SEND && dice(5) == 0)
-	{
-		braze_request_put_off(pack, request);
-		next = BRAZE_NEXT_LATER;
+		next = braze_request_answered(pack, request, &answer,
+									  answer.verdict == BRAZE_FAILED ? 503 : 400, now);
 	}
 	switch (next)
 	{
 		case BRAZE_NEXT_DONE:
-			forget_flying(place, endpoint);
+			forget_flying(place, true, endpoint);
 			break;
 		case BRAZE_NEXT_SEND:
-			check_sent(request);
+			/* put off, its users stay busy until it was sent again and answered */
+			if (dice(5) == 0)
+			{
+				braze_request_put_off(pack, request);
+				for (int i = 0; i < MODEL_MAX_USERS; i++)
+				{
+					if (users[i].busy == request)
+						users[i].put_off_to = endpoint;
+				}
+				flying[place] = flying[--nflying];
+				if (dice(5) == 0)
+					recall(endpoint);
+			}
+			else
+				check_sent(request);
 			break;
 		case BRAZE_NEXT_LATER:
-			/* its users stay busy until it was sent again and answered */
-			flying[place] = flying[--nflying];
+			forget_flying(place, false, endpoint);
 			break;
 		case BRAZE_NEXT_NO_MEMORY:
 			promise(false, "there is memory");
@@ -694,13 +742,21 @@ send_what_may_go(void)
 {
 	int64_t		wait = -1;
 	bool		enough = true;
+	bool		open = true;
+	BrazeGates	gates;
 
+	for (int i = 0; i < BRAZE_ENDPOINTS; i++)
+	{
+		gates.fresh[i] = dice(20) > 0;
+		gates.again[i] = dice(20) > 0;
+		open = open && gates.fresh[i] && gates.again[i];
+	}
 	while (nflying < MAX_REQUESTS && broken == NULL)
 	{
 		BrazeRequest *request;
 
 		memory_is_short();
-		request = braze_pack_next_request(pack, now, &wait);
+		request = braze_pack_next_request(pack, &gates, now, &wait);
 		enough = memory_is_enough();
 		if (request == NULL)
 			break;
@@ -710,7 +766,9 @@ send_what_may_go(void)
 	}
 	collect_done();
 	promise(nflying > 0 || braze_pack_in_flight(pack) > 0 || wait >= 0 ||
-			braze_pack_calls(pack) == 0 || !enough, "somebody is told when to go on");
+			braze_pack_calls(pack) == 0 || !enough || !open, "somebody is told when to go on");
+	if (nflying == 0 && wait > 0)
+		now += wait;
 }
 
 /* ----- all of it ----- */
@@ -720,7 +778,7 @@ begin(const ModelShape *of, ModelDice with)
 {
 	shape = *of;
 	dice = with;
-	ncalls = nflying = 0;
+	ncalls = nflying = failures = 0;
 	now = 1000;
 	broken = NULL;
 	for (int i = 0; i < MODEL_MAX_USERS; i++)
@@ -748,6 +806,14 @@ step(void)
 		make_call(++ncalls);
 		add_call(ncalls);
 	}
+	else if (ncalls >= shape.calls && shape.percent_poison > 0 && ncalls < MODEL_MAX_CALLS &&
+			 dice(30) == 0)
+	{
+		/* a call is suspected only while others succeed */
+		make_call(++ncalls);
+		calls[ncalls].poison = false;
+		add_call(ncalls);
+	}
 	if (dice(200) == 0)
 		drop_and_read_again();
 	if (shape.remember && dice(100) == 0)
@@ -763,7 +829,7 @@ step(void)
 static void
 end(size_t empty)
 {
-	promise(ncalls == shape.calls && braze_pack_calls(pack) == 0 && braze_pack_in_flight(pack) == 0,
+	promise(ncalls >= shape.calls && braze_pack_calls(pack) == 0 && braze_pack_in_flight(pack) == 0,
 			"all calls come out");
 	/* delayed users keep their lanes until their time has come */
 	now += 1000;
@@ -784,7 +850,7 @@ model_run(const ModelShape *of, ModelDice with)
 	for (int i = 0; broken == NULL && i < MAX_STEPS; i++)
 	{
 		step();
-		if (ncalls == shape.calls && braze_pack_calls(pack) == 0)
+		if (ncalls >= shape.calls && braze_pack_calls(pack) == 0)
 			break;
 	}
 	end(empty);

@@ -22,6 +22,7 @@ typedef struct ModelShape
 	size_t		max_body;
 	bool		remember;		/* users have profiles and are linked */
 	int			out_of_memory;	/* one allocation in so many fails, 0: none */
+	int			percent_poison; /* calls that make Braze fail when they are sent */
 } ModelShape;
 
 /* one of 0 .. sides - 1 */

@@ -1,5 +1,5 @@
 /*
- * The retry clock and the rate headers.
+ * The retry clock, the rate headers and the bucket.
  *
  * link: ../../src/pace.c
  */
@@ -59,44 +59,44 @@ test_clock(void)
 
 	braze_pace_reset(&pace);
 	braze_rate_headers_reset(&headers);
-	ok(braze_pace_ready(&pace, now, &wait), "ready at the start");
+	ok(braze_pace_ready(&pace, true, now, &wait), "ready at the start");
 	braze_pace_started(&pace);
-	ok(braze_pace_ready(&pace, now, &wait), "while it is up, several at once");
+	ok(braze_pace_ready(&pace, true, now, &wait), "while it is up, several at once");
 
-	braze_pace_failed(&pace, now, 0.999);
-	ok(!braze_pace_ready(&pace, now, &wait) && wait > 0, "after a failure it waits");
+	braze_pace_failed(&pace, true, now, 0.999);
+	ok(!braze_pace_ready(&pace, true, now, &wait) && wait > 0, "after a failure it waits");
 	ok(wait <= 60000, "not for ever");
 	now += wait;
-	ok(braze_pace_ready(&pace, now, &wait), "then it may try");
+	ok(braze_pace_ready(&pace, true, now, &wait), "then it may try");
 	braze_pace_started(&pace);
-	ok(!braze_pace_ready(&pace, now, &wait), "with one probe alone");
+	ok(!braze_pace_ready(&pace, true, now, &wait), "with one probe alone");
 	is_int(wait, -1, "and what is next depends on the probe");
 	braze_pace_succeeded(&pace, &headers, now);
-	ok(braze_pace_ready(&pace, now, &wait), "when it succeeds, all go");
+	ok(braze_pace_ready(&pace, true, now, &wait), "when it succeeds, all go");
 	is_int(pace.failures, 0, "and the failures are forgotten");
 
 	for (int i = 0; i < 200; i++)
 	{
-		braze_pace_failed(&pace, now, 0.999);
-		if (!braze_pace_ready(&pace, now, &wait) && wait > longest)
+		braze_pace_failed(&pace, true, now, 0.999);
+		if (!braze_pace_ready(&pace, true, now, &wait) && wait > longest)
 			longest = wait;
 		now += wait > 0 ? wait : 0;
 		braze_pace_started(&pace);
 	}
 	ok(longest > 10000 && longest <= 60000, "waits grow up to a minute, however many failures (%lld ms)", (long long) longest);
-	braze_pace_failed(&pace, now, 0.0);
-	braze_pace_ready(&pace, now, &wait);
+	braze_pace_failed(&pace, true, now, 0.0);
+	braze_pace_ready(&pace, true, now, &wait);
 	ok(wait < 2000, "full jitter: any wait between none and that (%lld ms)", (long long) wait);
 
 	braze_pace_reset(&pace);
 	headers.wait_ms = 4000;
 	braze_pace_slow_down(&pace, &headers, now, 0.5);
-	ok(!braze_pace_ready(&pace, now, &wait) && wait >= 4000, "429: as long as the headers say");
-	ok(!braze_pace_ready(&pace, now + 3999, &wait), "and not a moment less");
+	ok(!braze_pace_ready(&pace, true, now, &wait) && wait >= 4000, "429: as long as the headers say");
+	ok(!braze_pace_ready(&pace, true, now + 3999, &wait), "and not a moment less");
 	braze_pace_reset(&pace);
 	headers.wait_ms = -1;
 	braze_pace_slow_down(&pace, &headers, now, 0.5);
-	ok(!braze_pace_ready(&pace, now, &wait), "429 without a header: it backs off");
+	ok(!braze_pace_ready(&pace, true, now, &wait), "429 without a header: it backs off");
 }
 
 /* 2023-11-14 22:13:20 is the wall clock of these tests */
@@ -144,7 +144,7 @@ wait_after(const BrazePace *pace, int64_t now)
 {
 	int64_t		wait;
 
-	return braze_pace_ready(pace, now, &wait) ? 0 : wait;
+	return braze_pace_ready(pace, true, now, &wait) ? 0 : wait;
 }
 
 static void
@@ -157,20 +157,20 @@ test_together(void)
 	braze_pace_reset(&pace);
 	for (int i = 0; i < 16; i++)
 		braze_pace_started(&pace);
-	braze_pace_failed(&pace, 1000, 0.5);
+	braze_pace_failed(&pace, true, 1000, 0.5);
 	is_int(wait_after(&pace, 1000), -1, "down, it waits for all that are under way");
 	for (int i = 0; i < 15; i++)
-		braze_pace_failed(&pace, 1000, 0.5);
+		braze_pace_failed(&pace, true, 1000, 0.5);
 	is_int(pace.failures, 1, "sixteen that break together are one failure");
 	is_int(wait_after(&pace, 1000), 250, "and one wait: half of the first, with that random number");
 	braze_pace_started(&pace);
-	braze_pace_failed(&pace, 2000, 0.5);
+	braze_pace_failed(&pace, true, 2000, 0.5);
 	is_int(wait_after(&pace, 2000), 500, "a probe that fails doubles it");
 	braze_pace_started(&pace);
 	braze_pace_ended(&pace);
 	is_int(wait_after(&pace, 3000), 0, "one that was cancelled says nothing");
 	braze_pace_started(&pace);
-	braze_pace_failed(&pace, 3000, 0.5);
+	braze_pace_failed(&pace, true, 3000, 0.5);
 	is_int(wait_after(&pace, 3000), 1000, "the next doubles it again");
 
 	braze_pace_reset(&pace);
@@ -197,7 +197,7 @@ test_together(void)
 	headers.wait_ms = INT64_MAX;
 	braze_pace_started(&pace);
 	braze_pace_slow_down(&pace, &headers, 1000, 0.5);
-	ok(!braze_pace_ready(&pace, 1000, &wait) && wait == 3600 * 1000, "no wait is longer than an hour");
+	ok(!braze_pace_ready(&pace, true, 1000, &wait) && wait == 3600 * 1000, "no wait is longer than an hour");
 
 	braze_pace_reset(&pace);
 	braze_pace_ended(&pace);
@@ -219,22 +219,135 @@ test_jitter(void)
 		for (int i = 1; i < failures; i++)
 		{
 			braze_pace_started(&low);
-			braze_pace_failed(&low, 0, 0.0);
+			braze_pace_failed(&low, true, 0, 0.0);
 		}
 		high = low;
 		braze_pace_started(&low);
-		braze_pace_failed(&low, 1000, 0.0);
+		braze_pace_failed(&low, true, 1000, 0.0);
 		braze_pace_started(&high);
-		braze_pace_failed(&high, 1000, 0.9999999);
+		braze_pace_failed(&high, true, 1000, 0.9999999);
 		ok(wait_after(&low, 1000) == 0 && wait_after(&high, 1000) == ceiling - 1,
 		   "after %d failures the wait is below %lld ms", failures, (long long) ceiling);
 		ceiling = ceiling * 2 > 60000 ? 60000 : ceiling * 2;
 	}
 }
 
+/* what failed before and fails again must not hold up what was never tried */
+static void
+test_fresh(void)
+{
+	BrazePace	pace;
+	int64_t		now = 1000;
+	int64_t		wait;
+
+	braze_pace_reset(&pace);
+	is_int(pace.failing_since, -1, "at the start nothing fails");
+	for (int i = 0; i < 10; i++)
+	{
+		braze_pace_started(&pace);
+		braze_pace_failed(&pace, false, now, 0.9999999);
+	}
+	ok(!braze_pace_ready(&pace, false, now + 59998, &wait) && wait == 1, "what fails again and again waits up to a minute");
+	ok(braze_pace_ready(&pace, true, now, &wait), "what is fresh is tried at once");
+	braze_pace_started(&pace);
+	ok(!braze_pace_ready(&pace, true, now, &wait) && wait == -1, "alone");
+	braze_pace_failed(&pace, true, now, 0.9999999);
+	ok(!braze_pace_ready(&pace, true, now, &wait) && wait == 499, "if it fails too, it is the first of its kind");
+	now += 499;
+	braze_pace_started(&pace);
+	braze_pace_failed(&pace, true, now, 0.9999999);
+	ok(!braze_pace_ready(&pace, true, now, &wait) && wait == 999, "the next waits longer");
+	is_int(pace.failing_since, 1000, "and it is known since when it has failed");
+	braze_pace_started(&pace);
+	braze_pace_succeeded(&pace, NULL, now);
+	ok(braze_pace_ready(&pace, false, now, &wait) && braze_pace_ready(&pace, true, now, &wait),
+	   "a success ends the waiting of all");
+	is_int(pace.failing_since, -1, "and the outage");
+
+	braze_pace_started(&pace);
+	braze_pace_failed(&pace, true, now, 0.5);
+	braze_pace_started(&pace);
+	braze_pace_slow_down(&pace, NULL, now, 0.5);
+	is_int(pace.failing_since, -1, "429 is no fault: the outage is over");
+	ok(!braze_pace_ready(&pace, false, now, &wait) && !braze_pace_ready(&pace, true, now, &wait),
+	   "but everything waits for it");
+}
+
+/* how many of the requests that want to start do so within a time */
+static int
+started_within(BrazeBucket *bucket, int64_t *now, int64_t ms)
+{
+	int64_t		end = *now + ms;
+	int64_t		wait;
+	int			n = 0;
+
+	while (*now < end)
+	{
+		if (braze_bucket_ready(bucket, *now, &wait))
+		{
+			braze_bucket_take(bucket, *now);
+			n++;
+		}
+		else
+			*now += wait;
+	}
+	return n;
+}
+
+static void
+test_bucket(void)
+{
+	BrazeBucket bucket = {0};
+	int64_t		now = 1000000;
+	int64_t		wait;
+	int			n = 0;
+
+	ok(braze_bucket_ready(&bucket, now, &wait), "without a limit it is always ready");
+
+	braze_bucket_set(&bucket, 100);
+	while (n < 1000 && braze_bucket_ready(&bucket, now, &wait))
+	{
+		braze_bucket_take(&bucket, now);
+		n++;
+	}
+	is_int(n, 10, "a tenth of a second's worth may go at once");
+	is_int(wait, 10, "then one every 10 ms");
+	n = started_within(&bucket, &now, 60000);
+	ok(n >= 5999 && n <= 6000, "100 a second are 6000 in a minute (%d)", n);
+
+	for (double rate = 3; rate < 1000; rate *= 1.7)
+	{
+		memset(&bucket, 0, sizeof(bucket));
+		braze_bucket_set(&bucket, rate);
+		n = started_within(&bucket, &now, 100000);
+		ok(n >= (int) (rate * 99) && n <= (int) (rate * 100.1) + 2, "%.3f a second are %d in 100 s", rate, n);
+	}
+
+	memset(&bucket, 0, sizeof(bucket));
+	braze_bucket_set(&bucket, 0.5);
+	ok(braze_bucket_ready(&bucket, now, &wait), "a lone request goes at once, however low the rate");
+	braze_bucket_take(&bucket, now);
+	ok(!braze_bucket_ready(&bucket, now, &wait) && wait == 2000, "half a request a second is one every two seconds");
+	ok(!braze_bucket_ready(&bucket, now + 1999, &wait) && braze_bucket_ready(&bucket, now + 2000, &wait), "to the millisecond");
+	now += 3600 * 1000;
+	braze_bucket_take(&bucket, now);
+	ok(!braze_bucket_ready(&bucket, now, &wait), "and an idle hour saves up no more than one");
+
+	braze_bucket_set(&bucket, 0.5);
+	ok(!braze_bucket_ready(&bucket, now, &wait), "the same limit once more gives nothing away");
+	braze_bucket_set(&bucket, 0);
+	ok(braze_bucket_ready(&bucket, now, &wait), "a limit may be taken away");
+	braze_bucket_take(&bucket, now);
+	braze_bucket_set(&bucket, 1000);
+	n = started_within(&bucket, &now, 10000);
+	ok(n >= 10000 && n <= 10100, "and set again (%d in 10 s)", n);
+}
+
 int
 main(void)
 {
+	test_fresh();
+	test_bucket();
 	test_headers();
 	test_dates();
 	test_together();

@@ -3,7 +3,7 @@
  * times, and one thing at a time.
  *
  * link: model.c -Wl,--wrap=malloc,--wrap=calloc,--wrap=realloc
- * link: ../../src/pack.c ../../src/request.c ../../src/body.c ../../src/lane.c
+ * link: ../../src/pack.c ../../src/request.c ../../src/suspect.c ../../src/body.c ../../src/lane.c
  * link: ../../src/link.c ../../src/attributes.c ../../src/profile.c ../../src/kind.c
  */
 #include "tap.h"
@@ -13,20 +13,27 @@
 #include "model.h"
 #include "pack.h"
 
-/* calls, users, % bad, objects, in flight, body, remember, one failure in */
+/* calls, users, % bad, objects, in flight, body, remember, one failure in, % poison */
 static const ModelShape shapes[] = {
-	{3000, 50, 0, 75, 10, BRAZE_PACK_MAX_BODY, false, 0},
-	{3000, 5, 2, 75, 20, BRAZE_PACK_MAX_BODY, false, 0},
-	{1500, 1, 5, 75, 3, BRAZE_PACK_MAX_BODY, false, 0},
-	{2000, 20, 30, 10, 5, BRAZE_PACK_MAX_BODY, false, 0},
-	{2000, 30, 1, 1, 8, BRAZE_PACK_MAX_BODY, false, 0},
-	{2000, 30, 3, 75, 8, 1500, false, 0},
-	{1500, 20, 2, 75, 8, BRAZE_PACK_MAX_BODY, true, 0},
-	{1500, 4, 10, 75, 4, 2000, true, 0},
-	{1500, 15, 5, 225, 8, BRAZE_PACK_MAX_BODY, true, 30},
+	{3000, 50, 0, 75, 10, BRAZE_PACK_MAX_BODY, false, 0, 0},
+	{3000, 5, 2, 75, 20, BRAZE_PACK_MAX_BODY, false, 0, 0},
+	{1500, 1, 5, 75, 3, BRAZE_PACK_MAX_BODY, false, 0, 0},
+	{2000, 20, 30, 10, 5, BRAZE_PACK_MAX_BODY, false, 0, 0},
+	{2000, 30, 1, 1, 8, BRAZE_PACK_MAX_BODY, false, 0, 0},
+	{2000, 30, 3, 75, 8, 1500, false, 0, 0},
+	{1500, 20, 2, 75, 8, BRAZE_PACK_MAX_BODY, true, 0, 0},
+	{1500, 4, 10, 75, 4, 2000, true, 0, 0},
+	{1500, 15, 5, 225, 8, BRAZE_PACK_MAX_BODY, true, 30, 0},
+	{500, 50, 0, 75, 8, BRAZE_PACK_MAX_BODY, false, 0, 2},
+	{300, 20, 5, 10, 1, BRAZE_PACK_MAX_BODY, false, 0, 3},
+	{300, 30, 3, 75, 3, 2000, true, 30, 2},
 };
 
 #define SHAPES	(sizeof(shapes) / sizeof(shapes[0]))
+
+static const BrazeGates all_open = {
+	{true, true, true, true}, {true, true, true, true}
+};
 
 static BrazePack *pack;
 static BrazePackLimits limits;
@@ -45,8 +52,8 @@ simulate(unsigned seed, const ModelShape *shape)
 
 	srandom(seed);
 	broken = model_run(shape, random_dice);
-	ok(broken == NULL, "seed %u, %d calls of %d users, %d%% bad, %d objects, %d requests%s%s%s%s", seed,
-	   shape->calls, shape->users, shape->percent_bad, shape->max_objects, shape->max_in_flight,
+	ok(broken == NULL, "seed %u, %d calls of %d users, %d%% bad, %d%% poison, %d objects, %d requests%s%s%s%s", seed,
+	   shape->calls, shape->users, shape->percent_bad, shape->percent_poison, shape->max_objects, shape->max_in_flight,
 	   shape->remember ? ", remembered" : "", shape->out_of_memory > 0 ? ", memory short" : "",
 	   broken != NULL ? ": broken: " : "", broken != NULL ? broken : "");
 }
@@ -102,35 +109,35 @@ test_start(void)
 	limits = (BrazePackLimits) {.max_objects = 75, .max_body = BRAZE_PACK_MAX_BODY, .max_in_flight = 10, .max_delay = 20};
 	now = 100;
 	pack = braze_pack_create(&limits);
-	ok(braze_pack_next_request(pack, now, &wait) == NULL && wait == -1, "an empty pack waits for nothing");
+	ok(braze_pack_next_request(pack, &all_open, now, &wait) == NULL && wait == -1, "an empty pack waits for nothing");
 	add_events(1, 1, -1);
-	first = braze_pack_next_request(pack, now, &wait);
+	first = braze_pack_next_request(pack, &all_open, now, &wait);
 	is_int(objects_in(first), 1, "nothing is under way: a lone call goes at once");
 	add_events(2, 10, -1);
-	ok(braze_pack_next_request(pack, now, &wait) == NULL, "something is under way: ten calls wait for company");
+	ok(braze_pack_next_request(pack, &all_open, now, &wait) == NULL, "something is under way: ten calls wait for company");
 	is_int(wait, 20, "for max_batch_delay");
 	now += 20;
-	second = braze_pack_next_request(pack, now, &wait);
+	second = braze_pack_next_request(pack, &all_open, now, &wait);
 	is_int(objects_in(second), 10, "then they go");
 	add_events(100, 80, -1);
-	is_int(objects_in(braze_pack_next_request(pack, now, &wait)), 75, "a full request goes at once");
-	ok(braze_pack_next_request(pack, now, &wait) == NULL, "what is left over waits");
+	is_int(objects_in(braze_pack_next_request(pack, &all_open, now, &wait)), 75, "a full request goes at once");
+	ok(braze_pack_next_request(pack, &all_open, now, &wait) == NULL, "what is left over waits");
 	accept(second);
 	accept(first);
 	braze_pack_destroy(pack);
 
 	pack = braze_pack_create(&limits);
 	add_events(1, 200, 7);
-	first = braze_pack_next_request(pack, now, &wait);
+	first = braze_pack_next_request(pack, &all_open, now, &wait);
 	is_int(objects_in(first), 75, "one user's calls fill a request");
 	now += 1000;
-	ok(braze_pack_next_request(pack, now, &wait) == NULL, "and his others wait for its answer");
+	ok(braze_pack_next_request(pack, &all_open, now, &wait) == NULL, "and his others wait for its answer");
 	is_int(braze_pack_drop_waiting(pack), 76, "what waits can be dropped, from the lowest id on");
 	is_int(braze_pack_calls(pack), 75, "what is under way stays");
 	accept(first);
 	while (braze_pack_next_done(pack) != NULL)
 		continue;
-	ok(braze_pack_next_request(pack, now, &wait) == NULL, "and nothing of what was dropped is sent");
+	ok(braze_pack_next_request(pack, &all_open, now, &wait) == NULL, "and nothing of what was dropped is sent");
 	braze_pack_destroy(pack);
 }
 
@@ -157,7 +164,7 @@ test_large_call(void)
 	add_events(2, 1, 0);
 	for (int i = 0; i < 4; i++)
 	{
-		request = braze_pack_next_request(pack, now, &wait);
+		request = braze_pack_next_request(pack, &all_open, now, &wait);
 		sizes[i] = objects_in(request);
 		if (request != NULL)
 			accept(request);
@@ -185,7 +192,7 @@ halve(const bool *bad, int *refused, bool *right)
 	limits = (BrazePackLimits) {.max_objects = 75, .max_body = BRAZE_PACK_MAX_BODY, .max_in_flight = 10};
 	pack = braze_pack_create(&limits);
 	add_events(1, 75, -1);
-	request = braze_pack_next_request(pack, now, &wait);
+	request = braze_pack_next_request(pack, &all_open, now, &wait);
 	while (next == BRAZE_NEXT_SEND)
 	{
 		bool		any = false;
@@ -290,12 +297,12 @@ test_profiles(void)
 		.changed_only = true, .release = release_profile};
 	pack = braze_pack_create(&limits);
 	add_attributes(1, "\"plan\":\"a\"", calloc(1, sizeof(BrazeProfile)));
-	request = braze_pack_next_request(pack, now, &wait);
+	request = braze_pack_next_request(pack, &all_open, now, &wait);
 	/* the options have changed: from now on nothing is remembered */
 	add_attributes(2, "\"plan\":\"b\"", NULL);
 	accept(request);
 	forget_one();
-	request = braze_pack_next_request(pack, now, &wait);
+	request = braze_pack_next_request(pack, &all_open, now, &wait);
 	ok(body_has(request, "\"plan\":\"b\""), "a profile is not used longer than by the calls that hold it");
 	accept(request);
 	forget_one();
@@ -310,7 +317,7 @@ test_profiles(void)
 		limits.changed_only = (id != 2);
 		braze_pack_set_limits(pack, &limits);
 		add_attributes(id, id == 2 ? "\"plan\":\"b\"" : "\"plan\":\"a\"", profile);
-		request = braze_pack_next_request(pack, now, &wait);
+		request = braze_pack_next_request(pack, &all_open, now, &wait);
 		ok(body_has(request, id == 2 ? "\"plan\":\"b\"" : "\"plan\":\"a\""),
 		   "what was sent with changed_attributes_only off is remembered too (%d)", id);
 		if (request != NULL)
@@ -337,7 +344,7 @@ memory_of_linked(bool needed)
 	pack = braze_pack_create(&limits);
 	braze_pack_add(pack, 1, (BrazeRowAddress) {0}, 1, &object, 2, owners, now);
 	memory = braze_pack_memory(pack);
-	request = braze_pack_next_request(pack, now, &wait);
+	request = braze_pack_next_request(pack, &all_open, now, &wait);
 	ok(body_has(request, "aliases_to_identify") == needed, "an alias is linked if something was sent to it");
 	braze_pack_destroy(pack);
 	return memory;
@@ -399,30 +406,30 @@ test_gone(void)
 	limits = (BrazePackLimits) {.max_objects = 4, .max_body = BRAZE_PACK_MAX_BODY, .max_in_flight = 10};
 	pack = braze_pack_create(&limits);
 	add_events(1, 4, -1);
-	request = braze_pack_next_request(pack, now, &wait);
+	request = braze_pack_next_request(pack, &all_open, now, &wait);
 	add_events(6, 1, -1);
-	alone = braze_pack_next_request(pack, now, &wait);
+	alone = braze_pack_next_request(pack, &all_open, now, &wait);
 	add_events(7, 2, 1);
 	fail(request);
 	fail(alone);
 	braze_pack_mark_gone(pack, is_even, NULL);
-	is_int(braze_pack_drop_waiting(pack), 7, "what waits is dropped, gone or not");
-	request = braze_pack_next_request(pack, now, &wait);
-	is_int(objects_in(request), 2, "a request that was put off goes without the calls that are gone");
+	is_int(braze_pack_drop_waiting(pack), 2, "what waits is dropped, and what is gone of that which failed");
+	request = braze_pack_next_request(pack, &all_open, now, &wait);
+	is_int(objects_in(request), 2, "what failed goes again without the calls that are gone");
 	ok(body_has(request, "c1_0") && body_has(request, "c3_0"), "and with the others");
-	ok(braze_pack_next_request(pack, now, &wait) == NULL, "one that has no others does not go at all");
+	ok(braze_pack_next_request(pack, &all_open, now, &wait) == NULL, "one that has no others does not go at all");
 	accept(request);
-	is_int(count_done(&gone), 5, "all come out as done");
-	is_int(gone, 3, "and say which are gone");
+	is_int(count_done(&gone), 2, "they come out as done");
+	is_int(gone, 0, "and are not gone");
 	is_int(braze_pack_in_flight(pack), 0, "no request is left");
 
 	/* under way when they are marked */
 	add_events(1, 4, -1);
-	request = braze_pack_next_request(pack, now, &wait);
+	request = braze_pack_next_request(pack, &all_open, now, &wait);
 	braze_pack_mark_gone(pack, is_even, NULL);
 	is_int(objects_in(request), 4, "what is under way stays so");
 	fail(request);
-	request = braze_pack_next_request(pack, now, &wait);
+	request = braze_pack_next_request(pack, &all_open, now, &wait);
 	is_int(objects_in(request), 2, "but is not sent again");
 	accept(request);
 	is_int(count_done(&gone), 4, "all come out as done");
@@ -440,7 +447,7 @@ test_gone(void)
 		}
 		braze_pack_add(pack, 2, (BrazeRowAddress) {0, 0, 0, 0}, 10, objects, 1, &user, now);
 		braze_pack_add(pack, 3, (BrazeRowAddress) {0, 0, 0, 0}, 1, objects, 1, &user, now);
-		request = braze_pack_next_request(pack, now, &wait);
+		request = braze_pack_next_request(pack, &all_open, now, &wait);
 		if (waiting)
 		{
 			accept(request);
@@ -453,7 +460,7 @@ test_gone(void)
 			braze_pack_mark_gone(pack, is_even, NULL);
 			accept(request);
 			is_int(count_done(&gone), 1, "a call whose first request is under way is done with it");
-			is_int(objects_in(braze_pack_next_request(pack, now, &wait)), 1, "and the user's next one follows");
+			is_int(objects_in(braze_pack_next_request(pack, &all_open, now, &wait)), 1, "and the user's next one follows");
 		}
 		braze_pack_destroy(pack);
 	}
