@@ -487,6 +487,9 @@ pack_mapped(BrazeDelivery *delivery, const BrazeQueueRow *row)
 	BrazePackUser users[BRAZE_USERS_PER_CALL];
 	int			n = 0;
 
+	if (!braze_mapped_has(mapped, row->objects, row->nobjects))
+		return braze_pack_add_done(delivery->pack, row->id, address_of(row),
+								   BRAZE_OTHER_OBJECTS);
 	for (int i = 0; i < mapped->nobjects; i++)
 	{
 		const BrazeObject *object = &mapped->objects[i];

@@ -366,3 +366,14 @@ braze_write_time(BrazeMap *map)
 	braze_text_bytes(&map->text, time, BRAZE_TIME_LENGTH);
 	braze_text_char(&map->text, '"');
 }
+
+bool
+braze_mapped_has(const BrazeMapped *mapped, const int *numbers, int nnumbers)
+{
+	for (int i = 0; i < nnumbers; i++)
+	{
+		if (numbers[i] < 0 || numbers[i] >= mapped->nobjects)
+			return false;
+	}
+	return true;
+}

@@ -99,4 +99,14 @@ extern void braze_map_call(Jsonb *call, const BrazeSettings *settings,
 						   TimestampTz queued_at, TimestampTz now,
 						   BrazeMapped *mapped);
 
+/*
+ * The numbers that a retried call names are those of the options of then; a
+ * call that has no such objects by now must not end as if it were sent.
+ */
+#define BRAZE_OTHER_OBJECTS \
+	"The call becomes other objects by now: the destination's options were changed " \
+	"since some of them were rejected. To send all, set objects to null and retry it."
+
+extern bool braze_mapped_has(const BrazeMapped *mapped, const int *numbers, int nnumbers);
+
 #endif							/* BRAZE_MAP_H */

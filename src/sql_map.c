@@ -20,6 +20,7 @@
 #include "compat.h"
 #include "destination.h"
 #include "map.h"
+#include "queue.h"
 #include "srf.h"
 
 PG_FUNCTION_INFO_V1(braze_map);
@@ -104,7 +105,7 @@ notes_array(const BrazeMapped *mapped, int object, const char *extra)
  * numbers of the objects to show; extra is a note on the call.
  */
 static void
-put_rows(ReturnSetInfo *result, const BrazeMapped *mapped, const Datum *wanted,
+put_rows(ReturnSetInfo *result, const BrazeMapped *mapped, const int *wanted,
 		 int nwanted, const char *extra)
 {
 	MemoryContext row_context = AllocSetContextCreate(CurrentMemoryContext,
@@ -112,11 +113,18 @@ put_rows(ReturnSetInfo *result, const BrazeMapped *mapped, const Datum *wanted,
 													  ALLOCSET_DEFAULT_SIZES);
 	Datum		values[MAP_COLUMNS];
 	bool		nulls[MAP_COLUMNS];
+	BrazeOutcome outcome = mapped->outcome;
 
+	if (outcome == BRAZE_SEND && extra == NULL &&
+		!braze_mapped_has(mapped, wanted, nwanted))
+	{
+		outcome = BRAZE_REJECT;
+		extra = BRAZE_OTHER_OBJECTS;
+	}
 	memset(nulls, false, sizeof(nulls));
-	values[0] = CStringGetTextDatum(outcomes[mapped->outcome]);
+	values[0] = CStringGetTextDatum(outcomes[outcome]);
 
-	if (mapped->outcome != BRAZE_SEND)
+	if (outcome != BRAZE_SEND)
 	{
 		nulls[1] = nulls[2] = nulls[3] = true;
 		values[4] = PointerGetDatum(notes_array(mapped, 0, extra));
@@ -137,7 +145,7 @@ put_rows(ReturnSetInfo *result, const BrazeMapped *mapped, const Datum *wanted,
 			bool		found = false;
 
 			for (int j = 0; j < nwanted && !found; j++)
-				found = DatumGetInt32(wanted[j]) == i;
+				found = wanted[j] == i;
 			if (!found)
 				continue;
 		}
@@ -198,30 +206,6 @@ braze_map(PG_FUNCTION_ARGS)
 }
 
 /*
- * As the worker reads it: a null among the numbers is ignored, and an empty
- * list still is one.
- */
-static Datum *
-read_objects(ArrayType *array, int *count)
-{
-	Datum	   *elements;
-	Datum	   *objects;
-	bool	   *nulls;
-	int			length;
-
-	deconstruct_array(array, INT4OID, sizeof(int32), true, TYPALIGN_INT,
-					  &elements, &nulls, &length);
-	objects = palloc(sizeof(Datum) * Max(length, 1));
-	*count = 0;
-	for (int i = 0; i < length; i++)
-	{
-		if (!nulls[i])
-			objects[(*count)++] = elements[i];
-	}
-	return objects;
-}
-
-/*
  * What a call that is queued will become, for braze_pending.  Whoever may read
  * the queue may see it: no USAGE is asked for, and a server that is gone is a
  * note.
@@ -231,7 +215,7 @@ braze_map_queued(PG_FUNCTION_ARGS)
 {
 	const BrazeSettings *settings = braze_default_settings();
 	BrazeMapped *mapped;
-	Datum	   *wanted = NULL;
+	const int  *wanted = NULL;
 	int			nwanted = 0;
 	char	   *extra = NULL;
 
@@ -252,7 +236,7 @@ braze_map_queued(PG_FUNCTION_ARGS)
 			extra = psprintf("There is no such server: \"%s\"; the call waits until there is.", name);
 	}
 	if (!PG_ARGISNULL(2))
-		wanted = read_objects(PG_GETARG_ARRAYTYPE_P(2), &nwanted);
+		nwanted = braze_objects_read(PG_GETARG_DATUM(2), &wanted);
 
 	mapped = braze_mapped_create();
 	braze_map_call(PG_GETARG_JSONB_P(0), settings,

@@ -63,6 +63,7 @@ FROM braze_map_queued('{"type": "track", "userId": "u1", "event": "Order Complet
 SELECT payload->>'product_id' AS product, notes
 FROM braze_map_queued('{"type": "track", "userId": "u1", "event": "Order Completed", "properties": {"products": [{"sku": "a", "price": 1}, {"sku": "b", "price": 2}, {"sku": "c", "price": 3}]}}', 'map_one', '{0,2}');
 SELECT count(*) FROM braze_map_queued('{"type": "identify", "userId": "u1"}', 'map_one', '{}');
+SELECT outcome, kind, notes FROM braze_map_queued('{"type": "identify", "userId": "u1"}', 'map_one', '{0,1}');
 SELECT payload, notes FROM braze_map_queued('{"type": "identify", "userId": "u1"}', 'nowhere', NULL);
 SELECT outcome, notes FROM braze_map_queued('{"type": "identify"}', 'nowhere', '{0}');
 
