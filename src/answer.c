@@ -28,6 +28,12 @@
 #define CONTAINERS_ALWAYS	1000
 #define CONTAINERS_PER_SENT	16
 
+/* digits of a number that fit 64 bits whatever they are */
+#define MAX_DIGITS			18
+
+/* a character of two bytes is written as six */
+#define TAMED_GROWTH		3
+
 /*
  * How many bytes of one character that is well-formed UTF-8 (no surrogates,
  * no overlong forms) begin at text; 0 if none does.
@@ -130,6 +136,93 @@ get_of_type(json_object *object, const char *key, json_type type)
 	return value;
 }
 
+static size_t
+digits_at(const char *text, size_t length)
+{
+	size_t		n = 0;
+
+	while (n < length && text[n] >= '0' && text[n] <= '9')
+		n++;
+	return n;
+}
+
+/* writes one character of n bytes as \uXXXX, or as two of them above the BMP */
+static char *
+escape_character(char *out, const unsigned char *p, size_t n)
+{
+	unsigned int c = p[0] & (0xFF >> (n + 1));
+
+	for (size_t i = 1; i < n; i++)
+		c = (c << 6) | (p[i] & 0x3F);
+	if (c > 0xFFFF)
+	{
+		out += sprintf(out, "\\u%04x", 0xD7C0 + (c >> 10));
+		c = 0xDC00 | (c & 0x3FF);
+	}
+	return out + sprintf(out, "\\u%04x", c);
+}
+
+/*
+ * Whether json-c's strict mode takes integers over 64 bits, and control
+ * characters or bytes above ASCII in a string, depends on its release: 0.16
+ * takes them all, 0.18 none.  This writes the answer without them to tamed,
+ * which has room for TAMED_GROWTH times its length and a NUL; returns how long
+ * it is.
+ */
+static size_t
+tame(char *tamed, const char *body, size_t length)
+{
+	char	   *out = tamed;
+	bool		in_string = false;
+	size_t		i = 0;
+
+	while (i < length)
+	{
+		const unsigned char *p = (const unsigned char *) body + i;
+		size_t		n = utf8_length(p, length - i);
+
+		if (in_string && *p == '\\' && i + 1 < length)
+		{
+			*out++ = '\\';
+			*out++ = (char) p[1];
+			i += 2;
+		}
+		else if (in_string && n == 0)
+		{
+			*out++ = '?';
+			i++;
+		}
+		else if (in_string && n > 1)
+		{
+			out = escape_character(out, p, n);
+			i += n;
+		}
+		else if (in_string && *p < 0x20)
+		{
+			*out++ = ' ';
+			i++;
+		}
+		else if (!in_string && *p >= '1' && *p <= '9')
+		{
+			size_t		digits = digits_at(body + i, length - i);
+
+			/* no count is that large, however many more there are */
+			n = digits < MAX_DIGITS ? digits : MAX_DIGITS;
+			memcpy(out, p, n);
+			out += n;
+			i += digits;
+		}
+		else
+		{
+			if (*p == '"')
+				in_string = !in_string;
+			*out++ = (char) *p;
+			i++;
+		}
+	}
+	return out - tamed;
+}
+
 static int64_t
 total_sent(const BrazeSent *sent)
 {
@@ -149,6 +242,7 @@ static bool
 parse_object(const BrazeSent *sent, const char *body, size_t length, json_object **root)
 {
 	json_tokener *tokener;
+	char	   *tamed;
 	int64_t		containers = 0;
 	bool		out_of_memory = false;
 
@@ -159,7 +253,7 @@ parse_object(const BrazeSent *sent, const char *body, size_t length, json_object
 		length--;
 
 	/* it would also stop at a NUL and be content with what came before */
-	if (length == 0 || length > INT_MAX || memchr(body, '\0', length) != NULL)
+	if (length == 0 || length > INT_MAX / TAMED_GROWTH || memchr(body, '\0', length) != NULL)
 		return true;
 
 	for (size_t i = 0; i < length; i++)
@@ -167,11 +261,18 @@ parse_object(const BrazeSent *sent, const char *body, size_t length, json_object
 	if (containers > CONTAINERS_ALWAYS + CONTAINERS_PER_SENT * total_sent(sent))
 		return true;
 
+	tamed = malloc(length * TAMED_GROWTH + 1);
 	tokener = json_tokener_new_ex(MAX_DEPTH);
-	if (tokener == NULL)
+	if (tamed == NULL || tokener == NULL)
+	{
+		free(tamed);
+		if (tokener != NULL)
+			json_tokener_free(tokener);
 		return false;
+	}
 	json_tokener_set_flags(tokener, JSON_TOKENER_STRICT);
-	*root = json_tokener_parse_ex(tokener, body, (int) length);
+	*root = json_tokener_parse_ex(tokener, tamed, (int) tame(tamed, body, length));
+	free(tamed);
 #if JSON_C_VERSION_NUM >= ((0 << 16) | (17 << 8))
 	out_of_memory = json_tokener_get_error(tokener) == json_tokener_error_memory;
 #endif

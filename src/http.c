@@ -147,11 +147,30 @@ detach_transfer(BrazeHttp *http, HttpTransfer *transfer)
 	braze_http_transfer_give_back(http, transfer);
 }
 
+/*
+ * Nothing was written to a kept connection that had ended: the request starts
+ * once more, on a new one.
+ */
+static bool
+start_again(BrazeHttp *http, HttpTransfer *transfer)
+{
+	CURLM	   *multi = pool_of(http, transfer)->multi;
+
+	if (!transfer->stale || transfer->fresh)
+		return false;
+	transfer->fresh = true;
+	curl_multi_remove_handle(multi, transfer->easy);
+	return curl_easy_setopt(transfer->easy, CURLOPT_FRESH_CONNECT, 1L) == CURLE_OK &&
+		curl_multi_add_handle(multi, transfer->easy) == CURLM_OK;
+}
+
 static void
 finish(BrazeHttp *http, HttpTransfer *transfer, CURLcode result)
 {
 	BrazeHttpRequest *request = transfer->request;
 
+	if (start_again(http, transfer))
+		return;
 	braze_http_transfer_judge(transfer, result);
 	detach_transfer(http, transfer);
 	request->next_done = NULL;
@@ -404,7 +423,7 @@ braze_http_send(BrazeHttp *http, BrazeHttpRequest *request)
 	transfer->target->references++;
 	transfer->header_bytes = 0;
 	transfer->headers_complete = false;
-	transfer->begun = false;
+	transfer->begun = transfer->stale = transfer->fresh = false;
 	transfer->refusal = NULL;
 	transfer->curl_error[0] = '\0';
 

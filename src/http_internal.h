@@ -34,6 +34,8 @@ typedef struct HttpTransfer
 	size_t		header_bytes;
 	bool		headers_complete;	/* of the final answer, not of a 1xx */
 	bool		begun;			/* curl was about to write the request */
+	bool		stale;			/* but on a kept connection that has ended */
+	bool		fresh;			/* only a new connection will do */
 	const char *refusal;		/* why a callback of ours broke it off */
 	char		curl_error[CURL_ERROR_SIZE];
 	struct HttpTransfer *previous;

@@ -6,6 +6,7 @@
  *-------------------------------------------------------------------------
  */
 #include <curl/curl.h>
+#include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -112,11 +113,28 @@ braze_http_transfer_unsent(const HttpTransfer *transfer)
 		bytes == 0;
 }
 
+#if LIBCURL_VERSION_NUM >= 0x075000
+/*
+ * curl looks whether a kept connection has ended before it takes it, but the
+ * newer ones (8.22) do not where it was used a moment ago.
+ */
+static bool
+has_ended(CURL *easy)
+{
+	struct pollfd peer = {.fd = -1, .events = POLLRDHUP};
+	curl_socket_t fd;
+
+	if (curl_easy_getinfo(easy, CURLINFO_ACTIVESOCKET, &fd) != CURLE_OK ||
+		fd == CURL_SOCKET_BAD)
+		return false;
+	peer.fd = fd;
+	return poll(&peer, 1, 0) > 0;
+}
+
 /*
  * curl sends a request again, on a new connection, when a kept one was closed
  * before the first byte of an answer.  The server may have read it by then.
  */
-#if LIBCURL_VERSION_NUM >= 0x075000
 static int
 on_begin(void *data, char *remote_ip, char *local_ip, int remote_port, int local_port)
 {
@@ -129,6 +147,11 @@ on_begin(void *data, char *remote_ip, char *local_ip, int remote_port, int local
 	if (transfer->begun && !braze_http_transfer_unsent(transfer))
 	{
 		transfer->refusal = "the connection was closed before an answer came";
+		return CURL_PREREQFUNC_ABORT;
+	}
+	if (!transfer->begun && !transfer->fresh && has_ended(transfer->easy))
+	{
+		transfer->stale = true;
 		return CURL_PREREQFUNC_ABORT;
 	}
 	transfer->begun = true;

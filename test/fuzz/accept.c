@@ -16,10 +16,11 @@
 
 #include <json-c/json.h>
 
+#include "rawjson.h"
 #include "validate.h"
 
 /* as the stand-in itself reads requests */
-#define MAX_DEPTH		1000
+#define MAX_DEPTH		(STANDIN_JSON_DEPTH + 1)
 #define MAX_SHOWN		20
 #define MAX_SHOWN_BYTES	600
 
@@ -33,6 +34,9 @@ check_object(const char *kind, const char *text, size_t length, char *reason, si
 	json_object *object;
 	bool		good;
 
+	/* no strict tokener: that of json-c 0.18 takes ASCII strings only */
+	if (!standin_json_check(text, length, reason, size))
+		return false;
 	json_tokener_reset(tokener);
 	object = json_tokener_parse_ex(tokener, text, (int) length + 1);
 	if (json_tokener_get_error(tokener) != json_tokener_success)
@@ -89,7 +93,6 @@ main(void)
 	long		refused = 0;
 
 	tokener = json_tokener_new_ex(MAX_DEPTH);
-	json_tokener_set_flags(tokener, JSON_TOKENER_STRICT | JSON_TOKENER_VALIDATE_UTF8);
 	while ((length = getline(&line, &size, stdin)) > 0)
 	{
 		char	   *text = strchr(line, '\t');

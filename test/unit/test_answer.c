@@ -232,6 +232,11 @@ test_almost_json(void)
 	NONE("   ", "nor white space alone");
 	verdict(201, "{\"message\":\"success\",\"n\":1e999999,\"m\":123456789012345678901234567890}", BRAZE_ACCEPTED, "numbers of any size");
 	verdict(201, "{\"message\":\"\xff\xfe\"}", BRAZE_ACCEPTED, "a text that is no UTF-8 does not matter to what was accepted");
+	verdict(201, "{\"m\xc3\xa9ssage\":\"succ\xc3\xa9s \xe2\x82\xac \xf0\x9f\x98\x80\"}", BRAZE_ACCEPTED, "nor do letters that are not ASCII");
+	verdict(201, "{\"message\":\"a\tb\nc\"}", BRAZE_ACCEPTED, "nor bare control characters");
+	NONE("{\"message\":\"\\\xc3\xa9\"}", "but a backslash before any letter is no answer");
+	verdict(400, "{\"message\":\"n\xc3\xa4" "chste 5 \xe2\x82\xac \xf0\x9f\x98\x80\"}", BRAZE_REFUSED_WHOLE, "letters that are not ASCII");
+	ok(strstr(answer.reason, "n\xc3\xa4" "chste 5 \xe2\x82\xac \xf0\x9f\x98\x80") != NULL, "are kept in the reason: %s", answer.reason);
 	verdict(201, "{\"errors\":null}", BRAZE_ACCEPTED, "errors that are null");
 	verdict(201, "{\"errors\":0}", BRAZE_ACCEPTED, "errors that are a number");
 

@@ -10,6 +10,7 @@
 #include <curl/curl.h>
 #include <poll.h>
 #include <signal.h>
+#include <stdatomic.h>
 #include <stdlib.h>
 #include <unistd.h>
 
@@ -234,13 +235,25 @@ answer_and_close(Connection *connection)
 	say(connection, CREATED);
 }
 
+static atomic_int second_requests;
+
+static void
+read_counted(Connection *connection)
+{
+	char	   *text = read_request(connection);
+
+	if (text != NULL && strstr(text, "second") != NULL)
+		second_requests++;
+	free(text);
+}
+
 static void
 close_on_second(Connection *connection)
 {
-	free(read_request(connection));
+	read_counted(connection);
 	say(connection, CREATED);
 	if (connection_number(connection) == 1)
-		free(read_request(connection));
+		read_counted(connection);
 }
 
 static void
@@ -269,14 +282,19 @@ static void
 test_once(void)
 {
 	once = true;
+	second_requests = 0;
 	begin(close_on_second, LONG);
-	is_int(post("{}"), 201, "once: a connection is kept");
+	is_int(post("{}"), 201, "once: the first request is answered");
 	release();
+#if LIBCURL_VERSION_NUM >= 0x075000
 	is_int(post("{\"second\":1}"), 0, "once: it dies under the second request, which is not sent again");
 	ok(!request.unsent, "once: and may have arrived: %s", request.error);
-	is_int(server_connections(server), 1, "once: there was no other connection");
+#else
+	is_int(post("{\"second\":1}"), 201, "once: an old curl keeps none for what is to be sent once");
+#endif
 	release();
-	is_int(post("{\"third\":1}"), 201, "once: the next request has a new one");
+	is_int(post("{\"third\":1}"), 201, "once: the next request has another connection");
+	is_int(second_requests, 1, "once: the second came once");
 	release();
 	end();
 
