@@ -90,7 +90,7 @@ install_packages() {
 	version=$(pg_version)
 	install_server "$version"
 	apt_install gcc make pkg-config git openssl curl perl "postgresql-server-dev-$version" \
-		libcurl4-openssl-dev libjson-c-dev libmicrohttpd-dev libipc-run-perl
+		ca-certificates libcurl4-openssl-dev libjson-c-dev libssl-dev libmicrohttpd-dev libipc-run-perl
 }
 
 # Sets nginx, for the tests of TLS.  Installed, Debian's package would have a
@@ -165,22 +165,38 @@ remove_scratch() {
 	exit "$status"
 }
 
-# The tree as git knows it, with what is not committed yet, and the prefix.
-copy_everything() {
-	local prefix=$scratch/prefix
-	mkdir -p "$scratch/src" "$prefix/usr/lib/postgresql" "$prefix/usr/share/postgresql"
+# copy_checkout TO: the tree as git knows it, with what is not committed yet.
+copy_checkout() {
 	if git -C "$top" rev-parse >/dev/null 2>&1; then
 		(cd "$top" && git -c safe.directory="$top" ls-files -z --cached --others --exclude-standard |
 			while IFS= read -r -d '' file; do
 				[ -e "$file" ] && printf '%s\0' "$file"
-			done | tar -c --null -T - -f -) | tar -x -C "$scratch/src" -f -
+			done | tar -c --null -T - -f -) | tar -x -C "$1" -f -
 	else
-		cp -a "$top/." "$scratch/src"
+		cp -a "$top/." "$1"
 	fi
-	cp -a "/usr/lib/postgresql/$version" "$prefix/usr/lib/postgresql/"
-	cp -a "/usr/share/postgresql/$version" "$prefix/usr/share/postgresql/"
+}
+
+# where copy_everything finds PostgreSQL; use_assert_server sets another one
+server_root=
+
+# The checkout, and the prefix.
+copy_everything() {
+	local prefix=$scratch/prefix
+	mkdir -p "$scratch/src" "$prefix/usr/lib/postgresql" "$prefix/usr/share/postgresql"
+	copy_checkout "$scratch/src"
+	cp -a "$server_root/usr/lib/postgresql/$version" "$prefix/usr/lib/postgresql/"
+	[ -n "$server_root" ] ||
+		cp -a "/usr/share/postgresql/$version" "$prefix/usr/share/postgresql/"
 	ln -s /usr/include "$prefix/usr/include"
 	bin=$prefix/usr/lib/postgresql/$version/bin
+	# that of Debian's 13 says where it was built for, not where it is
+	if [ "$("$bin/pg_config" --bindir)" != "$bin" ]; then
+		mv "$bin/pg_config" "$bin/pg_config.debian"
+		printf '#!/bin/sh\n%s "$@" | sed "s,/usr/[a-z]*/postgresql/%s,%s&,g"\n' \
+			"$bin/pg_config.debian" "$version" "$prefix" >"$bin/pg_config"
+		chmod 755 "$bin/pg_config"
+	fi
 	[ "$(id -u)" = 0 ] && chown -R postgres "$scratch"
 	return 0
 }

@@ -66,7 +66,7 @@ record_note(BrazeMap *map, int object, int offset)
  * Formats a sentence behind the notes there are.  One that is there already is
  * not repeated: the purchases of an order share the order's properties.
  */
-static void
+static void pg_attribute_printf(3, 0)
 add_note(BrazeMap *map, int object, const char *format, va_list args)
 {
 	BrazeMapped *mapped = &map->mapped;
@@ -118,7 +118,7 @@ braze_notes_to_call(BrazeMap *map)
 }
 
 /* the reason comes first, before the notes that led to it */
-static void
+static void pg_attribute_printf(3, 0)
 end_call(BrazeMap *map, BrazeOutcome outcome, const char *format, va_list args)
 {
 	BrazeMapped *mapped = &map->mapped;

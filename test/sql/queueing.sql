@@ -99,7 +99,10 @@ SELECT count(DISTINCT call ->> 'messageId') FILTER (WHERE length(call ->> 'messa
 
 -- values keep their digits and bytes
 SELECT braze_track('u"1\', E'caf\u00e9 \U0001F600', '{"n": [19.990, 9007199254740993, 1e400, -0.0], "t": "\"\\\u0001\ud83d\ude00"}') IS NOT NULL AS queued;
+-- versions of psql do not agree how wide a character is
+\pset format unaligned
 TABLE last_call;
+\pset format aligned
 
 -- a table of calls
 CREATE TABLE my_calls (id int, type text, user_id text, event text, properties jsonb);

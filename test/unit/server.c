@@ -85,12 +85,26 @@ make_certificate(EVP_PKEY *key, const char *name, X509 *issuer, EVP_PKEY *issuer
 	return certificate;
 }
 
+/* OpenSSL 3 has one function for it, older ones do not */
+static EVP_PKEY *
+make_key(void)
+{
+	EVP_PKEY_CTX *context = EVP_PKEY_CTX_new_id(EVP_PKEY_EC, NULL);
+	EVP_PKEY   *key = NULL;
+
+	need(context != NULL && EVP_PKEY_keygen_init(context) > 0 &&
+		 EVP_PKEY_CTX_set_ec_paramgen_curve_nid(context, NID_X9_62_prime256v1) > 0 &&
+		 EVP_PKEY_keygen(context, &key) > 0, "key");
+	EVP_PKEY_CTX_free(context);
+	return key;
+}
+
 static SSL_CTX *
 make_tls(const char *certificate_file)
 {
 	SSL_CTX    *tls = SSL_CTX_new(TLS_server_method());
-	EVP_PKEY   *ca_key = EVP_EC_gen("P-256");
-	EVP_PKEY   *key = EVP_EC_gen("P-256");
+	EVP_PKEY   *ca_key = make_key();
+	EVP_PKEY   *key = make_key();
 	X509	   *ca = make_certificate(ca_key, certificate_file, NULL, ca_key,
 									  NID_basic_constraints, "critical,CA:TRUE");
 	X509	   *certificate = make_certificate(key, "Server", ca, ca_key,
