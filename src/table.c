@@ -25,6 +25,21 @@
 /* the CHECK of braze_queue, that an id is positive, which a drawn id is */
 #define OWN_CHECKS		1
 
+/* those of braze_queue only wake the worker, which whoever writes here does */
+static bool
+has_own_triggers_only(Relation rel)
+{
+	for (int i = 0; rel->trigdesc != NULL && i < rel->trigdesc->numtriggers; i++)
+	{
+		const char *name = rel->trigdesc->triggers[i].tgname;
+
+		if (strcmp(name, "braze_notify_queued") != 0 &&
+			strcmp(name, "braze_notify_replicated") != 0)
+			return false;
+	}
+	return true;
+}
+
 /*
  * Can the table be written as the catalogs are?  A value for each column is
  * assumed to be here then, and nothing but indexes to take part.
@@ -34,7 +49,7 @@ is_plain(Relation rel, int columns)
 {
 	TupleDesc	desc = RelationGetDescr(rel);
 
-	return desc->natts == columns && rel->trigdesc == NULL &&
+	return desc->natts == columns && has_own_triggers_only(rel) &&
 		!rel->rd_rel->relhasrules &&
 		(desc->constr == NULL || desc->constr->num_check <= OWN_CHECKS);
 }
