@@ -58,6 +58,9 @@
 /* what another node has confirmed is looked for this often */
 #define HANDOVER_INTERVAL_MS	100
 
+/* a request that goes alone may hold up those of other destinations this long */
+#define ALONE_MS			1000
+
 #define MAX_CONNECTIONS		1000
 
 /* which of the advisory locks' fields keeps ours apart from the users' */
@@ -372,22 +375,40 @@ hand_over_if_due(int64 now)
 	return braze_handover_waits() ? HANDOVER_INTERVAL_MS : -1;
 }
 
+/*
+ * A call that crashes the server on its way must not take a whole batch of
+ * requests with it each time, so after a start one request goes alone.  If
+ * that one hangs, another destination may try.
+ */
 static long
 send_all(BrazeHttp *http)
 {
+	static int64 last_start = 0;
+	int64		now = braze_now_ms();
 	long		timeout = -1;
 	ListCell   *cell;
-
-	/*
-	 * A call that crashes the server on its way must not take a whole batch
-	 * of requests with it each time, so after a start one request goes alone.
-	 */
-	int			max_transfers = braze_first_settle_done ? INT_MAX : 1;
 
 	if (!braze_deliver || braze_settle_blocked || braze_forget_due)
 		return -1;
 	foreach(cell, braze_deliveries)
-		timeout = shorter(timeout, braze_delivery_send(lfirst(cell), http, max_transfers));
+	{
+		BrazeDelivery *delivery = lfirst(cell);
+		int			under_way = braze_delivery_transfers();
+		int			max_transfers = INT_MAX;
+
+		if (!braze_first_settle_done)
+		{
+			max_transfers = under_way;
+			if (under_way == 0 ||
+				(delivery->transfers == 0 && now - last_start >= ALONE_MS))
+				max_transfers++;
+		}
+		timeout = shorter(timeout, braze_delivery_send(delivery, http, max_transfers));
+		if (braze_delivery_transfers() > under_way)
+			last_start = now;
+	}
+	if (!braze_first_settle_done && now - last_start < ALONE_MS)
+		timeout = shorter(timeout, ALONE_MS - (now - last_start));
 	return timeout;
 }
 
