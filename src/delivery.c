@@ -27,6 +27,12 @@
 /* Braze allows 20,000 a minute, over all identity endpoints */
 #define IDENTITY_REQUESTS_PER_SECOND	(20000 / 60.0)
 
+/*
+ * What is held of one user: as he gets one request at a time, this much is
+ * there while more of his calls are read again.
+ */
+#define REQUESTS_AHEAD	8
+
 List	   *braze_deliveries = NIL;
 
 MemoryContext braze_delivery_context;
@@ -91,6 +97,7 @@ limits_of(const BrazeSettings *settings)
 	limits.max_objects = settings->max_objects_per_request;
 	limits.max_body = BRAZE_PACK_MAX_BODY;
 	limits.max_in_flight = settings->max_requests_in_flight;
+	limits.max_waiting = REQUESTS_AHEAD * settings->max_objects_per_request;
 	limits.max_delay = settings->max_batch_delay;
 	limits.identity_delay = settings->identity_delay;
 	limits.changed_only = settings->changed_attributes_only;
@@ -422,6 +429,19 @@ braze_delivery_has_much_room(const BrazeDelivery *delivery)
 	return braze_pack_memory(delivery->pack) < memory_share() / 4 * 3;
 }
 
+/*
+ * Ids alone may fill the memory there is, and would stay for ever if nothing
+ * could be read for them: so they have a quarter more.
+ */
+int
+braze_delivery_wanted(const BrazeDelivery *delivery, int64_t *ids, int max)
+{
+	if (!braze_delivery_open(delivery) ||
+		braze_pack_memory(delivery->pack) >= memory_share() / 4 * 5)
+		return 0;
+	return braze_pack_wanted(delivery->pack, ids, max);
+}
+
 static BrazeRowAddress
 address_of(const BrazeQueueRow *row)
 {
@@ -479,8 +499,18 @@ as_utf8(const char *text, size_t *length)
 	return converted;
 }
 
+/* needs no request; whether it was deferred does not matter then */
 static bool
-pack_mapped(BrazeDelivery *delivery, const BrazeQueueRow *row)
+pack_done(BrazeDelivery *delivery, const BrazeQueueRow *row, const char *reason,
+		  bool again)
+{
+	if (again)
+		braze_pack_deferred_done(delivery->pack, row->id);
+	return braze_pack_add_done(delivery->pack, row->id, address_of(row), reason);
+}
+
+static bool
+pack_mapped(BrazeDelivery *delivery, const BrazeQueueRow *row, bool again)
 {
 	BrazePackObject *objects = palloc(sizeof(BrazePackObject) *
 									  Max(mapped->nobjects, 1));
@@ -504,7 +534,7 @@ pack_mapped(BrazeDelivery *delivery, const BrazeQueueRow *row)
 		n++;
 	}
 	if (n == 0)
-		return braze_pack_add_done(delivery->pack, row->id, address_of(row), NULL);
+		return pack_done(delivery, row, NULL, again);
 	for (int i = 0; i < mapped->nusers; i++)
 	{
 		const char *key = mapped->text.data + mapped->users[i].json.offset;
@@ -517,31 +547,31 @@ pack_mapped(BrazeDelivery *delivery, const BrazeQueueRow *row)
 			users[i].profile = braze_memory_get(NameStr(delivery->name), key,
 												mapped->users[i].json.length);
 	}
-	return braze_pack_add(delivery->pack, row->id, address_of(row), n, objects,
-						  mapped->nusers, users, braze_now_ms());
+	return (again ? braze_pack_add_back : braze_pack_add)
+		(delivery->pack, row->id, address_of(row), n, objects,
+		 mapped->nusers, users, braze_now_ms());
 }
 
 void
-braze_delivery_take(BrazeDelivery *delivery, const BrazeQueueRow *row)
+braze_delivery_take(BrazeDelivery *delivery, const BrazeQueueRow *row, bool again)
 {
 	MemoryContext old = MemoryContextSwitchTo(row_context);
 	bool		packed = true;
 
 	braze_map_call(DatumGetJsonbP(row->call), &delivery->destination->settings,
 				   row->queued_at, GetCurrentTransactionStartTimestamp(), mapped);
-	braze_notes_count(NameStr(delivery->name), row->id, mapped);
+	if (!again)
+		braze_notes_count(NameStr(delivery->name), row->id, mapped);
 	switch (mapped->outcome)
 	{
 		case BRAZE_SEND:
-			packed = pack_mapped(delivery, row);
+			packed = pack_mapped(delivery, row, again);
 			break;
 		case BRAZE_SKIP:
-			packed = braze_pack_add_done(delivery->pack, row->id,
-										 address_of(row), NULL);
+			packed = pack_done(delivery, row, NULL, again);
 			break;
 		case BRAZE_REJECT:
-			packed = braze_pack_add_done(delivery->pack, row->id,
-										 address_of(row), joined_notes());
+			packed = pack_done(delivery, row, joined_notes(), again);
 			break;
 	}
 	MemoryContextSwitchTo(old);
@@ -552,9 +582,9 @@ braze_delivery_take(BrazeDelivery *delivery, const BrazeQueueRow *row)
 
 void
 braze_delivery_reject(BrazeDelivery *delivery, const BrazeQueueRow *row,
-					  const char *reason)
+					  const char *reason, bool again)
 {
-	if (!braze_pack_add_done(delivery->pack, row->id, address_of(row), reason))
+	if (!pack_done(delivery, row, reason, again))
 		braze_delivery_out_of_memory();
 }
 

@@ -84,12 +84,20 @@ extern void braze_delivery_refresh(bool options_changed);
 
 extern BrazeDelivery *braze_delivery_by_name(const char *name);
 
-/* takes a row: maps it and packs its objects */
-extern void braze_delivery_take(BrazeDelivery *delivery, const BrazeQueueRow *row);
+/*
+ * Takes a row: maps it and packs its objects.  again: it was deferred by the
+ * pack, which wants it now.
+ */
+extern void braze_delivery_take(BrazeDelivery *delivery, const BrazeQueueRow *row,
+								bool again);
 
 /* the same for a row that cannot be mapped */
 extern void braze_delivery_reject(BrazeDelivery *delivery,
-								  const BrazeQueueRow *row, const char *reason);
+								  const BrazeQueueRow *row, const char *reason,
+								  bool again);
+
+/* the ids of deferred calls to take again, in this order; at most max */
+extern int	braze_delivery_wanted(const BrazeDelivery *delivery, int64_t *ids, int max);
 
 /* is there memory for further calls? */
 extern bool braze_delivery_has_room(const BrazeDelivery *delivery);

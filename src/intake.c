@@ -53,20 +53,20 @@ all_others_behind(const BrazeDelivery *delivery)
 }
 
 static void
-take(BrazeDelivery *delivery, const BrazeQueueRow *row)
+take(BrazeDelivery *delivery, const BrazeQueueRow *row, bool again)
 {
 	Size		size = toast_raw_datum_size(row->call);
 
 	if (row->id == failing_id && failures >= MAX_ATTEMPTS)
-		braze_delivery_reject(delivery, row, failing_reason);
+		braze_delivery_reject(delivery, row, failing_reason, again);
 
 	/* a plain INSERT was not held to it */
 	else if (size > (Size) braze_max_call_size * 1024)
 		braze_delivery_reject(delivery, row,
 							  psprintf("The call has %zu bytes, and segment_braze.max_call_size is %d kB.",
-									   size, braze_max_call_size));
+									   size, braze_max_call_size), again);
 	else
-		braze_delivery_take(delivery, row);
+		braze_delivery_take(delivery, row, again);
 }
 
 /* what is new: every id comes here once, whatever its destination */
@@ -95,7 +95,7 @@ consume_new(const BrazeQueueRow *row, void *arg)
 		braze_delivery_fall_behind(delivery, row->id - 1);
 		return true;
 	}
-	take(delivery, row);
+	take(delivery, row, false);
 	return true;
 }
 
@@ -109,7 +109,7 @@ consume_hole(const BrazeQueueRow *row, void *arg)
 		return true;
 	if (delivery->behind && row->id > delivery->cursor)
 		return true;
-	take(delivery, row);
+	take(delivery, row, false);
 	return true;
 }
 
@@ -124,7 +124,7 @@ consume_backlog(const BrazeQueueRow *row, void *arg)
 		return true;
 	if (!braze_delivery_has_room(delivery))
 		return false;
-	take(delivery, row);
+	take(delivery, row, false);
 
 	/* at once: an error at a later row must not have this one read again */
 	delivery->cursor = row->id;
@@ -151,6 +151,37 @@ read_backlog(BrazeReader *reader, BrazeDelivery *delivery)
 	return braze_delivery_has_room(delivery);
 }
 
+/* ----- calls of which the pack has kept the id alone ----- */
+
+static bool
+consume_wanted(const BrazeQueueRow *row, void *arg)
+{
+	take(arg, row, true);
+	return true;
+}
+
+/* in the order in which the pack wants them, which keeps that of each user */
+static void
+read_wanted(BrazeReader *reader, BrazeDelivery *delivery)
+{
+	static int64_t ids[READ_BATCH];
+	int			n = braze_delivery_wanted(delivery, ids, READ_BATCH);
+
+	for (int i = 0; i < n; i++)
+	{
+		if (!braze_reader_look_up(reader, ids[i], consume_wanted, delivery))
+			braze_pack_deferred_done(delivery->pack, ids[i]);
+	}
+}
+
+static bool
+wants_any(const BrazeDelivery *delivery)
+{
+	int64_t		id;
+
+	return braze_delivery_wanted(delivery, &id, 1) > 0;
+}
+
 bool
 braze_intake_may_go_on(void)
 {
@@ -162,6 +193,8 @@ braze_intake_may_go_on(void)
 
 		if ((delivery->behind || stopped) && braze_delivery_open(delivery) &&
 			braze_delivery_has_much_room(delivery))
+			return true;
+		if (wants_any(delivery))
 			return true;
 	}
 	return false;
@@ -203,7 +236,7 @@ consume_stray(const BrazeQueueRow *row, void *arg)
 					(long long) row->id),
 			 errdetail("The last id read was %lld.", (long long) reader->cursor),
 			 errhint("Was the sequence of braze_queue set back?  Such calls are sent, but late.")));
-	take(delivery, row);
+	take(delivery, row, false);
 	return true;
 }
 
@@ -264,6 +297,9 @@ braze_intake_read(BrazeReader *reader)
 	storage = reader->queue->rd_rel->relfilenode;
 
 	braze_reader_holes(reader, consume_hole, NULL);
+
+	foreach(cell, braze_deliveries)
+		read_wanted(reader, lfirst(cell));
 
 	/* the backlogs first: who catches up here takes part in what is new */
 	foreach(cell, braze_deliveries)

@@ -17,8 +17,8 @@
 
 /* ----- lists ----- */
 
-static void
-list_append(CallList *list, PackedCall *call)
+void
+braze_calls_append(CallList *list, PackedCall *call)
 {
 	call->next = NULL;
 	if (list->tail != NULL)
@@ -28,8 +28,8 @@ list_append(CallList *list, PackedCall *call)
 	list->tail = call;
 }
 
-static PackedCall *
-list_pop(CallList *list)
+PackedCall *
+braze_calls_pop(CallList *list)
 {
 	PackedCall *call = list->head;
 
@@ -82,13 +82,13 @@ braze_pack_make_ready(BrazePack *pack, PackedCall *call, int64_t now)
 	call->ready_since = now;
 	call->ready_weight = weight;
 	list->objects += weight;
-	list_append(&list->calls, call);
+	braze_calls_append(&list->calls, call);
 }
 
 PackedCall *
 braze_ready_pop(ReadyList *list)
 {
-	PackedCall *call = list_pop(&list->calls);
+	PackedCall *call = braze_calls_pop(&list->calls);
 
 	if (call != NULL)
 	{
@@ -188,7 +188,7 @@ braze_pack_release_lanes(BrazePack *pack, PackedCall **calls, int ncalls,
 			braze_lane_unref(pack, call->lanes[j]);
 		call->nlanes = 0;
 		call->state = CALL_DONE;
-		list_append(&pack->done, call);
+		braze_calls_append(&pack->done, call);
 	}
 }
 
@@ -311,31 +311,50 @@ count_links(int nusers, const BrazePackUser *users)
 	return last;
 }
 
-bool
-braze_pack_add(BrazePack *pack, int64_t id, BrazeRowAddress row,
-			   int nobjects, const BrazePackObject *objects,
-			   int nusers, const BrazePackUser *users, int64_t now)
+/* a call that is not in the pack, and does not stay */
+static void
+discard(BrazePack *pack, PackedCall *call)
 {
-	PackedCall *call;
-	size_t		size;
+	for (int i = 0; i < call->nlanes; i++)
+		braze_lane_unref(pack, call->lanes[i]);
+	free(call);
+}
 
-	call = new_call(count_links(nusers, users), nobjects, objects, &size);
+static void
+release_profiles(BrazePack *pack, PackedCall *call)
+{
+	for (int i = 0; i < call->pub.nprofiles; i++)
+		pack->limits.release(call->pub.profiles[i]);
+	call->pub.nprofiles = 0;
+}
+
+/* knows its lanes, but does not stand in them yet */
+static PackedCall *
+new_call_in_lanes(BrazePack *pack, int64_t id, BrazeRowAddress row,
+				  int nobjects, const BrazePackObject *objects,
+				  int nusers, const BrazePackUser *users, size_t *size)
+{
+	PackedCall *call = new_call(count_links(nusers, users), nobjects, objects, size);
+
 	if (call == NULL)
-		return false;
+		return NULL;
 	call->pub.id = id;
 	call->pub.row = row;
 	call->state = CALL_WAITING;
 	if (!find_lanes(pack, call, nusers, users))
 	{
-		for (int i = 0; i < call->nlanes; i++)
-			braze_lane_unref(pack, call->lanes[i]);
-		free(call);
-		return false;
+		discard(pack, call);
+		return NULL;
 	}
 	/* lanes that turned out to be the same leave links without a lane */
 	for (int i = (call->nlanes > 0 ? call->nlanes - 1 : 0); i < call->nlinks; i++)
 		call->objects[i].state = OBJECT_ACCEPTED;
+	return call;
+}
 
+static void
+join_lanes(BrazePack *pack, PackedCall *call, size_t size, int64_t now)
+{
 	for (int i = 0; i < call->nlanes; i++)
 	{
 		Lane	   *lane = call->lanes[i];
@@ -351,6 +370,51 @@ braze_pack_add(BrazePack *pack, int64_t id, BrazeRowAddress row,
 	braze_pack_make_ready(pack, call, now);
 
 	enter(pack, call, size);
+}
+
+bool
+braze_pack_add(BrazePack *pack, int64_t id, BrazeRowAddress row,
+			   int nobjects, const BrazePackObject *objects,
+			   int nusers, const BrazePackUser *users, int64_t now)
+{
+	size_t		size;
+	PackedCall *call = new_call_in_lanes(pack, id, row, nobjects, objects,
+										 nusers, users, &size);
+
+	if (call == NULL)
+		return false;
+	if (braze_must_defer(pack, call))
+	{
+		bool		deferred = braze_defer(pack, call);
+
+		if (deferred)
+			release_profiles(pack, call);
+		discard(pack, call);
+		return deferred;
+	}
+	join_lanes(pack, call, size, now);
+	return true;
+}
+
+bool
+braze_pack_add_back(BrazePack *pack, int64_t id, BrazeRowAddress row,
+					int nobjects, const BrazePackObject *objects,
+					int nusers, const BrazePackUser *users, int64_t now)
+{
+	size_t		size;
+	PackedCall *call = new_call_in_lanes(pack, id, row, nobjects, objects,
+										 nusers, users, &size);
+
+	if (call == NULL)
+		return false;
+	if (!braze_may_take_back(pack, call))
+	{
+		release_profiles(pack, call);
+		discard(pack, call);
+		return true;
+	}
+	braze_pack_deferred_done(pack, id);
+	join_lanes(pack, call, size, now);
 	return true;
 }
 
@@ -376,8 +440,8 @@ braze_pack_add_refusal(BrazePack *pack, PackedCall *call, int number,
 	return true;
 }
 
-static void
-free_call(BrazePack *pack, PackedCall *call)
+void
+braze_pack_free_call(BrazePack *pack, PackedCall *call)
 {
 	for (int i = 0; i < call->nlanes; i++)
 		braze_lane_unref(pack, call->lanes[i]);
@@ -392,8 +456,7 @@ free_call(BrazePack *pack, PackedCall *call)
 	pack->memory -= call->size;
 	for (int i = 0; i < BRAZE_PACK_USERS; i++)
 		free(call->link_text[i]);
-	for (int i = 0; i < call->pub.nprofiles; i++)
-		pack->limits.release(call->pub.profiles[i]);
+	release_profiles(pack, call);
 	while (call->pub.refusals != NULL)
 	{
 		BrazeRefusal *refusal = call->pub.refusals;
@@ -419,17 +482,17 @@ braze_pack_add_done(BrazePack *pack, int64_t id, BrazeRowAddress row,
 	enter(pack, call, size);
 	if (reason != NULL && !braze_pack_add_refusal(pack, call, -1, 0, reason))
 	{
-		free_call(pack, call);
+		braze_pack_free_call(pack, call);
 		return false;
 	}
-	list_append(&pack->done, call);
+	braze_calls_append(&pack->done, call);
 	return true;
 }
 
 const BrazeCall *
 braze_pack_next_done(BrazePack *pack)
 {
-	PackedCall *call = list_pop(&pack->done);
+	PackedCall *call = braze_calls_pop(&pack->done);
 
 	return call != NULL ? &call->pub : NULL;
 }
@@ -437,129 +500,7 @@ braze_pack_next_done(BrazePack *pack)
 void
 braze_pack_forget(BrazePack *pack, const BrazeCall *call)
 {
-	free_call(pack, (PackedCall *) call);
-}
-
-/* ----- dropping what waits ----- */
-
-/* a call that is partly sent must not be read again from its beginning */
-static bool
-droppable(const PackedCall *call)
-{
-	return call->state == CALL_WAITING && (!call->started || call->pub.gone);
-}
-
-void
-braze_pack_mark_gone(BrazePack *pack, BrazeGone gone, void *arg)
-{
-	for (PackedCall *call = pack->all; call != NULL; call = call->all_next)
-	{
-		if (call->started && call->state != CALL_DONE && !call->pub.gone)
-			call->pub.gone = gone(&call->pub, arg);
-	}
-	for (BrazeRequest *request = pack->requests; request != NULL; request = request->next)
-	{
-		for (int i = 0; i < request->ncalls; i++)
-			request->has_gone = request->has_gone || request->calls[i]->pub.gone;
-	}
-}
-
-static void
-drop_from_lane(Lane *lane)
-{
-	PackedCall **link = &lane->head;
-	PackedCall *call;
-
-	lane->tail = NULL;
-	lane->waiting_objects = 0;
-	while ((call = *link) != NULL)
-	{
-		if (droppable(call))
-			*link = *braze_lane_link(call, lane);
-		else
-		{
-			lane->tail = call;
-			lane->waiting_objects += braze_remaining_objects(call);
-			link = braze_lane_link(call, lane);
-		}
-	}
-}
-
-static void
-drop_from_list(ReadyList *list)
-{
-	CallList	kept = {NULL, NULL};
-	int64_t		objects = 0;
-	PackedCall *call;
-
-	while ((call = list_pop(&list->calls)) != NULL)
-	{
-		if (droppable(call))
-			continue;
-		list_append(&kept, call);
-		objects += call->ready_weight;
-	}
-	list->calls = kept;
-	list->objects = objects;
-}
-
-int64_t
-braze_pack_drop_waiting(BrazePack *pack)
-{
-	PackedCall *call;
-	PackedCall *next;
-	int64_t		lowest = 0;
-
-	for (int i = 0; i < BRAZE_ENDPOINTS; i++)
-	{
-		drop_from_list(&pack->ready[i]);
-		drop_from_list(&pack->again[i]);
-	}
-	for (size_t i = 0; i < pack->nbuckets; i++)
-	{
-		for (Lane *lane = pack->buckets[i]; lane != NULL; lane = lane->next_in_bucket)
-			drop_from_lane(lane);
-	}
-	for (call = pack->all; call != NULL; call = next)
-	{
-		next = call->all_next;
-		if (!droppable(call))
-			continue;
-		if (lowest == 0 || call->pub.id < lowest)
-			lowest = call->pub.id;
-		free_call(pack, call);
-	}
-	return lowest;
-}
-
-static int
-compare_ids(const void *a, const void *b)
-{
-	int64_t		left = *(const int64_t *) a;
-	int64_t		right = *(const int64_t *) b;
-
-	return (left > right) - (left < right);
-}
-
-int64_t *
-braze_pack_ids(const BrazePack *pack, int *count)
-{
-	int64_t    *ids = malloc(sizeof(int64_t) * (pack->ncalls + 1));
-	int			n = 0;
-
-	if (ids == NULL)
-		return NULL;
-	for (const PackedCall *call = pack->all; call != NULL; call = call->all_next)
-		ids[n++] = call->pub.id;
-	qsort(ids, n, sizeof(int64_t), compare_ids);
-	*count = n;
-	return ids;
-}
-
-bool
-braze_pack_ids_contain(const int64_t *ids, int count, int64_t id)
-{
-	return count > 0 && bsearch(&id, ids, count, sizeof(int64_t), compare_ids) != NULL;
+	braze_pack_free_call(pack, (PackedCall *) call);
 }
 
 /* ----- the pack itself ----- */
@@ -597,7 +538,8 @@ braze_pack_destroy(BrazePack *pack)
 	while ((request = braze_requests_pop(pack)) != NULL)
 		braze_request_free(pack, request);
 	while (pack->all != NULL)
-		free_call(pack, pack->all);
+		braze_pack_free_call(pack, pack->all);
+	(void) braze_drop_deferred(pack);
 	while (pack->delayed_head != NULL)
 	{
 		Lane	   *lane = pack->delayed_head;

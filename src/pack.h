@@ -33,6 +33,7 @@ typedef struct BrazePackLimits
 	int			max_objects;	/* in one request to /users/track */
 	size_t		max_body;		/* bytes of one request's body */
 	int			max_in_flight;	/* requests */
+	int			max_waiting;	/* objects held of one user that no request has */
 	int64_t		max_delay;		/* how long a call may wait for company, ms */
 	int64_t		identity_delay; /* after an identity endpoint was answered, ms */
 	bool		changed_only;	/* leave out attributes that Braze has */
@@ -121,6 +122,20 @@ extern bool braze_pack_add(BrazePack *pack, int64_t id, BrazeRowAddress row,
 						   int64_t now);
 
 /*
+ * Of a user with too much in the pack only the ids of further calls are kept.
+ * Those that it could take now are wanted, at most max of them, and are to be
+ * read again and added back in this order; or to be reported done, for which
+ * it is the same whether they are gone or need no request now.  One that is
+ * added back out of turn stays deferred.
+ */
+extern int	braze_pack_wanted(const BrazePack *pack, int64_t *ids, int max);
+extern bool braze_pack_add_back(BrazePack *pack, int64_t id, BrazeRowAddress row,
+								int nobjects, const BrazePackObject *objects,
+								int nusers, const BrazePackUser *users,
+								int64_t now);
+extern void braze_pack_deferred_done(BrazePack *pack, int64_t id);
+
+/*
  * A call that needs no request: it comes out as done at once, skipped, or
  * refused as a whole when a reason is given.
  */
@@ -195,7 +210,7 @@ extern const BrazeCall *braze_pack_next_done(BrazePack *pack);
 extern void braze_pack_forget(BrazePack *pack, const BrazeCall *call);
 
 /*
- * Drops the calls of which nothing was sent yet, so that they can be read and
+ * Drops the calls of which nothing was sent yet, deferred ones too, so that they can be read and
  * added again later; returns the lowest of their ids, 0 when there was none.
  */
 extern int64_t braze_pack_drop_waiting(BrazePack *pack);

@@ -12,6 +12,7 @@
 
 typedef struct PackedCall PackedCall;
 typedef struct Lane Lane;
+typedef struct Deferred Deferred;
 
 typedef enum ObjectState
 {
@@ -91,6 +92,7 @@ struct Lane
 	PackedCall *head;
 	PackedCall *tail;
 	int			waiting_objects;
+	Deferred   *deferred;		/* calls that come after those that wait, or NULL */
 	BrazeRequest *busy;			/* the request that holds calls of this user */
 	int			taken_calls;	/* how many it holds */
 	int			last_kind;		/* the highest kind it holds of this user */
@@ -182,6 +184,8 @@ struct BrazePack
 	BrazeRequest *later_tail;
 	Lane	   *delayed_head;	/* those with a not_before, soonest first */
 	Lane	   *delayed_tail;
+	Deferred   *deferred;		/* of all lanes that have any */
+	uint64_t	deferred_done;	/* calls taken back, or gone */
 	uint64_t	fold_mark;
 	int64_t		unchanged;
 	BrazeFields fields;			/* scratch */
@@ -201,7 +205,25 @@ extern void braze_lane_append(Lane *lane, PackedCall *call);
 extern void braze_lane_prepend(Lane *lane, PackedCall *call);
 extern void braze_lane_pop(Lane *lane);
 
+/* deferred.c */
+
+/* does too much wait in one of the call's lanes, or are calls deferred there? */
+extern bool braze_must_defer(const BrazePack *pack, const PackedCall *call);
+extern bool braze_defer(BrazePack *pack, const PackedCall *call);
+
+/* a call that was read again: is its turn in all its lanes? */
+extern bool braze_may_take_back(BrazePack *pack, const PackedCall *call);
+
+/* returns the lowest id, 0 when there was none */
+extern int64_t braze_drop_deferred(BrazePack *pack);
+
+/* how many, and which if ids is not NULL; calls about two users come twice */
+extern int	braze_deferred_ids(const BrazePack *pack, int64_t *ids);
+
 /* pack.c */
+extern void braze_calls_append(CallList *list, PackedCall *call);
+extern PackedCall *braze_calls_pop(CallList *list);
+extern void braze_pack_free_call(BrazePack *pack, PackedCall *call);
 extern PackedCall *braze_ready_pop(ReadyList *list);
 extern void braze_pack_make_ready(BrazePack *pack, PackedCall *call, int64_t now);
 extern void braze_pack_take(PackedCall *call, BrazeRequest *request, int nobjects);

@@ -236,6 +236,18 @@ braze_reader_range(BrazeReader *reader, int64 after, int64 until, int max_rows,
 }
 
 bool
+braze_reader_look_up(BrazeReader *reader, int64 id, BrazeConsumer consumer, void *arg)
+{
+	IndexScanDesc scan = begin_scan(reader, id - 1, id);
+	bool		found = next_row(reader, scan);
+
+	if (found)
+		(void) consume(reader, consumer, arg, &id);
+	index_endscan(scan);
+	return found;
+}
+
+bool
 braze_reader_has_holes(const BrazeReader *reader)
 {
 	return reader->holes->nranges > 0;

@@ -67,6 +67,10 @@ extern int	braze_reader_new(BrazeReader *reader, int max_rows,
 extern int64 braze_reader_range(BrazeReader *reader, int64 after, int64 until,
 								int max_rows, BrazeConsumer consumer, void *arg);
 
+/* one row again; false when it is not there any more */
+extern bool braze_reader_look_up(BrazeReader *reader, int64 id,
+								 BrazeConsumer consumer, void *arg);
+
 /* the end of WAL: all that a snapshot taken before shows was written before it */
 extern XLogRecPtr braze_wal_end(void);
 

@@ -71,6 +71,28 @@ $braze->release;
 braze_flush($node);
 check($braze, 'after it hung');
 
+# One user's backlog is larger than the memory, and his first request hangs:
+# others are queued behind it, and do not wait.
+$braze->reset;
+$braze->hold(user => 'busy');
+$node->safe_psql('postgres', <<EOS);
+SELECT count(braze_track('busy', 'A', jsonb_build_object('seq', n, 'padding', repeat('x', 300)), destination => 'braze'))
+FROM generate_series(1, $calls) n
+EOS
+$node->safe_psql('postgres', <<EOS);
+SELECT count(braze_track('u' || n, 'A', jsonb_build_object('seq', $calls + n), destination => 'braze'))
+FROM generate_series(1, $users) n
+EOS
+$braze->wait_for_accepted($users);
+is($braze->stats->{held}, 1, 'the calls of others pass by a user with a long backlog');
+$braze->release;
+braze_flush($node);
+is_deeply(
+	$braze->order,
+	{ violations => 0, distinct => $calls + $users, duplicates => 0, repeats => 0 },
+	'and his are all delivered, in order, none twice');
+is($braze->stats->{overlaps}, 0, 'he is never in two requests at the same time');
+
 # the worker starts again in the midst of it
 $braze->reset;
 queue('braze');

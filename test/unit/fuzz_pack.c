@@ -5,8 +5,8 @@
  * that depends on nothing lets what is left come to its end.
  *
  * link: model.c -Wl,--wrap=malloc,--wrap=calloc,--wrap=realloc
- * link: ../../src/pack.c ../../src/request.c ../../src/suspect.c ../../src/body.c ../../src/lane.c
- * link: ../../src/link.c ../../src/attributes.c ../../src/profile.c ../../src/kind.c
+ * link: ../../src/pack.c ../../src/pack_drop.c ../../src/deferred.c ../../src/lane.c ../../src/suspect.c
+ * link: ../../src/request.c ../../src/body.c ../../src/link.c ../../src/attributes.c ../../src/profile.c ../../src/kind.c
  */
 #include <stdint.h>
 #include <stdio.h>
@@ -51,6 +51,7 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	shape.percent_poison = data[1] >= 240 ? 3 : 0;
 	shape.max_objects = objects[data[2] % 5];
 	shape.max_in_flight = 1 + data[3] % 20;
+	shape.max_waiting = data[5] < 128 ? 1 + data[5] / 4 : 600;
 	shape.max_body = data[4] < 128 ? 700 + (size_t) data[4] * 8 : BRAZE_PACK_MAX_BODY;
 	shape.remember = data[5] % 2 != 0;
 	shape.out_of_memory = data[5] % 8 < 2 ? 20 : 0;

@@ -163,11 +163,13 @@ static void
 release_profile(BrazeProfile *profile)
 {
 	ModelUser  *user = users;
+	bool		short_of_memory = may_fail;
 
 	while (user->profile != profile)
 		user++;
 	if (--user->holders > 0)
 		return;
+	may_fail = false;			/* this is the model's own */
 	free(user->known);
 	user->nknown = profile->nknown;
 	user->known = malloc(profile->nknown * BRAZE_KNOWN_SIZE + 1);
@@ -178,6 +180,7 @@ release_profile(BrazeProfile *profile)
 	braze_profile_free(profile);
 	free(profile);
 	user->profile = NULL;
+	may_fail = short_of_memory;
 }
 
 /* ----- adding calls ----- */
@@ -255,7 +258,7 @@ write_object(char *to, size_t size, int id, int part)
 }
 
 static void
-add_call(int id)
+add_call(int id, bool again)
 {
 	const ModelCall *call = &calls[id];
 	char		text[MAX_PARTS][160];
@@ -284,8 +287,9 @@ add_call(int id)
 	do
 	{
 		memory_is_short();
-		added = braze_pack_add(pack, id, (BrazeRowAddress) {0}, call->nparts, objects,
-							   call->nusers, owners, now);
+		added = (again ? braze_pack_add_back : braze_pack_add)
+			(pack, id, (BrazeRowAddress) {0}, call->nparts, objects,
+			 call->nusers, owners, now);
 		if (memory_is_enough())
 			promise(added, "adding works");
 		if (!added)
@@ -316,10 +320,32 @@ drop_and_read_again(void)
 		if (first_missing == 0)
 			first_missing = id;
 		promise(!calls[id].sent, "nothing is dropped that was sent");
-		add_call(id);
+		add_call(id, false);
 	}
 	promise(lowest == first_missing, "the lowest id that was dropped is known");
 	free(held);
+}
+
+/* what was deferred comes back when there is room; in vain, if it is not its turn */
+static void
+add_back(void)
+{
+	int64_t		wanted[50];
+	int			n = braze_pack_wanted(pack, wanted, 1 + dice(50));
+
+	for (int i = 0; i < n; i++)
+		add_call(wanted[i], true);
+}
+
+static bool
+all_out(void)
+{
+	for (int id = 1; id <= ncalls; id++)
+	{
+		if (!calls[id].out)
+			return false;
+	}
+	return ncalls >= shape.calls;
 }
 
 /* ----- reading a body ----- */
@@ -791,6 +817,7 @@ begin(const ModelShape *of, ModelDice with)
 	limits.max_body = shape.max_body;
 	limits.max_in_flight = shape.max_in_flight;
 	limits.max_delay = 20;
+	limits.max_waiting = shape.max_waiting;
 	limits.identity_delay = dice(2) * 50;
 	limits.changed_only = shape.remember;
 	limits.release = release_profile;
@@ -804,7 +831,7 @@ step(void)
 	if (ncalls < shape.calls && dice(3) > 0)
 	{
 		make_call(++ncalls);
-		add_call(ncalls);
+		add_call(ncalls, false);
 	}
 	else if (ncalls >= shape.calls && shape.percent_poison > 0 && ncalls < MODEL_MAX_CALLS &&
 			 dice(30) == 0)
@@ -812,8 +839,10 @@ step(void)
 		/* a call is suspected only while others succeed */
 		make_call(++ncalls);
 		calls[ncalls].poison = false;
-		add_call(ncalls);
+		add_call(ncalls, false);
 	}
+	if (dice(3) == 0)
+		add_back();
 	if (dice(200) == 0)
 		drop_and_read_again();
 	if (shape.remember && dice(100) == 0)
@@ -829,7 +858,7 @@ step(void)
 static void
 end(size_t empty)
 {
-	promise(ncalls >= shape.calls && braze_pack_calls(pack) == 0 && braze_pack_in_flight(pack) == 0,
+	promise(all_out() && braze_pack_calls(pack) == 0 && braze_pack_in_flight(pack) == 0,
 			"all calls come out");
 	/* delayed users keep their lanes until their time has come */
 	now += 1000;
@@ -850,7 +879,7 @@ model_run(const ModelShape *of, ModelDice with)
 	for (int i = 0; broken == NULL && i < MAX_STEPS; i++)
 	{
 		step();
-		if (ncalls >= shape.calls && braze_pack_calls(pack) == 0)
+		if (ncalls >= shape.calls && braze_pack_calls(pack) == 0 && all_out())
 			break;
 	}
 	end(empty);

@@ -19,6 +19,7 @@ typedef struct ModelShape
 	int			percent_bad;	/* objects that Braze refuses */
 	int			max_objects;
 	int			max_in_flight;
+	int			max_waiting;	/* objects of a user, until his calls are deferred */
 	size_t		max_body;
 	bool		remember;		/* users have profiles and are linked */
 	int			out_of_memory;	/* one allocation in so many fails, 0: none */

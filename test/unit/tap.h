@@ -19,6 +19,7 @@ ok(bool condition, const char *format, ...)
 {
 	va_list		args;
 
+	setvbuf(stdout, NULL, _IOLBF, 0);
 	printf("%sok %d - ", condition ? "" : "not ", ++tap_count);
 	va_start(args, format);
 	vprintf(format, args);

@@ -3,8 +3,8 @@
  * times, and one thing at a time.
  *
  * link: model.c -Wl,--wrap=malloc,--wrap=calloc,--wrap=realloc
- * link: ../../src/pack.c ../../src/request.c ../../src/suspect.c ../../src/body.c ../../src/lane.c
- * link: ../../src/link.c ../../src/attributes.c ../../src/profile.c ../../src/kind.c
+ * link: ../../src/pack.c ../../src/pack_drop.c ../../src/deferred.c ../../src/lane.c ../../src/suspect.c
+ * link: ../../src/request.c ../../src/body.c ../../src/link.c ../../src/attributes.c ../../src/profile.c ../../src/kind.c
  */
 #include "tap.h"
 
@@ -13,20 +13,20 @@
 #include "model.h"
 #include "pack.h"
 
-/* calls, users, % bad, objects, in flight, body, remember, one failure in, % poison */
+/* calls, users, % bad, objects, in flight, waiting, body, remember, one failure in, % poison */
 static const ModelShape shapes[] = {
-	{3000, 50, 0, 75, 10, BRAZE_PACK_MAX_BODY, false, 0, 0},
-	{3000, 5, 2, 75, 20, BRAZE_PACK_MAX_BODY, false, 0, 0},
-	{1500, 1, 5, 75, 3, BRAZE_PACK_MAX_BODY, false, 0, 0},
-	{2000, 20, 30, 10, 5, BRAZE_PACK_MAX_BODY, false, 0, 0},
-	{2000, 30, 1, 1, 8, BRAZE_PACK_MAX_BODY, false, 0, 0},
-	{2000, 30, 3, 75, 8, 1500, false, 0, 0},
-	{1500, 20, 2, 75, 8, BRAZE_PACK_MAX_BODY, true, 0, 0},
-	{1500, 4, 10, 75, 4, 2000, true, 0, 0},
-	{1500, 15, 5, 225, 8, BRAZE_PACK_MAX_BODY, true, 30, 0},
-	{500, 50, 0, 75, 8, BRAZE_PACK_MAX_BODY, false, 0, 2},
-	{300, 20, 5, 10, 1, BRAZE_PACK_MAX_BODY, false, 0, 3},
-	{300, 30, 3, 75, 3, 2000, true, 30, 2},
+	{3000, 50, 0, 75, 10, 600, BRAZE_PACK_MAX_BODY, false, 0, 0},
+	{3000, 5, 2, 75, 20, 100, BRAZE_PACK_MAX_BODY, false, 0, 0},
+	{1500, 1, 5, 75, 3, 600, BRAZE_PACK_MAX_BODY, false, 0, 0},
+	{2000, 20, 30, 10, 5, 600, BRAZE_PACK_MAX_BODY, false, 0, 0},
+	{2000, 30, 1, 1, 8, 4, BRAZE_PACK_MAX_BODY, false, 0, 0},
+	{2000, 30, 3, 75, 8, 20, 1500, false, 0, 0},
+	{1500, 20, 2, 75, 8, 600, BRAZE_PACK_MAX_BODY, true, 0, 0},
+	{1500, 4, 10, 75, 4, 10, 2000, true, 0, 0},
+	{1500, 15, 5, 225, 8, 5, BRAZE_PACK_MAX_BODY, true, 30, 0},
+	{500, 50, 0, 75, 8, 600, BRAZE_PACK_MAX_BODY, false, 0, 2},
+	{300, 20, 5, 10, 1, 3, BRAZE_PACK_MAX_BODY, false, 0, 3},
+	{300, 30, 3, 75, 3, 8, 2000, true, 30, 2},
 };
 
 #define SHAPES	(sizeof(shapes) / sizeof(shapes[0]))
@@ -106,7 +106,7 @@ test_start(void)
 	BrazeRequest *second;
 	int64_t		wait;
 
-	limits = (BrazePackLimits) {.max_objects = 75, .max_body = BRAZE_PACK_MAX_BODY, .max_in_flight = 10, .max_delay = 20};
+	limits = (BrazePackLimits) {.max_objects = 75, .max_body = BRAZE_PACK_MAX_BODY, .max_in_flight = 10, .max_waiting = 600, .max_delay = 20};
 	now = 100;
 	pack = braze_pack_create(&limits);
 	ok(braze_pack_next_request(pack, &all_open, now, &wait) == NULL && wait == -1, "an empty pack waits for nothing");
@@ -151,7 +151,7 @@ test_large_call(void)
 	int64_t		wait;
 	int			sizes[4] = {0};
 
-	limits = (BrazePackLimits) {.max_objects = 75, .max_body = BRAZE_PACK_MAX_BODY, .max_in_flight = 10};
+	limits = (BrazePackLimits) {.max_objects = 75, .max_body = BRAZE_PACK_MAX_BODY, .max_in_flight = 10, .max_waiting = 600};
 	pack = braze_pack_create(&limits);
 	for (int i = 0; i < 200; i++)
 	{
@@ -189,7 +189,7 @@ halve(const bool *bad, int *refused, bool *right)
 	int64_t		wait;
 	int			requests = 0;
 
-	limits = (BrazePackLimits) {.max_objects = 75, .max_body = BRAZE_PACK_MAX_BODY, .max_in_flight = 10};
+	limits = (BrazePackLimits) {.max_objects = 75, .max_body = BRAZE_PACK_MAX_BODY, .max_in_flight = 10, .max_waiting = 600};
 	pack = braze_pack_create(&limits);
 	add_events(1, 75, -1);
 	request = braze_pack_next_request(pack, &all_open, now, &wait);
@@ -293,7 +293,7 @@ test_profiles(void)
 	BrazeProfile *profile;
 	int64_t		wait;
 
-	limits = (BrazePackLimits) {.max_objects = 75, .max_body = BRAZE_PACK_MAX_BODY, .max_in_flight = 10,
+	limits = (BrazePackLimits) {.max_objects = 75, .max_body = BRAZE_PACK_MAX_BODY, .max_in_flight = 10, .max_waiting = 600,
 		.changed_only = true, .release = release_profile};
 	pack = braze_pack_create(&limits);
 	add_attributes(1, "\"plan\":\"a\"", calloc(1, sizeof(BrazeProfile)));
@@ -403,7 +403,7 @@ test_gone(void)
 	int64_t		wait;
 	int			gone;
 
-	limits = (BrazePackLimits) {.max_objects = 4, .max_body = BRAZE_PACK_MAX_BODY, .max_in_flight = 10};
+	limits = (BrazePackLimits) {.max_objects = 4, .max_body = BRAZE_PACK_MAX_BODY, .max_in_flight = 10, .max_waiting = 600};
 	pack = braze_pack_create(&limits);
 	add_events(1, 4, -1);
 	request = braze_pack_next_request(pack, &all_open, now, &wait);
@@ -466,10 +466,75 @@ test_gone(void)
 	}
 }
 
+static void
+add_back(int id, int user)
+{
+	char		key[40];
+	char		text[80];
+	BrazePackObject object = {BRAZE_EVENTS, 0, text, 0};
+	BrazePackUser owner = {key, 0, -1, NULL};
+
+	owner.length = snprintf(key, sizeof(key), "\"external_id\":\"u%d\"", user);
+	object.length = snprintf(text, sizeof(text), "{%s,\"c%d_0\":1}", key, id);
+	braze_pack_add_back(pack, id, (BrazeRowAddress) {0}, 1, &object, 1, &owner, now);
+}
+
+/* a user with a long backlog, and others beside him */
+static void
+test_deferred(void)
+{
+	int64_t		ids[1000];
+	int			n;
+	int64_t		wait;
+	size_t		memory;
+	size_t		empty;
+	BrazeRequest *request;
+	BrazeRequest *other;
+
+	limits.max_waiting = 100;
+	pack = braze_pack_create(&limits);
+	empty = braze_pack_memory(pack);
+	add_events(1, 1000, 7);
+	is_int(braze_pack_calls(pack), 100, "of a user with many calls some requests' worth is held");
+	memory = braze_pack_memory(pack);
+	add_events(1001, 100, 7);
+	ok(braze_pack_memory(pack) - memory <= 100 * 11, "and of the others little more than the id");
+	free(braze_pack_ids(pack, &n));
+	is_int(n, 1100, "which is known all the same");
+	is_int(braze_pack_wanted(pack, ids, 1000), 0, "none is wanted while there is no room");
+
+	request = braze_pack_next_request(pack, &all_open, now, &wait);
+	is_int(objects_in(request), 75, "his calls start");
+	add_events(2000, 75, -1);
+	other = braze_pack_next_request(pack, &all_open, now, &wait);
+	is_int(objects_in(other), 75, "and so do those of others");
+	accept(other);
+
+	is_int(braze_pack_wanted(pack, ids, 1000), 75, "with room, as many are wanted");
+	is_int(ids[0], 101, "from the first that was deferred on");
+	add_back(ids[1], 7);
+	is_int(braze_pack_calls(pack), 100 + 75, "one that comes out of turn stays deferred");
+	braze_pack_deferred_done(pack, ids[0]);
+	add_back(ids[1], 7);
+	is_int(braze_pack_calls(pack), 100 + 75 + 1, "one that is gone is passed over");
+	add_back(ids[1], 7);
+	is_int(braze_pack_calls(pack), 100 + 75 + 1, "none is taken back twice");
+	add_events(3000, 1, 7);
+	is_int(braze_pack_calls(pack), 100 + 75 + 1, "and a new one waits behind those that are deferred");
+	accept(request);
+	is_int(braze_pack_drop_waiting(pack), 76, "deferred calls are dropped with those that wait");
+	is_int(braze_pack_wanted(pack, ids, 1000), 0, "and not wanted then");
+	is_int(count_done(&n), 75 + 75, "what was under way comes out");
+	ok(braze_pack_memory(pack) == empty, "their memory comes back");
+	braze_pack_destroy(pack);
+	limits.max_waiting = 600;
+}
+
 int
 main(void)
 {
 	test_start();
+	test_deferred();
 	test_gone();
 	test_halving();
 	test_profiles();

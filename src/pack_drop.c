@@ -1,0 +1,133 @@
+/*-------------------------------------------------------------------------
+ *
+ * pack_drop.c
+ *	  Taking out of the pack what was not sent, and what is held at all.
+ *
+ *-------------------------------------------------------------------------
+ */
+#include <stdlib.h>
+
+#include "pack.h"
+#include "pack_internal.h"
+
+/* a call that is partly sent must not be read again from its beginning */
+static bool
+droppable(const PackedCall *call)
+{
+	return call->state == CALL_WAITING && (!call->started || call->pub.gone);
+}
+
+void
+braze_pack_mark_gone(BrazePack *pack, BrazeGone gone, void *arg)
+{
+	for (PackedCall *call = pack->all; call != NULL; call = call->all_next)
+	{
+		if (call->started && call->state != CALL_DONE && !call->pub.gone)
+			call->pub.gone = gone(&call->pub, arg);
+	}
+	for (BrazeRequest *request = pack->requests; request != NULL; request = request->next)
+	{
+		for (int i = 0; i < request->ncalls; i++)
+			request->has_gone = request->has_gone || request->calls[i]->pub.gone;
+	}
+}
+
+static void
+drop_from_lane(Lane *lane)
+{
+	PackedCall **link = &lane->head;
+	PackedCall *call;
+
+	lane->tail = NULL;
+	lane->waiting_objects = 0;
+	while ((call = *link) != NULL)
+	{
+		if (droppable(call))
+			*link = *braze_lane_link(call, lane);
+		else
+		{
+			lane->tail = call;
+			lane->waiting_objects += braze_remaining_objects(call);
+			link = braze_lane_link(call, lane);
+		}
+	}
+}
+
+static void
+drop_from_list(ReadyList *list)
+{
+	CallList	kept = {NULL, NULL};
+	int64_t		objects = 0;
+	PackedCall *call;
+
+	while ((call = braze_calls_pop(&list->calls)) != NULL)
+	{
+		if (droppable(call))
+			continue;
+		braze_calls_append(&kept, call);
+		objects += call->ready_weight;
+	}
+	list->calls = kept;
+	list->objects = objects;
+}
+
+int64_t
+braze_pack_drop_waiting(BrazePack *pack)
+{
+	PackedCall *call;
+	PackedCall *next;
+	int64_t		lowest = braze_drop_deferred(pack);
+
+	for (int i = 0; i < BRAZE_ENDPOINTS; i++)
+	{
+		drop_from_list(&pack->ready[i]);
+		drop_from_list(&pack->again[i]);
+	}
+	for (size_t i = 0; i < pack->nbuckets; i++)
+	{
+		for (Lane *lane = pack->buckets[i]; lane != NULL; lane = lane->next_in_bucket)
+			drop_from_lane(lane);
+	}
+	for (call = pack->all; call != NULL; call = next)
+	{
+		next = call->all_next;
+		if (!droppable(call))
+			continue;
+		if (lowest == 0 || call->pub.id < lowest)
+			lowest = call->pub.id;
+		braze_pack_free_call(pack, call);
+	}
+	return lowest;
+}
+
+static int
+compare_ids(const void *a, const void *b)
+{
+	int64_t		left = *(const int64_t *) a;
+	int64_t		right = *(const int64_t *) b;
+
+	return (left > right) - (left < right);
+}
+
+int64_t *
+braze_pack_ids(const BrazePack *pack, int *count)
+{
+	int			ndeferred = braze_deferred_ids(pack, NULL);
+	int64_t    *ids = malloc(sizeof(int64_t) * (pack->ncalls + ndeferred + 1));
+	int			n;
+
+	if (ids == NULL)
+		return NULL;
+	n = braze_deferred_ids(pack, ids);
+	for (const PackedCall *call = pack->all; call != NULL; call = call->all_next)
+		ids[n++] = call->pub.id;
+	qsort(ids, n, sizeof(int64_t), compare_ids);
+	*count = n;
+	return ids;
+}
+
+bool
+braze_pack_ids_contain(const int64_t *ids, int count, int64_t id)
+{
+	return count > 0 && bsearch(&id, ids, count, sizeof(int64_t), compare_ids) != NULL;
+}
