@@ -219,6 +219,7 @@ braze_fields_read(BrazeFields *fields, const char *json, size_t length)
 		field.value = skip_space(p, end);
 		p = skip_value(field.value, end);
 		field.value_length = p - field.value;
+		field.overrides = false;
 		/* the identifier comes first, and may be an email or a phone */
 		field.class = fields->count == 0 ? BRAZE_FIELD_CONTROL : classify(&field);
 		if (is(field.name, field.name_length, "\"_merge_objects\""))
@@ -397,6 +398,9 @@ braze_fields_fold(BrazeFields *fields, const BrazeFields *later)
 		}
 		else
 		{
+			if (earlier->value_length != field->value_length ||
+				memcmp(earlier->value, field->value, field->value_length) != 0)
+				earlier->overrides = true;
 			earlier->value = field->value;
 			earlier->value_length = field->value_length;
 		}

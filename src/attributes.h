@@ -31,6 +31,7 @@ typedef struct BrazeField
 	size_t		name_length;
 	const char *value;
 	size_t		value_length;
+	bool		overrides;		/* folding: an earlier object had another value */
 } BrazeField;
 
 typedef struct BrazeFields

@@ -148,7 +148,7 @@ braze_profile_filter(const BrazeProfile *profile, BrazeFields *fields,
 		const BrazeField *field = &fields->list[i];
 		const BrazeKnown *known = NULL;
 
-		if (field->class == BRAZE_FIELD_VALUE)
+		if (field->class == BRAZE_FIELD_VALUE && !field->overrides)
 			known = find(profile, braze_hash(field->name, field->name_length));
 		if (known != NULL &&
 			known->value == braze_hash(field->value, field->value_length) &&

@@ -45,7 +45,9 @@ extern void braze_profile_forget(BrazeProfile *profile);
 
 /*
  * Takes out of the fields what Braze has already, unless it is older than
- * max_age hours (0: never too old); returns how many.
+ * max_age hours (0: never too old); returns how many.  A value that overrides
+ * another one stays: Braze may have that from a request which nobody could
+ * settle, and of which the profile does not know.
  */
 extern int	braze_profile_filter(const BrazeProfile *profile, BrazeFields *fields,
 								 uint32_t hour, uint32_t max_age);

@@ -116,6 +116,20 @@ like(arrived(), qr/attributes first=1 second=2 third=3 \(u3\); attributes first=
 	'what was refused folded is sent object by object');
 is($node->safe_psql('postgres', q{SELECT call -> 'traits' FROM braze_dead_letters}), '{"first": 1}', 'and the guilty one is refused');
 
+# Braze has a value of which nothing could be settled: what is remembered is older
+deliver(q{SELECT braze_identify('u3', '{"plan": "gold"}')});
+$braze->hold(applied => 1);
+$node->safe_psql('postgres', q{SELECT braze_identify('u3', '{"plan": "silver"}')});
+$braze->wait_for_stat('held', 1);
+$node->safe_psql('postgres', q{SELECT braze_identify('u3', '{"plan": "gold"}')});
+my $worker = braze_worker_pid($node);
+kill 'KILL', $worker;
+braze_wait_for_worker($node, 'postgres', $worker);
+$braze->release;
+braze_flush($node);
+is($braze->user('u3')->{attributes}{plan}, 'gold', 'after a kill the last value stands, whatever is remembered');
+arrived();
+
 # anonymous visitors
 deliver(<<EOS);
 SELECT braze_track(NULL, 'Looked', anonymous_id => 'v1');
