@@ -26,6 +26,7 @@
 #include "jsonb_walk.h"
 #include "messages.h"
 #include "shmem.h"
+#include "table.h"
 #include "value.h"
 
 /* longer ids are not remembered: an index entry has to fit on a page */
@@ -217,24 +218,19 @@ braze_message_remember(const char *destination, Jsonb *call, int seconds)
 {
 	Relation	rel;
 	BrazeString id;
-	Oid			user;
-	int			context;
+	BrazeCaller caller;
 	bool		is_new;
 
 	if (!message_id(call, &id))
 		return true;
 	PreventCommandIfReadOnly("queueing a Segment call");
 
-	/* who may queue has no right to the table, and needs none */
 	rel = table_open(braze_catalog_required()->messages, RowExclusiveLock);
-	GetUserIdAndSecContext(&user, &context);
-	SetUserIdAndSecContext(rel->rd_rel->relowner,
-						   context | SECURITY_LOCAL_USERID_CHANGE |
-						   SECURITY_NOFORCE_RLS);
+	braze_become_owner(rel, &caller);
 	SPI_connect();
 	is_new = upsert(destination, id, seconds);
 	SPI_finish();
-	SetUserIdAndSecContext(user, context);
+	braze_become_caller(&caller);
 	table_close(rel, NoLock);
 
 	if (!is_new)

@@ -16,6 +16,7 @@
 #include "miscadmin.h"
 #include "nodes/execnodes.h"
 #include "utils/builtins.h"
+#include "utils/guc.h"
 #include "utils/lsyscache.h"
 #include "utils/rel.h"
 
@@ -99,26 +100,40 @@ insert_with_primary_key(Relation rel, Datum *values, bool *nulls, ItemPointer ti
 	heap_freetuple(tuple);
 }
 
+void
+braze_become_owner(Relation rel, BrazeCaller *caller)
+{
+	caller->guc_level = NewGUCNestLevel();
+	(void) set_config_option("search_path", "pg_catalog, pg_temp", PGC_USERSET, PGC_S_SESSION,
+							 GUC_ACTION_SAVE, true, 0, false);
+	GetUserIdAndSecContext(&caller->user, &caller->context);
+	SetUserIdAndSecContext(rel->rd_rel->relowner,
+						   caller->context | SECURITY_LOCAL_USERID_CHANGE |
+						   SECURITY_NOFORCE_RLS);
+}
+
+void
+braze_become_caller(const BrazeCaller *caller)
+{
+	AtEOXact_GUC(false, caller->guc_level);
+	SetUserIdAndSecContext(caller->user, caller->context);
+}
+
 static void
 execute(Relation rel, const char *statement, int nargs, Oid *types, Datum *values,
 		const char *null_marks)
 {
-	Oid			user;
-	int			context;
+	BrazeCaller caller;
 	int			result;
 
-	/* who may queue has no right to the table, and needs none */
-	GetUserIdAndSecContext(&user, &context);
-	SetUserIdAndSecContext(rel->rd_rel->relowner,
-						   context | SECURITY_LOCAL_USERID_CHANGE |
-						   SECURITY_NOFORCE_RLS);
+	braze_become_owner(rel, &caller);
 	SPI_connect();
 	result = SPI_execute_with_args(statement, nargs, types, values, null_marks, false, 0);
 	if (result < 0)
 		elog(ERROR, "could not write to table \"%s\": %s", RelationGetRelationName(rel),
 			 SPI_result_code_string(result));
 	SPI_finish();
-	SetUserIdAndSecContext(user, context);
+	braze_become_caller(&caller);
 }
 
 /*

@@ -26,4 +26,19 @@ extern void braze_table_insert(Relation rel, int columns, Datum *values,
 extern void braze_table_update(Relation rel, ItemPointer old, int columns,
 							   Datum *values, bool *nulls, ItemPointer tid);
 
+/*
+ * Who may queue has no right to the tables, and needs none.  Nor does he choose
+ * what names mean while the owner's rights count, in a trigger that was added
+ * say.  Undone by the end of the transaction, too.
+ */
+typedef struct BrazeCaller
+{
+	Oid			user;
+	int			context;
+	int			guc_level;
+} BrazeCaller;
+
+extern void braze_become_owner(Relation rel, BrazeCaller *caller);
+extern void braze_become_caller(const BrazeCaller *caller);
+
 #endif							/* BRAZE_TABLE_H */
