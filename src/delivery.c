@@ -137,6 +137,7 @@ create_delivery(const char *name)
 		braze_delivery_out_of_memory();
 	reset_pace(delivery);
 	braze_bucket_set(&delivery->identity_requests, IDENTITY_REQUESTS_PER_SECOND);
+	delivery->size = braze_queue_size_of(name);
 	delivery->behind = true;
 	delivery->cursor = 0;
 	delivery->changed = true;
@@ -311,6 +312,8 @@ refresh_one(BrazeDelivery *delivery, BrazeDestination *destination)
 		if (delivery->destination != NULL)
 			MemoryContextDelete(delivery->destination->context);
 		delivery->destination = destination;
+		/* sessions count only while there is a limit */
+		braze_queue_size_unknown(delivery->size);
 		braze_pack_set_limits(delivery->pack, &limits);
 		braze_bucket_set(&delivery->requests,
 						 destination->settings.max_requests_per_second / 1000.0);

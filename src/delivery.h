@@ -15,6 +15,7 @@
 #include "pace.h"
 #include "pack.h"
 #include "queue.h"
+#include "queue_size.h"
 
 /*
  * Braze runs and counts /users/track and the identity endpoints apart: what
@@ -65,6 +66,10 @@ typedef struct BrazeDelivery
 	int			nheld;
 	int64_t    *listed;			/* the same, of all calls, while a sweep is under way */
 	int			nlisted;
+
+	BrazeQueueSize *size;		/* of what is queued for it */
+	bool		idle;			/* nothing was held before the read under way, */
+	int64		idle_bytes;		/* and so much was counted */
 
 	BrazeDeliveryCounts counts;
 	TimestampTz last_success;

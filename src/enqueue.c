@@ -22,6 +22,8 @@
 #include "map.h"
 #include "messages.h"
 #include "queue.h"
+#include "queue_size.h"
+#include "tally.h"
 
 #define UUID_LENGTH		36
 
@@ -272,18 +274,50 @@ put_dead_letter(Jsonb *call, const char *destination, const char *reason)
 	(void) braze_queue_put_dead_letter(&letter);
 }
 
+/* raises an error where the destination does not say to drop the call */
+static void
+no_room(const char *destination, int max_queue_size, BrazeOnFull on_full)
+{
+	if (on_full == BRAZE_FULL_DROP && !braze_tally_dropped(destination))
+		return;
+	ereport(on_full == BRAZE_FULL_DROP ? WARNING : ERROR,
+			(errcode(ERRCODE_CONFIGURATION_LIMIT_EXCEEDED),
+			 errmsg("the queue of destination \"%s\" is full", destination),
+			 on_full == BRAZE_FULL_DROP ?
+			 errdetail("Calls are dropped, and counted in braze_status: those that are queued take up max_queue_size, %d kB.",
+					   max_queue_size) :
+			 errdetail("The calls that are queued take up max_queue_size, %d kB, or would with this one.",
+					   max_queue_size),
+			 errhint("braze_status says why they are not sent.  ALTER SERVER ... OPTIONS can "
+					 "set another max_queue_size, and on_full to error or drop.")));
+}
+
 static int64
 put_call(const BrazeDestination *destination, BrazeNewCall call)
 {
 	/* remembering can run code that empties the cache of destinations */
 	NameData	name = destination->name;
 	int			seconds = destination->settings.deduplicate;
+	int			limit = destination->settings.max_queue_size;
+	BrazeOnFull on_full = destination->settings.on_full;
+	int64		stored;
+	int64		id;
+
+	if (limit > 0 &&
+		!braze_queue_has_room(NameStr(name), limit * INT64CONST(1024), VARSIZE(call.json)))
+	{
+		no_room(NameStr(name), limit, on_full);
+		return 0;
+	}
 
 	/* an id that we made is no duplicate of anything */
 	if (seconds > 0 && call.has_own_id &&
 		!braze_message_remember(NameStr(name), call.json, seconds))
 		return 0;
-	return braze_queue_put(NameStr(name), call.json);
+	id = braze_queue_put(NameStr(name), call.json, limit > 0 ? &stored : NULL);
+	if (limit > 0)
+		braze_queue_size_add(NameStr(name), stored);
+	return id;
 }
 
 int64

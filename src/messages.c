@@ -25,23 +25,12 @@
 #include "catalog.h"
 #include "jsonb_walk.h"
 #include "messages.h"
-#include "shmem.h"
 #include "table.h"
+#include "tally.h"
 #include "value.h"
 
 /* longer ids are not remembered: an index entry has to fit on a page */
 #define MAX_MESSAGE_ID	512
-
-/* duplicates of one destination in one subtransaction */
-typedef struct Duplicates
-{
-	struct Duplicates *next;
-	SubTransactionId subtransaction;
-	NameData	destination;
-	int64		count;
-} Duplicates;
-
-static Duplicates *duplicates = NULL;	/* in TopTransactionContext */
 
 /* the messageId of a call; false where it has none that can be remembered */
 static bool
@@ -54,110 +43,6 @@ message_id(Jsonb *call, BrazeString *id)
 		 braze_lookup(&call->root, "message_id", &value)) &&
 		braze_solid_text(&value, id) && id->length <= MAX_MESSAGE_ID;
 }
-
-/* ----- counting ----- */
-
-static Duplicates *
-find_duplicates(SubTransactionId subtransaction, const char *destination)
-{
-	for (Duplicates *entry = duplicates; entry != NULL; entry = entry->next)
-	{
-		if (entry->subtransaction == subtransaction &&
-			strcmp(NameStr(entry->destination), destination) == 0)
-			return entry;
-	}
-	return NULL;
-}
-
-static void
-publish(const Duplicates *entry)
-{
-	BrazeDestinationSlot *slot;
-
-	LWLockAcquire(braze_shared->lock, LW_EXCLUSIVE);
-	slot = braze_destination_slot(MyDatabaseId, NameStr(entry->destination), true);
-	if (slot != NULL)
-		slot->duplicates += entry->count;
-	LWLockRelease(braze_shared->lock);
-}
-
-/* what a transaction that is prepared left out is not counted */
-static void
-at_transaction_end(XactEvent event, void *arg)
-{
-	if (event != XACT_EVENT_COMMIT && event != XACT_EVENT_ABORT &&
-		event != XACT_EVENT_PREPARE)
-		return;
-	if (event == XACT_EVENT_COMMIT)
-	{
-		for (Duplicates *entry = duplicates; entry != NULL; entry = entry->next)
-			publish(entry);
-	}
-	duplicates = NULL;
-}
-
-static void
-at_subtransaction_end(SubXactEvent event, SubTransactionId mine, SubTransactionId parent,
-					  void *arg)
-{
-	Duplicates **link = &duplicates;
-
-	if (event != SUBXACT_EVENT_COMMIT_SUB && event != SUBXACT_EVENT_ABORT_SUB)
-		return;
-	while (*link != NULL)
-	{
-		Duplicates *entry = *link;
-		Duplicates *of_parent;
-
-		if (entry->subtransaction != mine)
-		{
-			link = &entry->next;
-			continue;
-		}
-		if (event == SUBXACT_EVENT_COMMIT_SUB)
-		{
-			of_parent = find_duplicates(parent, NameStr(entry->destination));
-			if (of_parent == NULL)
-			{
-				entry->subtransaction = parent;
-				link = &entry->next;
-				continue;
-			}
-			of_parent->count += entry->count;
-		}
-		*link = entry->next;
-		pfree(entry);
-	}
-}
-
-static void
-count_duplicate(const char *destination)
-{
-	static bool callbacks_registered = false;
-	SubTransactionId subtransaction = GetCurrentSubTransactionId();
-	Duplicates *entry;
-
-	if (braze_shared == NULL)
-		return;
-	if (!callbacks_registered)
-	{
-		RegisterXactCallback(at_transaction_end, NULL);
-		RegisterSubXactCallback(at_subtransaction_end, NULL);
-		callbacks_registered = true;
-	}
-	entry = find_duplicates(subtransaction, destination);
-	if (entry == NULL)
-	{
-		entry = MemoryContextAllocZero(TopTransactionContext, sizeof(Duplicates));
-		entry->subtransaction = subtransaction;
-		namestrcpy(&entry->destination, destination);
-		entry->next = duplicates;
-		duplicates = entry;
-	}
-	entry->count++;
-}
-
-/* ----- remembering ----- */
 
 /*
  * An id that is there is taken over when it has expired, and else left alone,
@@ -234,6 +119,6 @@ braze_message_remember(const char *destination, Jsonb *call, int seconds)
 	table_close(rel, NoLock);
 
 	if (!is_new)
-		count_duplicate(destination);
+		braze_tally(destination)->duplicates++;
 	return is_new;
 }

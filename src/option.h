@@ -17,6 +17,7 @@ typedef enum BrazeOptionType
 	BRAZE_OPTION_DURATION,		/* stored as milliseconds */
 	BRAZE_OPTION_INTERVAL,		/* stored as seconds; off is 0 */
 	BRAZE_OPTION_RATE,			/* stored as thousandths; off is 0 */
+	BRAZE_OPTION_SIZE,			/* stored as kB; off is 0 */
 	BRAZE_OPTION_ENUM,			/* one of choices */
 	BRAZE_OPTION_SET,			/* any number of choices, a bit each */
 	BRAZE_OPTION_IDENTIFIERS,	/* choices in an order that matters */

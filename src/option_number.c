@@ -1,7 +1,7 @@
 /*-------------------------------------------------------------------------
  *
  * option_number.c
- *	  Options that are numbers, durations and rates.
+ *	  Options that are numbers, durations, rates and sizes.
  *
  *-------------------------------------------------------------------------
  */
@@ -9,6 +9,8 @@
 
 #include <ctype.h>
 #include <math.h>
+
+#include "utils/builtins.h"
 
 #include "option.h"
 #include "option_number.h"
@@ -179,4 +181,54 @@ braze_parse_rate(const BrazeOption *option, const char *value, int *result)
 	}
 	return psprintf("Valid values are off, and numbers from %s to %s, such as 0.5 (%s).",
 					braze_rate_text(option->min), braze_rate_text(option->max), option->unit);
+}
+
+static const struct
+{
+	const char *name;
+	int			kb;
+}			size_units[] = {
+	{"TB", 1024 * 1024 * 1024}, {"GB", 1024 * 1024}, {"MB", 1024}, {"kB", 1}
+};
+
+/* with the largest unit in which it is a whole number */
+char *
+braze_size_text(int kb)
+{
+	int			i = 0;
+
+	while (kb % size_units[i].kb != 0)
+		i++;
+	return psprintf("%d %s", kb / size_units[i].kb, size_units[i].name);
+}
+
+const char *
+braze_parse_size(const BrazeOption *option, const char *value, int *result)
+{
+	char	   *text = braze_trimmed(value);
+	size_t		digits = strspn(text, "0123456789.");
+	char	   *unit = braze_trimmed(text + digits);
+
+	if (pg_strcasecmp(text, "off") == 0)
+	{
+		*result = 0;
+		return NULL;
+	}
+	for (int i = 0; isdigit((unsigned char) *text) && i < lengthof(size_units); i++)
+	{
+		char	   *end;
+		double		kb;
+
+		if (pg_strcasecmp(unit, size_units[i].name) != 0)
+			continue;
+		kb = rint(strtod(text, &end) * size_units[i].kb);
+		if (end == text + digits && kb >= option->min && kb <= option->max)
+		{
+			*result = (int) kb;
+			return NULL;
+		}
+	}
+	return psprintf("Valid values are off, and sizes from %s to %s, with one of the units "
+					"kB, MB, GB, TB.", braze_size_text(option->min),
+					braze_size_text(option->max));
 }

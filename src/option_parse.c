@@ -420,6 +420,8 @@ braze_option_parse(const BrazeOption *option, const char *value, BrazeSettings *
 			return braze_parse_interval(option, value, field);
 		case BRAZE_OPTION_RATE:
 			return braze_parse_rate(option, value, field);
+		case BRAZE_OPTION_SIZE:
+			return braze_parse_size(option, value, field);
 		case BRAZE_OPTION_ENUM:
 			return parse_enum(option, value, field);
 		case BRAZE_OPTION_SET:
@@ -475,6 +477,8 @@ braze_option_type_name(const BrazeOption *option)
 			return "duration";
 		case BRAZE_OPTION_INTERVAL:
 			return "interval";
+		case BRAZE_OPTION_SIZE:
+			return "size";
 		case BRAZE_OPTION_RATE:
 			return "number";
 		case BRAZE_OPTION_ENUM:
@@ -511,6 +515,9 @@ braze_option_valid_values(const BrazeOption *option)
 		case BRAZE_OPTION_INTERVAL:
 			return psprintf("off, %s to %s", braze_interval_text(option->min),
 							braze_interval_text(option->max));
+		case BRAZE_OPTION_SIZE:
+			return psprintf("off, %s to %s", braze_size_text(option->min),
+							braze_size_text(option->max));
 		case BRAZE_OPTION_RATE:
 			return psprintf("off, %s to %s", braze_rate_text(option->min),
 							braze_rate_text(option->max));

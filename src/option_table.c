@@ -84,6 +84,12 @@ static const BrazeChoice delete_choices[] = {
 	{NULL}
 };
 
+static const BrazeChoice full_choices[] = {
+	{"error", BRAZE_FULL_ERROR},
+	{"drop", BRAZE_FULL_DROP},
+	{NULL}
+};
+
 /*
  * In the order in which they are documented.  custom_api_endpoint comes after
  * datacenter because the loader takes the later one of the two.
@@ -221,6 +227,18 @@ const BrazeOption braze_option_table[] = {
 		.type = BRAZE_OPTION_INTERVAL, .offset = BRAZE_SETTING(deduplicate),
 		.initial = "off", .min = 1, .max = MAX_INTERVAL, .unit = "s",
 		.description = "Time in which a call with a messageId that was queued already is not queued again."
+	},
+	{
+		.name = "max_queue_size", .catalog = ForeignServerRelationId,
+		.type = BRAZE_OPTION_SIZE, .offset = BRAZE_SETTING(max_queue_size),
+		.initial = "off", .min = 64, .max = 1024 * 1024 * 1024,
+		.description = "Size that the queued calls of the destination may have together."
+	},
+	{
+		.name = "on_full", .catalog = ForeignServerRelationId,
+		.type = BRAZE_OPTION_ENUM, .offset = BRAZE_SETTING(on_full), .initial = "error",
+		.choices = full_choices,
+		.description = "With max_queue_size: what happens to a call that has no room."
 	},
 	{
 		.name = "ca_file", .catalog = ForeignServerRelationId,

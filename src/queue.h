@@ -49,7 +49,8 @@ typedef struct BrazeDeadLetter
  * queue_put.c: what ordinary sessions do.  No permission is checked here; the
  * caller has checked USAGE on the destination.
  */
-extern int64 braze_queue_put(const char *destination, Jsonb *call);
+extern int64 braze_queue_put(const char *destination, Jsonb *call,
+							 int64 *stored);	/* bytes; NULL: not asked */
 extern int64 braze_queue_put_dead_letter(const BrazeDeadLetter *letter);
 
 /* numbers of a call's objects, as both tables have them */
@@ -77,6 +78,10 @@ typedef enum BrazeSettled
 /* false when somebody holds a lock on the table */
 extern bool braze_settle_begin(BrazeSettler *settler);
 extern void braze_settle_end(BrazeSettler *settler);
+
+/* the transaction has committed: what it deleted makes room */
+extern void braze_settle_committed(void);
+
 /* where a row was when it was read; queued_at tells it from a later one of its id */
 typedef struct BrazeSettleRow
 {

@@ -7,7 +7,10 @@
  */
 #include "postgres.h"
 
+#include "access/detoast.h"
+#include "access/heaptoast.h"
 #include "access/table.h"
+#include "access/tableam.h"
 #include "access/xact.h"
 #include "catalog/pg_type.h"
 #include "commands/sequence.h"
@@ -18,6 +21,7 @@
 #include "utils/builtins.h"
 #include "utils/rel.h"
 #include "utils/resowner.h"
+#include "utils/snapmgr.h"
 
 #include "catalog.h"
 #include "compat.h"
@@ -25,12 +29,37 @@
 #include "table.h"
 #include "wake.h"
 
+/* a row as large as that may be compressed, or stored elsewhere */
+#define MAYBE_TOASTED	(TOAST_TUPLE_THRESHOLD / 2)
+
+
 /* what a transaction has locked of a table, so as not to ask for it each time */
 typedef struct HeldLocks
 {
 	LocalTransactionId transaction;
 	Oid			table;
 } HeldLocks;
+
+/* what the call takes up in the row that was inserted, as braze_status has it */
+static int64
+stored_bytes(Relation rel, ItemPointer tid, const void *call)
+{
+	TupleTableSlot *slot;
+	int64		bytes = VARATT_CAN_MAKE_SHORT(call) ? VARATT_CONVERTED_SHORT_SIZE(call) :
+	VARSIZE(call);
+
+	/* where the row is not known it is not compressed, for all that we know */
+	if (bytes < MAYBE_TOASTED || !ItemPointerIsValid(tid))
+		return bytes;
+	slot = table_slot_create(rel, NULL);
+	if (table_tuple_fetch_row_version(rel, tid, SnapshotAny, slot))
+	{
+		slot_getsomeattrs(slot, BRAZE_QUEUE_CALL);
+		bytes = toast_datum_size(slot->tts_values[BRAZE_QUEUE_CALL - 1]);
+	}
+	ExecDropSingleTupleTableSlot(slot);
+	return bytes;
+}
 
 /*
  * The lock is taken before an id is drawn and kept until the transaction ends,
@@ -57,7 +86,7 @@ lock_until_end(HeldLocks *held, Oid table, Oid sequence)
 /* Inserts a row; id is drawn here. */
 static int64
 put_row(HeldLocks *held, Oid table, Oid sequence, int columns,
-	    Datum *values, bool *nulls)
+	    Datum *values, bool *nulls, int64 *stored)
 {
 	Relation	rel;
 	ItemPointerData tid;
@@ -72,6 +101,8 @@ put_row(HeldLocks *held, Oid table, Oid sequence, int columns,
 	values[0] = Int64GetDatum(id);
 	nulls[0] = false;
 	braze_table_insert(rel, columns, values, nulls, &tid);
+	if (stored != NULL)
+		*stored = stored_bytes(rel, &tid, DatumGetPointer(values[BRAZE_QUEUE_CALL - 1]));
 	table_close(rel, NoLock);
 	return id;
 }
@@ -110,7 +141,7 @@ braze_objects_read(Datum array, const int **objects)
 }
 
 int64
-braze_queue_put(const char *destination, Jsonb *call)
+braze_queue_put(const char *destination, Jsonb *call, int64 *stored)
 {
 	static HeldLocks held;
 	const BrazeCatalog *catalog = braze_catalog_required();
@@ -129,7 +160,7 @@ braze_queue_put(const char *destination, Jsonb *call)
 	nulls[BRAZE_QUEUE_OBJECTS - 1] = true;
 	nulls[BRAZE_QUEUE_DEAD_LETTER - 1] = true;
 	id = put_row(&held, catalog->queue, catalog->queue_sequence,
-				 BRAZE_QUEUE_COLUMNS, values, nulls);
+				 BRAZE_QUEUE_COLUMNS, values, nulls, stored);
 	braze_wake_worker_at_commit();
 	return id;
 }
@@ -169,5 +200,5 @@ braze_queue_put_dead_letter(const BrazeDeadLetter *letter)
 	nulls[BRAZE_DEAD_RETRIED_AT - 1] = true;
 	nulls[BRAZE_DEAD_RETRY_ID - 1] = true;
 	return put_row(&held, catalog->dead_letters, catalog->dead_letters_sequence,
-				   BRAZE_DEAD_COLUMNS, values, nulls);
+				   BRAZE_DEAD_COLUMNS, values, nulls, NULL);
 }

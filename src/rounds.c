@@ -26,6 +26,7 @@
 #include "memory.h"
 #include "messages.h"
 #include "notes.h"
+#include "queue_size.h"
 #include "reader.h"
 #include "rounds.h"
 #include "worker.h"
@@ -259,12 +260,53 @@ braze_dead_letters_round(void)
 
 /* ----- read ----- */
 
+/*
+ * A destination of which nothing is held, before and after a read that left
+ * nothing out, has an empty queue: what was counted before the read is not
+ * there.
+ */
+static bool
+is_idle(const BrazeDelivery *delivery)
+{
+	return !delivery->behind && braze_pack_calls(delivery->pack) == 0;
+}
+
+static void
+note_idle(void)
+{
+	ListCell   *cell;
+
+	foreach(cell, braze_deliveries)
+	{
+		BrazeDelivery *delivery = lfirst(cell);
+
+		delivery->idle = is_idle(delivery);
+		if (delivery->idle)
+			delivery->idle_bytes = braze_queue_size_committed(delivery->size);
+	}
+}
+
+static void
+correct_idle(void)
+{
+	ListCell   *cell;
+
+	foreach(cell, braze_deliveries)
+	{
+		BrazeDelivery *delivery = lfirst(cell);
+
+		if (delivery->idle && is_idle(delivery))
+			braze_queue_size_settled(delivery->size, delivery->idle_bytes);
+	}
+}
+
 BrazeReadResult
 braze_read_round(void)
 {
 	MemoryContext caller = CurrentMemoryContext;
 	volatile BrazeReadResult result = BRAZE_READ_ALL;
 
+	note_idle();
 	PG_TRY();
 	{
 		begin_round("reading the queue");
@@ -289,6 +331,8 @@ braze_read_round(void)
 	}
 	PG_END_TRY();
 	MemoryContextSwitchTo(caller);
+	if (result == BRAZE_READ_ALL)
+		correct_idle();
 	return result;
 }
 
@@ -327,6 +371,7 @@ braze_handover_round(void)
 		else if (more)
 			result = BRAZE_READ_MORE;
 		end_round();
+		braze_settle_committed();
 		braze_handover_end(true);
 	}
 	PG_CATCH();
@@ -507,6 +552,7 @@ braze_settle_round(void)
 	if (ok)
 	{
 		braze_first_settle_done = true;
+		braze_settle_committed();
 		forget_settled();
 	}
 	return ok;

@@ -57,6 +57,12 @@ typedef enum BrazeGroupCalls
 #define BRAZE_PROFILE_LANGUAGE			0x04
 #define BRAZE_PROFILE_TIME_ZONE			0x08
 
+typedef enum BrazeOnFull
+{
+	BRAZE_FULL_ERROR,
+	BRAZE_FULL_DROP
+} BrazeOnFull;
+
 /* a list of names, as in events_only; sorted by strcmp for bsearch */
 typedef struct BrazeNameList
 {
@@ -92,6 +98,8 @@ typedef struct BrazeSettings
 
 	/* read when a call is queued */
 	int			deduplicate;	/* seconds, 0: never */
+	int			max_queue_size; /* kB, 0: any */
+	BrazeOnFull on_full;
 
 	/* read by delivery; durations in milliseconds */
 	char	   *endpoint;		/* "https://host[:port]", NULL: none given */

@@ -7,6 +7,7 @@
  */
 #include "postgres.h"
 
+#include "access/detoast.h"
 #include "access/genam.h"
 #include "access/table.h"
 #include "access/tableam.h"
@@ -15,13 +16,27 @@
 #include "executor/spi.h"
 #include "storage/bufmgr.h"
 #include "storage/lmgr.h"
+#include "utils/builtins.h"
 #include "utils/fmgroids.h"
+#include "utils/memutils.h"
 #include "utils/rel.h"
 #include "utils/snapmgr.h"
 
 #include "catalog.h"
 #include "compat.h"
 #include "queue.h"
+#include "queue_size.h"
+
+/* what the transaction under way has deleted of a destination */
+typedef struct Deleted
+{
+	struct Deleted *next;
+	NameData	destination;
+	BrazeQueueSize *size;
+	int64		bytes;
+} Deleted;
+
+static Deleted *deleted = NULL; /* one for each destination that we saw */
 
 bool
 braze_settle_begin(BrazeSettler *settler)
@@ -34,6 +49,8 @@ braze_settle_begin(BrazeSettler *settler)
 	settler->pkey = index_open(catalog->queue_pkey, RowExclusiveLock);
 	settler->slot = table_slot_create(settler->queue, NULL);
 	settler->nblocks = RelationGetNumberOfBlocks(settler->queue);
+	for (Deleted *entry = deleted; entry != NULL; entry = entry->next)
+		entry->bytes = 0;
 	return true;
 }
 
@@ -43,6 +60,16 @@ braze_settle_end(BrazeSettler *settler)
 	ExecDropSingleTupleTableSlot(settler->slot);
 	index_close(settler->pkey, RowExclusiveLock);
 	table_close(settler->queue, NoLock);
+}
+
+void
+braze_settle_committed(void)
+{
+	for (Deleted *entry = deleted; entry != NULL; entry = entry->next)
+	{
+		braze_queue_size_settled(entry->size, entry->bytes);
+		entry->bytes = 0;
+	}
 }
 
 /* a truncated queue may have given the id to another call meanwhile */
@@ -105,16 +132,40 @@ braze_settle_finds(BrazeSettler *settler, const BrazeSettleRow *row)
 	return found;
 }
 
+/* the slot was read up to queued_at, when its row was fetched */
+static void
+note_deleted(TupleTableSlot *slot)
+{
+	const char *destination = NameStr(*DatumGetName(slot->tts_values[BRAZE_QUEUE_DESTINATION - 1]));
+	Deleted    *entry = deleted;
+
+	while (entry != NULL && strcmp(NameStr(entry->destination), destination) != 0)
+		entry = entry->next;
+	if (entry == NULL)
+	{
+		entry = MemoryContextAllocZero(TopMemoryContext, sizeof(Deleted));
+		namestrcpy(&entry->destination, destination);
+		entry->size = braze_queue_size_of(destination);
+		entry->next = deleted;
+		deleted = entry;
+	}
+	entry->bytes += toast_datum_size(slot->tts_values[BRAZE_QUEUE_CALL - 1]);
+}
+
 static TM_Result
 delete_fetched(BrazeSettler *settler)
 {
 	TM_FailureData failure;
 	ItemPointerData tid = settler->slot->tts_tid;
+	TM_Result	result;
 
 	/* never wait for a row lock: its holder may take long */
-	return table_tuple_delete(settler->queue, &tid, GetCurrentCommandId(true),
-							  GetActiveSnapshot(), InvalidSnapshot, false,
-							  &failure, false);
+	result = table_tuple_delete(settler->queue, &tid, GetCurrentCommandId(true),
+								GetActiveSnapshot(), InvalidSnapshot, false,
+								&failure, false);
+	if (result == TM_Ok)
+		note_deleted(settler->slot);
+	return result;
 }
 
 /* a row that another transaction deleted meanwhile is gone too */

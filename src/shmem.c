@@ -126,6 +126,7 @@ braze_destination_slot(Oid database, const char *name, bool create)
 	memset(free_slot, 0, sizeof(*free_slot));
 	free_slot->database = database;
 	namestrcpy(&free_slot->name, name);
+	braze_queue_size_init(&free_slot->size);
 	return free_slot;
 }
 

@@ -16,6 +16,8 @@
 #include "storage/latch.h"
 #include "storage/lwlock.h"
 
+#include "queue_size.h"
+
 #define BRAZE_MAX_DESTINATIONS	256
 #define BRAZE_MESSAGE_SIZE		256
 
@@ -55,8 +57,8 @@ typedef enum BrazeDestinationState
 
 /*
  * One per destination that a worker has served since the server started.
- * Only that worker writes it, but for duplicates, which the sessions that queue
- * add up; it survives the worker.
+ * Only that worker writes it, but for duplicates, dropped and size, which the
+ * sessions that queue add up; it survives the worker.
  */
 typedef struct BrazeDestinationSlot
 {
@@ -73,6 +75,8 @@ typedef struct BrazeDestinationSlot
 	int64		ambiguous_calls;	/* calls in them */
 	int64		unchanged;		/* attributes not sent, since Braze has them */
 	int64		duplicates;		/* calls not queued because of deduplicate */
+	int64		dropped;		/* because of on_full */
+	BrazeQueueSize size;
 	TimestampTz last_success;	/* 0: none yet */
 	TimestampTz last_error_at;
 	char		last_error[BRAZE_MESSAGE_SIZE];

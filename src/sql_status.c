@@ -108,6 +108,7 @@ enum
 	COUNTER_AMBIGUOUS_RESENDS,
 	COUNTER_AMBIGUOUS_CALLS,
 	COUNTER_DUPLICATES,
+	COUNTER_DROPPED,
 	COUNTER_UNCHANGED,
 	COUNTER_LAST_ERROR,
 	COUNTER_LAST_ERROR_AT,
@@ -134,6 +135,7 @@ put_counters(Tuplestorestate *store, TupleDesc desc, BrazeDestinationSlot *slot)
 	values[COUNTER_AMBIGUOUS_RESENDS] = Int64GetDatum(slot->ambiguous_resends);
 	values[COUNTER_AMBIGUOUS_CALLS] = Int64GetDatum(slot->ambiguous_calls);
 	values[COUNTER_DUPLICATES] = Int64GetDatum(slot->duplicates);
+	values[COUNTER_DROPPED] = Int64GetDatum(slot->dropped);
 	values[COUNTER_UNCHANGED] = Int64GetDatum(slot->unchanged);
 	values[COUNTER_LAST_ERROR] = CStringGetTextDatum(slot->last_error);
 	nulls[COUNTER_LAST_ERROR] = (slot->last_error_at == 0);

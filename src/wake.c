@@ -16,6 +16,7 @@
 #include "utils/memutils.h"
 
 #include "compat.h"
+#include "queue_size.h"
 #include "shmem.h"
 #include "wake.h"
 
@@ -96,6 +97,8 @@ at_transaction_end(XactEvent event, void *arg)
 
 	if (!committed && event != XACT_EVENT_ABORT && event != XACT_EVENT_PREPARE)
 		return;
+	if (refresh_worker && committed)
+		braze_queue_sizes_unknown();
 	if (wake_worker && committed)
 		wake_own_worker(refresh_worker);
 	if (wake_launcher && committed)

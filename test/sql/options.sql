@@ -56,7 +56,9 @@ CREATE SERVER everything FOREIGN DATA WRAPPER segment_braze OPTIONS (
 	changed_attributes_only 'true',
 	resend_unchanged_after '7 d',
 	max_attribute_age '30 d',
-	deduplicate 'Off');
+	deduplicate 'Off',
+	max_queue_size '1.5 GB',
+	on_full 'Drop');
 SELECT count(*) AS not_given
 FROM braze_options() o
 WHERE o.catalog = 'server' AND NOT EXISTS (

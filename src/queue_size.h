@@ -1,0 +1,55 @@
+/*-------------------------------------------------------------------------
+ *
+ * queue_size.h
+ *	  What the queued calls of a destination take up, for max_queue_size.
+ *
+ * Counted, not read: sessions add what they queue, the worker takes off what
+ * it settles.  What passes by them (plain SQL, COPY) makes the count wrong, so
+ * it is corrected: it is compared with the files before a call is refused,
+ * read anew when it says full, and set to nothing by a worker that has nothing
+ * left.
+ *
+ *-------------------------------------------------------------------------
+ */
+#ifndef BRAZE_QUEUE_SIZE_H
+#define BRAZE_QUEUE_SIZE_H
+
+#include "datatype/timestamp.h"
+#include "port/atomics.h"
+
+typedef struct BrazeQueueSize
+{
+	pg_atomic_uint64 committed; /* bytes, two's complement */
+	pg_atomic_uint64 open;		/* of transactions under way */
+	bool		known;			/* there was a look since the server started */
+	TimestampTz looked_at;		/* the last look, */
+	TimestampTz read_at;		/* which read the queue if this is not 0, */
+	int			read_ms;		/* and how long that took */
+} BrazeQueueSize;
+
+extern void braze_queue_size_init(BrazeQueueSize *size);
+
+/* where it is counted: in shared memory, or else for this session alone */
+extern BrazeQueueSize *braze_queue_size_of(const char *destination);
+
+/*
+ * Is there room for a call of that size in a queue that is limited to limit?
+ * One that was queued is then added; what a transaction has added is of those
+ * that are open until it ends.
+ */
+extern bool braze_queue_has_room(const char *destination, int64 limit, int64 bytes);
+extern void braze_queue_size_add(const char *destination, int64 bytes);
+extern void braze_queue_size_end(BrazeQueueSize *size, int64 bytes, bool committed);
+
+/* the rows of the queue were changed otherwise, or what is counted has */
+extern void braze_queue_size_unknown(BrazeQueueSize *size);
+extern void braze_queue_sizes_unknown(void);
+
+/*
+ * For the worker: a call is settled; and what is still counted although the
+ * worker, which read the queue after the count, has nothing left.
+ */
+extern void braze_queue_size_settled(BrazeQueueSize *size, int64 bytes);
+extern int64 braze_queue_size_committed(BrazeQueueSize *size);
+
+#endif							/* BRAZE_QUEUE_SIZE_H */
