@@ -169,10 +169,12 @@ braze_validator(PG_FUNCTION_ARGS)
 
 		value = defGetString(def);
 		hint = braze_option_parse(option, value, NULL);
+
+		/* of a mapping, any value may be the key, at the wrong place say */
 		if (hint)
 			ereport(ERROR,
 					(errcode(ERRCODE_FDW_INVALID_ATTRIBUTE_VALUE),
-					 option->type == BRAZE_OPTION_SECRET ?
+					 catalog == UserMappingRelationId ?
 					 errmsg("invalid value of option \"%s\"", option->name) :
 					 errmsg("invalid value of option \"%s\": \"%s\"", option->name, value),
 					 errhint("%s", hint)));
