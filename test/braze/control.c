@@ -5,6 +5,7 @@
  *
  *-------------------------------------------------------------------------
  */
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -253,6 +254,40 @@ add_fault(Standin *standin, Request *request, json_object *parameters)
 	answer_buffer(request, &out, "application/json");
 }
 
+bool
+standin_read_faults(Standin *standin, const char *name)
+{
+	char		reason[REASON_SIZE] = "no JSON object";
+	char	   *line = NULL;
+	size_t		size = 0;
+	int			number = 0;
+	bool		good = true;
+	FILE	   *file;
+
+	if (name == NULL)
+		return true;
+	file = fopen(name, "r");
+	if (file == NULL)
+	{
+		perror(name);
+		return false;
+	}
+	while (good && getline(&line, &size, file) > 0)
+	{
+		json_object *parameters = json_tokener_parse(line);
+
+		number++;
+		good = json_object_is_type(parameters, json_type_object) &&
+			standin_faults_add(&standin->faults, parameters, reason, sizeof(reason));
+		json_object_put(parameters);
+	}
+	if (!good)
+		fprintf(stderr, "%s:%d: %s\n", name, number, reason);
+	free(line);
+	fclose(file);
+	return good;
+}
+
 static void
 clear_faults(Standin *standin, Request *request, json_object *parameters)
 {
@@ -293,6 +328,32 @@ release(Standin *standin, Request *request, json_object *parameters)
 	standin_buffer_printf(&out, "{\"released\":%d}",
 						  standin_release_many(standin, count, (int) status, false));
 	answer_buffer(request, &out, "application/json");
+}
+
+/* all connections end but the one that asks: what is under way has no answer */
+static void
+disconnect(Standin *standin, Request *request, json_object *parameters)
+{
+	Buffer		out = {0};
+
+	(void) parameters;
+	standin_buffer_printf(&out, "{\"disconnected\":%d}",
+						  standin_disconnect(standin, request->connection));
+	answer_buffer(request, &out, "application/json");
+}
+
+static void
+mark(Standin *standin, Request *request, json_object *parameters)
+{
+	const char *text = parameter(parameters, "text");
+
+	if (text == NULL)
+	{
+		answer_error(request, 400, "'text' is missing");
+		return;
+	}
+	standin_ledger_mark(&standin->ledger, text, standin->connections.last_number);
+	standin_http_answer(request, 200, "{}");
 }
 
 static void
@@ -372,6 +433,8 @@ standin_control(Standin *standin, Request *request, json_object *parameters)
 		{"DELETE", "/_control/faults", clear_faults},
 		{"POST", "/_control/hold", hold},
 		{"POST", "/_control/release", release},
+		{"POST", "/_control/disconnect", disconnect},
+		{"POST", "/_control/mark", mark},
 		{"POST", "/_control/keys", set_keys},
 		{"POST", "/_control/reset", reset},
 	};

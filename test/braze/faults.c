@@ -38,6 +38,12 @@ static const struct
 
 #define NKINDS	(sizeof(kinds) / sizeof(kinds[0]))
 
+const char *
+standin_fault_name(FaultKind kind)
+{
+	return kinds[kind].name;
+}
+
 static void
 fault_free(Fault *fault)
 {

@@ -65,6 +65,8 @@ typedef struct Faults
 	int			last_id;
 } Faults;
 
+extern const char *standin_fault_name(FaultKind kind);
+
 /* NULL with a reason when the parameters make no sense */
 extern Fault *standin_faults_add(Faults *faults, json_object *parameters,
 								 char *reason, size_t size);

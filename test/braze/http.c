@@ -224,6 +224,7 @@ strike(Standin *standin, Request *request, Fault *fault)
 			standin_lose(standin, request);
 	}
 	request->never = fault->kind == FAULT_NEVER;
+	request->fault = standin_fault_name(fault->kind);
 	if (!waits)
 		fault_answer(request, fault);
 	if (fault->kind == FAULT_HOLD || fault->kind == FAULT_NEVER)
@@ -274,6 +275,7 @@ arrived(Standin *standin, Request *request)
 	}
 	request->number = ++standin->last_number;
 	request->endpoint = standin_endpoint(request->url);
+	standin_ledger_request(&standin->ledger, request);
 	standin->stats.requests++;
 	standin->stats.bytes += (long) request->received;
 
@@ -349,6 +351,9 @@ respond(Standin *standin, Request *request)
 	struct MHD_Response *response;
 	enum MHD_Result result;
 
+	if (request->number > 0)
+		standin_ledger_answer(&standin->ledger, request);
+	standin_ledger_write(&standin->ledger);
 	if (!is_control(request) && !request->forgotten)
 		standin->stats.answers[answer->manner == MANNER_CLOSE ? 0 : answer->status]++;
 	if (answer->manner == MANNER_CLOSE)
@@ -416,10 +421,16 @@ static void
 completed(void *cls, struct MHD_Connection *connection, void **context,
 		  enum MHD_RequestTerminationCode code)
 {
+	Standin    *standin = cls;
+	const Request *request = *context;
+
 	(void) connection;
-	(void) code;
+	if (request != NULL && request->number > 0)
+		standin_ledger_end(&standin->ledger, request,
+						   request->answer.manner == MANNER_WHOLE &&
+						   code == MHD_REQUEST_TERMINATED_COMPLETED_OK);
 	if (*context != NULL)
-		request_free(cls, *context);
+		request_free(standin, *context);
 	*context = NULL;
 }
 
@@ -471,6 +482,8 @@ standin_http_start(Standin *standin)
 		MHD_start_daemon(flags, 0, NULL, NULL, handle, standin,
 						 MHD_OPTION_SOCK_ADDR, (struct sockaddr *) &address,
 						 MHD_OPTION_NOTIFY_COMPLETED, completed, standin,
+						 MHD_OPTION_NOTIFY_CONNECTION, standin_connection_notify,
+						 &standin->connections,
 						 MHD_OPTION_CONNECTION_LIMIT, (unsigned) MAX_CONNECTIONS,
 						 MHD_OPTION_LISTEN_BACKLOG_SIZE, 1024u,
 						 MHD_OPTION_CONNECTION_MEMORY_LIMIT, (size_t) 65536,

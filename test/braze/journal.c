@@ -130,13 +130,12 @@ standin_journal_add(Journal *journal, const Entry *entry, json_object *object)
 	journal->entries[journal->next++ % journal->size] = *entry;
 }
 
-static void
-print_entry(const Entry *entry, long number, Buffer *out)
+void
+standin_journal_print_entry(const Entry *entry, Buffer *out)
 {
 	static const char *const outcomes[] = {"accepted", "no effect", "refused", "lost"};
 
-	standin_buffer_printf(out, "{\"seq\":%ld,\"request\":%ld,\"user\":",
-						  number + 1, entry->request);
+	standin_buffer_printf(out, "\"request\":%ld,\"user\":", entry->request);
 	if (entry->who != NULL)
 	{
 		standin_buffer_quote(out, entry->who->value);
@@ -157,7 +156,6 @@ print_entry(const Entry *entry, long number, Buffer *out)
 	}
 	standin_buffer_puts(out, ",\"object\":");
 	standin_buffer_add(out, entry->object->data, entry->object->length);
-	standin_buffer_puts(out, "}\n");
 }
 
 void
@@ -172,7 +170,9 @@ standin_journal_print(const Journal *journal, long from, long max, const char *u
 
 		if (user != NULL && (entry->who == NULL || strcmp(entry->who->value, user) != 0))
 			continue;
-		print_entry(entry, n, out);
+		standin_buffer_printf(out, "{\"seq\":%ld,", n + 1);
+		standin_journal_print_entry(entry, out);
+		standin_buffer_puts(out, "}\n");
 		max--;
 	}
 }

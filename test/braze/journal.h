@@ -72,6 +72,9 @@ extern void standin_journal_free(Journal *journal);
 /* takes over the references of the entry; object is its parsed form */
 extern void standin_journal_add(Journal *journal, const Entry *entry, json_object *object);
 
+/* the members of an entry's JSON object, without the braces */
+extern void standin_journal_print_entry(const Entry *entry, Buffer *out);
+
 /* JSON lines of the entries from number `from` on, at most `max` of them */
 extern void standin_journal_print(const Journal *journal, long from, long max,
 								  const char *user, Buffer *out);

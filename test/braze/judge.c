@@ -24,6 +24,7 @@ record(Standin *standin, const Request *request, const Item *item, Outcome outco
 	entry.object = text;
 	entry.reason = reason ? standin_text_new(reason, strlen(reason)) : NULL;
 	entry.outcome = outcome;
+	standin_ledger_object(&standin->ledger, &entry);
 	standin_journal_add(&standin->journal, &entry, item->object);
 }
 

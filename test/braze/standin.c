@@ -32,6 +32,8 @@ usage(void)
 		 "  --log-limit=N      objects kept in the log (default: 200000)\n"
 		 "  --keep=N           events and purchases kept per user (default: 1000)\n"
 		 "  --property=NAME    the integer that numbers objects (default: seq)\n"
+		 "  --faults=FILE      begin with these faults, a JSON object a line\n"
+		 "  --ledger=FILE      append what happens to FILE, before it is answered\n"
 		 "  --tls-cert=FILE    serve https with this certificate chain (PEM)\n"
 		 "  --tls-key=FILE     and this private key\n"
 		 "  --fast             answer at once, read nothing: for benchmarks\n"
@@ -69,6 +71,8 @@ read_options(int argc, char **argv, Options *options)
 		{"log-limit", required_argument, NULL, 'l'},
 		{"keep", required_argument, NULL, 'e'},
 		{"property", required_argument, NULL, 'r'},
+		{"faults", required_argument, NULL, 'a'},
+		{"ledger", required_argument, NULL, 'L'},
 		{"tls-cert", required_argument, NULL, 'c'},
 		{"tls-key", required_argument, NULL, 'y'},
 		{"fast", no_argument, NULL, 'F'},
@@ -112,6 +116,12 @@ read_options(int argc, char **argv, Options *options)
 				break;
 			case 'r':
 				options->property = optarg;
+				break;
+			case 'a':
+				options->faults = optarg;
+				break;
+			case 'L':
+				options->ledger = optarg;
 				break;
 			case 'c':
 				options->tls_cert = optarg;
@@ -220,6 +230,7 @@ serve(Standin *standin, int signal_fd)
 		int64_t		next_due;
 
 		standin_release_due(standin, &next_due);
+		standin_ledger_write(&standin->ledger);
 		if (poll(fds, 2, wait_time(standin, next_due)) < 0 && errno != EINTR)
 		{
 			perror("poll");
@@ -242,7 +253,9 @@ run_strict(const Options *options, int signal_fd)
 	standin.key = standin_strdup(options->key);
 	standin.track_key = options->track_key ? standin_strdup(options->track_key) : NULL;
 	standin_state_init(&standin);
-	if (standin_http_start(&standin))
+	if (standin_read_faults(&standin, options->faults) &&
+		standin_ledger_open(&standin.ledger, options->ledger) &&
+		standin_http_start(&standin))
 	{
 		if (standin_announce(options, standin_http_port(&standin)))
 		{
@@ -251,6 +264,7 @@ run_strict(const Options *options, int signal_fd)
 		}
 		standin_http_stop(&standin);
 	}
+	standin_ledger_close(&standin.ledger);
 	standin_state_free(&standin);
 	free(standin.key);
 	free(standin.track_key);

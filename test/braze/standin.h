@@ -19,6 +19,7 @@
 #include "buffer.h"
 #include "faults.h"
 #include "journal.h"
+#include "ledger.h"
 #include "users.h"
 
 #define REASON_SIZE		256
@@ -36,6 +37,8 @@ typedef struct Options
 	const char *key;			/* may do everything */
 	const char *track_key;		/* may do /users/track only; NULL: no such key */
 	const char *property;		/* numbers the objects, see journal.h */
+	const char *ledger;			/* file name; NULL: none */
+	const char *faults;			/* those there are at first: a file of JSON lines; NULL: none */
 	const char *tls_cert;		/* file names; NULL: no TLS */
 	const char *tls_key;
 	int			max_objects;	/* of a /users/track request */
@@ -113,6 +116,7 @@ typedef struct Request
 	RequestState state;
 	bool		suspended;
 	bool		never;			/* held for good */
+	const char *fault;			/* what struck it; NULL: nothing */
 	bool		judged;			/* applied or lost: it is in the journal */
 	bool		marked;			/* its users count it as under way */
 	bool		forgotten;		/* a reset came before its answer: not counted */
@@ -124,6 +128,13 @@ typedef struct Request
 	struct Request *next;
 	struct Request *previous;
 } Request;
+
+/* all that are open */
+typedef struct Connections
+{
+	struct Connection *first;
+	long		last_number;
+} Connections;
 
 typedef struct Stats
 {
@@ -150,8 +161,10 @@ typedef struct Standin
 	struct MHD_Daemon *daemon;
 	Users		users;
 	Journal		journal;
+	Ledger		ledger;
 	Faults		faults;
 	Stats		stats;
+	Connections connections;
 	Request    *requests;		/* under way, control not among them */
 	int			nheld;			/* without a due time */
 	int			ndelayed;
@@ -176,6 +189,13 @@ extern int	standin_http_port(const Standin *standin);
 extern int64_t standin_now(void);
 extern void standin_http_answer(Request *request, int status, const char *body);
 
+/* connections.c */
+extern void standin_connection_notify(void *cls, struct MHD_Connection *connection,
+									  void **context,
+									  enum MHD_ConnectionNotificationCode code);
+extern long standin_connection_number(struct MHD_Connection *connection);
+extern int	standin_disconnect(Standin *standin, struct MHD_Connection *except);
+
 /* hold.c: requests that wait */
 extern void standin_mark(Standin *standin, Request *request);
 extern void standin_unmark(Request *request);
@@ -189,6 +209,7 @@ extern void standin_drop_dead(Standin *standin);
 extern void standin_control(Standin *standin, Request *request, json_object *parameters);
 extern void standin_state_init(Standin *standin);
 extern void standin_state_free(Standin *standin);
+extern bool standin_read_faults(Standin *standin, const char *file);
 
 /* fast.c: answers at once, reads nothing; returns the exit status */
 extern int	standin_fast(const Options *options, int signal_fd);

@@ -114,6 +114,18 @@ sub stop
 	return defined $self->{pid} ? end_process(delete $self->{pid}) : undef;
 }
 
+# at once, as a crash ends it: what it knew is gone, but for its ledger
+sub kill9
+{
+	my ($self) = @_;
+	my $pid = delete $self->{pid};
+
+	delete $running{$pid};
+	kill 'KILL', $pid;
+	waitpid($pid, 0);
+	return;
+}
+
 sub DESTROY
 {
 	my ($self) = @_;
@@ -304,6 +316,21 @@ sub release
 {
 	my ($self, %how) = @_;
 	return decode_json($self->ask('POST', 'release', {%how}))->{released};
+}
+
+# ends all connections; what is under way has no answer
+sub disconnect
+{
+	my ($self) = @_;
+	return decode_json($self->ask('POST', 'disconnect'))->{disconnected};
+}
+
+# a line in the ledger
+sub mark
+{
+	my ($self, $text) = @_;
+	$self->ask('POST', 'mark', { text => $text });
+	return;
 }
 
 sub set_key

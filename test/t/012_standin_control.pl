@@ -7,6 +7,7 @@ use warnings;
 use FindBin;
 use lib "$FindBin::RealBin/../perl";
 
+use File::Temp;
 use HTTP::Tiny;
 use IO::Select;
 use IO::Socket::INET;
@@ -272,5 +273,81 @@ close $waiting[0];
 wait_until_idle();
 is(track('a'), 201, 'a client may leave in the middle of an answer');
 is($braze->stop, 0, 'a clean end');
+
+# ---- the ledger outlives the process
+
+my $directory = File::Temp->newdir;
+my ($ledger, $faults) = ("$directory/ledger", "$directory/faults");
+
+sub ledger
+{
+	open my $handle, '<', $ledger or die "$ledger: $!";
+	return map { $json->decode($_) } <$handle>;
+}
+
+# what the lines say, without times and processes
+sub told
+{
+	return join "\n", map {
+		my $line = $_;
+		join ' ', map { "$_=$line->{$_}" } grep { exists $line->{$_} } qw(line request connection path name outcome status fault complete text)
+	} @_;
+}
+
+open my $handle, '>', $faults or die "$faults: $!";
+print $handle qq({"kind": "errors", "name": "E", "user": "bad"}\n{"kind": "cut", "count": 1, "after": 1}\n);
+close $handle;
+$braze = StandIn->new(ledger => $ledger, faults => $faults);
+track('a', 'bad');
+track('a');
+$braze->mark('a test was here');
+$braze->hold(applied => JSON::PP::true);
+$waiting[0] = start_for('b');
+$braze->wait_for_stat('held', 1);
+$braze->kill9;
+like(finish($waiting[0]), qr/^$/, 'kill -9 ends a request under way');
+is(told(ledger()), <<'EOS' =~ s/\n$//r, 'what a client may know of is in the ledger, and what was applied');
+line=start
+line=request request=1 connection=1 path=/users/track
+line=object request=1 name=E outcome=accepted
+line=object request=1 name=E outcome=refused
+line=answer request=1 status=201
+line=end request=1 complete=1
+line=request request=2 connection=2 path=/users/track
+line=object request=2 name=E outcome=accepted
+line=answer request=2 status=201 fault=cut
+line=end request=2 complete=0
+line=mark connection=3 text=a test was here
+line=request request=3 connection=4 path=/users/track
+line=object request=3 name=E outcome=accepted
+EOS
+
+# another life in the same file
+$braze->start;
+is($braze->stats->{requests}, 0, 'a new life knows nothing of the old one');
+$waiting[0] = start('{"events"', 100);
+$braze->hold;
+$waiting[1] = start_for('a');
+$braze->wait_for_stat('held', 1);
+is($braze->disconnect, 2, 'all connections end but the one that asks');
+is(finish($_), '', '... without an answer') foreach @waiting[ 0, 1 ];
+$braze->clear_faults;
+is(track('a'), 201, '... and further ones are welcome');
+is($braze->stop, 0, 'a clean end');
+my @second = ledger();
+my $starts = 0;
+@second = grep { $starts += $_->{line} eq 'start'; $starts == 2 } @second;
+is(scalar(grep { $_->{line} eq 'object' && $_->{outcome} eq 'lost' } @second), 1, 'what waited was not applied');
+is(scalar(grep { $_->{line} eq 'end' && !$_->{complete} } @second), 1, '... and its answer not complete');
+
+# a ledger that cannot be written, or faults that are none
+foreach my $option ("--ledger=$directory/none/ledger", "--faults=$directory/none", "--faults=$ledger")
+{
+	my $pid = open(my $output, '-|', "$program $option 2>&1") or die "fork: $!";
+	my $said = do { local $/; <$output> };
+
+	close $output;
+	ok($? != 0 && $said ne '', "it does not begin with $option");
+}
 
 done_testing();
