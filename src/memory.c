@@ -182,7 +182,7 @@ scan_row(Relation rel, Oid pkey, const Memory *memory, NameData *name)
 				F_NAMEEQ, NameGetDatum(name));
 	ScanKeyInit(&keys[1], BRAZE_PROFILE_USER, BTEqualStrategyNumber, F_TEXTEQ,
 				CStringGetTextDatum(memory->user));
-	return systable_beginscan(rel, pkey, true, GetActiveSnapshot(), 2, keys);
+	return systable_beginscan(rel, pkey, true, NULL, 2, keys);
 }
 
 static void

@@ -11,7 +11,6 @@
 #include "access/tableam.h"
 #include "access/xlog.h"
 #include "access/xlog_internal.h"
-#include "storage/lmgr.h"
 #include "utils/builtins.h"
 #include "utils/fmgroids.h"
 #include "utils/rel.h"
@@ -20,6 +19,7 @@
 #include "catalog.h"
 #include "compat.h"
 #include "reader.h"
+#include "table.h"
 
 BrazeReader *
 braze_reader_create(void)
@@ -36,7 +36,7 @@ braze_reader_begin(BrazeReader *reader)
 	const BrazeCatalog *catalog = braze_catalog_required();
 
 	/* never wait: requests are under way, and whoever locks it may take long */
-	if (!ConditionalLockRelationOid(catalog->queue, AccessShareLock))
+	if (!braze_table_try_lock(catalog->queue, AccessShareLock))
 		return false;
 	reader->queue = table_open(catalog->queue, NoLock);
 	reader->pkey = index_open(catalog->queue_pkey, AccessShareLock);

@@ -77,7 +77,7 @@ braze_retried_lock(BrazeRetried *retried, int64 letter, int64 queue_id)
 	BrazeRetriedState state = BRAZE_RETRIED_NONE;
 	TupleTableSlot *slot;
 
-	if (!ConditionalLockRelationOid(catalog->dead_letters, RowExclusiveLock))
+	if (!braze_table_try_lock(catalog->dead_letters, RowExclusiveLock))
 		return BRAZE_RETRIED_BUSY;
 	retried->letters = table_open(catalog->dead_letters, NoLock);
 	slot = table_slot_create(retried->letters, NULL);

@@ -90,8 +90,8 @@ begin_round(const char *activity)
 	 */
 	if (OidIsValid(extension))
 		LockDatabaseObject(ExtensionRelationId, extension, 0, AccessShareLock);
-	PushActiveSnapshot(GetTransactionSnapshot());
 	catalog = braze_catalog();
+	PushActiveSnapshot(GetTransactionSnapshot());
 	if (catalog == NULL || catalog->extension != extension)
 	{
 		/*

@@ -15,7 +15,6 @@
 #include "catalog/pg_type.h"
 #include "executor/spi.h"
 #include "storage/bufmgr.h"
-#include "storage/lmgr.h"
 #include "utils/builtins.h"
 #include "utils/fmgroids.h"
 #include "utils/memutils.h"
@@ -26,6 +25,7 @@
 #include "compat.h"
 #include "queue.h"
 #include "queue_size.h"
+#include "table.h"
 
 /* what the transaction under way has deleted of a destination */
 typedef struct Deleted
@@ -43,7 +43,7 @@ braze_settle_begin(BrazeSettler *settler)
 {
 	const BrazeCatalog *catalog = braze_catalog_required();
 
-	if (!ConditionalLockRelationOid(catalog->queue, RowExclusiveLock))
+	if (!braze_table_try_lock(catalog->queue, RowExclusiveLock))
 		return false;
 	settler->queue = table_open(catalog->queue, NoLock);
 	settler->pkey = index_open(catalog->queue_pkey, RowExclusiveLock);

@@ -1,7 +1,7 @@
 /*-------------------------------------------------------------------------
  *
  * table.c
- *	  Writing rows of the extension's tables, whatever was added to these.
+ *	  The extension's tables, whatever others do to these.
  *
  *-------------------------------------------------------------------------
  */
@@ -15,13 +15,27 @@
 #include "lib/stringinfo.h"
 #include "miscadmin.h"
 #include "nodes/execnodes.h"
+#include "storage/lmgr.h"
 #include "utils/builtins.h"
 #include "utils/guc.h"
 #include "utils/lsyscache.h"
 #include "utils/rel.h"
+#include "utils/snapmgr.h"
 
 #include "compat.h"
 #include "table.h"
+
+bool
+braze_table_try_lock(Oid table, LOCKMODE mode)
+{
+	if (!ConditionalLockRelationOid(table, mode))
+		return false;
+	PopActiveSnapshot();
+	PushActiveSnapshot(GetTransactionSnapshot());
+	return true;
+}
+
+/* ----- writing ----- */
 
 /* the CHECK of braze_queue, that an id is positive, which a drawn id is */
 #define OWN_CHECKS		1
@@ -50,7 +64,12 @@ is_plain(Relation rel, int columns)
 {
 	TupleDesc	desc = RelationGetDescr(rel);
 
-	return desc->natts == columns && has_own_triggers_only(rel) &&
+	for (int i = columns; i < desc->natts; i++)
+	{
+		if (!TupleDescAttr(desc, i)->attisdropped)
+			return false;
+	}
+	return has_own_triggers_only(rel) &&
 		!rel->rd_rel->relhasrules &&
 		(desc->constr == NULL || desc->constr->num_check <= OWN_CHECKS);
 }
@@ -77,11 +96,31 @@ has_only_primary_key(Relation rel)
 		linitial_oid(rel->rd_indexlist) == rel->rd_pkindex;
 }
 
+static HeapTuple
+form_tuple(Relation rel, int columns, Datum *values, bool *nulls)
+{
+	TupleDesc	desc = RelationGetDescr(rel);
+	Datum	   *all_values;
+	bool	   *all_nulls;
+
+	if (desc->natts == columns)
+		return heap_form_tuple(desc, values, nulls);
+
+	/* columns that were added and dropped again still have their places */
+	all_values = palloc0(sizeof(Datum) * desc->natts);
+	all_nulls = palloc(sizeof(bool) * desc->natts);
+	memset(all_nulls, true, sizeof(bool) * desc->natts);
+	memcpy(all_values, values, sizeof(Datum) * columns);
+	memcpy(all_nulls, nulls, sizeof(bool) * columns);
+	return heap_form_tuple(desc, all_values, all_nulls);
+}
+
 /* what queueing a call comes to: opening all indexes is what this spares it */
 static void
-insert_with_primary_key(Relation rel, Datum *values, bool *nulls, ItemPointer tid)
+insert_with_primary_key(Relation rel, int columns, Datum *values, bool *nulls,
+						ItemPointer tid)
 {
-	HeapTuple	tuple = heap_form_tuple(RelationGetDescr(rel), values, nulls);
+	HeapTuple	tuple = form_tuple(rel, columns, values, nulls);
 	Relation	index = index_open(rel->rd_pkindex, RowExclusiveLock);
 	Datum		key[INDEX_MAX_KEYS];
 	bool		key_nulls[INDEX_MAX_KEYS];
@@ -196,14 +235,14 @@ write_directly(Relation rel, ItemPointer old, int columns, Datum *values, bool *
 		return false;
 	if (old == NULL && has_only_primary_key(rel))
 	{
-		insert_with_primary_key(rel, values, nulls, tid);
+		insert_with_primary_key(rel, columns, values, nulls, tid);
 		return true;
 	}
 	indexes = CatalogOpenIndexes(rel);
 	plain = are_plain(indexes);
 	if (plain)
 	{
-		HeapTuple	tuple = heap_form_tuple(RelationGetDescr(rel), values, nulls);
+		HeapTuple	tuple = form_tuple(rel, columns, values, nulls);
 
 		if (old != NULL)
 			CatalogTupleUpdateWithInfo(rel, old, tuple, indexes);

@@ -1,7 +1,7 @@
 /*-------------------------------------------------------------------------
  *
  * table.h
- *	  Writing rows of the extension's tables, whatever was added to these.
+ *	  The extension's tables, whatever others do to these.
  *
  * A table that is as CREATE EXTENSION made it is written directly, as the
  * catalogs are.  With columns, indexes on expressions, constraints or triggers
@@ -13,7 +13,15 @@
 #define BRAZE_TABLE_H
 
 #include "storage/itemptr.h"
+#include "storage/lockdefs.h"
 #include "utils/relcache.h"
+
+/*
+ * For the worker, which must not wait for who holds a lock: false, or the lock
+ * and a new active snapshot.  To one from before, a table that was rewritten
+ * meanwhile is empty.
+ */
+extern bool braze_table_try_lock(Oid table, LOCKMODE mode);
 
 /*
  * columns are those of the install script, values and nulls theirs.  *tid says
