@@ -458,6 +458,24 @@ CREATE TRIGGER braze_notify_replicated AFTER INSERT ON @extschema@.braze_queue
 	FOR EACH ROW EXECUTE FUNCTION @extschema@.braze_notify_queued();
 ALTER TABLE @extschema@.braze_queue ENABLE REPLICA TRIGGER braze_notify_replicated;
 
+CREATE FUNCTION @extschema@.braze_notify_changed()
+RETURNS trigger
+AS 'MODULE_PATHNAME', 'braze_notify_changed'
+LANGUAGE C VOLATILE;
+
+COMMENT ON FUNCTION @extschema@.braze_notify_changed() IS
+'trigger function that has the worker look at the pauses, and forget calls that are gone, when the transaction commits';
+
+-- A dump is restored table by table: a pause counts for calls that come after it.
+CREATE TRIGGER braze_notify_paused AFTER INSERT OR UPDATE OR DELETE OR TRUNCATE ON @extschema@.braze_paused
+	FOR EACH STATEMENT EXECUTE FUNCTION @extschema@.braze_notify_changed();
+CREATE TRIGGER braze_notify_deleted AFTER DELETE ON @extschema@.braze_queue
+	FOR EACH STATEMENT EXECUTE FUNCTION @extschema@.braze_notify_changed();
+
+COMMENT ON TRIGGER braze_notify_paused ON @extschema@.braze_paused IS
+'changes by plain SQL are obeyed at once';
+COMMENT ON TRIGGER braze_notify_deleted ON @extschema@.braze_queue IS
+'calls that are deleted by plain SQL are not sent';
 COMMENT ON TRIGGER braze_notify_queued ON @extschema@.braze_queue IS
 'plain INSERT and COPY wake the worker';
 COMMENT ON TRIGGER braze_notify_replicated ON @extschema@.braze_queue IS
@@ -802,6 +820,7 @@ REVOKE ALL ON FUNCTION
 	@extschema@.braze_notify_worker(boolean),
 	@extschema@.braze_purge(name, text, text, timestamptz),
 	@extschema@.braze_notify_queued(),
+	@extschema@.braze_notify_changed(),
 	@extschema@.braze_hand_over(name),
 	@extschema@.braze_retry(bigint, name, text, timestamptz, name),
 	@extschema@.braze_pause(name, text),

@@ -13,9 +13,11 @@
 #include "funcapi.h"
 #include "miscadmin.h"
 #include "utils/builtins.h"
+#include "utils/rel.h"
 #include "utils/timestamp.h"
 #include "utils/tuplestore.h"
 
+#include "catalog.h"
 #include "compat.h"
 #include "handover.h"
 #include "shmem.h"
@@ -180,6 +182,24 @@ braze_notify_queued(PG_FUNCTION_ARGS)
 				 errmsg("braze_notify_queued is a trigger function"),
 				 errhint("It is for the triggers of braze_queue.")));
 	braze_wake_worker_at_commit();
+	return PointerGetDatum(NULL);
+}
+
+/* the same for the pauses, and for calls that are deleted */
+PG_FUNCTION_INFO_V1(braze_notify_changed);
+Datum
+braze_notify_changed(PG_FUNCTION_ARGS)
+{
+	if (!CALLED_AS_TRIGGER(fcinfo))
+		ereport(ERROR,
+				(errcode(ERRCODE_E_R_I_E_TRIGGER_PROTOCOL_VIOLATED),
+				 errmsg("braze_notify_changed is a trigger function"),
+				 errhint("It is for the triggers of braze_queue and braze_paused.")));
+	if (RelationGetRelid(((TriggerData *) fcinfo->context)->tg_relation) ==
+		braze_catalog_required()->queue)
+		braze_tell_purged_at_commit();
+	else
+		braze_refresh_worker_at_commit();
 	return PointerGetDatum(NULL);
 }
 

@@ -40,7 +40,7 @@ braze_table_try_lock(Oid table, LOCKMODE mode)
 /* the CHECK of braze_queue, that an id is positive, which a drawn id is */
 #define OWN_CHECKS		1
 
-/* those of braze_queue only wake the worker, which whoever writes here does */
+/* ours only tell the worker, which whoever writes here does or is */
 static bool
 has_own_triggers_only(Relation rel)
 {
@@ -49,7 +49,9 @@ has_own_triggers_only(Relation rel)
 		const char *name = rel->trigdesc->triggers[i].tgname;
 
 		if (strcmp(name, "braze_notify_queued") != 0 &&
-			strcmp(name, "braze_notify_replicated") != 0)
+			strcmp(name, "braze_notify_replicated") != 0 &&
+			strcmp(name, "braze_notify_deleted") != 0 &&
+			strcmp(name, "braze_notify_paused") != 0)
 			return false;
 	}
 	return true;

@@ -83,9 +83,8 @@ SELECT braze_purge('braze') > 0 AS purged;
 SELECT fill(40);
 TABLE size;
 
--- deleted by hand: when the worker is told
+-- and what is deleted by hand
 DELETE FROM braze_queue WHERE destination = 'braze';
-SELECT braze_notify_worker();
 SELECT fill(40);
 TABLE size;
 

@@ -119,6 +119,22 @@ thrice('braze_pause and braze_resume', sub {
 	run("SELECT braze_resume('braze')");
 	arrive(1);
 });
+# a dump is restored like that: the pauses first, then the queue
+my $other = StandIn->new;
+braze_destination($node, 'postgres', 'other', $other);
+run("SELECT braze_track('u', 'A', destination => 'other')");
+$other->wait_for_accepted(1);
+thrice('a pause that is inserted counts for what is queued after it', sub {
+	$other->reset;
+	run("INSERT INTO braze_paused (destination, reason) VALUES ('braze', 'restored')");
+	run("INSERT INTO braze_queue (destination, call) VALUES ($row), ($row)");
+	run("SELECT braze_track('u', 'A', destination => 'other')");
+	$other->wait_for_accepted(1);
+	is($braze->stats->{accepted}{total}, 0, 'nothing is sent during the pause');
+	run('DELETE FROM braze_paused');
+	arrive(2);
+});
+run('DROP SERVER other CASCADE');
 thrice('an option counts for what is queued after it', sub {
 	my ($i) = @_;
 

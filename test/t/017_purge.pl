@@ -60,6 +60,18 @@ is(accepted('purged'), 20, 'of what is purged while it is sent, only what was un
 is(accepted('kept'), 5, 'what was queued afterwards does');
 is(run('SELECT delivered FROM braze_status'), '6', 'and what was purged is not counted as delivered');
 
+# the same by plain SQL
+begin();
+$braze->hold;
+queue('purged', 500);
+$braze->wait_for_stat('held', 4);
+run('DELETE FROM braze_queue');
+queue('kept', 5);
+$braze->release;
+braze_flush($node);
+is(accepted('purged'), 20, 'DELETE is heard of, too');
+is(accepted('kept'), 5, 'what was queued afterwards arrives');
+
 # under way, and to be sent again: it is not
 begin();
 my $fault = $braze->fault(kind => 'status', status => 503);
