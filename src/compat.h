@@ -100,6 +100,17 @@ braze_index_insert(Relation index, Datum *values, bool *nulls,
 #endif
 }
 
+/* before 17 all waits of extensions have one name */
+static inline uint32
+braze_wait_event_new(const char *name)
+{
+#if PG_VERSION_NUM >= 170000
+	return WaitEventExtensionNew(name);
+#else
+	return PG_WAIT_EXTENSION;
+#endif
+}
+
 /* 15 returns when to report again, which a worker with naps need not know */
 static inline void
 braze_report_stat(void)

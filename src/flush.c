@@ -23,6 +23,7 @@
 
 #include "catalog.h"
 #include "compat.h"
+#include "wait_event.h"
 #include "wake.h"
 
 /* how long a look is followed by none */
@@ -120,7 +121,8 @@ braze_flush(PG_FUNCTION_ARGS)
 		if (left <= 0)
 			break;
 		(void) WaitLatch(MyLatch, WL_LATCH_SET | WL_TIMEOUT | WL_EXIT_ON_PM_DEATH,
-						 Min(left, LOOK_INTERVAL_MS), PG_WAIT_EXTENSION);
+						 Min(left, LOOK_INTERVAL_MS),
+						 braze_wait_event(BRAZE_WAIT_FLUSH));
 		ResetLatch(MyLatch);
 		CHECK_FOR_INTERRUPTS();
 	}

@@ -36,6 +36,7 @@
 
 #include "compat.h"
 #include "shmem.h"
+#include "wait_event.h"
 #include "worker.h"
 
 bool		braze_deliver = true;
@@ -299,10 +300,10 @@ tend_all(void)
 }
 
 static void
-wait_for_latch(long timeout)
+wait_for_latch(long timeout, BrazeWait wait)
 {
 	(void) WaitLatch(MyLatch, WL_LATCH_SET | WL_TIMEOUT | WL_EXIT_ON_PM_DEATH,
-					 timeout, PG_WAIT_EXTENSION);
+					 timeout, braze_wait_event(wait));
 	ResetLatch(MyLatch);
 	CHECK_FOR_INTERRUPTS();
 	if (ConfigReloadPending)
@@ -327,7 +328,7 @@ wait_after_crash(void)
 	end = TimestampTzPlusMilliseconds(GetCurrentTimestamp(),
 									  braze_restart_delay * INT64CONST(1000));
 	while ((left = TimestampDifferenceMilliseconds(GetCurrentTimestamp(), end)) > 0)
-		wait_for_latch(left);
+		wait_for_latch(left, BRAZE_WAIT_LAUNCHER_RESTART_DELAY);
 }
 
 void
@@ -362,7 +363,7 @@ braze_launcher_main(Datum arg)
 	for (;;)
 	{
 		list_databases();
-		wait_for_latch(tend_all());
+		wait_for_latch(tend_all(), BRAZE_WAIT_LAUNCHER_NAP);
 	}
 }
 

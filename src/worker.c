@@ -38,6 +38,7 @@
 #include "reader.h"
 #include "rounds.h"
 #include "shmem.h"
+#include "wait_event.h"
 #include "worker.h"
 
 /* while requests are under way, new rows are looked for this often */
@@ -215,7 +216,7 @@ drain(BrazeHttp *http)
 								 WL_SOCKET_READABLE | WL_TIMEOUT | WL_EXIT_ON_PM_DEATH,
 								 braze_http_fd(http),
 								 shorter((long) left, braze_http_timeout(http)),
-								 PG_WAIT_EXTENSION);
+								 braze_wait_event(BRAZE_WAIT_WORKER_SHUTDOWN));
 		take_answers(http);
 	}
 	if (braze_settle_pending() > 0)
@@ -475,7 +476,9 @@ main_loop(BrazeHttp *http)
 								   WL_LATCH_SET | WL_SOCKET_READABLE |
 								   WL_TIMEOUT | WL_EXIT_ON_PM_DEATH,
 								   braze_http_fd(http), timeout,
-								   PG_WAIT_EXTENSION);
+								   braze_wait_event(braze_delivery_transfers() > 0 ?
+													BRAZE_WAIT_WORKER_ANSWER :
+													BRAZE_WAIT_WORKER_NAP));
 		if (events & WL_LATCH_SET)
 		{
 			ResetLatch(MyLatch);

@@ -52,7 +52,7 @@ $braze->wait_for_stat('held', 1);
 my $session = $node->background_psql('postgres');
 $session->query_until(qr/began/, "\\echo began\nSELECT braze_flush('1 h');\n");
 $node->poll_query_until('postgres', <<'EOS') or die 'braze_flush does not wait';
-SELECT count(*) = 1 FROM pg_stat_activity WHERE query LIKE '%braze\_flush%' AND wait_event = 'Extension'
+SELECT count(*) = 1 FROM pg_stat_activity WHERE query LIKE '%braze\_flush%' AND wait_event_type = 'Extension'
 	AND backend_type = 'client backend'
 EOS
 run("SELECT braze_track('u2', 'second')");

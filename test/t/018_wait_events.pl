@@ -1,0 +1,63 @@
+# pg_stat_activity says what each process waits for: by name since PostgreSQL 17,
+# before that every wait of an extension is called Extension.
+
+use strict;
+use warnings;
+
+use FindBin;
+use lib "$FindBin::RealBin/../perl";
+
+use PostgreSQL::Test::Cluster;
+use PostgreSQL::Test::Utils;
+use Test::More;
+
+use Braze;
+use StandIn;
+
+my $braze = StandIn->new;
+my $node = braze_node('main', $braze);
+my $named = $node->safe_psql('postgres', 'SHOW server_version_num') >= 170000;
+
+sub waits_for
+{
+	my ($who, $name, $what) = @_;
+	my $event = $named ? $name : 'Extension';
+
+	return ok($node->poll_query_until('template1', <<EOS), $what);
+SELECT count(*) = 1 FROM pg_stat_activity
+WHERE $who AND wait_event_type = 'Extension' AND wait_event = '$event'
+EOS
+}
+
+my $launcher = "backend_type = 'segment_braze launcher'";
+my $worker = "backend_type = 'segment_braze worker'";
+
+waits_for($launcher, 'SegmentBrazeLauncherNap', 'the launcher, between two looks');
+waits_for($worker, 'SegmentBrazeWorkerNap', 'a worker that has nothing to do');
+
+$braze->hold;
+$node->safe_psql('postgres', "SELECT braze_track('u1', 'A')");
+$braze->wait_for_stat('held', 1);
+waits_for($worker, 'SegmentBrazeWorkerAnswer', 'a worker that waits for an answer');
+
+my $session = $node->background_psql('postgres');
+$session->query_until(qr/began/, "\\echo began\nSELECT braze_flush('1 h');\n");
+waits_for("backend_type = 'client backend' AND query LIKE '%braze\\_flush%'", 'SegmentBrazeFlush', 'braze_flush');
+$braze->release;
+like($session->query_until(qr/^[tf]$/m, ''), qr/^t$/m, 'which ends');
+$session->quit;
+
+is($node->safe_psql('postgres', <<'EOS'), '', 'all of them are in pg_wait_events') if $named;
+SELECT name FROM unnest('{SegmentBrazeLauncherNap,SegmentBrazeWorkerNap,SegmentBrazeWorkerAnswer,SegmentBrazeFlush}'::text[]) AS name
+EXCEPT SELECT name FROM pg_wait_events WHERE type = 'Extension'
+EOS
+
+# longer than the test takes; it obeys a reload meanwhile
+$node->append_conf('postgresql.conf', "segment_braze.restart_delay = '1 h'");
+$node->reload;
+my $pid = $node->safe_psql('postgres', "SELECT pid FROM pg_stat_activity WHERE $worker");
+kill 'KILL', $pid;
+waits_for($launcher, 'SegmentBrazeLauncherRestartDelay', 'the launcher, after a crash of the server');
+
+$node->stop;
+done_testing();
