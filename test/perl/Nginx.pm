@@ -69,6 +69,19 @@ sub make_authority
 	return;
 }
 
+# Newer openssl takes no end that is before the start, but any start; older ones
+# know no other start than now.
+sub validity
+{
+	my ($days) = @_;
+	my $day = 24 * 3600;
+	my @times = map { POSIX::strftime('%Y%m%d%H%M%SZ', gmtime $_) } time - 9 * $day, time + $days * $day;
+
+	return ('-not_before', $times[0], '-not_after', $times[1])
+	  if `openssl x509 -help 2>&1` =~ /-not_before/;
+	return ('-days', $days);
+}
+
 # names => 'DNS:localhost,IP:127.0.0.1', authority => 'ca', days => 2; may be
 # called again, and counts from the next start
 sub make_certificate
@@ -84,7 +97,7 @@ sub make_certificate
 		'-keyout', "$directory/$name.key", '-out', "$directory/$name.csr");
 	$self->openssl('x509', '-req', '-in', "$directory/$name.csr", '-out', "$directory/$name.crt",
 		'-CA', "$directory/$authority.pem", '-CAkey', "$directory/$authority.key", '-CAcreateserial',
-		'-extfile', "$directory/$name.ext", '-days', defined $how{days} ? $how{days} : 2);
+		'-extfile', "$directory/$name.ext", validity(defined $how{days} ? $how{days} : 2));
 	return;
 }
 

@@ -250,7 +250,8 @@ ok(braze_wait_for_state($node, 'braze', 'paused: %'), 'the pause survives a rest
 write_key('fourth-key');
 resumed('a key that is right after the restart');
 $node->safe_psql('postgres', "SELECT braze_pause('braze', 'campaign review')");
-$node->restart('immediate');
+$node->stop('immediate');
+$node->start;
 queue(3);
 braze_wait_for_worker($node);
 ok(braze_wait_for_state($node, 'braze', 'paused: campaign review'), 'and so does that of braze_pause');
