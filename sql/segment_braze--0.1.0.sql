@@ -106,10 +106,12 @@ COMMENT ON COLUMN @extschema@.braze_dead_letters.retry_id IS
 'id in the queue of the call that is queued again; null: none';
 
 CREATE TABLE @extschema@.braze_paused (
-	destination name PRIMARY KEY,
+	destination name,
 	reason text NOT NULL,
 	paused_at timestamptz NOT NULL DEFAULT pg_catalog.now(),
-	by_worker boolean NOT NULL DEFAULT false
+	by_worker boolean NOT NULL DEFAULT false,
+	endpoint text DEFAULT '',
+	PRIMARY KEY (destination, endpoint)
 );
 
 COMMENT ON TABLE @extschema@.braze_paused IS
@@ -120,6 +122,8 @@ COMMENT ON COLUMN @extschema@.braze_paused.reason IS
 'why it was paused';
 COMMENT ON COLUMN @extschema@.braze_paused.paused_at IS
 'when it was paused';
+COMMENT ON COLUMN @extschema@.braze_paused.endpoint IS
+'path of the one endpoint to which nothing is sent; empty: to none';
 COMMENT ON COLUMN @extschema@.braze_paused.by_worker IS
 'because of Braze''s answer: such a pause also ends when the key or the options change';
 
@@ -782,7 +786,7 @@ LEFT JOIN (
 		SELECT FROM @extschema@.braze_queue q WHERE q.id = d.retry_id AND q.dead_letter = d.id)
 	GROUP BY d.destination
 ) l ON l.destination = d.destination
-LEFT JOIN @extschema@.braze_paused p ON p.destination = d.destination
+LEFT JOIN @extschema@.braze_paused p ON p.destination = d.destination AND p.endpoint = ''
 LEFT JOIN @extschema@.braze_counters() c ON c.destination = d.destination;
 
 COMMENT ON VIEW @extschema@.braze_status IS

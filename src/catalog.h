@@ -40,7 +40,8 @@
 #define BRAZE_PAUSED_REASON			2
 #define BRAZE_PAUSED_PAUSED_AT		3
 #define BRAZE_PAUSED_BY_WORKER		4
-#define BRAZE_PAUSED_COLUMNS		4
+#define BRAZE_PAUSED_ENDPOINT		5
+#define BRAZE_PAUSED_COLUMNS		5
 
 /* columns of braze_messages */
 #define BRAZE_MESSAGES_DESTINATION	1

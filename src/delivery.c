@@ -147,15 +147,6 @@ create_delivery(const char *name)
 }
 
 void
-braze_delivery_set_paused(BrazeDelivery *delivery, const char *reason)
-{
-	if (delivery->paused != NULL)
-		pfree(delivery->paused);
-	delivery->paused = reason ? MemoryContextStrdup(braze_delivery_context, reason) : NULL;
-	delivery->changed = true;
-}
-
-void
 braze_delivery_fall_behind(BrazeDelivery *delivery, int64 cursor)
 {
 	if (delivery->behind && delivery->cursor <= cursor)
@@ -267,35 +258,6 @@ same_key(const BrazeDelivery *delivery, const char *key)
 	return strcmp(delivery->key, key) == 0;
 }
 
-/*
- * A pause by the user stays until it is lifted; one by Braze's answer also
- * ends when what Braze complained of, the key or the options, has changed.
- */
-static void
-refresh_pause(BrazeDelivery *delivery, bool changed, const char *key_problem)
-{
-	BrazePause *pause = braze_pause_get(NameStr(delivery->name));
-
-	if (pause != NULL && pause->by_worker && changed)
-	{
-		braze_pause_delete(NameStr(delivery->name));
-		delivery->pause_to_store = false;
-		pause = NULL;
-	}
-	if (pause != NULL)
-	{
-		braze_delivery_set_paused(delivery, pause->reason);
-		delivery->pause_to_store = false;
-	}
-	else if (key_problem != NULL)
-		braze_delivery_set_paused(delivery, key_problem);
-	else if (!delivery->pause_to_store || changed)
-	{
-		delivery->pause_to_store = false;
-		braze_delivery_set_paused(delivery, NULL);
-	}
-}
-
 static void
 refresh_one(BrazeDelivery *delivery, BrazeDestination *destination)
 {
@@ -337,11 +299,17 @@ refresh_one(BrazeDelivery *delivery, BrazeDestination *destination)
 			problem = "the endpoint or the REST API key holds characters that cannot be sent";
 		reset_pace(delivery);
 	}
-	refresh_pause(delivery, changed, problem);
+
+	/* a start changes nothing: a pause survives it */
+	braze_delivery_refresh_pauses(delivery, changed && delivery->known, problem);
+	delivery->known = true;
 	if (options_changed || (delivery->paused != NULL && !was_paused))
 		braze_delivery_drop_waiting(delivery);
 	if (was_paused && delivery->paused == NULL)
+	{
 		delivery->resumed = true;
+		braze_flood_reset(&delivery->flood);
+	}
 	if (options_changed && !delivery->destination->settings.changed_attributes_only)
 		braze_memory_forget_attributes(NameStr(delivery->name));
 	if (options_changed)
@@ -615,6 +583,7 @@ void
 braze_delivery_report(BrazeDelivery *delivery)
 {
 	BrazeDestinationSlot *slot;
+	const char *paused = braze_delivery_paused_text(delivery);
 
 	if (!delivery->changed)
 		return;
@@ -641,8 +610,7 @@ braze_delivery_report(BrazeDelivery *delivery)
 			slot->last_error_at = delivery->last_error_at;
 			strlcpy(slot->last_error, delivery->last_error, BRAZE_MESSAGE_SIZE);
 		}
-		strlcpy(slot->paused, delivery->paused ? delivery->paused : "",
-				BRAZE_MESSAGE_SIZE);
+		strlcpy(slot->paused, paused ? paused : "", BRAZE_MESSAGE_SIZE);
 	}
 	LWLockRelease(braze_shared->lock);
 	memset(&delivery->counts, 0, sizeof(delivery->counts));

@@ -45,6 +45,7 @@ typedef struct BrazeDelivery
 {
 	NameData	name;
 	BrazeDestination *destination;	/* NULL: there is no such server now */
+	bool		known;			/* there was one since the worker started */
 	BrazePack  *pack;
 	BrazePace	pace[BRAZE_SERVICES];
 	BrazeBucket requests;		/* max_requests_per_second, */
@@ -53,6 +54,9 @@ typedef struct BrazeDelivery
 	char	   *key;
 	char	   *paused;			/* why nothing is sent, NULL: it is */
 	bool		pause_to_store; /* paused by an answer, not yet in the table */
+	char	   *closed[BRAZE_ENDPOINTS];	/* why nothing goes to this endpoint */
+	bool		closed_to_store[BRAZE_ENDPOINTS];
+	BrazeFlood	flood;
 	int			transfers;		/* requests at curl */
 	int			unsettled;		/* requests answered since the last settle */
 
@@ -86,6 +90,9 @@ extern void braze_delivery_init(void);
 
 /* in a transaction: what the catalogs and the key files say now */
 extern void braze_delivery_refresh(bool options_changed);
+
+/* in a transaction: pauses by answers go into the table */
+extern void braze_delivery_store_pauses(BrazeDelivery *delivery);
 
 extern BrazeDelivery *braze_delivery_by_name(const char *name);
 

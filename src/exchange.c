@@ -44,23 +44,6 @@ note_error(BrazeDelivery *delivery, const char *reason)
 	delivery->changed = true;
 }
 
-/* Braze does not want this destination's requests: keep all, and say so */
-static void
-pause_by_answer(BrazeDelivery *delivery, const char *reason)
-{
-	if (delivery->paused != NULL)
-		return;
-	braze_delivery_set_paused(delivery, reason);
-	delivery->pause_to_store = true;
-	braze_delivery_drop_waiting(delivery);
-	ereport(LOG,
-			(errmsg("segment_braze: destination \"%s\" is paused",
-					NameStr(delivery->name)),
-			 errdetail("%s", reason),
-			 errhint("Mend what it says; then braze_resume('%s'), or changing the server's options or key, sends what is queued.",
-					 NameStr(delivery->name))));
-}
-
 static BrazePace *
 pace_of(BrazeDelivery *delivery, BrazeEndpoint endpoint)
 {
@@ -73,9 +56,10 @@ static bool
 may_send(BrazeDelivery *delivery, BrazeEndpoint endpoint, bool fresh, int64_t now,
 		 int64_t *wait)
 {
-	int64_t		until;
+	int64_t		until = -1;
 
-	if (braze_pace_ready(pace_of(delivery, endpoint), fresh, now, &until) &&
+	if (delivery->closed[endpoint] == NULL &&
+		braze_pace_ready(pace_of(delivery, endpoint), fresh, now, &until) &&
 		braze_bucket_ready(&delivery->requests, now, &until) &&
 		(endpoint == BRAZE_USERS_TRACK ||
 		 braze_bucket_ready(&delivery->identity_requests, now, &until)))
@@ -107,23 +91,6 @@ start_transfer(BrazeHttp *http, Transfer *transfer)
 	delivery->changed = true;
 	if (!braze_http_send(http, &transfer->http))
 		transfer_failed(http, transfer);
-}
-
-/*
- * The identity endpoints need permissions of their own.  Without one, its
- * calls become dead letters that say so, and /users/track goes on.
- */
-static BrazeNext
-refuse_for_permission(Transfer *transfer, const BrazeAnswer *answer, int64_t now)
-{
-	BrazeEndpoint endpoint = braze_request_endpoint(transfer->request);
-	char		reason[BRAZE_REASON_SIZE * 2];
-
-	snprintf(reason, sizeof(reason),
-			 "%s; the REST API key needs the permission %s",
-			 answer->reason, braze_endpoints[endpoint].permission);
-	return braze_request_refused(transfer->delivery->pack, transfer->request,
-								 reason, (int) transfer->http.status, now);
 }
 
 /* what the answer says of when to send the next request */
@@ -170,6 +137,34 @@ note_answer(BrazeDelivery *delivery, const BrazeAnswer *answer)
 		note_error(delivery, answer->reason);	/* of no object that we know */
 }
 
+static void
+guard_against_flood(Transfer *transfer, const BrazeAnswer *answer)
+{
+	BrazeFlood *flood = &transfer->delivery->flood;
+	const BrazeSent *sent = braze_request_sent(transfer->request);
+	int			calls = 0;
+
+	if (answer->verdict == BRAZE_REFUSED_WHOLE && braze_request_is_lone(transfer->request))
+	{
+		char		reason[BRAZE_REASON_SIZE + 100];
+
+		braze_flood_judged(flood, 1, true);
+		if (!braze_flood_is_on(flood))
+			return;
+		snprintf(reason, sizeof(reason), "over half of the last %d calls were refused as malformed, which is hardly their fault; %s",
+				 BRAZE_FLOOD_CALLS, answer->reason);
+		braze_delivery_pause(transfer->delivery, reason);
+	}
+	else if (answer->verdict == BRAZE_SOME_REFUSED)
+		braze_flood_judged(flood, answer->nerrors, false);
+	else if (answer->verdict == BRAZE_ACCEPTED)
+	{
+		for (int i = 0; i < BRAZE_KINDS; i++)
+			calls += sent->counts[i];
+		braze_flood_judged(flood, calls, false);
+	}
+}
+
 /* judges a transfer that is over, and sends the next part of its request */
 static void
 conclude(BrazeHttp *http, Transfer *transfer, const BrazeAnswer *answer)
@@ -183,14 +178,13 @@ conclude(BrazeHttp *http, Transfer *transfer, const BrazeAnswer *answer)
 
 	pace_by_answer(transfer, answer, now);
 	note_answer(delivery, answer);
-	if (answer->verdict == BRAZE_STOPPED && endpoint == BRAZE_USERS_TRACK)
-		pause_by_answer(delivery, answer->reason);
-
+	guard_against_flood(transfer, answer);
+	next = braze_request_answered(delivery->pack, transfer->request, answer,
+								  (int) transfer->http.status, now);
 	if (answer->verdict == BRAZE_STOPPED && endpoint != BRAZE_USERS_TRACK)
-		next = refuse_for_permission(transfer, answer, now);
-	else
-		next = braze_request_answered(delivery->pack, transfer->request, answer,
-									  (int) transfer->http.status, now);
+		braze_delivery_close(delivery, endpoint, answer->reason);
+	else if (answer->verdict == BRAZE_STOPPED)
+		braze_delivery_pause(delivery, answer->reason);
 	if (answer->ambiguous && next == BRAZE_NEXT_LATER)
 	{
 		delivery->counts.ambiguous_resends++;
@@ -208,6 +202,8 @@ conclude(BrazeHttp *http, Transfer *transfer, const BrazeAnswer *answer)
 				return;
 			}
 			braze_request_put_off(delivery->pack, transfer->request);
+			if (!braze_delivery_open(delivery) || delivery->closed[endpoint] != NULL)
+				braze_pack_recall(delivery->pack, endpoint, now);
 			break;
 		case BRAZE_NEXT_NO_MEMORY:
 			braze_delivery_out_of_memory();

@@ -386,3 +386,30 @@ braze_bucket_take(BrazeBucket *bucket, int64_t now)
 		bucket->full_at = now;
 	bucket->full_at += bucket->interval;
 }
+
+/* ----- the flood guard ----- */
+
+void
+braze_flood_reset(BrazeFlood *flood)
+{
+	memset(flood, 0, sizeof(*flood));
+}
+
+void
+braze_flood_judged(BrazeFlood *flood, int calls, bool malformed)
+{
+	for (int i = 0; i < calls && i < BRAZE_FLOOD_CALLS; i++)
+	{
+		bool	   *place = &flood->malformed[flood->next];
+
+		flood->count += (int) malformed - (int) *place;
+		*place = malformed;
+		flood->next = (flood->next + 1) % BRAZE_FLOOD_CALLS;
+	}
+}
+
+bool
+braze_flood_is_on(const BrazeFlood *flood)
+{
+	return flood->count > BRAZE_FLOOD_CALLS / 2;
+}

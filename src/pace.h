@@ -99,4 +99,22 @@ extern void braze_bucket_set(BrazeBucket *bucket, double per_second);
 extern bool braze_bucket_ready(const BrazeBucket *bucket, int64_t now, int64_t *wait_ms);
 extern void braze_bucket_take(BrazeBucket *bucket, int64_t now);
 
+/*
+ * Of the calls that Braze judged last, which stood alone in their request and
+ * were refused as malformed?  When it is over half, the cause is hardly the
+ * calls: better to stop than to refuse everything.
+ */
+#define BRAZE_FLOOD_CALLS	100
+
+typedef struct BrazeFlood
+{
+	bool		malformed[BRAZE_FLOOD_CALLS];	/* a ring */
+	int			next;
+	int			count;			/* that are malformed */
+} BrazeFlood;
+
+extern void braze_flood_reset(BrazeFlood *flood);
+extern void braze_flood_judged(BrazeFlood *flood, int calls, bool malformed);
+extern bool braze_flood_is_on(const BrazeFlood *flood);
+
 #endif							/* BRAZE_PACE_H */

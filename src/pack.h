@@ -165,13 +165,19 @@ typedef struct BrazeGates
 extern BrazeRequest *braze_pack_next_request(BrazePack *pack, const BrazeGates *gates,
 											 int64_t now, int64_t *wait);
 
-/* nothing goes to this endpoint for a while: requests put off make room */
+/*
+ * Nothing goes to this endpoint for a while: requests put off are no more, and
+ * their calls come out as done or wait again.
+ */
 extern void braze_pack_recall(BrazePack *pack, BrazeEndpoint endpoint, int64_t now);
 
 /* what to send; valid until the request is answered */
 extern BrazeEndpoint braze_request_endpoint(const BrazeRequest *request);
 extern const char *braze_request_body(const BrazeRequest *request, size_t *length);
 extern const BrazeSent *braze_request_sent(const BrazeRequest *request);
+
+/* does it hold a single object that Braze has not judged? */
+extern bool braze_request_is_lone(const BrazeRequest *request);
 
 /* has all that it holds failed before? */
 extern bool braze_request_is_again(const BrazeRequest *request);
@@ -196,11 +202,6 @@ typedef enum BrazeNext
 extern BrazeNext braze_request_answered(BrazePack *pack, BrazeRequest *request,
 										const BrazeAnswer *answer,
 										int http_status, int64_t now);
-
-/* refuses all objects that the request still holds */
-extern BrazeNext braze_request_refused(BrazePack *pack, BrazeRequest *request,
-									   const char *reason, int http_status,
-									   int64_t now);
 
 /* for a part that cannot be sent now: braze_pack_next_request brings it */
 extern void braze_request_put_off(BrazePack *pack, BrazeRequest *request);

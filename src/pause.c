@@ -18,9 +18,14 @@
 #include "utils/rel.h"
 
 #include "catalog.h"
+#include "kind.h"
 #include "queue.h"
 #include "table.h"
 
+/* what endpoint is, when it is none of ours */
+#define UNKNOWN_ENDPOINT	(-2)
+
+/* by the first column alone: what the second is compared by, nobody knows */
 static SysScanDesc
 scan_paused(Relation rel, Oid pkey, const char *destination, NameData *name)
 {
@@ -32,28 +37,69 @@ scan_paused(Relation rel, Oid pkey, const char *destination, NameData *name)
 	return systable_beginscan(rel, pkey, true, NULL, 1, &key);
 }
 
-BrazePause *
-braze_pause_get(const char *destination)
+static const char *
+endpoint_path(int endpoint)
+{
+	return endpoint == BRAZE_WHOLE_DESTINATION ? "" : braze_endpoints[endpoint].path;
+}
+
+static int
+endpoint_by_path(const char *path)
+{
+	for (int i = BRAZE_WHOLE_DESTINATION; i < BRAZE_ENDPOINTS; i++)
+	{
+		if (strcmp(path, endpoint_path(i)) == 0)
+			return i;
+	}
+	return UNKNOWN_ENDPOINT;
+}
+
+static BrazePause *
+read_pause(HeapTuple tuple, TupleDesc desc)
+{
+	BrazePause *pause = palloc(sizeof(BrazePause));
+	bool		isnull;
+
+	pause->reason = TextDatumGetCString(heap_getattr(tuple, BRAZE_PAUSED_REASON, desc, &isnull));
+	pause->by_worker = DatumGetBool(heap_getattr(tuple, BRAZE_PAUSED_BY_WORKER, desc, &isnull));
+	pause->endpoint = endpoint_by_path(TextDatumGetCString(heap_getattr(tuple, BRAZE_PAUSED_ENDPOINT,
+																		desc, &isnull)));
+	return pause;
+}
+
+List *
+braze_pauses(const char *destination)
 {
 	const BrazeCatalog *catalog = braze_catalog_required();
 	Relation	rel = table_open(catalog->paused, AccessShareLock);
 	NameData	name;
 	SysScanDesc scan = scan_paused(rel, catalog->paused_pkey, destination, &name);
-	HeapTuple	tuple = systable_getnext(scan);
-	BrazePause *pause = NULL;
+	HeapTuple	tuple;
+	List	   *pauses = NIL;
 
-	if (HeapTupleIsValid(tuple))
+	while (HeapTupleIsValid(tuple = systable_getnext(scan)))
 	{
-		TupleDesc	desc = RelationGetDescr(rel);
-		bool		isnull;
+		BrazePause *pause = read_pause(tuple, RelationGetDescr(rel));
 
-		pause = palloc(sizeof(BrazePause));
-		pause->reason = TextDatumGetCString(heap_getattr(tuple, BRAZE_PAUSED_REASON, desc, &isnull));
-		pause->by_worker = DatumGetBool(heap_getattr(tuple, BRAZE_PAUSED_BY_WORKER, desc, &isnull));
+		if (pause->endpoint != UNKNOWN_ENDPOINT)
+			pauses = lappend(pauses, pause);
 	}
 	systable_endscan(scan);
 	table_close(rel, AccessShareLock);
-	return pause;
+	return pauses;
+}
+
+static bool
+is_paused(const char *destination, int endpoint)
+{
+	ListCell   *cell;
+
+	foreach(cell, braze_pauses(destination))
+	{
+		if (((BrazePause *) lfirst(cell))->endpoint == endpoint)
+			return true;
+	}
+	return false;
 }
 
 void
@@ -68,31 +114,33 @@ braze_pause_put(const char *destination, const BrazePause *pause)
 
 	/* two at once: the second waits here, and finds the pause of the first */
 	rel = table_open(catalog->paused, ShareRowExclusiveLock);
-	if (braze_pause_get(destination) == NULL)
+	if (!is_paused(destination, pause->endpoint))
 	{
 		namestrcpy(&name, destination);
 		values[BRAZE_PAUSED_DESTINATION - 1] = NameGetDatum(&name);
 		values[BRAZE_PAUSED_REASON - 1] = CStringGetTextDatum(pause->reason);
 		values[BRAZE_PAUSED_PAUSED_AT - 1] = TimestampTzGetDatum(GetCurrentTimestamp());
 		values[BRAZE_PAUSED_BY_WORKER - 1] = BoolGetDatum(pause->by_worker);
+		values[BRAZE_PAUSED_ENDPOINT - 1] = CStringGetTextDatum(endpoint_path(pause->endpoint));
 		braze_table_insert(rel, BRAZE_PAUSED_COLUMNS, values, nulls, &tid);
 	}
 	table_close(rel, NoLock);
 }
 
-bool
-braze_pause_delete(const char *destination)
+void
+braze_pauses_lift(const char *destination)
 {
 	const BrazeCatalog *catalog = braze_catalog_required();
 	Relation	rel = table_open(catalog->paused, ShareRowExclusiveLock);
 	NameData	name;
 	SysScanDesc scan = scan_paused(rel, catalog->paused_pkey, destination, &name);
-	HeapTuple	tuple = systable_getnext(scan);
-	bool		found = HeapTupleIsValid(tuple);
+	HeapTuple	tuple;
 
-	if (found)
-		CatalogTupleDelete(rel, &tuple->t_self);
+	while (HeapTupleIsValid(tuple = systable_getnext(scan)))
+	{
+		if (read_pause(tuple, RelationGetDescr(rel))->by_worker)
+			CatalogTupleDelete(rel, &tuple->t_self);
+	}
 	systable_endscan(scan);
 	table_close(rel, NoLock);
-	return found;
 }

@@ -15,6 +15,7 @@
 
 #include "access/htup.h"
 #include "executor/tuptable.h"
+#include "nodes/pg_list.h"
 #include "storage/itemptr.h"
 #include "utils/jsonb.h"
 #include "utils/relcache.h"
@@ -139,14 +140,19 @@ extern void braze_retried_release(BrazeRetried *retried);
 extern int	braze_dead_letters_sweep(int seconds);
 
 /* pause.c: destinations that are paused, and why */
+#define BRAZE_WHOLE_DESTINATION	(-1)
+
 typedef struct BrazePause
 {
+	int			endpoint;		/* a BrazeEndpoint, or the above */
 	char	   *reason;
 	bool		by_worker;		/* because of an answer of Braze */
 } BrazePause;
 
-extern BrazePause *braze_pause_get(const char *destination);	/* NULL: none */
+extern List *braze_pauses(const char *destination); /* of BrazePause * */
 extern void braze_pause_put(const char *destination, const BrazePause *pause);
-extern bool braze_pause_delete(const char *destination);
+
+/* those by an answer of Braze */
+extern void braze_pauses_lift(const char *destination);
 
 #endif							/* BRAZE_QUEUE_H */

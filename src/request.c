@@ -134,6 +134,19 @@ fill(BrazePack *pack, BrazeRequest *request, ReadyList *list)
 
 /* ----- what to send ----- */
 
+static int
+pending_in(const BrazeRequest *request, Range range)
+{
+	int			n = 0;
+
+	for (int i = range.low; i < range.high; i++)
+	{
+		if (braze_object_at(request, i)->state <= OBJECT_UNFOLD)
+			n++;
+	}
+	return n;
+}
+
 BrazeEndpoint
 braze_request_endpoint(const BrazeRequest *request)
 {
@@ -170,6 +183,12 @@ braze_request_sent_calls(const BrazeRequest *request)
 		n++;
 	}
 	return n;
+}
+
+bool
+braze_request_is_lone(const BrazeRequest *request)
+{
+	return pending_in(request, request->ranges[request->nranges - 1]) == 1;
 }
 
 bool
@@ -302,19 +321,6 @@ may_start(const BrazePack *pack, BrazeEndpoint endpoint, const ReadyList *list,
 	if (*wait < 0 || left < *wait)
 		*wait = left;
 	return false;
-}
-
-static int
-pending_in(const BrazeRequest *request, Range range)
-{
-	int			n = 0;
-
-	for (int i = range.low; i < range.high; i++)
-	{
-		if (braze_object_at(request, i)->state <= OBJECT_UNFOLD)
-			n++;
-	}
-	return n;
 }
 
 /* whatever is left of calls that are gone needs no sending */
@@ -653,18 +659,4 @@ braze_request_answered(BrazePack *pack, BrazeRequest *request,
 
 	send_unfolded(request, range);
 	return advance(pack, request, now);
-}
-
-BrazeNext
-braze_request_refused(BrazePack *pack, BrazeRequest *request,
-					  const char *reason, int http_status, int64_t now)
-{
-	for (int i = 0; i < request->nobjects; i++)
-	{
-		if (braze_object_at(request, i)->state == OBJECT_PENDING &&
-			!braze_request_refuse(pack, request, i, http_status, reason))
-			return BRAZE_NEXT_NO_MEMORY;
-	}
-	finish(pack, request, now);
-	return BRAZE_NEXT_DONE;
 }

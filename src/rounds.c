@@ -138,16 +138,7 @@ store_pauses(void)
 	ListCell   *cell;
 
 	foreach(cell, braze_deliveries)
-	{
-		BrazeDelivery *delivery = lfirst(cell);
-		BrazePause	pause;
-
-		if (!delivery->pause_to_store || delivery->paused == NULL)
-			continue;
-		pause.reason = delivery->paused;
-		pause.by_worker = true;
-		braze_pause_put(NameStr(delivery->name), &pause);
-	}
+		braze_delivery_store_pauses(lfirst(cell));
 }
 
 /* during a pause its calls may have been taken out of the queue */

@@ -4,9 +4,9 @@
  *	  Calls that make Braze fail, found among those that fail with it.
  *
  * Calls that failed in one request are tried again in one, apart from all
- * others.  Fails that too, while others succeed, each half is tried for itself,
- * until the guilty call stands alone.  While everything fails nobody is
- * suspected.
+ * others.  Fails that too, each half is tried for itself, until the guilty call
+ * stands alone.  In an outage that does little harm, since there are few
+ * attempts; but only when others succeed is a call to blame.
  *
  *-------------------------------------------------------------------------
  */
@@ -123,7 +123,7 @@ braze_suspects_fail(BrazePack *pack, BrazeRequest *request, const BrazeAnswer *a
 	int			n = failed_calls(request, range, calls);
 	bool		guilty = braze_request_is_suspect(pack, request);
 	Suspects	next = {0};
-	int			first = n;
+	int			first = braze_request_is_again(request) ? (n + 1) / 2 : n;
 	int64_t		delay = 0;
 
 	if (n == 1 && calls[0]->suspects != NULL)
@@ -131,18 +131,15 @@ braze_suspects_fail(BrazePack *pack, BrazeRequest *request, const BrazeAnswer *a
 	next.successes = pack->successes[request->endpoint];
 	if (!guilty)
 		pack->down[request->endpoint] = true;
-	else if (n == 1)
+	else if (n > 1)
+		delay = RETRY_BASE_MS;
+	else
 	{
 		next.failures++;
 		next.faults += (http_status >= 500);
 		if (http_status >= 500 && next.faults >= LONE_ATTEMPTS)
 			return give_up(pack, request, range, answer, http_status);
 		delay = retry_delay(next.failures);
-	}
-	else
-	{
-		first = (n + 1) / 2;
-		delay = RETRY_BASE_MS;
 	}
 
 	suspect(pack, calls, first, &next);

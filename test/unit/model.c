@@ -72,7 +72,7 @@ static ModelShape shape;
 static ModelDice dice;
 static ModelCall calls[MODEL_MAX_CALLS + 1];
 static int	ncalls;
-static ModelUser users[MODEL_MAX_USERS];
+static ModelUser users[MODEL_MAX_USERS + 1];	/* the last one: see step() */
 static BrazeRequest *flying[MAX_REQUESTS];
 static int	nflying;
 static BrazePack *pack;
@@ -226,8 +226,6 @@ make_call(int id)
 		call->bad[i] = (!call->silent && dice(100) < shape.percent_bad);
 	}
 
-	call->poison = (!call->silent && dice(100) < shape.percent_poison);
-
 	/* a call may end with another kind than it began with, or elsewhere */
 	if (kind == BRAZE_EVENTS && call->nparts > 1)
 	{
@@ -238,6 +236,11 @@ make_call(int id)
 		else if (last == 2)
 			call->kinds[call->nparts - 1] = BRAZE_DELETE_EXTERNAL_IDS;
 	}
+
+	/* where others succeed all the time: see step() */
+	call->poison = (!call->silent && dice(100) < shape.percent_poison &&
+					braze_kinds[kind].endpoint == BRAZE_USERS_TRACK &&
+					braze_kinds[call->kinds[call->nparts - 1]].endpoint == BRAZE_USERS_TRACK);
 }
 
 static int
@@ -622,7 +625,7 @@ judge(BrazeRequest *request, BrazeAnswer *answer, BrazeObjectError *errors)
 static void
 forget_flying(int place, bool judged, BrazeEndpoint endpoint)
 {
-	for (int i = 0; i < MODEL_MAX_USERS; i++)
+	for (int i = 0; i <= MODEL_MAX_USERS; i++)
 	{
 		if (users[i].busy != flying[place])
 			continue;
@@ -638,7 +641,7 @@ static void
 recall(BrazeEndpoint endpoint)
 {
 	braze_pack_recall(pack, endpoint, now);
-	for (int i = 0; i < MODEL_MAX_USERS; i++)
+	for (int i = 0; i <= MODEL_MAX_USERS; i++)
 	{
 		bool		is_flying = false;
 
@@ -684,7 +687,6 @@ collect_done(void)
 	{
 		ModelCall  *model = &calls[call->id];
 		int			refused = 0;
-		bool		permission[MAX_PARTS] = {false};
 
 		promise(!model->out, "a call comes out once");
 		model->out = true;
@@ -698,12 +700,11 @@ collect_done(void)
 			if (broken != NULL)
 				return;
 			model->refused[refusal->number] = true;
-			permission[refusal->number] = strcmp(refusal->reason, "permission") == 0;
 		}
 		promise(refused == call->nrefused, "refusals are counted");
 		for (int i = 0; i < model->nparts; i++)
 		{
-			promise(model->refused[i] == (model->bad[i] || model->poison) || permission[i],
+			promise(model->refused[i] == (model->bad[i] || model->poison),
 					"exactly the bad objects are refused");
 			promise(model->accepted[i] == (model->refused[i] ? 0 : 1) || model->silent,
 					"each good object is accepted once");
@@ -723,14 +724,9 @@ answer_one(void)
 	BrazeEndpoint endpoint = braze_request_endpoint(request);
 	BrazeNext	next;
 
-	if (endpoint != BRAZE_USERS_TRACK && dice(10) == 0)
-		next = braze_request_refused(pack, request, "permission", 403, now);
-	else
-	{
-		judge(request, &answer, errors);
-		next = braze_request_answered(pack, request, &answer,
-									  answer.verdict == BRAZE_FAILED ? 503 : 400, now);
-	}
+	judge(request, &answer, errors);
+	next = braze_request_answered(pack, request, &answer,
+								  answer.verdict == BRAZE_FAILED ? 503 : 400, now);
 	switch (next)
 	{
 		case BRAZE_NEXT_DONE:
@@ -741,7 +737,7 @@ answer_one(void)
 			if (dice(5) == 0)
 			{
 				braze_request_put_off(pack, request);
-				for (int i = 0; i < MODEL_MAX_USERS; i++)
+				for (int i = 0; i <= MODEL_MAX_USERS; i++)
 				{
 					if (users[i].busy == request)
 						users[i].put_off_to = endpoint;
@@ -807,7 +803,7 @@ begin(const ModelShape *of, ModelDice with)
 	ncalls = nflying = failures = 0;
 	now = 1000;
 	broken = NULL;
-	for (int i = 0; i < MODEL_MAX_USERS; i++)
+	for (int i = 0; i <= MODEL_MAX_USERS; i++)
 	{
 		memset(&users[i], 0, sizeof(users[i]));
 		users[i].plan = users[i].expected = UNKNOWN;
@@ -836,9 +832,16 @@ step(void)
 	else if (ncalls >= shape.calls && shape.percent_poison > 0 && ncalls < MODEL_MAX_CALLS &&
 			 dice(30) == 0)
 	{
-		/* a call is suspected only while others succeed */
-		make_call(++ncalls);
-		calls[ncalls].poison = false;
+		/* a call is blamed only while others succeed: those of somebody else */
+		ModelCall  *call = &calls[++ncalls];
+
+		memset(call, 0, sizeof(*call));
+		call->nusers = call->nparts = 1;
+		call->users[0] = MODEL_MAX_USERS;
+		call->link = -1;
+		call->plan = NOTHING;
+		call->kinds[0] = BRAZE_EVENTS;
+		users[MODEL_MAX_USERS].waiting++;
 		add_call(ncalls, false);
 	}
 	if (dice(3) == 0)
@@ -865,7 +868,7 @@ end(size_t empty)
 	shape.out_of_memory = 0;
 	send_what_may_go();
 	promise(braze_pack_memory(pack) == empty, "their memory comes back");
-	for (int i = 0; i < MODEL_MAX_USERS; i++)
+	for (int i = 0; i <= MODEL_MAX_USERS; i++)
 		promise(users[i].holders == 0, "no profile is held for ever");
 }
 
@@ -884,7 +887,7 @@ model_run(const ModelShape *of, ModelDice with)
 	}
 	end(empty);
 	braze_pack_destroy(pack);
-	for (int i = 0; i < MODEL_MAX_USERS; i++)
+	for (int i = 0; i <= MODEL_MAX_USERS; i++)
 		free(users[i].known);
 	return broken;
 }

@@ -343,9 +343,39 @@ test_bucket(void)
 	ok(n >= 10000 && n <= 10100, "and set again (%d in 10 s)", n);
 }
 
+static void
+test_flood(void)
+{
+	BrazeFlood	flood;
+
+	braze_flood_reset(&flood);
+	braze_flood_judged(&flood, 50, true);
+	ok(!braze_flood_is_on(&flood), "fifty refused at the start are not yet over half of a hundred");
+	braze_flood_judged(&flood, 1, true);
+	ok(braze_flood_is_on(&flood), "51 are");
+	braze_flood_judged(&flood, 49, false);
+	ok(braze_flood_is_on(&flood), "51 and then 49 others too");
+	braze_flood_judged(&flood, 1, false);
+	ok(!braze_flood_is_on(&flood), "what is longer ago than a hundred calls does not count");
+	braze_flood_judged(&flood, 1, true);
+	ok(!braze_flood_is_on(&flood), "a new one takes the place of an old one");
+	braze_flood_judged(&flood, 1, false);
+	is_int(flood.count, 49, "and is counted once");
+	braze_flood_judged(&flood, 1000000000, false);
+	is_int(flood.count, 0, "a large accepted request is as good as a hundred calls");
+	for (int i = 0; i < 100000; i++)
+		braze_flood_judged(&flood, 1, i % 2 == 0);
+	ok(!braze_flood_is_on(&flood), "half of them is not over half, however long");
+	braze_flood_judged(&flood, 2, true);
+	ok(braze_flood_is_on(&flood), "a little more is");
+	braze_flood_reset(&flood);
+	ok(!braze_flood_is_on(&flood), "and a reset forgets it");
+}
+
 int
 main(void)
 {
+	test_flood();
 	test_fresh();
 	test_bucket();
 	test_headers();
