@@ -11,7 +11,6 @@
 
 #include "access/genam.h"
 #include "access/htup_details.h"
-#include "access/relation.h"
 #include "access/table.h"
 #include "catalog/pg_extension.h"
 #include "commands/extension.h"
@@ -72,13 +71,18 @@ look_up_table(Oid schema, const char *name, Oid *table, Oid *pkey, Oid *sequence
 	*table = get_relname_relid(name, schema);
 	if (!OidIsValid(*table))
 		return false;
-	rel = try_relation_open(*table, AccessShareLock);
+
+	/*
+	 * Without a lock: who queues a call must not wait for somebody who has
+	 * locked the dead letters, say.  The catalogs tell all that is asked here.
+	 */
+	rel = RelationIdGetRelation(*table);
 	if (rel == NULL)
 		return false;
 	*pkey = braze_primary_key_index(rel);
 	if (sequence != NULL)
 		*sequence = braze_identity_sequence(rel, 1);
-	relation_close(rel, AccessShareLock);
+	RelationClose(rel);
 	return OidIsValid(*pkey);
 }
 

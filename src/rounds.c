@@ -29,6 +29,7 @@
 #include "queue_size.h"
 #include "reader.h"
 #include "rounds.h"
+#include "shmem.h"
 #include "worker.h"
 
 /* a call that is done, until its settle has committed */
@@ -511,11 +512,27 @@ forget_settled(void)
 	allow_all();
 }
 
+/* nothing is sent meanwhile, so the status has to say it */
+static void
+report_blocked(const char *problem)
+{
+	BrazeDatabaseSlot *slot;
+
+	if (problem[0] == '\0' && !braze_settle_blocked)
+		return;
+	LWLockAcquire(braze_shared->lock, LW_EXCLUSIVE);
+	slot = braze_database_slot(MyDatabaseId, false);
+	if (slot != NULL)
+		strlcpy(slot->settle_blocked, problem, BRAZE_MESSAGE_SIZE);
+	LWLockRelease(braze_shared->lock);
+}
+
 bool
 braze_settle_round(void)
 {
 	MemoryContext caller = CurrentMemoryContext;
 	volatile bool ok = false;
+	ErrorData  *error = NULL;
 
 	PG_TRY();
 	{
@@ -532,13 +549,16 @@ braze_settle_round(void)
 	}
 	PG_CATCH();
 	{
-		FreeErrorData(fail_round(caller));
+		error = fail_round(caller);
 		ok = false;
 	}
 	PG_END_TRY();
 	MemoryContextSwitchTo(caller);
 
 	braze_memory_stored(ok);
+	report_blocked(ok ? "" : error != NULL ? error->message : "somebody has locked the table braze_queue");
+	if (error != NULL)
+		FreeErrorData(error);
 	braze_settle_blocked = !ok;
 	if (ok)
 	{

@@ -42,6 +42,7 @@ typedef struct BrazeDatabaseSlot
 	Latch	   *latch;			/* of that worker; valid even when it is gone */
 	bool		refresh;		/* the worker is to read pauses and options anew */
 	bool		purged;			/* and to forget the calls that are gone */
+	char		settle_blocked[BRAZE_MESSAGE_SIZE]; /* why the last settle failed, empty: it did not */
 	NameData	handed_over;	/* to this replication slot; empty: it delivers */
 	int			held;			/* sessions that need the database left alone */
 	TimestampTz started_at;		/* for the throttle */

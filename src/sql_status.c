@@ -34,6 +34,7 @@ why_no_worker(void)
 	BrazeDatabaseSlot *slot;
 	BrazeDatabaseState state = BRAZE_DATABASE_WANTED;
 	NameData	handed_over;
+	char		settle_blocked[BRAZE_MESSAGE_SIZE] = "";
 	bool		running = false;
 	bool		launcher;
 
@@ -52,9 +53,13 @@ why_no_worker(void)
 		state = slot->state;
 		running = (slot->pid != 0 && state == BRAZE_DATABASE_RUNNING);
 		handed_over = slot->handed_over;
+		strlcpy(settle_blocked, slot->settle_blocked, BRAZE_MESSAGE_SIZE);
 	}
 	LWLockRelease(braze_shared->lock);
 
+	if (running && settle_blocked[0] != '\0')
+		return psprintf("waiting: what was answered cannot be settled, and is tried again each second: %s",
+						settle_blocked);
 	if (running && NameStr(handed_over)[0] != '\0')
 		return psprintf(braze_handover_is_received(NameStr(handed_over)) ?
 						"off: another node delivers, by the replication slot \"%s\"" :

@@ -87,6 +87,7 @@ clear_slot(int code, Datum arg)
 	LWLockAcquire(braze_shared->lock, LW_EXCLUSIVE);
 	slot->pid = 0;
 	slot->latch = NULL;
+	slot->settle_blocked[0] = '\0';
 	if (slot->state == BRAZE_DATABASE_RUNNING ||
 		slot->state == BRAZE_DATABASE_STARTING)
 		slot->state = BRAZE_DATABASE_WANTED;
