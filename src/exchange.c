@@ -9,6 +9,7 @@
 
 #include <stdlib.h>
 
+#include "mb/pg_wchar.h"
 #include "utils/memutils.h"
 #include "utils/timestamp.h"
 
@@ -231,6 +232,28 @@ transfer_failed(BrazeHttp *http, Transfer *transfer)
 	conclude(http, transfer, &answer);
 }
 
+/*
+ * Braze's words are UTF-8, and need not exist in the database's encoding.
+ * Each such character becomes a question mark: what is said of a call must
+ * never be why it cannot be settled.
+ */
+static void
+in_database_encoding(char *reason)
+{
+	char	   *to = reason;
+
+	if (GetDatabaseEncoding() == PG_UTF8)
+		return;
+	for (const unsigned char *p = (const unsigned char *) reason; *p != '\0'; p++)
+	{
+		if (!IS_HIGHBIT_SET(*p))
+			*to++ = *p;
+		else if (*p >= 0xC0)	/* the first byte of a character */
+			*to++ = '?';
+	}
+	*to = '\0';
+}
+
 void
 braze_delivery_answered(BrazeHttp *http, BrazeHttpRequest *done)
 {
@@ -241,6 +264,9 @@ braze_delivery_answered(BrazeHttp *http, BrazeHttpRequest *done)
 						   done->status, done->answer, done->answer_length,
 						   done->truncated, done->error, done->unsent))
 		braze_delivery_out_of_memory();
+	in_database_encoding(answer.reason);
+	for (int i = 0; i < answer.nerrors; i++)
+		in_database_encoding(answer.errors[i].reason);
 	conclude(http, transfer, &answer);
 	braze_answer_free(&answer);
 }

@@ -10,7 +10,6 @@
 #include "access/xact.h"
 #include "catalog/pg_extension.h"
 #include "commands/extension.h"
-#include "mb/pg_wchar.h"
 #include "miscadmin.h"
 #include "pgstat.h"
 #include "storage/ipc.h"
@@ -419,25 +418,6 @@ braze_settle_pending(void)
 	return ndone;
 }
 
-/*
- * Braze's words are UTF-8, and need not exist in the database's encoding; a
- * settle must not fail because of them.
- */
-static char *
-in_database_encoding(const char *reason)
-{
-	char	   *copy = pstrdup(reason);
-
-	if (GetDatabaseEncoding() == PG_UTF8)
-		return copy;
-	for (char *p = copy; *p; p++)
-	{
-		if (IS_HIGHBIT_SET(*p))
-			*p = '?';
-	}
-	return copy;
-}
-
 /* one reason for all: the first, and which objects it and the others hit */
 static BrazeSettled
 reject(BrazeSettler *settler, const BrazeCall *call, const BrazeSettleRow *row)
@@ -455,7 +435,7 @@ reject(BrazeSettler *settler, const BrazeCall *call, const BrazeSettleRow *row)
 	memset(&letter, 0, sizeof(letter));
 	letter.nobjects = (call->refusals->number == BRAZE_WHOLE_CALL) ? -1 : n;
 	letter.objects = objects;
-	letter.reason = in_database_encoding(call->refusals->reason);
+	letter.reason = call->refusals->reason;
 	letter.http_status = call->refusals->http_status;
 	return braze_settle_reject(settler, row, &letter);
 }
