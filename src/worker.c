@@ -69,6 +69,7 @@
 
 static BrazeDatabaseSlot *slot;
 static bool options_changed = true;
+static int64 next_refresh = 0;
 static bool look = true;		/* something may have been queued */
 
 static void
@@ -423,11 +424,32 @@ report_all(void)
 		braze_delivery_report(lfirst(cell));
 }
 
+/* destinations, their options, keys and pauses; true when they were read anew */
+static bool
+refresh_if_due(int64 now)
+{
+	bool		changed = options_changed;
+	bool		refreshed;
+
+	if (slot->refresh)
+	{
+		slot->refresh = false;
+		next_refresh = 0;
+	}
+	if (!changed && now < next_refresh)
+		return false;
+	options_changed = false;
+	refreshed = braze_refresh_round(changed);
+	if (!refreshed)
+		options_changed = changed;
+	next_refresh = now + braze_nap;
+	look = true;
+	return refreshed;
+}
+
 static void
 main_loop(BrazeHttp *http)
 {
-	int64		next_refresh = 0;
-
 	for (;;)
 	{
 		int64		now = braze_now_ms();
@@ -447,16 +469,7 @@ main_loop(BrazeHttp *http)
 			next_refresh = 0;
 		}
 		AcceptInvalidationMessages();
-		if (options_changed || now >= next_refresh)
-		{
-			bool		changed = options_changed;
-
-			options_changed = false;
-			if (!braze_refresh_round(changed))
-				options_changed = changed;
-			next_refresh = now + braze_nap;
-			look = true;
-		}
+		(void) refresh_if_due(now);
 
 		timeout = shorter(timeout, look_for_purged(now));
 		take_answers(http);
@@ -468,6 +481,11 @@ main_loop(BrazeHttp *http)
 		{
 			if (braze_deliver)
 				timeout = shorter(timeout, read_if_due(now));
+
+			/* what was read now may have been queued after a pause or ALTER SERVER */
+			AcceptInvalidationMessages();
+			if (refresh_if_due(now))
+				timeout = 0;
 			timeout = shorter(timeout, send_all(http));
 		}
 		report_all();
@@ -484,11 +502,6 @@ main_loop(BrazeHttp *http)
 		{
 			ResetLatch(MyLatch);
 			look = true;
-			if (slot->refresh)
-			{
-				slot->refresh = false;
-				next_refresh = 0;
-			}
 		}
 	}
 }

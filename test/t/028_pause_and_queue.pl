@@ -1,0 +1,55 @@
+# A call that is queued after its destination was paused is not sent, however
+# the pause was written and however busy the worker is.
+
+use strict;
+use warnings;
+
+use FindBin;
+use lib "$FindBin::RealBin/../perl";
+
+use PostgreSQL::Test::Cluster;
+use PostgreSQL::Test::Utils;
+use Test::More;
+
+use Braze;
+use StandIn;
+
+my $braze = StandIn->new;
+my $busy = StandIn->new;
+my $node = braze_node('main', $braze);
+braze_destination($node, 'postgres', 'busy', $busy);
+
+# always something to read for the worker
+my $script = PostgreSQL::Test::Utils::tempdir() . '/busy.sql';
+append_to_file($script, <<'EOS');
+\set user random(1, 100)
+SELECT braze_track('u' || :user, 'e', destination => 'busy');
+EOS
+my $writer = IPC::Run::start(
+	[ 'pgbench', '-n', '-c', 2, '-t', 1_000_000, '-f', $script,
+		'-h', $node->host, '-p', $node->port, 'postgres' ],
+	'>', '/dev/null', '2>', '/dev/null');
+$busy->wait_for_accepted(1);
+
+foreach my $how (
+	"SELECT braze_pause('braze')",
+	"INSERT INTO braze_paused (destination, reason) VALUES ('braze', 'by hand')")
+{
+	my $statements = '';
+
+	$braze->reset;
+	$statements .= <<EOS foreach 1 .. 100;
+$how;
+SELECT braze_track('u1', 'paused', destination => 'braze');
+DELETE FROM braze_queue WHERE destination = 'braze';
+DELETE FROM braze_paused WHERE destination = 'braze';
+EOS
+	$node->safe_psql('postgres', $statements);
+	is($braze->stats->{requests}, 0, "nothing is sent after: $how");
+}
+
+$writer->kill_kill;
+ok(braze_flush($node), 'all the rest is delivered');
+
+$node->stop;
+done_testing();
