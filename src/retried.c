@@ -32,7 +32,7 @@
 
 /* in the queue or among the letters */
 static bool
-find_row(Relation rel, Oid pkey, int64 id, TupleTableSlot *slot)
+find_row(Relation rel, Oid pkey, int64 id, Snapshot snapshot, TupleTableSlot *slot)
 {
 	Relation	index = index_open(pkey, AccessShareLock);
 	ScanKeyData key;
@@ -40,7 +40,7 @@ find_row(Relation rel, Oid pkey, int64 id, TupleTableSlot *slot)
 	bool		found;
 
 	ScanKeyInit(&key, 1, BTEqualStrategyNumber, F_INT8EQ, Int64GetDatum(id));
-	scan = braze_index_beginscan(rel, index, GetActiveSnapshot(), 1);
+	scan = braze_index_beginscan(rel, index, snapshot, 1);
 	index_rescan(scan, &key, 1, NULL, 0);
 	found = index_getnext_slot(scan, ForwardScanDirection, slot);
 	if (found)
@@ -81,7 +81,8 @@ braze_retried_lock(BrazeRetried *retried, int64 letter, int64 queue_id)
 		return BRAZE_RETRIED_BUSY;
 	retried->letters = table_open(catalog->dead_letters, NoLock);
 	slot = table_slot_create(retried->letters, NULL);
-	if (find_row(retried->letters, catalog->dead_letters_pkey, letter, slot))
+	if (find_row(retried->letters, catalog->dead_letters_pkey, letter,
+				 GetActiveSnapshot(), slot))
 		state = lock_letter(retried->letters, slot);
 	if (state == BRAZE_RETRIED_LOCKED)
 	{
@@ -147,13 +148,17 @@ is_queued(int64 letter, int64 queue_id)
 	const BrazeCatalog *catalog = braze_catalog_required();
 	Relation	queue;
 	TupleTableSlot *slot;
+	Snapshot	snapshot;
 	bool		found;
 
 	if (!ConditionalLockRelationOid(catalog->queue, AccessShareLock))
 		return true;
+
+	/* to a snapshot from before the lock, a table that was rewritten is empty */
+	snapshot = RegisterSnapshot(GetLatestSnapshot());
 	queue = table_open(catalog->queue, NoLock);
 	slot = table_slot_create(queue, NULL);
-	found = find_row(queue, catalog->queue_pkey, queue_id, slot);
+	found = find_row(queue, catalog->queue_pkey, queue_id, snapshot, slot);
 	if (found)
 	{
 		bool		isnull;
@@ -162,6 +167,7 @@ is_queued(int64 letter, int64 queue_id)
 		found = !isnull && DatumGetInt64(retried) == letter;
 	}
 	ExecDropSingleTupleTableSlot(slot);
+	UnregisterSnapshot(snapshot);
 	table_close(queue, AccessShareLock);
 	return found;
 }
