@@ -18,7 +18,7 @@ use Test::More;
 use StandIn;
 
 our @EXPORT = qw(
-  braze_node braze_server braze_destination braze_flush braze_worker_pid
+  braze_node braze_server braze_environment braze_destination braze_flush braze_worker_pid
   braze_wait_for_worker braze_wait_for_state braze_wait_for_count
   braze_dead_letters);
 
@@ -60,6 +60,13 @@ sub braze_node
 	$node->safe_psql('postgres', 'CREATE EXTENSION segment_braze');
 	braze_destination($node, 'postgres', 'braze', $standin, options => $more);
 	return $node;
+}
+
+# what a program needs in its environment to connect to the server
+sub braze_environment
+{
+	my ($node) = @_;
+	return (%ENV, PGHOST => $node->host, PGPORT => $node->port);
 }
 
 # key => that of the mapping, undef: no mapping

@@ -149,9 +149,12 @@ sub start
 	my ($self) = @_;
 	my $directory = $self->{directory};
 	my $program = program();
-	my @command = ($program, '-p', $directory, '-c', "$directory/nginx.conf", '-e', "$directory/error.log");
-	my $pid = fork;
+	my @command = ($program, '-p', $directory, '-c', "$directory/nginx.conf");
+	my $pid;
 
+	# before 1.19.5 it always looks at the system's log first
+	push @command, '-e', "$directory/stderr" if `$program -h 2>&1` =~ /^\s+-e /m;
+	$pid = fork;
 	croak "fork: $!" unless defined $pid;
 	if ($pid == 0)
 	{
@@ -170,7 +173,7 @@ sub start
 			if (waitpid($pid, POSIX::WNOHANG()) == $pid)
 			{
 				delete $running{$pid};
-				croak "nginx ended at once: " . slurp_file("$directory/error.log");
+				croak "nginx ended at once: " . slurp_file("$directory/stderr");
 			}
 			return -s "$directory/nginx.pid";
 		},

@@ -155,7 +155,7 @@ sub start_writers
 {
 	my ($self) = @_;
 	my $seed = dice(1_000_000);
-	local %ENV = $self->{node}->_get_env();
+	local %ENV = braze_environment($self->{node});
 
 	$self->{output} = '';
 	$self->{writers} = start(

@@ -198,7 +198,7 @@ foreach my $sql (
 {
 	foreach my $role ('nobody', 'creator')
 	{
-		isnt($node->psql('postgres', $sql, connstr => $node->connstr('postgres') . " user=$role"),
+		isnt($node->psql('postgres', $sql, extra_params => [ '-U', $role ]),
 			0, "$role: $sql is refused");
 	}
 }

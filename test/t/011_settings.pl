@@ -137,8 +137,11 @@ $braze->reset;
 	$node->poll_query_until('postgres', 'SELECT count(*) = 0 FROM braze_queue') or die 'not settled';
 	is($braze->order->{distinct}, 101, 'not even after a reload');
 }
-$node->adjust_conf('postgresql.conf', $_, undef)
-  foreach 'default_transaction_isolation', 'default_transaction_read_only', 'statement_timeout';
+$node->append_conf('postgresql.conf', <<'EOC');
+default_transaction_isolation = 'read committed'
+default_transaction_read_only = off
+statement_timeout = 0
+EOC
 
 # --- synchronous replication, with nobody there to confirm anything
 
@@ -153,7 +156,7 @@ is_deeply($braze->order, { violations => 0, distinct => 100, duplicates => 0, re
 my $pid = braze_worker_pid($node);
 run("SELECT pg_terminate_backend($pid)");
 ok(braze_wait_for_worker($node, 'postgres', $pid), 'it ends and starts');
-$node->adjust_conf('postgresql.conf', 'synchronous_standby_names', undef);
+$node->append_conf('postgresql.conf', "synchronous_standby_names = ''");
 $node->restart;
 
 # --- another schema

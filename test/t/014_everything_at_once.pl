@@ -97,7 +97,7 @@ foreach my $disruption (@disruptions)
 	$braze->fault(kind => 'status', status => 503, probability => 0.05, seed => 8);
 	$braze->fault(kind => 'slow', delay_ms => 30, probability => 0.3, seed => 9);
 	{
-		local %ENV = $node->_get_env();
+		local %ENV = braze_environment($node);
 
 		$pgbench = start([ 'pgbench', '-n', '-c', '8', '-t', '120', @arguments, 'postgres' ],
 			'<', \undef, '>&', \$output);

@@ -27,7 +27,7 @@ sub writers
 {
 	my ($transactions) = @_;
 	my $output = '';
-	local %ENV = $node->_get_env();
+	local %ENV = braze_environment($node);
 
 	return start([ 'pgbench', '-n', '-c', '4', '-t', $transactions, '-f', $script, 'postgres' ],
 		'<', \undef, '>&', \$output);

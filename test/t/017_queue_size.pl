@@ -177,7 +177,7 @@ is(run('SELECT braze_retry()'), '2000', 'a retry is not held to it');
 is(queue(1), '53400', 'but counts');
 
 # without the library in shared_preload_libraries it holds as well
-$node->adjust_conf('postgresql.conf', 'shared_preload_libraries', "''");
+$node->append_conf('postgresql.conf', "shared_preload_libraries = ''");
 $node->append_conf('postgresql.conf', "log_min_messages = warning");
 $node->restart;
 is(queue(1), '53400', 'without shared memory it is full, too');

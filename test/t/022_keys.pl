@@ -170,7 +170,7 @@ foreach my $role ('sender', 'auditor')
 	foreach my $view ('pg_user_mappings', 'information_schema.user_mapping_options', 'pg_user_mapping',
 		'braze_status', 'pg_stat_activity', 'pg_settings', 'pg_foreign_server')
 	{
-		my ($status, $stdout, $stderr) = $node->psql('postgres', "SELECT t::text FROM $view t", connstr => $connection);
+		my ($status, $stdout, $stderr) = $node->psql('postgres', "SELECT t::text FROM $view t", extra_params => [ '-d', $connection ]);
 
 		$seen .= "$stdout$stderr";
 	}

@@ -116,7 +116,7 @@ sub writers
 	my ($node, $script, @arguments) = @_;
 	my $file = $node->basedir . '/writers.sql';
 	my $output = '';
-	local %ENV = $node->_get_env();
+	local %ENV = braze_environment($node);
 
 	unlink $file;
 	append_to_file($file, $script);
@@ -127,11 +127,11 @@ sub writers
 
 my $east = primary('east');
 braze_destination($east, 'postgres', 'braze', $braze);
-$east->adjust_conf('postgresql.conf', 'segment_braze.deliver', 'on');
+$east->append_conf('postgresql.conf', 'segment_braze.deliver = on');
 $east->reload;
 queue($east, 'u1', 1, 5);
 braze_flush($east);
-$east->adjust_conf('postgresql.conf', 'segment_braze.deliver', 'off');
+$east->append_conf('postgresql.conf', 'segment_braze.deliver = off');
 $east->reload;
 braze_wait_for_state($east, 'braze', 'off: %');
 queue($east, 'u1', 6, 10);
@@ -175,12 +175,12 @@ like(run($east, "SELECT state FROM braze_status WHERE destination = 'braze'"),
 like($error, qr/replication slot "east" is active.*HINT:.*enabled = false/s, 'a slot in use is refused');
 
 # switched on by mistake, it still does not deliver
-$east->adjust_conf('postgresql.conf', 'segment_braze.deliver', 'on');
+$east->append_conf('postgresql.conf', 'segment_braze.deliver = on');
 $east->restart;
 queue($east, 'u1', 11, 20);
 arrive('what is handed over is not sent from here, whatever segment_braze.deliver says', $east);
 is_once_in_order(20 + 4 * 200, 'nor twice');
-$east->adjust_conf('postgresql.conf', 'segment_braze.deliver', 'off');
+$east->append_conf('postgresql.conf', 'segment_braze.deliver = off');
 $east->reload;
 
 # --- a second primary, without a key, from its first call on
@@ -317,7 +317,7 @@ is($braze->stats->{overlaps}, 0, 'no user was in two requests at the same time')
 run($delivery, 'DROP SUBSCRIPTION east');
 ok(braze_wait_for_state($standby, 'braze', 'off: segment_braze.deliver is off%'), 'without a subscription nothing is sent');
 queue($standby, 'u4', 141, 150);
-$standby->adjust_conf('postgresql.conf', 'segment_braze.deliver', 'on');
+$standby->append_conf('postgresql.conf', 'segment_braze.deliver = on');
 $standby->reload;
 braze_flush($standby);
 is_once_in_order(50, 'until the primary is to deliver itself again');

@@ -61,7 +61,7 @@ append_to_file($file, "\\set user random(1, 40)\nSELECT queue(:user);\n");
 my $output = '';
 my $pgbench;
 {
-	local %ENV = $primary->_get_env();
+	local %ENV = braze_environment($primary);
 	$pgbench = start([ 'pgbench', '-n', '-c', 8, '-t', 1_000_000, '-f', $file, 'postgres' ],
 		'<', \undef, '>&', \$output);
 }
