@@ -146,7 +146,7 @@ sub write_scripts
 			"SET LOCAL synchronous_commit = $commit;",
 			q{SELECT FROM users WHERE name = 'u' || :number FOR UPDATE;},
 			map { "$_;" } @statements);
-		push @{ $self->{scripts} }, '-f', "$file@" . ($name eq 'flushed' ? 3 : 1);
+		$self->{scripts}{$name} = $file;
 	}
 	return;
 }
@@ -155,11 +155,15 @@ sub start_writers
 {
 	my ($self) = @_;
 	my $seed = dice(1_000_000);
+	my @scripts = qw(unflushed savepoint rolled_back);
 	local %ENV = braze_environment($self->{node});
+
+	# a commit that flushes takes along what others have not
+	push @scripts, qw(flushed flushed flushed) if dice(2);
 
 	$self->{output} = '';
 	$self->{writers} = start(
-		[ 'pgbench', '-n', '-c', $clients, '-t', 60, '--random-seed', $seed, @{ $self->{scripts} }, 'postgres' ],
+		[ 'pgbench', '-n', '-c', $clients, '-t', 60, '--random-seed', $seed, (map { ('-f', $self->{scripts}{$_}) } @scripts), 'postgres' ],
 		'<', \undef, '>&', \$self->{output});
 	return;
 }

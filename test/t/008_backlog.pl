@@ -105,5 +105,27 @@ my $order = $braze->order;
 is($order->{distinct}, $calls, 'across a restart of the worker nothing is lost');
 is($order->{violations}, 0, 'and all is in order');
 
+# A snapshot is held for the whole of a run, so no dead row can be removed, and
+# a call that had its id before all others commits last.
+$braze->reset;
+my $snapshot = $node->background_psql('postgres');
+my $late = $node->background_psql('postgres');
+$snapshot->query_safe('BEGIN ISOLATION LEVEL REPEATABLE READ; SELECT count(*) FROM braze_queue;');
+$late->query_safe(q{BEGIN; SELECT braze_track('late', 'A', '{"seq": 0}', destination => 'braze');});
+queue('braze') foreach 1 .. 3;
+braze_flush($node);
+is($braze->order->{distinct}, $calls, 'all that is committed is delivered beside an open snapshot');
+$node->safe_psql('postgres', 'VACUUM braze_queue');
+cmp_ok($node->safe_psql('postgres', q{SELECT pg_relation_size('braze_queue')}), '>', 3 * $calls * 300,
+	'while none of its rows can be removed');
+is($braze->user('late'), undef, 'and without what is not committed');
+$late->query_safe('COMMIT;');
+braze_flush($node);
+is($braze->user('late')->{event_count}, 1, 'the first id of all commits last, and its call is delivered');
+is($braze->accepted, 3 * $calls + 1, 'none is delivered twice');
+is($node->safe_psql('postgres', 'SELECT sum(pending) FROM braze_status'), '0', 'nothing is left');
+$snapshot->query_safe('COMMIT;');
+$_->quit foreach $snapshot, $late;
+
 $node->stop;
 done_testing();

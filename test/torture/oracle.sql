@@ -40,14 +40,16 @@ SELECT b.destination, b.word[2]::int AS round, array_to_string(b.word[3:], ' ') 
 FROM marks b JOIN marks a ON a.destination = b.destination AND a.word[2] = b.word[2] AND a.word[1] = 'after'
 WHERE b.word[1] = 'before';
 
--- the parts of calls that were in requests; one of the numbers that an attributes object carries each
+-- The parts of calls that were in requests; an attributes object has those of
+-- several.  A request that was refused as a whole refuses what was alone in it.
 CREATE TABLE seen AS
 WITH objects AS (
 	SELECT l.destination, l.position, l.life, l.request, r.path, l.entry->>'user' AS who, l.entry->>'kind' AS kind,
 		l.entry->'object' AS object,
 		CASE WHEN l.entry->>'outcome' IN ('accepted', 'no effect') THEN 'accepted'
-			WHEN l.entry->>'outcome' = 'refused' THEN 'refused'
-			WHEN r.status = 400 THEN 'refused with others' ELSE 'lost' END AS outcome
+			WHEN l.entry->>'outcome' = 'refused' OR r.status = 400 AND count(*) OVER (PARTITION BY l.destination, l.life, l.request) = 1
+				THEN 'refused'
+			ELSE 'lost' END AS outcome
 	FROM ledger l JOIN requests r USING (destination, life, request)
 	WHERE l.line = 'object')
 SELECT destination, position, life, request, outcome, who, (p->>'number')::bigint AS number, p->>'nonce' AS nonce, p->>'part' AS part
@@ -77,7 +79,7 @@ WHERE c.number IS NULL OR s.part <> ALL (c.parts);
 CREATE TABLE parts AS
 SELECT c.destination, c.number, c.kind, c.who, p.part,
 	min(s.position) FILTER (WHERE s.outcome = 'accepted') AS accepted,
-	min(s.position) FILTER (WHERE s.outcome LIKE 'refused%') AS refused,
+	min(s.position) FILTER (WHERE s.outcome = 'refused') AS refused,
 	min(s.position) FILTER (WHERE s.outcome IN ('accepted', 'refused')) AS judged,
 	EXISTS (SELECT FROM letters l WHERE l.destination = c.destination AND l.number = c.number) AS dead_letter,
 	EXISTS (SELECT FROM letters l WHERE l.destination = c.destination AND l.number = c.number AND l.http_status = 401) AS unauthorized
