@@ -13,7 +13,7 @@ ANALYZE ledger;
 
 -- a dead letter has the number of its call where the call has it
 CREATE TABLE letters AS
-SELECT d.destination, d.reason, d.http_status, coalesce((d.call->'properties'->>'number')::bigint,
+SELECT d.destination, d.reason, coalesce((d.call->'properties'->>'number')::bigint,
 	(SELECT substring(key FROM 2)::bigint FROM jsonb_object_keys(d.call->'traits') key WHERE key ~ '^n\d+$'),
 	substring(d.call->>'groupId' FROM 2)::bigint,
 	(SELECT number FROM committed c WHERE c.destination = d.destination AND 'link' = ANY (c.parts)
@@ -81,20 +81,18 @@ SELECT c.destination, c.number, c.kind, c.who, p.part,
 	min(s.position) FILTER (WHERE s.outcome = 'accepted') AS accepted,
 	min(s.position) FILTER (WHERE s.outcome = 'refused') AS refused,
 	min(s.position) FILTER (WHERE s.outcome IN ('accepted', 'refused')) AS judged,
-	EXISTS (SELECT FROM letters l WHERE l.destination = c.destination AND l.number = c.number) AS dead_letter,
-	EXISTS (SELECT FROM letters l WHERE l.destination = c.destination AND l.number = c.number AND l.http_status = 401) AS unauthorized
+	EXISTS (SELECT FROM letters l WHERE l.destination = c.destination AND l.number = c.number) AS dead_letter
 FROM committed c CROSS JOIN LATERAL unnest(c.parts) AS p(part)
 LEFT JOIN seen s USING (destination, number, part)
 GROUP BY c.destination, c.number, p.part;
 CREATE INDEX ON parts (destination, number);
 
--- The identity endpoints have permissions of their own: a wrong key makes their
--- calls dead letters.  An accepted deletion takes the dead letters of the user along, and a link to
+-- An accepted deletion takes the dead letters of the user along, and a link to
 -- somebody of whom nothing was accepted is not made.
 INSERT INTO violations
 SELECT 'lost', p.destination, format('%s (%s, %s)', p.number, p.kind, p.part)
 FROM parts p
-WHERE p.accepted IS NULL AND NOT (p.dead_letter AND p.refused IS NOT NULL) AND NOT p.unauthorized
+WHERE p.accepted IS NULL AND NOT (p.dead_letter AND p.refused IS NOT NULL)
 AND NOT (p.refused IS NOT NULL AND EXISTS (
 	SELECT FROM parts d WHERE d.destination = p.destination AND d.kind = 'delete' AND d.who[1] = p.who[1] AND d.accepted IS NOT NULL))
 AND NOT (p.kind = 'join' AND p.part = 'link' AND EXISTS (
@@ -103,7 +101,7 @@ AND NOT (p.kind = 'join' AND p.part = 'link' AND EXISTS (
 INSERT INTO violations
 SELECT 'dead letter that nothing refused', destination, format('%s (%s)', number, min(kind))
 FROM parts GROUP BY destination, number
-HAVING bool_or(dead_letter) AND bool_and(refused IS NULL) AND NOT (bool_or(unauthorized) AND bool_or(part = 'link'));
+HAVING bool_or(dead_letter) AND bool_and(refused IS NULL);
 
 INSERT INTO violations
 SELECT 'dead letter of no committed call', destination, number::text
