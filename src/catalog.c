@@ -27,6 +27,34 @@ static BrazeCatalog catalog;
 static bool catalog_valid = false;
 static bool callback_registered = false;
 
+static bool outdated = false;
+
+/* the tables, and how many columns the install script gives them at least */
+static const struct
+{
+	const char *name;
+	size_t		table;
+	size_t		pkey;
+	size_t		sequence;		/* 0: it has none */
+	int			columns;
+}			tables[] = {
+#define TABLE(table) offsetof(BrazeCatalog, table), offsetof(BrazeCatalog, table##_pkey)
+	{"braze_queue", TABLE(queue), offsetof(BrazeCatalog, queue_sequence), BRAZE_QUEUE_COLUMNS},
+	{"braze_dead_letters", TABLE(dead_letters), offsetof(BrazeCatalog, dead_letters_sequence), BRAZE_DEAD_COLUMNS},
+	{"braze_paused", TABLE(paused), 0, BRAZE_PAUSED_COLUMNS},
+	{"braze_messages", TABLE(messages), 0, BRAZE_MESSAGES_COLUMNS},
+	{"braze_profiles", TABLE(profiles), 0, BRAZE_PROFILE_COLUMNS},
+	{"braze_notes", TABLE(notes), 0, BRAZE_NOTES_COLUMNS},
+	{"braze_replication", TABLE(replication), 0, BRAZE_REPLICATION_COLUMNS},
+#undef TABLE
+};
+
+static Oid *
+oid_at(size_t offset)
+{
+	return (Oid *) ((char *) &catalog + offset);
+}
+
 /*
  * Dropping the extension invalidates its tables, so one look at their OIDs
  * tells whether what we remember still holds.
@@ -34,13 +62,11 @@ static bool callback_registered = false;
 static void
 relation_changed(Datum arg, Oid relid)
 {
-	if (!OidIsValid(relid) ||
-		relid == catalog.queue ||
-		relid == catalog.dead_letters ||
-		relid == catalog.paused ||
-		relid == catalog.messages ||
-		relid == catalog.profiles)
-		catalog_valid = false;
+	for (int i = 0; i < lengthof(tables); i++)
+	{
+		if (!OidIsValid(relid) || relid == *oid_at(tables[i].table))
+			catalog_valid = false;
+	}
 }
 
 static Oid
@@ -64,26 +90,34 @@ extension_schema(Oid extension)
 }
 
 static bool
-look_up_table(Oid schema, const char *name, Oid *table, Oid *pkey, Oid *sequence)
+look_up_table(Oid schema, int i)
 {
+	Oid			table = get_relname_relid(tables[i].name, schema);
+	Oid			pkey;
+	bool		complete;
 	Relation	rel;
 
-	*table = get_relname_relid(name, schema);
-	if (!OidIsValid(*table))
+	if (!OidIsValid(table))
 		return false;
 
 	/*
 	 * Without a lock: who queues a call must not wait for somebody who has
 	 * locked the dead letters, say.  The catalogs tell all that is asked here.
 	 */
-	rel = RelationIdGetRelation(*table);
+	rel = RelationIdGetRelation(table);
 	if (rel == NULL)
 		return false;
-	*pkey = braze_primary_key_index(rel);
-	if (sequence != NULL)
-		*sequence = braze_identity_sequence(rel, 1);
+	pkey = braze_primary_key_index(rel);
+	complete = OidIsValid(pkey) && RelationGetDescr(rel)->natts >= tables[i].columns;
+	if (complete)
+	{
+		*oid_at(tables[i].table) = table;
+		*oid_at(tables[i].pkey) = pkey;
+		if (tables[i].sequence != 0)
+			*oid_at(tables[i].sequence) = braze_identity_sequence(rel, 1);
+	}
 	RelationClose(rel);
-	return OidIsValid(*pkey);
+	return complete;
 }
 
 const BrazeCatalog *
@@ -100,6 +134,7 @@ braze_catalog(void)
 		callback_registered = true;
 	}
 
+	outdated = false;
 	catalog.extension = get_extension_oid(BRAZE_EXTENSION, true);
 	if (!OidIsValid(catalog.extension))
 		return NULL;
@@ -109,22 +144,31 @@ braze_catalog(void)
 
 	/* set first: an invalidation that arrives during the look-ups unsets it */
 	catalog_valid = true;
-	if (!look_up_table(schema, "braze_queue", &catalog.queue,
-					   &catalog.queue_pkey, &catalog.queue_sequence) ||
-		!look_up_table(schema, "braze_dead_letters", &catalog.dead_letters,
-					   &catalog.dead_letters_pkey,
-					   &catalog.dead_letters_sequence) ||
-		!look_up_table(schema, "braze_paused", &catalog.paused,
-					   &catalog.paused_pkey, NULL) ||
-		!look_up_table(schema, "braze_messages", &catalog.messages,
-					   &catalog.messages_pkey, NULL) ||
-		!look_up_table(schema, "braze_profiles", &catalog.profiles,
-					   &catalog.profiles_pkey, NULL))
+	for (int i = 0; i < lengthof(tables); i++)
 	{
-		catalog_valid = false;
-		return NULL;
+		if (!look_up_table(schema, i))
+		{
+			catalog_valid = false;
+			outdated = true;
+			return NULL;
+		}
 	}
 	return &catalog;
+}
+
+bool
+braze_catalog_is_outdated(void)
+{
+	return outdated;
+}
+
+void
+braze_report_outdated(void)
+{
+	ereport(ERROR,
+			(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+			 errmsg("extension \"%s\" is older than its library", BRAZE_EXTENSION),
+			 errhint("Run ALTER EXTENSION %s UPDATE.", BRAZE_EXTENSION)));
 }
 
 const BrazeCatalog *
@@ -132,6 +176,8 @@ braze_catalog_required(void)
 {
 	const BrazeCatalog *found = braze_catalog();
 
+	if (found == NULL && outdated)
+		braze_report_outdated();
 	if (found == NULL)
 		ereport(ERROR,
 				(errcode(ERRCODE_UNDEFINED_OBJECT),

@@ -47,6 +47,11 @@
 #define BRAZE_MESSAGES_DESTINATION	1
 #define BRAZE_MESSAGES_MESSAGE_ID	2
 #define BRAZE_MESSAGES_QUEUED_AT	3
+#define BRAZE_MESSAGES_COLUMNS		3
+
+/* columns of braze_notes and braze_replication, which SQL reads and writes */
+#define BRAZE_NOTES_COLUMNS			6
+#define BRAZE_REPLICATION_COLUMNS	3
 
 /* columns of braze_profiles */
 #define BRAZE_PROFILE_DESTINATION	1
@@ -73,6 +78,10 @@ typedef struct BrazeCatalog
 	Oid			messages_pkey;
 	Oid			profiles;
 	Oid			profiles_pkey;
+	Oid			notes;
+	Oid			notes_pkey;
+	Oid			replication;
+	Oid			replication_pkey;
 } BrazeCatalog;
 
 /*
@@ -81,7 +90,16 @@ typedef struct BrazeCatalog
  */
 extern const BrazeCatalog *braze_catalog(void);
 
-/* the same, or an error that says to create the extension */
+/*
+ * When it was NULL: because the extension is there, and was made by an install
+ * script older than this library?
+ */
+extern bool braze_catalog_is_outdated(void);
+
+/* the error that says so */
+extern void braze_report_outdated(void);
+
+/* the same as braze_catalog, or an error that says to create or update it */
 extern const BrazeCatalog *braze_catalog_required(void);
 
 /* a table of ours as SQL writes it: quoted, with its schema; palloc'd */

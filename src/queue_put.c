@@ -95,8 +95,7 @@ put_row(HeldLocks *held, Oid table, Oid sequence, int columns,
 	lock_until_end(held, table, sequence);
 	rel = table_open(table, NoLock);
 	if (RelationGetDescr(rel)->natts < columns)
-		elog(ERROR, "table \"%s\" has %d columns, expected %d",
-			 RelationGetRelationName(rel), RelationGetDescr(rel)->natts, columns);
+		braze_report_outdated();
 	id = nextval_internal(sequence, false);
 	values[0] = Int64GetDatum(id);
 	nulls[0] = false;

@@ -26,6 +26,7 @@ typedef enum BrazeDatabaseState
 	BRAZE_DATABASE_WANTED,		/* ask whether it has the extension, or serve it */
 	BRAZE_DATABASE_STARTING,	/* its worker was registered */
 	BRAZE_DATABASE_RUNNING,		/* its worker found the extension */
+	BRAZE_DATABASE_OUTDATED,	/* its worker waits for ALTER EXTENSION UPDATE */
 	BRAZE_DATABASE_NO_EXTENSION,	/* its worker found none and is gone */
 	BRAZE_DATABASE_NO_SLOT		/* no free background worker */
 } BrazeDatabaseState;

@@ -196,7 +196,7 @@ braze_map(PG_FUNCTION_ARGS)
 				 errmsg("call must not be null"),
 				 errhint("Pass a Segment call, such as '{\"type\": \"track\", \"userId\": \"u1\", \"event\": \"Signed Up\"}'.")));
 
-	braze_materialize(fcinfo);
+	braze_materialize(fcinfo, MAP_COLUMNS);
 	mapped = braze_mapped_create();
 	braze_map_call(PG_GETARG_JSONB_P(0), find_settings(fcinfo),
 				   GetCurrentTransactionStartTimestamp(),
@@ -219,7 +219,7 @@ braze_map_queued(PG_FUNCTION_ARGS)
 	int			nwanted = 0;
 	char	   *extra = NULL;
 
-	braze_materialize(fcinfo);
+	braze_materialize(fcinfo, MAP_COLUMNS);
 	if (PG_ARGISNULL(0))
 		return (Datum) 0;
 

@@ -68,6 +68,8 @@ why_no_worker(void)
 	if (running)
 		return braze_deliver ? NULL :
 			"off: segment_braze.deliver is off, set it on and reload to send";
+	if (state == BRAZE_DATABASE_OUTDATED)
+		return "no worker: the extension is older than its library, run ALTER EXTENSION segment_braze UPDATE";
 	if (state == BRAZE_DATABASE_NO_SLOT)
 		return "no worker: no background worker is free, increase max_worker_processes and restart the server";
 	if (!launcher)
@@ -160,7 +162,7 @@ braze_counters(PG_FUNCTION_ARGS)
 	ReturnSetInfo *result = (ReturnSetInfo *) fcinfo->resultinfo;
 	BrazeDestinationSlot copy;
 
-	braze_materialize(fcinfo);
+	braze_materialize(fcinfo, COUNTER_COLUMNS);
 	for (int i = 0; braze_shared != NULL && i < BRAZE_MAX_DESTINATIONS; i++)
 	{
 		/* text is made of it outside the lock: that may fail */

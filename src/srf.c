@@ -11,10 +11,11 @@
 #include "miscadmin.h"
 #include "utils/tuplestore.h"
 
+#include "catalog.h"
 #include "srf.h"
 
 void
-braze_materialize(FunctionCallInfo fcinfo)
+braze_materialize(FunctionCallInfo fcinfo, int columns)
 {
 	ReturnSetInfo *result = (ReturnSetInfo *) fcinfo->resultinfo;
 	MemoryContext old;
@@ -29,6 +30,8 @@ braze_materialize(FunctionCallInfo fcinfo)
 	old = MemoryContextSwitchTo(result->econtext->ecxt_per_query_memory);
 	if (get_call_result_type(fcinfo, NULL, &desc) != TYPEFUNC_COMPOSITE)
 		elog(ERROR, "return type must be a row type");
+	if (desc->natts != columns)
+		braze_report_outdated();
 	result->returnMode = SFRM_Materialize;
 	result->setResult = tuplestore_begin_heap((result->allowedModes & SFRM_Materialize_Random) != 0,
 											  false, work_mem);

@@ -10,7 +10,10 @@
 
 #include "fmgr.h"
 
-/* sets up fcinfo->resultinfo's setResult and setDesc; 15 has a function for it */
-extern void braze_materialize(FunctionCallInfo fcinfo);
+/*
+ * Sets up fcinfo->resultinfo's setResult and setDesc; 15 has a function for it.
+ * An older install script may declare fewer columns than we would put.
+ */
+extern void braze_materialize(FunctionCallInfo fcinfo, int columns);
 
 #endif							/* BRAZE_SRF_H */

@@ -90,7 +90,8 @@ clear_slot(int code, Datum arg)
 	slot->latch = NULL;
 	slot->settle_blocked[0] = '\0';
 	if (slot->state == BRAZE_DATABASE_RUNNING ||
-		slot->state == BRAZE_DATABASE_STARTING)
+		slot->state == BRAZE_DATABASE_STARTING ||
+		slot->state == BRAZE_DATABASE_OUTDATED)
 		slot->state = BRAZE_DATABASE_WANTED;
 	LWLockRelease(braze_shared->lock);
 	braze_wake_launcher();
@@ -141,6 +142,24 @@ lock_extension(Oid extension)
 	return LockAcquire(&tag, ExclusiveLock, true, true) != LOCKACQUIRE_NOT_AVAIL;
 }
 
+/* until ALTER EXTENSION UPDATE; it is looked for as often as for other things */
+static void
+wait_for_update(void)
+{
+	static bool logged = false;
+
+	set_slot_state(BRAZE_DATABASE_OUTDATED);
+	if (!logged)
+		ereport(LOG,
+				(errmsg("segment_braze: the extension is older than its library, nothing is sent"),
+				 errhint("Run ALTER EXTENSION %s UPDATE.", BRAZE_EXTENSION)));
+	logged = true;
+	(void) WaitLatch(MyLatch, WL_LATCH_SET | WL_TIMEOUT | WL_EXIT_ON_PM_DEATH,
+					 braze_nap, PG_WAIT_EXTENSION);
+	ResetLatch(MyLatch);
+	CHECK_FOR_INTERRUPTS();
+}
+
 /* exits when there is nothing for a worker to do in this database */
 static void
 require_extension(void)
@@ -148,10 +167,16 @@ require_extension(void)
 	const BrazeCatalog *catalog;
 	bool		locked;
 
-	StartTransactionCommand();
-	catalog = braze_catalog();
-	locked = (catalog != NULL && lock_extension(catalog->extension));
-	CommitTransactionCommand();
+	for (;;)
+	{
+		StartTransactionCommand();
+		catalog = braze_catalog();
+		locked = (catalog != NULL && lock_extension(catalog->extension));
+		CommitTransactionCommand();
+		if (catalog != NULL || !braze_catalog_is_outdated())
+			break;
+		wait_for_update();
+	}
 
 	if (catalog == NULL)
 	{

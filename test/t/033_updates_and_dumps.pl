@@ -1,0 +1,170 @@
+# A library that is newer than the extension's tables says so, and serves the
+# database as soon as they are updated.  A backlog goes through pg_dump with all
+# that belongs to it, and its rows alone.
+
+use strict;
+use warnings;
+
+use FindBin;
+use lib "$FindBin::RealBin/../perl";
+
+use PostgreSQL::Test::Cluster;
+use PostgreSQL::Test::Utils;
+use Test::More;
+
+use Braze;
+use StandIn;
+
+my $braze = StandIn->new;
+my $node = braze_node('main', $braze,
+	options => "deduplicate '1 d', changed_attributes_only 'true'");
+
+sub run
+{
+	my ($sql, $database) = @_;
+	return $node->safe_psql($database || 'postgres', $sql);
+}
+
+sub sql_error
+{
+	my ($sql, $database) = @_;
+	my ($status, $out, $error) = $node->psql($database || 'postgres', $sql);
+
+	return $status == 0 ? 'no error' : $error;
+}
+
+# --- tables and columns that an older install script did not have
+
+my %add = (
+	braze_replication => 'CREATE TABLE braze_replication (slot_name name PRIMARY KEY, timeline text NOT NULL, handed_over_at timestamptz)',
+	braze_messages => 'CREATE TABLE braze_messages (destination name, message_id text, queued_at timestamptz, PRIMARY KEY (destination, message_id))');
+
+run('CREATE DATABASE old');
+run('CREATE EXTENSION segment_braze', 'old');
+braze_destination($node, 'old', 'braze', $braze);
+run("SELECT braze_pause('braze'); SELECT braze_track('u1', 'waits')", 'old');
+foreach my $table (sort keys %add)
+{
+	braze_wait_for_worker($node, 'old');
+	run("ALTER EXTENSION segment_braze DROP TABLE $table; DROP TABLE $table CASCADE", 'old');
+	like(sql_error("SELECT braze_track('u1', 'A')", 'old'),
+		qr/extension "segment_braze" is older than its library.*HINT:.*ALTER EXTENSION segment_braze UPDATE/s,
+		"without $table: who queues is told to update");
+	$node->restart;
+	ok(braze_wait_for_state($node, 'braze', 'paused: %', 'old'), "without $table: the status works");
+	ok($node->poll_query_until('old', "SELECT braze_worker_state() LIKE '%ALTER EXTENSION segment_braze UPDATE'"),
+		"without $table: and names what is to be done");
+	like(sql_error("SELECT braze_track('u1', 'A')", 'old'), qr/is older than its library/,
+		"without $table: nor after a restart");
+	run("$add{$table}; ALTER EXTENSION segment_braze ADD TABLE $table", 'old');
+	ok($node->poll_query_until('old', "SELECT braze_worker_state() IS NULL"),
+		"with $table again: the worker serves it, without a restart");
+}
+run("SELECT braze_resume('braze')", 'old');
+braze_flush($node, 'old');
+is($braze->accepted, 1, 'and sends what has waited');
+run('DROP DATABASE old');
+like(slurp_file($node->logfile), qr/the extension is older than its library, nothing is sent/, 'the log says so, too');
+
+# a set of columns that the library does not expect must not be filled
+run(<<'EOS');
+CREATE SCHEMA older;
+CREATE FUNCTION older.braze_counters(OUT destination name, OUT state text, OUT requests bigint) RETURNS SETOF record
+	AS '$libdir/segment_braze', 'braze_counters' LANGUAGE C;
+CREATE FUNCTION older.braze_map(call jsonb, destination name, OUT outcome text, OUT payload jsonb) RETURNS SETOF record
+	AS '$libdir/segment_braze', 'braze_map' LANGUAGE C;
+EOS
+foreach my $select ('older.braze_counters()', q{older.braze_map('{"type": "track", "userId": "u", "event": "A"}', NULL)})
+{
+	like(sql_error("SELECT * FROM $select"), qr/is older than its library/, "other columns of $select are an error");
+}
+run('DROP SCHEMA older CASCADE');
+
+# --- a backlog with all that belongs to it
+
+$braze->reset;
+$braze->fault(kind => 'errors', user => 'refused');
+run(<<'EOS');
+SELECT braze_identify('u1', '{"plan": "pro", "$odd": 1}', message_id => 'm1');
+SELECT braze_track('u1', 'A', message_id => 'm2');
+SELECT braze_track('refused', 'A', message_id => 'm3');
+EOS
+braze_flush($node);
+$braze->clear_faults;
+run("SELECT braze_pause('braze', 'for the dump')");
+run(q{SELECT count(braze_track('u' || n % 3, 'backlog', jsonb_build_object('seq', n))) FROM generate_series(1, 60) n});
+$node->poll_query_until('postgres', 'SELECT count(*) > 0 FROM braze_notes') or die 'there are no notes';
+
+my @tables = ('braze_queue', 'braze_dead_letters', 'braze_paused', 'braze_messages', 'braze_notes', 'braze_profiles');
+my $contents = join ' UNION ALL ', map { "SELECT '$_: ' || t::text FROM $_ t" } @tables;
+my $before = run("$contents ORDER BY 1");
+foreach my $table (@tables)
+{
+	like($before, qr/^$table: /m, "$table has something to be dumped");
+}
+
+sub restore_into
+{
+	my ($database, @files) = @_;
+
+	run("CREATE DATABASE $database ALLOW_CONNECTIONS false");
+	run("ALTER DATABASE $database SET segment_braze.deliver = off");
+	run("ALTER DATABASE $database ALLOW_CONNECTIONS true");
+	foreach my $file (@files)
+	{
+		$node->command_ok([ 'psql', '-X', '-q', '-v', 'ON_ERROR_STOP=1', '-f', $file, $database ], "$database: $file is restored");
+	}
+	return;
+}
+
+sub goes_on
+{
+	my ($database, $what) = @_;
+
+	is(run("$contents ORDER BY 1", $database), $before, "$what: all tables are the same");
+	is(run(q{SELECT braze_track('u1', 'A', message_id => 'm2') IS NULL}, $database), 't', "$what: a messageId is remembered");
+	run(q{SELECT braze_track('u1', 'backlog', '{"seq": 61}')}, $database);
+	$braze->reset;
+	run("ALTER DATABASE $database SET segment_braze.deliver = on");
+	my $pid = braze_wait_for_worker($node, $database);
+	run("SELECT pg_terminate_backend($pid)");
+	braze_wait_for_worker($node, $database, $pid);
+	ok(braze_wait_for_state($node, 'braze', 'paused: for the dump', $database), "$what: the pause is kept");
+	run("SELECT braze_resume('braze')", $database);
+	run(q{SELECT braze_identify('u1', '{"plan": "pro"}')}, $database);
+	braze_flush($node, $database);
+	is_deeply($braze->order, { distinct => 61, violations => 0, duplicates => 0, repeats => 0 }, "$what: the backlog arrives, in order");
+	is(scalar(grep { $_->{kind} eq 'attributes' } $braze->log), 0, "$what: what Braze has is not sent again");
+	run("DROP DATABASE $database");
+	return;
+}
+
+my $dump = $node->basedir . '/dump.sql';
+$node->command_ok([ 'pg_dump', '-f', $dump, 'postgres' ], 'pg_dump');
+restore_into('copy', $dump);
+goes_on('copy', 'a dump');
+
+# in parts: the schema, and the rows
+my ($schema, $data) = map { $node->basedir . "/$_.sql" } 'schema', 'data';
+$node->command_ok([ 'pg_dump', '--schema-only', '-f', $schema, 'postgres' ], 'pg_dump --schema-only');
+$node->command_ok([ 'pg_dump', '--data-only', '-f', $data, 'postgres' ], 'pg_dump --data-only');
+restore_into('parts', $schema, $data);
+goes_on('parts', 'schema and data');
+
+# --- a role without rights gets no calls and no keys
+
+run('CREATE ROLE plain LOGIN');
+my ($stdout, $stderr) = ('', '');
+my $connection = $node->connstr('postgres') . ' user=plain';
+my $status = PostgreSQL::Test::Utils::run_log([ 'pg_dump', '-d', $connection ], '>', \$stdout, '2>', \$stderr);
+ok(!$status, 'pg_dump by a plain role fails');
+like($stderr, qr/permission denied for (table|sequence) braze_/, 'for want of rights');
+unlike($stdout . $stderr, qr/test-key|backlog/, 'and shows neither calls nor keys');
+PostgreSQL::Test::Utils::run_log([ 'pg_dump', '--schema-only', '-d', $connection ], '>', \$stdout, '2>', \$stderr);
+unlike($stdout . $stderr, qr/test-key/, 'nor does one of the schema');
+($stdout, $stderr) = ('', '');
+PostgreSQL::Test::Utils::run_log([ 'psql', '-XAt', '-d', $connection, '-c', 'SELECT umoptions FROM pg_user_mappings' ], '>', \$stdout, '2>', \$stderr);
+unlike($stdout . $stderr, qr/test-key/, 'nor the catalogs');
+
+$node->stop;
+done_testing();
