@@ -13,6 +13,7 @@
 #include "catalog/indexing.h"
 #include "catalog/pg_database.h"
 #include "catalog/pg_foreign_server.h"
+#include "miscadmin.h"
 #include "pgstat.h"
 #include "storage/proc.h"
 #include "tcop/utility.h"
@@ -133,6 +134,29 @@ braze_report_stat(void)
 	QueryEnvironment *queryEnv, DestReceiver *dest, QueryCompletion *qc
 #define BRAZE_UTILITY_ARGUMENTS \
 	pstmt, queryString, context, params, queryEnv, dest, qc
+#endif
+
+#if PG_VERSION_NUM < 150000
+typedef void (*shmem_request_hook_type) (void);
+#endif
+
+/* 15 has a hook for it; before, it is asked for while the library is loaded */
+static inline void
+braze_at_shmem_request(shmem_request_hook_type request, shmem_request_hook_type *previous)
+{
+#if PG_VERSION_NUM >= 150000
+	*previous = shmem_request_hook;
+	shmem_request_hook = request;
+#else
+	request();
+#endif
+}
+
+/* settings, with their values, that the worker needs and older servers do not know */
+#if PG_VERSION_NUM >= 170000
+#define BRAZE_TIMEOUTS_SINCE_17	{"transaction_timeout", "0"},
+#else
+#define BRAZE_TIMEOUTS_SINCE_17
 #endif
 
 /* 15 began to reserve the prefix, and named the function for it */

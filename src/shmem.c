@@ -12,14 +12,13 @@
 #include "storage/shmem.h"
 #include "utils/builtins.h"
 
+#include "compat.h"
 #include "shmem.h"
 
 BrazeShared *braze_shared = NULL;
 
 static shmem_startup_hook_type prev_shmem_startup_hook = NULL;
-#if PG_VERSION_NUM >= 150000
 static shmem_request_hook_type prev_shmem_request_hook = NULL;
-#endif
 
 /* a worker needs one of these anyway, so more databases cannot be served */
 static int
@@ -38,10 +37,8 @@ shared_size(void)
 static void
 request(void)
 {
-#if PG_VERSION_NUM >= 150000
 	if (prev_shmem_request_hook)
 		prev_shmem_request_hook();
-#endif
 	RequestAddinShmemSpace(shared_size());
 	RequestNamedLWLockTranche("segment_braze", 1);
 }
@@ -74,12 +71,7 @@ startup(void)
 void
 braze_shmem_init(void)
 {
-#if PG_VERSION_NUM >= 150000
-	prev_shmem_request_hook = shmem_request_hook;
-	shmem_request_hook = request;
-#else
-	request();
-#endif
+	braze_at_shmem_request(request, &prev_shmem_request_hook);
 	prev_shmem_startup_hook = shmem_startup_hook;
 	shmem_startup_hook = startup;
 }

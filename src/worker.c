@@ -120,13 +120,11 @@ fix_settings(void)
 		{"lock_timeout", "1s"},
 		{"idle_in_transaction_session_timeout", "0"},
 		{"row_security", "off"},
+		BRAZE_TIMEOUTS_SINCE_17
 	};
 
 	for (int i = 0; i < lengthof(settings); i++)
 		SetConfigOption(settings[i][0], settings[i][1], PGC_SUSET, PGC_S_OVERRIDE);
-#if PG_VERSION_NUM >= 170000
-	SetConfigOption("transaction_timeout", "0", PGC_SUSET, PGC_S_OVERRIDE);
-#endif
 
 	/* ALTER DATABASE can set even the role, and the tables are closed to others */
 	SetUserIdAndSecContext(BOOTSTRAP_SUPERUSERID, 0);

@@ -66,6 +66,8 @@ ALTER DATABASE odd SET log_min_messages = 'debug1';
 ALTER DATABASE odd SET session_authorization = 'nobody';
 ALTER DATABASE odd SET role = 'nobody';
 EOS
+my $has_transaction_timeout = run('SHOW server_version_num') >= 170000;
+run("ALTER DATABASE odd SET transaction_timeout = '1ms'") if $has_transaction_timeout;
 my $superuser = run('SELECT current_user');
 run(qq{ALTER ROLE "$superuser" SET default_transaction_isolation = 'repeatable read'});
 run(qq{ALTER ROLE "$superuser" IN DATABASE odd SET default_transaction_isolation = 'serializable'});
@@ -79,7 +81,7 @@ sub odd
 	local $ENV{PGOPTIONS} = join ' ', map { "-c $_" } 'role=none', 'search_path=public',
 	  'statement_timeout=0', 'lock_timeout=0', 'idle_in_transaction_session_timeout=0',
 	  'default_transaction_read_only=off', 'default_transaction_isolation=read\\ committed',
-	  'synchronous_commit=local';
+	  'synchronous_commit=local', $has_transaction_timeout ? 'transaction_timeout=0' : ();
 
 	return run($sql, 'odd');
 }
