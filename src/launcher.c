@@ -437,5 +437,8 @@ braze_worker_init(void)
 		return;
 	braze_shmem_init();
 	braze_utility_init();
-	register_launcher();
+
+	/* pg_upgrade starts both servers, and counts on nothing being done there */
+	if (!IsBinaryUpgrade)
+		register_launcher();
 }
