@@ -99,6 +99,7 @@ limits_of(const BrazeSettings *settings)
 	limits.max_in_flight = settings->max_requests_in_flight;
 	limits.max_waiting = REQUESTS_AHEAD * settings->max_objects_per_request;
 	limits.max_delay = settings->max_batch_delay;
+	limits.max_retry_age = (int64_t) settings->max_retry_age * 1000;
 	limits.identity_delay = settings->identity_delay;
 	limits.changed_only = settings->changed_attributes_only;
 	limits.resend_after = settings->resend_unchanged_after / SECS_PER_HOUR;
@@ -305,6 +306,11 @@ refresh_one(BrazeDelivery *delivery, BrazeDestination *destination)
 	delivery->known = true;
 	if (options_changed || (delivery->paused != NULL && !was_paused))
 		braze_delivery_drop_waiting(delivery);
+	for (int i = 0; i < BRAZE_SERVICES; i++)
+	{
+		if (was_paused || delivery->paused != NULL || !braze_deliver)
+			braze_pace_rested(&delivery->pace[i]);
+	}
 	if (was_paused && delivery->paused == NULL)
 	{
 		delivery->resumed = true;

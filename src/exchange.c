@@ -138,6 +138,35 @@ note_answer(BrazeDelivery *delivery, const BrazeAnswer *answer)
 		note_error(delivery, answer->reason);	/* of no object that we know */
 }
 
+/*
+ * Nothing has succeeded for max_retry_age: what is older than that is given
+ * up.  Looked at when an attempt has failed, so never in a pause.
+ */
+static void
+give_up_old_calls(Transfer *transfer, BrazeEndpoint endpoint, const BrazeAnswer *answer,
+				  int64_t now)
+{
+	BrazeDelivery *delivery = transfer->delivery;
+	const BrazePace *pace = pace_of(delivery, endpoint);
+	int			max_age = delivery->destination ? delivery->destination->settings.max_retry_age : 0;
+	char		reason[BRAZE_REASON_SIZE + 120];
+	BrazeGivingUp why;
+
+	if (max_age == 0 || pace->failing_since < 0 ||
+		now - pace->failing_since < (int64_t) max_age * 1000)
+		return;
+	snprintf(reason, sizeof(reason), "for %lld s all attempts have failed, the last with %s: max_retry_age is over",
+			 (long long) (now - pace->failing_since) / 1000, answer->reason);
+	for (int i = 0; i < BRAZE_ENDPOINTS; i++)
+		why.endpoints[i] = (pace_of(delivery, i) == pace);
+	why.wall_clock = GetCurrentTimestamp();
+	why.queued_before = why.wall_clock - (int64_t) max_age * USECS_PER_SEC;
+	why.reason = reason;
+	why.http_status = (int) transfer->http.status;
+	if (!braze_pack_give_up(delivery->pack, &why, now))
+		braze_delivery_out_of_memory();
+}
+
 static void
 guard_against_flood(Transfer *transfer, const BrazeAnswer *answer)
 {
@@ -182,6 +211,8 @@ conclude(BrazeHttp *http, Transfer *transfer, const BrazeAnswer *answer)
 	guard_against_flood(transfer, answer);
 	next = braze_request_answered(delivery->pack, transfer->request, answer,
 								  (int) transfer->http.status, now);
+	if (answer->verdict == BRAZE_FAILED)
+		give_up_old_calls(transfer, endpoint, answer, now);
 	if (answer->verdict == BRAZE_STOPPED && endpoint != BRAZE_USERS_TRACK)
 		braze_delivery_close(delivery, endpoint, answer->reason);
 	else if (answer->verdict == BRAZE_STOPPED)

@@ -264,6 +264,12 @@ const BrazeOption braze_option_table[] = {
 		.description = "Requests that are started in a second at most, over all endpoints."
 	},
 	{
+		.name = "max_retry_age", .catalog = ForeignServerRelationId,
+		.type = BRAZE_OPTION_INTERVAL, .offset = BRAZE_SETTING(max_retry_age),
+		.initial = "off", .min = 1, .max = MAX_INTERVAL, .unit = "s",
+		.description = "Time without any success after which calls that are older become dead letters."
+	},
+	{
 		.name = "request_timeout", .catalog = ForeignServerRelationId,
 		.type = BRAZE_OPTION_DURATION, .offset = BRAZE_SETTING(request_timeout),
 		.initial = "30 s", .min = 100, .max = 3600 * 1000, .unit = "s",

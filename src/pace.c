@@ -296,6 +296,12 @@ is_up(BrazePace *pace)
 	pace->failing_since = -1;
 }
 
+void
+braze_pace_rested(BrazePace *pace)
+{
+	is_up(pace);
+}
+
 /*
  * The wait that a rate limit named goes on: a request that was under way when
  * it was named may well succeed after it.

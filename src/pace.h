@@ -57,6 +57,12 @@ extern void braze_rate_headers_read(BrazeRateHeaders *headers,
 extern void braze_pace_reset(BrazePace *pace);
 
 /*
+ * Nothing was sent for a while since nobody wanted it: how it failed before is
+ * forgotten, but not a rate limit.
+ */
+extern void braze_pace_rested(BrazePace *pace);
+
+/*
  * May a request start now?  If not, wait_ms says when to ask again; -1 means
  * after a request that is under way has ended.  While the destination is down
  * the probe starts only when nothing else is under way, so that whatever ends

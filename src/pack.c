@@ -45,8 +45,8 @@ braze_calls_pop(CallList *list)
 
 /* ----- what can start ----- */
 
-static BrazeEndpoint
-next_endpoint(const PackedCall *call)
+BrazeEndpoint
+braze_next_endpoint(const PackedCall *call)
 {
 	return braze_kinds[call->objects[call->next_object].kind].endpoint;
 }
@@ -54,7 +54,7 @@ next_endpoint(const PackedCall *call)
 static ReadyList *
 ready_list(BrazePack *pack, const PackedCall *call)
 {
-	BrazeEndpoint endpoint = next_endpoint(call);
+	BrazeEndpoint endpoint = braze_next_endpoint(call);
 
 	return call->suspects != NULL ? &pack->again[endpoint] : &pack->ready[endpoint];
 }

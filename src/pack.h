@@ -35,6 +35,7 @@ typedef struct BrazePackLimits
 	int			max_in_flight;	/* requests */
 	int			max_waiting;	/* objects held of one user that no request has */
 	int64_t		max_delay;		/* how long a call may wait for company, ms */
+	int64_t		max_retry_age;	/* how long a call that alone fails is tried, ms, 0: for ever */
 	int64_t		identity_delay; /* after an identity endpoint was answered, ms */
 	bool		changed_only;	/* leave out attributes that Braze has */
 	uint32_t	resend_after;	/* hours after which it is told again, 0: never */
@@ -215,6 +216,19 @@ extern void braze_pack_forget(BrazePack *pack, const BrazeCall *call);
  * added again later; returns the lowest of their ids, 0 when there was none.
  */
 extern int64_t braze_pack_drop_waiting(BrazePack *pack);
+
+/* calls that are given up since nothing succeeds; wall clock in microseconds */
+typedef struct BrazeGivingUp
+{
+	bool		endpoints[BRAZE_ENDPOINTS]; /* to which nothing does */
+	int64_t		wall_clock;
+	int64_t		queued_before;
+	const char *reason;			/* each call's age is put in front of it */
+	int			http_status;
+} BrazeGivingUp;
+
+/* those that wait for one of these endpoints come out as refused */
+extern bool braze_pack_give_up(BrazePack *pack, const BrazeGivingUp *why, int64_t now);
 
 /*
  * Of the calls of which something was sent, those that gone() knows to be gone

@@ -5,6 +5,7 @@
  *
  *-------------------------------------------------------------------------
  */
+#include <stdio.h>
 #include <stdlib.h>
 
 #include "pack.h"
@@ -32,8 +33,10 @@ braze_pack_mark_gone(BrazePack *pack, BrazeGone gone, void *arg)
 	}
 }
 
+typedef bool (*Leaving) (const PackedCall *call);
+
 static void
-drop_from_lane(Lane *lane)
+drop_from_lane(Lane *lane, Leaving leaving)
 {
 	PackedCall **link = &lane->head;
 	PackedCall *call;
@@ -42,7 +45,7 @@ drop_from_lane(Lane *lane)
 	lane->waiting_objects = 0;
 	while ((call = *link) != NULL)
 	{
-		if (droppable(call))
+		if (leaving(call))
 			*link = *braze_lane_link(call, lane);
 		else
 		{
@@ -54,7 +57,7 @@ drop_from_lane(Lane *lane)
 }
 
 static void
-drop_from_list(ReadyList *list)
+drop_from_list(ReadyList *list, Leaving leaving)
 {
 	CallList	kept = {NULL, NULL};
 	int64_t		objects = 0;
@@ -62,13 +65,29 @@ drop_from_list(ReadyList *list)
 
 	while ((call = braze_calls_pop(&list->calls)) != NULL)
 	{
-		if (droppable(call))
+		if (leaving(call))
 			continue;
 		braze_calls_append(&kept, call);
 		objects += call->ready_weight;
 	}
 	list->calls = kept;
 	list->objects = objects;
+}
+
+/* out of whatever they wait in */
+static void
+take_out(BrazePack *pack, Leaving leaving)
+{
+	for (int i = 0; i < BRAZE_ENDPOINTS; i++)
+	{
+		drop_from_list(&pack->ready[i], leaving);
+		drop_from_list(&pack->again[i], leaving);
+	}
+	for (size_t i = 0; i < pack->nbuckets; i++)
+	{
+		for (Lane *lane = pack->buckets[i]; lane != NULL; lane = lane->next_in_bucket)
+			drop_from_lane(lane, leaving);
+	}
 }
 
 int64_t
@@ -78,16 +97,7 @@ braze_pack_drop_waiting(BrazePack *pack)
 	PackedCall *next;
 	int64_t		lowest = braze_drop_deferred(pack);
 
-	for (int i = 0; i < BRAZE_ENDPOINTS; i++)
-	{
-		drop_from_list(&pack->ready[i]);
-		drop_from_list(&pack->again[i]);
-	}
-	for (size_t i = 0; i < pack->nbuckets; i++)
-	{
-		for (Lane *lane = pack->buckets[i]; lane != NULL; lane = lane->next_in_bucket)
-			drop_from_lane(lane);
-	}
+	take_out(pack, droppable);
 	for (call = pack->all; call != NULL; call = next)
 	{
 		next = call->all_next;
@@ -98,6 +108,71 @@ braze_pack_drop_waiting(BrazePack *pack)
 		braze_pack_free_call(pack, call);
 	}
 	return lowest;
+}
+
+static bool
+given_up(const PackedCall *call)
+{
+	return call->given_up && call->state == CALL_WAITING;
+}
+
+/* what Braze has taken of it is not refused */
+static bool
+refuse_rest(BrazePack *pack, PackedCall *call, const BrazeGivingUp *why)
+{
+	char		reason[BRAZE_REASON_SIZE * 2];
+	bool		whole = (call->pub.nrefused == 0);
+
+	snprintf(reason, sizeof(reason), "queued %lld s ago and not delivered: %s",
+			 (long long) ((why->wall_clock - call->pub.row.queued_at) / 1000000), why->reason);
+	for (int i = 0; i < call->pub.nobjects; i++)
+		whole = whole && (call->objects[i].number < 0 || call->objects[i].state < OBJECT_ACCEPTED);
+	if (whole)
+		return braze_pack_add_refusal(pack, call, BRAZE_WHOLE_CALL, why->http_status, reason);
+	for (int i = call->next_object; i < call->pub.nobjects; i++)
+	{
+		if (call->objects[i].state < OBJECT_ACCEPTED &&
+			!braze_pack_add_refusal(pack, call, call->objects[i].number, why->http_status, reason))
+			return false;
+	}
+	return true;
+}
+
+bool
+braze_pack_give_up(BrazePack *pack, const BrazeGivingUp *why, int64_t now)
+{
+	for (PackedCall *call = pack->all; call != NULL; call = call->all_next)
+	{
+		if (call->state != CALL_WAITING || call->pub.gone ||
+			call->pub.row.queued_at >= why->queued_before ||
+			!why->endpoints[braze_next_endpoint(call)])
+			continue;
+		if (!refuse_rest(pack, call, why))
+			return false;
+		call->given_up = true;
+	}
+	take_out(pack, given_up);
+
+	/* first to the end what waits behind them, since lanes may go with them */
+	for (PackedCall *call = pack->all; call != NULL; call = call->all_next)
+	{
+		for (int i = 0; i < call->nlanes && given_up(call); i++)
+		{
+			if (call->lanes[i]->head != NULL)
+				braze_pack_make_ready(pack, call->lanes[i]->head, now);
+		}
+	}
+	for (PackedCall *call = pack->all; call != NULL; call = call->all_next)
+	{
+		if (!given_up(call))
+			continue;
+		for (int i = 0; i < call->nlanes; i++)
+			braze_lane_unref(pack, call->lanes[i]);
+		call->nlanes = 0;
+		call->state = CALL_DONE;
+		braze_calls_append(&pack->done, call);
+	}
+	return true;
 }
 
 static int

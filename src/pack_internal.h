@@ -51,6 +51,7 @@ typedef struct Suspects
 	int			ncalls;			/* that point here */
 	int			failures;		/* in a row, of a call that stands alone, */
 	int			faults;			/* those with a status of 5xx among them */
+	int64_t		since;			/* when a call that stands alone failed first */
 	uint64_t	successes;		/* the endpoint's, at the last failure */
 } Suspects;
 
@@ -63,6 +64,7 @@ struct PackedCall
 								 * the call is ready to start */
 	bool		links_decided;
 	bool		started;		/* something of it was in a request */
+	bool		given_up;
 	int			next_object;	/* all before it are answered */
 	int			taken;			/* objects from there on that a request has */
 	Suspects   *suspects;		/* it and those it failed with, NULL: it did not */
@@ -224,6 +226,7 @@ extern int	braze_deferred_ids(const BrazePack *pack, int64_t *ids);
 extern void braze_calls_append(CallList *list, PackedCall *call);
 extern PackedCall *braze_calls_pop(CallList *list);
 extern void braze_pack_free_call(BrazePack *pack, PackedCall *call);
+extern BrazeEndpoint braze_next_endpoint(const PackedCall *call);
 extern PackedCall *braze_ready_pop(ReadyList *list);
 extern void braze_pack_make_ready(BrazePack *pack, PackedCall *call, int64_t now);
 extern void braze_pack_take(PackedCall *call, BrazeRequest *request, int nobjects);

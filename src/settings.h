@@ -107,6 +107,7 @@ typedef struct BrazeSettings
 	int			max_objects_per_request;
 	int			max_requests_in_flight;
 	int			max_requests_per_second;	/* thousandths, 0: any number */
+	int			max_retry_age;	/* seconds, 0: for ever */
 	int			request_timeout;
 	int			max_batch_delay;
 	int			identity_delay;

@@ -94,19 +94,32 @@ retry_delay(int failures)
 }
 
 static bool
-give_up(BrazePack *pack, BrazeRequest *request, Range range, const BrazeAnswer *answer,
+give_up(BrazePack *pack, BrazeRequest *request, Range range, const char *reason,
 		int http_status)
 {
-	char		reason[BRAZE_REASON_SIZE + 100];
-
-	snprintf(reason, sizeof(reason), "%s; %d attempts to send this call alone ended so, while others succeeded",
-			 answer->reason, LONE_ATTEMPTS);
 	for (int i = range.low; i < range.high; i++)
 	{
 		if (braze_object_at(request, i)->state < OBJECT_ACCEPTED &&
 			!braze_request_refuse(pack, request, i, http_status, reason))
 			return false;
 	}
+	return true;
+}
+
+/* is it enough for a call that fails alone, while others succeed?  Why? */
+static bool
+is_hopeless(const BrazePack *pack, const Suspects *suspects, const BrazeAnswer *answer,
+			int64_t now, char *reason, size_t size)
+{
+	if (suspects->faults >= LONE_ATTEMPTS)
+		snprintf(reason, size, "%s; %d attempts to send this call alone ended so, while others succeeded",
+				 answer->reason, LONE_ATTEMPTS);
+	else if (pack->limits.max_retry_age > 0 &&
+			 now - suspects->since >= pack->limits.max_retry_age)
+		snprintf(reason, size, "%s; this call alone has failed for %lld s, while others succeeded: max_retry_age is over",
+				 answer->reason, (long long) (now - suspects->since) / 1000);
+	else
+		return false;
 	return true;
 }
 
@@ -135,10 +148,13 @@ braze_suspects_fail(BrazePack *pack, BrazeRequest *request, const BrazeAnswer *a
 		delay = RETRY_BASE_MS;
 	else
 	{
-		next.failures++;
+		char		reason[BRAZE_REASON_SIZE + 120];
+
+		if (next.failures++ == 0)
+			next.since = now;
 		next.faults += (http_status >= 500);
-		if (http_status >= 500 && next.faults >= LONE_ATTEMPTS)
-			return give_up(pack, request, range, answer, http_status);
+		if (is_hopeless(pack, &next, answer, now, reason, sizeof(reason)))
+			return give_up(pack, request, range, reason, http_status);
 		delay = retry_delay(next.failures);
 	}
 

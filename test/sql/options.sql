@@ -50,6 +50,7 @@ CREATE SERVER everything FOREIGN DATA WRAPPER segment_braze OPTIONS (
 	max_objects_per_request '225',
 	max_requests_in_flight '1',
 	max_requests_per_second ' 0.5 ',
+	max_retry_age '4 h',
 	request_timeout '1.5 min',
 	max_batch_delay '0',
 	identity_delay '0.5 s',

@@ -190,6 +190,35 @@ braze_flush($node);
 is($braze->accepted, 9, 'until the option is taken back');
 drop_option('max_objects_per_request');
 
+# max_retry_age: calls are given up after a time in which nothing succeeded,
+begin();
+set_option('max_retry_age', '2 s');
+$braze->fault(kind => 'status', status => 503, body => '{"message": "down"}');
+queue(3);
+ok(braze_wait_for_count($node, 3, 'braze_dead_letters'), 'calls are given up after max_retry_age');
+is(run("SELECT DISTINCT reason LIKE 'queued % s ago and not delivered: for % s all attempts have failed, the last with HTTP 503: down: max_retry_age is over', http_status FROM braze_dead_letters"),
+	't|503', 'the dead letter says how old it is, for how long, and what Braze answered');
+is(run('SELECT bool_and(failed_at - queued_at >= interval $$2 s$$) FROM braze_dead_letters'), 't', 'none was younger');
+$braze->clear_faults;
+run('SELECT braze_retry()');
+braze_flush($node);
+is($braze->accepted, 3, 'braze_retry sends them');
+
+# not because they waited for somebody, or for a rate limit
+begin();
+run("SELECT braze_pause('braze', 'test')");
+braze_wait_for_state($node, 'braze', 'paused: test');
+queue(3);
+$node->poll_query_until('postgres', 'SELECT oldest_pending > interval $$3 s$$ FROM braze_status') or die 'time stands still';
+$braze->fault(kind => 'status', status => 503, count => 1);
+$braze->fault(kind => 'status', status => 429, count => 1, headers => { 'retry-after' => '3' });
+$braze->fault(kind => 'status', status => 503, count => 1);
+run("SELECT braze_resume('braze')");
+braze_flush($node);
+is($braze->accepted, 3, 'calls that were old when it began to fail are delivered');
+is(count_dead_letters(), '0', 'and not given up');
+drop_option('max_retry_age');
+
 # a flood of refusals pauses the destination instead of emptying the queue
 begin();
 foreach my $time ('once', 'and again, counted anew')

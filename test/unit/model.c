@@ -291,7 +291,7 @@ add_call(int id, bool again)
 	{
 		memory_is_short();
 		added = (again ? braze_pack_add_back : braze_pack_add)
-			(pack, id, (BrazeRowAddress) {0}, call->nparts, objects,
+			(pack, id, (BrazeRowAddress) {.queued_at = id}, call->nparts, objects,
 			 call->nusers, owners, now);
 		if (memory_is_enough())
 			promise(added, "adding works");
@@ -687,14 +687,23 @@ collect_done(void)
 	{
 		ModelCall  *model = &calls[call->id];
 		int			refused = 0;
+		bool		gave_up = false;
 
 		promise(!model->out, "a call comes out once");
 		model->out = true;
 		for (const BrazeRefusal *refusal = call->refusals; refusal != NULL; refusal = refusal->next)
 		{
 			refused++;
+			gave_up = gave_up || strncmp(refusal->reason, "queued ", 7) == 0;
 			if (refusal->number == BRAZE_LINK_ALONE)
 				continue;
+			if (refusal->number == BRAZE_WHOLE_CALL)
+			{
+				promise(gave_up && call->nrefused == 1, "only who gives up refuses a whole call");
+				for (int i = 0; i < model->nparts; i++)
+					model->refused[i] = true;
+				continue;
+			}
 			promise(refusal->number >= 0 && refusal->number < model->nparts && !model->refused[refusal->number],
 					"an object is refused once");
 			if (broken != NULL)
@@ -704,7 +713,7 @@ collect_done(void)
 		promise(refused == call->nrefused, "refusals are counted");
 		for (int i = 0; i < model->nparts; i++)
 		{
-			promise(model->refused[i] == (model->bad[i] || model->poison),
+			promise(model->refused[i] == (model->bad[i] || model->poison) || gave_up,
 					"exactly the bad objects are refused");
 			promise(model->accepted[i] == (model->refused[i] ? 0 : 1) || model->silent,
 					"each good object is accepted once");
@@ -793,6 +802,18 @@ send_what_may_go(void)
 		now += wait;
 }
 
+/* nothing has succeeded for long: the oldest calls are given up */
+static void
+give_up(void)
+{
+	BrazeGivingUp why = {.wall_clock = INT64_C(1000000000), .reason = "enough", .http_status = 503};
+
+	why.endpoints[dice(BRAZE_ENDPOINTS)] = true;
+	why.queued_before = dice(ncalls + 1);
+	promise(braze_pack_give_up(pack, &why, now), "giving up works");
+	collect_done();
+}
+
 /* ----- all of it ----- */
 
 static void
@@ -848,6 +869,8 @@ step(void)
 		add_back();
 	if (dice(200) == 0)
 		drop_and_read_again();
+	if (shape.percent_poison > 0 && dice(200) == 0)
+		give_up();
 	if (shape.remember && dice(100) == 0)
 	{
 		limits.changed_only = !limits.changed_only;

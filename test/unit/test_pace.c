@@ -269,6 +269,7 @@ test_fresh(void)
 	braze_pace_started(&pace);
 	braze_pace_slow_down(&pace, NULL, now, 0.5);
 	is_int(pace.failing_since, -1, "429 is no fault: the outage is over");
+	braze_pace_rested(&pace);
 	ok(!braze_pace_ready(&pace, false, now, &wait) && !braze_pace_ready(&pace, true, now, &wait),
 	   "but everything waits for it");
 }

@@ -530,12 +530,51 @@ test_deferred(void)
 	limits.max_waiting = 600;
 }
 
+/* what waits and is too old comes out as refused, and what is behind it goes */
+static void
+test_give_up(void)
+{
+	BrazeGivingUp why = {.wall_clock = 7200 * INT64_C(1000000), .queued_before = 1, .reason = "enough", .http_status = 503};
+	BrazeRequest *request;
+	const BrazeCall *call;
+	int64_t		wait;
+
+	limits = (BrazePackLimits) {.max_objects = 2, .max_body = BRAZE_PACK_MAX_BODY, .max_in_flight = 10, .max_waiting = 100};
+	pack = braze_pack_create(&limits);
+	add_events(1, 5, 1);
+	request = braze_pack_next_request(pack, &all_open, now, &wait);
+	why.endpoints[BRAZE_USERS_MERGE] = true;
+	ok(braze_pack_give_up(pack, &why, now) && braze_pack_next_done(pack) == NULL, "calls for other endpoints are not given up");
+	why.endpoints[BRAZE_USERS_TRACK] = true;
+	why.queued_before = 0;
+	ok(braze_pack_give_up(pack, &why, now) && braze_pack_next_done(pack) == NULL, "nor are younger ones");
+	why.queued_before = 1;
+	ok(braze_pack_give_up(pack, &why, now), "the others are");
+	for (int i = 0; i < 3; i++)
+	{
+		call = braze_pack_next_done(pack);
+		ok(call != NULL && call->nrefused == 1 && call->refusals->number == BRAZE_WHOLE_CALL &&
+		   call->refusals->http_status == 503, "as a whole");
+		ok(strcmp(call->refusals->reason, "queued 7200 s ago and not delivered: enough") == 0, "with age and reason");
+		braze_pack_forget(pack, call);
+	}
+	is_int(braze_pack_calls(pack), 2, "but for those under way");
+	add_events(6, 1, 1);
+	fail(request);
+	request = braze_pack_next_request(pack, &all_open, now, &wait);
+	is_int(objects_in(request), 2, "they are sent again");
+	accept(request);
+	is_int(objects_in(braze_pack_next_request(pack, &all_open, now, &wait)), 1, "and so are the user's later ones");
+	braze_pack_destroy(pack);
+}
+
 int
 main(void)
 {
 	test_start();
 	test_deferred();
 	test_gone();
+	test_give_up();
 	test_halving();
 	test_profiles();
 	test_link_memory();
