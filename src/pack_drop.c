@@ -107,6 +107,13 @@ braze_pack_drop_waiting(BrazePack *pack)
 			lowest = call->pub.id;
 		braze_pack_free_call(pack, call);
 	}
+
+	/* of calls that failed together, one that is gone may have headed a lane */
+	for (call = pack->all; call != NULL; call = call->all_next)
+	{
+		if (call->state == CALL_WAITING)
+			braze_pack_make_ready(pack, call, 0);
+	}
 	return lowest;
 }
 

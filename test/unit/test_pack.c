@@ -436,6 +436,19 @@ test_gone(void)
 	is_int(braze_pack_calls(pack), 0, "and the pack is empty");
 	braze_pack_destroy(pack);
 
+	/* two calls of one user that failed together, the first of which is gone */
+	pack = braze_pack_create(&limits);
+	add_events(2, 2, 1);
+	request = braze_pack_next_request(pack, &all_open, now, &wait);
+	is_int(objects_in(request), 2, "two calls of one user go together");
+	fail(request);
+	braze_pack_mark_gone(pack, is_even, NULL);
+	braze_pack_drop_waiting(pack);
+	now += 100 * 1000;
+	request = braze_pack_next_request(pack, &all_open, now, &wait);
+	ok(objects_in(request) == 1 && body_has(request, "c3_0"), "when the first is gone the second goes alone");
+	braze_pack_destroy(pack);
+
 	/* a call that needs several requests */
 	for (int waiting = 0; waiting < 2; waiting++)
 	{
