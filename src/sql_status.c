@@ -55,6 +55,8 @@ why_no_worker(void)
 		handed_over = slot->handed_over;
 		strlcpy(settle_blocked, slot->settle_blocked, BRAZE_MESSAGE_SIZE);
 	}
+	else if (braze_database_slot(InvalidOid, false) == NULL)
+		state = BRAZE_DATABASE_NO_SLOT; /* there are no more of them than workers */
 	LWLockRelease(braze_shared->lock);
 
 	if (running && settle_blocked[0] != '\0')
