@@ -26,6 +26,7 @@ my $nap = 60;
 # what waited for a nap of the delivery node would be seen below
 my $delivery = braze_node('delivery', $braze,
 	conf => "segment_braze.nap = '$nap s'",
+	allows_streaming => 1,
 	options => "max_objects_per_request '10'");
 
 sub run
@@ -313,14 +314,41 @@ arrive('and all are delivered', $standby);
 is_once_in_order(40, 'each once, in order');
 is($braze->stats->{overlaps}, 0, 'no user was in two requests at the same time');
 
+# --- failover of the delivery node: its standby has what was confirmed
+
+run($delivery, "ALTER SUBSCRIPTION $_ SET (synchronous_commit = on)") foreach 'east', 'west';
+$delivery->backup('backup');
+my $second = PostgreSQL::Test::Cluster->new('second');
+$second->init_from_backup($delivery, 'backup', has_streaming => 1);
+$second->start;
+$delivery->append_conf('postgresql.conf', "synchronous_standby_names = 'second'");
+$delivery->reload;
+$delivery->poll_query_until('postgres', "SELECT sync_state = 'sync' FROM pg_stat_replication WHERE application_name = 'second'")
+  or die 'the standby of the delivery node is not synchronous';
+$braze->reset;
+$braze->hold(applied => 1);
+queue($west, 'u5', 201, 230);
+queue($standby, 'u6', 231, 260);
+$braze->wait_for_stat('held', 1);
+braze_wait_for_count($_, 0, 'braze_queue') or die 'not handed over' foreach $west, $standby;
+$delivery->stop('immediate');
+queue($west, 'u5', 261, 270);
+$second->promote;
+$braze->release;
+$delivery = $second;
+arrive('another node delivers', $west, $standby);
+is($braze->order->{distinct}, 70, 'nothing is lost');
+is($braze->order->{violations}, 0, 'in order');
+
 # dropped in earnest: the primary delivers again
 run($delivery, 'DROP SUBSCRIPTION east');
 ok(braze_wait_for_state($standby, 'braze', 'off: segment_braze.deliver is off%'), 'without a subscription nothing is sent');
+my $accepted = $braze->accepted;
 queue($standby, 'u4', 141, 150);
 $standby->append_conf('postgresql.conf', 'segment_braze.deliver = on');
 $standby->reload;
 braze_flush($standby);
-is_once_in_order(50, 'until the primary is to deliver itself again');
+is($braze->accepted, $accepted + 10, 'until the primary is to deliver itself again');
 
 $_->stop foreach $standby, $west, $delivery;
 done_testing();
