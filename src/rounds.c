@@ -291,6 +291,16 @@ correct_idle(void)
 	}
 }
 
+/* errors that no call is to blame for: a lock on another table of ours, a cancel */
+static bool
+is_passing(int sqlstate)
+{
+	return sqlstate == ERRCODE_LOCK_NOT_AVAILABLE ||
+		sqlstate == ERRCODE_T_R_DEADLOCK_DETECTED ||
+		sqlstate == ERRCODE_QUERY_CANCELED ||
+		sqlstate == ERRCODE_DISK_FULL;
+}
+
 BrazeReadResult
 braze_read_round(void)
 {
@@ -315,7 +325,8 @@ braze_read_round(void)
 	{
 		ErrorData  *error = fail_round(caller);
 
-		braze_intake_failed(reader, error->message);
+		if (!is_passing(error->sqlerrcode))
+			braze_intake_failed(reader, error->message);
 		FreeErrorData(error);
 		braze_reader_reset(reader);
 		result = BRAZE_READ_FAILED;
