@@ -578,6 +578,129 @@ test_give_up(void)
 	is_int(objects_in(request), 2, "they are sent again");
 	accept(request);
 	is_int(objects_in(braze_pack_next_request(pack, &all_open, now, &wait)), 1, "and so are the user's later ones");
+	braze_pack_add(pack, 7, (BrazeRowAddress) {0}, 1,
+				   &(BrazePackObject) {BRAZE_MERGE_UPDATES, 0, "{}", 2}, 1,
+				   &(BrazePackUser) {"\"external_id\":\"u9\"", 18, -1, NULL}, now);
+	add_events(8, 1, 9);
+	why.endpoints[BRAZE_USERS_TRACK] = false;
+	ok(braze_pack_give_up(pack, &why, now), "what waits for one endpoint is given up");
+	ok(body_has(braze_pack_next_request(pack, &all_open, now, &wait), "c8_0"), "and what waited behind it goes");
+	braze_pack_destroy(pack);
+}
+
+/* others succeed, so that a call which fails may be to blame */
+static void
+succeed(int id)
+{
+	static const BrazeGates fresh = {.fresh = {true, true, true, true}};
+	int64_t		wait;
+
+	add_events(id, 1, -1);
+	accept(braze_pack_next_request(pack, &fresh, now, &wait));
+}
+
+static void
+test_suspects(void)
+{
+	BrazeRequest *request;
+	const BrazeCall *call;
+	int64_t		wait;
+	int64_t		delay = 500;
+
+	limits = (BrazePackLimits) {.max_objects = 75, .max_body = BRAZE_PACK_MAX_BODY, .max_in_flight = 10, .max_waiting = 600};
+	pack = braze_pack_create(&limits);
+	add_events(1, 4, -1);
+	request = braze_pack_next_request(pack, &all_open, now, &wait);
+	ok(!braze_request_is_again(request) && !braze_request_is_suspect(pack, request), "what was never tried is no suspect");
+	fail(request);
+	request = braze_pack_next_request(pack, &all_open, now, &wait);
+	ok(objects_in(request) == 4 && braze_request_is_again(request), "what failed is tried again");
+	ok(!braze_request_is_suspect(pack, request), "it is no suspect while nothing succeeds");
+	fail(request);
+	request = braze_pack_next_request(pack, &all_open, now, &wait);
+	is_int(objects_in(request), 2, "but its halves go one by one");
+	fail(request);
+	request = braze_pack_next_request(pack, &all_open, now, &wait);
+	ok(objects_in(request) == 2 && body_has(request, "c3_0"), "in turns");
+	accept(request);
+	request = braze_pack_next_request(pack, &all_open, now, &wait);
+	ok(objects_in(request) == 1 && braze_request_is_suspect(pack, request), "when one succeeds, the other is a suspect");
+	fail(request);
+	request = braze_pack_next_request(pack, &all_open, now, &wait);
+	ok(body_has(request, "c2_0"), "the next is not held up by it");
+	accept(request);
+	ok(braze_pack_next_request(pack, &all_open, now, &wait) == NULL && wait == delay, "it has a clock of its own");
+
+	for (int attempt = 2; attempt < 8; attempt++)
+	{
+		succeed(100 + attempt);
+		now += delay;
+		request = braze_pack_next_request(pack, &all_open, now, &wait);
+		fail(request);
+		delay *= 2;
+		ok(braze_pack_next_request(pack, &all_open, now, &wait) == NULL && wait == delay,
+		   "that goes ever slower (%lld ms)", (long long) wait);
+	}
+	now += delay;
+	request = braze_pack_next_request(pack, &all_open, now, &wait);
+	ok(!braze_request_is_suspect(pack, request), "an attempt since which nothing has succeeded does not count");
+	fail(request);
+	request = braze_pack_next_request(pack, &all_open, now, &wait);
+	ok(body_has(request, "c1_0"), "nor is it delayed");
+	add_events(200, 1, -1);
+	accept(braze_pack_next_request(pack, &all_open, now, &wait));
+	add_events(201, 1, -1);
+	fail(braze_pack_next_request(pack, &all_open, now, &wait));
+	ok(!braze_request_is_suspect(pack, request), "nor one while others fail");
+	accept(braze_pack_next_request(pack, &all_open, now, &wait));
+	while ((call = braze_pack_next_done(pack)) != NULL)
+	{
+		ok(call->nrefused == 0, "none was blamed (%lld)", (long long) call->id);
+		braze_pack_forget(pack, call);
+	}
+	fail(request);
+	call = braze_pack_next_done(pack);
+	ok(call != NULL && call->id == 1 && call->nrefused == 1 && call->refusals->http_status == 503, "after eight that count it is given up");
+	braze_pack_destroy(pack);
+}
+
+/* whoever has the shorter wait goes first */
+static void
+test_clocks(void)
+{
+	BrazeRequest *slow;
+	BrazeRequest *fast;
+	int64_t		wait;
+
+	limits = (BrazePackLimits) {.max_objects = 1, .max_body = BRAZE_PACK_MAX_BODY, .max_in_flight = 10, .max_waiting = 600};
+	pack = braze_pack_create(&limits);
+	add_events(1, 1, -1);
+	for (int i = 0; i < 3; i++)
+	{
+		slow = braze_pack_next_request(pack, &all_open, now, &wait);
+		fail(slow);
+		succeed(10 + i);
+		now += 2000;
+	}
+	add_events(2, 1, -1);
+	slow = braze_pack_next_request(pack, &all_open, now, &wait);
+	fast = braze_pack_next_request(pack, &all_open, now, &wait);
+	ok(slow != NULL && fast != NULL, "two are under way");
+	if (body_has(fast, "c1_0"))
+	{
+		BrazeRequest *other = fast;
+
+		fast = slow;
+		slow = other;
+	}
+	fail(fast);
+	fast = braze_pack_next_request(pack, &all_open, now, &wait);
+	succeed(20);
+	fail(slow);
+	fail(fast);
+	ok(braze_pack_next_request(pack, &all_open, now, &wait) == NULL && wait == 500, "the shorter wait is the next (%lld ms)", (long long) wait);
+	now += 500;
+	ok(body_has(braze_pack_next_request(pack, &all_open, now, &wait), "c2_0"), "and ends first");
 	braze_pack_destroy(pack);
 }
 
@@ -588,6 +711,8 @@ main(void)
 	test_deferred();
 	test_gone();
 	test_give_up();
+	test_suspects();
+	test_clocks();
 	test_halving();
 	test_profiles();
 	test_link_memory();
