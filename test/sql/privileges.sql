@@ -75,3 +75,58 @@ CREATE EXTENSION segment_braze;
 CREATE SERVER braze FOREIGN DATA WRAPPER segment_braze OPTIONS (datacenter 'US-01');
 SELECT braze_track('u1', 'Song Played') AS first_id_again;
 ROLLBACK;
+
+-- a role without USAGE gets nothing done by any function that PUBLIC may call,
+-- nor by one that somebody has let it call; the arguments go by their names
+BEGIN;
+SET LOCAL client_min_messages = warning;
+CREATE EXTENSION segment_braze;
+CREATE SERVER braze FOREIGN DATA WRAPPER segment_braze OPTIONS (datacenter 'US-01');
+INSERT INTO braze_dead_letters (destination, call, reason, queued_at)
+VALUES ('braze', '{"type": "track", "userId": "u1", "event": "A"}', 'a reason', '2026-01-01');
+CREATE ROLE regress_braze_nobody;
+CREATE FUNCTION attempt(f regprocedure) RETURNS text LANGUAGE plpgsql AS $$
+DECLARE
+	arguments text;
+	result text;
+BEGIN
+	SELECT string_agg(format('%I => %s', a.name, a.value), ', ')
+	INTO arguments
+	FROM (
+		SELECT n.name, v.value
+		FROM pg_proc p, unnest(p.proargnames) WITH ORDINALITY n (name, i)
+			JOIN (VALUES ('call', $v$'{"type": "track", "userId": "u1", "event": "A"}'$v$), ('user_id', $v$'u1'$v$), ('event', $v$'A'$v$),
+				('group_id', $v$'g'$v$), ('previous_id', $v$'p'$v$), ('name', $v$'n'$v$), ('destination', $v$'braze'$v$),
+				('type', $v$'track'$v$), ('row', $v$row('u1')$v$), ('objects', 'NULL'), ('slot_name', $v$'s'$v$), ('to_destination', $v$'braze'$v$)
+			) v (name, value) ON v.name = n.name
+		WHERE p.oid = f AND n.i <= p.pronargs) a;
+	EXECUTE format('SELECT * FROM %s(%s) AS t', f::regproc, arguments) INTO result;
+	RETURN 'done';
+EXCEPTION
+	WHEN OTHERS THEN
+		RETURN SQLSTATE || ' ' || SQLERRM;
+END
+$$;
+GRANT EXECUTE ON ALL FUNCTIONS IN SCHEMA public TO regress_braze_nobody;
+SET LOCAL ROLE regress_braze_nobody;
+SELECT p.oid::regproc AS function, attempt(p.oid)
+FROM pg_depend d JOIN pg_proc p ON d.classid = 'pg_proc'::regclass AND d.objid = p.oid
+WHERE d.refobjid = (SELECT oid FROM pg_extension WHERE extname = 'segment_braze') AND d.deptype = 'e'
+	AND p.prorettype <> 'trigger'::regtype AND p.proname NOT IN ('braze_validator', 'braze_flush')
+ORDER BY p.oid::regproc::text COLLATE "C";
+-- nor by a trigger on a table of its own
+CREATE TEMPORARY TABLE own (id text);
+CREATE TRIGGER own AFTER INSERT ON own FOR EACH ROW
+	EXECUTE FUNCTION braze_trigger('event', 'A', 'user_id', 'id', 'destination', 'braze');
+SAVEPOINT s;
+INSERT INTO own VALUES ('u1');
+ROLLBACK TO s;
+-- USAGE on the wrapper, which makes servers, is nobody's either
+CREATE SERVER mine FOREIGN DATA WRAPPER segment_braze OPTIONS (datacenter 'US-01');
+ROLLBACK TO s;
+CREATE USER MAPPING FOR CURRENT_USER SERVER braze OPTIONS (rest_api_key 'k');
+ROLLBACK TO s;
+RESET ROLE;
+SELECT count(*) AS queued FROM braze_queue;
+SELECT count(*) AS dead_letters FROM braze_dead_letters;
+ROLLBACK;
