@@ -492,6 +492,7 @@ SET search_path = pg_catalog, pg_temp
 AS $$
 DECLARE
 	slot record;
+	columns jsonb;
 	moved bigint;
 BEGIN
 	SELECT database, active INTO slot
@@ -512,6 +513,21 @@ BEGIN
 		RAISE EXCEPTION 'braze_hand_over needs the transaction isolation level read committed'
 			USING ERRCODE = 'active_sql_transaction',
 				HINT = 'It has to see what was queued while it waited for the lock.';
+	END IF;
+
+	-- What no publication takes the slot would confirm all the same.  Before
+	-- PostgreSQL 15 there are no lists of columns.
+	SELECT jsonb_agg(coalesce(to_jsonb(t) -> 'attnames', '["id"]')) INTO columns
+	FROM pg_publication_tables t JOIN pg_publication p ON p.pubname = t.pubname
+	WHERE p.pubinsert AND format('%I.%I', t.schemaname, t.tablename)::regclass = '@extschema@.braze_queue'::regclass;
+	IF columns IS NULL THEN
+		RAISE EXCEPTION 'no publication has what is inserted into braze_queue'
+			USING ERRCODE = 'object_not_in_prerequisite_state',
+				HINT = 'CREATE PUBLICATION comes before CREATE SUBSCRIPTION.';
+	ELSIF jsonb_path_exists(columns, '$[*][*] ? (@ == "id")') THEN
+		RAISE EXCEPTION 'a publication has the column id of braze_queue'
+			USING ERRCODE = 'object_not_in_prerequisite_state',
+				HINT = 'The node that delivers numbers the calls itself: publish the columns destination, call, queued_at and objects.';
 	END IF;
 
 	-- Nobody queues from here on.  What is there is queued again, so that the

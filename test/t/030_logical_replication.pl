@@ -83,6 +83,11 @@ EOS
 sub hand_over
 {
 	my ($name, $node) = @_;
+
+	is(run($delivery, <<EOS), 't', "the subscription $name has the table");
+SELECT count(*) = 1 FROM pg_subscription_rel WHERE srrelid = 'braze_queue'::regclass
+	AND srsubid = (SELECT oid FROM pg_subscription WHERE subname = '$name');
+EOS
 	my $count = run($node, "SELECT braze_hand_over('$name')");
 
 	run($delivery, "ALTER SUBSCRIPTION $name ENABLE");
@@ -140,6 +145,17 @@ queue($east, 'u1', 6, 10);
 my ($status, $out, $error) = $east->psql('postgres', "SELECT braze_hand_over('east')");
 like($error, qr/replication slot "east" does not exist.*HINT:.*CREATE SUBSCRIPTION/s,
 	'there is no slot before the subscription');
+run($east, "SELECT pg_create_logical_replication_slot('early', 'pgoutput')");
+($status, $out, $error) = $east->psql('postgres', "SELECT braze_hand_over('early')");
+like($error, qr/no publication has what is inserted into braze_queue/, 'nor is there a publication');
+run($east, "CREATE PUBLICATION wrong FOR TABLE braze_queue WITH (publish = 'delete')");
+($status, $out, $error) = $east->psql('postgres', "SELECT braze_hand_over('early')");
+like($error, qr/no publication has what is inserted/, 'one that leaves out what is inserted is none');
+run($east, "ALTER PUBLICATION wrong SET (publish = 'insert')");
+($status, $out, $error) = $east->psql('postgres', "SELECT braze_hand_over('early')");
+like($error, qr/a publication has the column id.*HINT:.*numbers the calls itself/s, 'and the ids are not to be published');
+run($east, "DROP PUBLICATION wrong; SELECT pg_drop_replication_slot('early')");
+is(run($east, 'SELECT count(*) FROM braze_replication'), '0', 'nothing was handed over');
 publish($east);
 subscribe('east', $east);
 run($east, "SELECT pg_create_physical_replication_slot('physical')");
