@@ -22,16 +22,24 @@
 
 #include "catalog.h"
 #include "compat.h"
+#include "delivery.h"
 #include "handover.h"
 #include "queue.h"
 #include "reader.h"
 #include "shmem.h"
+#include "worker.h"
 
 /* rows of one transaction */
 #define HANDOVER_BATCH		5000
 
 /* rows that are remembered until they are confirmed; others are read later */
 #define MAX_UNCONFIRMED		200000
+
+/*
+ * In how many naps to begin at the first row again: an id that was set back
+ * lies behind the cursor, and the row would stay.
+ */
+#define START_OVER_NAPS		12
 
 typedef struct Passed
 {
@@ -230,13 +238,20 @@ consume(const BrazeQueueRow *row, void *arg)
 bool
 braze_handover_read(bool *more)
 {
+	static int64 start_over_at = 0;
 	bool		stop_when_full = false;
+	int64		now = braze_now_ms();
 
 	if (!braze_reader_begin(reader))
 		return false;
 	if (OidIsValid(storage) && storage != reader->queue->rd_rel->relfilenode)
 		braze_reader_start_over(reader);
 	storage = reader->queue->rd_rel->relfilenode;
+	if (npassed == 0 && now >= start_over_at)
+	{
+		braze_reader_start_over(reader);
+		start_over_at = now + START_OVER_NAPS * (int64) braze_nap;
+	}
 
 	/* what this snapshot shows was committed before */
 	read_until = braze_wal_end();
