@@ -69,7 +69,7 @@ my $pgbench;
 # replay stands still from here on, and nothing is lost for that
 $braze->wait_for_accepted(500);
 run($standby, 'SELECT pg_wal_replay_pause()');
-$standby->poll_query_until('postgres', "SELECT pg_get_wal_replay_pause_state() = 'paused'")
+$standby->poll_query_until('postgres', "SELECT pg_is_wal_replay_paused()")
   or die 'replay is not paused';
 $braze->wait_for_accepted(1000);
 is(processes($standby), '0', 'a standby whose replay is paused has no worker');
