@@ -19,6 +19,13 @@ my $braze = StandIn->new;
 my $node = braze_node('main', $braze,
 	options => "deduplicate '1 d', changed_attributes_only 'true'");
 
+my @scripts;
+
+END
+{
+	unlink @scripts;
+}
+
 sub run
 {
 	my ($sql, $database) = @_;
@@ -65,6 +72,34 @@ braze_flush($node, 'old');
 is($braze->accepted, 1, 'and sends what has waited');
 run('DROP DATABASE old');
 like(slurp_file($node->logfile), qr/the extension is older than its library, nothing is sent/, 'the log says so, too');
+
+# --- ALTER EXTENSION UPDATE itself, from a version that the test makes up
+
+my $directory = `pg_config --sharedir`;
+chomp $directory;
+$directory .= '/extension';
+my $version = run("SELECT default_version FROM pg_available_extensions WHERE name = 'segment_braze'");
+@scripts = map { "$directory/segment_braze--$_.sql" } '0.0.9', "0.0.9--$version";
+SKIP:
+{
+	skip 'the directory of extensions cannot be written to', 4 unless -w $directory;
+
+	append_to_file($scripts[0], slurp_file("$directory/segment_braze--$version.sql") . "\nDROP TABLE \@extschema\@.braze_replication;\n");
+	(my $create = "$add{braze_replication};\n") =~ s/braze_replication/\@extschema\@.braze_replication/;
+	append_to_file($scripts[1], $create);
+	run('CREATE DATABASE old');
+	run("CREATE EXTENSION segment_braze VERSION '0.0.9'", 'old');
+	braze_destination($node, 'old', 'braze', $braze);
+	like(sql_error("SELECT braze_track('u1', 'A')", 'old'), qr/is older than its library/, 'an older version is told to be updated');
+	ok(braze_wait_for_state($node, 'braze', '%ALTER EXTENSION segment_braze UPDATE', 'old'), 'by its status, too');
+	run('ALTER EXTENSION segment_braze UPDATE', 'old');
+	$braze->reset;
+	run("SELECT braze_track('u1', 'A')", 'old');
+	braze_flush($node, 'old');
+	is($braze->accepted, 1, 'and works once it is');
+	is(run("SELECT extversion FROM pg_extension WHERE extname = 'segment_braze'", 'old'), $version, 'with the version that it says');
+	run('DROP DATABASE old');
+}
 
 # a set of columns that the library does not expect must not be filled
 run(<<'EOS');
