@@ -264,10 +264,18 @@ braze_http_transfer_configure(HttpTransfer *transfer)
 #if LIBCURL_VERSION_NUM >= 0x075000
 		SET(CURLOPT_PREREQFUNCTION, on_begin);
 		SET(CURLOPT_PREREQDATA, transfer);
-#else
-		/* only what went over a kept connection is sent again */
-		SET(CURLOPT_FRESH_CONNECT, 1L);
 #endif
+
+		/*
+		 * Only what went over a kept connection is sent again.  Whether one
+		 * has ended cannot always be seen through TLS, and one of HTTP/2 ends
+		 * with other requests under way on it.
+		 */
+		if (!target->plain || LIBCURL_VERSION_NUM < 0x075000)
+		{
+			SET(CURLOPT_FRESH_CONNECT, 1L);
+			SET(CURLOPT_FORBID_REUSE, 1L);
+		}
 	}
 
 	SET(CURLOPT_NOSIGNAL, 1L);
