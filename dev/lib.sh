@@ -208,13 +208,14 @@ build_extension() {
 		as_user make -s -C "$scratch/src/test/braze" >>"$1" 2>&1
 }
 
-# start_cluster NAME [setting ...]: socket in $scratch, no TCP
+# start_cluster NAME [setting ...]: socket in $scratch, no TCP; it trusts who may use the socket
 start_cluster() {
 	local data=$scratch/$1 setting
 	shift
 	as_user "$bin/initdb" -D "$data" -A trust -U postgres -E UTF8 --no-sync >"$scratch/initdb.log" 2>&1 ||
 		{ cat "$scratch/initdb.log" >&2; die "initdb failed"; }
 	for setting in "listen_addresses = ''" "unix_socket_directories = '$scratch'" \
+		"unix_socket_permissions = 0700" \
 		"port = $port" "shared_preload_libraries = 'segment_braze'" "$@"; do
 		echo "$setting" | as_user tee -a "$data/postgresql.conf" >/dev/null
 	done
