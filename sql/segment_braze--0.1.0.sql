@@ -81,7 +81,7 @@ CREATE TABLE @extschema@.braze_dead_letters (
 );
 
 COMMENT ON TABLE @extschema@.braze_dead_letters IS
-'calls that were rejected, by the mapping or by Braze';
+'calls that were rejected, by the mapping or by Braze, and those that are sent at most once and are under way';
 COMMENT ON COLUMN @extschema@.braze_dead_letters.id IS
 'number of the dead letter, for braze_retry';
 COMMENT ON COLUMN @extschema@.braze_dead_letters.destination IS
@@ -93,13 +93,13 @@ COMMENT ON COLUMN @extschema@.braze_dead_letters.objects IS
 COMMENT ON COLUMN @extschema@.braze_dead_letters.reason IS
 'why the call was rejected';
 COMMENT ON COLUMN @extschema@.braze_dead_letters.http_status IS
-'status of Braze''s answer; null when the call was not sent';
+'status of Braze''s answer; null: there was none';
 COMMENT ON COLUMN @extschema@.braze_dead_letters.queued_at IS
 'when the call was queued';
 COMMENT ON COLUMN @extschema@.braze_dead_letters.failed_at IS
 'when the call was rejected';
 COMMENT ON COLUMN @extschema@.braze_dead_letters.attempts IS
-'how often the call was rejected';
+'how often the call was rejected; 0 while it is in flight';
 COMMENT ON COLUMN @extschema@.braze_dead_letters.retried_at IS
 'since when the call is queued again; null: it is not';
 COMMENT ON COLUMN @extschema@.braze_dead_letters.retry_id IS
@@ -559,6 +559,14 @@ $$;
 COMMENT ON FUNCTION @extschema@.braze_hand_over(name) IS
 'from now on another node delivers, by this slot: returns how many calls were waiting';
 
+CREATE FUNCTION @extschema@.braze_in_flight(letter bigint)
+RETURNS boolean
+AS 'MODULE_PATHNAME', 'braze_in_flight'
+LANGUAGE C VOLATILE STRICT;
+
+COMMENT ON FUNCTION @extschema@.braze_in_flight(bigint) IS
+'is a dead letter whose reason begins with "in flight" under way now, or was it when the worker ended?';
+
 CREATE FUNCTION @extschema@.braze_retry(
 	id bigint DEFAULT NULL,
 	destination name DEFAULT NULL,
@@ -584,7 +592,8 @@ BEGIN
 	-- is left alone, unless somebody deleted it from the queue.  The rows are
 	-- locked in a second step, which compares retry_id: a look at the queue is
 	-- not taken again after waiting for another retry.  A call for which no
-	-- destination could be found needs one to go to.
+	-- destination could be found needs one to go to.  What is in flight may
+	-- arrive yet.
 	WITH chosen AS MATERIALIZED (
 		SELECT d.id, d.retry_id FROM @extschema@.braze_dead_letters d
 		WHERE (braze_retry.id IS NULL OR d.id = braze_retry.id)
@@ -592,6 +601,7 @@ BEGIN
 			AND (braze_retry.reason IS NULL OR d.reason LIKE braze_retry.reason)
 			AND (braze_retry.failed_since IS NULL OR d.failed_at >= braze_retry.failed_since)
 			AND coalesce(to_destination, d.destination) IS NOT NULL
+			AND NOT (d.reason LIKE 'in flight%' AND @extschema@.braze_in_flight(d.id))
 			AND (d.retry_id IS NULL OR NOT EXISTS (
 				SELECT FROM @extschema@.braze_queue q WHERE q.id = d.retry_id AND q.dead_letter = d.id))
 	), locked AS MATERIALIZED (
@@ -660,6 +670,7 @@ BEGIN
 			WHERE (braze_purge.destination IS NULL OR d.destination = braze_purge.destination)
 				AND (braze_purge.reason IS NULL OR d.reason LIKE braze_purge.reason)
 				AND (braze_purge.before IS NULL OR d.failed_at < braze_purge.before)
+				AND NOT (d.reason LIKE 'in flight%' AND @extschema@.braze_in_flight(d.id))
 				AND (d.retry_id IS NULL OR NOT EXISTS (
 					SELECT FROM @extschema@.braze_queue q WHERE q.id = d.retry_id AND q.dead_letter = d.id))
 		)
@@ -760,9 +771,9 @@ SELECT d.destination,
 		WHEN c.reason IS NOT NULL THEN c.state || ': ' || c.reason
 		ELSE coalesce(c.state, 'running')
 	END AS state,
-	coalesce(q.pending, 0) AS pending,
-	coalesce(q.pending_bytes, 0) AS pending_bytes,
-	pg_catalog.clock_timestamp() - q.oldest AS oldest_pending,
+	coalesce(q.pending, 0) + coalesce(l.pending, 0) AS pending,
+	coalesce(q.pending_bytes, 0) + coalesce(l.pending_bytes, 0) AS pending_bytes,
+	pg_catalog.clock_timestamp() - LEAST(q.oldest, l.oldest) AS oldest_pending,
 	coalesce(c.in_flight, 0) AS in_flight,
 	coalesce(c.requests, 0) AS requests,
 	coalesce(c.delivered, 0) AS delivered,
@@ -796,8 +807,13 @@ LEFT JOIN (
 	FROM @extschema@.braze_queue GROUP BY destination
 ) q ON q.destination = d.destination
 LEFT JOIN (
-	SELECT d.destination, pg_catalog.count(*) AS dead_letters
-	FROM @extschema@.braze_dead_letters d
+	SELECT d.destination,
+		pg_catalog.count(*) FILTER (WHERE NOT f.in_flight) AS dead_letters,
+		pg_catalog.count(*) FILTER (WHERE f.in_flight) AS pending,
+		pg_catalog.sum(pg_catalog.pg_column_size(d.call)) FILTER (WHERE f.in_flight)::bigint AS pending_bytes,
+		pg_catalog.min(d.queued_at) FILTER (WHERE f.in_flight AND pg_catalog.isfinite(d.queued_at)) AS oldest
+	FROM @extschema@.braze_dead_letters d,
+		LATERAL (SELECT d.reason LIKE 'in flight%' AND @extschema@.braze_in_flight(d.id) AS in_flight OFFSET 0) f
 	WHERE NOT EXISTS (
 		SELECT FROM @extschema@.braze_queue q WHERE q.id = d.retry_id AND q.dead_letter = d.id)
 	GROUP BY d.destination
@@ -858,8 +874,10 @@ TO pg_monitor;
 
 REVOKE ALL ON FOREIGN DATA WRAPPER segment_braze FROM PUBLIC;
 
--- to try a mapping out needs no right on any destination
+-- to try a mapping out needs no right on any destination, and a number
+-- tells nothing but to who may read the letters
 GRANT EXECUTE ON FUNCTION
+	@extschema@.braze_in_flight(bigint),
 	@extschema@.braze_map(jsonb, name),
 	@extschema@.braze_call_from_row(record, text, jsonb)
 TO PUBLIC;

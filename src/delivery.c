@@ -101,6 +101,7 @@ limits_of(const BrazeSettings *settings)
 	limits.max_delay = settings->max_batch_delay;
 	limits.max_retry_age = (int64_t) settings->max_retry_age * 1000;
 	limits.identity_delay = settings->identity_delay;
+	limits.at_most_once = (settings->delivery == BRAZE_AT_MOST_ONCE);
 	limits.changed_only = settings->changed_attributes_only;
 	limits.resend_after = settings->resend_unchanged_after / SECS_PER_HOUR;
 	limits.release = braze_memory_release;
@@ -278,6 +279,7 @@ refresh_one(BrazeDelivery *delivery, BrazeDestination *destination)
 		/* sessions count only while there is a limit */
 		braze_queue_size_unknown(delivery->size);
 		braze_pack_set_limits(delivery->pack, &limits);
+		delivery->at_most_once = limits.at_most_once;
 		braze_bucket_set(&delivery->requests,
 						 destination->settings.max_requests_per_second / 1000.0);
 	}

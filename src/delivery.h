@@ -47,6 +47,7 @@ typedef struct BrazeDelivery
 	BrazeDestination *destination;	/* NULL: there is no such server now */
 	bool		known;			/* there was one since the worker started */
 	BrazePack  *pack;
+	bool		at_most_once;
 	BrazePace	pace[BRAZE_SERVICES];
 	BrazeBucket requests;		/* max_requests_per_second, */
 	BrazeBucket identity_requests;	/* and what Braze allows of these */
@@ -147,6 +148,15 @@ extern bool braze_delivery_holds(const BrazeDelivery *delivery, int64 id);
 extern int64 braze_delivery_send(BrazeDelivery *delivery, BrazeHttp *http,
 								 int max_transfers);
 extern int	braze_delivery_transfers(void);
+
+/*
+ * Starts what send has left to this: requests whose calls are to leave the
+ * queue before, all in one transaction.  Returns as send does.
+ */
+extern long braze_delivery_launch(BrazeHttp *http);
+
+/* before the process ends: what was not sent must not be taken for sent */
+extern void braze_delivery_cancel_unsent(BrazeHttp *http);
 
 /* a transfer ended: what Braze said, and what becomes of the objects */
 extern void braze_delivery_answered(BrazeHttp *http, BrazeHttpRequest *done);

@@ -120,6 +120,10 @@ braze_destination_load(const char *name)
 	destination->serverid = server->serverid;
 	destination->context = context;
 	braze_options_load(server->options, &destination->settings);
+
+	/* the validator refuses it, and the catalogs may hold it all the same */
+	if (destination->settings.delivery == BRAZE_AT_MOST_ONCE)
+		destination->settings.changed_attributes_only = false;
 	MemoryContextSwitchTo(old);
 	return destination;
 }

@@ -199,6 +199,19 @@ braze_validator(PG_FUNCTION_ARGS)
 		}
 	}
 
+	if (catalog == ForeignServerRelationId)
+	{
+		BrazeSettings settings;
+
+		/* a change that is lost would leave what is remembered wrong for good */
+		braze_options_load(given, &settings);
+		if (settings.delivery == BRAZE_AT_MOST_ONCE && settings.changed_attributes_only)
+			ereport(ERROR,
+					(errcode(ERRCODE_FDW_INVALID_OPTION_NAME),
+					 errmsg("options \"delivery\" with at_most_once and \"changed_attributes_only\" exclude each other"),
+					 errhint("Set changed_attributes_only to false: a change that may be lost must not be remembered as what Braze has.")));
+	}
+
 	/* in such a database nobody knows what a byte means; Braze takes UTF-8 */
 	if (catalog == ForeignServerRelationId && GetDatabaseEncoding() == PG_SQL_ASCII)
 		ereport(ERROR,

@@ -270,8 +270,9 @@ put_dead_letter(Jsonb *call, const char *destination, const char *reason)
 		.reason = reason,
 		.queued_at = GetCurrentTransactionStartTimestamp()
 	};
+	ItemPointerData tid;
 
-	(void) braze_queue_put_dead_letter(&letter);
+	(void) braze_queue_put_dead_letter(&letter, &tid);
 }
 
 /* raises an error where the destination does not say to drop the call */

@@ -9,21 +9,34 @@
 
 #include <stdlib.h>
 
+#include "lib/ilist.h"
 #include "mb/pg_wchar.h"
 #include "utils/memutils.h"
 #include "utils/timestamp.h"
 
 #include "delivery.h"
 #include "delivery_internal.h"
+#include "launch.h"
 
 typedef struct Transfer
 {
 	BrazeHttpRequest http;		/* first: curl's side knows this address */
 	BrazeDelivery *delivery;
 	BrazeRequest *request;
+	struct Transfer *next_launch;
+	dlist_node	node;			/* in all_transfers */
 } Transfer;
 
+/* calls that could not be taken out of the queue are tried again after this */
+#define LAUNCH_RETRY_MS		1000
+
 static int	transfers = 0;			/* over all destinations */
+static dlist_head all_transfers = DLIST_STATIC_INIT(all_transfers);
+
+/* those whose calls are to leave the queue first, oldest first */
+static Transfer *first_launch = NULL;
+static Transfer **last_launch = &first_launch;
+static int64 next_launch_at = 0;
 
 int
 braze_delivery_transfers(void)
@@ -72,26 +85,51 @@ may_send(BrazeDelivery *delivery, BrazeEndpoint endpoint, bool fresh, int64_t no
 
 static void transfer_failed(BrazeHttp *http, Transfer *transfer);
 
+/* from here on the pace counts it as started */
 static void
-start_transfer(BrazeHttp *http, Transfer *transfer)
+reserve(Transfer *transfer)
 {
 	BrazeDelivery *delivery = transfer->delivery;
 	BrazeEndpoint endpoint = braze_request_endpoint(transfer->request);
 	int64_t		now = braze_now_ms();
 
-	transfer->http.target = delivery->target;
-	transfer->http.path = braze_endpoints[endpoint].path;
-	transfer->http.body = braze_request_body(transfer->request,
-											 &transfer->http.body_length);
-	transfer->http.owner = transfer;
 	braze_pace_started(pace_of(delivery, endpoint));
 	braze_bucket_take(&delivery->requests, now);
 	if (endpoint != BRAZE_USERS_TRACK)
 		braze_bucket_take(&delivery->identity_requests, now);
+}
+
+static void
+send_reserved(BrazeHttp *http, Transfer *transfer)
+{
+	BrazeDelivery *delivery = transfer->delivery;
+
+	transfer->http.target = delivery->target;
+	transfer->http.path = braze_endpoints[braze_request_endpoint(transfer->request)].path;
+	transfer->http.body = braze_request_body(transfer->request,
+											 &transfer->http.body_length);
+	transfer->http.owner = transfer;
+	transfer->http.once = delivery->at_most_once;
 	delivery->counts.requests++;
 	delivery->changed = true;
 	if (!braze_http_send(http, &transfer->http))
 		transfer_failed(http, transfer);
+}
+
+static void
+start_transfer(BrazeHttp *http, Transfer *transfer)
+{
+	reserve(transfer);
+	send_reserved(http, transfer);
+}
+
+static void
+end_transfer(Transfer *transfer)
+{
+	transfer->delivery->transfers--;
+	transfers--;
+	dlist_delete(&transfer->node);
+	pfree(transfer);
 }
 
 /* what the answer says of when to send the next request */
@@ -120,7 +158,8 @@ pace_by_answer(Transfer *transfer, const BrazeAnswer *answer, int64_t now)
 			else
 				braze_pace_failed(pace, !braze_request_is_again(transfer->request),
 								  now, random_fraction());
-			delivery->counts.retries++;
+			if (!answer->ambiguous || !delivery->at_most_once)
+				delivery->counts.retries++;
 			break;
 	}
 }
@@ -201,7 +240,7 @@ conclude(BrazeHttp *http, Transfer *transfer, const BrazeAnswer *answer)
 {
 	BrazeDelivery *delivery = transfer->delivery;
 	BrazeEndpoint endpoint = braze_request_endpoint(transfer->request);
-	int			calls = answer->ambiguous ? braze_request_sent_calls(transfer->request) : 0;
+	int			calls = braze_request_sent_calls(transfer->request);
 	int64_t		now = braze_now_ms();
 	int64_t		wait = -1;
 	BrazeNext	next;
@@ -217,9 +256,14 @@ conclude(BrazeHttp *http, Transfer *transfer, const BrazeAnswer *answer)
 		braze_delivery_close(delivery, endpoint, answer->reason);
 	else if (answer->verdict == BRAZE_STOPPED)
 		braze_delivery_pause(delivery, answer->reason);
-	if (answer->ambiguous && next == BRAZE_NEXT_LATER)
+	if (transfer->http.repeated)
 	{
 		delivery->counts.ambiguous_resends++;
+		delivery->counts.ambiguous_calls += calls;
+	}
+	if (answer->ambiguous && (delivery->at_most_once || next == BRAZE_NEXT_LATER))
+	{
+		delivery->counts.ambiguous_resends += !delivery->at_most_once;
 		delivery->counts.ambiguous_calls += calls;
 	}
 	braze_http_release(http, &transfer->http);
@@ -244,10 +288,8 @@ conclude(BrazeHttp *http, Transfer *transfer, const BrazeAnswer *answer)
 		case BRAZE_NEXT_LATER:
 			break;
 	}
-	delivery->transfers--;
 	delivery->unsettled++;
-	transfers--;
-	pfree(transfer);
+	end_transfer(transfer);
 }
 
 static void
@@ -309,6 +351,94 @@ braze_delivery_wants_settle(const BrazeDelivery *delivery)
 		delivery->unsettled >= delivery->destination->settings.max_requests_in_flight;
 }
 
+/* ----- at most once ----- */
+
+static bool
+has_calls_in_queue(BrazeRequest *request)
+{
+	for (int i = 0; i < braze_request_ncalls(request); i++)
+	{
+		if (braze_request_call(request, i)->letter == 0)
+			return true;
+	}
+	return false;
+}
+
+/* its calls are out of the queue, but for those left out; false: that is all */
+static bool
+launch_one(BrazeHttp *http, Transfer *transfer)
+{
+	BrazeDelivery *delivery = transfer->delivery;
+	BrazePace  *pace = pace_of(delivery, braze_request_endpoint(transfer->request));
+
+	switch (braze_request_rewrite(delivery->pack, transfer->request, braze_now_ms()))
+	{
+		case BRAZE_NEXT_SEND:
+			send_reserved(http, transfer);
+			return true;
+		case BRAZE_NEXT_NO_MEMORY:
+			braze_delivery_out_of_memory();
+			break;
+		case BRAZE_NEXT_DONE:
+		case BRAZE_NEXT_LATER:
+			braze_pace_ended(pace);
+			end_transfer(transfer);
+			break;
+	}
+	return false;
+}
+
+long
+braze_delivery_launch(BrazeHttp *http)
+{
+	Transfer   *transfer;
+	bool		launched;
+	long		timeout = -1;
+
+	if (first_launch == NULL)
+		return -1;
+	for (transfer = first_launch; transfer != NULL; transfer = transfer->next_launch)
+		braze_launch_add(transfer->delivery->pack, transfer->request);
+	launched = braze_launch_round();
+	while ((transfer = first_launch) != NULL)
+	{
+		first_launch = transfer->next_launch;
+		if (launched)
+		{
+			/* others may go instead, and what was left out later */
+			if (!launch_one(http, transfer))
+				timeout = 0;
+			continue;
+		}
+		braze_pace_ended(pace_of(transfer->delivery, braze_request_endpoint(transfer->request)));
+		braze_request_put_off(transfer->delivery->pack, transfer->request);
+		end_transfer(transfer);
+	}
+	last_launch = &first_launch;
+	if (launched)
+		return timeout;
+	next_launch_at = braze_now_ms() + LAUNCH_RETRY_MS;
+	return LAUNCH_RETRY_MS;
+}
+
+/* the process ends: what curl has not begun to write goes back to the queue */
+void
+braze_delivery_cancel_unsent(BrazeHttp *http)
+{
+	dlist_mutable_iter iter;
+
+	dlist_foreach_modify(iter, &all_transfers)
+	{
+		Transfer   *transfer = dlist_container(Transfer, node, iter.cur);
+
+		if (!transfer->http.once)
+			continue;
+		braze_http_cancel(http, &transfer->http);
+		if (transfer->http.unsent)
+			transfer_failed(http, transfer);
+	}
+}
+
 int64
 braze_delivery_send(BrazeDelivery *delivery, BrazeHttp *http, int max_transfers)
 {
@@ -324,6 +454,13 @@ braze_delivery_send(BrazeDelivery *delivery, BrazeHttp *http, int max_transfers)
 		int64_t		pace_wait = -1;
 		BrazeGates	gates;
 
+		if (delivery->at_most_once && now < next_launch_at)
+			return next_launch_at - now;
+
+		/* while Braze fails, what may be lost in finding out is little */
+		gates.one_call = delivery->at_most_once &&
+			(delivery->pace[BRAZE_TRACK_SERVICE].failures > 0 ||
+			 delivery->pace[BRAZE_IDENTITY_SERVICE].failures > 0);
 		for (int endpoint = 0; endpoint < BRAZE_ENDPOINTS; endpoint++)
 		{
 			gates.fresh[endpoint] = may_send(delivery, endpoint, true, now, &pace_wait);
@@ -335,9 +472,17 @@ braze_delivery_send(BrazeDelivery *delivery, BrazeHttp *http, int max_transfers)
 		transfer = MemoryContextAllocZero(braze_delivery_context, sizeof(Transfer));
 		transfer->delivery = delivery;
 		transfer->request = request;
+		dlist_push_tail(&all_transfers, &transfer->node);
 		transfers++;
 		delivery->transfers++;
-		start_transfer(http, transfer);
+		if (delivery->at_most_once && has_calls_in_queue(request))
+		{
+			reserve(transfer);
+			*last_launch = transfer;
+			last_launch = &transfer->next_launch;
+		}
+		else
+			start_transfer(http, transfer);
 	}
 	return -1;
 }

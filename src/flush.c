@@ -23,64 +23,164 @@
 
 #include "catalog.h"
 #include "compat.h"
+#include "in_flight.h"
+#include "queue.h"
 #include "wait_event.h"
 #include "wake.h"
 
 /* how long a look is followed by none */
 #define LOOK_INTERVAL_MS	5
 
-/*
- * Was the row there when the wait began?  What this transaction itself has
- * queued is not committed, so it would be waited for in vain.
- */
+typedef struct Wait
+{
+	Snapshot	began;
+	TimestampTz began_at;
+	Name		destination;	/* NULL: all */
+	int64		id;				/* no row before it was there when it began */
+	int64		put_backs;		/* how many there were then, */
+	int64		seen_put_backs; /* and when last_letter was found out */
+	int64		last_letter;	/* later ones are not awaited, 0: not known yet */
+} Wait;
+
+typedef bool (*IsAwaited) (Relation rel, TupleTableSlot *slot, Wait *wait);
+
 static bool
-is_awaited(Relation queue, TupleTableSlot *slot, Snapshot began, Name destination)
+is_for(TupleTableSlot *slot, AttrNumber column, Name destination)
+{
+	bool		isnull;
+	Datum		name;
+
+	if (destination == NULL)
+		return true;
+	name = slot_getattr(slot, column, &isnull);
+	return !isnull && namestrcmp(DatumGetName(name), NameStr(*destination)) == 0;
+}
+
+static int64
+id_of(TupleTableSlot *slot)
+{
+	bool		isnull;
+
+	return DatumGetInt64(slot_getattr(slot, 1, &isnull));
+}
+
+/* what this transaction has queued is not committed: it would wait in vain */
+static bool
+is_own(TupleTableSlot *slot)
 {
 	bool		isnull;
 	Datum		xmin = slot_getsysattr(slot, MinTransactionIdAttributeNumber, &isnull);
 
-	if (TransactionIdIsCurrentTransactionId(DatumGetTransactionId(xmin)) ||
-		!table_tuple_satisfies_snapshot(queue, slot, began))
-		return false;
-	if (destination == NULL)
-		return true;
-	return namestrcmp(DatumGetName(slot_getattr(slot, BRAZE_QUEUE_DESTINATION, &isnull)),
-					  NameStr(*destination)) == 0;
+	return TransactionIdIsCurrentTransactionId(DatumGetTransactionId(xmin));
 }
 
-/* the first row from *id on that is still awaited; false when there is none */
+/* was the row there when the wait began? */
 static bool
-find_awaited(int64 *id, Snapshot began, Name destination)
+was_there(Relation queue, TupleTableSlot *slot, Wait *wait)
 {
-	const BrazeCatalog *catalog = braze_catalog_required();
-	Relation	queue = table_open(catalog->queue, AccessShareLock);
-	Relation	pkey = index_open(catalog->queue_pkey, AccessShareLock);
-	TupleTableSlot *slot = table_slot_create(queue, NULL);
-	Snapshot	now = RegisterSnapshot(GetLatestSnapshot());
+	if (is_own(slot) || !table_tuple_satisfies_snapshot(queue, slot, wait->began) ||
+		!is_for(slot, BRAZE_QUEUE_DESTINATION, wait->destination))
+		return false;
+	wait->id = id_of(slot);
+	return true;
+}
+
+/* or may it be one that was there, was in flight, and was put back? */
+static bool
+may_be_back(Relation queue, TupleTableSlot *slot, Wait *wait)
+{
+	bool		isnull;
+	Datum		queued_at = slot_getattr(slot, BRAZE_QUEUE_QUEUED_AT, &isnull);
+
+	return DatumGetTimestampTz(queued_at) <= wait->began_at && !is_own(slot) &&
+		is_for(slot, BRAZE_QUEUE_DESTINATION, wait->destination);
+}
+
+/* finds the last letter that is in flight, when that is not known, or any */
+static bool
+is_in_flight(Relation letters, TupleTableSlot *slot, Wait *wait)
+{
+	return (wait->last_letter == 0 || id_of(slot) <= wait->last_letter) &&
+		is_for(slot, BRAZE_DEAD_DESTINATION, wait->destination) &&
+		braze_letter_is_in_flight(slot);
+}
+
+/* the last row that is looked at, from id on, that is awaited; 0: none */
+static int64
+find(Oid table, Oid index, int64 id, Snapshot now, bool first, IsAwaited is_awaited,
+	 Wait *wait)
+{
+	Relation	rel = table_open(table, AccessShareLock);
+	Relation	pkey = index_open(index, AccessShareLock);
+	TupleTableSlot *slot = table_slot_create(rel, NULL);
 	ScanKeyData key;
 	IndexScanDesc scan;
-	bool		found = false;
+	int64		found = 0;
 
-	ScanKeyInit(&key, 1, BTGreaterEqualStrategyNumber, F_INT8GE, Int64GetDatum(*id));
-	scan = braze_index_beginscan(queue, pkey, now, 1);
+	ScanKeyInit(&key, 1, BTGreaterEqualStrategyNumber, F_INT8GE, Int64GetDatum(id));
+	scan = braze_index_beginscan(rel, pkey, now, 1);
 	index_rescan(scan, &key, 1, NULL, 0);
-	while (!found && index_getnext_slot(scan, ForwardScanDirection, slot))
+	while (!(first && found != 0) && index_getnext_slot(scan, ForwardScanDirection, slot))
 	{
 		CHECK_FOR_INTERRUPTS();
-		if (is_awaited(queue, slot, began, destination))
-		{
-			bool		isnull;
-
-			*id = DatumGetInt64(slot_getattr(slot, BRAZE_QUEUE_ID, &isnull));
-			found = true;
-		}
+		if (is_awaited(rel, slot, wait))
+			found = id_of(slot);
 	}
 	index_endscan(scan);
 	ExecDropSingleTupleTableSlot(slot);
-	UnregisterSnapshot(now);
 	index_close(pkey, AccessShareLock);
-	table_close(queue, AccessShareLock);
+	table_close(rel, AccessShareLock);
 	return found;
+}
+
+/*
+ * Of what has left the queue, is anything in flight, or back?  Both are looked
+ * for under one snapshot, or a call could pass from one to the other unseen.
+ */
+static bool
+is_under_way(Wait *wait, Snapshot now, int64 lowest, int64 put_backs)
+{
+	const BrazeCatalog *catalog = braze_catalog_required();
+	int64		last;
+
+	/* calls that are sent again have new letters */
+	if (put_backs != wait->seen_put_backs)
+		wait->last_letter = 0;
+	wait->seen_put_backs = put_backs;
+	if (lowest < PG_INT64_MAX)
+	{
+		last = find(catalog->dead_letters, catalog->dead_letters_pkey, lowest, now,
+					wait->last_letter != 0, is_in_flight, wait);
+		if (wait->last_letter == 0)
+			wait->last_letter = last;
+		if (last != 0)
+			return true;
+	}
+	return put_backs != wait->put_backs &&
+		find(catalog->queue, catalog->queue_pkey, PG_INT64_MIN, now, true,
+			 may_be_back, wait) != 0;
+}
+
+static bool
+is_settled(Wait *wait)
+{
+	const BrazeCatalog *catalog = braze_catalog_required();
+	int64		put_backs;
+	int64		before = braze_in_flight_lowest(&put_backs);
+	Snapshot	now = RegisterSnapshot(GetLatestSnapshot());
+	bool		settled = false;
+
+	if (find(catalog->queue, catalog->queue_pkey, wait->id, now, true, was_there, wait) == 0)
+	{
+		int64		put_backs_after;
+		int64		lowest = Min(before, braze_in_flight_lowest(&put_backs_after));
+
+		/* else the bound may have passed what the snapshot shows in flight */
+		settled = (put_backs == put_backs_after &&
+				   !is_under_way(wait, now, lowest, put_backs));
+	}
+	UnregisterSnapshot(now);
+	return settled;
 }
 
 static TimestampTz
@@ -102,9 +202,7 @@ Datum
 braze_flush(PG_FUNCTION_ARGS)
 {
 	TimestampTz deadline;
-	Name		destination = PG_ARGISNULL(1) ? NULL : PG_GETARG_NAME(1);
-	Snapshot	began;
-	int64		id = PG_INT64_MIN;
+	Wait		wait = {.id = PG_INT64_MIN};
 	bool		settled;
 
 	/* never an error, so that it can stand anywhere: null is a look, no wait */
@@ -113,8 +211,11 @@ braze_flush(PG_FUNCTION_ARGS)
 
 	/* calls that came by COPY or a plain INSERT woke nobody */
 	braze_wake_worker();
-	began = RegisterSnapshot(GetLatestSnapshot());
-	while (!(settled = !find_awaited(&id, began, destination)))
+	wait.destination = PG_ARGISNULL(1) ? NULL : PG_GETARG_NAME(1);
+	(void) braze_in_flight_lowest(&wait.put_backs);
+	wait.began = RegisterSnapshot(GetLatestSnapshot());
+	wait.began_at = GetCurrentTimestamp();
+	while (!(settled = is_settled(&wait)))
 	{
 		long		left = TimestampDifferenceMilliseconds(GetCurrentTimestamp(), deadline);
 
@@ -126,6 +227,6 @@ braze_flush(PG_FUNCTION_ARGS)
 		ResetLatch(MyLatch);
 		CHECK_FOR_INTERRUPTS();
 	}
-	UnregisterSnapshot(began);
+	UnregisterSnapshot(wait.began);
 	PG_RETURN_BOOL(settled);
 }

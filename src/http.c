@@ -406,6 +406,7 @@ braze_http_send(BrazeHttp *http, BrazeHttpRequest *request)
 	request->answer_length = request->answer_size = 0;
 	request->truncated = false;
 	request->unsent = true;
+	request->repeated = false;
 	request->handle = NULL;
 	request->next_done = NULL;
 	braze_rate_headers_reset(&request->rate);

@@ -50,6 +50,7 @@ typedef struct BrazeHttpRequest
 	long		status;			/* 0: no complete answer */
 	char		error[256];		/* if status is 0: why */
 	bool		unsent;			/* and nothing of it was written to anybody */
+	bool		repeated;		/* curl has sent it again, on a new connection */
 	char	   *answer;			/* NULL if empty; freed by braze_http_release */
 	size_t		answer_length;
 	bool		truncated;

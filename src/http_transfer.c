@@ -146,8 +146,12 @@ on_begin(void *data, char *remote_ip, char *local_ip, int remote_port, int local
 	(void) local_port;
 	if (transfer->begun && !braze_http_transfer_unsent(transfer))
 	{
-		transfer->refusal = "the connection was closed before an answer came";
-		return CURL_PREREQFUNC_ABORT;
+		if (transfer->request->once)
+		{
+			transfer->refusal = "the connection was closed before an answer came";
+			return CURL_PREREQFUNC_ABORT;
+		}
+		transfer->request->repeated = true;
 	}
 	if (!transfer->begun && !transfer->fresh && has_ended(transfer->easy))
 	{
@@ -259,23 +263,20 @@ braze_http_transfer_configure(HttpTransfer *transfer)
 	/* not copied, so that curl can rewind it when a kept connection was dead */
 	SET(CURLOPT_POSTFIELDS, request->body);
 
-	if (request->once)
-	{
 #if LIBCURL_VERSION_NUM >= 0x075000
-		SET(CURLOPT_PREREQFUNCTION, on_begin);
-		SET(CURLOPT_PREREQDATA, transfer);
+	SET(CURLOPT_PREREQFUNCTION, on_begin);
+	SET(CURLOPT_PREREQDATA, transfer);
 #endif
 
-		/*
-		 * Only what went over a kept connection is sent again.  Whether one
-		 * has ended cannot always be seen through TLS, and one of HTTP/2 ends
-		 * with other requests under way on it.
-		 */
-		if (!target->plain || LIBCURL_VERSION_NUM < 0x075000)
-		{
-			SET(CURLOPT_FRESH_CONNECT, 1L);
-			SET(CURLOPT_FORBID_REUSE, 1L);
-		}
+	/*
+	 * Only what went over a kept connection is sent again.  Whether one has
+	 * ended cannot always be seen through TLS, and one of HTTP/2 ends with
+	 * other requests under way on it.
+	 */
+	if (request->once && (!target->plain || LIBCURL_VERSION_NUM < 0x075000))
+	{
+		SET(CURLOPT_FRESH_CONNECT, 1L);
+		SET(CURLOPT_FORBID_REUSE, 1L);
 	}
 
 	SET(CURLOPT_NOSIGNAL, 1L);

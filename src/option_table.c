@@ -90,6 +90,12 @@ static const BrazeChoice full_choices[] = {
 	{NULL}
 };
 
+static const BrazeChoice delivery_choices[] = {
+	{"at_least_once", BRAZE_AT_LEAST_ONCE},
+	{"at_most_once", BRAZE_AT_MOST_ONCE},
+	{NULL}
+};
+
 /*
  * In the order in which they are documented.  custom_api_endpoint comes after
  * datacenter because the loader takes the later one of the two.
@@ -286,6 +292,12 @@ const BrazeOption braze_option_table[] = {
 		.type = BRAZE_OPTION_DURATION, .offset = BRAZE_SETTING(identity_delay),
 		.initial = "1 s", .min = 0, .max = 3600 * 1000, .unit = "s",
 		.description = "Time that a user's calls wait after Braze answered an identify, merge or delete of his."
+	},
+	{
+		.name = "delivery", .catalog = ForeignServerRelationId,
+		.type = BRAZE_OPTION_ENUM, .offset = BRAZE_SETTING(delivery), .initial = "at_least_once",
+		.choices = delivery_choices,
+		.description = "When it is not known whether Braze accepted a call: send it again, or keep it as a dead letter."
 	},
 	{
 		.name = "changed_attributes_only", .catalog = ForeignServerRelationId,

@@ -420,7 +420,7 @@ braze_pack_add_back(BrazePack *pack, int64_t id, BrazeRowAddress row,
 
 bool
 braze_pack_add_refusal(BrazePack *pack, PackedCall *call, int number,
-					   int http_status, const char *reason)
+					   int http_status, bool in_doubt, const char *reason)
 {
 	size_t		length = strlen(reason) + 1;
 	BrazeRefusal *refusal = malloc(sizeof(BrazeRefusal) + length);
@@ -430,6 +430,7 @@ braze_pack_add_refusal(BrazePack *pack, PackedCall *call, int number,
 		return false;
 	refusal->number = number;
 	refusal->http_status = http_status;
+	refusal->in_doubt = in_doubt;
 	memcpy(refusal->reason, reason, length);
 	while (*link != NULL && (*link)->number < number)
 		link = &(*link)->next;
@@ -480,7 +481,7 @@ braze_pack_add_done(BrazePack *pack, int64_t id, BrazeRowAddress row,
 	call->pub.row = row;
 	call->state = CALL_DONE;
 	enter(pack, call, size);
-	if (reason != NULL && !braze_pack_add_refusal(pack, call, -1, 0, reason))
+	if (reason != NULL && !braze_pack_add_refusal(pack, call, -1, 0, false, reason))
 	{
 		braze_pack_free_call(pack, call);
 		return false;

@@ -37,6 +37,7 @@ typedef struct BrazePackLimits
 	int64_t		max_delay;		/* how long a call may wait for company, ms */
 	int64_t		max_retry_age;	/* how long a call that alone fails is tried, ms, 0: for ever */
 	int64_t		identity_delay; /* after an identity endpoint was answered, ms */
+	bool		at_most_once;	/* what Braze may have is not sent again */
 	bool		changed_only;	/* leave out attributes that Braze has */
 	uint32_t	resend_after;	/* hours after which it is told again, 0: never */
 	void		(*release) (BrazeProfile *profile); /* a call lets go of it */
@@ -95,6 +96,7 @@ typedef struct BrazeRefusal
 	int			number;			/* the refused object's place in the call, or
 								 * one of these */
 	int			http_status;
+	bool		in_doubt;		/* Braze may have accepted it */
 	char		reason[];
 } BrazeRefusal;
 
@@ -111,6 +113,12 @@ typedef struct BrazeCall
 	bool		deletes;		/* it deletes its users */
 	bool		withheld;		/* it names an alias that was given to somebody else */
 	bool		gone;			/* it was taken out of the queue meanwhile */
+	bool		judged;			/* something of it was accepted or refused */
+
+	/* the caller's: where it is while it is in flight, see launch.h */
+	int64_t		letter;			/* 0: in the queue */
+	bool		is_retry;
+	int			flight;
 } BrazeCall;
 
 extern BrazePack *braze_pack_create(const BrazePackLimits *limits);
@@ -156,6 +164,7 @@ typedef struct BrazeGates
 {
 	bool		fresh[BRAZE_ENDPOINTS]; /* were not tried yet */
 	bool		again[BRAZE_ENDPOINTS]; /* failed before */
+	bool		one_call;		/* no more than that in one */
 } BrazeGates;
 
 /*
@@ -206,6 +215,30 @@ extern BrazeNext braze_request_answered(BrazePack *pack, BrazeRequest *request,
 
 /* for a part that cannot be sent now: braze_pack_next_request brings it */
 extern void braze_request_put_off(BrazePack *pack, BrazeRequest *request);
+
+/*
+ * What is sent at most once leaves the queue before.  The calls of a request,
+ * in order; is a later one about a user of an earlier one?
+ */
+extern int	braze_request_ncalls(const BrazeRequest *request);
+extern BrazeCall *braze_request_call(BrazeRequest *request, int number);
+extern bool braze_request_follows(const BrazeRequest *request, int earlier, int later);
+
+/*
+ * Before anything of the request is sent: leaves out a call that is gone, or
+ * one that has to wait.  After that it is written anew; BRAZE_NEXT_DONE: there
+ * is nothing to send, and it is gone.
+ */
+extern void braze_request_leave_out(BrazeRequest *request, int number, bool gone);
+extern BrazeNext braze_request_rewrite(BrazePack *pack, BrazeRequest *request, int64_t now);
+
+/*
+ * Calls that were taken out of the queue, and wait again with nothing judged:
+ * are there any since the last end_stranded?  previous NULL: the first.
+ */
+extern bool braze_pack_has_stranded(const BrazePack *pack);
+extern BrazeCall *braze_pack_next_stranded(BrazePack *pack, BrazeCall *previous);
+extern void braze_pack_end_stranded(BrazePack *pack);
 
 /* a call that is done, NULL when there is no further one */
 extern const BrazeCall *braze_pack_next_done(BrazePack *pack);

@@ -135,11 +135,11 @@ refuse_rest(BrazePack *pack, PackedCall *call, const BrazeGivingUp *why)
 	for (int i = 0; i < call->pub.nobjects; i++)
 		whole = whole && (call->objects[i].number < 0 || call->objects[i].state < OBJECT_ACCEPTED);
 	if (whole)
-		return braze_pack_add_refusal(pack, call, BRAZE_WHOLE_CALL, why->http_status, reason);
+		return braze_pack_add_refusal(pack, call, BRAZE_WHOLE_CALL, why->http_status, false, reason);
 	for (int i = call->next_object; i < call->pub.nobjects; i++)
 	{
 		if (call->objects[i].state < OBJECT_ACCEPTED &&
-			!braze_pack_add_refusal(pack, call, call->objects[i].number, why->http_status, reason))
+			!braze_pack_add_refusal(pack, call, call->objects[i].number, why->http_status, false, reason))
 			return false;
 	}
 	return true;

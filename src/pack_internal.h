@@ -19,7 +19,8 @@ typedef enum ObjectState
 	OBJECT_PENDING,
 	OBJECT_UNFOLD,				/* pending, and to be sent on its own */
 	OBJECT_ACCEPTED,			/* or needs no sending */
-	OBJECT_REFUSED
+	OBJECT_REFUSED,
+	OBJECT_LEFT_OUT				/* pending, but not in this request */
 } ObjectState;
 
 typedef struct PackedObject
@@ -65,6 +66,7 @@ struct PackedCall
 	bool		links_decided;
 	bool		started;		/* something of it was in a request */
 	bool		given_up;
+	bool		left_out;		/* of the request that it is in */
 	int			next_object;	/* all before it are answered */
 	int			taken;			/* objects from there on that a request has */
 	Suspects   *suspects;		/* it and those it failed with, NULL: it did not */
@@ -148,6 +150,7 @@ struct BrazeRequest
 	BrazeRequest *next_later;
 	BrazeEndpoint endpoint;
 	bool		has_gone;		/* one of its calls is gone */
+	bool		has_left_out;	/* or left out */
 	int			ncalls;
 	int			nobjects;
 	size_t		bytes;			/* of the objects' text, commas included */
@@ -181,6 +184,8 @@ struct BrazePack
 	size_t		memory;
 	int			in_flight;		/* requests that exist, put off or not */
 	int			finished;		/* requests that are over */
+	bool		stranded;		/* see braze_pack_has_stranded */
+	bool		one_call;		/* of the gates under way */
 	BrazeRequest *requests;		/* all of them */
 	BrazeRequest *later_head;	/* those put off, oldest first */
 	BrazeRequest *later_tail;
@@ -235,13 +240,19 @@ extern void braze_pack_end_delays(BrazePack *pack, int64_t now, int64_t *wait);
 extern void braze_pack_release_lanes(BrazePack *pack, PackedCall **calls,
 									 int ncalls, int64_t now);
 extern bool braze_pack_add_refusal(BrazePack *pack, PackedCall *call, int number,
-								   int http_status, const char *reason);
+								   int http_status, bool in_doubt, const char *reason);
 
 /* suspect.c */
 extern void braze_suspects_leave(BrazePack *pack, PackedCall *call);
 extern bool braze_suspects_fail(BrazePack *pack, BrazeRequest *request,
 								const BrazeAnswer *answer, int http_status,
 								int64_t now);
+
+/* leave_out.c */
+extern void braze_request_leave_gone(BrazePack *pack, BrazeRequest *request);
+extern void braze_request_take_in(BrazePack *pack, BrazeRequest *request, int64_t now);
+extern bool braze_request_doubt(BrazePack *pack, BrazeRequest *request,
+								const BrazeAnswer *answer, int http_status);
 
 /* body.c */
 

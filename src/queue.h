@@ -14,6 +14,7 @@
 #define BRAZE_QUEUE_H
 
 #include "access/htup.h"
+#include "access/tableam.h"
 #include "executor/tuptable.h"
 #include "nodes/pg_list.h"
 #include "storage/itemptr.h"
@@ -42,8 +43,9 @@ typedef struct BrazeDeadLetter
 	int			nobjects;		/* -1: all */
 	const int  *objects;
 	const char *reason;
-	int			http_status;	/* 0: refused before it was sent */
+	int			http_status;	/* 0: refused before it was sent, or no answer */
 	TimestampTz queued_at;
+	bool		in_flight;		/* not rejected yet */
 } BrazeDeadLetter;
 
 /*
@@ -52,7 +54,8 @@ typedef struct BrazeDeadLetter
  */
 extern int64 braze_queue_put(const char *destination, Jsonb *call,
 							 int64 *stored);	/* bytes; NULL: not asked */
-extern int64 braze_queue_put_dead_letter(const BrazeDeadLetter *letter);
+extern int64 braze_queue_put_dead_letter(const BrazeDeadLetter *letter,
+										 ItemPointer tid);
 
 /* numbers of a call's objects, as both tables have them */
 extern Datum braze_objects_array(int nobjects, const int *objects);
@@ -62,12 +65,19 @@ extern int	braze_objects_read(Datum array, const int **objects);
  * settle.c: what the worker does with calls that are done, in a transaction of
  * its own.
  */
-typedef struct BrazeSettler
+typedef struct BrazeSettleTable
 {
-	Relation	queue;
+	Relation	rel;			/* NULL: not opened */
 	Relation	pkey;
 	TupleTableSlot *slot;
-	BlockNumber nblocks;		/* of the queue's file: a hint beyond is stale */
+	BlockNumber nblocks;		/* of its file: a hint beyond is stale */
+	AttrNumber	queued_at;		/* 0: its ids are not used again */
+} BrazeSettleTable;
+
+typedef struct BrazeSettler
+{
+	BrazeSettleTable queue;
+	BrazeSettleTable letters;	/* opened when a call in flight is settled */
 } BrazeSettler;
 
 typedef enum BrazeSettled
@@ -83,10 +93,15 @@ extern void braze_settle_end(BrazeSettler *settler);
 /* the transaction has committed: what it deleted makes room */
 extern void braze_settle_committed(void);
 
-/* where a row was when it was read; queued_at tells it from a later one of its id */
+/*
+ * Where a call's row was when it was read, or moved to; queued_at tells it
+ * from a later one of its id.
+ */
 typedef struct BrazeSettleRow
 {
-	int64		id;
+	int64		id;				/* in the queue */
+	int64		letter;			/* 0: it is in the queue, else in this dead letter */
+	bool		is_retry;		/* and it was one before */
 	Oid			storage;
 	ItemPointerData tid;
 	TimestampTz queued_at;
@@ -106,8 +121,18 @@ extern BrazeSettled braze_settle_reject(BrazeSettler *settler,
 										const BrazeSettleRow *row,
 										const BrazeDeadLetter *letter);
 
-/* a user was deleted by this queued call: his dead letters go too */
-extern void braze_settle_forget_user(int64 id);
+/* a user was deleted by this call: his dead letters go too */
+extern void braze_settle_forget_user(const BrazeSettleRow *row);
+
+/* of one of the settler's tables; false: somebody deleted it, a purge for instance */
+extern bool braze_settle_fetch(BrazeSettleTable *table, int64 id, const BrazeSettleRow *row);
+extern TM_Result braze_settle_delete_fetched(BrazeSettler *settler, BrazeSettleTable *table);
+
+/* what is fetched has left the queue, or is back in it */
+extern void braze_settle_note_queued(TupleTableSlot *slot, bool back);
+
+/* false when somebody holds a lock on the table */
+extern bool braze_settle_open_letters(BrazeSettler *settler);
 
 /*
  * retried.c: the dead letter that a queued call is a retry of.  It is locked
@@ -129,7 +154,14 @@ typedef struct BrazeRetried
 
 extern BrazeRetriedState braze_retried_lock(BrazeRetried *retried, int64 letter,
 											int64 queue_id);
+
+/* the same for a letter that is in flight, whatever it points at */
+extern BrazeRetriedState braze_retried_lock_in_flight(BrazeRetried *retried, int64 letter);
 extern void braze_retried_delete(BrazeRetried *retried);
+
+/* only its reason, and the queued call, 0: none; tid as braze_table_update sets it */
+extern void braze_retried_explain(BrazeRetried *retried, const char *reason,
+								  int64 retry_id, ItemPointer tid);
 extern void braze_retried_refused(BrazeRetried *retried, const BrazeDeadLetter *again);
 extern void braze_retried_release(BrazeRetried *retried);
 
@@ -138,6 +170,32 @@ extern void braze_retried_release(BrazeRetried *retried);
  * in how many milliseconds to go on, -1 at its end.
  */
 extern int	braze_dead_letters_sweep(int seconds);
+
+/* settle.c: the one that the row fetched from the queue names */
+extern BrazeRetriedState braze_settle_lock_retried(BrazeSettler *settler,
+												   const BrazeSettleRow *row,
+												   BrazeRetried *retried);
+
+/*
+ * in_flight.c: calls of at_most_once destinations leave the queue before they
+ * are sent.  row is where the call is, and afterwards where it was moved to.
+ */
+typedef enum BrazeMoved
+{
+	BRAZE_MOVED,
+	BRAZE_MOVE_GONE,			/* somebody deleted it */
+	BRAZE_MOVE_LATER			/* somebody has locked it, or its place is taken */
+} BrazeMoved;
+
+extern BrazeMoved braze_in_flight_move(BrazeSettler *settler, BrazeSettleRow *row);
+extern BrazeMoved braze_in_flight_put_back(BrazeSettler *settler, BrazeSettleRow *row);
+
+/* as those of settle.c, for a call that is in flight */
+extern BrazeSettled braze_in_flight_delete(BrazeSettler *settler, const BrazeSettleRow *row);
+extern BrazeSettled braze_in_flight_reject(BrazeSettler *settler, const BrazeSettleRow *row,
+										   const BrazeDeadLetter *letter);
+
+extern bool braze_letter_is_in_flight(TupleTableSlot *letter);
 
 /* pause.c: destinations that are paused, and why */
 #define BRAZE_WHOLE_DESTINATION	(-1)

@@ -86,10 +86,9 @@ lock_until_end(HeldLocks *held, Oid table, Oid sequence)
 /* Inserts a row; id is drawn here. */
 static int64
 put_row(HeldLocks *held, Oid table, Oid sequence, int columns,
-	    Datum *values, bool *nulls, int64 *stored)
+		Datum *values, bool *nulls, ItemPointer tid, int64 *stored)
 {
 	Relation	rel;
-	ItemPointerData tid;
 	int64		id;
 
 	lock_until_end(held, table, sequence);
@@ -99,9 +98,9 @@ put_row(HeldLocks *held, Oid table, Oid sequence, int columns,
 	id = nextval_internal(sequence, false);
 	values[0] = Int64GetDatum(id);
 	nulls[0] = false;
-	braze_table_insert(rel, columns, values, nulls, &tid);
+	braze_table_insert(rel, columns, values, nulls, tid);
 	if (stored != NULL)
-		*stored = stored_bytes(rel, &tid, DatumGetPointer(values[BRAZE_QUEUE_CALL - 1]));
+		*stored = stored_bytes(rel, tid, DatumGetPointer(values[BRAZE_QUEUE_CALL - 1]));
 	table_close(rel, NoLock);
 	return id;
 }
@@ -147,6 +146,7 @@ braze_queue_put(const char *destination, Jsonb *call, int64 *stored)
 	Datum		values[BRAZE_QUEUE_COLUMNS];
 	bool		nulls[BRAZE_QUEUE_COLUMNS];
 	NameData	name;
+	ItemPointerData tid;
 	int64		id;
 
 	PreventCommandIfReadOnly("queueing a Segment call");
@@ -159,13 +159,13 @@ braze_queue_put(const char *destination, Jsonb *call, int64 *stored)
 	nulls[BRAZE_QUEUE_OBJECTS - 1] = true;
 	nulls[BRAZE_QUEUE_DEAD_LETTER - 1] = true;
 	id = put_row(&held, catalog->queue, catalog->queue_sequence,
-				 BRAZE_QUEUE_COLUMNS, values, nulls, stored);
+				 BRAZE_QUEUE_COLUMNS, values, nulls, &tid, stored);
 	braze_wake_worker_at_commit();
 	return id;
 }
 
 int64
-braze_queue_put_dead_letter(const BrazeDeadLetter *letter)
+braze_queue_put_dead_letter(const BrazeDeadLetter *letter, ItemPointer tid)
 {
 	static HeldLocks held;
 	const BrazeCatalog *catalog = braze_catalog_required();
@@ -195,9 +195,9 @@ braze_queue_put_dead_letter(const BrazeDeadLetter *letter)
 		nulls[BRAZE_DEAD_HTTP_STATUS - 1] = true;
 	values[BRAZE_DEAD_QUEUED_AT - 1] = TimestampTzGetDatum(letter->queued_at);
 	values[BRAZE_DEAD_FAILED_AT - 1] = TimestampTzGetDatum(GetCurrentTimestamp());
-	values[BRAZE_DEAD_ATTEMPTS - 1] = Int32GetDatum(1);
+	values[BRAZE_DEAD_ATTEMPTS - 1] = Int32GetDatum(letter->in_flight ? 0 : 1);
 	nulls[BRAZE_DEAD_RETRIED_AT - 1] = true;
 	nulls[BRAZE_DEAD_RETRY_ID - 1] = true;
 	return put_row(&held, catalog->dead_letters, catalog->dead_letters_sequence,
-				   BRAZE_DEAD_COLUMNS, values, nulls, NULL);
+				   BRAZE_DEAD_COLUMNS, values, nulls, tid, NULL);
 }

@@ -120,6 +120,8 @@ fill(BrazePack *pack, BrazeRequest *request, ReadyList *list)
 			break;
 		(void) braze_ready_pop(list);
 		add_call(request, call, n);
+		if (pack->one_call)
+			break;
 
 		if (call->nlanes == 1)
 		{
@@ -210,7 +212,7 @@ new_request(BrazePack *pack, BrazeEndpoint endpoint)
 	request->next = pack->requests;
 	request->next_later = NULL;
 	request->endpoint = endpoint;
-	request->has_gone = false;
+	request->has_gone = request->has_left_out = false;
 	request->ncalls = 0;
 	request->nobjects = 0;
 	request->bytes = 0;
@@ -323,28 +325,6 @@ may_start(const BrazePack *pack, BrazeEndpoint endpoint, const ReadyList *list,
 	return false;
 }
 
-/* whatever is left of calls that are gone needs no sending */
-static void
-leave_gone(BrazePack *pack, BrazeRequest *request)
-{
-	if (!request->has_gone)
-		return;
-	for (int i = 0; i < request->ncalls; i++)
-	{
-		PackedCall *call = request->calls[i];
-
-		for (int j = call->next_object; call->pub.gone && j < call->pub.nobjects; j++)
-		{
-			if (call->objects[j].state <= OBJECT_UNFOLD)
-				call->objects[j].state = OBJECT_ACCEPTED;
-		}
-	}
-
-	/* what was written has them still */
-	pack->memory -= request->body_length;
-	request->body_length = 0;
-}
-
 /*
  * The request is over.  What is still pending goes back, each call in front of
  * what its lane holds: hence backwards.
@@ -352,7 +332,8 @@ leave_gone(BrazePack *pack, BrazeRequest *request)
 static void
 finish(BrazePack *pack, BrazeRequest *request, int64_t now)
 {
-	leave_gone(pack, request);
+	braze_request_leave_gone(pack, request);
+	braze_request_take_in(pack, request, now);
 	for (int i = request->ncalls - 1; i >= 0; i--)
 	{
 		PackedCall *call = request->calls[i];
@@ -362,7 +343,11 @@ finish(BrazePack *pack, BrazeRequest *request, int64_t now)
 			   call->objects[call->next_object].state >= OBJECT_ACCEPTED)
 			call->next_object++;
 		if (call->next_object < call->pub.nobjects)
+		{
 			braze_pack_give_back(call);
+			if (call->pub.letter != 0 && !call->pub.judged)
+				pack->stranded = true;
+		}
 		if (request->endpoint != BRAZE_USERS_TRACK && pack->limits.identity_delay > 0 &&
 			call->next_object > first)
 		{
@@ -400,7 +385,7 @@ braze_pack_recall(BrazePack *pack, BrazeEndpoint endpoint, int64_t now)
 static BrazeNext
 advance(BrazePack *pack, BrazeRequest *request, int64_t now)
 {
-	leave_gone(pack, request);
+	braze_request_leave_gone(pack, request);
 	for (;;)
 	{
 		while (request->nranges > 0 &&
@@ -416,6 +401,12 @@ advance(BrazePack *pack, BrazeRequest *request, int64_t now)
 		if (request->norder > 0)
 			return BRAZE_NEXT_SEND;
 	}
+}
+
+BrazeNext
+braze_request_rewrite(BrazePack *pack, BrazeRequest *request, int64_t now)
+{
+	return advance(pack, request, now);
 }
 
 /* NULL when it need not be sent after all, or cannot be prepared yet */
@@ -453,7 +444,7 @@ start_request(BrazePack *pack, BrazeEndpoint endpoint, ReadyList *list, int64_t 
 static BrazeRequest *
 resume_request(BrazePack *pack, BrazeRequest *request, int64_t now)
 {
-	leave_gone(pack, request);
+	braze_request_leave_gone(pack, request);
 	return request->body_length > 0 ? request : prepared(pack, request, now);
 }
 
@@ -483,6 +474,7 @@ braze_pack_next_request(BrazePack *pack, const BrazeGates *gates, int64_t now,
 	int			finished;
 
 	*wait = -1;
+	pack->one_call = gates->one_call;
 	braze_pack_end_delays(pack, now, wait);
 
 	while ((request = pop_later(pack, gates)) != NULL)
@@ -517,9 +509,10 @@ braze_request_refuse(BrazePack *pack, BrazeRequest *request, int position,
 	if (object->state == OBJECT_REFUSED)
 		return true;
 	if (!braze_pack_add_refusal(pack, request->objects[position].call,
-								object->number, http_status, reason))
+								object->number, http_status, false, reason))
 		return false;
 	object->state = OBJECT_REFUSED;
+	request->objects[position].call->pub.judged = true;
 	return true;
 }
 
@@ -585,6 +578,7 @@ accept_pending(BrazePack *pack, BrazeRequest *request, Range range)
 		if (object->state != OBJECT_PENDING)
 			continue;
 		object->state = OBJECT_ACCEPTED;
+		request->objects[i].call->pub.judged = true;
 		if (!braze_remember_accepted(pack, request->objects[i].call,
 								 request->objects[i].object))
 			return false;
@@ -647,7 +641,9 @@ braze_request_answered(BrazePack *pack, BrazeRequest *request,
 			break;
 
 		case BRAZE_FAILED:
-			if (!braze_suspects_fail(pack, request, answer, http_status, now))
+			if (answer->ambiguous && pack->limits.at_most_once ?
+				!braze_request_doubt(pack, request, answer, http_status) :
+				!braze_suspects_fail(pack, request, answer, http_status, now))
 				return BRAZE_NEXT_NO_MEMORY;
 			/* FALLTHROUGH */
 		case BRAZE_STOPPED:

@@ -70,8 +70,18 @@ lock_letter(Relation letters, TupleTableSlot *slot)
 	}
 }
 
-BrazeRetriedState
-braze_retried_lock(BrazeRetried *retried, int64 letter, int64 queue_id)
+static bool
+is_retry(TupleTableSlot *slot, int64 queue_id)
+{
+	bool		isnull;
+	Datum		retry_id = slot_getattr(slot, BRAZE_DEAD_RETRY_ID, &isnull);
+
+	return !isnull && DatumGetInt64(retry_id) == queue_id;
+}
+
+/* queue_id 0: it is to be in flight */
+static BrazeRetriedState
+lock_one(BrazeRetried *retried, int64 letter, int64 queue_id)
 {
 	const BrazeCatalog *catalog = braze_catalog_required();
 	BrazeRetriedState state = BRAZE_RETRIED_NONE;
@@ -86,13 +96,10 @@ braze_retried_lock(BrazeRetried *retried, int64 letter, int64 queue_id)
 		state = lock_letter(retried->letters, slot);
 	if (state == BRAZE_RETRIED_LOCKED)
 	{
-		bool		isnull;
-		Datum		retry_id = slot_getattr(slot, BRAZE_DEAD_RETRY_ID, &isnull);
-
-		if (isnull || DatumGetInt64(retry_id) != queue_id)
-			state = BRAZE_RETRIED_NONE;
-		else
+		if (queue_id != 0 ? is_retry(slot, queue_id) : braze_letter_is_in_flight(slot))
 			retried->letter = ExecCopySlotHeapTuple(slot);
+		else
+			state = BRAZE_RETRIED_NONE;
 	}
 	ExecDropSingleTupleTableSlot(slot);
 	if (state != BRAZE_RETRIED_LOCKED)
@@ -100,10 +107,40 @@ braze_retried_lock(BrazeRetried *retried, int64 letter, int64 queue_id)
 	return state;
 }
 
+BrazeRetriedState
+braze_retried_lock(BrazeRetried *retried, int64 letter, int64 queue_id)
+{
+	return lock_one(retried, letter, queue_id);
+}
+
+BrazeRetriedState
+braze_retried_lock_in_flight(BrazeRetried *retried, int64 letter)
+{
+	return lock_one(retried, letter, 0);
+}
+
 void
 braze_retried_delete(BrazeRetried *retried)
 {
 	CatalogTupleDelete(retried->letters, &retried->letter->t_self);
+}
+
+void
+braze_retried_explain(BrazeRetried *retried, const char *reason, int64 retry_id,
+					  ItemPointer tid)
+{
+	TupleDesc	desc = RelationGetDescr(retried->letters);
+	Datum		values[BRAZE_DEAD_COLUMNS];
+	bool		nulls[BRAZE_DEAD_COLUMNS];
+
+	for (int i = 0; i < BRAZE_DEAD_COLUMNS; i++)
+		values[i] = heap_getattr(retried->letter, i + 1, desc, &nulls[i]);
+	values[BRAZE_DEAD_REASON - 1] = CStringGetTextDatum(reason);
+	values[BRAZE_DEAD_RETRIED_AT - 1] = TimestampTzGetDatum(GetCurrentTimestamp());
+	values[BRAZE_DEAD_RETRY_ID - 1] = Int64GetDatum(retry_id);
+	nulls[BRAZE_DEAD_RETRIED_AT - 1] = nulls[BRAZE_DEAD_RETRY_ID - 1] = (retry_id == 0);
+	braze_table_update(retried->letters, &retried->letter->t_self, BRAZE_DEAD_COLUMNS,
+					   values, nulls, tid);
 }
 
 /* its call and when that was queued first stay as they are */

@@ -21,6 +21,7 @@
 #include "compat.h"
 #include "delivery.h"
 #include "handover.h"
+#include "in_flight.h"
 #include "intake.h"
 #include "memory.h"
 #include "messages.h"
@@ -28,6 +29,7 @@
 #include "queue_size.h"
 #include "reader.h"
 #include "rounds.h"
+#include "rounds_internal.h"
 #include "shmem.h"
 #include "worker.h"
 
@@ -43,7 +45,7 @@ bool		braze_first_settle_done = false;
 bool		braze_settle_blocked = false;
 bool		braze_forget_due = false;
 
-static MemoryContext rounds_context;
+MemoryContext braze_rounds_context;
 static BrazeReader *reader;
 
 /* are the destinations known? */
@@ -58,10 +60,10 @@ braze_rounds_init(void)
 {
 	MemoryContext old;
 
-	rounds_context = AllocSetContextCreate(TopMemoryContext,
+	braze_rounds_context = AllocSetContextCreate(TopMemoryContext,
 										   "segment_braze reader",
 										   ALLOCSET_DEFAULT_SIZES);
-	old = MemoryContextSwitchTo(rounds_context);
+	old = MemoryContextSwitchTo(braze_rounds_context);
 	reader = braze_reader_create();
 	braze_notes_init();
 	braze_memory_init();
@@ -72,8 +74,8 @@ braze_rounds_init(void)
 
 /* ----- a transaction whose errors are ours to handle ----- */
 
-static void
-begin_round(const char *activity)
+void
+braze_round_begin(const char *activity)
 {
 	static Oid	extension = InvalidOid;
 	const BrazeCatalog *catalog;
@@ -105,8 +107,8 @@ begin_round(const char *activity)
 	}
 }
 
-static void
-end_round(void)
+void
+braze_round_end(void)
 {
 	if (ActiveSnapshotSet())
 		PopActiveSnapshot();
@@ -116,8 +118,8 @@ end_round(void)
 }
 
 /* logs the error and cleans up; returns a copy that the caller frees */
-static ErrorData *
-fail_round(MemoryContext caller)
+ErrorData *
+braze_round_fail(MemoryContext caller)
 {
 	ErrorData  *error;
 
@@ -165,7 +167,7 @@ braze_refresh_round(bool options_changed)
 
 	PG_TRY();
 	{
-		begin_round("reading the destinations");
+		braze_round_begin("reading the destinations");
 		store_pauses();
 		braze_notes_store();
 		CommandCounterIncrement();
@@ -175,14 +177,14 @@ braze_refresh_round(bool options_changed)
 		/* first: a destination that is known may be sent to at once */
 		braze_handover_refresh();
 		braze_delivery_refresh(options_changed);
-		end_round();
+		braze_round_end();
 		braze_notes_stored();
 		refreshed = true;
 		look_at_resumed();
 	}
 	PG_CATCH();
 	{
-		FreeErrorData(fail_round(caller));
+		FreeErrorData(braze_round_fail(caller));
 		ok = false;
 	}
 	PG_END_TRY();
@@ -222,13 +224,13 @@ sweep_round(const char *activity, int (*sweep) (void))
 
 	PG_TRY();
 	{
-		begin_round(activity);
+		braze_round_begin(activity);
 		pause = sweep();
-		end_round();
+		braze_round_end();
 	}
 	PG_CATCH();
 	{
-		FreeErrorData(fail_round(caller));
+		FreeErrorData(braze_round_fail(caller));
 		pause = -1;
 	}
 	PG_END_TRY();
@@ -310,7 +312,7 @@ braze_read_round(void)
 	note_idle();
 	PG_TRY();
 	{
-		begin_round("reading the queue");
+		braze_round_begin("reading the queue");
 		if (braze_reader_begin(reader))
 		{
 			if (braze_intake_read(reader))
@@ -319,11 +321,11 @@ braze_read_round(void)
 		}
 		else
 			result = BRAZE_READ_FAILED;
-		end_round();
+		braze_round_end();
 	}
 	PG_CATCH();
 	{
-		ErrorData  *error = fail_round(caller);
+		ErrorData  *error = braze_round_fail(caller);
 
 		if (!is_passing(error->sqlerrcode))
 			braze_intake_failed(reader, error->message);
@@ -367,18 +369,18 @@ braze_handover_round(void)
 	{
 		bool		more = false;
 
-		begin_round("removing what another node has");
+		braze_round_begin("removing what another node has");
 		if (!braze_handover_delete(&more) || !braze_handover_read(&more))
 			result = BRAZE_READ_FAILED;
 		else if (more)
 			result = BRAZE_READ_MORE;
-		end_round();
+		braze_round_end();
 		braze_settle_committed();
 		braze_handover_end(true);
 	}
 	PG_CATCH();
 	{
-		FreeErrorData(fail_round(caller));
+		FreeErrorData(braze_round_fail(caller));
 		braze_handover_reset();
 		result = BRAZE_READ_FAILED;
 	}
@@ -429,10 +431,11 @@ braze_settle_pending(void)
 	return ndone;
 }
 
-/* one reason for all: the first, and which objects it and the others hit */
+/* one reason for all, and which objects it and the others hit */
 static BrazeSettled
 reject(BrazeSettler *settler, const BrazeCall *call, const BrazeSettleRow *row)
 {
+	const BrazeRefusal *told = call->refusals;
 	BrazeDeadLetter letter;
 	int		   *objects = palloc(sizeof(int) * call->nrefused);
 	int			n = 0;
@@ -444,19 +447,27 @@ reject(BrazeSettler *settler, const BrazeCall *call, const BrazeSettleRow *row)
 			objects[n++] = refusal->number;
 	}
 	memset(&letter, 0, sizeof(letter));
+
+	/* what is in doubt must say so, whatever else was refused */
+	while (!told->in_doubt && told->next != NULL)
+		told = told->next;
+	if (!told->in_doubt)
+		told = call->refusals;
 	letter.nobjects = (call->refusals->number == BRAZE_WHOLE_CALL) ? -1 : n;
 	letter.objects = objects;
-	letter.reason = call->refusals->reason;
-	letter.http_status = call->refusals->http_status;
+	letter.reason = told->reason;
+	letter.http_status = told->http_status;
 	return braze_settle_reject(settler, row, &letter);
 }
 
-static BrazeSettleRow
-row_of(const BrazeCall *call)
+BrazeSettleRow
+braze_settle_row_of(const BrazeCall *call)
 {
 	BrazeSettleRow row;
 
 	row.id = call->id;
+	row.letter = call->letter;
+	row.is_retry = call->is_retry;
 	row.storage = call->row.storage;
 	ItemPointerSet(&row.tid, call->row.block, call->row.offset);
 	row.queued_at = call->row.queued_at;
@@ -469,11 +480,11 @@ settle_all(BrazeSettler *settler)
 	for (int i = 0; i < ndone; i++)
 	{
 		const BrazeCall *call = done[i].call;
-		BrazeSettleRow row = row_of(call);
+		BrazeSettleRow row = braze_settle_row_of(call);
 		BrazeSettled result;
 
-		if (call->deletes && call->nrefused == 0)
-			braze_settle_forget_user(call->id);
+		if (call->deletes && call->nrefused == 0 && !call->gone)
+			braze_settle_forget_user(&row);
 		if (call->nrefused > 0)
 			result = reject(settler, call, &row);
 		else
@@ -492,11 +503,16 @@ forget_settled(void)
 
 	for (int i = 0; i < ndone; i++)
 	{
-		if (done[i].settled)
-			braze_delivery_settled(done[i].delivery, done[i].call);
-		else
+		if (!done[i].settled)
+		{
 			done[kept++] = done[i];
+			continue;
+		}
+		if (done[i].call->letter != 0)
+			braze_in_flight_leave(done[i].call->flight);
+		braze_delivery_settled(done[i].delivery, done[i].call);
 	}
+	braze_in_flight_publish();
 	ndone = kept;
 
 	/* what is kept is a row that somebody has locked: it holds up nobody */
@@ -529,18 +545,18 @@ braze_settle_round(void)
 	{
 		BrazeSettler settler;
 
-		begin_round("settling what is done");
+		braze_round_begin("settling what is done");
 		if (braze_settle_begin(&settler))
 		{
 			settle_all(&settler);
 			braze_settle_end(&settler);
 			ok = true;
 		}
-		end_round();
+		braze_round_end();
 	}
 	PG_CATCH();
 	{
-		error = fail_round(caller);
+		error = braze_round_fail(caller);
 		ok = false;
 	}
 	PG_END_TRY();
@@ -565,7 +581,7 @@ braze_settle_round(void)
 static bool
 is_gone(const BrazeCall *call, void *settler)
 {
-	BrazeSettleRow row = row_of(call);
+	BrazeSettleRow row = braze_settle_row_of(call);
 
 	return !braze_settle_finds(settler, &row);
 }
@@ -580,7 +596,7 @@ braze_forget_round(void)
 	{
 		BrazeSettler settler;
 
-		begin_round("looking what was purged");
+		braze_round_begin("looking what was purged");
 		if (braze_settle_begin(&settler))
 		{
 			ListCell   *cell;
@@ -590,11 +606,11 @@ braze_forget_round(void)
 			braze_settle_end(&settler);
 			ok = true;
 		}
-		end_round();
+		braze_round_end();
 	}
 	PG_CATCH();
 	{
-		FreeErrorData(fail_round(caller));
+		FreeErrorData(braze_round_fail(caller));
 		ok = false;
 	}
 	PG_END_TRY();

@@ -51,6 +51,12 @@ typedef enum BrazeGroupCalls
 	BRAZE_GROUP_SUBSCRIPTION
 } BrazeGroupCalls;
 
+typedef enum BrazeGuarantee
+{
+	BRAZE_AT_LEAST_ONCE,
+	BRAZE_AT_MOST_ONCE
+} BrazeGuarantee;
+
 /* profile_from_context, a set */
 #define BRAZE_PROFILE_COUNTRY			0x01
 #define BRAZE_PROFILE_CURRENT_LOCATION	0x02
@@ -111,6 +117,7 @@ typedef struct BrazeSettings
 	int			request_timeout;
 	int			max_batch_delay;
 	int			identity_delay;
+	BrazeGuarantee delivery;
 	bool		changed_attributes_only;
 	int			resend_unchanged_after; /* seconds, 0: never */
 } BrazeSettings;

@@ -38,28 +38,56 @@ typedef struct Deleted
 
 static Deleted *deleted = NULL; /* one for each destination that we saw */
 
+static bool
+open_table(BrazeSettleTable *table, Oid rel, Oid pkey, AttrNumber queued_at)
+{
+	if (!braze_table_try_lock(rel, RowExclusiveLock))
+		return false;
+	table->rel = table_open(rel, NoLock);
+	table->pkey = index_open(pkey, RowExclusiveLock);
+	table->slot = table_slot_create(table->rel, NULL);
+	table->nblocks = RelationGetNumberOfBlocks(table->rel);
+	table->queued_at = queued_at;
+	return true;
+}
+
+static void
+close_table(BrazeSettleTable *table)
+{
+	if (table->rel == NULL)
+		return;
+	ExecDropSingleTupleTableSlot(table->slot);
+	index_close(table->pkey, RowExclusiveLock);
+	table_close(table->rel, NoLock);
+}
+
 bool
 braze_settle_begin(BrazeSettler *settler)
 {
 	const BrazeCatalog *catalog = braze_catalog_required();
 
-	if (!braze_table_try_lock(catalog->queue, RowExclusiveLock))
-		return false;
-	settler->queue = table_open(catalog->queue, NoLock);
-	settler->pkey = index_open(catalog->queue_pkey, RowExclusiveLock);
-	settler->slot = table_slot_create(settler->queue, NULL);
-	settler->nblocks = RelationGetNumberOfBlocks(settler->queue);
 	for (Deleted *entry = deleted; entry != NULL; entry = entry->next)
 		entry->bytes = 0;
-	return true;
+	settler->letters.rel = NULL;
+	return open_table(&settler->queue, catalog->queue, catalog->queue_pkey,
+					  BRAZE_QUEUE_QUEUED_AT);
+}
+
+bool
+braze_settle_open_letters(BrazeSettler *settler)
+{
+	const BrazeCatalog *catalog = braze_catalog_required();
+
+	return settler->letters.rel != NULL ||
+		open_table(&settler->letters, catalog->dead_letters,
+				   catalog->dead_letters_pkey, InvalidAttrNumber);
 }
 
 void
 braze_settle_end(BrazeSettler *settler)
 {
-	ExecDropSingleTupleTableSlot(settler->slot);
-	index_close(settler->pkey, RowExclusiveLock);
-	table_close(settler->queue, NoLock);
+	close_table(&settler->letters);
+	close_table(&settler->queue);
 }
 
 void
@@ -74,69 +102,82 @@ braze_settle_committed(void)
 
 /* a truncated queue may have given the id to another call meanwhile */
 static bool
-slot_has(BrazeSettler *settler, const BrazeSettleRow *row)
+slot_has(BrazeSettleTable *table, int64 id, const BrazeSettleRow *row)
 {
-	slot_getsomeattrs(settler->slot, BRAZE_QUEUE_QUEUED_AT);
-	return DatumGetInt64(settler->slot->tts_values[BRAZE_QUEUE_ID - 1]) == row->id &&
-		DatumGetTimestampTz(settler->slot->tts_values[BRAZE_QUEUE_QUEUED_AT - 1]) == row->queued_at;
+	slot_getallattrs(table->slot);
+	return DatumGetInt64(table->slot->tts_values[0]) == id &&
+		(table->queued_at == InvalidAttrNumber ||
+		 DatumGetTimestampTz(table->slot->tts_values[table->queued_at - 1]) == row->queued_at);
 }
 
 /* the row where it was read, if it is still there */
 static bool
-fetch_by_hint(BrazeSettler *settler, const BrazeSettleRow *row)
+fetch_by_hint(BrazeSettleTable *table, int64 id, const BrazeSettleRow *row)
 {
 	ItemPointerData tid = row->tid;
 
-	if (row->storage != settler->queue->rd_rel->relfilenode ||
-		ItemPointerGetBlockNumber(&tid) >= settler->nblocks)
+	if (row->storage != table->rel->rd_rel->relfilenode ||
+		!ItemPointerIsValid(&tid) ||
+		ItemPointerGetBlockNumber(&tid) >= table->nblocks)
 		return false;
-	return table_tuple_fetch_row_version(settler->queue, &tid,
-										 GetActiveSnapshot(), settler->slot) &&
-		slot_has(settler, row);
+	return table_tuple_fetch_row_version(table->rel, &tid,
+										 GetActiveSnapshot(), table->slot) &&
+		slot_has(table, id, row);
 }
 
 static bool
-fetch_by_id(BrazeSettler *settler, const BrazeSettleRow *row)
+fetch_by_id(BrazeSettleTable *table, int64 id, const BrazeSettleRow *row)
 {
 	ScanKeyData key;
 	IndexScanDesc scan;
 	bool		found;
 
-	ScanKeyInit(&key, 1, BTEqualStrategyNumber, F_INT8EQ, Int64GetDatum(row->id));
-	scan = braze_index_beginscan(settler->queue, settler->pkey,
-								 GetActiveSnapshot(), 1);
+	ScanKeyInit(&key, 1, BTEqualStrategyNumber, F_INT8EQ, Int64GetDatum(id));
+	scan = braze_index_beginscan(table->rel, table->pkey, GetActiveSnapshot(), 1);
 	index_rescan(scan, &key, 1, NULL, 0);
-	found = index_getnext_slot(scan, ForwardScanDirection, settler->slot) &&
-		slot_has(settler, row);
+	found = index_getnext_slot(scan, ForwardScanDirection, table->slot) &&
+		slot_has(table, id, row);
 
 	/* the slot must not lose its buffer with the scan */
 	if (found)
-		ExecMaterializeSlot(settler->slot);
+		ExecMaterializeSlot(table->slot);
 	index_endscan(scan);
 	return found;
 }
 
-/* false: somebody else deleted it, a purge for instance */
-static bool
-fetch(BrazeSettler *settler, const BrazeSettleRow *row)
+bool
+braze_settle_fetch(BrazeSettleTable *table, int64 id, const BrazeSettleRow *row)
 {
-	return fetch_by_hint(settler, row) || fetch_by_id(settler, row);
+	return fetch_by_hint(table, id, row) || fetch_by_id(table, id, row);
 }
 
 bool
 braze_settle_finds(BrazeSettler *settler, const BrazeSettleRow *row)
 {
-	bool		found = fetch(settler, row);
+	BrazeSettleTable *table = &settler->queue;
+	bool		found;
 
-	ExecClearTuple(settler->slot);
+	if (row->letter != 0)
+	{
+		/* not to be decided now */
+		if (!braze_settle_open_letters(settler))
+			return true;
+		table = &settler->letters;
+	}
+	found = braze_settle_fetch(table, row->letter != 0 ? row->letter : row->id, row);
+	ExecClearTuple(table->slot);
 	return found;
 }
 
-/* the slot was read up to queued_at, when its row was fetched */
-static void
-note_deleted(TupleTableSlot *slot)
+/*
+ * The slot has a row of either table, which agree in these columns; it left
+ * the queue, or came back.
+ */
+void
+braze_settle_note_queued(TupleTableSlot *slot, bool back)
 {
 	const char *destination = NameStr(*DatumGetName(slot->tts_values[BRAZE_QUEUE_DESTINATION - 1]));
+	int64		bytes = toast_datum_size(slot->tts_values[BRAZE_QUEUE_CALL - 1]);
 	Deleted    *entry = deleted;
 
 	while (entry != NULL && strcmp(NameStr(entry->destination), destination) != 0)
@@ -149,22 +190,22 @@ note_deleted(TupleTableSlot *slot)
 		entry->next = deleted;
 		deleted = entry;
 	}
-	entry->bytes += toast_datum_size(slot->tts_values[BRAZE_QUEUE_CALL - 1]);
+	entry->bytes += back ? -bytes : bytes;
 }
 
-static TM_Result
-delete_fetched(BrazeSettler *settler)
+TM_Result
+braze_settle_delete_fetched(BrazeSettler *settler, BrazeSettleTable *table)
 {
 	TM_FailureData failure;
-	ItemPointerData tid = settler->slot->tts_tid;
+	ItemPointerData tid = table->slot->tts_tid;
 	TM_Result	result;
 
 	/* never wait for a row lock: its holder may take long */
-	result = table_tuple_delete(settler->queue, &tid, GetCurrentCommandId(true),
+	result = table_tuple_delete(table->rel, &tid, GetCurrentCommandId(true),
 								GetActiveSnapshot(), InvalidSnapshot, false,
 								&failure, false);
-	if (result == TM_Ok)
-		note_deleted(settler->slot);
+	if (result == TM_Ok && table == &settler->queue)
+		braze_settle_note_queued(table->slot, false);
 	return result;
 }
 
@@ -177,10 +218,10 @@ settled(TM_Result result)
 }
 
 /* what the queue's row says of the dead letter that it is a retry of */
-static BrazeRetriedState
-lock_retried(BrazeSettler *settler, const BrazeSettleRow *row, BrazeRetried *retried)
+BrazeRetriedState
+braze_settle_lock_retried(BrazeSettler *settler, const BrazeSettleRow *row, BrazeRetried *retried)
 {
-	TupleTableSlot *slot = settler->slot;
+	TupleTableSlot *slot = settler->queue.slot;
 
 	slot_getsomeattrs(slot, BRAZE_QUEUE_COLUMNS);
 	if (slot->tts_isnull[BRAZE_QUEUE_DEAD_LETTER - 1])
@@ -195,16 +236,18 @@ braze_settle_delete(BrazeSettler *settler, const BrazeSettleRow *row)
 {
 	BrazeSettled result = BRAZE_SETTLED;
 
-	if (fetch(settler, row))
+	if (row->letter != 0)
+		return braze_in_flight_delete(settler, row);
+	if (braze_settle_fetch(&settler->queue, row->id, row))
 	{
 		BrazeRetried retried;
-		BrazeRetriedState state = lock_retried(settler, row, &retried);
+		BrazeRetriedState state = braze_settle_lock_retried(settler, row, &retried);
 
 		if (state == BRAZE_RETRIED_BUSY)
 			result = BRAZE_SETTLE_LATER;
 		else
 		{
-			TM_Result	deleted = delete_fetched(settler);
+			TM_Result	deleted = braze_settle_delete_fetched(settler, &settler->queue);
 
 			result = settled(deleted);
 			if (state == BRAZE_RETRIED_LOCKED)
@@ -215,7 +258,7 @@ braze_settle_delete(BrazeSettler *settler, const BrazeSettleRow *row)
 			}
 		}
 	}
-	ExecClearTuple(settler->slot);
+	ExecClearTuple(settler->queue.slot);
 	return result;
 }
 
@@ -224,6 +267,7 @@ static void
 put_letter(TupleTableSlot *slot, const BrazeDeadLetter *letter, BrazeRetried *retried)
 {
 	BrazeDeadLetter complete = *letter;
+	ItemPointerData tid;
 
 	/* of a call that was queued in part, no more than that was rejected */
 	if (complete.nobjects < 0 && !slot->tts_isnull[BRAZE_QUEUE_OBJECTS - 1])
@@ -237,7 +281,7 @@ put_letter(TupleTableSlot *slot, const BrazeDeadLetter *letter, BrazeRetried *re
 	complete.destination = NameStr(*DatumGetName(slot->tts_values[BRAZE_QUEUE_DESTINATION - 1]));
 	complete.call = DatumGetJsonbP(slot->tts_values[BRAZE_QUEUE_CALL - 1]);
 	complete.queued_at = DatumGetTimestampTz(slot->tts_values[BRAZE_QUEUE_QUEUED_AT - 1]);
-	braze_queue_put_dead_letter(&complete);
+	(void) braze_queue_put_dead_letter(&complete, &tid);
 }
 
 BrazeSettled
@@ -246,26 +290,28 @@ braze_settle_reject(BrazeSettler *settler, const BrazeSettleRow *row,
 {
 	BrazeSettled result = BRAZE_SETTLED;
 
-	if (fetch(settler, row))
+	if (row->letter != 0)
+		return braze_in_flight_reject(settler, row, letter);
+	if (braze_settle_fetch(&settler->queue, row->id, row))
 	{
 		BrazeRetried retried;
-		BrazeRetriedState state = lock_retried(settler, row, &retried);
+		BrazeRetriedState state = braze_settle_lock_retried(settler, row, &retried);
 
 		if (state == BRAZE_RETRIED_BUSY)
 			result = BRAZE_SETTLE_LATER;
 		else
 		{
-			TM_Result	deleted = delete_fetched(settler);
+			TM_Result	deleted = braze_settle_delete_fetched(settler, &settler->queue);
 
 			result = settled(deleted);
 			if (deleted == TM_Ok)
-				put_letter(settler->slot, letter,
+				put_letter(settler->queue.slot, letter,
 						   state == BRAZE_RETRIED_LOCKED ? &retried : NULL);
 			if (state == BRAZE_RETRIED_LOCKED)
 				braze_retried_release(&retried);
 		}
 	}
-	ExecClearTuple(settler->slot);
+	ExecClearTuple(settler->queue.slot);
 	return result;
 }
 
@@ -274,10 +320,10 @@ braze_settle_reject(BrazeSettler *settler, const BrazeSettleRow *row,
  * either spelling, in the calls of the same destination.
  */
 void
-braze_settle_forget_user(int64 id)
+braze_settle_forget_user(const BrazeSettleRow *row)
 {
 	Oid			type = INT8OID;
-	Datum		value = Int64GetDatum(id);
+	Datum		value = Int64GetDatum(row->letter != 0 ? row->letter : row->id);
 	char	   *statement;
 
 	statement = psprintf("DELETE FROM %s d USING %s q "
@@ -286,7 +332,7 @@ braze_settle_forget_user(int64 id)
 						 "AND coalesce(d.call OPERATOR(pg_catalog.->>) 'userId', d.call OPERATOR(pg_catalog.->>) 'user_id') "
 						 "OPERATOR(pg_catalog.=) coalesce(q.call OPERATOR(pg_catalog.->>) 'userId', q.call OPERATOR(pg_catalog.->>) 'user_id')",
 						 braze_table_name("braze_dead_letters"),
-						 braze_table_name("braze_queue"));
+						 braze_table_name(row->letter != 0 ? "braze_dead_letters" : "braze_queue"));
 	SPI_connect();
 	if (SPI_execute_with_args(statement, 1, &type, &value, NULL, false, 0) != SPI_OK_DELETE)
 		elog(ERROR, "could not delete the dead letters of a user");

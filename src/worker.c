@@ -35,6 +35,7 @@
 #include "handover.h"
 #include "http.h"
 #include "intake.h"
+#include "launch.h"
 #include "reader.h"
 #include "rounds.h"
 #include "shmem.h"
@@ -195,6 +196,7 @@ attach(int index)
 	if (mine->pid == 0 && OidIsValid(mine->database))
 	{
 		mine->pid = MyProcPid;
+		mine->lowest_in_flight = PG_INT64_MAX;
 		mine->latch = MyLatch;
 		slot = mine;
 	}
@@ -244,8 +246,11 @@ drain(BrazeHttp *http)
 								 braze_wait_event(BRAZE_WAIT_WORKER_SHUTDOWN));
 		take_answers(http);
 	}
+	braze_delivery_cancel_unsent(http);
 	if (braze_settle_pending() > 0)
 		(void) braze_settle_round();
+	if (braze_put_back_wanted())
+		(void) braze_put_back_round();
 	RESUME_INTERRUPTS();
 }
 
@@ -286,6 +291,22 @@ settle_if_due(int64 now)
 		retry_at = braze_now_ms() + SETTLE_RETRY_MS;
 	waiting_since = 0;
 	return braze_settle_pending() > 0 ? SETTLE_RETRY_MS : -1;
+}
+
+/* what was not sent goes back to the queue, where it survives this process */
+static long
+put_back_if_due(int64 now)
+{
+	static int64 retry_at = 0;
+
+	if (!braze_put_back_wanted())
+		return -1;
+	if (now < retry_at)
+		return retry_at - now;
+	if (braze_put_back_round())
+		return -1;
+	retry_at = braze_now_ms() + SETTLE_RETRY_MS;
+	return SETTLE_RETRY_MS;
 }
 
 static long
@@ -435,7 +456,7 @@ send_all(BrazeHttp *http)
 	}
 	if (!braze_first_settle_done && now - last_start < ALONE_MS)
 		timeout = shorter(timeout, ALONE_MS - (now - last_start));
-	return timeout;
+	return shorter(timeout, braze_delivery_launch(http));
 }
 
 static void
@@ -497,6 +518,7 @@ main_loop(BrazeHttp *http)
 		timeout = shorter(timeout, look_for_purged(now));
 		take_answers(http);
 		timeout = shorter(timeout, settle_if_due(now));
+		timeout = shorter(timeout, put_back_if_due(now));
 		timeout = shorter(timeout, sweep_if_due(now));
 		if (braze_handed_over())
 			timeout = shorter(timeout, hand_over_if_due(now));

@@ -114,6 +114,19 @@ WHERE backend_type = 'segment_braze worker' AND datname = '$database'
 EOS
 }
 
+# a psql that finds the server restarting ends before it has read the query
+sub poll_while_restarting
+{
+	my ($node, $database, $query) = @_;
+	my $found;
+
+	until (eval { $found = $node->poll_query_until($database, $query); 1 })
+	{
+		die $@ unless $@ =~ /Broken pipe/;
+	}
+	return $found;
+}
+
 # a worker is there that is none of those
 sub braze_wait_for_worker
 {
@@ -121,7 +134,7 @@ sub braze_wait_for_worker
 	my $not = join ', ', 0, grep { $_ } @not;
 
 	$database ||= 'postgres';
-	$node->poll_query_until('template1', <<EOS)
+	poll_while_restarting($node, 'template1', <<EOS)
 SELECT count(*) = 1 FROM pg_stat_activity
 WHERE backend_type = 'segment_braze worker' AND datname = '$database' AND pid NOT IN ($not)
 EOS

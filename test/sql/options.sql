@@ -54,6 +54,7 @@ CREATE SERVER everything FOREIGN DATA WRAPPER segment_braze OPTIONS (
 	request_timeout '1.5 min',
 	max_batch_delay '0',
 	identity_delay '0.5 s',
+	delivery 'At_Least_Once',
 	changed_attributes_only 'true',
 	resend_unchanged_after '7 d',
 	max_attribute_age '30 d',
@@ -132,6 +133,7 @@ ALTER SERVER everything OPTIONS (SET events_only '"a" b');
 ALTER SERVER everything OPTIONS (SET default_currency 'Euro');
 ALTER SERVER everything OPTIONS (SET orders_as 'purchase');
 ALTER SERVER everything OPTIONS (SET alias_calls 'yes');
+ALTER SERVER everything OPTIONS (SET delivery 'exactly_once');
 ALTER SERVER everything OPTIONS (SET ca_file 'ca.pem');
 ALTER SERVER everything OPTIONS (SET max_objects_per_request '0');
 ALTER SERVER everything OPTIONS (SET max_objects_per_request '226');
@@ -175,6 +177,13 @@ CREATE USER MAPPING FOR CURRENT_USER SERVER everything OPTIONS (rest_api_key_fil
 CREATE USER MAPPING FOR CURRENT_USER SERVER everything OPTIONS (rest_api_key 'a', rest_api_key_file '/nonexistent/braze.key');
 CREATE USER MAPPING FOR CURRENT_USER SERVER everything OPTIONS (rest_api_key_file '/nonexistent/braze.key');
 ALTER USER MAPPING FOR PUBLIC SERVER everything OPTIONS (ADD rest_api_key '01234567-89ab-cdef-0123-456789abcdef');
+
+-- options that exclude each other, whichever comes first
+ALTER SERVER everything OPTIONS (SET delivery 'at_most_once');
+ALTER SERVER everything OPTIONS (SET delivery 'at_most_once', SET changed_attributes_only 'false');
+ALTER SERVER everything OPTIONS (SET changed_attributes_only 'true');
+ALTER SERVER everything OPTIONS (DROP delivery, SET changed_attributes_only 'true');
+ALTER SERVER everything OPTIONS (ADD delivery 'AT_MOST_ONCE', DROP changed_attributes_only);
 
 -- what only a superuser may set
 CREATE ROLE regress_braze_owner;

@@ -6,7 +6,7 @@
  *
  * link: model.c -Wl,--wrap=malloc,--wrap=calloc,--wrap=realloc
  * link: ../../src/pack.c ../../src/pack_drop.c ../../src/deferred.c ../../src/lane.c ../../src/suspect.c
- * link: ../../src/request.c ../../src/body.c ../../src/link.c ../../src/attributes.c ../../src/profile.c ../../src/kind.c
+ * link: ../../src/request.c ../../src/body.c ../../src/link.c ../../src/leave_out.c ../../src/attributes.c ../../src/profile.c ../../src/kind.c
  */
 #include <stdint.h>
 #include <stdio.h>
@@ -54,6 +54,7 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	shape.max_waiting = data[5] < 128 ? 1 + data[5] / 4 : 600;
 	shape.max_body = data[4] < 128 ? 700 + (size_t) data[4] * 8 : BRAZE_PACK_MAX_BODY;
 	shape.remember = data[5] % 2 != 0;
+	shape.at_most_once = data[1] % 3 == 0;
 	shape.out_of_memory = data[5] % 8 < 2 ? 20 : 0;
 	bytes = data + 6;
 	left = size - 6;

@@ -35,6 +35,8 @@ typedef struct ModelCall
 	int			failed_with;	/* number of the failure that it was in, 0: none */
 	int			accepted[MAX_PARTS];
 	bool		refused[MAX_PARTS];
+	bool		in_doubt[MAX_PARTS];	/* sent at most once, and perhaps accepted */
+	bool		gone;			/* before anything of it was sent */
 	bool		sent;
 	bool		out;
 	bool		unfolded;		/* refused folded, while what came with it was accepted:
@@ -477,6 +479,8 @@ check_sent(BrazeRequest *request)
 			continue;
 		promise(call->accepted[marks[i].part] == 0 && !call->refused[marks[i].part],
 				"nothing is sent that was answered");
+		promise(!call->in_doubt[marks[i].part], "nothing is sent twice");
+		promise(!call->gone, "nothing is sent that is gone");
 		promise(braze_kinds[call->kinds[marks[i].part]].endpoint == endpoint,
 				"an object is sent where it belongs");
 		call->sent = true;
@@ -548,6 +552,24 @@ note_unfolding(const Mark *marks, int n, BrazeKind kind, int index)
 	}
 }
 
+/* sent at most once, and nobody knows what became of it: Braze may have all that is good */
+static void
+leave_in_doubt(const Mark *marks, int n)
+{
+	bool		applied = dice(2) == 0;
+
+	for (int i = 0; i < n; i++)
+	{
+		ModelCall  *call = &calls[marks[i].call];
+
+		if (marks[i].call == 0)
+			continue;
+		if (applied && !call->bad[marks[i].part])
+			apply(&marks[i]);
+		call->in_doubt[marks[i].part] = true;
+	}
+}
+
 static bool
 element_is_bad(const Mark *marks, int n, BrazeKind kind, int index)
 {
@@ -583,7 +605,10 @@ judge(BrazeRequest *request, BrazeAnswer *answer, BrazeObjectError *errors)
 		if (marks[i].call > 0 && calls[marks[i].call].poison)
 			answer->verdict = BRAZE_FAILED;
 	}
-	if (answer->verdict == BRAZE_FAILED)
+	answer->ambiguous = (answer->verdict == BRAZE_FAILED && dice(2) == 0);
+	if (answer->ambiguous && shape.at_most_once)
+		leave_in_doubt(marks, n);
+	else if (answer->verdict == BRAZE_FAILED)
 	{
 		failures++;
 		for (int i = 0; i < n; i++)
@@ -673,7 +698,7 @@ expect_plans(int id)
 			user->expected = (unknown ? UNKNOWN : call->plan);
 			user->expected_by = id;
 		}
-		if (--user->waiting == 0 && user->expected != UNKNOWN)
+		if (--user->waiting == 0 && user->expected != UNKNOWN && !shape.at_most_once)
 			promise(user->plan == user->expected, "no attribute is left out that Braze does not have");
 	}
 }
@@ -713,9 +738,12 @@ collect_done(void)
 		promise(refused == call->nrefused, "refusals are counted");
 		for (int i = 0; i < model->nparts; i++)
 		{
-			promise(model->refused[i] == (model->bad[i] || model->poison) || gave_up,
-					"exactly the bad objects are refused");
-			promise(model->accepted[i] == (model->refused[i] ? 0 : 1) || model->silent,
+			if (model->gone)
+				continue;
+			promise(model->refused[i] == (model->bad[i] || model->poison || model->in_doubt[i]) || gave_up,
+					"exactly the bad objects are refused, and those in doubt");
+			promise(model->accepted[i] == (model->refused[i] ? 0 : 1) || model->silent ||
+					(model->in_doubt[i] && model->accepted[i] <= 1),
 					"each good object is accepted once");
 		}
 		expect_plans((int) call->id);
@@ -768,6 +796,67 @@ answer_one(void)
 	collect_done();
 }
 
+/*
+ * Takes its calls out of the queue, but for one that is gone or locked now and
+ * then; false when nothing is left to send.
+ */
+static bool
+launch(BrazeRequest *request)
+{
+	bool		waits[BRAZE_PACK_MAX_OBJECTS] = {false};
+
+	for (int i = 0; i < braze_request_ncalls(request); i++)
+	{
+		BrazeCall  *call = braze_request_call(request, i);
+
+		for (int j = 0; j < i; j++)
+			waits[i] = waits[i] || (waits[j] && braze_request_follows(request, j, i));
+		if (call->letter != 0)
+			continue;
+		if (waits[i] || dice(50) == 0)
+		{
+			waits[i] = true;
+			braze_request_leave_out(request, i, false);
+		}
+		else if (!calls[call->id].sent && dice(100) == 0)
+		{
+			calls[call->id].gone = true;
+			braze_request_leave_out(request, i, true);
+		}
+		else
+			call->letter = call->id;
+	}
+	switch (braze_request_rewrite(pack, request, now))
+	{
+		case BRAZE_NEXT_SEND:
+			for (int i = 0; i < braze_request_ncalls(request); i++)
+				promise(waits[i] || calls[braze_request_call(request, i)->id].gone ||
+						braze_request_call(request, i)->letter != 0, "what is sent has left the queue");
+			return true;
+		case BRAZE_NEXT_DONE:
+			return false;
+		default:
+			promise(false, "there is memory");
+			return false;
+	}
+}
+
+/* what waits again is put back */
+static void
+put_back(void)
+{
+	BrazeCall  *call = NULL;
+
+	if (!braze_pack_has_stranded(pack))
+		return;
+	while ((call = braze_pack_next_stranded(pack, call)) != NULL)
+	{
+		promise(!call->judged, "nothing is put back that was judged");
+		call->letter = 0;
+	}
+	braze_pack_end_stranded(pack);
+}
+
 static void
 send_what_may_go(void)
 {
@@ -776,6 +865,7 @@ send_what_may_go(void)
 	bool		open = true;
 	BrazeGates	gates;
 
+	gates.one_call = dice(10) == 0;
 	for (int i = 0; i < BRAZE_ENDPOINTS; i++)
 	{
 		gates.fresh[i] = dice(20) > 0;
@@ -791,6 +881,8 @@ send_what_may_go(void)
 		enough = memory_is_enough();
 		if (request == NULL)
 			break;
+		if (shape.at_most_once && !launch(request))
+			continue;
 		flying[nflying++] = request;
 		check_sent(request);
 		promise(braze_pack_in_flight(pack) <= limits.max_in_flight, "requests in flight are bounded");
@@ -836,7 +928,8 @@ begin(const ModelShape *of, ModelDice with)
 	limits.max_delay = 20;
 	limits.max_waiting = shape.max_waiting;
 	limits.identity_delay = dice(2) * 50;
-	limits.changed_only = shape.remember;
+	limits.changed_only = shape.remember && !shape.at_most_once;
+	limits.at_most_once = shape.at_most_once;
 	limits.release = release_profile;
 	pack = braze_pack_create(&limits);
 }
@@ -871,7 +964,7 @@ step(void)
 		drop_and_read_again();
 	if (shape.percent_poison > 0 && dice(200) == 0)
 		give_up();
-	if (shape.remember && dice(100) == 0)
+	if (shape.remember && !shape.at_most_once && dice(100) == 0)
 	{
 		limits.changed_only = !limits.changed_only;
 		braze_pack_set_limits(pack, &limits);
@@ -879,6 +972,8 @@ step(void)
 	send_what_may_go();
 	if (nflying > 0 && dice(3) > 0)
 		answer_one();
+	if (dice(2) == 0)
+		put_back();
 }
 
 static void

@@ -24,6 +24,7 @@ typedef struct ModelShape
 	bool		remember;		/* users have profiles and are linked */
 	int			out_of_memory;	/* one allocation in so many fails, 0: none */
 	int			percent_poison; /* calls that make Braze fail when they are sent */
+	bool		at_most_once;
 } ModelShape;
 
 /* one of 0 .. sides - 1 */

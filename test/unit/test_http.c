@@ -273,6 +273,10 @@ test_closed(void)
 	release();
 	is_int(post("{\"second\":1}"), 201, "and dies under the second request: it is sent once more");
 	is_int(server_connections(server), 2, "on a new connection");
+	ok(request.repeated, "and that is known");
+	release();
+	is_int(post("{}"), 201, "the next request");
+	ok(!request.repeated, "is not sent twice");
 	release();
 	end();
 }

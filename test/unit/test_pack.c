@@ -4,7 +4,7 @@
  *
  * link: model.c -Wl,--wrap=malloc,--wrap=calloc,--wrap=realloc
  * link: ../../src/pack.c ../../src/pack_drop.c ../../src/deferred.c ../../src/lane.c ../../src/suspect.c
- * link: ../../src/request.c ../../src/body.c ../../src/link.c ../../src/attributes.c ../../src/profile.c ../../src/kind.c
+ * link: ../../src/request.c ../../src/body.c ../../src/link.c ../../src/leave_out.c ../../src/attributes.c ../../src/profile.c ../../src/kind.c
  */
 #include "tap.h"
 
@@ -15,24 +15,26 @@
 
 /* calls, users, % bad, objects, in flight, waiting, body, remember, one failure in, % poison */
 static const ModelShape shapes[] = {
-	{3000, 50, 0, 75, 10, 600, BRAZE_PACK_MAX_BODY, false, 0, 0},
-	{3000, 5, 2, 75, 20, 100, BRAZE_PACK_MAX_BODY, false, 0, 0},
-	{1500, 1, 5, 75, 3, 600, BRAZE_PACK_MAX_BODY, false, 0, 0},
-	{2000, 20, 30, 10, 5, 600, BRAZE_PACK_MAX_BODY, false, 0, 0},
-	{2000, 30, 1, 1, 8, 4, BRAZE_PACK_MAX_BODY, false, 0, 0},
-	{2000, 30, 3, 75, 8, 20, 1500, false, 0, 0},
-	{1500, 20, 2, 75, 8, 600, BRAZE_PACK_MAX_BODY, true, 0, 0},
-	{1500, 4, 10, 75, 4, 10, 2000, true, 0, 0},
-	{1500, 15, 5, 225, 8, 5, BRAZE_PACK_MAX_BODY, true, 30, 0},
-	{500, 50, 0, 75, 8, 600, BRAZE_PACK_MAX_BODY, false, 0, 2},
-	{300, 20, 5, 10, 1, 3, BRAZE_PACK_MAX_BODY, false, 0, 3},
-	{300, 30, 3, 75, 3, 8, 2000, true, 30, 2},
+	{3000, 50, 0, 75, 10, 600, BRAZE_PACK_MAX_BODY, false, 0, 0, false},
+	{3000, 5, 2, 75, 20, 100, BRAZE_PACK_MAX_BODY, false, 0, 0, false},
+	{1500, 1, 5, 75, 3, 600, BRAZE_PACK_MAX_BODY, false, 0, 0, false},
+	{2000, 20, 30, 10, 5, 600, BRAZE_PACK_MAX_BODY, false, 0, 0, false},
+	{2000, 30, 1, 1, 8, 4, BRAZE_PACK_MAX_BODY, false, 0, 0, false},
+	{2000, 30, 3, 75, 8, 20, 1500, false, 0, 0, false},
+	{1500, 20, 2, 75, 8, 600, BRAZE_PACK_MAX_BODY, true, 0, 0, false},
+	{1500, 4, 10, 75, 4, 10, 2000, true, 0, 0, false},
+	{1500, 15, 5, 225, 8, 5, BRAZE_PACK_MAX_BODY, true, 30, 0, false},
+	{500, 50, 0, 75, 8, 600, BRAZE_PACK_MAX_BODY, false, 0, 2, false},
+	{300, 20, 5, 10, 1, 3, BRAZE_PACK_MAX_BODY, false, 0, 3, false},
+	{300, 30, 3, 75, 3, 8, 2000, true, 30, 2, false},
+	{1500, 50, 2, 75, 8, 600, BRAZE_PACK_MAX_BODY, false, 0, 0, true},
+	{1500, 5, 10, 10, 4, 10, 2000, false, 0, 0, true},
 };
 
 #define SHAPES	(sizeof(shapes) / sizeof(shapes[0]))
 
 static const BrazeGates all_open = {
-	{true, true, true, true}, {true, true, true, true}
+	{true, true, true, true}, {true, true, true, true}, false
 };
 
 static BrazePack *pack;
