@@ -28,7 +28,7 @@ use Braze;
 use StandIn;
 
 my $directory = abs_path(dirname(__FILE__) . '/../torture');
-my ($users, $clients) = (60, 6);
+my ($users, $clients) = (30, 6);
 
 # of each destination
 my ($in_flight, $timeout) = (8, 3);

@@ -50,7 +50,7 @@ LANGUAGE plpgsql AS $$
 DECLARE
 	n bigint := nextval('numbers');
 	nonce text := gen_random_uuid();
-	plan text := CASE WHEN NOT poison THEN (ARRAY['free', 'pro', 'team'])[1 + floor(random() * 3)] END;
+	plan text := CASE WHEN NOT poison THEN (ARRAY['free', 'pro'])[1 + floor(random() * 2)] END;
 	traits jsonb := jsonb_build_object('n' || n, nonce);
 BEGIN
 	traits := traits || CASE WHEN poison THEN '{"poison": true}' ELSE jsonb_build_object('plan', plan) END;
