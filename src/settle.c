@@ -337,4 +337,8 @@ braze_settle_forget_user(const BrazeSettleRow *row)
 	if (SPI_execute_with_args(statement, 1, &type, &value, NULL, false, 0) != SPI_OK_DELETE)
 		elog(ERROR, "could not delete the dead letters of a user");
 	SPI_finish();
+
+	/* the letter of this call, if it is in flight, was among them */
+	PopActiveSnapshot();
+	PushActiveSnapshot(GetTransactionSnapshot());
 }

@@ -175,6 +175,18 @@ foreach my $how ('SIGKILL of the worker', 'SIGTERM of the worker', 'immediate sh
 	}
 }
 
+# the deletion of a user takes his letters along, among them its own
+warm_up();
+$braze->hold;
+$range = queue(10);
+$braze->wait_for_stat('held', 1);
+$node->safe_psql('postgres', q{SELECT braze_delete_user('gone')});
+$braze->wait_for_stat('held', 2);
+$braze->release;
+braze_flush($node);
+is(applied(), range($range), 'what is settled together with a deletion arrives');
+is(in_table('braze_dead_letters'), '', 'and neither leaves a letter');
+
 # a second worker's letters do not make those of the first one look under way
 warm_up();
 $braze->hold;
