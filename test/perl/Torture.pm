@@ -30,11 +30,13 @@ use StandIn;
 my $directory = abs_path(dirname(__FILE__) . '/../torture');
 my ($users, $clients) = (30, 6);
 
-# of each destination
+# of each destination; small requests, so that there are many
 my ($in_flight, $timeout) = (8, 3);
+my $common = "identifiers 'user_id, anonymous_id', alias_calls 'merge', identity_delay '10 ms', request_timeout '$timeout s', max_requests_in_flight '$in_flight'";
 my %options = (
-	one => "identifiers 'user_id, anonymous_id', alias_calls 'merge', identity_delay '10 ms', max_objects_per_request '10'",
-	two => "identifiers 'user_id, anonymous_id', alias_calls 'merge', identity_delay '10 ms', changed_attributes_only 'true'");
+	one => "max_objects_per_request '10'",
+	two => "changed_attributes_only 'true', max_objects_per_request '10'",
+	three => "delivery 'at_most_once'");
 
 # What Braze always refuses, and what it does now and then.  Attributes are left alone: those of several
 # calls go as one object, and when that is refused they go again one by one,
@@ -64,7 +66,7 @@ my @faults = (
 sub new
 {
 	my ($class, %how) = @_;
-	my $self = bless { round => 0, copied => 1_000_000_000, rolled_back => 0, locked => 0, open => [] }, $class;
+	my $self = bless { round => 0, copied => 1_000_000_000, rolled_back => 0, locked => 0, retried => 0, open => [] }, $class;
 
 	srand($how{seed});
 	foreach my $name (sort keys %options)
@@ -78,7 +80,7 @@ sub new
 	foreach my $name (sort keys %options)
 	{
 		braze_destination($self->{node}, 'postgres', $name, $self->{standin}{$name},
-			options => "$options{$name}, request_timeout '$timeout s', max_requests_in_flight '$in_flight'");
+			options => "$common, $options{$name}");
 	}
 	$self->sql(slurp_file("$directory/setup.sql"));
 	$self->sql("INSERT INTO users SELECT prefix || n FROM unnest('{u,late,prepared,copied}'::text[]) prefix, generate_series(0, $users - 1) n");
@@ -126,7 +128,7 @@ sub write_faults
 sub write_scripts
 {
 	my ($self) = @_;
-	my $queue = q{SELECT queue(CASE WHEN :destination < 6 THEN 'one' ELSE 'two' END, 'u' || :number, :dice)};
+	my $queue = q{SELECT queue((ARRAY['one', 'two', 'three'])[:destination], 'u' || :number, :dice)};
 	my %script = (
 		flushed => [ 'on', $queue, 'COMMIT' ],
 		unflushed => [ 'off', $queue, 'COMMIT' ],
@@ -141,7 +143,7 @@ sub write_scripts
 		append_to_file($file, join '', map { "$_\n" }
 			'\set number random(0, ' . ($users - 1) . ')',
 			'\set dice random(0, 99)',
-			'\set destination random(0, 9)',
+			'\set destination random(1, 3)',
 			'BEGIN;',
 			"SET LOCAL synchronous_commit = $commit;",
 			q{SELECT FROM users WHERE name = 'u' || :number FOR UPDATE;},
@@ -303,6 +305,15 @@ sub lock_queue
 	return;
 }
 
+# what was refused by chance is accepted now, and poison is refused again
+sub retry
+{
+	my ($self) = @_;
+
+	$self->{retried} += $self->sql("SELECT braze_retry(reason => 'refused on purpose')");
+	return;
+}
+
 sub recreate_server
 {
 	my ($self) = @_;
@@ -325,7 +336,7 @@ EOS
 }
 
 my @disturbances = (
-	\&change_option, \&pause, \&change_key,
+	\&change_option, \&pause, \&change_key, \&retry,
 	sub { $_[0]->lock_queue('BEGIN; LOCK TABLE braze_queue IN SHARE MODE; SELECT pg_sleep(0.1); COMMIT') },
 	sub { $_[0]->lock_queue('VACUUM FULL braze_queue') },
 	sub { $_[0]->lock_queue('REINDEX TABLE braze_queue') },
@@ -516,10 +527,11 @@ sub figures
 {
 	my ($self) = @_;
 
-	return "figures\n" . sprintf("%-50s %8d\n" x 3,
+	return "figures\n" . sprintf("%-50s %8d\n" x 4,
 		'rounds, each with a kill', $self->{round},
 		'transactions and savepoints rolled back', $self->{rolled_back},
-		'locks of the queue against its writers', $self->{locked})
+		'locks of the queue against its writers', $self->{locked},
+		'dead letters queued again', $self->{retried})
 	  . $self->sql("SELECT rpad(what, 50) || ' ' || lpad(figure, 8) FROM figures ORDER BY position");
 }
 
