@@ -102,8 +102,9 @@ WHERE p.accepted IS NULL AND NOT (p.dead_letter AND p.refused IS NOT NULL) AND N
 AND NOT ((p.refused IS NOT NULL OR p.destination IN (SELECT srvname FROM once)) AND EXISTS (
 	SELECT FROM parts d WHERE d.destination = p.destination AND d.kind = 'delete' AND d.who[1] = p.who[1] AND d.accepted IS NOT NULL))
 AND NOT (p.kind = 'join' AND p.part = 'link' AND EXISTS (
-	SELECT FROM parts b WHERE b.destination = p.destination AND b.kind = 'Before' AND b.who[1] = p.who[2] AND (b.accepted IS NULL OR b.doubt OR b.accepted > (
-		SELECT j.judged FROM parts j WHERE j.destination = p.destination AND j.number = p.number AND j.part = 'attributes'))));
+	SELECT FROM parts b JOIN parts j USING (destination)
+	WHERE destination = p.destination AND b.kind = 'Before' AND b.who[1] = p.who[2] AND j.number = p.number AND j.part = 'attributes'
+	AND (b.accepted IS NULL OR b.doubt OR b.accepted > j.judged OR b.refused < j.judged)));
 
 INSERT INTO violations
 SELECT 'dead letter that nothing refused', destination, format('%s (%s)', number, min(kind))
