@@ -163,6 +163,7 @@ braze_request_doubt(BrazePack *pack, BrazeRequest *request, const BrazeAnswer *a
 			return false;
 		object->state = OBJECT_REFUSED;
 		call->pub.judged = true;
+		braze_remember_in_doubt(call, request->objects[i].object);
 	}
 	return true;
 }

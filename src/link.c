@@ -210,6 +210,19 @@ braze_remember_accepted(BrazePack *pack, PackedCall *call, int number)
 		braze_profile_accepted(profile, &pack->fields, (uint32_t) (time(NULL) / 3600));
 }
 
+/* a link to a user of whom Braze has nothing does no harm, a missing one does */
+void
+braze_remember_in_doubt(PackedCall *call, int number)
+{
+	BrazeProfile *profile = call->nlanes > 0 ? call->profiles[0] : NULL;
+
+	if (profile == NULL || profile->sent ||
+		braze_kinds[call->objects[number].kind].endpoint != BRAZE_USERS_TRACK)
+		return;
+	profile->sent = true;
+	profile->dirty = true;
+}
+
 /* into its place among those that wait, soonest first; mostly at the end */
 static void
 enter_delayed(BrazePack *pack, Lane *lane)

@@ -361,6 +361,37 @@ test_link_memory(void)
 	ok(with >= without + 17 + 49, "the text of a link counts as memory (%zu, without %zu)", with, without);
 }
 
+/* what is sent at most once and ends in doubt may have made a profile */
+static void
+test_link_in_doubt(void)
+{
+	BrazeProfile visitor = {0};
+	BrazeProfile user = {0};
+	BrazePackUser owners[2] = {
+		{"\"external_id\":\"u\"", 17, -1, &user},
+		{"\"user_alias\":{\"alias_name\":\"a\",\"alias_label\":\"l\"}", 49, -1, &visitor}
+	};
+	BrazePackObject object = {BRAZE_EVENTS, 0, "{\"external_id\":\"u\"}", 19};
+	BrazeAnswer answer = {.verdict = BRAZE_FAILED, .ambiguous = true};
+	BrazeRequest *request;
+	int64_t		wait;
+
+	limits.at_most_once = true;
+	limits.release = keep_profile;
+	pack = braze_pack_create(&limits);
+	braze_pack_add(pack, 1, (BrazeRowAddress) {0}, 1, &object, 1, &owners[1], now);
+	request = braze_pack_next_request(pack, &all_open, now, &wait);
+	braze_request_answered(pack, request, &answer, 503, now);
+	forget_one();
+
+	owners[1].link = BRAZE_ALIASES_TO_IDENTIFY;
+	braze_pack_add(pack, 2, (BrazeRowAddress) {0}, 1, &object, 2, owners, now);
+	request = braze_pack_next_request(pack, &all_open, now, &wait);
+	ok(body_has(request, "aliases_to_identify"), "a visitor is joined with his user if what was sent of him ended in doubt");
+	braze_pack_destroy(pack);
+	limits.at_most_once = false;
+}
+
 /* ----- calls that are taken out of the queue ----- */
 
 static bool
@@ -718,6 +749,7 @@ main(void)
 	test_halving();
 	test_profiles();
 	test_link_memory();
+	test_link_in_doubt();
 	test_large_call();
 	for (unsigned seed = 1; seed <= 12; seed++)
 	{
