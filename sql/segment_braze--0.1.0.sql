@@ -593,7 +593,8 @@ BEGIN
 	-- locked in a second step, which compares retry_id: a look at the queue is
 	-- not taken again after waiting for another retry.  A call for which no
 	-- destination could be found needs one to go to.  What is in flight may
-	-- arrive yet.
+	-- arrive yet; as it points at no call, it is only by its reason that the
+	-- second step sees that it was retried meanwhile.
 	WITH chosen AS MATERIALIZED (
 		SELECT d.id, d.retry_id FROM @extschema@.braze_dead_letters d
 		WHERE (braze_retry.id IS NULL OR d.id = braze_retry.id)
@@ -608,6 +609,7 @@ BEGIN
 		SELECT d.id, coalesce(to_destination, d.destination) AS destination, d.call, d.objects
 		FROM @extschema@.braze_dead_letters d
 			JOIN chosen c ON c.id = d.id AND c.retry_id IS NOT DISTINCT FROM d.retry_id
+		WHERE NOT (d.reason LIKE 'in flight%' AND @extschema@.braze_in_flight(d.id))
 		ORDER BY d.id FOR UPDATE OF d
 	), put AS (
 		INSERT INTO @extschema@.braze_queue AS q (destination, call, objects, dead_letter)
@@ -675,7 +677,8 @@ BEGIN
 					SELECT FROM @extschema@.braze_queue q WHERE q.id = d.retry_id AND q.dead_letter = d.id))
 		)
 		DELETE FROM @extschema@.braze_dead_letters d USING chosen c
-		WHERE c.id = d.id AND c.retry_id IS NOT DISTINCT FROM d.retry_id;
+		WHERE c.id = d.id AND c.retry_id IS NOT DISTINCT FROM d.retry_id
+			AND NOT (d.reason LIKE 'in flight%' AND @extschema@.braze_in_flight(d.id));
 		GET DIAGNOSTICS letters = ROW_COUNT;
 	END IF;
 	PERFORM @extschema@.braze_notify_worker(true);

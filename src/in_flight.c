@@ -361,12 +361,17 @@ braze_in_flight_lowest(int64 *put_backs)
 	return lowest;
 }
 
-/* of a letter whose reason says so: is it now, or was it when the worker ended? */
+bool
+braze_is_in_flight(int64 letter)
+{
+	int64		put_backs;
+
+	return letter >= braze_in_flight_lowest(&put_backs);
+}
+
 PG_FUNCTION_INFO_V1(braze_in_flight);
 Datum
 braze_in_flight(PG_FUNCTION_ARGS)
 {
-	int64		put_backs;
-
-	PG_RETURN_BOOL(PG_GETARG_INT64(0) >= braze_in_flight_lowest(&put_backs));
+	PG_RETURN_BOOL(braze_is_in_flight(PG_GETARG_INT64(0)));
 }

@@ -159,7 +159,7 @@ extern BrazeRetriedState braze_retried_lock(BrazeRetried *retried, int64 letter,
 extern BrazeRetriedState braze_retried_lock_in_flight(BrazeRetried *retried, int64 letter);
 extern void braze_retried_delete(BrazeRetried *retried);
 
-/* only its reason, and the queued call, 0: none; tid as braze_table_update sets it */
+/* only its reason, and the queued call, 0: none, it is in flight; tid as braze_table_update sets it */
 extern void braze_retried_explain(BrazeRetried *retried, const char *reason,
 								  int64 retry_id, ItemPointer tid);
 extern void braze_retried_refused(BrazeRetried *retried, const BrazeDeadLetter *again);

@@ -26,6 +26,7 @@
 
 #include "catalog.h"
 #include "compat.h"
+#include "in_flight.h"
 #include "queue.h"
 #include "sweep.h"
 #include "table.h"
@@ -139,6 +140,10 @@ braze_retried_explain(BrazeRetried *retried, const char *reason, int64 retry_id,
 	values[BRAZE_DEAD_RETRIED_AT - 1] = TimestampTzGetDatum(GetCurrentTimestamp());
 	values[BRAZE_DEAD_RETRY_ID - 1] = Int64GetDatum(retry_id);
 	nulls[BRAZE_DEAD_RETRIED_AT - 1] = nulls[BRAZE_DEAD_RETRY_ID - 1] = (retry_id == 0);
+
+	/* in flight, perhaps for good: from now on it is kept, as any new letter */
+	if (retry_id == 0)
+		values[BRAZE_DEAD_FAILED_AT - 1] = TimestampTzGetDatum(GetCurrentTimestamp());
 	braze_table_update(retried->letters, &retried->letter->t_self, BRAZE_DEAD_COLUMNS,
 					   values, nulls, tid);
 }
@@ -215,15 +220,17 @@ has_expired(TupleTableSlot *slot, void *arg)
 	int			seconds = *(int *) arg;
 	bool		isnull;
 	TimestampTz failed_at;
+	int64		id;
 	Datum		retry_id;
 
 	failed_at = DatumGetTimestampTz(slot_getattr(slot, BRAZE_DEAD_FAILED_AT, &isnull));
 	if (failed_at > GetCurrentTransactionStartTimestamp() - seconds * USECS_PER_SEC)
 		return false;
+	id = DatumGetInt64(slot_getattr(slot, BRAZE_DEAD_ID, &isnull));
+	if (braze_letter_is_in_flight(slot) && braze_is_in_flight(id))
+		return false;
 	retry_id = slot_getattr(slot, BRAZE_DEAD_RETRY_ID, &isnull);
-	return isnull ||
-		!is_queued(DatumGetInt64(slot_getattr(slot, BRAZE_DEAD_ID, &isnull)),
-				   DatumGetInt64(retry_id));
+	return isnull || !is_queued(id, DatumGetInt64(retry_id));
 }
 
 int
