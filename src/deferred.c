@@ -14,19 +14,21 @@
  *
  *-------------------------------------------------------------------------
  */
+#include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "pack.h"
 #include "pack_internal.h"
 
-#define CHUNK_IDS		62
+#define CHUNK_IDS		55
 
 typedef struct Chunk
 {
 	struct Chunk *next;
-	int			n;
 	int64_t		ids[CHUNK_IDS];
+	uint8_t		nlanes[CHUNK_IDS];	/* in which the call is deferred */
+	int			n;
 } Chunk;
 
 struct Deferred
@@ -174,8 +176,10 @@ braze_defer(BrazePack *pack, const PackedCall *call)
 	for (int i = 0; i < call->nlanes; i++)
 	{
 		Deferred   *deferred = call->lanes[i]->deferred;
+		Chunk	   *chunk = deferred->tail;
 
-		deferred->tail->ids[deferred->tail->n++] = call->pub.id;
+		chunk->ids[chunk->n] = call->pub.id;
+		chunk->nlanes[chunk->n++] = call->nlanes;
 		deferred->count++;
 	}
 	return true;
@@ -197,6 +201,29 @@ braze_pack_deferred_done(BrazePack *pack, int64_t id)
 		else if (++deferred->first == deferred->head->n)
 			remove_head(pack, deferred);
 	}
+}
+
+bool
+braze_pack_deferred_may_end(BrazePack *pack, int64_t id)
+{
+	int			nlanes = 0;
+	int			nfirst = 0;
+
+	for (const Deferred *deferred = pack->deferred; deferred != NULL; deferred = deferred->next)
+	{
+		if (first_id(deferred) != id)
+			continue;
+		nlanes = deferred->head->nlanes[deferred->first];
+		nfirst++;
+	}
+	if (nfirst > 0 && nfirst == nlanes)
+		return true;
+	for (Deferred *deferred = pack->deferred; deferred != NULL; deferred = deferred->next)
+	{
+		if (first_id(deferred) == id)
+			deferred->blocked_at = pack->deferred_done + 1;
+	}
+	return false;
 }
 
 bool

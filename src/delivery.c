@@ -478,13 +478,17 @@ as_utf8(const char *text, size_t *length)
 	return converted;
 }
 
-/* needs no request; whether it was deferred does not matter then */
+/* needs no request; if it was deferred, it may be wanted again before its turn */
 static bool
 pack_done(BrazeDelivery *delivery, const BrazeQueueRow *row, const char *reason,
 		  bool again)
 {
 	if (again)
+	{
+		if (!braze_pack_deferred_may_end(delivery->pack, row->id))
+			return true;
 		braze_pack_deferred_done(delivery->pack, row->id);
+	}
 	return braze_pack_add_done(delivery->pack, row->id, address_of(row), reason);
 }
 
@@ -497,8 +501,7 @@ pack_mapped(BrazeDelivery *delivery, const BrazeQueueRow *row, bool again)
 	int			n = 0;
 
 	if (!braze_mapped_has(mapped, row->objects, row->nobjects))
-		return braze_pack_add_done(delivery->pack, row->id, address_of(row),
-								   BRAZE_OTHER_OBJECTS);
+		return pack_done(delivery, row, BRAZE_OTHER_OBJECTS, again);
 	for (int i = 0; i < mapped->nobjects; i++)
 	{
 		const BrazeObject *object = &mapped->objects[i];

@@ -133,9 +133,10 @@ extern bool braze_pack_add(BrazePack *pack, int64_t id, BrazeRowAddress row,
 /*
  * Of a user with too much in the pack only the ids of further calls are kept.
  * Those that it could take now are wanted, at most max of them, and are to be
- * read again and added back in this order; or to be reported done, for which
- * it is the same whether they are gone or need no request now.  One that is
- * added back out of turn stays deferred.
+ * read again and added back in this order; or to be reported done, when they are
+ * gone.  One that is added back out of turn stays deferred.  So does one that
+ * needs no request now, and it may end when its turn has come: else another
+ * lane would want it once more.
  */
 extern int	braze_pack_wanted(const BrazePack *pack, int64_t *ids, int max);
 extern bool braze_pack_add_back(BrazePack *pack, int64_t id, BrazeRowAddress row,
@@ -143,6 +144,7 @@ extern bool braze_pack_add_back(BrazePack *pack, int64_t id, BrazeRowAddress row
 								int nusers, const BrazePackUser *users,
 								int64_t now);
 extern void braze_pack_deferred_done(BrazePack *pack, int64_t id);
+extern bool braze_pack_deferred_may_end(BrazePack *pack, int64_t id);
 
 /*
  * A call that needs no request: it comes out as done at once, skipped, or
