@@ -92,6 +92,12 @@ extern void braze_delivery_init(void);
 /* in a transaction: what the catalogs and the key files say now */
 extern void braze_delivery_refresh(bool options_changed);
 
+/*
+ * There are pauses by answers that no refresh has put into the table yet.  It
+ * is to do so before they are reported: who sees one may end it at once.
+ */
+extern bool braze_new_pauses;
+
 /* in a transaction: pauses by answers go into the table */
 extern void braze_delivery_store_pauses(BrazeDelivery *delivery);
 

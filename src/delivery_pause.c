@@ -16,6 +16,8 @@
 #include "delivery.h"
 #include "delivery_internal.h"
 
+bool		braze_new_pauses = false;
+
 static char *
 keep_reason(char *old, const char *reason)
 {
@@ -59,7 +61,7 @@ braze_delivery_pause(BrazeDelivery *delivery, const char *reason)
 	if (delivery->paused != NULL)
 		return;
 	braze_delivery_set_paused(delivery, reason);
-	delivery->pause_to_store = true;
+	delivery->pause_to_store = braze_new_pauses = true;
 	braze_delivery_drop_waiting(delivery);
 	ereport(LOG,
 			(errmsg("segment_braze: destination \"%s\" is paused",
@@ -81,7 +83,7 @@ braze_delivery_close(BrazeDelivery *delivery, BrazeEndpoint endpoint, const char
 						reason, braze_endpoints[endpoint].permission);
 	set_closed(delivery, endpoint, complete);
 	pfree(complete);
-	delivery->closed_to_store[endpoint] = true;
+	delivery->closed_to_store[endpoint] = braze_new_pauses = true;
 	ereport(LOG,
 			(errmsg("segment_braze: destination \"%s\" is paused for calls that need %s",
 					NameStr(delivery->name), braze_endpoints[endpoint].path),

@@ -475,9 +475,9 @@ refresh_if_due(int64 now)
 	bool		changed = options_changed;
 	bool		refreshed;
 
-	if (slot->refresh)
+	if (slot->refresh || braze_new_pauses)
 	{
-		slot->refresh = false;
+		slot->refresh = braze_new_pauses = false;
 		next_refresh = 0;
 	}
 	if (!changed && now < next_refresh)

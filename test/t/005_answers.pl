@@ -219,6 +219,18 @@ foreach my $status (401, 403, 404, 302)
 	resumed('braze_resume');
 }
 
+# whoever sees a pause may end it at once
+my $found = 0;
+foreach (1 .. 10)
+{
+	queue_with_fault(1, kind => 'status', status => 401);
+	braze_wait_for_state($node, 'braze', 'paused: %');
+	$braze->clear_faults;
+	$found++ if $node->safe_psql('postgres', "SELECT braze_resume('braze')") eq 't';
+	braze_flush($node);
+}
+is($found, 10, 'what braze_status calls paused can be resumed at once');
+
 # a key that Braze does not know, three ways to give the right one
 $braze->set_key('another-key');
 queue(3);
