@@ -74,7 +74,7 @@ typedef struct BrazeDelivery
 
 	BrazeQueueSize *size;		/* of what is queued for it */
 	bool		idle;			/* nothing was held before the read under way, */
-	int64		idle_bytes;		/* and so much was counted */
+	BrazeQueueLook idle_look;	/* and so much was counted */
 
 	BrazeDeliveryCounts counts;
 	TimestampTz last_success;

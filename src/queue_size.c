@@ -56,6 +56,7 @@ braze_queue_size_init(BrazeQueueSize *size)
 	memset(size, 0, sizeof(BrazeQueueSize));
 	pg_atomic_init_u64(&size->committed, 0);
 	pg_atomic_init_u64(&size->open, 0);
+	SpinLockInit(&size->mutex);
 }
 
 static BrazeQueueSize *
@@ -99,8 +100,8 @@ braze_queue_size_of(const char *destination)
 
 /* ----- counting ----- */
 
-int64
-braze_queue_size_committed(BrazeQueueSize *size)
+static int64
+committed_bytes(BrazeQueueSize *size)
 {
 	return (int64) pg_atomic_read_u64(&size->committed);
 }
@@ -208,14 +209,43 @@ read_bytes(const char *destination)
 	return bytes;
 }
 
-/* what was counted since the look began stays counted */
-static void
-correct(BrazeQueueSize *size, int64 counted, int64 bytes)
+BrazeQueueLook
+braze_queue_size_look(BrazeQueueSize *size)
 {
-	pg_atomic_fetch_add_u64(&size->committed, (uint64) (bytes - counted));
+	BrazeQueueLook look;
+
+	SpinLockAcquire(&size->mutex);
+	look.corrections = size->corrections;
+	look.counted = committed_bytes(size);
+	SpinLockRelease(&size->mutex);
+	return look;
+}
+
+bool
+braze_queue_size_correct(BrazeQueueSize *size, const BrazeQueueLook *look, int64 bytes)
+{
+	bool		latest;
+
+	SpinLockAcquire(&size->mutex);
+	latest = (look->corrections == size->corrections);
+	if (latest && bytes != look->counted)
+	{
+		size->corrections++;
+		pg_atomic_fetch_add_u64(&size->committed, (uint64) (bytes - look->counted));
+	}
+	SpinLockRelease(&size->mutex);
+	return latest;
+}
+
+static bool
+correct(BrazeQueueSize *size, const BrazeQueueLook *look, int64 bytes)
+{
+	if (!braze_queue_size_correct(size, look, bytes))
+		return false;
 	size->looked_at = GetCurrentTimestamp();
 	size->read_at = 0;
 	size->known = true;
+	return true;
 }
 
 /* false when another session is at it */
@@ -225,19 +255,21 @@ read_anew(BrazeQueueSize *size, const char *destination)
 	LOCKTAG		tag;
 	instr_time	start;
 	instr_time	took;
-	int64		counted;
+	BrazeQueueLook look;
 
 	SET_LOCKTAG_ADVISORY(tag, MyDatabaseId, braze_catalog_required()->queue, 0,
 						 READ_LOCK_FIELD);
 	if (LockAcquire(&tag, ExclusiveLock, false, true) == LOCKACQUIRE_NOT_AVAIL)
 		return false;
 	INSTR_TIME_SET_CURRENT(start);
-	counted = braze_queue_size_committed(size);
-	correct(size, counted, read_bytes(destination));
-	INSTR_TIME_SET_CURRENT(took);
-	INSTR_TIME_SUBTRACT(took, start);
-	size->read_ms = (int) Min(INSTR_TIME_GET_MILLISEC(took), 3600 * 1000);
-	size->read_at = size->looked_at;
+	look = braze_queue_size_look(size);
+	if (correct(size, &look, read_bytes(destination)))
+	{
+		INSTR_TIME_SET_CURRENT(took);
+		INSTR_TIME_SUBTRACT(took, start);
+		size->read_ms = (int) Min(INSTR_TIME_GET_MILLISEC(took), 3600 * 1000);
+		size->read_at = size->looked_at;
+	}
 	LockRelease(&tag, ExclusiveLock, false);
 	return true;
 }
@@ -259,24 +291,24 @@ is_known(const BrazeQueueSize *size, int64 committed)
 static bool
 fits(BrazeQueueSize *size, int64 limit, int64 bytes)
 {
-	return braze_queue_size_committed(size) + open_bytes(size) + bytes <= limit;
+	return committed_bytes(size) + open_bytes(size) + bytes <= limit;
 }
 
 bool
 braze_queue_has_room(const char *destination, int64 limit, int64 bytes)
 {
 	BrazeQueueSize *size = braze_tally(destination)->size;
-	int64		counted = braze_queue_size_committed(size);
-	bool		known = is_known(size, counted);
+	BrazeQueueLook look = braze_queue_size_look(size);
+	bool		known = is_known(size, look.counted);
 	int64		files;
 
 	if (known && fits(size, limit, bytes))
 		return true;
 
 	files = file_bytes();
-	if (files <= limit - limit / 8 && (!known || files - open_bytes(size) < counted))
+	if (files <= limit - limit / 8 && (!known || files - open_bytes(size) < look.counted))
 	{
-		correct(size, counted, files - open_bytes(size));
+		(void) correct(size, &look, files - open_bytes(size));
 		if (fits(size, limit, bytes))
 			return true;
 	}

@@ -16,16 +16,26 @@
 
 #include "datatype/timestamp.h"
 #include "port/atomics.h"
+#include "storage/spin.h"
 
 typedef struct BrazeQueueSize
 {
 	pg_atomic_uint64 committed; /* bytes, two's complement */
 	pg_atomic_uint64 open;		/* of transactions under way */
+	slock_t		mutex;			/* for committed together with corrections */
+	uint32		corrections;	/* how often committed was corrected */
 	bool		known;			/* there was a look since the server started */
 	TimestampTz looked_at;		/* the last look, */
 	TimestampTz read_at;		/* which read the queue if this is not 0, */
 	int			read_ms;		/* and how long that took */
 } BrazeQueueSize;
+
+/* what was counted when someone began to look at the queue */
+typedef struct BrazeQueueLook
+{
+	int64		counted;
+	uint32		corrections;
+} BrazeQueueLook;
 
 extern void braze_queue_size_init(BrazeQueueSize *size);
 
@@ -45,11 +55,17 @@ extern void braze_queue_size_end(BrazeQueueSize *size, int64 bytes, bool committ
 extern void braze_queue_size_unknown(BrazeQueueSize *size);
 extern void braze_queue_sizes_unknown(void);
 
-/*
- * For the worker: a call is settled; and what is still counted although the
- * worker, which read the queue after the count, has nothing left.
- */
+/* for the worker: a call is settled */
 extern void braze_queue_size_settled(BrazeQueueSize *size, int64 bytes);
-extern int64 braze_queue_size_committed(BrazeQueueSize *size);
+
+/*
+ * Sets to bytes what was counted at a look that was begun before they were
+ * read; what was counted since stays.  Returns false, and changes nothing,
+ * when another look has corrected the count meanwhile: both together would be
+ * wrong by as much as they correct.
+ */
+extern BrazeQueueLook braze_queue_size_look(BrazeQueueSize *size);
+extern bool braze_queue_size_correct(BrazeQueueSize *size, const BrazeQueueLook *look,
+									 int64 bytes);
 
 #endif							/* BRAZE_QUEUE_SIZE_H */

@@ -275,7 +275,7 @@ note_idle(void)
 
 		delivery->idle = is_idle(delivery);
 		if (delivery->idle)
-			delivery->idle_bytes = braze_queue_size_committed(delivery->size);
+			delivery->idle_look = braze_queue_size_look(delivery->size);
 	}
 }
 
@@ -289,7 +289,7 @@ correct_idle(void)
 		BrazeDelivery *delivery = lfirst(cell);
 
 		if (delivery->idle && is_idle(delivery))
-			braze_queue_size_settled(delivery->size, delivery->idle_bytes);
+			(void) braze_queue_size_correct(delivery->size, &delivery->idle_look, 0);
 	}
 }
 
