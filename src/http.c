@@ -147,16 +147,12 @@ detach_transfer(BrazeHttp *http, HttpTransfer *transfer)
 	braze_http_transfer_give_back(http, transfer);
 }
 
-/*
- * Nothing was written to a kept connection that had ended: the request starts
- * once more, on a new one.
- */
 static bool
-start_again(BrazeHttp *http, HttpTransfer *transfer)
+start_again(BrazeHttp *http, HttpTransfer *transfer, CURLcode result)
 {
 	CURLM	   *multi = pool_of(http, transfer)->multi;
 
-	if (!transfer->stale || transfer->fresh)
+	if (!braze_http_transfer_may_start_again(transfer, result))
 		return false;
 	transfer->fresh = true;
 	curl_multi_remove_handle(multi, transfer->easy);
@@ -169,7 +165,7 @@ finish(BrazeHttp *http, HttpTransfer *transfer, CURLcode result)
 {
 	BrazeHttpRequest *request = transfer->request;
 
-	if (start_again(http, transfer))
+	if (start_again(http, transfer, result))
 		return;
 	braze_http_transfer_judge(transfer, result);
 	detach_transfer(http, transfer);
@@ -425,6 +421,7 @@ braze_http_send(BrazeHttp *http, BrazeHttpRequest *request)
 	transfer->header_bytes = 0;
 	transfer->headers_complete = false;
 	transfer->begun = transfer->stale = transfer->fresh = false;
+	transfer->repeats = 0;
 	transfer->refusal = NULL;
 	transfer->curl_error[0] = '\0';
 

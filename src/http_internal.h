@@ -33,7 +33,8 @@ typedef struct HttpTransfer
 	BrazeHttpTarget *target;
 	size_t		header_bytes;
 	bool		headers_complete;	/* of the final answer, not of a 1xx */
-	bool		begun;			/* curl was about to write the request */
+	bool		begun;			/* curl was about to write the request, */
+	int			repeats;		/* and how often curl sent it again */
 	bool		stale;			/* but on a kept connection that has ended */
 	bool		fresh;			/* only a new connection will do */
 	const char *refusal;		/* why a callback of ours broke it off */
@@ -79,6 +80,14 @@ extern CURLcode braze_http_transfer_configure(HttpTransfer *transfer);
 
 /* false at least if any byte of the request was written */
 extern bool braze_http_transfer_unsent(const HttpTransfer *transfer);
+
+/*
+ * Is another attempt worth it that has a new connection to itself?  Once: when
+ * nothing was written, to a kept connection that had ended, or when curl sent
+ * it again as often as it does.  The first stream of a connection is not
+ * refused for being one too many.
+ */
+extern bool braze_http_transfer_may_start_again(const HttpTransfer *transfer, CURLcode result);
 
 /* fills the request's answer or error from how its transfer ended */
 extern void braze_http_transfer_judge(HttpTransfer *transfer, CURLcode result);

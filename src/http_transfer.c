@@ -24,6 +24,9 @@
 /* transfers kept for reuse: each holds up to 100 kB, and few are under way */
 #define MAX_SPARE_TRANSFERS	32
 
+/* curl gives up a request that it has sent again so often (CONN_MAX_RETRIES) */
+#define CURL_REPEATS		5
+
 /*
  * A server in front of Braze may repeat the request's headers in its error
  * page.  Shorter keys than this are none, and could be words of the answer.
@@ -134,6 +137,9 @@ has_ended(CURL *easy)
 /*
  * curl sends a request again, on a new connection, when a kept one was closed
  * before the first byte of an answer.  The server may have read it by then.
+ * It does the same with what HTTP/2 refused, before it was read, because the
+ * server takes fewer streams at a time than curl supposes until it is told;
+ * curl does not say which it was.
  */
 static int
 on_begin(void *data, char *remote_ip, char *local_ip, int remote_port, int local_port)
@@ -152,6 +158,7 @@ on_begin(void *data, char *remote_ip, char *local_ip, int remote_port, int local
 			return CURL_PREREQFUNC_ABORT;
 		}
 		transfer->request->repeated = true;
+		transfer->repeats++;
 	}
 	if (!transfer->begun && !transfer->fresh && has_ended(transfer->easy))
 	{
@@ -159,9 +166,21 @@ on_begin(void *data, char *remote_ip, char *local_ip, int remote_port, int local
 		return CURL_PREREQFUNC_ABORT;
 	}
 	transfer->begun = true;
+
+	/* sent again, many would wait for one connection to refuse them again */
+	(void) curl_easy_setopt(transfer->easy, CURLOPT_PIPEWAIT, 0L);
 	return CURL_PREREQFUNC_OK;
 }
 #endif
+
+bool
+braze_http_transfer_may_start_again(const HttpTransfer *transfer, CURLcode result)
+{
+	if (transfer->fresh)
+		return false;
+	return transfer->stale ||
+		(result == CURLE_SEND_ERROR && transfer->repeats >= CURL_REPEATS);
+}
 
 HttpTransfer *
 braze_http_transfer_take(BrazeHttp *http)
