@@ -101,11 +101,20 @@ sub make_certificate
 	return;
 }
 
+# before 1.19.7 HTTP/2 has settings of its own for how long a connection is kept
+sub has_http2_settings
+{
+	my ($minor, $patch) = `$_[0] -v 2>&1` =~ m{nginx/1\.(\d+)\.(\d+)};
+
+	return defined $minor && ($minor < 19 || $minor == 19 && $patch < 7);
+}
+
 sub write_configuration
 {
 	my ($self, %servers) = @_;
 	my $directory = $self->{directory};
 	my $file = "$directory/nginx.conf";
+	my $has_http2_settings = has_http2_settings(program());
 	my $temporary = join "\n\t", map { "${_}_temp_path $directory/$_;" }
 	  qw(client_body proxy fastcgi uwsgi scgi);
 
@@ -129,6 +138,11 @@ EOC
 		my $more = $servers{$name}{conf} || '';
 		my $location = $servers{$name}{location} || "proxy_pass http://127.0.0.1:$self->{backend};";
 
+		if ($has_http2_settings)
+		{
+			$more =~ s/keepalive_requests (\w+;)/$& http2_max_requests $1/;
+			$more =~ s/keepalive_timeout (\w+;)/$& http2_idle_timeout $1/;
+		}
 		append_to_file($file, <<EOC);
 	server {
 		listen 127.0.0.1:$self->{ports}{$name} $protocol;
