@@ -171,6 +171,25 @@ on_begin(void *data, char *remote_ip, char *local_ip, int remote_port, int local
 	(void) curl_easy_setopt(transfer->easy, CURLOPT_PIPEWAIT, 0L);
 	return CURL_PREREQFUNC_OK;
 }
+#else
+/* an older curl does not ask, but shows what it has written */
+static int
+on_written(CURL *easy, curl_infotype type, char *chunk, size_t length, void *data)
+{
+	HttpTransfer *transfer = data;
+
+	(void) easy;
+	if (type == CURLINFO_HEADER_OUT && length >= 5 && memcmp(chunk, "POST ", 5) == 0)
+	{
+		if (transfer->begun)
+		{
+			transfer->request->repeated = true;
+			transfer->repeats++;
+		}
+		transfer->begun = true;
+	}
+	return 0;
+}
 #endif
 
 bool
@@ -285,6 +304,10 @@ braze_http_transfer_configure(HttpTransfer *transfer)
 #if LIBCURL_VERSION_NUM >= 0x075000
 	SET(CURLOPT_PREREQFUNCTION, on_begin);
 	SET(CURLOPT_PREREQDATA, transfer);
+#else
+	SET(CURLOPT_DEBUGFUNCTION, on_written);
+	SET(CURLOPT_DEBUGDATA, transfer);
+	SET(CURLOPT_VERBOSE, 1L);
 #endif
 
 	/*
