@@ -275,6 +275,7 @@ test_closed(void)
 	is_int(server_connections(server), 2, "on a new connection");
 	ok(request.repeated, "and that is known");
 	release();
+	server_wait_closed(server, 2);
 	is_int(post("{}"), 201, "the next request");
 	ok(!request.repeated, "is not sent twice");
 	release();
