@@ -192,7 +192,7 @@ COMMENT ON COLUMN @extschema@.braze_profiles.has_alias IS
 COMMENT ON COLUMN @extschema@.braze_profiles.owner IS
 'hash of the identifier of the user that this one was given to';
 COMMENT ON COLUMN @extschema@.braze_profiles.attributes IS
-'hashes of the attributes that Braze has accepted';
+'hashes of the attributes that Braze has accepted; null: none are known';
 COMMENT ON COLUMN @extschema@.braze_profiles.changed_at IS
 'when the row was written';
 

@@ -34,6 +34,16 @@
 /* part of max_memory that profiles no call needs may keep */
 #define CACHE_SHARE		4
 
+/*
+ * A user who changes more often than this is written without his attributes,
+ * once, and with them when he was left alone for as long.  Each version of a
+ * row stays while a transaction is open anywhere, and finding the latest takes
+ * longer the more there are: a drain of three million changes of a thousand
+ * users slowed down to less than half.
+ */
+#define HOT_WRITES		8
+#define HOT_TIME_MS		10000
+
 /* longer identifiers would not fit into an index: a hash stands for them */
 #define MAX_KEY			1000
 #define KEPT_OF_KEY		100
@@ -54,8 +64,21 @@ typedef struct Memory
 	Oid			storage;
 	ItemPointerData tid;
 
+	/* what the row says, but for the attributes */
+	bool		has_sent;
+	bool		has_alias;
+	uint64		has_owner;
+
+	/* of a user who changes all the time: the row has no attributes */
+	bool		unknown;
+	int			writes;			/* in the time that began */
+	int64		began;
+	int64		settled_at;
+	dlist_node	unwritten;		/* when unknown: longest alone first */
+
 	/* written in the transaction under way */
 	bool		storing;
+	bool		storing_unknown;
 	ItemPointerData new_tid;	/* invalid: no row, or it is not known where */
 	struct Memory *next_storing;
 } Memory;
@@ -70,6 +93,7 @@ static MemoryContext memory_context;
 static HTAB *buckets;
 static dlist_head idle = DLIST_STATIC_INIT(idle);	/* longest idle first */
 static Size idle_size = 0;
+static dlist_head unwritten = DLIST_STATIC_INIT(unwritten);
 static Memory *storing = NULL;
 static Oid	storing_in = InvalidOid;
 
@@ -117,6 +141,9 @@ free_memory(Memory *memory)
 	*link = memory->next;
 	if (bucket->first == NULL)
 		hash_search(buckets, &memory->hash, HASH_REMOVE, NULL);
+	/* what the table does not have is sent again, which does no harm */
+	if (memory->unknown)
+		dlist_delete(&memory->unwritten);
 	braze_profile_free(&memory->profile);
 	pfree(memory->user);
 	pfree(memory);
@@ -185,6 +212,15 @@ scan_row(Relation rel, Oid pkey, const Memory *memory, NameData *name)
 	return systable_beginscan(rel, pkey, true, NULL, 2, keys);
 }
 
+/* the row has what the profile says now */
+static void
+note_row(Memory *memory)
+{
+	memory->has_sent = memory->profile.sent;
+	memory->has_alias = memory->profile.has_alias;
+	memory->has_owner = memory->profile.owner;
+}
+
 static void
 read_row(Relation rel, HeapTuple tuple, Memory *memory)
 {
@@ -207,6 +243,7 @@ read_row(Relation rel, HeapTuple tuple, Memory *memory)
 			ereport(ERROR,
 					(errcode(ERRCODE_OUT_OF_MEMORY), errmsg("out of memory")));
 	}
+	note_row(memory);
 	memory->has_row = true;
 	memory->storage = rel->rd_rel->relfilenode;
 	memory->tid = tuple->t_self;
@@ -301,7 +338,7 @@ put_row(Relation rel, Memory *memory, ItemPointer old)
 	SET_VARSIZE(known, VARHDRSZ + BRAZE_KNOWN_SIZE * profile->nknown);
 	braze_profile_write(profile, VARDATA(known));
 	values[BRAZE_PROFILE_ATTRIBUTES - 1] = PointerGetDatum(known);
-	nulls[BRAZE_PROFILE_ATTRIBUTES - 1] = (profile->nknown == 0);
+	nulls[BRAZE_PROFILE_ATTRIBUTES - 1] = (profile->nknown == 0 || memory->storing_unknown);
 	values[BRAZE_PROFILE_CHANGED_AT - 1] = TimestampTzGetDatum(GetCurrentTimestamp());
 	if (old != NULL)
 		braze_table_update(rel, old, BRAZE_PROFILE_COLUMNS, values, nulls, &memory->new_tid);
@@ -352,23 +389,57 @@ find_row(Relation rel, Oid pkey, const Memory *memory, ItemPointerData *tid)
 	return found;
 }
 
-void
-braze_memory_store(BrazeProfile *profile)
+static int64
+now_ms(void)
 {
-	Memory	   *memory = (Memory *) profile;
-	const BrazeCatalog *catalog;
-	Relation	rel;
+	return GetCurrentTimestamp() / 1000;
+}
+
+/* to the end of those that wait until they are left alone */
+static void
+postpone(Memory *memory)
+{
+	if (memory->unknown)
+		dlist_delete(&memory->unwritten);
+	memory->unknown = true;
+	memory->settled_at = now_ms();
+	dlist_push_tail(&unwritten, &memory->unwritten);
+}
+
+static bool
+is_hot(Memory *memory)
+{
+	int64		now = now_ms();
+
+	if (now - memory->began > HOT_TIME_MS)
+	{
+		memory->began = now;
+		memory->writes = 0;
+	}
+	return ++memory->writes > HOT_WRITES;
+}
+
+static bool
+row_says_the_same(const Memory *memory)
+{
+	return memory->has_sent == memory->profile.sent &&
+		memory->has_alias == memory->profile.has_alias &&
+		memory->has_owner == memory->profile.owner;
+}
+
+static void
+write_memory(Memory *memory, bool without_attributes)
+{
+	const BrazeCatalog *catalog = braze_catalog_required();
+	Relation	rel = table_open(catalog->profiles, RowExclusiveLock);
 	ItemPointerData tid = memory->tid;
 	bool		there;
 
-	if (!profile->dirty || memory->storing)
-		return;
-	catalog = braze_catalog_required();
-	rel = table_open(catalog->profiles, RowExclusiveLock);
 	there = row_is_there(rel, memory) ||
 		find_row(rel, catalog->profiles_pkey, memory, &tid);
 	ItemPointerSetInvalid(&memory->new_tid);
-	if (!is_empty(profile))
+	memory->storing_unknown = without_attributes;
+	if (!is_empty(&memory->profile))
 		put_row(rel, memory, there ? &tid : NULL);
 	else if (there)
 		CatalogTupleDelete(rel, &tid);
@@ -380,6 +451,66 @@ braze_memory_store(BrazeProfile *profile)
 }
 
 void
+braze_memory_store(BrazeProfile *profile)
+{
+	Memory	   *memory = (Memory *) profile;
+
+	if (!profile->dirty || memory->storing)
+		return;
+	if (memory->unknown && row_says_the_same(memory))
+		postpone(memory);
+	else
+		write_memory(memory, is_hot(memory));
+}
+
+static bool
+is_alone(const Memory *memory)
+{
+	return now_ms() - memory->settled_at >= HOT_TIME_MS;
+}
+
+bool
+braze_memory_has_postponed(void)
+{
+	return !dlist_is_empty(&unwritten) &&
+		is_alone(dlist_container(Memory, unwritten, dlist_head_node(&unwritten)));
+}
+
+int
+braze_memory_store_postponed(void)
+{
+	dlist_iter	iter;
+
+	dlist_foreach(iter, &unwritten)
+	{
+		Memory	   *memory = dlist_container(Memory, unwritten, iter.cur);
+
+		if (!is_alone(memory))
+			break;
+		write_memory(memory, false);
+	}
+	return 0;
+}
+
+static void
+store_committed(Memory *memory)
+{
+	memory->has_row = ItemPointerIsValid(&memory->new_tid);
+	memory->storage = storing_in;
+	memory->tid = memory->new_tid;
+	note_row(memory);
+	if (memory->storing_unknown)
+	{
+		postpone(memory);
+		return;
+	}
+	if (memory->unknown)
+		dlist_delete(&memory->unwritten);
+	memory->unknown = false;
+	memory->profile.dirty = false;
+}
+
+void
 braze_memory_stored(bool committed)
 {
 	while (storing != NULL)
@@ -388,12 +519,8 @@ braze_memory_stored(bool committed)
 
 		storing = memory->next_storing;
 		memory->storing = false;
-		if (!committed)
-			continue;
-		memory->profile.dirty = false;
-		memory->has_row = ItemPointerIsValid(&memory->new_tid);
-		memory->storage = storing_in;
-		memory->tid = memory->new_tid;
+		if (committed)
+			store_committed(memory);
 	}
 }
 

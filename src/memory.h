@@ -6,8 +6,10 @@
  * The worker is the only one to write the table.  A profile is loaded when a
  * call about its user is read, stays while any such call is not settled, and
  * is stored by the transaction that settles the call which changed it: so
- * nothing is remembered that Braze did not accept, and nothing is forgotten
- * that it did, whatever is killed.
+ * nothing is remembered that Braze did not accept, and nothing that it did is
+ * taken for something else, whatever is killed.  Of a user who changes all the
+ * time the table says that his attributes are not known, until he is left
+ * alone for a while.
  *
  *-------------------------------------------------------------------------
  */
@@ -33,6 +35,10 @@ extern void braze_memory_release(BrazeProfile *profile);
  */
 extern void braze_memory_store(BrazeProfile *profile);
 extern void braze_memory_stored(bool committed);
+
+/* users who were left alone since: in a transaction of its own; returns 0 */
+extern bool braze_memory_has_postponed(void);
+extern int	braze_memory_store_postponed(void);
 
 /*
  * In a refresh: the destination sends attributes without looking at what is

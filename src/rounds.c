@@ -245,6 +245,14 @@ braze_messages_round(void)
 }
 
 int
+braze_profiles_round(void)
+{
+	if (braze_memory_has_postponed())
+		braze_memory_stored(sweep_round("remembering users", braze_memory_store_postponed) == 0);
+	return -1;
+}
+
+int
 braze_dead_letters_round(void)
 {
 	return braze_dead_letter_retention > 0 ?

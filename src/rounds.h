@@ -46,6 +46,9 @@ extern int	braze_messages_round(void);
 /* the same for dead letters */
 extern int	braze_dead_letters_round(void);
 
+/* writes what was put off of users who changed all the time */
+extern int	braze_profiles_round(void);
+
 /* may rows appear that no commit of ours announces: holes, a backlog? */
 extern bool braze_reader_waits(void);
 

@@ -374,7 +374,7 @@ sweep_if_due(int64 now)
 		int			(*round) (void);
 		int64		next;
 	}			sweeps[] = {
-		{braze_messages_round, 0}, {braze_dead_letters_round, 0}
+		{braze_messages_round, 0}, {braze_dead_letters_round, 0}, {braze_profiles_round, 0}
 	};
 	long		timeout = -1;
 
