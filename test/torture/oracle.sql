@@ -146,9 +146,16 @@ FROM (
 	FROM ledger
 	WHERE line = 'object' AND entry->>'kind' = 'attributes' AND entry->>'outcome' IN ('accepted', 'no effect')) p;
 
+-- A call that is sent again may find a later one's value there, of a request of
+-- which nobody knew that it was accepted: the later one is sent again, too.
 INSERT INTO violations
-SELECT 'an older value stands', destination, format('plan of %s is %s, not %s, at %s of the ledger', who, plan, expected, position)
-FROM plans WHERE plan <> expected;
+SELECT 'an older value stands', p.destination, format('plan of %s is %s, not %s, at %s of the ledger', p.who, p.plan, p.expected, p.position)
+FROM plans p
+WHERE p.plan <> p.expected AND NOT EXISTS (
+	SELECT FROM seen later JOIN committed c USING (destination, number)
+	WHERE later.destination = p.destination AND later.who = p.who AND later.outcome = 'accepted' AND later.position < p.position
+		AND c.plan = p.plan AND c.number > (SELECT max(s.number) FROM seen s
+			WHERE s.destination = p.destination AND s.position = p.position));
 
 -- Whatever was sent twice, the last value stands.  Of a call in doubt nobody
 -- knows whether its value does.
