@@ -210,6 +210,18 @@ braze_remember_accepted(BrazePack *pack, PackedCall *call, int number)
 		braze_profile_accepted(profile, &pack->fields, (uint32_t) (time(NULL) / 3600));
 }
 
+/*
+ * Braze may have accepted these attributes all the same, in an earlier request
+ * of which nobody knows how it ended: so what it has now is not known.
+ */
+void
+braze_remember_refused(PackedCall *call, int number)
+{
+	if (call->nlanes > 0 && call->profiles[0] != NULL &&
+		call->objects[number].kind == BRAZE_ATTRIBUTES)
+		braze_profile_forget(call->profiles[0]);
+}
+
 /* a link to a user of whom Braze has nothing does no harm, a missing one does */
 void
 braze_remember_in_doubt(PackedCall *call, int number)

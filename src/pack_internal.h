@@ -265,6 +265,7 @@ extern bool braze_request_write(BrazePack *pack, BrazeRequest *request);
 /* link.c */
 extern void braze_link_decide(BrazePack *pack, PackedCall *call);
 extern bool braze_remember_accepted(BrazePack *pack, PackedCall *call, int object);
+extern void braze_remember_refused(PackedCall *call, int object);
 extern void braze_remember_in_doubt(PackedCall *call, int object);
 extern void braze_lane_delay(BrazePack *pack, Lane *lane, int64_t until);
 

@@ -513,6 +513,8 @@ braze_request_refuse(BrazePack *pack, BrazeRequest *request, int position,
 		return false;
 	object->state = OBJECT_REFUSED;
 	request->objects[position].call->pub.judged = true;
+	braze_remember_refused(request->objects[position].call,
+						   request->objects[position].object);
 	return true;
 }
 

@@ -361,6 +361,33 @@ test_link_memory(void)
 	ok(with >= without + 17 + 49, "the text of a link counts as memory (%zu, without %zu)", with, without);
 }
 
+/* refused, it may have been accepted in an earlier request all the same */
+static void
+test_refused_attributes(void)
+{
+	BrazeProfile *profile = calloc(1, sizeof(BrazeProfile));
+	BrazeAnswer refusal = {.verdict = BRAZE_REFUSED_WHOLE};
+	BrazeRequest *request;
+	int64_t		wait;
+
+	limits.changed_only = true;
+	limits.release = keep_profile;
+	pack = braze_pack_create(&limits);
+	add_attributes(1, "\"plan\":\"a\"", profile);
+	accept(braze_pack_next_request(pack, &all_open, now, &wait));
+	forget_one();
+	add_attributes(2, "\"plan\":\"b\"", profile);
+	request = braze_pack_next_request(pack, &all_open, now, &wait);
+	braze_request_answered(pack, request, &refusal, 400, now);
+	forget_one();
+	add_attributes(3, "\"plan\":\"a\"", profile);
+	request = braze_pack_next_request(pack, &all_open, now, &wait);
+	ok(body_has(request, "\"plan\":\"a\""), "after a refusal it is not known what Braze has");
+	braze_pack_destroy(pack);
+	release_profile(profile);
+	limits.changed_only = false;
+}
+
 /* what is sent at most once and ends in doubt may have made a profile */
 static void
 test_link_in_doubt(void)
@@ -749,6 +776,7 @@ main(void)
 	test_halving();
 	test_profiles();
 	test_link_memory();
+	test_refused_attributes();
 	test_link_in_doubt();
 	test_large_call();
 	for (unsigned seed = 1; seed <= 12; seed++)
