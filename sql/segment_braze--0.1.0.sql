@@ -854,6 +854,7 @@ FROM PUBLIC;
 REVOKE ALL ON FUNCTION
 	@extschema@.braze_validator(text[], oid),
 	@extschema@.braze_map_queued(jsonb, name, int[], timestamptz),
+	@extschema@.braze_trigger(),
 	@extschema@.braze_options(),
 	@extschema@.braze_flush(interval, name),
 	@extschema@.braze_notify_worker(boolean),
@@ -885,7 +886,9 @@ GRANT EXECUTE ON FUNCTION
 	@extschema@.braze_call_from_row(record, text, jsonb)
 TO PUBLIC;
 
--- who may queue to a destination is a matter of USAGE on its server
+-- Who may queue to a destination is a matter of USAGE on its server.  A trigger
+-- queues with the rights of its table's owner, so braze_trigger is granted to
+-- those who may create such triggers.
 GRANT EXECUTE ON FUNCTION
 	@extschema@.braze_enqueue(jsonb, name),
 	@extschema@.braze_identify(text, jsonb, text, timestamptz, jsonb, jsonb, text, name),
@@ -894,8 +897,7 @@ GRANT EXECUTE ON FUNCTION
 	@extschema@.braze_screen(text, text, jsonb, text, text, timestamptz, jsonb, jsonb, text, name),
 	@extschema@.braze_group(text, text, jsonb, text, timestamptz, jsonb, jsonb, text, name),
 	@extschema@.braze_alias(text, text, text, timestamptz, jsonb, jsonb, text, name),
-	@extschema@.braze_delete_user(text, text, timestamptz, jsonb, jsonb, text, name),
-	@extschema@.braze_trigger()
+	@extschema@.braze_delete_user(text, text, timestamptz, jsonb, jsonb, text, name)
 TO PUBLIC;
 
 --

@@ -263,7 +263,7 @@ read_pairs(Planner *planner)
 
 	if (trigger->tgnargs % 2 != 0)
 		refuse(planner, ERRCODE_INVALID_PARAMETER_VALUE,
-			   psprintf("braze_trigger has %d arguments, which are no pairs", trigger->tgnargs),
+			   psprintf("braze_trigger requires name/value pairs, but has %d arguments", trigger->tgnargs),
 			   "Each argument is followed by its value: braze_trigger('type', 'track', "
 			   "'event', 'Order Placed', 'user_id', 'customer_id').");
 

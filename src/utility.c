@@ -1,17 +1,19 @@
 /*-------------------------------------------------------------------------
  *
  * utility.c
- *	  Commands that need a database for themselves.
+ *	  Commands that need a database for themselves, and CREATE TRIGGER.
  *
- * A connected worker would make them fail after five seconds: "database is
- * being accessed by other users".  So its worker ends first, and the launcher
- * starts it again when the command is over and the database still there.
+ * A connected worker would make the former fail after five seconds: "database
+ * is being accessed by other users".  So its worker ends first, and the
+ * launcher starts it again when the command is over and the database still
+ * there.  A trigger that was created is looked at before anything fires it.
  *
  *-------------------------------------------------------------------------
  */
 #include "postgres.h"
 
 #include "access/htup_details.h"
+#include "catalog/namespace.h"
 #include "catalog/pg_authid.h"
 #include "catalog/pg_database.h"
 #include "commands/dbcommands.h"
@@ -23,6 +25,7 @@
 #include "utils/syscache.h"
 
 #include "compat.h"
+#include "trigger.h"
 #include "wake.h"
 #include "worker.h"
 
@@ -137,13 +140,31 @@ before_utility(Node *statement)
 }
 
 static void
+after_utility(Node *statement)
+{
+	CreateTrigStmt *create;
+	Oid			relid;
+
+	/* pg_upgrade restores what was accepted once, on a server of its own */
+	if (!IsA(statement, CreateTrigStmt) || IsBinaryUpgrade)
+		return;
+	create = (CreateTrigStmt *) statement;
+	relid = RangeVarGetRelid(create->relation, NoLock, true);
+	if (OidIsValid(relid))
+		braze_trigger_created(relid, create->trigname);
+}
+
+static void
 utility(BRAZE_UTILITY_PARAMETERS)
 {
-	before_utility(pstmt->utilityStmt);
+	Node	   *statement = pstmt->utilityStmt;
+
+	before_utility(statement);
 	if (prev_ProcessUtility)
 		prev_ProcessUtility(BRAZE_UTILITY_ARGUMENTS);
 	else
 		standard_ProcessUtility(BRAZE_UTILITY_ARGUMENTS);
+	after_utility(statement);
 }
 
 void

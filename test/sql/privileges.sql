@@ -116,8 +116,19 @@ WHERE d.refobjid = (SELECT oid FROM pg_extension WHERE extname = 'segment_braze'
 ORDER BY p.oid::regproc::text COLLATE "C";
 -- nor by a trigger on a table of its own
 CREATE TEMPORARY TABLE own (id text);
+SAVEPOINT s;
 CREATE TRIGGER own AFTER INSERT ON own FOR EACH ROW
 	EXECUTE FUNCTION braze_trigger('event', 'A', 'user_id', 'id', 'destination', 'braze');
+ROLLBACK TO s;
+-- nor by a trigger that was created before the right was taken away
+RESET ROLE;
+GRANT USAGE ON FOREIGN SERVER braze TO regress_braze_nobody;
+SET LOCAL ROLE regress_braze_nobody;
+CREATE TRIGGER own AFTER INSERT ON own FOR EACH ROW
+	EXECUTE FUNCTION braze_trigger('event', 'A', 'user_id', 'id', 'destination', 'braze');
+RESET ROLE;
+REVOKE USAGE ON FOREIGN SERVER braze FROM regress_braze_nobody;
+SET LOCAL ROLE regress_braze_nobody;
 SAVEPOINT s;
 INSERT INTO own VALUES ('u1');
 ROLLBACK TO s;

@@ -154,12 +154,21 @@ SELECT try('type', 'identify', 'user_id', 'uid', 'names', '{"z": "x"}');
 SELECT try('type', 'identify', 'user_id', 'uid', 'names', '["x"]');
 SELECT try('type', 'identify', 'user_id', 'uid', 'traits', 'x, y', 'names', '{"x": "y"}');
 CREATE TRIGGER t AFTER INSERT ON calls FOR EACH ROW EXECUTE FUNCTION braze_trigger();
-INSERT INTO calls DEFAULT VALUES;
-DROP TRIGGER t ON calls;
 CREATE TRIGGER t AFTER INSERT ON calls EXECUTE FUNCTION braze_trigger('event', 'e', 'user_id', 'uid');
-INSERT INTO calls DEFAULT VALUES;
-DROP TRIGGER t ON calls;
+CREATE TRIGGER t AFTER INSERT ON calls FOR EACH ROW
+	EXECUTE FUNCTION braze_trigger('event', 'e', 'user_id', 'user', 'destination', 'not yet');
+SELECT tgname FROM pg_trigger WHERE tgrelid = 'calls'::regclass;
 SELECT braze_trigger();
+
+-- a fault of the arguments is found in whatever way the trigger is created
+CREATE SCHEMA made CREATE TABLE t (id int) CREATE TRIGGER t AFTER INSERT ON t FOR EACH ROW
+	EXECUTE FUNCTION public.braze_trigger('event', 'e', 'user_id', 'uid');
+CREATE TRIGGER t AFTER INSERT ON calls FOR EACH ROW
+	EXECUTE FUNCTION braze_trigger('event', 'e', 'user_id', 'uid', 'destination', 'not yet');
+CREATE OR REPLACE TRIGGER t AFTER INSERT ON calls FOR EACH ROW
+	EXECUTE FUNCTION braze_trigger('event', 'e', 'user_id', 'user');
+INSERT INTO calls (uid) VALUES ('u1');
+DROP TRIGGER t ON calls;
 
 -- BEFORE triggers and INSTEAD OF triggers leave the row alone
 CREATE TRIGGER t BEFORE INSERT OR UPDATE OR DELETE ON calls FOR EACH ROW
@@ -264,6 +273,28 @@ SET ROLE regress_braze_writer;
 INSERT INTO owned VALUES ('u1');
 RESET ROLE;
 SELECT queued();
+
+-- TRIGGER on somebody's table is not their USAGE, whether or not the destination is named
+CREATE ROLE regress_braze_intruder;
+GRANT INSERT, TRIGGER ON owned TO regress_braze_intruder;
+SET ROLE regress_braze_intruder;
+CREATE TRIGGER intruder AFTER INSERT ON owned FOR EACH ROW
+	EXECUTE FUNCTION braze_trigger('event', 'e', 'user_id', 'u');
+RESET ROLE;
+GRANT EXECUTE ON FUNCTION braze_trigger TO regress_braze_intruder;
+SET ROLE regress_braze_intruder;
+CREATE TRIGGER intruder AFTER INSERT ON owned FOR EACH ROW
+	EXECUTE FUNCTION braze_trigger('event', 'e', 'user_id', 'u');
+CREATE TRIGGER intruder AFTER INSERT ON owned FOR EACH ROW
+	EXECUTE FUNCTION braze_trigger('event', 'e', 'user_id', 'u', 'destination', 'braze');
+RESET ROLE;
+GRANT USAGE ON FOREIGN SERVER braze TO regress_braze_intruder;
+SET ROLE regress_braze_intruder;
+CREATE TRIGGER intruder AFTER INSERT ON owned FOR EACH ROW
+	EXECUTE FUNCTION braze_trigger('event', 'e', 'user_id', 'u');
+RESET ROLE;
+SELECT tgname FROM pg_trigger WHERE tgrelid = 'owned'::regclass ORDER BY tgname;
+DROP TRIGGER intruder ON owned;
 
 -- no destination at all
 DROP SERVER braze;
