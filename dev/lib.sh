@@ -165,9 +165,12 @@ remove_scratch() {
 	exit "$status"
 }
 
-# copy_checkout TO: the tree as git knows it, with what is not committed yet.
+# copy_checkout TO [REVISION]: the tree as git knows it, with what is not
+# committed yet; or as it was in a revision.
 copy_checkout() {
-	if git -C "$top" rev-parse >/dev/null 2>&1; then
+	if [ -n "${2:-}" ]; then
+		git -C "$top" -c safe.directory="$top" archive "$2" | tar -x -C "$1" -f -
+	elif git -C "$top" rev-parse >/dev/null 2>&1; then
 		(cd "$top" && git -c safe.directory="$top" ls-files -z --cached --others --exclude-standard |
 			while IFS= read -r -d '' file; do
 				[ -e "$file" ] && printf '%s\0' "$file"
@@ -180,11 +183,11 @@ copy_checkout() {
 # where copy_everything finds PostgreSQL; use_assert_server sets another one
 server_root=
 
-# The checkout, and the prefix.
+# copy_everything [REVISION]: the checkout, and the prefix.
 copy_everything() {
 	local prefix=$scratch/prefix
 	mkdir -p "$scratch/src" "$prefix/usr/lib/postgresql" "$prefix/usr/share/postgresql"
-	copy_checkout "$scratch/src"
+	copy_checkout "$scratch/src" "${1:-}"
 	cp -a "$server_root/usr/lib/postgresql/$version" "$prefix/usr/lib/postgresql/"
 	[ -n "$server_root" ] ||
 		cp -a "/usr/share/postgresql/$version" "$prefix/usr/share/postgresql/"
