@@ -196,21 +196,6 @@ COMMENT ON COLUMN @extschema@.braze_profiles.attributes IS
 COMMENT ON COLUMN @extschema@.braze_profiles.changed_at IS
 'when the row was written';
 
-CREATE TABLE @extschema@.braze_replication (
-	slot_name name PRIMARY KEY,
-	timeline text NOT NULL,
-	handed_over_at timestamptz NOT NULL DEFAULT pg_catalog.now()
-);
-
-COMMENT ON TABLE @extschema@.braze_replication IS
-'the logical replication slot by which the queue goes to the node that delivers, see braze_hand_over';
-COMMENT ON COLUMN @extschema@.braze_replication.slot_name IS
-'name of the slot';
-COMMENT ON COLUMN @extschema@.braze_replication.timeline IS
-'timeline of this server then, as the names of its WAL files begin';
-COMMENT ON COLUMN @extschema@.braze_replication.handed_over_at IS
-'when the queue was handed over';
-
 -- A dump carries the backlog, and the sequences with it: a restored queue
 -- would otherwise hand out its ids a second time.
 SELECT pg_catalog.pg_extension_config_dump('@extschema@.braze_queue', '');
@@ -484,80 +469,6 @@ COMMENT ON TRIGGER braze_notify_queued ON @extschema@.braze_queue IS
 'plain INSERT and COPY wake the worker';
 COMMENT ON TRIGGER braze_notify_replicated ON @extschema@.braze_queue IS
 'what logical replication applies wakes the worker';
-
-CREATE FUNCTION @extschema@.braze_hand_over(slot_name name)
-RETURNS bigint
-LANGUAGE plpgsql VOLATILE
-SET search_path = pg_catalog, pg_temp
-AS $$
-DECLARE
-	slot record;
-	columns jsonb;
-	moved bigint;
-BEGIN
-	SELECT database, active INTO slot
-	FROM pg_replication_slots s WHERE s.slot_name = braze_hand_over.slot_name;
-	IF NOT FOUND THEN
-		RAISE EXCEPTION 'replication slot "%" does not exist', braze_hand_over.slot_name
-			USING ERRCODE = 'undefined_object',
-				HINT = 'CREATE SUBSCRIPTION on the node that delivers makes it.';
-	ELSIF slot.database IS DISTINCT FROM current_database() THEN
-		RAISE EXCEPTION 'replication slot "%" is not a logical one of this database', braze_hand_over.slot_name
-			USING ERRCODE = 'wrong_object_type',
-				HINT = 'CREATE SUBSCRIPTION on the node that delivers makes one.';
-	ELSIF slot.active THEN
-		RAISE EXCEPTION 'replication slot "%" is active', braze_hand_over.slot_name
-			USING ERRCODE = 'object_in_use',
-				HINT = 'Create the subscription with enabled = false, or disable it, and enable it afterwards.';
-	ELSIF current_setting('transaction_isolation') <> 'read committed' THEN
-		RAISE EXCEPTION 'braze_hand_over needs the transaction isolation level read committed'
-			USING ERRCODE = 'active_sql_transaction',
-				HINT = 'It has to see what was queued while it waited for the lock.';
-	END IF;
-
-	-- What no publication takes the slot would confirm all the same.  Before
-	-- PostgreSQL 15 there are no lists of columns.
-	SELECT jsonb_agg(coalesce(to_jsonb(t) -> 'attnames', '["id"]')) INTO columns
-	FROM pg_publication_tables t JOIN pg_publication p ON p.pubname = t.pubname
-	WHERE p.pubinsert AND format('%I.%I', t.schemaname, t.tablename)::regclass = '@extschema@.braze_queue'::regclass;
-	IF columns IS NULL THEN
-		RAISE EXCEPTION 'no publication has what is inserted into braze_queue'
-			USING ERRCODE = 'object_not_in_prerequisite_state',
-				HINT = 'CREATE PUBLICATION comes before CREATE SUBSCRIPTION.';
-	ELSIF jsonb_path_exists(columns, '$[*][*] ? (@ == "id")') THEN
-		RAISE EXCEPTION 'a publication has the column id of braze_queue'
-			USING ERRCODE = 'object_not_in_prerequisite_state',
-				HINT = 'The node that delivers numbers the calls itself: publish the columns destination, call, queued_at and objects.';
-	END IF;
-
-	-- Nobody queues from here on.  What is there is queued again, so that the
-	-- slot sees all of it, in its order, and it skips what it has seen of it.
-	-- It cannot skip what is not flushed, and a new WAL file flushes all.
-	LOCK TABLE @extschema@.braze_queue IN SHARE ROW EXCLUSIVE MODE;
-	PERFORM pg_switch_wal();
-	PERFORM pg_replication_slot_advance(braze_hand_over.slot_name, pg_current_wal_insert_lsn());
-	WITH waiting AS (
-		DELETE FROM @extschema@.braze_queue RETURNING *
-	), put AS (
-		INSERT INTO @extschema@.braze_queue (destination, call, queued_at, objects, dead_letter)
-		SELECT w.destination, w.call, w.queued_at, w.objects, d.id
-		FROM waiting w LEFT JOIN @extschema@.braze_dead_letters d ON d.id = w.dead_letter AND d.retry_id = w.id
-		ORDER BY w.id
-		RETURNING id, dead_letter
-	), retried AS (
-		UPDATE @extschema@.braze_dead_letters d SET retry_id = p.id FROM put p WHERE d.id = p.dead_letter
-	)
-	SELECT count(*) INTO moved FROM put;
-	DELETE FROM @extschema@.braze_replication;
-	INSERT INTO @extschema@.braze_replication (slot_name, timeline)
-	VALUES (braze_hand_over.slot_name, left(pg_walfile_name(pg_current_wal_insert_lsn()), 8));
-	PERFORM @extschema@.braze_notify_worker();
-	RETURN moved;
-END
-$$;
-
-COMMENT ON FUNCTION @extschema@.braze_hand_over(name) IS
-'from now on another node delivers, by this slot: returns how many calls were waiting';
 
 CREATE FUNCTION @extschema@.braze_in_flight(letter bigint)
 RETURNS boolean
@@ -838,7 +749,6 @@ REVOKE ALL ON TABLE
 	@extschema@.braze_queue,
 	@extschema@.braze_dead_letters,
 	@extschema@.braze_paused,
-	@extschema@.braze_replication,
 	@extschema@.braze_notes,
 	@extschema@.braze_messages,
 	@extschema@.braze_profiles,
@@ -861,7 +771,6 @@ REVOKE ALL ON FUNCTION
 	@extschema@.braze_purge(name, text, text, timestamptz),
 	@extschema@.braze_notify_queued(),
 	@extschema@.braze_notify_changed(),
-	@extschema@.braze_hand_over(name),
 	@extschema@.braze_retry(bigint, name, text, timestamptz, name),
 	@extschema@.braze_pause(name, text),
 	@extschema@.braze_resume(name),

@@ -45,7 +45,6 @@ static const struct
 	{"braze_messages", TABLE(messages), 0, BRAZE_MESSAGES_COLUMNS},
 	{"braze_profiles", TABLE(profiles), 0, BRAZE_PROFILE_COLUMNS},
 	{"braze_notes", TABLE(notes), 0, BRAZE_NOTES_COLUMNS},
-	{"braze_replication", TABLE(replication), 0, BRAZE_REPLICATION_COLUMNS},
 #undef TABLE
 };
 

@@ -49,9 +49,8 @@
 #define BRAZE_MESSAGES_QUEUED_AT	3
 #define BRAZE_MESSAGES_COLUMNS		3
 
-/* columns of braze_notes and braze_replication, which SQL reads and writes */
+/* columns of braze_notes, which SQL reads and writes */
 #define BRAZE_NOTES_COLUMNS			6
-#define BRAZE_REPLICATION_COLUMNS	3
 
 /* columns of braze_profiles */
 #define BRAZE_PROFILE_DESTINATION	1
@@ -80,8 +79,6 @@ typedef struct BrazeCatalog
 	Oid			profiles_pkey;
 	Oid			notes;
 	Oid			notes_pkey;
-	Oid			replication;
-	Oid			replication_pkey;
 } BrazeCatalog;
 
 /*

@@ -20,7 +20,6 @@
 #include "catalog.h"
 #include "compat.h"
 #include "delivery.h"
-#include "handover.h"
 #include "in_flight.h"
 #include "intake.h"
 #include "memory.h"
@@ -67,7 +66,6 @@ braze_rounds_init(void)
 	reader = braze_reader_create();
 	braze_notes_init();
 	braze_memory_init();
-	braze_handover_init();
 	done = palloc(sizeof(Done) * maxdone);
 	MemoryContextSwitchTo(old);
 }
@@ -173,9 +171,6 @@ braze_refresh_round(bool options_changed)
 		CommandCounterIncrement();
 		PopActiveSnapshot();
 		PushActiveSnapshot(GetTransactionSnapshot());
-
-		/* first: a destination that is known may be sent to at once */
-		braze_handover_refresh();
 		braze_delivery_refresh(options_changed);
 		braze_round_end();
 		braze_notes_stored();
@@ -363,38 +358,6 @@ braze_reader_waits(void)
 			return true;
 	}
 	return false;
-}
-
-/* ----- hand over ----- */
-
-BrazeReadResult
-braze_handover_round(void)
-{
-	MemoryContext caller = CurrentMemoryContext;
-	volatile BrazeReadResult result = BRAZE_READ_ALL;
-
-	PG_TRY();
-	{
-		bool		more = false;
-
-		braze_round_begin("removing what another node has");
-		if (!braze_handover_delete(&more) || !braze_handover_read(&more))
-			result = BRAZE_READ_FAILED;
-		else if (more)
-			result = BRAZE_READ_MORE;
-		braze_round_end();
-		braze_settle_committed();
-		braze_handover_end(true);
-	}
-	PG_CATCH();
-	{
-		FreeErrorData(braze_round_fail(caller));
-		braze_handover_reset();
-		result = BRAZE_READ_FAILED;
-	}
-	PG_END_TRY();
-	MemoryContextSwitchTo(caller);
-	return result;
 }
 
 /* ----- settle ----- */

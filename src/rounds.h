@@ -37,9 +37,6 @@ extern bool braze_refresh_round(bool options_changed);
 
 extern BrazeReadResult braze_read_round(void);
 
-/* the same for a queue that is handed over: reads it, and deletes what was confirmed */
-extern BrazeReadResult braze_handover_round(void);
-
 /* forgets old messageIds; in how many milliseconds to go on, -1: at the next nap */
 extern int	braze_messages_round(void);
 

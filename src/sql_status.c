@@ -19,7 +19,6 @@
 
 #include "catalog.h"
 #include "compat.h"
-#include "handover.h"
 #include "shmem.h"
 #include "srf.h"
 #include "wake.h"
@@ -33,12 +32,9 @@ why_no_worker(void)
 {
 	BrazeDatabaseSlot *slot;
 	BrazeDatabaseState state = BRAZE_DATABASE_WANTED;
-	NameData	handed_over;
 	char		settle_blocked[BRAZE_MESSAGE_SIZE] = "";
 	bool		running = false;
 	bool		launcher;
-
-	memset(&handed_over, 0, sizeof(handed_over));
 
 	if (braze_shared == NULL)
 		return "no worker: add segment_braze to shared_preload_libraries and restart the server";
@@ -52,7 +48,6 @@ why_no_worker(void)
 	{
 		state = slot->state;
 		running = (slot->pid != 0 && state == BRAZE_DATABASE_RUNNING);
-		handed_over = slot->handed_over;
 		strlcpy(settle_blocked, slot->settle_blocked, BRAZE_MESSAGE_SIZE);
 	}
 	else if (braze_database_slot(InvalidOid, false) == NULL)
@@ -62,11 +57,6 @@ why_no_worker(void)
 	if (running && settle_blocked[0] != '\0')
 		return psprintf("waiting: what was answered cannot be settled, and is tried again each second: %s",
 						settle_blocked);
-	if (running && NameStr(handed_over)[0] != '\0')
-		return psprintf(braze_handover_is_received(NameStr(handed_over)) ?
-						"off: another node delivers, by the replication slot \"%s\"" :
-						"off: no other node is connected to the replication slot \"%s\", enable its subscription",
-						NameStr(handed_over));
 	if (running)
 		return braze_deliver ? NULL :
 			"off: segment_braze.deliver is off, set it on and reload to send";

@@ -32,7 +32,6 @@
 #include "catalog.h"
 #include "compat.h"
 #include "delivery.h"
-#include "handover.h"
 #include "http.h"
 #include "intake.h"
 #include "launch.h"
@@ -56,9 +55,6 @@
 
 /* at shutdown, answers that are about to come are waited for this long */
 #define DRAIN_MS			300
-
-/* what another node has confirmed is looked for this often */
-#define HANDOVER_INTERVAL_MS	100
 
 /* a request that goes alone may hold up those of other destinations this long */
 #define ALONE_MS			1000
@@ -391,37 +387,6 @@ sweep_if_due(int64 now)
 	return timeout;
 }
 
-/* another node delivers: what it has leaves the queue */
-static long
-hand_over_if_due(int64 now)
-{
-	static int64 next = 0;
-	ListCell   *cell;
-
-	/* what waits here is read again should the other node give it back */
-	foreach(cell, braze_deliveries)
-		braze_delivery_drop_waiting(lfirst(cell));
-	if (!look && !braze_handover_waits())
-		return -1;
-	if (now < next)
-		return next - now;
-	look = false;
-	switch (braze_handover_round())
-	{
-		case BRAZE_READ_MORE:
-			look = true;
-			return 0;
-		case BRAZE_READ_FAILED:
-			look = true;
-			next = braze_now_ms() + SETTLE_RETRY_MS;
-			return SETTLE_RETRY_MS;
-		case BRAZE_READ_ALL:
-			break;
-	}
-	next = braze_now_ms() + HANDOVER_INTERVAL_MS;
-	return braze_handover_waits() ? HANDOVER_INTERVAL_MS : -1;
-}
-
 /*
  * A call that crashes the server on its way must not take a whole batch of
  * requests with it each time, so after a start one request goes alone.  If
@@ -520,19 +485,14 @@ main_loop(BrazeHttp *http)
 		timeout = shorter(timeout, settle_if_due(now));
 		timeout = shorter(timeout, put_back_if_due(now));
 		timeout = shorter(timeout, sweep_if_due(now));
-		if (braze_handed_over())
-			timeout = shorter(timeout, hand_over_if_due(now));
-		else
-		{
-			if (braze_deliver)
-				timeout = shorter(timeout, read_if_due(now));
+		if (braze_deliver)
+			timeout = shorter(timeout, read_if_due(now));
 
-			/* what was read now may have been queued after a pause or ALTER SERVER */
-			AcceptInvalidationMessages();
-			if (refresh_if_due(now))
-				timeout = 0;
-			timeout = shorter(timeout, send_all(http));
-		}
+		/* what was read now may have been queued after a pause or ALTER SERVER */
+		AcceptInvalidationMessages();
+		if (refresh_if_due(now))
+			timeout = 0;
+		timeout = shorter(timeout, send_all(http));
 		report_all();
 
 		timeout = shorter(timeout, braze_http_timeout(http));

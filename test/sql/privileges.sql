@@ -48,7 +48,7 @@ WHERE c.relnamespace = '"Segment calls"'::regnamespace AND c.relkind = 'r' AND a
 	AND col_description(c.oid, a.attnum) IS NULL
 ORDER BY 1, 2;
 
--- a dump carries each table and each of its sequences, but not the name of a replication slot
+-- a dump carries each table and each of its sequences
 SELECT c.oid::regclass AS relation, c.relkind, c.oid = ANY (e.extconfig) AS dumped
 FROM pg_class c, pg_extension e
 WHERE e.extname = 'segment_braze' AND c.relnamespace = '"Segment calls"'::regnamespace AND c.relkind IN ('r', 'S')
@@ -97,7 +97,7 @@ BEGIN
 		FROM pg_proc p, unnest(p.proargnames) WITH ORDINALITY n (name, i)
 			JOIN (VALUES ('call', $v$'{"type": "track", "userId": "u1", "event": "A"}'$v$), ('user_id', $v$'u1'$v$), ('event', $v$'A'$v$),
 				('group_id', $v$'g'$v$), ('previous_id', $v$'p'$v$), ('name', $v$'n'$v$), ('destination', $v$'braze'$v$),
-				('type', $v$'track'$v$), ('row', $v$row('u1')$v$), ('objects', 'NULL'), ('slot_name', $v$'s'$v$), ('letter', '1'), ('to_destination', $v$'braze'$v$)
+				('type', $v$'track'$v$), ('row', $v$row('u1')$v$), ('objects', 'NULL'), ('letter', '1'), ('to_destination', $v$'braze'$v$)
 			) v (name, value) ON v.name = n.name
 		WHERE p.oid = f AND n.i <= p.pronargs) a;
 	EXECUTE format('SELECT * FROM %s(%s) AS t', f::regproc, arguments) INTO result;

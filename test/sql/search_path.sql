@@ -105,8 +105,7 @@ INSERT INTO ours.attempts (functions, statement) VALUES
 	('{braze_retry}', $$SELECT ours.braze_retry(id => 1, destination => 'braze', reason => '%word%', failed_since => '2026-01-01', to_destination => 'other')$$),
 	('{braze_retry}', $$SELECT ours.braze_retry()$$),
 	('{braze_retry}', $$SELECT ours.braze_retry(to_destination => 'nobody')$$),
-	('{braze_purge}', $$SELECT ours.braze_purge('braze')$$),
-	('{braze_hand_over}', $$SELECT ours.braze_hand_over('nobody')$$);
+	('{braze_purge}', $$SELECT ours.braze_purge('braze')$$);
 INSERT INTO ours.braze_dead_letters (destination, call, reason, queued_at)
 SELECT 'braze', '{"type": "track", "userId": "u1", "event": "A"}', 'a word', now() FROM generate_series(1, 2);
 

@@ -43,7 +43,7 @@ sub sql_error
 # --- tables and columns that an older install script did not have
 
 my %add = (
-	braze_replication => 'CREATE TABLE braze_replication (slot_name name PRIMARY KEY, timeline text NOT NULL, handed_over_at timestamptz)',
+	braze_notes => 'CREATE TABLE braze_notes (destination name, outcome text, note text, calls bigint, last_id bigint, last_at timestamptz, PRIMARY KEY (destination, outcome, note))',
 	braze_messages => 'CREATE TABLE braze_messages (destination name, message_id text, queued_at timestamptz, PRIMARY KEY (destination, message_id))');
 
 run('CREATE DATABASE old');
@@ -84,8 +84,8 @@ SKIP:
 {
 	skip 'the directory of extensions cannot be written to', 4 unless -w $directory;
 
-	append_to_file($scripts[0], slurp_file("$directory/segment_braze--$version.sql") . "\nDROP TABLE \@extschema\@.braze_replication;\n");
-	(my $create = "$add{braze_replication};\n") =~ s/braze_replication/\@extschema\@.braze_replication/;
+	append_to_file($scripts[0], slurp_file("$directory/segment_braze--$version.sql") . "\nDROP TABLE \@extschema\@.braze_notes;\n");
+	(my $create = "$add{braze_notes};\n") =~ s/braze_notes/\@extschema\@.braze_notes/;
 	append_to_file($scripts[1], $create);
 	run('CREATE DATABASE old');
 	run("CREATE EXTENSION segment_braze VERSION '0.0.9'", 'old');
