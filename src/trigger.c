@@ -8,6 +8,7 @@
 #include "postgres.h"
 
 #include "access/detoast.h"
+#include "access/htup_details.h"
 #include "access/table.h"
 #include "access/xact.h"
 #include "catalog/pg_trigger.h"
@@ -19,6 +20,7 @@
 #include "utils/datum.h"
 #include "utils/jsonb.h"
 #include "utils/rel.h"
+#include "utils/syscache.h"
 
 #include "column.h"
 #include "compat.h"
@@ -149,6 +151,25 @@ has_changed(const BrazeTriggerPlan *plan, TupleDesc desc, const BrazeRow *row, c
 	return false;
 }
 
+/* whose right to the destination counts */
+static Oid
+owner_of(const BrazeTriggerPlan *plan, Relation rel)
+{
+	Oid			owner = rel->rd_rel->relowner;
+
+	if (plan->origin != RelationGetRelid(rel))
+	{
+		HeapTuple	tuple = SearchSysCache1(RELOID, ObjectIdGetDatum(plan->origin));
+
+		if (HeapTupleIsValid(tuple))
+		{
+			owner = ((Form_pg_class) GETSTRUCT(tuple))->relowner;
+			ReleaseSysCache(tuple);
+		}
+	}
+	return owner;
+}
+
 static void
 check_level(const Trigger *trigger)
 {
@@ -191,12 +212,20 @@ braze_trigger(PG_FUNCTION_ARGS)
 		old = &before;
 	}
 
+	/* in both rows: a column without a value is not one that was removed */
+	for (int i = 0; i < plan->nabsent && !TRIGGER_FIRED_BY_DELETE(data->tg_event); i++)
+	{
+		row.nulls[plan->absent[i]] = true;
+		if (old != NULL)
+			before.nulls[plan->absent[i]] = true;
+	}
+
 	if (old == NULL || !plan->only_changed || has_changed(plan, desc, &row, old))
 	{
 		initStringInfo(&reason);
 		call = build_call(plan, desc, &row, old, &reason);
 		(void) braze_enqueue_call(call, plan->destination,
-								  data->tg_relation->rd_rel->relowner, true,
+								  owner_of(plan, data->tg_relation), true,
 								  reason.len > 0 ? reason.data : NULL);
 	}
 

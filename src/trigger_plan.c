@@ -10,9 +10,14 @@
  */
 #include "postgres.h"
 
+#include "access/genam.h"
+#include "access/htup_details.h"
+#include "access/table.h"
+#include "catalog/pg_trigger.h"
 #include "catalog/pg_type.h"
 #include "lib/stringinfo.h"
 #include "utils/builtins.h"
+#include "utils/fmgroids.h"
 #include "utils/hsearch.h"
 #include "utils/inval.h"
 #include "utils/jsonb.h"
@@ -494,6 +499,64 @@ plan_object(Planner *planner)
 	}
 }
 
+/*
+ * The table on which the trigger was created.  That of a partitioned table is
+ * cloned for each partition, which may have another owner.
+ */
+static Oid
+find_origin(const Trigger *trigger, Relation rel)
+{
+	Relation	triggers = table_open(TriggerRelationId, AccessShareLock);
+	Oid			origin = RelationGetRelid(rel);
+	Oid			parent = trigger->tgoid;
+
+	while (OidIsValid(parent))
+	{
+		ScanKeyData key;
+		SysScanDesc scan;
+		HeapTuple	tuple;
+
+		ScanKeyInit(&key, Anum_pg_trigger_oid, BTEqualStrategyNumber, F_OIDEQ,
+					ObjectIdGetDatum(parent));
+		scan = systable_beginscan(triggers, TriggerOidIndexId, true, NULL, 1, &key);
+		tuple = systable_getnext(scan);
+		parent = InvalidOid;
+		if (HeapTupleIsValid(tuple))
+		{
+			origin = ((Form_pg_trigger) GETSTRUCT(tuple))->tgrelid;
+			parent = ((Form_pg_trigger) GETSTRUCT(tuple))->tgparentid;
+		}
+		systable_endscan(scan);
+	}
+	table_close(triggers, AccessShareLock);
+	return origin;
+}
+
+/* the columns that have no value yet when the trigger fires */
+static void
+plan_absent(Planner *planner)
+{
+	BrazeTriggerPlan *plan = planner->plan;
+	TupleDesc	desc = RelationGetDescr(planner->rel);
+
+	if (!TRIGGER_FOR_BEFORE(planner->trigger->tgtype))
+		return;
+	plan->absent = palloc(sizeof(int) * Max(desc->natts, 1));
+	for (int i = 0; i < desc->natts; i++)
+	{
+		Form_pg_attribute attribute = TupleDescAttr(desc, i);
+
+		if (attribute->attisdropped || attribute->attgenerated == '\0')
+			continue;
+		plan->absent[plan->nabsent++] = i;
+		if (plan->only_changed && planner->compared[i])
+			refuse(planner, ERRCODE_FEATURE_NOT_SUPPORTED,
+				   psprintf("argument \"only_changed\" of braze_trigger cannot depend on generated column \"%s\" in a BEFORE trigger",
+							NameStr(attribute->attname)),
+				   "The column is computed after the trigger.  Create the trigger AFTER UPDATE, or name the columns without it.");
+	}
+}
+
 /* in a context of its own, which only outlives an error if there is none */
 static BrazeTriggerPlan *
 make_plan(const Trigger *trigger, Relation rel)
@@ -514,12 +577,14 @@ make_plan(const Trigger *trigger, Relation rel)
 
 	plan->trigger = trigger->tgoid;
 	plan->relid = RelationGetRelid(rel);
+	plan->origin = find_origin(trigger, rel);
 	plan->context = context;
 	read_pairs(&planner);
 	plan->type = planner.type->name;
 	plan->send_removed = planner.type->bit == IDENTIFY;
 	plan_fields(&planner);
 	plan_object(&planner);
+	plan_absent(&planner);
 
 	plan->compared = palloc(sizeof(int) * Max(natts, 1));
 	for (int i = 0; i < natts; i++)

@@ -23,6 +23,7 @@ typedef struct BrazeTriggerPlan
 {
 	Oid			trigger;		/* the hash key */
 	Oid			relid;
+	Oid			origin;			/* the table on which it was created: it may be a partition's clone */
 	bool		valid;			/* cleared when the table changes */
 	MemoryContext context;		/* owns all that follows */
 
@@ -36,6 +37,8 @@ typedef struct BrazeTriggerPlan
 	int			nmembers;
 	BrazeColumn *members;	/* go into the object */
 	bool		send_removed;	/* does a value that becomes NULL go as null? */
+	int			nabsent;
+	int		   *absent;			/* columns without a value yet, see below */
 	bool		only_changed;
 	int			ncompared;
 	int		   *compared;		/* columns that only_changed looks at */
@@ -43,6 +46,9 @@ typedef struct BrazeTriggerPlan
 } BrazeTriggerPlan;
 
 /*
+ * A BEFORE trigger comes before the generated columns are computed: in the new
+ * row they have no value, or that of the old row.
+ *
  * The plan of a trigger, from this session's cache.  Stays allocated until
  * the transaction ends.  Raises an error when the arguments make no sense.
  */

@@ -197,6 +197,40 @@ CREATE TRIGGER t AFTER INSERT ON parts FOR EACH ROW
 INSERT INTO parts VALUES (1, 'u1'), (2, 'u2');
 SELECT queued();
 
+-- the right that counts is that of the table on which the trigger was created, not of a partition's owner
+CREATE ROLE regress_braze_partitions;
+CREATE TABLE parts3 PARTITION OF parts FOR VALUES IN (3, 4) PARTITION BY LIST (id);
+CREATE TABLE parts4 PARTITION OF parts3 FOR VALUES IN (4);
+ALTER TABLE parts2 OWNER TO regress_braze_partitions;
+ALTER TABLE parts4 OWNER TO regress_braze_partitions;
+INSERT INTO parts VALUES (2, 'u3'), (4, 'u4');
+INSERT INTO parts4 VALUES (4, 'u5');
+SELECT queued();
+
+-- a generated column has no value in a BEFORE trigger, and is not removed by that either
+CREATE TABLE generated (id int, a int, twice int GENERATED ALWAYS AS (a * 2) STORED);
+CREATE TRIGGER t BEFORE INSERT OR UPDATE OR DELETE ON generated FOR EACH ROW
+	EXECUTE FUNCTION braze_trigger('type', 'identify', 'user_id', 'id');
+INSERT INTO generated VALUES (1, 1);
+UPDATE generated SET a = 2;
+UPDATE generated SET a = NULL;
+UPDATE generated SET a = 3;
+DELETE FROM generated;
+SELECT queued();
+DROP TRIGGER t ON generated;
+CREATE TRIGGER t BEFORE UPDATE ON generated FOR EACH ROW
+	EXECUTE FUNCTION braze_trigger('type', 'identify', 'user_id', 'id', 'only_changed', 'true');
+CREATE TRIGGER t BEFORE UPDATE ON generated FOR EACH ROW
+	EXECUTE FUNCTION braze_trigger('type', 'identify', 'user_id', 'id', 'except', 'twice', 'only_changed', 'true');
+DROP TRIGGER t ON generated;
+CREATE TRIGGER t AFTER INSERT OR UPDATE ON generated FOR EACH ROW
+	EXECUTE FUNCTION braze_trigger('type', 'identify', 'user_id', 'id', 'only_changed', 'true');
+INSERT INTO generated VALUES (1, 1);
+UPDATE generated SET a = 2;
+UPDATE generated SET a = 2;
+UPDATE generated SET a = NULL;
+SELECT queued();
+
 -- the table changes under the session's feet
 ALTER TABLE calls RENAME COLUMN x TO z;
 INSERT INTO calls (uid) VALUES ('u1');
