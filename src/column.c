@@ -83,7 +83,7 @@ braze_column_set(BrazeColumn *column, TupleDesc desc, int index, const char *key
 }
 
 void
-braze_column_push(JsonbParseState **state, const BrazeColumn *column, Datum datum)
+braze_column_push(BrazeJsonbState *state, const BrazeColumn *column, Datum datum)
 {
 	JsonbValue	value;
 
@@ -111,7 +111,7 @@ braze_column_push(JsonbParseState **state, const BrazeColumn *column, Datum datu
 		case NUMERICOID:
 			value.type = jbvNumeric;
 			value.val.numeric = DatumGetNumeric(datum);
-			if (!braze_numeric_is_finite(value.val.numeric))
+			if (numeric_is_nan(value.val.numeric) || numeric_is_inf(value.val.numeric))
 			{
 				/* JSON has no such numbers */
 				value.type = jbvString;
@@ -136,5 +136,5 @@ braze_column_push(JsonbParseState **state, const BrazeColumn *column, Datum datu
 			braze_push_jsonb(state, DatumGetJsonbP(FunctionCall1(column->to_jsonb, datum)));
 			return;
 	}
-	pushJsonbValue(state, WJB_VALUE, &value);
+	braze_jsonb_add(state, WJB_VALUE, &value);
 }

@@ -10,7 +10,8 @@
 
 #include "access/tupdesc.h"
 #include "fmgr.h"
-#include "utils/jsonb.h"
+
+#include "compat.h"
 
 typedef struct BrazeColumn
 {
@@ -35,7 +36,7 @@ extern void braze_column_set(BrazeColumn *column, TupleDesc desc, int index,
 							 const char *key);
 
 /* pushes a value that is not null, as to_jsonb would write it */
-extern void braze_column_push(JsonbParseState **state, const BrazeColumn *column,
+extern void braze_column_push(BrazeJsonbState *state, const BrazeColumn *column,
 							  Datum datum);
 
 /* the names of the columns, for hints; begin with i = 0 */

@@ -1,7 +1,7 @@
 /*-------------------------------------------------------------------------
  *
  * compat.h
- *	  The one place that knows how PostgreSQL 13 to 18 differ.
+ *	  The one place that knows how PostgreSQL 14 to 19 differ.
  *
  *-------------------------------------------------------------------------
  */
@@ -9,20 +9,26 @@
 #define BRAZE_COMPAT_H
 
 #include "access/genam.h"
+#include "access/tableam.h"
+#include "access/xact.h"
 #include "catalog/dependency.h"
 #include "catalog/indexing.h"
 #include "catalog/pg_database.h"
 #include "catalog/pg_foreign_server.h"
 #include "miscadmin.h"
+#if PG_VERSION_NUM >= 190000
+#include "nodes/miscnodes.h"
+#endif
 #include "pgstat.h"
 #include "storage/proc.h"
-#include "tcop/utility.h"
 #include "utils/acl.h"
 #include "utils/builtins.h"
 #include "utils/guc.h"
+#include "utils/jsonb.h"
 #include "utils/numeric.h"
 #include "utils/rel.h"
 #include "utils/relcache.h"
+#include "utils/wait_event.h"
 
 /* 17 takes the relation instead of its OID */
 static inline Oid
@@ -46,14 +52,29 @@ braze_primary_key_index(Relation rel)
 #endif
 }
 
-/* 18 can count index searches for EXPLAIN */
+/* 18 can count index searches for EXPLAIN, and 19 takes flags of the table's scan */
 static inline IndexScanDesc
 braze_index_beginscan(Relation heap, Relation index, Snapshot snapshot, int nkeys)
 {
-#if PG_VERSION_NUM >= 180000
+#if PG_VERSION_NUM >= 190000
+	return index_beginscan(heap, index, snapshot, NULL, nkeys, 0, SO_NONE);
+#elif PG_VERSION_NUM >= 180000
 	return index_beginscan(heap, index, snapshot, NULL, nkeys, 0);
 #else
 	return index_beginscan(heap, index, snapshot, nkeys, 0);
+#endif
+}
+
+/* without waiting for who has locked the row; 19 took a parameter for options forward */
+static inline TM_Result
+braze_table_delete(Relation rel, ItemPointer tid, Snapshot snapshot, TM_FailureData *failure)
+{
+#if PG_VERSION_NUM >= 190000
+	return table_tuple_delete(rel, tid, GetCurrentCommandId(true), 0, snapshot,
+							  InvalidSnapshot, false, failure);
+#else
+	return table_tuple_delete(rel, tid, GetCurrentCommandId(true), snapshot,
+							  InvalidSnapshot, false, failure, false);
 #endif
 }
 
@@ -89,16 +110,12 @@ braze_local_transaction_id(void)
 #endif
 }
 
-/* 14 added indexUnchanged; a btree looks at no IndexInfo */
+/* a btree looks at no IndexInfo */
 static inline void
 braze_index_insert(Relation index, Datum *values, bool *nulls,
 				   ItemPointer tid, Relation heap)
 {
-#if PG_VERSION_NUM >= 140000
 	(void) index_insert(index, values, nulls, tid, heap, UNIQUE_CHECK_YES, false, NULL);
-#else
-	(void) index_insert(index, values, nulls, tid, heap, UNIQUE_CHECK_YES, NULL);
-#endif
 }
 
 /* before 17 all waits of extensions have one name */
@@ -118,23 +135,6 @@ braze_report_stat(void)
 {
 	(void) pgstat_report_stat(false);
 }
-
-/* 14 added readOnlyTree */
-#if PG_VERSION_NUM >= 140000
-#define BRAZE_UTILITY_PARAMETERS \
-	PlannedStmt *pstmt, const char *queryString, bool readOnlyTree, \
-	ProcessUtilityContext context, ParamListInfo params, \
-	QueryEnvironment *queryEnv, DestReceiver *dest, QueryCompletion *qc
-#define BRAZE_UTILITY_ARGUMENTS \
-	pstmt, queryString, readOnlyTree, context, params, queryEnv, dest, qc
-#else
-#define BRAZE_UTILITY_PARAMETERS \
-	PlannedStmt *pstmt, const char *queryString, \
-	ProcessUtilityContext context, ParamListInfo params, \
-	QueryEnvironment *queryEnv, DestReceiver *dest, QueryCompletion *qc
-#define BRAZE_UTILITY_ARGUMENTS \
-	pstmt, queryString, context, params, queryEnv, dest, qc
-#endif
 
 #if PG_VERSION_NUM < 150000
 typedef void (*shmem_request_hook_type) (void);
@@ -175,23 +175,63 @@ braze_reserve_guc_prefix(const char *prefix)
 #define pg_noreturn pg_attribute_noreturn()
 #endif
 
-/* 14 brought infinite numerics */
-static inline bool
-braze_numeric_is_finite(Numeric number)
+/* 19 uses soft errors for a result that no numeric can have; here it is NULL */
+#if PG_VERSION_NUM >= 190000
+static inline Numeric
+braze_numeric_add(Numeric a, Numeric b)
 {
-#if PG_VERSION_NUM >= 140000
-	return !numeric_is_nan(number) && !numeric_is_inf(number);
-#else
-	return !numeric_is_nan(number);
-#endif
+	ErrorSaveContext soft = {T_ErrorSaveContext};
+
+	return numeric_add_safe(a, b, (Node *) &soft);
 }
 
-#if PG_VERSION_NUM < 140000
 static inline Numeric
-int64_to_numeric(int64 value)
+braze_numeric_multiply(Numeric a, Numeric b)
 {
-	return DatumGetNumeric(DirectFunctionCall1(int8_numeric, Int64GetDatum(value)));
+	ErrorSaveContext soft = {T_ErrorSaveContext};
+
+	return numeric_mul_safe(a, b, (Node *) &soft);
+}
+#else
+static inline Numeric
+braze_numeric_add(Numeric a, Numeric b)
+{
+	bool		failed = false;
+	Numeric		result = numeric_add_opt_error(a, b, &failed);
+
+	return failed ? NULL : result;
+}
+
+static inline Numeric
+braze_numeric_multiply(Numeric a, Numeric b)
+{
+	bool		failed = false;
+	Numeric		result = numeric_mul_opt_error(a, b, &failed);
+
+	return failed ? NULL : result;
 }
 #endif
+
+/* since 19 the state of what is built says itself when it is complete */
+#if PG_VERSION_NUM >= 190000
+typedef JsonbInState BrazeJsonbState;
+#else
+typedef struct BrazeJsonbState
+{
+	JsonbValue *result;			/* the whole, once it is complete */
+	JsonbParseState *parseState;
+} BrazeJsonbState;
+#endif
+
+/* the state is all zeroes at first */
+static inline void
+braze_jsonb_add(BrazeJsonbState *state, JsonbIteratorToken token, JsonbValue *value)
+{
+#if PG_VERSION_NUM >= 190000
+	pushJsonbValue(state, token, value);
+#else
+	state->result = pushJsonbValue(&state->parseState, token, value);
+#endif
+}
 
 #endif							/* BRAZE_COMPAT_H */

@@ -44,7 +44,7 @@ static const char *const time_keys[] = {
 static const char *const message_id_keys[] = {"messageId", "message_id"};
 
 static void
-push_string(JsonbParseState **state, JsonbIteratorToken token,
+push_string(BrazeJsonbState *state, JsonbIteratorToken token,
 			const char *text, int length)
 {
 	JsonbValue	value;
@@ -52,11 +52,11 @@ push_string(JsonbParseState **state, JsonbIteratorToken token,
 	value.type = jbvString;
 	value.val.string.val = unconstify(char *, text);
 	value.val.string.len = length;
-	pushJsonbValue(state, token, &value);
+	braze_jsonb_add(state, token, &value);
 }
 
 void
-braze_push_jsonb(JsonbParseState **state, Jsonb *jsonb)
+braze_push_jsonb(BrazeJsonbState *state, Jsonb *jsonb)
 {
 	JsonbValue	value;
 
@@ -66,7 +66,7 @@ braze_push_jsonb(JsonbParseState **state, Jsonb *jsonb)
 		value.val.binary.data = &jsonb->root;
 		value.val.binary.len = VARSIZE(jsonb) - VARHDRSZ;
 	}
-	pushJsonbValue(state, WJB_VALUE, &value);
+	braze_jsonb_add(state, WJB_VALUE, &value);
 }
 
 void
@@ -107,7 +107,7 @@ void
 braze_call_begin(BrazeCallBuilder *call, const char *type)
 {
 	memset(call, 0, sizeof(BrazeCallBuilder));
-	pushJsonbValue(&call->state, WJB_BEGIN_OBJECT, NULL);
+	braze_jsonb_add(&call->state, WJB_BEGIN_OBJECT, NULL);
 	if (type)
 		braze_call_add_text(call, "type", type, strlen(type));
 }
@@ -148,7 +148,8 @@ braze_call_finish(BrazeCallBuilder *call)
 		braze_call_add_timestamp(call, "timestamp", GetCurrentTimestamp());
 	if (!call->has_message_id)
 		braze_call_add_text(call, "messageId", new_message_id(), UUID_LENGTH);
-	result.json = JsonbValueToJsonb(pushJsonbValue(&call->state, WJB_END_OBJECT, NULL));
+	braze_jsonb_add(&call->state, WJB_END_OBJECT, NULL);
+	result.json = JsonbValueToJsonb(call->state.result);
 	return result;
 }
 
@@ -196,7 +197,7 @@ braze_call_complete(Jsonb *call)
 	it = JsonbIteratorInit(&call->root);
 	(void) JsonbIteratorNext(&it, &value, true);
 	while ((token = JsonbIteratorNext(&it, &value, true)) == WJB_KEY || token == WJB_VALUE)
-		pushJsonbValue(&complete.state, token, &value);
+		braze_jsonb_add(&complete.state, token, &value);
 	complete.has_time = has_time;
 	complete.has_message_id = has_message_id;
 	return braze_call_finish(&complete);

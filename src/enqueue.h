@@ -13,6 +13,8 @@
 #include "datatype/timestamp.h"
 #include "utils/jsonb.h"
 
+#include "compat.h"
+
 /* the setting segment_braze.on_invalid_call */
 typedef enum BrazeOnInvalidCall
 {
@@ -31,7 +33,7 @@ extern int	braze_max_call_size;
  */
 typedef struct BrazeCallBuilder
 {
-	JsonbParseState *state;
+	BrazeJsonbState state;
 	bool		has_time;
 	bool		has_message_id;
 } BrazeCallBuilder;
@@ -57,7 +59,7 @@ typedef struct BrazeNewCall
 extern BrazeNewCall braze_call_finish(BrazeCallBuilder *call);
 
 /* pushes any jsonb, a scalar too, as the value of a key */
-extern void braze_push_jsonb(JsonbParseState **state, Jsonb *value);
+extern void braze_push_jsonb(BrazeJsonbState *state, Jsonb *value);
 
 /* the call with timestamp and messageId, which are added where it has none */
 extern BrazeNewCall braze_call_complete(Jsonb *call);

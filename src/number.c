@@ -15,6 +15,7 @@
 #include "fmgr.h"
 #include "utils/builtins.h"
 
+#include "compat.h"
 #include "number.h"
 #include "value.h"
 
@@ -314,19 +315,17 @@ braze_number(const JsonbValue *value)
 Numeric
 braze_number_multiply(Numeric a, Numeric b)
 {
-	bool		failed = false;
-	Numeric		result = numeric_mul_opt_error(a, b, &failed);
+	Numeric		result = braze_numeric_multiply(a, b);
 
-	return failed ? NULL : in_range_or_null(result);
+	return result == NULL ? NULL : in_range_or_null(result);
 }
 
 Numeric
 braze_number_add(Numeric a, Numeric b)
 {
-	bool		failed = false;
-	Numeric		result = numeric_add_opt_error(a, b, &failed);
+	Numeric		result = braze_numeric_add(a, b);
 
-	return failed ? NULL : in_range_or_null(result);
+	return result == NULL ? NULL : in_range_or_null(result);
 }
 
 Numeric

@@ -643,13 +643,13 @@ braze_request_answered(BrazePack *pack, BrazeRequest *request,
 			break;
 
 		case BRAZE_FAILED:
-			if (answer->ambiguous && pack->limits.at_most_once ?
-				!braze_request_doubt(pack, request, answer, http_status) :
-				!braze_suspects_fail(pack, request, answer, http_status, now))
-				return BRAZE_NEXT_NO_MEMORY;
-			/* FALLTHROUGH */
 		case BRAZE_STOPPED:
 		case BRAZE_SLOW_DOWN:
+			if (answer->verdict == BRAZE_FAILED &&
+				(answer->ambiguous && pack->limits.at_most_once ?
+				 !braze_request_doubt(pack, request, answer, http_status) :
+				 !braze_suspects_fail(pack, request, answer, http_status, now)))
+				return BRAZE_NEXT_NO_MEMORY;
 			pending = pending_in(request, (Range) {0, request->nobjects});
 			finish(pack, request, now);
 			return pending > 0 ? BRAZE_NEXT_LATER : BRAZE_NEXT_DONE;

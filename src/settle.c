@@ -201,9 +201,7 @@ braze_settle_delete_fetched(BrazeSettler *settler, BrazeSettleTable *table)
 	TM_Result	result;
 
 	/* never wait for a row lock: its holder may take long */
-	result = table_tuple_delete(table->rel, &tid, GetCurrentCommandId(true),
-								GetActiveSnapshot(), InvalidSnapshot, false,
-								&failure, false);
+	result = braze_table_delete(table->rel, &tid, GetActiveSnapshot(), &failure);
 	if (result == TM_Ok && table == &settler->queue)
 		braze_settle_note_queued(table->slot, false);
 	return result;

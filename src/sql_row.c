@@ -493,9 +493,9 @@ add_place(BrazeCallBuilder *call, const RowPlan *plan, const BrazeRow *row, Plac
 		if (places[i].inside != place || !has_values(plan, row, i))
 			continue;
 		braze_call_add_key(call, places[i].key ? places[i].key : plan->type->object);
-		pushJsonbValue(&call->state, WJB_BEGIN_OBJECT, NULL);
+		braze_jsonb_add(&call->state, WJB_BEGIN_OBJECT, NULL);
 		add_place(call, plan, row, i);
-		pushJsonbValue(&call->state, WJB_END_OBJECT, NULL);
+		braze_jsonb_add(&call->state, WJB_END_OBJECT, NULL);
 	}
 }
 
@@ -551,5 +551,6 @@ braze_call_from_row(PG_FUNCTION_ARGS)
 
 	braze_call_begin(&call, plan->type->name);
 	add_place(&call, plan, &row, IN_CALL);
-	PG_RETURN_JSONB_P(JsonbValueToJsonb(pushJsonbValue(&call.state, WJB_END_OBJECT, NULL)));
+	braze_jsonb_add(&call.state, WJB_END_OBJECT, NULL);
+	PG_RETURN_JSONB_P(JsonbValueToJsonb(call.state.result));
 }

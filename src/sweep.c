@@ -21,6 +21,7 @@
 #include "utils/rel.h"
 #include "utils/snapmgr.h"
 
+#include "compat.h"
 #include "sweep.h"
 
 /* half a megabyte: a few thousand rows, some milliseconds */
@@ -52,8 +53,7 @@ sweep_slice(Relation rel, BlockNumber start, BlockNumber blocks,
 			continue;
 
 		/* a row that a session is changing is not there to be deleted */
-		if (table_tuple_delete(rel, &tid, GetCurrentCommandId(true), snapshot,
-							   InvalidSnapshot, false, &failure, false) == TM_Ok)
+		if (braze_table_delete(rel, &tid, snapshot, &failure) == TM_Ok)
 			deleted++;
 	}
 	table_endscan(scan);

@@ -101,7 +101,7 @@ build_call(const BrazeTriggerPlan *plan, TupleDesc desc, const BrazeRow *row,
 	else if (plan->object)
 	{
 		braze_call_add_key(&call, plan->object);
-		pushJsonbValue(&call.state, WJB_BEGIN_OBJECT, NULL);
+		braze_jsonb_add(&call.state, WJB_BEGIN_OBJECT, NULL);
 		for (int i = 0; i < plan->nmembers; i++)
 		{
 			const BrazeColumn *column = &plan->members[i];
@@ -119,16 +119,16 @@ build_call(const BrazeTriggerPlan *plan, TupleDesc desc, const BrazeRow *row,
 			value.type = jbvString;
 			value.val.string.val = unconstify(char *, column->key);
 			value.val.string.len = strlen(column->key);
-			pushJsonbValue(&call.state, WJB_KEY, &value);
+			braze_jsonb_add(&call.state, WJB_KEY, &value);
 			if (isnull)
 			{
 				value.type = jbvNull;
-				pushJsonbValue(&call.state, WJB_VALUE, &value);
+				braze_jsonb_add(&call.state, WJB_VALUE, &value);
 			}
 			else
 				braze_column_push(&call.state, column, datum);
 		}
-		pushJsonbValue(&call.state, WJB_END_OBJECT, NULL);
+		braze_jsonb_add(&call.state, WJB_END_OBJECT, NULL);
 	}
 	return braze_call_finish(&call);
 }

@@ -155,15 +155,19 @@ after_utility(Node *statement)
 }
 
 static void
-utility(BRAZE_UTILITY_PARAMETERS)
+utility(PlannedStmt *pstmt, const char *queryString, bool readOnlyTree,
+		ProcessUtilityContext context, ParamListInfo params,
+		QueryEnvironment *queryEnv, DestReceiver *dest, QueryCompletion *qc)
 {
 	Node	   *statement = pstmt->utilityStmt;
 
 	before_utility(statement);
 	if (prev_ProcessUtility)
-		prev_ProcessUtility(BRAZE_UTILITY_ARGUMENTS);
+		prev_ProcessUtility(pstmt, queryString, readOnlyTree, context,
+							params, queryEnv, dest, qc);
 	else
-		standard_ProcessUtility(BRAZE_UTILITY_ARGUMENTS);
+		standard_ProcessUtility(pstmt, queryString, readOnlyTree, context,
+								params, queryEnv, dest, qc);
 	after_utility(statement);
 }
 

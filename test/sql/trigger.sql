@@ -78,7 +78,7 @@ CREATE TRIGGER all_columns AFTER INSERT OR UPDATE ON everything FOR EACH ROW
 	EXECUTE FUNCTION braze_trigger('event', 'E', 'user_id', 'u');
 INSERT INTO everything VALUES ('u1', true, -1, 2147483647, 9223372036854775807, 12.3400, 0.1, 1e300, E'"q"\n', 'v', 'c',
 	'2026-01-02', '2026-01-02 03:04:05.6', '2026-01-02 03:04:05.6+02', '1 day', '00000000-0000-4000-8000-000000000001',
-	'{"k": 1.0,  "k2": null}', '[1, "a", null]', '{1,NULL,3}', '{a,"b c"}', '\x00ff', '0/1', '[1,5)', 7, 'happy', '(1,b)');
+	'{"k": 1.0,  "k2": null}', '[1, "a", null]', '{1,NULL,3}', '{a,"b c"}', '\x00ff', '1/12345678', '[1,5)', 7, 'happy', '(1,b)');
 INSERT INTO everything (u, n, f8, jb) VALUES ('u2', 'NaN', 'Infinity', '"scalar"'), ('u3', NULL, '-0', 'null');
 UPDATE everything SET t = NULL, n = 1 WHERE u = 'u1';
 SELECT queued();
