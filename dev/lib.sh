@@ -34,10 +34,11 @@ set_user() {
 
 installed() { dpkg-query -W -f='${db:Status-Abbrev}' "$1" 2>/dev/null | grep -q '^ii'; }
 
-# The newest server that is installed, else the one that the release has.
+# The server that is asked for, else the newest that is installed, else the one
+# that the release has.  Scripts inherit the first from dev/check and dev/matrix.
 pg_version() {
-	local newest
-	newest=$(find /usr/lib/postgresql -mindepth 3 -maxdepth 3 -path '*/bin/postgres' 2>/dev/null |
+	local newest=${SERVER_VERSION:-}
+	[ -n "$newest" ] || newest=$(find /usr/lib/postgresql -mindepth 3 -maxdepth 3 -path '*/bin/postgres' 2>/dev/null |
 		cut -d/ -f5 | sort -n | tail -n 1)
 	if [ -z "$newest" ]; then
 		newest=$(apt-cache depends postgresql 2>/dev/null |
@@ -88,8 +89,14 @@ install_packages() {
 		apt_updated=1
 	fi
 	version=$(pg_version)
-	install_server "$version"
-	apt_install gcc make pkg-config git openssl curl perl "postgresql-server-dev-$version" \
+	if [ -n "$server_root" ]; then
+		# for its user
+		apt_install postgresql-common
+	else
+		install_server "$version"
+		apt_install "postgresql-server-dev-$version"
+	fi
+	apt_install gcc make pkg-config git openssl curl perl \
 		ca-certificates libcurl4-openssl-dev libjson-c-dev libssl-dev libmicrohttpd-dev libipc-run-perl
 }
 
@@ -107,13 +114,9 @@ find_nginx() {
 	(
 		cd "$scratch/nginx"
 		apt-cache show nginx >/dev/null 2>&1 || as_root apt-get update -qq
-		# before Debian 12 the program was in a package of each flavour
-		for package in nginx nginx-light; do
-			apt-get download -qq "$package" >/dev/null 2>&1
-			dpkg -x "${package}"_*.deb .
-			[ ! -x usr/sbin/nginx ] || exit 0
-		done
-		exit 1
+		apt-get download -qq nginx >/dev/null 2>&1
+		dpkg -x nginx_*.deb .
+		[ -x usr/sbin/nginx ]
 	) || die "there is no nginx to be had"
 	nginx=$scratch/nginx/usr/sbin/nginx
 }
@@ -180,8 +183,8 @@ copy_checkout() {
 	fi
 }
 
-# where copy_everything finds PostgreSQL; use_assert_server sets another one
-server_root=
+# where copy_everything finds PostgreSQL, if not where Debian's packages put it
+server_root=${SERVER_ROOT:-}
 
 # copy_everything [REVISION]: the checkout, and the prefix.
 copy_everything() {
@@ -193,13 +196,6 @@ copy_everything() {
 		cp -a "/usr/share/postgresql/$version" "$prefix/usr/share/postgresql/"
 	ln -s /usr/include "$prefix/usr/include"
 	bin=$prefix/usr/lib/postgresql/$version/bin
-	# that of Debian's 13 says where it was built for, not where it is
-	if [ "$("$bin/pg_config" --bindir)" != "$bin" ]; then
-		mv "$bin/pg_config" "$bin/pg_config.debian"
-		printf '#!/bin/sh\n%s "$@" | sed "s,/usr/[a-z]*/postgresql/%s,%s&,g"\n' \
-			"$bin/pg_config.debian" "$version" "$prefix" >"$bin/pg_config"
-		chmod 755 "$bin/pg_config"
-	fi
 	[ "$(id -u)" = 0 ] && chown -R postgres "$scratch"
 	return 0
 }
