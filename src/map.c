@@ -49,8 +49,8 @@ braze_mapped_create(void)
 	mapped->objects = palloc(sizeof(BrazeObject) * mapped->maxobjects);
 	mapped->maxnotes = BRAZE_MAX_NOTES + 1;
 	mapped->notes = palloc(sizeof(BrazeNote) * mapped->maxnotes);
-	map->maxitems = 64;
-	map->items = palloc(sizeof(BrazeItem) * map->maxitems);
+	braze_entries_init(&map->own);
+	braze_entries_init(&map->shared);
 	initStringInfo(&mapped->text);
 	enlargeStringInfo(&mapped->text, TEXT_SIZE);
 	initStringInfo(&map->notes);
@@ -76,8 +76,8 @@ reset(BrazeMap *map)
 	map->text.limit = BRAZE_MAX_CALL_TEXT;
 	map->text.full = false;
 	map->have_time = false;
-	map->nitems = 0;
 	map->padded.count = 0;
+	map->shared_of = NULL;
 	braze_notes_reset(map);
 }
 

@@ -395,15 +395,20 @@ write_field(Writer *writer, const BrazeSchemaField *field)
 		add_missing(writer, field->name);
 }
 
-/* everything of the object that no field took; where names meet, metadata wins */
+/*
+ * Everything of the object that no field took, as far as there is room; where
+ * names meet, metadata wins.
+ */
 static void
-write_metadata(Writer *writer, int limit)
+write_metadata(Writer *writer)
 {
+	BrazeText  *text = &writer->map->text;
+	int			room = text->limit - braze_text_mark(text) - (int) sizeof(",\"metadata\":");
 	BrazeProperties metadata;
 	JsonbContainer *given = NULL;
 	JsonbValue	value;
 
-	if (limit <= 0)
+	if (text->full || room <= 0)
 		return;
 	/* a call that has metadata already, as Braze has it, keeps its shape */
 	if (braze_lookup(writer->object, "metadata", &value))
@@ -411,10 +416,12 @@ write_metadata(Writer *writer, int limit)
 	if (given != NULL)
 		braze_names_add(&writer->consumed, (BrazeString) {"metadata", 8});
 
-	braze_properties_begin(&metadata, writer->map, "metadata", true, braze_no_reserved, limit);
+	braze_properties_begin(&metadata, writer->map, braze_no_reserved,
+						   Min(room, BRAZE_MAX_EVENT_PROPERTIES));
 	braze_properties_add(&metadata, given, NULL, NULL);
 	braze_properties_add(&metadata, writer->object, &writer->consumed, given);
 	braze_properties_end(&metadata);
+	braze_properties_write(&metadata, "metadata");
 }
 
 /* false, with nothing written, when a field is missing */
@@ -435,7 +442,7 @@ write_product(Writer *writer)
 		return false;
 	}
 	if (writer->fit == FIT_ALL)
-		write_metadata(writer, BRAZE_MAX_EVENT_PROPERTIES);
+		write_metadata(writer);
 	braze_text_char(text, '}');
 	return true;
 }
@@ -527,7 +534,6 @@ write_event(Writer *writer)
 	BrazeMap   *map = writer->map;
 	BrazeText  *text = &map->text;
 	int			limit;
-	int			end;
 
 	resetStringInfo(&writer->missing);
 	writer->consumed.count = 0;
@@ -540,14 +546,13 @@ write_event(Writer *writer)
 	braze_write_time(map);
 	braze_text_literal(text, ",\"properties\":");
 	limit = braze_text_narrow(text, BRAZE_MAX_EVENT_PROPERTIES - CLOSING);
-	end = braze_text_mark(text) + BRAZE_MAX_EVENT_PROPERTIES - CLOSING;
 	braze_text_char(text, '{');
 	writer->first = true;
 	for (const BrazeSchemaField *field = writer->schema->fields; field->name != NULL; field++)
 		write_field(writer, field);
-	if (writer->missing.len == 0 && !text->full && writer->fit != FIT_NO_METADATA &&
+	if (writer->missing.len == 0 && writer->fit != FIT_NO_METADATA &&
 		!writer->product_is_call)
-		write_metadata(writer, end - braze_text_mark(text) - (int) sizeof(",\"metadata\":"));
+		write_metadata(writer);
 	text->limit = limit;
 
 	if (writer->missing.len > 0 || text->full)

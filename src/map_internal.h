@@ -52,13 +52,28 @@ typedef struct BrazeNames
 	BrazeString names[BRAZE_NAMES];
 } BrazeNames;
 
-/* one property or metadata entry as written, for leaving out the largest */
-typedef struct BrazeItem
+/* one property or metadata entry as written, a comma before it */
+typedef struct BrazeEntry
 {
 	BrazeString name;
 	int			offset;
 	int			length;
-} BrazeItem;
+	bool		left_out;
+	uint32		hidden;			/* of shared ones: the round in which an object
+								 * has the name itself */
+} BrazeEntry;
+
+typedef struct BrazeEntries
+{
+	StringInfoData data;
+	BrazeText	text;			/* writes data */
+	int			limit;			/* of the object that they are for */
+	int			longest;		/* a longer entry is among those left out */
+	BrazeEntry *list;
+	int		   *order;			/* into the list, as it was sorted last */
+	int			count;
+	int			max;
+} BrazeEntries;
 
 typedef struct BrazeMap
 {
@@ -90,9 +105,13 @@ typedef struct BrazeMap
 	BrazeNames	padded;
 
 	/* of the properties that are being written */
-	BrazeItem  *items;
-	int			nitems;
-	int			maxitems;
+	BrazeEntries own;
+
+	/* and of those that the purchases of an order share, sorted by size */
+	BrazeEntries shared;
+	JsonbContainer *shared_of;	/* NULL: there are none yet */
+	uint32		round;			/* of the object that they were joined to last */
+	int			shared_noted;	/* from there on a note says that they are too large */
 } BrazeMap;
 
 /* ---- map_note.c: notes ---- */
@@ -168,7 +187,7 @@ extern void braze_add_user(BrazeMap *map, const BrazeIdentifier *identifier);
 /* does this list of the settings hold the text? */
 extern bool braze_list_has(const BrazeNameList *list, BrazeString text);
 
-/* ---- map_properties.c: names, and the properties of an event or purchase ---- */
+/* ---- map_properties.c: the names of traits and properties ---- */
 
 extern void braze_names_add(BrazeNames *names, BrazeString name);
 extern bool braze_names_has(const BrazeNames *names, BrazeString name);
@@ -186,31 +205,47 @@ extern const char *const braze_event_reserved[];
 extern const char *const braze_purchase_reserved[];
 extern const char *const braze_no_reserved[];
 
+/* ---- map_entries.c ---- */
+
 typedef struct BrazeProperties
 {
 	BrazeMap   *map;
 	const char *const *reserved;
-	int			limit;			/* bytes, braces included */
-	int			mark;			/* before the key */
-	int			start;			/* of the opening brace */
+	int			nshared;		/* how many of the shared ones are looked at, */
+	int			nhidden;		/* how many of those the object has itself, */
+	int			shared_length;	/* and the length of the others */
+	int			count;			/* once they are ended: all that stay */
 } BrazeProperties;
 
-/* writes "key":, with a comma before it unless it comes first in its object */
+extern void braze_entries_init(BrazeEntries *entries);
+
+/* one object's properties at a time; limit: bytes, braces included */
 extern void braze_properties_begin(BrazeProperties *properties, BrazeMap *map,
-								   const char *key, bool comma,
 								   const char *const *reserved, int limit);
 
 /*
  * All pairs of an object but the consumed ones, and those that beside has;
- * both may be NULL.
+ * all three may be NULL.
  */
 extern void braze_properties_add(BrazeProperties *properties, JsonbContainer *object,
 								 const BrazeNames *consumed, JsonbContainer *beside);
 extern void braze_properties_add_text(BrazeProperties *properties, const char *name,
 									  BrazeString text);
 
-/* false when nothing was in it, and nothing is written */
-extern bool braze_properties_end(BrazeProperties *properties);
+/*
+ * Adds the pairs of an object that several others share, but for the names
+ * that the one at hand has, which is all that was added before.  It is read
+ * once, for the first of them.
+ */
+extern void braze_properties_join(BrazeProperties *properties, JsonbContainer *object,
+								  JsonbContainer *shared, const BrazeNames *consumed);
+
+/*
+ * end leaves out what is too large.  write puts ,"key":{...} into the object,
+ * or nothing if there are none; more than once if several objects have them.
+ */
+extern void braze_properties_end(BrazeProperties *properties);
+extern void braze_properties_write(BrazeProperties *properties, const char *key);
 
 /* ---- the calls ---- */
 

@@ -64,7 +64,7 @@ record_note(BrazeMap *map, int object, int offset)
 
 /*
  * Formats a sentence behind the notes there are.  One that is there already is
- * not repeated: the purchases of an order share the order's properties.
+ * not repeated: several products may lack the same.
  */
 static void pg_attribute_printf(3, 0)
 add_note(BrazeMap *map, int object, const char *format, va_list args)
@@ -73,6 +73,12 @@ add_note(BrazeMap *map, int object, const char *format, va_list args)
 	int			offset = map->notes.len;
 	char		sentence[1024];
 	int			length;
+
+	if (mapped->nnotes >= BRAZE_MAX_NOTES)
+	{
+		map->nnotes_over++;
+		return;
+	}
 
 	/* quoted names are cut, so that a sentence always fits */
 	length = vsnprintf(sentence, sizeof(sentence), format, args);
@@ -84,11 +90,6 @@ add_note(BrazeMap *map, int object, const char *format, va_list args)
 			memcmp(map->notes.data + mapped->notes[i].sentence.offset,
 				   sentence, length) == 0)
 			return;
-	}
-	if (mapped->nnotes >= BRAZE_MAX_NOTES)
-	{
-		map->nnotes_over++;
-		return;
 	}
 	appendBinaryStringInfo(&map->notes, sentence, length);
 	record_note(map, object, offset);

@@ -31,13 +31,12 @@ typedef struct Purchase
 	const char *currency;
 	Numeric		price;
 	int			quantity;
-
-	/* the properties, from either, without what the fields above consumed */
-	JsonbContainer *product;
-	BrazeNames	product_consumed;
-	JsonbContainer *order;		/* may be NULL */
-	BrazeNames	order_consumed;
+	BrazeNames	consumed;		/* of the product: not among the properties */
+	BrazeProperties properties;
 } Purchase;
+
+/* what the order's products have in common */
+static const BrazeNames order_consumed = {2, {{"currency", 8}, {"products", 8}}};
 
 static void
 consume(BrazeNames *names, const char *name)
@@ -47,10 +46,9 @@ consume(BrazeNames *names, const char *name)
 
 /* false when the call's text is full: nothing more can be written */
 static bool
-write_purchase(BrazeMap *map, const Purchase *purchase, int quantity)
+write_purchase(BrazeMap *map, Purchase *purchase, int quantity)
 {
 	BrazeText  *text = &map->text;
-	BrazeProperties properties;
 	char		digits[12];
 
 	braze_object_begin(map, BRAZE_PURCHASES);
@@ -64,24 +62,30 @@ write_purchase(BrazeMap *map, const Purchase *purchase, int quantity)
 	braze_text_literal(text, ",\"quantity\":");
 	braze_text_bytes(text, digits, snprintf(digits, sizeof(digits), "%d", quantity));
 	braze_write_time(map);
-	if (map->settings->purchase_properties)
-	{
-		braze_properties_begin(&properties, map, "properties", true,
-							   braze_purchase_reserved, BRAZE_MAX_PURCHASE_PROPERTIES);
-		braze_properties_add(&properties, purchase->product, &purchase->product_consumed, NULL);
-		braze_properties_add(&properties, purchase->order, &purchase->order_consumed,
-							 purchase->product);
-		braze_properties_end(&properties);
-	}
+	braze_properties_write(&purchase->properties, "properties");
 	return braze_object_end(map);
 }
 
-/* Braze takes at most 100 pieces in one object, and reads them as 100 purchases */
+/*
+ * Braze takes at most 100 pieces in one object, and reads them as 100
+ * purchases.  The order, which may be NULL, shares its properties.
+ */
 static bool
-write_pieces(BrazeMap *map, const Purchase *purchase)
+write_pieces(BrazeMap *map, Purchase *purchase, JsonbContainer *product,
+			 JsonbContainer *order)
 {
+	BrazeProperties *properties = &purchase->properties;
 	int			rest = purchase->quantity;
 
+	braze_properties_begin(properties, map, braze_purchase_reserved,
+						   BRAZE_MAX_PURCHASE_PROPERTIES);
+	if (map->settings->purchase_properties)
+	{
+		braze_properties_add(properties, product, &purchase->consumed, NULL);
+		if (order != NULL)
+			braze_properties_join(properties, product, order, &order_consumed);
+	}
+	braze_properties_end(properties);
 	while (rest > 0)
 	{
 		if (!write_purchase(map, purchase, Min(rest, MAX_QUANTITY)))
@@ -109,9 +113,8 @@ record_product(BrazeMap *map, JsonbContainer *product, JsonbContainer *order,
 				   label, BRAZE_MAX_PRODUCT_ID);
 		return true;
 	}
-	purchase.product_consumed.count = 0;
-	purchase.order_consumed.count = 0;
-	braze_names_add(&purchase.product_consumed, key);
+	purchase.consumed.count = 0;
+	braze_names_add(&purchase.consumed, key);
 
 	purchase.price = braze_first_number(product, price_keys, &key);
 	if (purchase.price == NULL)
@@ -129,14 +132,10 @@ record_product(BrazeMap *map, JsonbContainer *product, JsonbContainer *order,
 		return true;
 	}
 
-	consume(&purchase.product_consumed, "price");
-	consume(&purchase.product_consumed, "quantity");
-	consume(&purchase.product_consumed, "currency");
-	consume(&purchase.order_consumed, "currency");
-	consume(&purchase.order_consumed, "products");
-	purchase.product = product;
-	purchase.order = order;
-	return write_pieces(map, &purchase);
+	consume(&purchase.consumed, "price");
+	consume(&purchase.consumed, "quantity");
+	consume(&purchase.consumed, "currency");
+	return write_pieces(map, &purchase, product, order);
 }
 
 /* notes on a product are on its first purchase, or on the call when it has none */
@@ -189,13 +188,10 @@ braze_map_revenue(BrazeMap *map, BrazeString name, bool order)
 
 	purchase.product_id = name;
 	purchase.quantity = 1;
-	purchase.product = object;
-	purchase.product_consumed.count = 0;
-	braze_names_add(&purchase.product_consumed, key);
-	consume(&purchase.product_consumed, "currency");
-	purchase.order = NULL;
-	purchase.order_consumed.count = 0;
-	return write_pieces(map, &purchase);
+	purchase.consumed.count = 0;
+	braze_names_add(&purchase.consumed, key);
+	consume(&purchase.consumed, "currency");
+	return write_pieces(map, &purchase, object, NULL);
 }
 
 /* an order that is its own only product */

@@ -93,8 +93,8 @@ map_view(BrazeMap *map, const char *call, const char *noun)
 	braze_text_literal(&map->text, ",\"name\":");
 	braze_text_string(&map->text, name.data, name.length);
 	braze_write_time(map);
-	braze_properties_begin(&properties, map, "properties", true,
-						   braze_event_reserved, BRAZE_MAX_EVENT_PROPERTIES);
+	braze_properties_begin(&properties, map, braze_event_reserved,
+						   BRAZE_MAX_EVENT_PROPERTIES);
 	if (own_title)
 	{
 		braze_properties_add_text(&properties, "name", title);
@@ -107,6 +107,7 @@ map_view(BrazeMap *map, const char *call, const char *noun)
 	}
 	braze_properties_add(&properties, map->call.properties, &consumed, NULL);
 	braze_properties_end(&properties);
+	braze_properties_write(&properties, "properties");
 	braze_object_end(map);
 }
 

@@ -22,10 +22,11 @@ braze_map_event(BrazeMap *map, BrazeString name)
 	braze_write_time(map);
 	if (map->call.properties != NULL)
 	{
-		braze_properties_begin(&properties, map, "properties", true,
-							   braze_event_reserved, BRAZE_MAX_EVENT_PROPERTIES);
+		braze_properties_begin(&properties, map, braze_event_reserved,
+							   BRAZE_MAX_EVENT_PROPERTIES);
 		braze_properties_add(&properties, map->call.properties, NULL, NULL);
 		braze_properties_end(&properties);
+		braze_properties_write(&properties, "properties");
 	}
 	braze_object_end(map);
 }

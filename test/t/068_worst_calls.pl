@@ -1,0 +1,49 @@
+# Calls that were made to keep the worker busy: it is done with each in a moment,
+# and nobody else's calls wait.  The bounds are far off, so that they hold on a
+# slow machine; work that grows with the square takes minutes.
+
+use strict;
+use warnings;
+
+use FindBin;
+use lib "$FindBin::RealBin/../perl";
+
+use PostgreSQL::Test::Cluster;
+use PostgreSQL::Test::Utils;
+use Test::More;
+use Time::HiRes 'time';
+
+use Braze;
+use StandIn;
+
+use constant BOUND => 20;
+
+my $braze = StandIn->new(keep => 10000);
+my $node = braze_node('main', $braze);
+
+# how long it takes until what the statements queue is settled
+sub seconds
+{
+	my ($what, $sql) = @_;
+	my $began;
+
+	$node->safe_psql('postgres', $sql);
+	$began = time;
+	braze_flush($node);
+	cmp_ok(time - $began, '<', BOUND, "$what: settled in less than @{[BOUND]} s");
+	return;
+}
+
+seconds('58,000 properties of one event', <<'EOS');
+SELECT braze_track('u1', 'E', (SELECT jsonb_object_agg('p' || n, 1) FROM generate_series(1, 58000) n))
+EOS
+
+seconds('30,000 properties of an order of 300 products', <<'EOS');
+SELECT braze_track('u1', 'Order Completed',
+	(SELECT jsonb_object_agg('p' || n, 1) FROM generate_series(1, 30000) n) || jsonb_build_object('products',
+		(SELECT jsonb_agg(jsonb_build_object('sku', 's' || n, 'price', 1)) FROM generate_series(1, 300) n)))
+EOS
+
+is($node->safe_psql('postgres', 'SELECT count(*) FROM braze_dead_letters'), '0', 'nothing was refused');
+
+done_testing();
