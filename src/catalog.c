@@ -185,11 +185,3 @@ braze_catalog_required(void)
 				 errhint("Run CREATE EXTENSION %s.", BRAZE_EXTENSION)));
 	return found;
 }
-
-char *
-braze_table_name(const char *name)
-{
-	Oid			schema = get_rel_namespace(braze_catalog_required()->queue);
-
-	return quote_qualified_identifier(get_namespace_name(schema), name);
-}

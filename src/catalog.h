@@ -99,7 +99,4 @@ extern void braze_report_outdated(void);
 /* the same as braze_catalog, or an error that says to create or update it */
 extern const BrazeCatalog *braze_catalog_required(void);
 
-/* a table of ours as SQL writes it: quoted, with its schema; palloc'd */
-extern char *braze_table_name(const char *name);
-
 #endif							/* BRAZE_CATALOG_H */

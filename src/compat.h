@@ -67,7 +67,7 @@ braze_index_beginscan(Relation heap, Relation index, Snapshot snapshot, int nkey
 
 /* without waiting for who has locked the row; 19 took a parameter for options forward */
 static inline TM_Result
-braze_table_delete(Relation rel, ItemPointer tid, Snapshot snapshot, TM_FailureData *failure)
+braze_tuple_delete(Relation rel, ItemPointer tid, Snapshot snapshot, TM_FailureData *failure)
 {
 #if PG_VERSION_NUM >= 190000
 	return table_tuple_delete(rel, tid, GetCurrentCommandId(true), 0, snapshot,

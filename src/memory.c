@@ -13,7 +13,6 @@
 #include "access/tableam.h"
 #include "catalog/indexing.h"
 #include "catalog/pg_type.h"
-#include "executor/spi.h"
 #include "lib/ilist.h"
 #include "mb/pg_wchar.h"
 #include "storage/bufmgr.h"
@@ -28,6 +27,7 @@
 #include "catalog.h"
 #include "compat.h"
 #include "memory.h"
+#include "statement.h"
 #include "table.h"
 #include "worker.h"
 
@@ -441,8 +441,11 @@ write_memory(Memory *memory, bool without_attributes)
 	memory->storing_unknown = without_attributes;
 	if (!is_empty(&memory->profile))
 		put_row(rel, memory, there ? &tid : NULL);
-	else if (there)
-		CatalogTupleDelete(rel, &tid);
+	else if (there && braze_table_delete(rel, &tid, GetActiveSnapshot()) != TM_Ok)
+		ereport(ERROR,
+				(errcode(ERRCODE_LOCK_NOT_AVAILABLE),
+				 errmsg("somebody has locked a row of table \"%s\"",
+						RelationGetRelationName(rel))));
 	storing_in = rel->rd_rel->relfilenode;
 	memory->storing = true;
 	memory->next_storing = storing;
@@ -524,25 +527,33 @@ braze_memory_stored(bool committed)
 	}
 }
 
+static void
+delete_attributes(const char *destination)
+{
+	static const Oid type = NAMEOID;
+	Relation	rel = table_open(braze_catalog_required()->profiles, RowExclusiveLock);
+	NameData	name;
+	Datum		value = NameGetDatum(&name);
+	BrazeStatement statement = {rel, CMD_UPDATE};
+
+	namestrcpy(&name, destination);
+	statement.text = psprintf("UPDATE %s SET attributes = NULL "
+							  "WHERE destination OPERATOR(pg_catalog.=) $1 "
+							  "AND attributes IS NOT NULL", braze_statement_table(rel));
+	statement.nargs = 1;
+	statement.types = &type;
+	statement.values = &value;
+	(void) braze_statement_run(&statement);
+	table_close(rel, NoLock);
+}
+
 void
 braze_memory_forget_attributes(const char *destination)
 {
-	Oid			type = NAMEOID;
-	NameData	name;
-	Datum		value = NameGetDatum(&name);
 	HASH_SEQ_STATUS status;
 	Bucket	   *bucket;
-	char	   *statement;
 
-	namestrcpy(&name, destination);
-	statement = psprintf("UPDATE %s SET attributes = NULL "
-						 "WHERE destination OPERATOR(pg_catalog.=) $1 "
-						 "AND attributes IS NOT NULL",
-						 braze_table_name("braze_profiles"));
-	SPI_connect();
-	if (SPI_execute_with_args(statement, 1, &type, &value, NULL, false, 0) != SPI_OK_UPDATE)
-		elog(ERROR, "could not forget the attributes of a destination");
-	SPI_finish();
+	delete_attributes(destination);
 
 	/* what calls under way still need is stored again when they are settled */
 	braze_memory_drop_cache();

@@ -13,19 +13,16 @@
 #include "access/table.h"
 #include "access/xact.h"
 #include "catalog/pg_type.h"
-#include "executor/spi.h"
 #include "miscadmin.h"
 #include "tcop/utility.h"
 #include "utils/builtins.h"
-#include "utils/lsyscache.h"
-#include "utils/memutils.h"
 #include "utils/rel.h"
 #include "utils/timestamp.h"
 
 #include "catalog.h"
 #include "jsonb_walk.h"
 #include "messages.h"
-#include "table.h"
+#include "statement.h"
 #include "tally.h"
 #include "value.h"
 
@@ -47,55 +44,30 @@ message_id(Jsonb *call, BrazeString *id)
 /*
  * An id that is there is taken over when it has expired, and else left alone,
  * in one statement: of two transactions with the same id, the unique index
- * lets the second one wait for what becomes of the first.
+ * lets the second one wait for what becomes of the first.  True when the id was
+ * put, or taken over.
  */
-static SPIPlanPtr
-upsert_plan(void)
-{
-	static SPIPlanPtr plan = NULL;
-	static char *planned_for = NULL;
-	static Oid	types[4] = {NAMEOID, TEXTOID, TIMESTAMPTZOID, TIMESTAMPTZOID};
-	char	   *table = braze_table_name("braze_messages");
-	char	   *statement;
-
-	/* the extension may have moved to another schema */
-	if (plan != NULL && strcmp(planned_for, table) == 0)
-		return plan;
-	if (plan != NULL)
-	{
-		SPI_freeplan(plan);
-		plan = NULL;
-		pfree(planned_for);
-	}
-	planned_for = MemoryContextStrdup(TopMemoryContext, table);
-	statement = psprintf("INSERT INTO %s AS m (destination, message_id, queued_at) "
-						 "VALUES ($1, $2, $3) "
-						 "ON CONFLICT (destination, message_id) DO UPDATE "
-						 "SET queued_at = excluded.queued_at "
-						 "WHERE m.queued_at OPERATOR(pg_catalog.<=) $4", table);
-	plan = SPI_prepare(statement, lengthof(types), types);
-	if (plan == NULL || SPI_keepplan(plan) != 0)
-		elog(ERROR, "could not prepare to remember a message: %s",
-			 SPI_result_code_string(SPI_result));
-	return plan;
-}
-
-/* true when the id was put, or taken over */
 static bool
-upsert(const char *destination, BrazeString id, int seconds)
+upsert(Relation rel, const char *destination, BrazeString id, int seconds)
 {
+	static const Oid types[4] = {NAMEOID, TEXTOID, TIMESTAMPTZOID, TIMESTAMPTZOID};
 	NameData	name;
 	TimestampTz now = GetCurrentTransactionStartTimestamp();
 	Datum		values[4];
+	BrazeStatement statement = {rel, CMD_INSERT, NULL, lengthof(types), types, values};
 
 	namestrcpy(&name, destination);
 	values[0] = NameGetDatum(&name);
 	values[1] = PointerGetDatum(cstring_to_text_with_len(id.data, id.length));
 	values[2] = TimestampTzGetDatum(now);
 	values[3] = TimestampTzGetDatum(now - seconds * USECS_PER_SEC);
-	if (SPI_execute_plan(upsert_plan(), values, NULL, false, 0) != SPI_OK_INSERT)
-		elog(ERROR, "could not remember a message");
-	return SPI_processed > 0;
+	statement.text = psprintf("INSERT INTO %s AS m (destination, message_id, queued_at) "
+							  "VALUES ($1, $2, $3) "
+							  "ON CONFLICT (destination, message_id) DO UPDATE "
+							  "SET queued_at = excluded.queued_at "
+							  "WHERE m.queued_at OPERATOR(pg_catalog.<=) $4",
+							  braze_statement_table(rel));
+	return braze_statement_run(&statement) > 0;
 }
 
 bool
@@ -103,7 +75,6 @@ braze_message_remember(const char *destination, Jsonb *call, int seconds)
 {
 	Relation	rel;
 	BrazeString id;
-	BrazeCaller caller;
 	bool		is_new;
 
 	if (!message_id(call, &id))
@@ -111,11 +82,7 @@ braze_message_remember(const char *destination, Jsonb *call, int seconds)
 	PreventCommandIfReadOnly("queueing a Segment call");
 
 	rel = table_open(braze_catalog_required()->messages, RowExclusiveLock);
-	braze_become_owner(rel, &caller);
-	SPI_connect();
-	is_new = upsert(destination, id, seconds);
-	SPI_finish();
-	braze_become_caller(&caller);
+	is_new = upsert(rel, destination, id, seconds);
 	table_close(rel, NoLock);
 
 	if (!is_new)

@@ -10,16 +10,18 @@
  */
 #include "postgres.h"
 
+#include "access/table.h"
+#include "catalog/pg_type.h"
 #include "common/hashfn.h"
-#include "executor/spi.h"
-#include "lib/stringinfo.h"
 #include "utils/builtins.h"
 #include "utils/hsearch.h"
 #include "utils/memutils.h"
+#include "utils/rel.h"
 #include "utils/timestamp.h"
 
 #include "catalog.h"
 #include "notes.h"
+#include "statement.h"
 
 /* what stands for all notes beyond the bound */
 #define OTHER_NOTES		"Further notes were not counted one by one."
@@ -123,22 +125,13 @@ outcome_name(BrazeOutcome outcome)
 	return "unknown";
 }
 
-static char *
-upsert_statement(void)
-{
-	return psprintf("INSERT INTO %s AS n (destination, outcome, note, calls, last_id, last_at) "
-					"VALUES ($1, $2, $3, $4, $5, $6) "
-					"ON CONFLICT (destination, outcome, note) DO UPDATE "
-					"SET calls = n.calls OPERATOR(pg_catalog.+) excluded.calls, "
-					"last_id = excluded.last_id, last_at = excluded.last_at",
-					braze_table_name("braze_notes"));
-}
-
 static void
-store_one(SPIPlanPtr plan, const NoteCount *count)
+store_one(Relation rel, const char *text, const NoteCount *count)
 {
+	static const Oid types[6] = {NAMEOID, TEXTOID, TEXTOID, INT8OID, INT8OID, TIMESTAMPTZOID};
 	NameData	destination = count->key.destination;
 	Datum		values[6];
+	BrazeStatement statement = {rel, CMD_INSERT, text, lengthof(types), types, values};
 
 	values[0] = NameGetDatum(&destination);
 	values[1] = CStringGetTextDatum(outcome_name(count->key.outcome));
@@ -146,32 +139,30 @@ store_one(SPIPlanPtr plan, const NoteCount *count)
 	values[3] = Int64GetDatum(count->calls);
 	values[4] = Int64GetDatum(count->last_id);
 	values[5] = TimestampTzGetDatum(count->last_at);
-	if (SPI_execute_plan(plan, values, NULL, false, 0) != SPI_OK_INSERT)
-		elog(ERROR, "could not count a note");
+	(void) braze_statement_run(&statement);
 }
 
 void
 braze_notes_store(void)
 {
-	static Oid	types[6] = {NAMEOID, TEXTOID, TEXTOID, INT8OID, INT8OID, TIMESTAMPTZOID};
+	Relation	rel = table_open(braze_catalog_required()->notes, RowExclusiveLock);
 	HASH_SEQ_STATUS status;
 	NoteCount  *count;
-	SPIPlanPtr	plan = NULL;
+	char	   *text;
 
-	SPI_connect();
+	text = psprintf("INSERT INTO %s AS n (destination, outcome, note, calls, last_id, last_at) "
+					"VALUES ($1, $2, $3, $4, $5, $6) "
+					"ON CONFLICT (destination, outcome, note) DO UPDATE "
+					"SET calls = n.calls OPERATOR(pg_catalog.+) excluded.calls, "
+					"last_id = excluded.last_id, last_at = excluded.last_at",
+					braze_statement_table(rel));
 	hash_seq_init(&status, counts);
 	while ((count = hash_seq_search(&status)) != NULL)
 	{
-		if (count->calls == 0)
-			continue;
-		if (plan == NULL)
-			plan = SPI_prepare(upsert_statement(), 6, types);
-		if (plan == NULL)
-			elog(ERROR, "could not prepare to count notes: %s",
-				 SPI_result_code_string(SPI_result));
-		store_one(plan, count);
+		if (count->calls > 0)
+			store_one(rel, text, count);
 	}
-	SPI_finish();
+	table_close(rel, NoLock);
 }
 
 void

@@ -16,6 +16,7 @@
 #include "utils/builtins.h"
 #include "utils/fmgroids.h"
 #include "utils/rel.h"
+#include "utils/snapmgr.h"
 
 #include "catalog.h"
 #include "kind.h"
@@ -138,8 +139,12 @@ braze_pauses_lift(const char *destination)
 
 	while (HeapTupleIsValid(tuple = systable_getnext(scan)))
 	{
-		if (read_pause(tuple, RelationGetDescr(rel))->by_worker)
-			CatalogTupleDelete(rel, &tuple->t_self);
+		if (read_pause(tuple, RelationGetDescr(rel))->by_worker &&
+			braze_table_delete(rel, &tuple->t_self, GetActiveSnapshot()) != TM_Ok)
+			ereport(ERROR,
+					(errcode(ERRCODE_LOCK_NOT_AVAILABLE),
+					 errmsg("somebody has locked a row of table \"%s\"",
+							RelationGetRelationName(rel))));
 	}
 	systable_endscan(scan);
 	table_close(rel, NoLock);

@@ -121,8 +121,8 @@ extern BrazeSettled braze_settle_reject(BrazeSettler *settler,
 										const BrazeSettleRow *row,
 										const BrazeDeadLetter *letter);
 
-/* a user was deleted by this call: his dead letters go too */
-extern void braze_settle_forget_user(const BrazeSettleRow *row);
+/* a user was deleted by this call: their dead letters go too; false: not now */
+extern bool braze_settle_forget_user(BrazeSettler *settler, const BrazeSettleRow *row);
 
 /* of one of the settler's tables; false: somebody deleted it, a purge for instance */
 extern bool braze_settle_fetch(BrazeSettleTable *table, int64 id, const BrazeSettleRow *row);

@@ -454,8 +454,9 @@ settle_all(BrazeSettler *settler)
 		BrazeSettleRow row = braze_settle_row_of(call);
 		BrazeSettled result;
 
-		if (call->deletes && call->nrefused == 0 && !call->gone)
-			braze_settle_forget_user(&row);
+		if (call->deletes && call->nrefused == 0 && !call->gone &&
+			!braze_settle_forget_user(settler, &row))
+			continue;
 		if (call->nrefused > 0)
 			result = reject(settler, call, &row);
 		else

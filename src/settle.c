@@ -13,7 +13,6 @@
 #include "access/tableam.h"
 #include "access/xact.h"
 #include "catalog/pg_type.h"
-#include "executor/spi.h"
 #include "storage/bufmgr.h"
 #include "utils/builtins.h"
 #include "utils/fmgroids.h"
@@ -23,9 +22,12 @@
 
 #include "catalog.h"
 #include "compat.h"
+#include "jsonb_walk.h"
 #include "queue.h"
 #include "queue_size.h"
+#include "statement.h"
 #include "table.h"
+#include "value.h"
 
 /* what the transaction under way has deleted of a destination */
 typedef struct Deleted
@@ -196,12 +198,9 @@ braze_settle_note_queued(TupleTableSlot *slot, bool back)
 TM_Result
 braze_settle_delete_fetched(BrazeSettler *settler, BrazeSettleTable *table)
 {
-	TM_FailureData failure;
 	ItemPointerData tid = table->slot->tts_tid;
-	TM_Result	result;
+	TM_Result	result = braze_table_delete(table->rel, &tid, GetActiveSnapshot());
 
-	/* never wait for a row lock: its holder may take long */
-	result = braze_table_delete(table->rel, &tid, GetActiveSnapshot(), &failure);
 	if (result == TM_Ok && table == &settler->queue)
 		braze_settle_note_queued(table->slot, false);
 	return result;
@@ -313,30 +312,55 @@ braze_settle_reject(BrazeSettler *settler, const BrazeSettleRow *row,
 	return result;
 }
 
-/*
- * Rare, so a statement will do.  The user is the one that the call names, in
- * either spelling, in the calls of the same destination.
- */
-void
-braze_settle_forget_user(const BrazeSettleRow *row)
+/* the user that the call names, in either spelling; false: it names none */
+static bool
+user_of(Datum call, BrazeString *user)
 {
-	Oid			type = INT8OID;
-	Datum		value = Int64GetDatum(row->letter != 0 ? row->letter : row->id);
-	char	   *statement;
+	Jsonb	   *jsonb = DatumGetJsonbP(call);
+	JsonbValue	value;
 
-	statement = psprintf("DELETE FROM %s d USING %s q "
-						 "WHERE q.id OPERATOR(pg_catalog.=) $1 "
-						 "AND d.destination OPERATOR(pg_catalog.=) q.destination "
-						 "AND coalesce(d.call OPERATOR(pg_catalog.->>) 'userId', d.call OPERATOR(pg_catalog.->>) 'user_id') "
-						 "OPERATOR(pg_catalog.=) coalesce(q.call OPERATOR(pg_catalog.->>) 'userId', q.call OPERATOR(pg_catalog.->>) 'user_id')",
-						 braze_table_name("braze_dead_letters"),
-						 braze_table_name(row->letter != 0 ? "braze_dead_letters" : "braze_queue"));
-	SPI_connect();
-	if (SPI_execute_with_args(statement, 1, &type, &value, NULL, false, 0) != SPI_OK_DELETE)
-		elog(ERROR, "could not delete the dead letters of a user");
-	SPI_finish();
+	return JB_ROOT_IS_OBJECT(jsonb) &&
+		(braze_lookup(&jsonb->root, "userId", &value) ||
+		 braze_lookup(&jsonb->root, "user_id", &value)) &&
+		braze_scalar_text(&value, user);
+}
+
+static void
+delete_letters_of(Relation letters, Datum destination, BrazeString user)
+{
+	static const Oid types[2] = {NAMEOID, TEXTOID};
+	Datum		values[2];
+	BrazeStatement statement = {letters, CMD_DELETE};
+
+	values[0] = destination;
+	values[1] = PointerGetDatum(cstring_to_text_with_len(user.data, user.length));
+	statement.text =
+		psprintf("DELETE FROM %s WHERE destination OPERATOR(pg_catalog.=) $1 "
+				 "AND coalesce(call OPERATOR(pg_catalog.->>) 'userId', call OPERATOR(pg_catalog.->>) 'user_id') "
+				 "OPERATOR(pg_catalog.=) $2", braze_statement_table(letters));
+	statement.nargs = lengthof(types);
+	statement.types = types;
+	statement.values = values;
+	(void) braze_statement_run(&statement);
 
 	/* the letter of this call, if it is in flight, was among them */
 	PopActiveSnapshot();
 	PushActiveSnapshot(GetTransactionSnapshot());
+}
+
+bool
+braze_settle_forget_user(BrazeSettler *settler, const BrazeSettleRow *row)
+{
+	BrazeSettleTable *table = row->letter != 0 ? &settler->letters : &settler->queue;
+	AttrNumber	call = row->letter != 0 ? BRAZE_DEAD_CALL : BRAZE_QUEUE_CALL;
+	AttrNumber	destination = row->letter != 0 ? BRAZE_DEAD_DESTINATION : BRAZE_QUEUE_DESTINATION;
+	BrazeString user;
+
+	if (!braze_settle_open_letters(settler))
+		return false;
+	if (braze_settle_fetch(table, row->letter != 0 ? row->letter : row->id, row) &&
+		user_of(table->slot->tts_values[call - 1], &user))
+		delete_letters_of(settler->letters.rel, table->slot->tts_values[destination - 1], user);
+	ExecClearTuple(table->slot);
+	return true;
 }

@@ -21,6 +21,7 @@
 #include "compat.h"
 #include "shmem.h"
 #include "srf.h"
+#include "statement.h"
 #include "wake.h"
 #include "worker.h"
 
@@ -194,6 +195,10 @@ braze_notify_changed(PG_FUNCTION_ARGS)
 				(errcode(ERRCODE_E_R_I_E_TRIGGER_PROTOCOL_VIOLATED),
 				 errmsg("braze_notify_changed is a trigger function"),
 				 errhint("It is for the triggers of braze_queue and braze_paused.")));
+
+	/* what the worker does it knows */
+	if (braze_statement_is_worker())
+		return PointerGetDatum(NULL);
 	if (RelationGetRelid(((TriggerData *) fcinfo->context)->tg_relation) ==
 		braze_catalog_required()->queue)
 		braze_tell_purged_at_commit();

@@ -21,8 +21,8 @@
 #include "utils/rel.h"
 #include "utils/snapmgr.h"
 
-#include "compat.h"
 #include "sweep.h"
+#include "table.h"
 
 /* half a megabyte: a few thousand rows, some milliseconds */
 #define BLOCKS_PER_SLICE	64
@@ -46,14 +46,13 @@ sweep_slice(Relation rel, BlockNumber start, BlockNumber blocks,
 	while (table_scan_getnextslot(scan, ForwardScanDirection, slot))
 	{
 		ItemPointerData tid = slot->tts_tid;
-		TM_FailureData failure;
 
 		CHECK_FOR_INTERRUPTS();
 		if (!expired(slot, arg))
 			continue;
 
 		/* a row that a session is changing is not there to be deleted */
-		if (braze_table_delete(rel, &tid, snapshot, &failure) == TM_Ok)
+		if (braze_table_delete(rel, &tid, snapshot) == TM_Ok)
 			deleted++;
 	}
 	table_endscan(scan);

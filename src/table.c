@@ -9,20 +9,19 @@
 
 #include "access/heapam.h"
 #include "access/htup_details.h"
+#include "access/tableam.h"
+#include "access/xact.h"
 #include "catalog/indexing.h"
 #include "catalog/pg_type.h"
-#include "executor/spi.h"
 #include "lib/stringinfo.h"
-#include "miscadmin.h"
 #include "nodes/execnodes.h"
 #include "storage/lmgr.h"
 #include "utils/builtins.h"
-#include "utils/guc.h"
-#include "utils/lsyscache.h"
 #include "utils/rel.h"
 #include "utils/snapmgr.h"
 
 #include "compat.h"
+#include "statement.h"
 #include "table.h"
 
 bool
@@ -40,29 +39,12 @@ braze_table_try_lock(Oid table, LOCKMODE mode)
 /* the CHECK of braze_queue, that an id is positive, which a drawn id is */
 #define OWN_CHECKS		1
 
-/* ours only tell the worker, which whoever writes here does or is */
-static bool
-has_own_triggers_only(Relation rel)
-{
-	for (int i = 0; rel->trigdesc != NULL && i < rel->trigdesc->numtriggers; i++)
-	{
-		const char *name = rel->trigdesc->triggers[i].tgname;
-
-		if (strcmp(name, "braze_notify_queued") != 0 &&
-			strcmp(name, "braze_notify_replicated") != 0 &&
-			strcmp(name, "braze_notify_deleted") != 0 &&
-			strcmp(name, "braze_notify_paused") != 0)
-			return false;
-	}
-	return true;
-}
-
 /*
  * Can the table be written as the catalogs are?  A value for each column is
  * assumed to be here then, and nothing but indexes to take part.
  */
 static bool
-is_plain(Relation rel, int columns)
+is_plain(Relation rel, CmdType operation, int columns)
 {
 	TupleDesc	desc = RelationGetDescr(rel);
 
@@ -71,8 +53,7 @@ is_plain(Relation rel, int columns)
 		if (!TupleDescAttr(desc, i)->attisdropped)
 			return false;
 	}
-	return has_own_triggers_only(rel) &&
-		!rel->rd_rel->relhasrules &&
+	return !braze_statement_is_needed(rel, operation) &&
 		(desc->constr == NULL || desc->constr->num_check <= OWN_CHECKS);
 }
 
@@ -141,42 +122,6 @@ insert_with_primary_key(Relation rel, int columns, Datum *values, bool *nulls,
 	heap_freetuple(tuple);
 }
 
-void
-braze_become_owner(Relation rel, BrazeCaller *caller)
-{
-	caller->guc_level = NewGUCNestLevel();
-	(void) set_config_option("search_path", "pg_catalog, pg_temp", PGC_USERSET, PGC_S_SESSION,
-							 GUC_ACTION_SAVE, true, 0, false);
-	GetUserIdAndSecContext(&caller->user, &caller->context);
-	SetUserIdAndSecContext(rel->rd_rel->relowner,
-						   caller->context | SECURITY_LOCAL_USERID_CHANGE |
-						   SECURITY_NOFORCE_RLS);
-}
-
-void
-braze_become_caller(const BrazeCaller *caller)
-{
-	AtEOXact_GUC(false, caller->guc_level);
-	SetUserIdAndSecContext(caller->user, caller->context);
-}
-
-static void
-execute(Relation rel, const char *statement, int nargs, Oid *types, Datum *values,
-		const char *null_marks)
-{
-	BrazeCaller caller;
-	int			result;
-
-	braze_become_owner(rel, &caller);
-	SPI_connect();
-	result = SPI_execute_with_args(statement, nargs, types, values, null_marks, false, 0);
-	if (result < 0)
-		elog(ERROR, "could not write to table \"%s\": %s", RelationGetRelationName(rel),
-			 SPI_result_code_string(result));
-	SPI_finish();
-	braze_become_caller(&caller);
-}
-
 /*
  * By position, and by the names of now, since a column may have been renamed.
  * Those that were added get their defaults, or keep their values when the row
@@ -186,43 +131,60 @@ static void
 write_by_statement(Relation rel, ItemPointer old, int columns, const Datum *values,
 				   const bool *nulls)
 {
-	StringInfoData statement;
-	char	   *table;
+	BrazeStatement statement = {rel, old != NULL ? CMD_UPDATE : CMD_INSERT};
+	StringInfoData text;
+	char	   *table = braze_statement_table(rel);
 	Oid		   *types = palloc(sizeof(Oid) * (columns + 1));
 	Datum	   *arguments = palloc(sizeof(Datum) * (columns + 1));
 	char	   *null_marks = palloc(columns + 2);
 
-	initStringInfo(&statement);
-	table = quote_qualified_identifier(get_namespace_name(RelationGetNamespace(rel)),
-									   RelationGetRelationName(rel));
+	initStringInfo(&text);
 	if (old != NULL)
-		appendStringInfo(&statement, "UPDATE %s SET ", table);
+		appendStringInfo(&text, "UPDATE %s SET ", table);
 	else
-		appendStringInfo(&statement, "INSERT INTO %s OVERRIDING SYSTEM VALUE VALUES (", table);
+		appendStringInfo(&text, "INSERT INTO %s OVERRIDING SYSTEM VALUE VALUES (", table);
 	for (int i = 0; i < columns; i++)
 	{
 		Form_pg_attribute attribute = TupleDescAttr(RelationGetDescr(rel), i);
 
 		if (i > 0)
-			appendStringInfoString(&statement, ", ");
+			appendStringInfoString(&text, ", ");
 		if (old != NULL)
-			appendStringInfo(&statement, "%s = ",
-							 quote_identifier(NameStr(attribute->attname)));
-		appendStringInfo(&statement, "$%d", i + 1);
+			appendStringInfo(&text, "%s = ", quote_identifier(NameStr(attribute->attname)));
+		appendStringInfo(&text, "$%d", i + 1);
 		types[i] = attribute->atttypid;
 		arguments[i] = values[i];
 		null_marks[i] = nulls[i] ? 'n' : ' ';
 	}
 	if (old != NULL)
-		appendStringInfo(&statement, " WHERE ctid OPERATOR(pg_catalog.=) $%d", columns + 1);
+		appendStringInfo(&text, " WHERE ctid OPERATOR(pg_catalog.=) $%d", columns + 1);
 	else
-		appendStringInfoChar(&statement, ')');
+		appendStringInfoChar(&text, ')');
 	types[columns] = TIDOID;
 	arguments[columns] = PointerGetDatum(old);
 	null_marks[columns] = ' ';
 	null_marks[columns + 1] = '\0';
-	execute(rel, statement.data, old != NULL ? columns + 1 : columns, types, arguments,
-			null_marks);
+	statement.text = text.data;
+	statement.nargs = old != NULL ? columns + 1 : columns;
+	statement.types = types;
+	statement.values = arguments;
+	statement.nulls = null_marks;
+	braze_statement_write_row(&statement);
+}
+
+static void
+delete_by_statement(Relation rel, ItemPointer tid)
+{
+	static const Oid type = TIDOID;
+	Datum		value = PointerGetDatum(tid);
+	BrazeStatement statement = {rel, CMD_DELETE};
+
+	statement.text = psprintf("DELETE FROM %s WHERE ctid OPERATOR(pg_catalog.=) $1",
+							  braze_statement_table(rel));
+	statement.nargs = 1;
+	statement.types = &type;
+	statement.values = &value;
+	braze_statement_write_row(&statement);
 }
 
 /* false when the executor has to do it; old: NULL to insert a row */
@@ -233,7 +195,7 @@ write_directly(Relation rel, ItemPointer old, int columns, Datum *values, bool *
 	CatalogIndexState indexes;
 	bool		plain;
 
-	if (!is_plain(rel, columns))
+	if (!is_plain(rel, old != NULL ? CMD_UPDATE : CMD_INSERT, columns))
 		return false;
 	if (old == NULL && has_only_primary_key(rel))
 	{
@@ -278,4 +240,24 @@ braze_table_update(Relation rel, ItemPointer old, int columns, Datum *values,
 				   bool *nulls, ItemPointer tid)
 {
 	write_row(rel, old, columns, values, nulls, tid);
+}
+
+TM_Result
+braze_table_delete(Relation rel, ItemPointer tid, Snapshot snapshot)
+{
+	TM_FailureData failure;
+	TM_Result	result;
+	TupleTableSlot *slot;
+
+	if (!braze_statement_is_needed(rel, CMD_DELETE))
+		return braze_tuple_delete(rel, tid, snapshot, &failure);
+
+	/* a statement would wait for who holds the row */
+	slot = table_slot_create(rel, NULL);
+	result = table_tuple_lock(rel, tid, snapshot, slot, GetCurrentCommandId(true),
+							  LockTupleExclusive, LockWaitSkip, 0, &failure);
+	ExecDropSingleTupleTableSlot(slot);
+	if (result == TM_Ok)
+		delete_by_statement(rel, tid);
+	return result;
 }

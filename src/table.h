@@ -5,16 +5,18 @@
  *
  * A table that is as CREATE EXTENSION made it is written directly, as the
  * catalogs are.  With columns, indexes on expressions, constraints or triggers
- * that somebody added, the executor writes it, with the rights of its owner.
+ * that somebody added, the executor writes it, see statement.h.
  *
  *-------------------------------------------------------------------------
  */
 #ifndef BRAZE_TABLE_H
 #define BRAZE_TABLE_H
 
+#include "access/tableam.h"
 #include "storage/itemptr.h"
 #include "storage/lockdefs.h"
 #include "utils/relcache.h"
+#include "utils/snapshot.h"
 
 /*
  * For the worker, which must not wait for who holds a lock: false, or the lock
@@ -35,18 +37,9 @@ extern void braze_table_update(Relation rel, ItemPointer old, int columns,
 							   Datum *values, bool *nulls, ItemPointer tid);
 
 /*
- * Who may queue has no right to the tables, and needs none.  Nor does he choose
- * what names mean while the owner's rights count, in a trigger that was added
- * say.  Undone by the end of the transaction, too.
+ * For the worker, which waits for nobody: TM_Ok, or what became of the row, or
+ * TM_WouldBlock (TM_BeingModified) when somebody has locked it.
  */
-typedef struct BrazeCaller
-{
-	Oid			user;
-	int			context;
-	int			guc_level;
-} BrazeCaller;
-
-extern void braze_become_owner(Relation rel, BrazeCaller *caller);
-extern void braze_become_caller(const BrazeCaller *caller);
+extern TM_Result braze_table_delete(Relation rel, ItemPointer tid, Snapshot snapshot);
 
 #endif							/* BRAZE_TABLE_H */

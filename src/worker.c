@@ -38,6 +38,7 @@
 #include "reader.h"
 #include "rounds.h"
 #include "shmem.h"
+#include "statement.h"
 #include "wait_event.h"
 #include "worker.h"
 
@@ -526,6 +527,7 @@ braze_worker_main(Datum arg)
 	database = slot->database;
 	BackgroundWorkerInitializeConnectionByOid(database, InvalidOid, 0);
 	fix_settings();
+	braze_statement_init_worker();
 	require_extension();
 
 	CacheRegisterSyscacheCallback(FOREIGNSERVEROID, server_changed, (Datum) 0);

@@ -1,0 +1,56 @@
+/*-------------------------------------------------------------------------
+ *
+ * statement.h
+ *	  SQL statements on the extension's tables.
+ *
+ * A statement runs what others added to a table: triggers, rules, expressions
+ * of indexes and checks.  So each one runs as the owner of its table, in a
+ * security-restricted operation and with a search_path of its own, and no
+ * statement runs in any other way.
+ *
+ *-------------------------------------------------------------------------
+ */
+#ifndef BRAZE_STATEMENT_H
+#define BRAZE_STATEMENT_H
+
+#include "nodes/nodes.h"
+#include "utils/relcache.h"
+
+typedef struct BrazeStatement
+{
+	Relation	rel;			/* the table that it writes */
+	CmdType		operation;		/* what it does to it */
+	const char *text;
+	int			nargs;
+	const Oid  *types;
+	Datum	   *values;
+	const char *nulls;			/* as SPI has them; NULL: there are none */
+} BrazeStatement;
+
+/*
+ * The longest that a statement of the worker may take: its triggers hold up
+ * all destinations.
+ */
+#define BRAZE_STATEMENT_MS	10000
+
+/*
+ * From now on this process is the worker.  Its statements have a limit of
+ * time, and leave nothing to do at the commit, when the rights of the worker
+ * would count again.
+ */
+extern void braze_statement_init_worker(void);
+extern bool braze_statement_is_worker(void);
+
+/* how many rows were written */
+extern uint64 braze_statement_run(const BrazeStatement *statement);
+
+/* the same for one row, which the worker has to be sure of: else an error */
+extern void braze_statement_write_row(const BrazeStatement *statement);
+
+/* the table's name as SQL writes it: quoted, with its schema */
+extern char *braze_statement_table(Relation rel);
+
+/* would this operation run triggers or rules that others added? */
+extern bool braze_statement_is_needed(Relation rel, CmdType operation);
+
+#endif							/* BRAZE_STATEMENT_H */
