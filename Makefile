@@ -3,12 +3,20 @@
 #   make && make install && make installcheck     as for any extension
 #   dev/check                                     everything, from a bare machine
 
+ifeq ($(wildcard segment_braze.control),)
+$(error run make in the directory that has segment_braze.control: a build outside of it is not supported)
+endif
+
 EXTENSION = segment_braze
 MODULE_big = segment_braze
 OBJS = $(patsubst %.c,%.o,$(sort $(wildcard src/*.c)))
 DATA = $(wildcard sql/*--*.sql)
 PGFILEDESC = "segment_braze - Segment calls in PostgreSQL, delivered to Braze"
 SHLIB_LINK = -lcurl -ljson-c
+
+# only what PostgreSQL looks up is exported; before 16 that needs saying
+PG_CFLAGS = -fvisibility=hidden
+PG_CPPFLAGS = '-DPGDLLEXPORT=__attribute__((visibility("default")))'
 
 # test/sql and test/specs are the input, expected/ has the output of both
 REGRESS = $(patsubst test/sql/%.sql,%,$(sort $(wildcard test/sql/*.sql)))
@@ -20,9 +28,19 @@ ISOLATION_OPTS = --inputdir=test --outputdir=.
 TAP_TESTS := $(wildcard test/braze/braze-standin)
 PROVE_TESTS = test/t/*.pl
 
+EXTRA_CLEAN = $(EXTENSION)-*.zip output_iso
+
 PG_CONFIG ?= pg_config
 PGXS := $(shell $(PG_CONFIG) --pgxs)
 include $(PGXS)
 
 # every object may depend on any of our headers; a full build takes seconds
 $(OBJS): $(wildcard src/*.h)
+
+# the archive for PGXN: what is committed
+version = $(shell sed -n "s/^default_version = '\(.*\)'/\1/p" $(EXTENSION).control)
+
+dist:
+	git archive --format zip --prefix=$(EXTENSION)-$(version)/ -o $(EXTENSION)-$(version).zip HEAD
+
+.PHONY: dist

@@ -3,7 +3,7 @@
  *	  bench_map_length(jsonb): maps a call as the worker does, with the default
  *	  settings, and returns the length of the objects' text.
  *
- * It calls into segment_braze.so, which must be loaded before.
+ * It is linked with the extension's objects.
  */
 #include "postgres.h"
 

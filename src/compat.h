@@ -170,6 +170,14 @@ braze_reserve_guc_prefix(const char *prefix)
 #endif
 }
 
+/*
+ * Declares a function that SQL calls.  The library is built with hidden symbols,
+ * and before 16 PG_FUNCTION_INFO_V1 does not export the function itself.
+ */
+#define BRAZE_SQL_FUNCTION(name) \
+	extern PGDLLEXPORT Datum name(PG_FUNCTION_ARGS); \
+	PG_FUNCTION_INFO_V1(name)
+
 /* 18 put it before the declaration, and took the older spelling away */
 #if PG_VERSION_NUM < 180000
 #define pg_noreturn pg_attribute_noreturn()

@@ -25,8 +25,8 @@
 #include "destination_options.h"
 #include "option.h"
 
-PG_FUNCTION_INFO_V1(braze_validator);
-PG_FUNCTION_INFO_V1(braze_options);
+BRAZE_SQL_FUNCTION(braze_validator);
+BRAZE_SQL_FUNCTION(braze_options);
 
 void
 braze_options_load(List *given, BrazeSettings *settings)

@@ -197,7 +197,7 @@ deadline_after(const Interval *timeout)
 	return now + (int64) microseconds;
 }
 
-PG_FUNCTION_INFO_V1(braze_flush);
+BRAZE_SQL_FUNCTION(braze_flush);
 Datum
 braze_flush(PG_FUNCTION_ARGS)
 {

@@ -22,6 +22,7 @@
 #include "utils/snapmgr.h"
 
 #include "catalog.h"
+#include "compat.h"
 #include "in_flight.h"
 #include "queue.h"
 #include "shmem.h"
@@ -369,7 +370,7 @@ braze_is_in_flight(int64 letter)
 	return letter >= braze_in_flight_lowest(&put_backs);
 }
 
-PG_FUNCTION_INFO_V1(braze_in_flight);
+BRAZE_SQL_FUNCTION(braze_in_flight);
 Datum
 braze_in_flight(PG_FUNCTION_ARGS)
 {

@@ -25,7 +25,7 @@ static const struct config_enum_entry on_invalid_call_values[] = {
 	{NULL}
 };
 
-void		_PG_init(void);
+extern PGDLLEXPORT void _PG_init(void);
 
 void
 _PG_init(void)

@@ -24,8 +24,8 @@
 #include "queue.h"
 #include "srf.h"
 
-PG_FUNCTION_INFO_V1(braze_map);
-PG_FUNCTION_INFO_V1(braze_map_queued);
+BRAZE_SQL_FUNCTION(braze_map);
+BRAZE_SQL_FUNCTION(braze_map_queued);
 
 #define MAP_COLUMNS		5
 

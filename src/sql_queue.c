@@ -16,6 +16,7 @@
 #include "utils/jsonb.h"
 #include "utils/timestamp.h"
 
+#include "compat.h"
 #include "enqueue.h"
 
 typedef enum ArgumentType
@@ -80,14 +81,14 @@ static const Argument delete_arguments[] = {
 	COMMON_ARGUMENTS
 };
 
-PG_FUNCTION_INFO_V1(braze_enqueue);
-PG_FUNCTION_INFO_V1(braze_identify);
-PG_FUNCTION_INFO_V1(braze_track);
-PG_FUNCTION_INFO_V1(braze_page);
-PG_FUNCTION_INFO_V1(braze_screen);
-PG_FUNCTION_INFO_V1(braze_group);
-PG_FUNCTION_INFO_V1(braze_alias);
-PG_FUNCTION_INFO_V1(braze_delete_user);
+BRAZE_SQL_FUNCTION(braze_enqueue);
+BRAZE_SQL_FUNCTION(braze_identify);
+BRAZE_SQL_FUNCTION(braze_track);
+BRAZE_SQL_FUNCTION(braze_page);
+BRAZE_SQL_FUNCTION(braze_screen);
+BRAZE_SQL_FUNCTION(braze_group);
+BRAZE_SQL_FUNCTION(braze_alias);
+BRAZE_SQL_FUNCTION(braze_delete_user);
 
 /* queues for the caller; destination is the argument of this number */
 static Datum

@@ -144,7 +144,7 @@ typedef struct RowPlan
 	PlacedColumn *columns;
 } RowPlan;
 
-PG_FUNCTION_INFO_V1(braze_call_from_row);
+BRAZE_SQL_FUNCTION(braze_call_from_row);
 
 static const char *
 next_call_type(void *state)

@@ -70,7 +70,7 @@ why_no_worker(void)
 	return "starting: the worker is on its way, if this stays see the server's log";
 }
 
-PG_FUNCTION_INFO_V1(braze_worker_state);
+BRAZE_SQL_FUNCTION(braze_worker_state);
 Datum
 braze_worker_state(PG_FUNCTION_ARGS)
 {
@@ -148,7 +148,7 @@ put_counters(Tuplestorestate *store, TupleDesc desc, BrazeDestinationSlot *slot)
 	tuplestore_putvalues(store, desc, values, nulls);
 }
 
-PG_FUNCTION_INFO_V1(braze_counters);
+BRAZE_SQL_FUNCTION(braze_counters);
 Datum
 braze_counters(PG_FUNCTION_ARGS)
 {
@@ -172,7 +172,7 @@ braze_counters(PG_FUNCTION_ARGS)
  * The functions that queue wake the worker themselves; this does it for plain
  * INSERT and COPY, and for what logical replication applies.
  */
-PG_FUNCTION_INFO_V1(braze_notify_queued);
+BRAZE_SQL_FUNCTION(braze_notify_queued);
 Datum
 braze_notify_queued(PG_FUNCTION_ARGS)
 {
@@ -186,7 +186,7 @@ braze_notify_queued(PG_FUNCTION_ARGS)
 }
 
 /* the same for the pauses, and for calls that are deleted */
-PG_FUNCTION_INFO_V1(braze_notify_changed);
+BRAZE_SQL_FUNCTION(braze_notify_changed);
 Datum
 braze_notify_changed(PG_FUNCTION_ARGS)
 {
@@ -211,7 +211,7 @@ braze_notify_changed(PG_FUNCTION_ARGS)
  * After a change of braze_paused or of the queue by plain SQL; the argument
  * says that calls were taken out of the queue.
  */
-PG_FUNCTION_INFO_V1(braze_notify_worker);
+BRAZE_SQL_FUNCTION(braze_notify_worker);
 Datum
 braze_notify_worker(PG_FUNCTION_ARGS)
 {
@@ -223,7 +223,7 @@ braze_notify_worker(PG_FUNCTION_ARGS)
 }
 
 /* the last words of CREATE EXTENSION */
-PG_FUNCTION_INFO_V1(braze_request_worker);
+BRAZE_SQL_FUNCTION(braze_request_worker);
 Datum
 braze_request_worker(PG_FUNCTION_ARGS)
 {

@@ -29,7 +29,7 @@
 #include "trigger.h"
 #include "trigger_plan.h"
 
-PG_FUNCTION_INFO_V1(braze_trigger);
+BRAZE_SQL_FUNCTION(braze_trigger);
 
 /*
  * Is a value by itself too large for a call?  It is not even looked at then:

@@ -1,4 +1,9 @@
 -- max_queue_size and on_full: what is queued is bounded.
+-- The sizes are in shared memory, so the library has to be preloaded.
+SELECT NOT 'segment_braze' = ANY (string_to_array(current_setting('shared_preload_libraries'), ',')) AS not_preloaded \gset
+\if :not_preloaded
+\quit
+\endif
 CREATE EXTENSION segment_braze;
 CREATE SERVER braze FOREIGN DATA WRAPPER segment_braze OPTIONS (datacenter 'US-01', max_queue_size '64 kB');
 CREATE SERVER other FOREIGN DATA WRAPPER segment_braze OPTIONS (datacenter 'US-01');
