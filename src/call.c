@@ -10,7 +10,10 @@
  */
 #include "postgres.h"
 
+#include "utils/builtins.h"
+
 #include "call.h"
+#include "call_kind.h"
 
 typedef struct FieldName
 {
@@ -140,4 +143,34 @@ braze_call_context_in(const BrazeCall *call, const char *object, const char *key
 
 	return braze_call_context(call, object, &inner) && braze_is_object(&inner) &&
 		braze_lookup(inner.val.binary.data, key, value) && value->type != jbvNull;
+}
+
+/* ----- whose meaning a call has ----- */
+
+static const char *const kinds[] = {
+	[BRAZE_SEGMENT_CALL] = "segment",
+	[BRAZE_DELETE_USER_CALL] = "delete_user",
+};
+
+Datum
+braze_call_kind_text(BrazeCallKind kind)
+{
+	return CStringGetTextDatum(kinds[kind]);
+}
+
+BrazeCallKind
+braze_call_kind_read(Datum value)
+{
+	struct varlena *name = pg_detoast_datum_packed((struct varlena *) DatumGetPointer(value));
+
+	for (int i = 0; i < lengthof(kinds); i++)
+	{
+		if (strlen(kinds[i]) == VARSIZE_ANY_EXHDR(name) &&
+			memcmp(kinds[i], VARDATA_ANY(name), strlen(kinds[i])) == 0)
+			return i;
+	}
+	ereport(ERROR,
+			(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+			 errmsg("call_kind \"%s\" is not known", TextDatumGetCString(value)),
+			 errhint("Valid values are segment and delete_user.")));
 }

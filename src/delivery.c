@@ -540,7 +540,7 @@ braze_delivery_take(BrazeDelivery *delivery, const BrazeQueueRow *row, bool agai
 	MemoryContext old = MemoryContextSwitchTo(row_context);
 	bool		packed = true;
 
-	braze_map_call(DatumGetJsonbP(row->call), &delivery->destination->settings,
+	braze_map_call(DatumGetJsonbP(row->call), row->kind, &delivery->destination->settings,
 				   row->queued_at, GetCurrentTransactionStartTimestamp(), mapped);
 	if (!again)
 		braze_notes_count(NameStr(delivery->name), row->id, mapped);

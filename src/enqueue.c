@@ -143,6 +143,7 @@ braze_call_finish(BrazeCallBuilder *call)
 {
 	BrazeNewCall result;
 
+	result.kind = BRAZE_SEGMENT_CALL;
 	result.has_own_id = call->has_message_id;
 	if (!call->has_time)
 		braze_call_add_timestamp(call, "timestamp", GetCurrentTimestamp());
@@ -175,7 +176,7 @@ has_any(Jsonb *call, const char *const *keys, int nkeys)
 BrazeNewCall
 braze_call_complete(Jsonb *call)
 {
-	BrazeNewCall as_it_is = {call, true};
+	BrazeNewCall as_it_is = {call, BRAZE_SEGMENT_CALL, true};
 	BrazeCallBuilder complete;
 	JsonbIterator *it;
 	JsonbIteratorToken token;
@@ -208,7 +209,7 @@ braze_call_complete(Jsonb *call)
  * its memory from call to call, which is most of what makes it cheap.
  */
 static const BrazeMapped *
-judge(Jsonb *call, const BrazeSettings *settings)
+judge(BrazeNewCall call, const BrazeSettings *settings)
 {
 	static MemoryContext context = NULL;
 	static MemoryContext scratch = NULL;
@@ -237,7 +238,7 @@ judge(Jsonb *call, const BrazeSettings *settings)
 
 	MemoryContextReset(scratch);
 	old = MemoryContextSwitchTo(scratch);
-	braze_map_call(call, settings, GetCurrentTransactionStartTimestamp(),
+	braze_map_call(call.json, call.kind, settings, GetCurrentTransactionStartTimestamp(),
 				   GetCurrentTransactionStartTimestamp(), mapped);
 	MemoryContextSwitchTo(old);
 	return mapped;
@@ -262,11 +263,12 @@ joined_notes(const BrazeMapped *mapped)
 }
 
 static void
-put_dead_letter(Jsonb *call, const char *destination, const char *reason)
+put_dead_letter(BrazeNewCall call, const char *destination, const char *reason)
 {
 	BrazeDeadLetter letter = {
 		.destination = destination,
-		.call = call,
+		.call = call.json,
+		.kind = call.kind,
 		.nobjects = -1,
 		.reason = reason,
 		.queued_at = GetCurrentTransactionStartTimestamp()
@@ -316,7 +318,7 @@ put_call(const BrazeDestination *destination, BrazeNewCall call)
 	if (seconds > 0 && call.has_own_id &&
 		!braze_message_remember(NameStr(name), call.json, seconds))
 		return 0;
-	id = braze_queue_put(NameStr(name), call.json, limit > 0 ? &stored : NULL);
+	id = braze_queue_put(NameStr(name), call.json, call.kind, limit > 0 ? &stored : NULL);
 	if (limit > 0)
 		braze_queue_size_add(NameStr(name), stored);
 	return id;
@@ -340,7 +342,7 @@ braze_enqueue_call(BrazeNewCall call, const char *destination_name, Oid roleid,
 			 * Without a destination: retrying the letter as it is would send
 			 * what its writer had no right to send.
 			 */
-			put_dead_letter(call.json, NULL, problem.message);
+			put_dead_letter(call, NULL, problem.message);
 			return 0;
 		}
 	}
@@ -361,7 +363,7 @@ braze_enqueue_call(BrazeNewCall call, const char *destination_name, Oid roleid,
 	}
 	else
 	{
-		const BrazeMapped *mapped = judge(call.json, &destination->settings);
+		const BrazeMapped *mapped = judge(call, &destination->settings);
 
 		if (mapped->outcome != BRAZE_REJECT)
 			return put_call(destination, call);
@@ -375,6 +377,6 @@ braze_enqueue_call(BrazeNewCall call, const char *destination_name, Oid roleid,
 							 "segment_braze.on_invalid_call = dead_letter such a call "
 							 "is kept in braze_dead_letters instead.")));
 	}
-	put_dead_letter(call.json, NameStr(destination->name), reason);
+	put_dead_letter(call, NameStr(destination->name), reason);
 	return 0;
 }

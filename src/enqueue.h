@@ -13,6 +13,7 @@
 #include "datatype/timestamp.h"
 #include "utils/jsonb.h"
 
+#include "call_kind.h"
 #include "compat.h"
 
 /* the setting segment_braze.on_invalid_call */
@@ -52,6 +53,7 @@ extern void braze_call_add_key(BrazeCallBuilder *call, const char *key);
 typedef struct BrazeNewCall
 {
 	Jsonb	   *json;
+	BrazeCallKind kind;
 	bool		has_own_id;		/* is the messageId the caller's, and not made by us? */
 } BrazeNewCall;
 

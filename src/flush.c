@@ -48,12 +48,16 @@ static bool
 is_for(TupleTableSlot *slot, AttrNumber column, Name destination)
 {
 	bool		isnull;
-	Datum		name;
+	Datum		value;
+	NameData	name;
 
 	if (destination == NULL)
 		return true;
-	name = slot_getattr(slot, column, &isnull);
-	return !isnull && namestrcmp(DatumGetName(name), NameStr(*destination)) == 0;
+	value = slot_getattr(slot, column, &isnull);
+	if (isnull)
+		return false;
+	braze_destination_read(value, &name);
+	return strcmp(NameStr(name), NameStr(*destination)) == 0;
 }
 
 static int64

@@ -28,38 +28,38 @@
 #include "shmem.h"
 #include "table.h"
 
-#define IN_FLIGHT			"in flight"
+static const char *const states[] = {
+	[BRAZE_LETTER_REJECTED] = "rejected",
+	[BRAZE_LETTER_IN_DOUBT] = "in doubt",
+	[BRAZE_LETTER_IN_FLIGHT] = "in flight",
+};
 
-/* of a call that was rejected before, why it was stays readable behind this */
-#define IN_FLIGHT_AGAIN		IN_FLIGHT " again, after: "
-
-static bool
-begins_with(const char *text, const char *prefix)
+Datum
+braze_letter_state_text(BrazeLetterState state)
 {
-	return strncmp(text, prefix, strlen(prefix)) == 0;
+	return CStringGetTextDatum(states[state]);
 }
 
-static char *
-reason_of(TupleTableSlot *letter)
+BrazeLetterState
+braze_letter_state_read(Datum value)
 {
-	bool		isnull;
+	char	   *name = TextDatumGetCString(value);
 
-	return TextDatumGetCString(slot_getattr(letter, BRAZE_DEAD_REASON, &isnull));
+	for (int i = 0; i < lengthof(states); i++)
+	{
+		if (strcmp(name, states[i]) == 0)
+			return i;
+	}
+	elog(ERROR, "a dead letter has the unknown state \"%s\"", name);
 }
 
 bool
 braze_letter_is_in_flight(TupleTableSlot *letter)
 {
-	return begins_with(reason_of(letter), IN_FLIGHT);
-}
-
-static char *
-reason_of_retried(const BrazeRetried *retried)
-{
 	bool		isnull;
+	Datum		state = slot_getattr(letter, BRAZE_DEAD_STATE, &isnull);
 
-	return TextDatumGetCString(heap_getattr(retried->letter, BRAZE_DEAD_REASON,
-											RelationGetDescr(retried->letters), &isnull));
+	return braze_letter_state_read(state) == BRAZE_LETTER_IN_FLIGHT;
 }
 
 /* ----- out of the queue ----- */
@@ -70,31 +70,32 @@ put_in_flight(BrazeSettler *settler, BrazeRetried *retried, BrazeSettleRow *row)
 {
 	TupleTableSlot *slot = settler->queue.slot;
 	BrazeDeadLetter letter;
+	NameData	destination;
 
 	row->storage = settler->letters.rel->rd_rel->relfilenode;
 	if (retried != NULL)
 	{
-		char	   *reason = reason_of_retried(retried);
-
-		if (!begins_with(reason, IN_FLIGHT))
-			reason = psprintf("%s%s", IN_FLIGHT_AGAIN, reason);
+		/* its reason stays: why it was rejected before */
 		row->letter = DatumGetInt64(slot->tts_values[BRAZE_QUEUE_DEAD_LETTER - 1]);
 		row->is_retry = true;
-		braze_retried_explain(retried, reason, 0, &row->tid);
+		row->before = braze_retried_state(retried);
+		braze_retried_move(retried, BRAZE_LETTER_IN_FLIGHT, 0, &row->tid);
 		return;
 	}
 	memset(&letter, 0, sizeof(letter));
-	letter.destination = NameStr(*DatumGetName(slot->tts_values[BRAZE_QUEUE_DESTINATION - 1]));
+	braze_destination_read(slot->tts_values[BRAZE_QUEUE_DESTINATION - 1], &destination);
+	letter.destination = NameStr(destination);
 
 	/* as it is stored */
 	letter.call = (Jsonb *) DatumGetPointer(slot->tts_values[BRAZE_QUEUE_CALL - 1]);
+	letter.kind = braze_call_kind_read(slot->tts_values[BRAZE_QUEUE_CALL_KIND - 1]);
 	letter.nobjects = -1;
 	if (!slot->tts_isnull[BRAZE_QUEUE_OBJECTS - 1])
 		letter.nobjects = braze_objects_read(slot->tts_values[BRAZE_QUEUE_OBJECTS - 1],
 											 &letter.objects);
-	letter.reason = IN_FLIGHT;
+	letter.state = BRAZE_LETTER_IN_FLIGHT;
+	letter.reason = "sent at most once, and not answered yet";
 	letter.queued_at = row->queued_at;
-	letter.in_flight = true;
 	row->is_retry = false;
 	row->letter = braze_queue_put_dead_letter(&letter, &row->tid);
 }
@@ -168,6 +169,7 @@ put_in_queue(BrazeSettler *settler, BrazeSettleRow *row)
 	nulls[BRAZE_QUEUE_OBJECTS - 1] = slot->tts_isnull[BRAZE_DEAD_OBJECTS - 1];
 	values[BRAZE_QUEUE_DEAD_LETTER - 1] = Int64GetDatum(row->letter);
 	nulls[BRAZE_QUEUE_DEAD_LETTER - 1] = !row->is_retry;
+	values[BRAZE_QUEUE_CALL_KIND - 1] = slot->tts_values[BRAZE_DEAD_CALL_KIND - 1];
 	braze_table_insert(queue, BRAZE_QUEUE_COLUMNS, values, nulls, &row->tid);
 	row->storage = queue->rd_rel->relfilenode;
 	row->letter = 0;
@@ -180,16 +182,20 @@ put_back_retried(BrazeSettler *settler, BrazeSettleRow *row)
 	BrazeRetried retried;
 	BrazeRetriedState state = braze_retried_lock_in_flight(&retried, row->letter);
 	ItemPointerData tid;
-	char	   *reason;
 
 	if (state != BRAZE_RETRIED_LOCKED)
 		return state == BRAZE_RETRIED_BUSY ? BRAZE_MOVE_LATER : BRAZE_MOVE_GONE;
-	reason = reason_of_retried(&retried);
-	if (begins_with(reason, IN_FLIGHT_AGAIN))
-		reason += strlen(IN_FLIGHT_AGAIN);
-	braze_retried_explain(&retried, reason, row->id, &tid);
+	braze_retried_move(&retried, row->before, row->id, &tid);
 	braze_retried_release(&retried);
 	return BRAZE_MOVED;
+}
+
+/* a user may have emptied what a queued call must have */
+static bool
+is_a_call(TupleTableSlot *letter)
+{
+	return !letter->tts_isnull[BRAZE_DEAD_DESTINATION - 1] &&
+		!letter->tts_isnull[BRAZE_DEAD_CALL - 1];
 }
 
 BrazeMoved
@@ -201,7 +207,8 @@ braze_in_flight_put_back(BrazeSettler *settler, BrazeSettleRow *row)
 		id_is_taken(&settler->queue, row->id))
 		return BRAZE_MOVE_LATER;
 	if (braze_settle_fetch(&settler->letters, row->letter, row) &&
-		braze_letter_is_in_flight(settler->letters.slot))
+		braze_letter_is_in_flight(settler->letters.slot) &&
+		is_a_call(settler->letters.slot))
 	{
 		result = row->is_retry ? put_back_retried(settler, row)
 			: moved(braze_settle_delete_fetched(settler, &settler->letters));
@@ -260,8 +267,8 @@ braze_in_flight_reject(BrazeSettler *settler, const BrazeSettleRow *row,
 /* ----- which letters are in flight now ----- */
 
 /*
- * A letter keeps its reason when the worker is killed, so the reason alone
- * does not tell whether it is under way.  What is, has an id from a bound on
+ * A letter keeps its state when the worker is killed, so the state alone does
+ * not tell whether it is under way.  What is, has an id from a bound on
  * that the worker publishes before the letter can be seen.
  *
  * The bound follows two generations of letters: when nothing is left of the

@@ -32,7 +32,7 @@ extern void braze_in_flight_count_put_back(void);
  */
 extern int64 braze_in_flight_lowest(int64 *put_backs);
 
-/* of a letter whose reason says so: is it now, or was it when the worker ended? */
+/* of a letter whose state says so: is it now, or was it when the worker ended? */
 extern bool braze_is_in_flight(int64 letter);
 
 #endif							/* BRAZE_IN_FLIGHT_H */

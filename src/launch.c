@@ -99,6 +99,7 @@ take_moves(void)
 				braze_in_flight_leave(call->flight);
 			call->letter = move->row.letter;
 			call->is_retry = move->row.is_retry;
+			call->before = move->row.before;
 			if (call->letter != 0)
 				call->flight = braze_in_flight_enter(call->letter);
 			call->row.storage = move->row.storage;

@@ -22,11 +22,6 @@ typedef struct CallType
 	void		(*map) (BrazeMap *map);
 } CallType;
 
-/*
- * "delete" is a call that a Segment source may send, and obeys delete_calls.
- * "delete_user" is what braze_delete_user queues: asked for by name in SQL, it
- * is always sent.
- */
 static const CallType call_types[] = {
 	{"track", braze_map_track},
 	{"identify", braze_map_identify},
@@ -35,8 +30,10 @@ static const CallType call_types[] = {
 	{"group", braze_map_group},
 	{"alias", braze_map_alias},
 	{"delete", braze_map_delete},
-	{"delete_user", braze_map_delete_user},
 };
+
+/* asked for by name in SQL, so it does not obey delete_calls */
+static const CallType deletion = {"delete", braze_map_delete_user};
 
 BrazeMapped *
 braze_mapped_create(void)
@@ -82,10 +79,12 @@ reset(BrazeMap *map)
 }
 
 static const CallType *
-find_type(const BrazeMap *map)
+find_type(const BrazeMap *map, BrazeCallKind kind)
 {
 	const JsonbValue *type = &map->call.fields[BRAZE_CALL_TYPE];
 
+	if (kind == BRAZE_DELETE_USER_CALL)
+		return &deletion;
 	if (type->type != jbvString)
 		return NULL;
 	for (int i = 0; i < lengthof(call_types); i++)
@@ -100,7 +99,7 @@ find_type(const BrazeMap *map)
 }
 
 static void
-map_call(BrazeMap *map, Jsonb *jsonb)
+map_call(BrazeMap *map, Jsonb *jsonb, BrazeCallKind kind)
 {
 	const BrazeCall *call = &map->call;
 	const CallType *type;
@@ -112,7 +111,7 @@ map_call(BrazeMap *map, Jsonb *jsonb)
 	}
 	braze_call_read(&map->call, &jsonb->root);
 
-	type = find_type(map);
+	type = find_type(map, kind);
 	if (type == NULL)
 	{
 		if (call->fields[BRAZE_CALL_TYPE].type == jbvString)
@@ -151,8 +150,8 @@ map_call(BrazeMap *map, Jsonb *jsonb)
 }
 
 void
-braze_map_call(Jsonb *call, const BrazeSettings *settings, TimestampTz queued_at,
-			   TimestampTz now, BrazeMapped *mapped)
+braze_map_call(Jsonb *call, BrazeCallKind kind, const BrazeSettings *settings,
+			   TimestampTz queued_at, TimestampTz now, BrazeMapped *mapped)
 {
 	BrazeMap   *map = (BrazeMap *) mapped;
 
@@ -160,7 +159,7 @@ braze_map_call(Jsonb *call, const BrazeSettings *settings, TimestampTz queued_at
 	map->queued_at = queued_at;
 	map->now = now;
 	reset(map);
-	map_call(map, call);
+	map_call(map, call, kind);
 	braze_notes_finish(map);
 }
 

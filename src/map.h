@@ -15,6 +15,7 @@
 #include "lib/stringinfo.h"
 #include "utils/jsonb.h"
 
+#include "call_kind.h"
 #include "kind.h"
 #include "settings.h"
 
@@ -95,9 +96,9 @@ extern BrazeMapped *braze_mapped_create(void);
  * Temporary memory comes from the current memory context, which the caller
  * resets when it likes.
  */
-extern void braze_map_call(Jsonb *call, const BrazeSettings *settings,
-						   TimestampTz queued_at, TimestampTz now,
-						   BrazeMapped *mapped);
+extern void braze_map_call(Jsonb *call, BrazeCallKind kind,
+						   const BrazeSettings *settings, TimestampTz queued_at,
+						   TimestampTz now, BrazeMapped *mapped);
 
 /*
  * The numbers that a retried call names are those of the options of then; a

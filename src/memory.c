@@ -27,6 +27,7 @@
 #include "catalog.h"
 #include "compat.h"
 #include "memory.h"
+#include "queue.h"
 #include "statement.h"
 #include "table.h"
 #include "worker.h"
@@ -200,13 +201,12 @@ braze_memory_drop_cache(void)
 /* ----- the table ----- */
 
 static SysScanDesc
-scan_row(Relation rel, Oid pkey, const Memory *memory, NameData *name)
+scan_row(Relation rel, Oid pkey, const Memory *memory)
 {
 	ScanKeyData keys[2];
 
-	*name = memory->destination;
 	ScanKeyInit(&keys[0], BRAZE_PROFILE_DESTINATION, BTEqualStrategyNumber,
-				F_NAMEEQ, NameGetDatum(name));
+				F_TEXTEQ, CStringGetTextDatum(NameStr(memory->destination)));
 	ScanKeyInit(&keys[1], BRAZE_PROFILE_USER, BTEqualStrategyNumber, F_TEXTEQ,
 				CStringGetTextDatum(memory->user));
 	return systable_beginscan(rel, pkey, true, NULL, 2, keys);
@@ -254,8 +254,7 @@ load(Memory *memory)
 {
 	const BrazeCatalog *catalog = braze_catalog_required();
 	Relation	rel = table_open(catalog->profiles, AccessShareLock);
-	NameData	name;
-	SysScanDesc scan = scan_row(rel, catalog->profiles_pkey, memory, &name);
+	SysScanDesc scan = scan_row(rel, catalog->profiles_pkey, memory);
 	HeapTuple	tuple = systable_getnext(scan);
 
 	if (HeapTupleIsValid(tuple))
@@ -325,10 +324,9 @@ put_row(Relation rel, Memory *memory, ItemPointer old)
 	const BrazeProfile *profile = &memory->profile;
 	Datum		values[BRAZE_PROFILE_COLUMNS];
 	bool		nulls[BRAZE_PROFILE_COLUMNS] = {false};
-	NameData	name = memory->destination;
 	bytea	   *known;
 
-	values[BRAZE_PROFILE_DESTINATION - 1] = NameGetDatum(&name);
+	values[BRAZE_PROFILE_DESTINATION - 1] = CStringGetTextDatum(NameStr(memory->destination));
 	values[BRAZE_PROFILE_USER - 1] = CStringGetTextDatum(memory->user);
 	values[BRAZE_PROFILE_SENT - 1] = BoolGetDatum(profile->sent);
 	values[BRAZE_PROFILE_HAS_ALIAS - 1] = BoolGetDatum(profile->has_alias);
@@ -364,10 +362,11 @@ row_is_there(Relation rel, const Memory *memory)
 	{
 		bool		isnull;
 		char	   *user = TextDatumGetCString(slot_getattr(slot, BRAZE_PROFILE_USER, &isnull));
+		NameData	destination;
 
+		braze_destination_read(slot_getattr(slot, BRAZE_PROFILE_DESTINATION, &isnull), &destination);
 		there = (strcmp(user, memory->user) == 0 &&
-				 namestrcmp(DatumGetName(slot_getattr(slot, BRAZE_PROFILE_DESTINATION, &isnull)),
-							NameStr(memory->destination)) == 0);
+				 strcmp(NameStr(destination), NameStr(memory->destination)) == 0);
 		pfree(user);
 	}
 	ExecDropSingleTupleTableSlot(slot);
@@ -378,8 +377,7 @@ row_is_there(Relation rel, const Memory *memory)
 static bool
 find_row(Relation rel, Oid pkey, const Memory *memory, ItemPointerData *tid)
 {
-	NameData	name;
-	SysScanDesc scan = scan_row(rel, pkey, memory, &name);
+	SysScanDesc scan = scan_row(rel, pkey, memory);
 	HeapTuple	tuple = systable_getnext(scan);
 	bool		found = HeapTupleIsValid(tuple);
 
@@ -530,13 +528,11 @@ braze_memory_stored(bool committed)
 static void
 delete_attributes(const char *destination)
 {
-	static const Oid type = NAMEOID;
+	static const Oid type = TEXTOID;
 	Relation	rel = table_open(braze_catalog_required()->profiles, RowExclusiveLock);
-	NameData	name;
-	Datum		value = NameGetDatum(&name);
+	Datum		value = CStringGetTextDatum(destination);
 	BrazeStatement statement = {rel, CMD_UPDATE};
 
-	namestrcpy(&name, destination);
 	statement.text = psprintf("UPDATE %s SET attributes = NULL "
 							  "WHERE destination OPERATOR(pg_catalog.=) $1 "
 							  "AND attributes IS NOT NULL", braze_statement_table(rel));

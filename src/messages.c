@@ -50,14 +50,12 @@ message_id(Jsonb *call, BrazeString *id)
 static bool
 upsert(Relation rel, const char *destination, BrazeString id, int seconds)
 {
-	static const Oid types[4] = {NAMEOID, TEXTOID, TIMESTAMPTZOID, TIMESTAMPTZOID};
-	NameData	name;
+	static const Oid types[4] = {TEXTOID, TEXTOID, TIMESTAMPTZOID, TIMESTAMPTZOID};
 	TimestampTz now = GetCurrentTransactionStartTimestamp();
 	Datum		values[4];
 	BrazeStatement statement = {rel, CMD_INSERT, NULL, lengthof(types), types, values};
 
-	namestrcpy(&name, destination);
-	values[0] = NameGetDatum(&name);
+	values[0] = CStringGetTextDatum(destination);
 	values[1] = PointerGetDatum(cstring_to_text_with_len(id.data, id.length));
 	values[2] = TimestampTzGetDatum(now);
 	values[3] = TimestampTzGetDatum(now - seconds * USECS_PER_SEC);

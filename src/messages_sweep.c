@@ -12,6 +12,7 @@
 
 #include "catalog.h"
 #include "messages.h"
+#include "queue.h"
 #include "sweep.h"
 
 /*
@@ -25,13 +26,13 @@ has_expired(TupleTableSlot *slot, void *arg)
 {
 	BrazeRemembers seconds = *(BrazeRemembers *) arg;
 	bool		isnull;
-	Name		destination;
+	NameData	destination;
 	TimestampTz queued_at;
 	int			kept;
 
-	destination = DatumGetName(slot_getattr(slot, BRAZE_MESSAGES_DESTINATION, &isnull));
+	braze_destination_read(slot_getattr(slot, BRAZE_MESSAGES_DESTINATION, &isnull), &destination);
 	queued_at = DatumGetTimestampTz(slot_getattr(slot, BRAZE_MESSAGES_QUEUED_AT, &isnull));
-	kept = seconds(NameStr(*destination));
+	kept = seconds(NameStr(destination));
 	return queued_at <= GetCurrentTransactionStartTimestamp() -
 		(kept > 0 ? kept : KEPT_ANYWAY) * USECS_PER_SEC;
 }

@@ -128,12 +128,11 @@ outcome_name(BrazeOutcome outcome)
 static void
 store_one(Relation rel, const char *text, const NoteCount *count)
 {
-	static const Oid types[6] = {NAMEOID, TEXTOID, TEXTOID, INT8OID, INT8OID, TIMESTAMPTZOID};
-	NameData	destination = count->key.destination;
+	static const Oid types[6] = {TEXTOID, TEXTOID, TEXTOID, INT8OID, INT8OID, TIMESTAMPTZOID};
 	Datum		values[6];
 	BrazeStatement statement = {rel, CMD_INSERT, text, lengthof(types), types, values};
 
-	values[0] = NameGetDatum(&destination);
+	values[0] = CStringGetTextDatum(NameStr(count->key.destination));
 	values[1] = CStringGetTextDatum(outcome_name(count->key.outcome));
 	values[2] = CStringGetTextDatum(count->sentence);
 	values[3] = Int64GetDatum(count->calls);

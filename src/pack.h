@@ -118,6 +118,7 @@ typedef struct BrazeCall
 	/* the caller's: where it is while it is in flight, see launch.h */
 	int64_t		letter;			/* 0: in the queue */
 	bool		is_retry;
+	int			before;
 	int			flight;
 } BrazeCall;
 

@@ -26,15 +26,14 @@
 /* what endpoint is, when it is none of ours */
 #define UNKNOWN_ENDPOINT	(-2)
 
-/* by the first column alone: what the second is compared by, nobody knows */
+/* by the first column alone: a destination has few endpoints */
 static SysScanDesc
-scan_paused(Relation rel, Oid pkey, const char *destination, NameData *name)
+scan_paused(Relation rel, Oid pkey, const char *destination)
 {
 	ScanKeyData key;
 
-	namestrcpy(name, destination);
-	ScanKeyInit(&key, BRAZE_PAUSED_DESTINATION, BTEqualStrategyNumber, F_NAMEEQ,
-				NameGetDatum(name));
+	ScanKeyInit(&key, BRAZE_PAUSED_DESTINATION, BTEqualStrategyNumber, F_TEXTEQ,
+				CStringGetTextDatum(destination));
 	return systable_beginscan(rel, pkey, true, NULL, 1, &key);
 }
 
@@ -73,8 +72,7 @@ braze_pauses(const char *destination)
 {
 	const BrazeCatalog *catalog = braze_catalog_required();
 	Relation	rel = table_open(catalog->paused, AccessShareLock);
-	NameData	name;
-	SysScanDesc scan = scan_paused(rel, catalog->paused_pkey, destination, &name);
+	SysScanDesc scan = scan_paused(rel, catalog->paused_pkey, destination);
 	HeapTuple	tuple;
 	List	   *pauses = NIL;
 
@@ -110,15 +108,13 @@ braze_pause_put(const char *destination, const BrazePause *pause)
 	Relation	rel;
 	Datum		values[BRAZE_PAUSED_COLUMNS];
 	bool		nulls[BRAZE_PAUSED_COLUMNS] = {false};
-	NameData	name;
 	ItemPointerData tid;
 
 	/* two at once: the second waits here, and finds the pause of the first */
 	rel = table_open(catalog->paused, ShareRowExclusiveLock);
 	if (!is_paused(destination, pause->endpoint))
 	{
-		namestrcpy(&name, destination);
-		values[BRAZE_PAUSED_DESTINATION - 1] = NameGetDatum(&name);
+		values[BRAZE_PAUSED_DESTINATION - 1] = CStringGetTextDatum(destination);
 		values[BRAZE_PAUSED_REASON - 1] = CStringGetTextDatum(pause->reason);
 		values[BRAZE_PAUSED_PAUSED_AT - 1] = TimestampTzGetDatum(GetCurrentTimestamp());
 		values[BRAZE_PAUSED_BY_WORKER - 1] = BoolGetDatum(pause->by_worker);
@@ -133,8 +129,7 @@ braze_pauses_lift(const char *destination)
 {
 	const BrazeCatalog *catalog = braze_catalog_required();
 	Relation	rel = table_open(catalog->paused, ShareRowExclusiveLock);
-	NameData	name;
-	SysScanDesc scan = scan_paused(rel, catalog->paused_pkey, destination, &name);
+	SysScanDesc scan = scan_paused(rel, catalog->paused_pkey, destination);
 	HeapTuple	tuple;
 
 	while (HeapTupleIsValid(tuple = systable_getnext(scan)))

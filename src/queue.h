@@ -22,6 +22,8 @@
 #include "utils/relcache.h"
 #include "utils/timestamp.h"
 
+#include "call_kind.h"
+
 /* a row of braze_queue as read; what it points to is valid until the next one */
 typedef struct BrazeQueueRow
 {
@@ -30,32 +32,48 @@ typedef struct BrazeQueueRow
 	ItemPointerData tid;		/* a hint: VACUUM FULL and TRUNCATE change files */
 	const char *destination;
 	Datum		call;			/* jsonb, perhaps toasted */
+	BrazeCallKind kind;
 	TimestampTz queued_at;
 	int			nobjects;		/* -1: all */
 	const int  *objects;		/* which objects of the call, ascending */
 } BrazeQueueRow;
 
+typedef enum BrazeLetterState
+{
+	BRAZE_LETTER_REJECTED,
+	BRAZE_LETTER_IN_DOUBT,		/* Braze may have accepted the call */
+	BRAZE_LETTER_IN_FLIGHT		/* it is under way, or was when the worker ended */
+} BrazeLetterState;
+
 /* a row of braze_dead_letters; its id and failed_at are given when it is put */
 typedef struct BrazeDeadLetter
 {
 	const char *destination;	/* NULL: none could be found */
-	Jsonb	   *call;
+	Jsonb	   *call;			/* NULL: it cannot be jsonb, or not be read */
+	const char *call_text;		/* what came in then, NULL: nobody knows */
+	BrazeCallKind kind;
 	int			nobjects;		/* -1: all */
 	const int  *objects;
-	const char *reason;
+	BrazeLetterState state;
+	const char *reason;			/* for people */
 	int			http_status;	/* 0: refused before it was sent, or no answer */
 	TimestampTz queued_at;
-	bool		in_flight;		/* not rejected yet */
 } BrazeDeadLetter;
 
 /*
  * queue_put.c: what ordinary sessions do.  No permission is checked here; the
  * caller has checked USAGE on the destination.
  */
-extern int64 braze_queue_put(const char *destination, Jsonb *call,
+extern int64 braze_queue_put(const char *destination, Jsonb *call, BrazeCallKind kind,
 							 int64 *stored);	/* bytes; NULL: not asked */
 extern int64 braze_queue_put_dead_letter(const BrazeDeadLetter *letter,
 										 ItemPointer tid);
+
+/*
+ * The name of a destination as a table has it; a user may have put one there
+ * that is longer than any server's, and is cut.
+ */
+extern void braze_destination_read(Datum value, NameData *name);
 
 /* numbers of a call's objects, as both tables have them */
 extern Datum braze_objects_array(int nobjects, const int *objects);
@@ -101,7 +119,8 @@ typedef struct BrazeSettleRow
 {
 	int64		id;				/* in the queue */
 	int64		letter;			/* 0: it is in the queue, else in this dead letter */
-	bool		is_retry;		/* and it was one before */
+	bool		is_retry;		/* and it was one before, */
+	BrazeLetterState before;	/* in this state */
 	Oid			storage;
 	ItemPointerData tid;
 	TimestampTz queued_at;
@@ -159,9 +178,11 @@ extern BrazeRetriedState braze_retried_lock(BrazeRetried *retried, int64 letter,
 extern BrazeRetriedState braze_retried_lock_in_flight(BrazeRetried *retried, int64 letter);
 extern void braze_retried_delete(BrazeRetried *retried);
 
-/* only its reason, and the queued call, 0: none, it is in flight; tid as braze_table_update sets it */
-extern void braze_retried_explain(BrazeRetried *retried, const char *reason,
-								  int64 retry_id, ItemPointer tid);
+extern BrazeLetterState braze_retried_state(const BrazeRetried *retried);
+
+/* only its state, and the queued call, 0: none, it is in flight; tid as braze_table_update sets it */
+extern void braze_retried_move(BrazeRetried *retried, BrazeLetterState state,
+							   int64 retry_id, ItemPointer tid);
 extern void braze_retried_refused(BrazeRetried *retried, const BrazeDeadLetter *again);
 extern void braze_retried_release(BrazeRetried *retried);
 
@@ -196,6 +217,10 @@ extern BrazeSettled braze_in_flight_reject(BrazeSettler *settler, const BrazeSet
 										   const BrazeDeadLetter *letter);
 
 extern bool braze_letter_is_in_flight(TupleTableSlot *letter);
+
+/* a letter's state as its table has it */
+extern Datum braze_letter_state_text(BrazeLetterState state);
+extern BrazeLetterState braze_letter_state_read(Datum value);
 
 /* pause.c: destinations that are paused, and why */
 #define BRAZE_WHOLE_DESTINATION	(-1)

@@ -105,6 +105,16 @@ put_row(HeldLocks *held, Oid table, Oid sequence, int columns,
 	return id;
 }
 
+void
+braze_destination_read(Datum value, NameData *name)
+{
+	struct varlena *text = pg_detoast_datum_packed((struct varlena *) DatumGetPointer(value));
+	int			length = Min(VARSIZE_ANY_EXHDR(text), NAMEDATALEN - 1);
+
+	memcpy(NameStr(*name), VARDATA_ANY(text), length);
+	NameStr(*name)[length] = '\0';
+}
+
 Datum
 braze_objects_array(int nobjects, const int *objects)
 {
@@ -139,25 +149,24 @@ braze_objects_read(Datum array, const int **objects)
 }
 
 int64
-braze_queue_put(const char *destination, Jsonb *call, int64 *stored)
+braze_queue_put(const char *destination, Jsonb *call, BrazeCallKind kind, int64 *stored)
 {
 	static HeldLocks held;
 	const BrazeCatalog *catalog = braze_catalog_required();
 	Datum		values[BRAZE_QUEUE_COLUMNS];
 	bool		nulls[BRAZE_QUEUE_COLUMNS];
-	NameData	name;
 	ItemPointerData tid;
 	int64		id;
 
 	PreventCommandIfReadOnly("queueing a Segment call");
-	namestrcpy(&name, destination);
 	memset(nulls, false, sizeof(nulls));
-	values[BRAZE_QUEUE_DESTINATION - 1] = NameGetDatum(&name);
+	values[BRAZE_QUEUE_DESTINATION - 1] = CStringGetTextDatum(destination);
 	values[BRAZE_QUEUE_CALL - 1] = JsonbPGetDatum(call);
 	values[BRAZE_QUEUE_QUEUED_AT - 1] =
 		TimestampTzGetDatum(GetCurrentTransactionStartTimestamp());
 	nulls[BRAZE_QUEUE_OBJECTS - 1] = true;
 	nulls[BRAZE_QUEUE_DEAD_LETTER - 1] = true;
+	values[BRAZE_QUEUE_CALL_KIND - 1] = braze_call_kind_text(kind);
 	id = put_row(&held, catalog->queue, catalog->queue_sequence,
 				 BRAZE_QUEUE_COLUMNS, values, nulls, &tid, stored);
 	braze_wake_worker_at_commit();
@@ -171,23 +180,26 @@ braze_queue_put_dead_letter(const BrazeDeadLetter *letter, ItemPointer tid)
 	const BrazeCatalog *catalog = braze_catalog_required();
 	Datum		values[BRAZE_DEAD_COLUMNS];
 	bool		nulls[BRAZE_DEAD_COLUMNS];
-	NameData	name;
 
 	PreventCommandIfReadOnly("recording a dead letter");
 	memset(nulls, false, sizeof(nulls));
 	if (letter->destination != NULL)
-	{
-		namestrcpy(&name, letter->destination);
-		values[BRAZE_DEAD_DESTINATION - 1] = NameGetDatum(&name);
-	}
+		values[BRAZE_DEAD_DESTINATION - 1] = CStringGetTextDatum(letter->destination);
 	else
 		nulls[BRAZE_DEAD_DESTINATION - 1] = true;
 	values[BRAZE_DEAD_CALL - 1] = JsonbPGetDatum(letter->call);
+	nulls[BRAZE_DEAD_CALL - 1] = (letter->call == NULL);
+	if (letter->call_text != NULL)
+		values[BRAZE_DEAD_CALL_TEXT - 1] = CStringGetTextDatum(letter->call_text);
+	else
+		nulls[BRAZE_DEAD_CALL_TEXT - 1] = true;
+	values[BRAZE_DEAD_CALL_KIND - 1] = braze_call_kind_text(letter->kind);
 	if (letter->nobjects >= 0)
 		values[BRAZE_DEAD_OBJECTS - 1] =
 			braze_objects_array(letter->nobjects, letter->objects);
 	else
 		nulls[BRAZE_DEAD_OBJECTS - 1] = true;
+	values[BRAZE_DEAD_STATE - 1] = braze_letter_state_text(letter->state);
 	values[BRAZE_DEAD_REASON - 1] = CStringGetTextDatum(letter->reason);
 	if (letter->http_status > 0)
 		values[BRAZE_DEAD_HTTP_STATUS - 1] = Int32GetDatum(letter->http_status);
@@ -195,7 +207,7 @@ braze_queue_put_dead_letter(const BrazeDeadLetter *letter, ItemPointer tid)
 		nulls[BRAZE_DEAD_HTTP_STATUS - 1] = true;
 	values[BRAZE_DEAD_QUEUED_AT - 1] = TimestampTzGetDatum(letter->queued_at);
 	values[BRAZE_DEAD_FAILED_AT - 1] = TimestampTzGetDatum(GetCurrentTimestamp());
-	values[BRAZE_DEAD_ATTEMPTS - 1] = Int32GetDatum(letter->in_flight ? 0 : 1);
+	values[BRAZE_DEAD_ATTEMPTS - 1] = Int32GetDatum(letter->state == BRAZE_LETTER_IN_FLIGHT ? 0 : 1);
 	nulls[BRAZE_DEAD_RETRIED_AT - 1] = true;
 	nulls[BRAZE_DEAD_RETRY_ID - 1] = true;
 	return put_row(&held, catalog->dead_letters, catalog->dead_letters_sequence,

@@ -27,6 +27,7 @@
 #include "utils/timestamp.h"
 
 #include "catalog.h"
+#include "queue.h"
 #include "queue_size.h"
 #include "shmem.h"
 #include "tally.h"
@@ -194,11 +195,12 @@ read_bytes(const char *destination)
 	{
 		bool		isnull;
 		Datum		xmin = slot_getsysattr(slot, MinTransactionIdAttributeNumber, &isnull);
+		NameData	name;
 
 		CHECK_FOR_INTERRUPTS();
 		slot_getsomeattrs(slot, BRAZE_QUEUE_CALL);
-		if (strcmp(NameStr(*DatumGetName(slot->tts_values[BRAZE_QUEUE_DESTINATION - 1])),
-				   destination) == 0 &&
+		braze_destination_read(slot->tts_values[BRAZE_QUEUE_DESTINATION - 1], &name);
+		if (strcmp(NameStr(name), destination) == 0 &&
 			!TransactionIdIsCurrentTransactionId(DatumGetTransactionId(xmin)))
 			bytes += toast_datum_size(slot->tts_values[BRAZE_QUEUE_CALL - 1]);
 	}

@@ -102,6 +102,7 @@ consume(BrazeReader *reader, BrazeConsumer consumer, void *arg, int64 *id)
 {
 	TupleTableSlot *slot = reader->slot;
 	BrazeQueueRow row;
+	NameData	destination;
 	bool		taken;
 
 	slot_getsomeattrs(slot, BRAZE_QUEUE_COLUMNS);
@@ -109,8 +110,10 @@ consume(BrazeReader *reader, BrazeConsumer consumer, void *arg, int64 *id)
 	reader->current = row.id;
 	row.tid = slot->tts_tid;
 	row.storage = reader->queue->rd_rel->relfilenode;
-	row.destination = NameStr(*DatumGetName(slot->tts_values[BRAZE_QUEUE_DESTINATION - 1]));
+	braze_destination_read(slot->tts_values[BRAZE_QUEUE_DESTINATION - 1], &destination);
+	row.destination = NameStr(destination);
 	row.call = slot->tts_values[BRAZE_QUEUE_CALL - 1];
+	row.kind = braze_call_kind_read(slot->tts_values[BRAZE_QUEUE_CALL_KIND - 1]);
 	row.queued_at = DatumGetTimestampTz(slot->tts_values[BRAZE_QUEUE_QUEUED_AT - 1]);
 	row.nobjects = -1;
 	row.objects = NULL;

@@ -128,9 +128,18 @@ braze_retried_delete(BrazeRetried *retried)
 		elog(ERROR, "could not delete a dead letter that was retried");
 }
 
+BrazeLetterState
+braze_retried_state(const BrazeRetried *retried)
+{
+	bool		isnull;
+
+	return braze_letter_state_read(heap_getattr(retried->letter, BRAZE_DEAD_STATE,
+												RelationGetDescr(retried->letters), &isnull));
+}
+
 void
-braze_retried_explain(BrazeRetried *retried, const char *reason, int64 retry_id,
-					  ItemPointer tid)
+braze_retried_move(BrazeRetried *retried, BrazeLetterState state, int64 retry_id,
+				   ItemPointer tid)
 {
 	TupleDesc	desc = RelationGetDescr(retried->letters);
 	Datum		values[BRAZE_DEAD_COLUMNS];
@@ -138,7 +147,7 @@ braze_retried_explain(BrazeRetried *retried, const char *reason, int64 retry_id,
 
 	for (int i = 0; i < BRAZE_DEAD_COLUMNS; i++)
 		values[i] = heap_getattr(retried->letter, i + 1, desc, &nulls[i]);
-	values[BRAZE_DEAD_REASON - 1] = CStringGetTextDatum(reason);
+	values[BRAZE_DEAD_STATE - 1] = braze_letter_state_text(state);
 	values[BRAZE_DEAD_RETRIED_AT - 1] = TimestampTzGetDatum(GetCurrentTimestamp());
 	values[BRAZE_DEAD_RETRY_ID - 1] = Int64GetDatum(retry_id);
 	nulls[BRAZE_DEAD_RETRIED_AT - 1] = nulls[BRAZE_DEAD_RETRY_ID - 1] = (retry_id == 0);
@@ -167,6 +176,7 @@ braze_retried_refused(BrazeRetried *retried, const BrazeDeadLetter *again)
 	nulls[BRAZE_DEAD_OBJECTS - 1] = (again->nobjects < 0);
 	if (again->nobjects >= 0)
 		values[BRAZE_DEAD_OBJECTS - 1] = braze_objects_array(again->nobjects, again->objects);
+	values[BRAZE_DEAD_STATE - 1] = braze_letter_state_text(again->state);
 	values[BRAZE_DEAD_REASON - 1] = CStringGetTextDatum(again->reason);
 	values[BRAZE_DEAD_HTTP_STATUS - 1] = Int32GetDatum(again->http_status);
 	nulls[BRAZE_DEAD_HTTP_STATUS - 1] = (again->http_status <= 0);

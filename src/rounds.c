@@ -426,6 +426,7 @@ reject(BrazeSettler *settler, const BrazeCall *call, const BrazeSettleRow *row)
 		told = call->refusals;
 	letter.nobjects = (call->refusals->number == BRAZE_WHOLE_CALL) ? -1 : n;
 	letter.objects = objects;
+	letter.state = told->in_doubt ? BRAZE_LETTER_IN_DOUBT : BRAZE_LETTER_REJECTED;
 	letter.reason = told->reason;
 	letter.http_status = told->http_status;
 	return braze_settle_reject(settler, row, &letter);
@@ -439,6 +440,7 @@ braze_settle_row_of(const BrazeCall *call)
 	row.id = call->id;
 	row.letter = call->letter;
 	row.is_retry = call->is_retry;
+	row.before = call->before;
 	row.storage = call->row.storage;
 	ItemPointerSet(&row.tid, call->row.block, call->row.offset);
 	row.queued_at = call->row.queued_at;

@@ -178,17 +178,18 @@ braze_settle_finds(BrazeSettler *settler, const BrazeSettleRow *row)
 void
 braze_settle_note_queued(TupleTableSlot *slot, bool back)
 {
-	const char *destination = NameStr(*DatumGetName(slot->tts_values[BRAZE_QUEUE_DESTINATION - 1]));
 	int64		bytes = toast_datum_size(slot->tts_values[BRAZE_QUEUE_CALL - 1]);
 	Deleted    *entry = deleted;
+	NameData	destination;
 
-	while (entry != NULL && strcmp(NameStr(entry->destination), destination) != 0)
+	braze_destination_read(slot->tts_values[BRAZE_QUEUE_DESTINATION - 1], &destination);
+	while (entry != NULL && strcmp(NameStr(entry->destination), NameStr(destination)) != 0)
 		entry = entry->next;
 	if (entry == NULL)
 	{
 		entry = MemoryContextAllocZero(TopMemoryContext, sizeof(Deleted));
-		namestrcpy(&entry->destination, destination);
-		entry->size = braze_queue_size_of(destination);
+		entry->destination = destination;
+		entry->size = braze_queue_size_of(NameStr(destination));
 		entry->next = deleted;
 		deleted = entry;
 	}
@@ -264,6 +265,7 @@ static void
 put_letter(TupleTableSlot *slot, const BrazeDeadLetter *letter, BrazeRetried *retried)
 {
 	BrazeDeadLetter complete = *letter;
+	NameData	destination;
 	ItemPointerData tid;
 
 	/* of a call that was queued in part, no more than that was rejected */
@@ -275,7 +277,9 @@ put_letter(TupleTableSlot *slot, const BrazeDeadLetter *letter, BrazeRetried *re
 		braze_retried_refused(retried, &complete);
 		return;
 	}
-	complete.destination = NameStr(*DatumGetName(slot->tts_values[BRAZE_QUEUE_DESTINATION - 1]));
+	braze_destination_read(slot->tts_values[BRAZE_QUEUE_DESTINATION - 1], &destination);
+	complete.destination = NameStr(destination);
+	complete.kind = braze_call_kind_read(slot->tts_values[BRAZE_QUEUE_CALL_KIND - 1]);
 	complete.call = DatumGetJsonbP(slot->tts_values[BRAZE_QUEUE_CALL - 1]);
 	complete.queued_at = DatumGetTimestampTz(slot->tts_values[BRAZE_QUEUE_QUEUED_AT - 1]);
 	(void) braze_queue_put_dead_letter(&complete, &tid);
@@ -328,7 +332,7 @@ user_of(Datum call, BrazeString *user)
 static void
 delete_letters_of(Relation letters, Datum destination, BrazeString user)
 {
-	static const Oid types[2] = {NAMEOID, TEXTOID};
+	static const Oid types[2] = {TEXTOID, TEXTOID};
 	Datum		values[2];
 	BrazeStatement statement = {letters, CMD_DELETE};
 
@@ -359,6 +363,7 @@ braze_settle_forget_user(BrazeSettler *settler, const BrazeSettleRow *row)
 	if (!braze_settle_open_letters(settler))
 		return false;
 	if (braze_settle_fetch(table, row->letter != 0 ? row->letter : row->id, row) &&
+		!table->slot->tts_isnull[call - 1] && !table->slot->tts_isnull[destination - 1] &&
 		user_of(table->slot->tts_values[call - 1], &user))
 		delete_letters_of(settler->letters.rel, table->slot->tts_values[destination - 1], user);
 	ExecClearTuple(table->slot);

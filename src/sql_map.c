@@ -199,7 +199,7 @@ braze_map(PG_FUNCTION_ARGS)
 
 	braze_materialize(fcinfo, MAP_COLUMNS);
 	mapped = braze_mapped_create();
-	braze_map_call(PG_GETARG_JSONB_P(0), find_settings(fcinfo),
+	braze_map_call(PG_GETARG_JSONB_P(0), BRAZE_SEGMENT_CALL, find_settings(fcinfo),
 				   GetCurrentTransactionStartTimestamp(),
 				   GetCurrentTransactionStartTimestamp(), mapped);
 	put_rows((ReturnSetInfo *) fcinfo->resultinfo, mapped, NULL, 0, NULL);
@@ -228,7 +228,7 @@ braze_map_queued(PG_FUNCTION_ARGS)
 		extra = "There is no such server: the call names no destination.";
 	else
 	{
-		const char *name = NameStr(*PG_GETARG_NAME(1));
+		const char *name = text_to_cstring(PG_GETARG_TEXT_PP(1));
 		BrazeDestination *destination = braze_destination_load(name);
 
 		if (destination != NULL)
@@ -240,7 +240,9 @@ braze_map_queued(PG_FUNCTION_ARGS)
 		nwanted = braze_objects_read(PG_GETARG_DATUM(2), &wanted);
 
 	mapped = braze_mapped_create();
-	braze_map_call(PG_GETARG_JSONB_P(0), settings,
+	braze_map_call(PG_GETARG_JSONB_P(0),
+				   PG_ARGISNULL(4) ? BRAZE_SEGMENT_CALL : braze_call_kind_read(PG_GETARG_DATUM(4)),
+				   settings,
 				   PG_ARGISNULL(3) ? GetCurrentTransactionStartTimestamp() : PG_GETARG_TIMESTAMPTZ(3),
 				   GetCurrentTransactionStartTimestamp(), mapped);
 	put_rows((ReturnSetInfo *) fcinfo->resultinfo, mapped, wanted, nwanted, extra);

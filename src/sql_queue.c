@@ -117,9 +117,11 @@ braze_enqueue(PG_FUNCTION_ARGS)
 }
 
 static Datum
-build_and_enqueue(FunctionCallInfo fcinfo, const char *type, const Argument *arguments)
+build_and_enqueue(FunctionCallInfo fcinfo, const char *type, BrazeCallKind kind,
+				  const Argument *arguments)
 {
 	BrazeCallBuilder call;
+	BrazeNewCall built;
 	int			i;
 
 	braze_call_begin(&call, type);
@@ -146,51 +148,53 @@ build_and_enqueue(FunctionCallInfo fcinfo, const char *type, const Argument *arg
 				break;
 		}
 	}
-	return enqueue(fcinfo, braze_call_finish(&call), i);
+	built = braze_call_finish(&call);
+	built.kind = kind;
+	return enqueue(fcinfo, built, i);
 }
 
 Datum
 braze_identify(PG_FUNCTION_ARGS)
 {
-	return build_and_enqueue(fcinfo, "identify", identify_arguments);
+	return build_and_enqueue(fcinfo, "identify", BRAZE_SEGMENT_CALL, identify_arguments);
 }
 
 Datum
 braze_track(PG_FUNCTION_ARGS)
 {
-	return build_and_enqueue(fcinfo, "track", track_arguments);
+	return build_and_enqueue(fcinfo, "track", BRAZE_SEGMENT_CALL, track_arguments);
 }
 
 Datum
 braze_page(PG_FUNCTION_ARGS)
 {
-	return build_and_enqueue(fcinfo, "page", page_arguments);
+	return build_and_enqueue(fcinfo, "page", BRAZE_SEGMENT_CALL, page_arguments);
 }
 
 Datum
 braze_screen(PG_FUNCTION_ARGS)
 {
-	return build_and_enqueue(fcinfo, "screen", page_arguments);
+	return build_and_enqueue(fcinfo, "screen", BRAZE_SEGMENT_CALL, page_arguments);
 }
 
 Datum
 braze_group(PG_FUNCTION_ARGS)
 {
-	return build_and_enqueue(fcinfo, "group", group_arguments);
+	return build_and_enqueue(fcinfo, "group", BRAZE_SEGMENT_CALL, group_arguments);
 }
 
 Datum
 braze_alias(PG_FUNCTION_ARGS)
 {
-	return build_and_enqueue(fcinfo, "alias", alias_arguments);
+	return build_and_enqueue(fcinfo, "alias", BRAZE_SEGMENT_CALL, alias_arguments);
 }
 
 /*
- * The type says that the user is to be deleted whatever the setting
- * delete_calls says of the delete calls that a stream of events carries.
+ * Its kind says that the user is to be deleted whatever the option delete_calls
+ * says of the delete calls that a stream of events carries.
  */
 Datum
 braze_delete_user(PG_FUNCTION_ARGS)
 {
-	return build_and_enqueue(fcinfo, "delete_user", delete_arguments);
+	return build_and_enqueue(fcinfo, "delete", BRAZE_DELETE_USER_CALL, delete_arguments);
 }

@@ -36,8 +36,42 @@ braze_table_try_lock(Oid table, LOCKMODE mode)
 
 /* ----- writing ----- */
 
-/* the CHECK of braze_queue, that an id is positive, which a drawn id is */
-#define OWN_CHECKS		1
+/* what we write satisfies them: a drawn id is positive, a server has a name */
+static const char *const own_checks[] = {
+	"braze_queue_id_check",
+	"braze_queue_destination_check",
+	"braze_queue_call_kind_check",
+	"braze_dead_letters_destination_check",
+	"braze_dead_letters_call_kind_check",
+	"braze_dead_letters_state_check",
+	"braze_paused_destination_check",
+	"braze_messages_destination_check",
+	"braze_profiles_destination_check",
+};
+
+static bool
+is_own_check(const char *name)
+{
+	for (int i = 0; i < lengthof(own_checks); i++)
+	{
+		if (strcmp(name, own_checks[i]) == 0)
+			return true;
+	}
+	return false;
+}
+
+static bool
+has_own_checks_only(Relation rel)
+{
+	TupleConstr *constraints = RelationGetDescr(rel)->constr;
+
+	for (int i = 0; constraints != NULL && i < constraints->num_check; i++)
+	{
+		if (!is_own_check(constraints->check[i].ccname))
+			return false;
+	}
+	return true;
+}
 
 /*
  * Can the table be written as the catalogs are?  A value for each column is
@@ -53,8 +87,7 @@ is_plain(Relation rel, CmdType operation, int columns)
 		if (!TupleDescAttr(desc, i)->attisdropped)
 			return false;
 	}
-	return !braze_statement_is_needed(rel, operation) &&
-		(desc->constr == NULL || desc->constr->num_check <= OWN_CHECKS);
+	return !braze_statement_is_needed(rel, operation) && has_own_checks_only(rel);
 }
 
 /* indexes whose expressions would have to be computed */

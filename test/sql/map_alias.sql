@@ -27,8 +27,9 @@ SELECT map('{"type": "alias", "userId": "u1", "previousId": "old", "integrations
 --
 SELECT map('{"type": "delete", "userId": "u1"}');
 SELECT map('{"type": "delete", "userId": "u1"}', 'delete_calls', 'delete');
--- delete_user is what braze_delete_user queues, and is always sent
-SELECT map('{"type": "delete_user", "userId": "u1"}');
+-- what braze_delete_user queues is always sent, and no type of a Segment call says so
+SELECT outcome, kind, payload FROM braze_map_queued('{"type": "delete", "userId": "u1"}', 'map_alias', NULL, call_kind => 'delete_user');
+SELECT map('{"type": "delete_user", "userId": "u1"}', 'delete_calls', 'delete');
 -- by whatever identifies the user
 SELECT map('{"type": "delete", "integrations": {"Braze": {"braze_id": "b1"}}}', 'delete_calls', 'delete');
 SELECT map('{"type": "delete", "integrations": {"Braze": {"user_alias": {"alias_name": "n", "alias_label": "l"}}}}', 'delete_calls', 'delete');

@@ -8,7 +8,7 @@ CREATE EXTENSION IF NOT EXISTS segment_braze;
 -- it works before any server exists
 SELECT * FROM braze_map('{"type": "identify", "userId": "u1", "traits": {"plan": "pro"}}');
 SELECT outcome, endpoint, kind, payload, notes FROM braze_map('{"type": "page", "userId": "u1"}');
-SELECT endpoint, kind FROM braze_map('{"type": "delete_user", "userId": "u1"}');
+SELECT outcome, endpoint, kind FROM braze_map('{"type": "delete", "userId": "u1"}');
 
 -- a row of a table of calls
 CREATE TEMP TABLE calls (id int, type text, user_id text, event text, properties jsonb, "timestamp" timestamptz);

@@ -53,8 +53,9 @@ FROM unnest('{track,identify,page,screen,group,alias,delete,delete_user}'::text[
 	 unnest('{userId,anonymousId,previousId,groupId,event,name,category,traits,properties,context,integrations,timestamp,originalTimestamp,sentAt,receivedAt}'::text[]) field,
 	 unnest(ARRAY['null', 'true', '0', '-1.5', '1e300', '""', '" "', '"x"', '[]', '[[]]', '[null]', '{}', '{"": null}', '{"a": {"b": []}}',
 		'{"products": 1}', '{"email": []}', '{"Braze": {"user_alias": 1, "braze_id": [], "app_id": {}}}', '{"traits": [], "device": 1, "location": "x"}']) value,
-	 braze_map(jsonb_build_object('type', type, 'userId', 'u1', 'event', 'Order Completed', 'groupId', 'g', 'previousId', 'p', 'name', 'n') ||
-			   jsonb_build_object(field, value::jsonb), 'map_case')
+	 braze_map_queued(jsonb_build_object('type', type, 'userId', 'u1', 'event', 'Order Completed', 'groupId', 'g', 'previousId', 'p', 'name', 'n') ||
+					  jsonb_build_object(field, value::jsonb), 'map_case', NULL,
+					  call_kind => CASE type WHEN 'delete_user' THEN type ELSE 'segment' END)
 GROUP BY type ORDER BY type;
 -- every trait as every type
 SELECT count(*), sum((outcome = 'send')::int)

@@ -126,7 +126,7 @@ $braze->hold;
 $range = queue(40);
 $braze->wait_for_stat('held', 4);
 is(in_table('braze_queue'), '', 'what is under way is not in the queue');
-is(in_table('braze_dead_letters', q{reason = 'in flight' AND attempts = 0 AND http_status IS NULL AND braze_in_flight(id)}),
+is(in_table('braze_dead_letters', q{state = 'in flight' AND attempts = 0 AND http_status IS NULL AND braze_in_flight(id)}),
 	range($range), 'it is in the dead letters, in flight');
 is(status('pending, oldest_pending IS NOT NULL, in_flight, dead_letters'), '40|t|4|0', 'the status takes it for pending');
 is($node->safe_psql('postgres', 'SELECT braze_retry()'), 0, 'and braze_retry leaves it alone');
@@ -162,13 +162,13 @@ foreach my $how ('SIGKILL of the worker', 'SIGTERM of the worker', 'immediate sh
 		}
 		$braze->release;
 		is(status('pending, dead_letters'), '0|40', "$what: what was under way is a dead letter");
-		is(in_table('braze_dead_letters', q{reason = 'in flight' AND NOT braze_in_flight(id)}),
+		is(in_table('braze_dead_letters', q{state = 'in flight' AND NOT braze_in_flight(id)}),
 			range($range), "$what: it was in flight, and is no more");
 		my $before = applied();
 		my $next = queue(20, 5);
 		braze_flush($node);
 		is(received_twice(), '', "$what: nothing is sent twice");
-		is($node->safe_psql('postgres', "SELECT braze_retry(reason => 'in flight')"), 40, "$what: it can be retried");
+		is($node->safe_psql('postgres', "SELECT sum(braze_retry(id)) FROM braze_dead_letters WHERE state = 'in flight'"), 40, "$what: it can be retried");
 		braze_flush($node);
 		is(in_table('braze_dead_letters'), '', "$what: the letters are gone then");
 		is(applied(), range($range) . ' ' . range($next), "$what: all is there") unless $before ne '';
@@ -229,7 +229,7 @@ foreach my $what (sort keys %open)
 	braze_flush($node);
 	is($braze->hits($fault), 1, "$what: it came");
 	is(received_twice(), '', "$what: nothing is sent twice");
-	my $doubt = in_table('braze_dead_letters', "reason LIKE 'in doubt, braze_retry may make it count twice: %' AND objects = '{0}' AND attempts = 1");
+	my $doubt = in_table('braze_dead_letters', "state = 'in doubt' AND reason LIKE 'in doubt, braze_retry may make it count twice: %' AND objects = '{0}' AND attempts = 1");
 	my %applied = map { $_ => 1 } split / /, applied();
 	is(numbers(keys %{ { %applied, map { $_ => 1 } split / /, $doubt } }),
 		numbers(split / /, range($range) . ' ' . range($next)), "$what: nothing vanishes");
@@ -247,7 +247,7 @@ $braze->fault(kind => 'never', count => 1);
 $range = queue(3);
 braze_flush($node);
 $node->safe_psql('postgres', "ALTER SERVER braze OPTIONS (SET request_timeout '60 s')");
-is(in_table('braze_dead_letters', "reason LIKE 'in doubt%'"), range($range), 'a timeout leaves it open');
+is(in_table('braze_dead_letters', "state = 'in doubt'"), range($range), 'a timeout leaves it open');
 
 # while Braze fails, little is risked to find out
 warm_up();
@@ -283,20 +283,20 @@ SELECT count(braze_track('u' || n, 'A', jsonb_build_object('seq', 1000000 + n)))
 EOS
 braze_flush($node);
 is(applied(), '1000001 1000002 1000004 1000005', 'what Braze accepts arrives');
-is($node->safe_psql('postgres', 'SELECT reason, http_status, objects, attempts, retry_id IS NULL FROM braze_dead_letters'),
-	'not this one|201|{0}|1|t', 'what it refuses says why');
+is($node->safe_psql('postgres', 'SELECT state, reason, http_status, objects, attempts, retry_id IS NULL FROM braze_dead_letters'),
+	'rejected|not this one|201|{0}|1|t', 'what it refuses says why');
 
 # refused again: the same letter
 $braze->hold;
 is($node->safe_psql('postgres', 'SELECT braze_retry()'), 1, 'it is retried');
 $braze->wait_for_stat('held', 1);
-is($node->safe_psql('postgres', 'SELECT reason, braze_in_flight(id) FROM braze_dead_letters'),
-	'in flight again, after: not this one|t', 'while it is under way, its letter says so');
+is($node->safe_psql('postgres', 'SELECT state, reason, braze_in_flight(id) FROM braze_dead_letters'),
+	'in flight|not this one|t', 'while it is under way, its letter says so');
 is($node->safe_psql('postgres', 'SELECT braze_retry()'), 0, 'and is not retried once more');
 $braze->release;
 braze_flush($node);
-is($node->safe_psql('postgres', 'SELECT reason, attempts, retry_id IS NULL FROM braze_dead_letters'),
-	'not this one|2|t', 'refused again, it has the reason');
+is($node->safe_psql('postgres', 'SELECT state, reason, attempts, retry_id IS NULL FROM braze_dead_letters'),
+	'rejected|not this one|2|t', 'refused again, it has the reason');
 
 # a retry that is put back has its old reason, and its place
 $braze->clear_faults;
@@ -395,7 +395,7 @@ kill_worker('KILL');
 $braze->release;
 queue(1);
 braze_flush($node);
-is($node->safe_psql('postgres', "SELECT reason, objects FROM braze_dead_letters"), 'in flight|', 'a call that was sent in part is in flight');
+is($node->safe_psql('postgres', "SELECT state, objects FROM braze_dead_letters"), 'in flight|', 'a call that was sent in part is in flight');
 is(received_twice(), '', 'nothing is sent twice');
 $node->safe_psql('postgres', "ALTER SERVER braze OPTIONS (SET max_objects_per_request '10', DROP log_purchase_when_revenue_present)");
 
@@ -453,12 +453,12 @@ $braze->wait_for_stat('held', 1);
 $node->safe_psql('postgres', "ALTER SERVER braze OPTIONS (SET delivery 'at_most_once')");
 $node->safe_psql('postgres', "SELECT braze_track('somebody else', 'A', '{\"seq\": 4000000}')");
 $braze->wait_for_stat('held', 2);
-is(in_table('braze_dead_letters', "reason = 'in flight'"), '4000000', 'at most once from now on');
+is(in_table('braze_dead_letters', "state = 'in flight'"), '4000000', 'at most once from now on');
 $braze->release(count => 1, status => 503);
 $braze->release;
 braze_flush($node);
 is(received_twice(), '', 'what was under way is not sent again');
-is(in_table('braze_dead_letters', "reason LIKE 'in doubt%'"), range($range), 'and becomes a dead letter');
+is(in_table('braze_dead_letters', "state = 'in doubt'"), range($range), 'and becomes a dead letter');
 
 warm_up();
 $braze->hold;
@@ -467,7 +467,7 @@ $braze->wait_for_stat('held', 1);
 $node->safe_psql('postgres', 'DROP SERVER braze CASCADE');
 braze_wait_for_count($node, 0, 'pg_foreign_server');
 $braze->release(status => 503);
-$node->poll_query_until('postgres', "SELECT count(*) = 10 FROM braze_dead_letters WHERE reason LIKE 'in doubt%'");
+$node->poll_query_until('postgres', "SELECT count(*) = 10 FROM braze_dead_letters WHERE state = 'in doubt'");
 braze_destination($node, 'postgres', 'braze', $braze, options => "delivery 'at_most_once'");
 queue(1);
 braze_flush($node);

@@ -43,8 +43,8 @@ sub sql_error
 # --- tables and columns that an older install script did not have
 
 my %add = (
-	braze_notes => 'CREATE TABLE braze_notes (destination name, outcome text, note text, calls bigint, last_id bigint, last_at timestamptz, PRIMARY KEY (destination, outcome, note))',
-	braze_messages => 'CREATE TABLE braze_messages (destination name, message_id text, queued_at timestamptz, PRIMARY KEY (destination, message_id))');
+	braze_notes => 'CREATE TABLE braze_notes (destination text, outcome text, note text, calls bigint, last_id bigint, last_at timestamptz, PRIMARY KEY (destination, outcome, note))',
+	braze_messages => 'CREATE TABLE braze_messages (destination text, message_id text, queued_at timestamptz, PRIMARY KEY (destination, message_id))');
 
 run('CREATE DATABASE old');
 run('CREATE EXTENSION segment_braze', 'old');
