@@ -34,8 +34,8 @@ sub seconds
 	return;
 }
 
-seconds('58,000 properties of one event', <<'EOS');
-SELECT braze_track('u1', 'E', (SELECT jsonb_object_agg('p' || n, 1) FROM generate_series(1, 58000) n))
+seconds('45,000 properties of one event', <<'EOS');
+SELECT braze_track('u1', 'E', (SELECT jsonb_object_agg('p' || n, 1) FROM generate_series(1, 45000) n))
 EOS
 
 seconds('30,000 properties of an order of 300 products', <<'EOS');
