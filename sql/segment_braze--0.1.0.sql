@@ -199,7 +199,7 @@ CREATE TABLE @extschema@.braze_profiles (
 	"user" text COLLATE "C",
 	sent boolean NOT NULL,
 	has_alias boolean NOT NULL,
-	owner bigint,
+	owner text COLLATE "C",
 	attributes bytea,
 	changed_at timestamptz NOT NULL,
 	PRIMARY KEY (destination, "user")
@@ -216,9 +216,9 @@ COMMENT ON COLUMN @extschema@.braze_profiles.sent IS
 COMMENT ON COLUMN @extschema@.braze_profiles.has_alias IS
 'an alias was given to this user';
 COMMENT ON COLUMN @extschema@.braze_profiles.owner IS
-'hash of the identifier of the user that this one was given to';
+'identifier of the user that this one was given to';
 COMMENT ON COLUMN @extschema@.braze_profiles.attributes IS
-'hashes of the attributes that Braze has accepted; null: none are known';
+'a salt, and salted hashes of the attributes that Braze has accepted; null: none are known';
 COMMENT ON COLUMN @extschema@.braze_profiles.changed_at IS
 'when the row was written';
 

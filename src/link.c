@@ -61,6 +61,16 @@ link_text(const LinkShape *shape, const Lane *user, const Lane *other, size_t *l
 	return text;
 }
 
+/* to somebody else than the call's user */
+static bool
+is_given_away(const PackedCall *call, int lane)
+{
+	const BrazeProfile *other = call->profiles[lane];
+
+	return other->owner != NULL &&
+		!braze_profile_is_owner(other, call->lanes[0]->key, call->lanes[0]->key_length);
+}
+
 /*
  * Braze keeps one alias per label and silently ignores a second, so further
  * ones are merged.  An alias of somebody else is never given again, and an
@@ -71,13 +81,12 @@ link_kind(const PackedCall *call, int lane)
 {
 	const BrazeProfile *user = call->profiles[0];
 	const BrazeProfile *other = call->profiles[lane];
-	uint64_t	owner = braze_hash(call->lanes[0]->key, call->lanes[0]->key_length);
 
 	if (call->links[lane] < 0 || user == NULL || other == NULL || !other->sent ||
-		(other->owner != 0 && other->owner != owner))
+		is_given_away(call, lane))
 		return -1;
 	if (call->links[lane] != BRAZE_ALIASES_TO_IDENTIFY)
-		return other->owner == owner ? -1 : call->links[lane];
+		return other->owner != NULL ? -1 : call->links[lane];
 	return user->has_alias ? BRAZE_MERGE_UPDATES : BRAZE_ALIASES_TO_IDENTIFY;
 }
 
@@ -96,9 +105,8 @@ fill_link(BrazePack *pack, PackedCall *call, int lane)
 	{
 		const BrazeProfile *other = call->profiles[lane];
 
-		if (other != NULL && other->sent && other->owner != 0)
-			call->pub.withheld = call->pub.withheld ||
-				other->owner != braze_hash(call->lanes[0]->key, call->lanes[0]->key_length);
+		if (other != NULL && other->sent && is_given_away(call, lane))
+			call->pub.withheld = true;
 		return;
 	}
 	call->link_text[lane] = link_text(shape, call->lanes[0], call->lanes[lane], &length);
@@ -149,25 +157,25 @@ forget_everything(PackedCall *call)
 			continue;
 		braze_profile_forget(profile);
 		profile->sent = profile->has_alias = false;
-		profile->owner = 0;
-		profile->dirty = true;
+		(void) braze_profile_set_owner(profile, NULL, 0);
 	}
 }
 
-static void
+static bool
 remember_link(PackedCall *call, int lane)
 {
 	BrazeProfile *user = call->profiles[0];
 	BrazeProfile *other = call->profiles[lane];
 
-	other->owner = braze_hash(call->lanes[0]->key, call->lanes[0]->key_length);
+	if (!braze_profile_set_owner(other, call->lanes[0]->key, call->lanes[0]->key_length))
+		return false;
 	other->sent = false;
-	other->dirty = true;
 	if (call->links[lane] == BRAZE_ALIASES_TO_IDENTIFY)
 	{
 		user->has_alias = true;
 		user->dirty = true;
 	}
+	return true;
 }
 
 /* Braze has accepted this object: what is remembered of the users changes */
@@ -177,8 +185,8 @@ braze_remember_accepted(BrazePack *pack, PackedCall *call, int number)
 	PackedObject *object = &call->objects[number];
 	BrazeProfile *profile = call->nlanes > 0 ? call->profiles[0] : NULL;
 
-	if (number < call->nlinks)
-		remember_link(call, number + 1);
+	if (number < call->nlinks && !remember_link(call, number + 1))
+		return false;
 	switch (braze_kinds[object->kind].endpoint)
 	{
 		case BRAZE_USERS_IDENTIFY:
@@ -207,7 +215,8 @@ braze_remember_accepted(BrazePack *pack, PackedCall *call, int number)
 		return true;
 	}
 	return braze_fields_read(&pack->fields, object->json, object->length) &&
-		braze_profile_accepted(profile, &pack->fields, (uint32_t) (time(NULL) / 3600));
+		braze_profile_accepted(profile, &pack->fields, (uint32_t) (time(NULL) / 3600),
+							   pack->limits.resend_after);
 }
 
 /*

@@ -26,6 +26,7 @@
 
 #include "catalog.h"
 #include "compat.h"
+#include "hash.h"
 #include "memory.h"
 #include "queue.h"
 #include "statement.h"
@@ -68,7 +69,7 @@ typedef struct Memory
 	/* what the row says, but for the attributes */
 	bool		has_sent;
 	bool		has_alias;
-	uint64		has_owner;
+	uint64		has_owner;		/* a hash of this process, 0: none */
 
 	/* of a user who changes all the time: the row has no attributes */
 	bool		unknown;
@@ -117,6 +118,13 @@ void
 braze_memory_init(void)
 {
 	HASHCTL		control;
+	BrazeHashKey seed;
+
+	if (!pg_strong_random(&seed, sizeof(seed)))
+		ereport(FATAL,
+				(errcode(ERRCODE_INTERNAL_ERROR),
+				 errmsg("could not generate a random key")));
+	braze_hash_set_seed(seed);
 
 	memory_context = AllocSetContextCreate(TopMemoryContext,
 										   "segment_braze profiles",
@@ -176,7 +184,7 @@ static void
 make_idle(Memory *memory)
 {
 	memory->size = sizeof(Memory) + sizeof(Bucket) + strlen(memory->user) +
-		sizeof(BrazeKnown) * memory->profile.maxknown;
+		memory->profile.owner_length + sizeof(BrazeKnown) * memory->profile.nknown;
 	idle_size += memory->size;
 	dlist_push_tail(&idle, &memory->idle);
 	trim_idle((Size) braze_max_memory * 1024 * 1024 / CACHE_SHARE);
@@ -212,13 +220,19 @@ scan_row(Relation rel, Oid pkey, const Memory *memory)
 	return systable_beginscan(rel, pkey, true, NULL, 2, keys);
 }
 
+static uint64
+hash_of_owner(const BrazeProfile *profile)
+{
+	return profile->owner == NULL ? 0 : braze_hash(profile->owner, profile->owner_length);
+}
+
 /* the row has what the profile says now */
 static void
 note_row(Memory *memory)
 {
 	memory->has_sent = memory->profile.sent;
 	memory->has_alias = memory->profile.has_alias;
-	memory->has_owner = memory->profile.owner;
+	memory->has_owner = hash_of_owner(&memory->profile);
 }
 
 static void
@@ -228,21 +242,30 @@ read_row(Relation rel, HeapTuple tuple, Memory *memory)
 	BrazeProfile *profile = &memory->profile;
 	Datum		value;
 	bool		isnull;
+	bool		fine = true;
 
 	profile->sent = DatumGetBool(heap_getattr(tuple, BRAZE_PROFILE_SENT, desc, &isnull));
 	profile->has_alias = DatumGetBool(heap_getattr(tuple, BRAZE_PROFILE_HAS_ALIAS, desc, &isnull));
 	value = heap_getattr(tuple, BRAZE_PROFILE_OWNER, desc, &isnull);
 	if (!isnull)
-		profile->owner = (uint64) DatumGetInt64(value);
+	{
+		/* as the pack has it, which is Braze's UTF-8 */
+		char	   *owner = TextDatumGetCString(value);
+		char	   *key = pg_server_to_any(owner, strlen(owner), PG_UTF8);
+
+		fine = braze_profile_set_owner(profile, key, strlen(key));
+		profile->dirty = false;
+	}
 	value = heap_getattr(tuple, BRAZE_PROFILE_ATTRIBUTES, desc, &isnull);
 	if (!isnull)
 	{
 		bytea	   *known = DatumGetByteaPP(value);
 
-		if (!braze_profile_read(profile, VARDATA_ANY(known), VARSIZE_ANY_EXHDR(known)))
-			ereport(ERROR,
-					(errcode(ERRCODE_OUT_OF_MEMORY), errmsg("out of memory")));
+		fine = fine && braze_profile_read(profile, VARDATA_ANY(known), VARSIZE_ANY_EXHDR(known));
 	}
+	if (!fine)
+		ereport(ERROR,
+				(errcode(ERRCODE_OUT_OF_MEMORY), errmsg("out of memory")));
 	note_row(memory);
 	memory->has_row = true;
 	memory->storage = rel->rd_rel->relfilenode;
@@ -266,12 +289,16 @@ load(Memory *memory)
 static char *
 key_of(const char *user, int length)
 {
+	char	   *digest;
+
 	if (length <= MAX_KEY)
 		return MemoryContextStrdup(memory_context, pnstrdup(user, length));
+	digest = TextDatumGetCString(DirectFunctionCall2(binary_encode,
+													 DirectFunctionCall1(sha256_bytea,
+																		 PointerGetDatum(cstring_to_text_with_len(user, length))),
+													 CStringGetTextDatum("hex")));
 	return MemoryContextStrdup(memory_context,
-							   psprintf("%s...%016llx%016llx", pnstrdup(user, pg_mbcliplen(user, length, KEPT_OF_KEY)),
-										(unsigned long long) braze_hash(user, length),
-										(unsigned long long) braze_hash(user + 1, length - 1)));
+							   psprintf("%s...%s", pnstrdup(user, pg_mbcliplen(user, length, KEPT_OF_KEY)), digest));
 }
 
 BrazeProfile *
@@ -300,6 +327,10 @@ braze_memory_get(const char *destination, const char *user, int length)
 	namestrcpy(&memory->destination, destination);
 	memory->user = key;
 	memory->hash = hash;
+	if (!pg_strong_random(&memory->profile.salt, sizeof(memory->profile.salt)))
+		ereport(ERROR,
+				(errcode(ERRCODE_INTERNAL_ERROR),
+				 errmsg("could not generate random bytes for a profile")));
 	load(memory);
 	bucket = hash_search(buckets, &hash, HASH_ENTER, &found);
 	if (!found)
@@ -313,7 +344,7 @@ braze_memory_get(const char *destination, const char *user, int length)
 static bool
 is_empty(const BrazeProfile *profile)
 {
-	return !profile->sent && !profile->has_alias && profile->owner == 0 &&
+	return !profile->sent && !profile->has_alias && profile->owner == NULL &&
 		profile->nknown == 0;
 }
 
@@ -330,10 +361,13 @@ put_row(Relation rel, Memory *memory, ItemPointer old)
 	values[BRAZE_PROFILE_USER - 1] = CStringGetTextDatum(memory->user);
 	values[BRAZE_PROFILE_SENT - 1] = BoolGetDatum(profile->sent);
 	values[BRAZE_PROFILE_HAS_ALIAS - 1] = BoolGetDatum(profile->has_alias);
-	values[BRAZE_PROFILE_OWNER - 1] = Int64GetDatum((int64) profile->owner);
-	nulls[BRAZE_PROFILE_OWNER - 1] = (profile->owner == 0);
-	known = palloc(VARHDRSZ + BRAZE_KNOWN_SIZE * profile->nknown);
-	SET_VARSIZE(known, VARHDRSZ + BRAZE_KNOWN_SIZE * profile->nknown);
+	if (profile->owner != NULL)
+		values[BRAZE_PROFILE_OWNER - 1] =
+			CStringGetTextDatum(pg_any_to_server(profile->owner, profile->owner_length, PG_UTF8));
+	else
+		nulls[BRAZE_PROFILE_OWNER - 1] = true;
+	known = palloc(VARHDRSZ + braze_profile_size(profile));
+	SET_VARSIZE(known, VARHDRSZ + braze_profile_size(profile));
 	braze_profile_write(profile, VARDATA(known));
 	values[BRAZE_PROFILE_ATTRIBUTES - 1] = PointerGetDatum(known);
 	nulls[BRAZE_PROFILE_ATTRIBUTES - 1] = (profile->nknown == 0 || memory->storing_unknown);
@@ -422,7 +456,7 @@ row_says_the_same(const Memory *memory)
 {
 	return memory->has_sent == memory->profile.sent &&
 		memory->has_alias == memory->profile.has_alias &&
-		memory->has_owner == memory->profile.owner;
+		memory->has_owner == hash_of_owner(&memory->profile);
 }
 
 static void

@@ -2,10 +2,10 @@
  *
  * profile.h
  *	  What is remembered of a user: which attributes Braze has, whether
- *	  anything was sent to him, and to whom an alias was given.
+ *	  anything was sent to them, and to whom an alias was given.
  *
- * Plain C.  Attributes are remembered by hashes of their names and values:
- * two values that share one are one in 2^64.
+ * Plain C.  Attributes are remembered by hashes of their names and values,
+ * with a salt that nobody who chooses these can know.
  *
  *-------------------------------------------------------------------------
  */
@@ -18,6 +18,9 @@
 
 #include "attributes.h"
 
+/* what a user has beyond so many attributes is not remembered, but sent again */
+#define BRAZE_MAX_KNOWN		5000
+
 typedef struct BrazeKnown
 {
 	uint64_t	name;
@@ -29,16 +32,19 @@ typedef struct BrazeProfile
 {
 	bool		sent;			/* objects were sent under this identifier */
 	bool		has_alias;		/* an alias was given to this user */
-	uint64_t	owner;			/* of the user it was given to, 0: to none */
+	char	   *owner;			/* malloc'd: the user it was given to, NULL: none */
+	size_t		owner_length;
+	uint64_t	salt;			/* of the hashes; drawn by the keeper */
 	int			nknown;
-	int			maxknown;
 	BrazeKnown *known;			/* malloc'd, by name */
 	bool		dirty;			/* the table does not have this yet */
 } BrazeProfile;
 
-extern uint64_t braze_hash(const char *data, size_t length);
-
 extern void braze_profile_free(BrazeProfile *profile);
+
+/* the user is somebody else's alias; false: out of memory.  NULL: nobody's */
+extern bool braze_profile_set_owner(BrazeProfile *profile, const char *owner, size_t length);
+extern bool braze_profile_is_owner(const BrazeProfile *profile, const char *owner, size_t length);
 
 /* forgets the attributes, as after a merge */
 extern void braze_profile_forget(BrazeProfile *profile);
@@ -55,14 +61,19 @@ extern int	braze_profile_filter(const BrazeProfile *profile, BrazeFields *fields
 /* is anything left that is worth a request? */
 extern bool braze_fields_say_something(const BrazeFields *fields);
 
-/* Braze has accepted these; false: out of memory */
+/*
+ * Braze has accepted these; false: out of memory.  What the filter would have
+ * taken out was not sent, so that it keeps the hour when it was.
+ */
 extern bool braze_profile_accepted(BrazeProfile *profile, const BrazeFields *fields,
-								   uint32_t hour);
+								   uint32_t hour, uint32_t max_age);
 
-/* as bytes for the table; the size, the bytes, and back (false: no memory) */
-#define BRAZE_KNOWN_SIZE		20
-
-extern void braze_profile_write(const BrazeProfile *profile, char *to);
-extern bool braze_profile_read(BrazeProfile *profile, const char *from, size_t length);
+/*
+ * The attributes and their salt as bytes for the table, in an order that all
+ * machines share: the size, the bytes, and back (false: no memory).
+ */
+extern size_t braze_profile_size(const BrazeProfile *profile);
+extern void braze_profile_write(const BrazeProfile *profile, void *to);
+extern bool braze_profile_read(BrazeProfile *profile, const void *from, size_t length);
 
 #endif							/* BRAZE_PROFILE_H */

@@ -579,11 +579,11 @@ accept_pending(BrazePack *pack, BrazeRequest *request, Range range)
 
 		if (object->state != OBJECT_PENDING)
 			continue;
+		if (!braze_remember_accepted(pack, request->objects[i].call,
+									 request->objects[i].object))
+			return false;
 		object->state = OBJECT_ACCEPTED;
 		request->objects[i].call->pub.judged = true;
-		if (!braze_remember_accepted(pack, request->objects[i].call,
-								 request->objects[i].object))
-			return false;
 	}
 	return true;
 }

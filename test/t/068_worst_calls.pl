@@ -44,6 +44,19 @@ SELECT braze_track('u1', 'Order Completed',
 		(SELECT jsonb_agg(jsonb_build_object('sku', 's' || n, 'price', 1)) FROM generate_series(1, 300) n)))
 EOS
 
+# two values that collide under a hash without a key, see test/unit/collide.h
+$node->safe_psql('postgres', q{ALTER SERVER braze OPTIONS (ADD changed_attributes_only 'true')});
+foreach my $plan ('aaaabBb2#r*!N5>', 'bbbbbuj5YK8?.FB')
+{
+	$node->safe_psql('postgres', qq{SELECT braze_identify('u2', '{"plan": "$plan"}')});
+	braze_flush($node);
+	is($braze->user('u2')->{attributes}{plan}, $plan, "the attribute is now $plan");
+}
+$node->safe_psql('postgres', q{SELECT braze_identify('u3', '{"plan": "aaaabBb2#r*!N5>"}')});
+braze_flush($node);
+is($node->safe_psql('postgres', 'SELECT count(DISTINCT substr(attributes, 1, 8)), count(DISTINCT substr(attributes, 9)) FROM braze_profiles'),
+	'2|2', 'each row has a salt of its own');
+
 is($node->safe_psql('postgres', 'SELECT count(*) FROM braze_dead_letters'), '0', 'nothing was refused');
 
 done_testing();

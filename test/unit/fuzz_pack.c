@@ -6,7 +6,7 @@
  *
  * link: model.c -Wl,--wrap=malloc,--wrap=calloc,--wrap=realloc
  * link: ../../src/pack.c ../../src/pack_drop.c ../../src/deferred.c ../../src/lane.c ../../src/suspect.c
- * link: ../../src/request.c ../../src/body.c ../../src/link.c ../../src/leave_out.c ../../src/attributes.c ../../src/profile.c ../../src/kind.c
+ * link: ../../src/request.c ../../src/body.c ../../src/link.c ../../src/leave_out.c ../../src/attributes.c ../../src/profile.c ../../src/hash.c ../../src/kind.c
  */
 #include <stdint.h>
 #include <stdio.h>

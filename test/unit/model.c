@@ -67,7 +67,7 @@ typedef struct ModelUser
 	int			holders;
 	BrazeProfile stored;		/* without its known ones, which are here: */
 	char	   *known;
-	int			nknown;
+	size_t		size;
 } ModelUser;
 
 static ModelShape shape;
@@ -155,7 +155,8 @@ hold_profile(int number)
 	{
 		user->profile = malloc(sizeof(BrazeProfile));
 		*user->profile = user->stored;
-		braze_profile_read(user->profile, user->known, user->nknown * BRAZE_KNOWN_SIZE);
+		user->profile->salt = number;
+		braze_profile_read(user->profile, user->known, user->size);
 	}
 	return user->profile;
 }
@@ -173,12 +174,13 @@ release_profile(BrazeProfile *profile)
 		return;
 	may_fail = false;			/* this is the model's own */
 	free(user->known);
-	user->nknown = profile->nknown;
-	user->known = malloc(profile->nknown * BRAZE_KNOWN_SIZE + 1);
+	user->size = braze_profile_size(profile);
+	user->known = malloc(user->size);
 	braze_profile_write(profile, user->known);
 	user->stored = *profile;
 	user->stored.known = NULL;
-	user->stored.nknown = user->stored.maxknown = 0;
+	user->stored.nknown = 0;
+	profile->owner = NULL;		/* which the stored one has now */
 	braze_profile_free(profile);
 	free(profile);
 	user->profile = NULL;
@@ -1006,6 +1008,9 @@ model_run(const ModelShape *of, ModelDice with)
 	end(empty);
 	braze_pack_destroy(pack);
 	for (int i = 0; i <= MODEL_MAX_USERS; i++)
+	{
 		free(users[i].known);
+		free(users[i].stored.owner);
+	}
 	return broken;
 }

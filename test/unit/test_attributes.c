@@ -1,12 +1,13 @@
 /*
  * Reading, folding and filtering attributes objects.
  *
- * link: ../../src/attributes.c ../../src/profile.c
+ * link: ../../src/attributes.c ../../src/profile.c ../../src/hash.c
  */
 #include "tap.h"
 
 #include <stdlib.h>
 
+#include "collide.h"
 #include "profile.h"
 
 static char *
@@ -48,16 +49,22 @@ stands_alone(const char *json, bool expected)
 static BrazeProfile profile;
 
 static bool
-accepted(const char *json, uint32_t hour)
+accepted_within(const char *json, uint32_t hour, uint32_t max_age)
 {
 	BrazeFields fields;
 	bool		fine;
 
 	braze_fields_init(&fields);
 	braze_fields_read(&fields, json, strlen(json));
-	fine = braze_profile_accepted(&profile, &fields, hour);
+	fine = braze_profile_accepted(&profile, &fields, hour, max_age);
 	braze_fields_free(&fields);
 	return fine;
+}
+
+static bool
+accepted(const char *json, uint32_t hour)
+{
+	return accepted_within(json, hour, 0);
 }
 
 static void
@@ -93,10 +100,55 @@ filters_folded(const char *first, const char *second, const char *third,
 	braze_fields_free(&later);
 }
 
+/* more than are remembered: the others are sent whenever they come */
+static void
+many_attributes(void)
+{
+	static char json[BRAZE_MAX_KNOWN * 4 * 24];
+	char	   *to = json;
+
+	to += sprintf(to, "{\"external_id\":\"u\"");
+	for (int i = 0; i < BRAZE_MAX_KNOWN * 2; i++)
+		to += sprintf(to, ",\"a%d\":1", i);
+	strcpy(to, "}");
+	accepted(json, 10);
+	is_int(profile.nknown, BRAZE_MAX_KNOWN, "no more attributes are remembered than a row may hold");
+	accepted(json, 11);
+	is_int(profile.nknown, BRAZE_MAX_KNOWN, "and no more after that");
+	braze_profile_forget(&profile);
+}
+
+/* values that anybody could make: a changed one must never look unchanged */
+static void
+collide_values(void)
+{
+	char		first[] = "{\"external_id\":\"u\",\"plan\":\"aaaaaaaAAAAAAAA\"}";
+	char		second[] = "{\"external_id\":\"u\",\"plan\":\"bbbbbbbAAAAAAAA\"}";
+	size_t		at = strstr(first, "\"aa") - first;
+
+	make_collide(first + at, 8, 17);
+	make_collide(second + at, 8, 17);
+	ok(weak_hash(first + at, 17, 17) == weak_hash(second + at, 17, 17), "two values collide without a key");
+	accepted(first, 10);
+	filters(first, 10, 0, "{\"external_id\":\"u\"}");
+	filters(second, 10, 0, second);
+}
+
+static void
+is_owned(void)
+{
+	ok(!braze_profile_is_owner(&profile, "", 0), "nobody owns it");
+	braze_profile_set_owner(&profile, "u1", 2);
+	ok(braze_profile_is_owner(&profile, "u1", 2) && !braze_profile_is_owner(&profile, "u2", 2) &&
+	   !braze_profile_is_owner(&profile, "u1x", 3), "somebody does");
+	braze_profile_set_owner(&profile, NULL, 0);
+	ok(!braze_profile_is_owner(&profile, "u1", 2), "and does no longer");
+}
+
 int
 main(void)
 {
-	char		bytes[64 * BRAZE_KNOWN_SIZE];
+	char		bytes[2000];
 	BrazeProfile copy;
 
 	folds("{\"external_id\":\"u\",\"a\":1,\"b\":2}", "{\"external_id\":\"u\",\"b\":3,\"c\":4}",
@@ -158,7 +210,7 @@ main(void)
 	accepted("{\"external_id\":\"u\",\"n1\":1,\"n2\":2,\"n3\":3,\"n4\":4,\"n5\":5,\"n6\":6,\"n7\":7,\"n8\":8,\"n9\":9}", 7);
 	memset(&copy, 0, sizeof(copy));
 	braze_profile_write(&profile, bytes);
-	braze_profile_read(&copy, bytes, (size_t) profile.nknown * BRAZE_KNOWN_SIZE);
+	braze_profile_read(&copy, bytes, braze_profile_size(&profile));
 	is_int(copy.nknown, profile.nknown, "as many attributes come back as were written");
 	ok(!copy.dirty, "and what was read is not dirty");
 	braze_profile_free(&profile);
@@ -166,6 +218,20 @@ main(void)
 	filters("{\"external_id\":\"u\",\"n9\":9,\"n1\":2}", 8, 0, "{\"external_id\":\"u\",\"n1\":2}");
 	braze_profile_forget(&profile);
 	filters("{\"external_id\":\"u\",\"n9\":9}", 8, 0, "{\"external_id\":\"u\",\"n9\":9}");
+
+	/* what was not sent again does not look as if it had been */
+	accepted_within("{\"external_id\":\"u\",\"a\":1,\"b\":1}", 100, 50);
+	profile.dirty = false;
+	accepted_within("{\"external_id\":\"u\",\"a\":1,\"b\":1}", 120, 50);
+	ok(!profile.dirty, "what changes nothing is not written");
+	accepted_within("{\"external_id\":\"u\",\"a\":1,\"b\":2}", 140, 50);
+	ok(profile.dirty, "and what does is");
+	filters("{\"external_id\":\"u\",\"a\":1,\"b\":2}", 160, 50, "{\"external_id\":\"u\",\"a\":1}");
+
+	braze_profile_forget(&profile);
+	many_attributes();
+	collide_values();
+	is_owned();
 	braze_profile_free(&profile);
 	return done();
 }

@@ -4,14 +4,16 @@
  *
  * link: model.c -Wl,--wrap=malloc,--wrap=calloc,--wrap=realloc
  * link: ../../src/pack.c ../../src/pack_drop.c ../../src/deferred.c ../../src/lane.c ../../src/suspect.c
- * link: ../../src/request.c ../../src/body.c ../../src/link.c ../../src/leave_out.c ../../src/attributes.c ../../src/profile.c ../../src/kind.c
+ * link: ../../src/request.c ../../src/body.c ../../src/link.c ../../src/leave_out.c ../../src/attributes.c ../../src/profile.c ../../src/hash.c ../../src/kind.c
  */
 #include "tap.h"
 
 #include <stdlib.h>
 
+#include "collide.h"
 #include "model.h"
 #include "pack.h"
+#include "pack_internal.h"
 
 /* calls, users, % bad, objects, in flight, waiting, body, remember, one failure in, % poison */
 static const ModelShape shapes[] = {
@@ -764,9 +766,45 @@ test_clocks(void)
 	braze_pack_destroy(pack);
 }
 
+/* users whose names collide under a hash without a key are users like others */
+static void
+test_colliding_users(void)
+{
+	enum {USERS = 40000};
+	int			longest = 0;
+
+	limits = (BrazePackLimits) {.max_objects = 75, .max_body = BRAZE_PACK_MAX_BODY, .max_in_flight = 10, .max_waiting = 600};
+	pack = braze_pack_create(&limits);
+	for (int i = 0; i < USERS; i++)
+	{
+		char		key[60];
+		uint64_t	word;
+		BrazePackObject object = {BRAZE_EVENTS, 0, "{}", 2};
+		BrazePackUser owner = {key, 40, -1, NULL};
+
+		snprintf(key, sizeof(key), "\"external_id\":\"%07d %016d", i, 0);
+		word = weak_hash(key, 24, 40);
+		memcpy(key + 24, &word, sizeof(word));
+		braze_pack_add(pack, i + 1, (BrazeRowAddress) {0}, 1, &object, 1, &owner, now);
+	}
+	is_int(pack->nlanes, USERS, "so many users have calls");
+	for (size_t i = 0; i < pack->nbuckets; i++)
+	{
+		int			length = 0;
+
+		for (const Lane *lane = pack->buckets[i]; lane != NULL; lane = lane->next_in_bucket)
+			length++;
+		if (length > longest)
+			longest = length;
+	}
+	ok(longest < 20, "the longest list of users to look through has %d", longest);
+	braze_pack_destroy(pack);
+}
+
 int
 main(void)
 {
+	test_colliding_users();
 	test_start();
 	test_deferred();
 	test_gone();
