@@ -11,6 +11,7 @@
 
 #include "json_text.h"
 #include "number.h"
+#include "time_text.h"
 #include "value.h"
 
 /* keys with a leading "$" that mean something to Braze inside an attribute */
@@ -199,32 +200,16 @@ is_one_of(BrazeString key, const char *const *names)
 	return false;
 }
 
-/*
- * The date that "$time" stands for: as it is where it is a date alone, else as
- * all times are written.  One that is invalid would cost the whole attribute.
- */
+/* one that is invalid would cost the whole attribute */
 static bool
-write_date(BrazeText *text, const JsonbValue *value)
+write_nested_time(BrazeText *text, const JsonbValue *value)
 {
-	BrazeString string;
-	BrazeTime	time;
 	char		printed[BRAZE_TIME_LENGTH];
+	int			length = braze_time_print_nested(value, printed);
 
-	if (value->type != jbvString)
+	if (length == 0)
 		return false;
-	string.data = value->val.string.val;
-	string.length = value->val.string.len;
-	if (!braze_time_parse(string, &time))
-		return false;
-	string = braze_trim(string);
-	if (string.length > BRAZE_DATE_LENGTH)
-	{
-		if (!braze_time_print(time.ms, printed))
-			return false;
-		string.data = printed;
-		string.length = sizeof(printed);
-	}
-	braze_text_string(text, string.data, string.length);
+	braze_text_string(text, printed, length);
 	return true;
 }
 
@@ -254,7 +239,7 @@ write_object(BrazeText *text, JsonbContainer *object, BrazeNesting nesting,
 		braze_text_char(text, ':');
 		if (braze_string_is(key, "$time"))
 		{
-			if (write_date(text, &value))
+			if (write_nested_time(text, &value))
 				empty = false;
 			else
 			{

@@ -11,6 +11,7 @@
 #include "utils/timestamp.h"
 
 #include "map_internal.h"
+#include "time_text.h"
 
 /* kept from call to call; a buffer that one large call grew is not */
 #define TEXT_SIZE			8192
@@ -284,7 +285,7 @@ read_time(BrazeMap *map, BrazeCallField field, const char *name, int64 *ms)
 		return false;
 	if (braze_time(value, ms))
 		return true;
-	braze_note(map, "The call's %s was passed over: it is no time since 1970-01-02; write it as YYYY-MM-DDTHH:MM:SSZ.",
+	braze_note(map, "The call's %s was passed over: it is not a time from 1970-01-02 to 2100-12-31; write it as YYYY-MM-DDTHH:MM:SSZ.",
 			   name);
 	return false;
 }

@@ -213,7 +213,7 @@ braze_note_loss(BrazeMap *map, const char *what, BrazeString name,
 		braze_note(map, "A number inside the %s %s was left out: Braze cannot read one beyond 1.7e308.",
 				   what, quoted);
 	if (loss->flags & BRAZE_LOST_TIME)
-		braze_note(map, "A \"$time\" inside the %s %s was left out: it is no date; write it as YYYY-MM-DDTHH:MM:SSZ.",
+		braze_note(map, "A \"$time\" inside the %s %s was left out: it is not a date of the years 1 to 3000; write it as YYYY-MM-DDTHH:MM:SSZ.",
 				   what, quoted);
 	if (!kept)
 		braze_note(map, "The %s %s was left out: nothing of it is left.", what, quoted);

@@ -9,6 +9,7 @@
 
 #include "map_traits.h"
 #include "number.h"
+#include "time_text.h"
 
 #define MAX_LONGITUDE		180
 #define MAX_LATITUDE		90
@@ -194,7 +195,7 @@ write_date(BrazeMap *map, BrazeString trait, const JsonbValue *value)
 	char		date[BRAZE_DATE_LENGTH];
 
 	if (!braze_date(value, date))
-		return refuse(map, trait, "it is no date of the years 1900 to 2100; write it as YYYY-MM-DD");
+		return refuse(map, trait, "it is not a date of the years 1900 to 2100; write it as YYYY-MM-DD");
 	braze_text_string(&map->text, date, sizeof(date));
 	return true;
 }
@@ -346,7 +347,7 @@ write_time(BrazeMap *map, BrazeString trait, const JsonbValue *value)
 	char		time[BRAZE_TIME_LENGTH];
 
 	if (!braze_time(value, &ms))
-		return refuse(map, trait, "it is no time since 1970-01-02; write it as YYYY-MM-DDTHH:MM:SSZ");
+		return refuse(map, trait, "it is not a time from 1970-01-02 to 2100-12-31; write it as YYYY-MM-DDTHH:MM:SSZ");
 	braze_time_print(ms, time);
 	braze_text_string(&map->text, time, sizeof(time));
 	return true;

@@ -5,6 +5,7 @@
  *
  *-------------------------------------------------------------------------
  */
+#include <stdlib.h>
 #include <string.h>
 
 #include "formats.h"
@@ -12,6 +13,7 @@
 
 #define MIN_DEVICE_ID	8
 #define MAX_DEVICE_ID	255
+#define MAX_NESTED_YEAR	3000
 
 typedef bool (*FieldCheck) (const char *name, json_object *value, Why *why);
 
@@ -89,6 +91,17 @@ check_date(const char *name, json_object *value, Why *why)
 
 	if (date == NULL || (!standin_is_date(date) && !standin_is_time(date)))
 		return standin_refuse(why, "'%s' must be an ISO 8601 date", name);
+	return true;
+}
+
+/* Braze drops an attribute whose date is before the year 0 or beyond 3000 */
+static bool
+check_nested_date(const char *name, json_object *value, Why *why)
+{
+	if (!check_date(name, value, why))
+		return false;
+	if (atoi(string_of(value)) > MAX_NESTED_YEAR)
+		return standin_refuse(why, "'%s' must be a date of the years 0 to 3000", name);
 	return true;
 }
 
@@ -275,7 +288,7 @@ static bool
 check_operator(const char *key, json_object *value, Why *why)
 {
 	if (strcmp(key, "$time") == 0)
-		return check_date(key, value, why);
+		return check_nested_date(key, value, why);
 	if (strcmp(key, "$add") == 0 || strcmp(key, "$remove") == 0 ||
 		strcmp(key, "$update") == 0)
 	{

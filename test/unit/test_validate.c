@@ -437,11 +437,13 @@ test_custom_attributes(void)
 	accepts("attributes", format,
 			LIST("'pro'", "''", "1", "-1.5", "true", "null", "[]", "[1,2]", "['a','b']", "{}",
 				 "'2026-01-02T03:04:05Z'", "{'a':{'b':[1,'x',{'c':false}]}}", "[{'a':1},{'a':2}]",
-				 "{'a':{'$time':'2026-01-02'}}", "{'a':{'$time':'2026-01-02T03:04:05Z'}}"));
+				 "{'a':{'$time':'2026-01-02'}}", "{'a':{'$time':'2026-01-02T03:04:05Z'}}",
+				 "{'a':{'$time':'3000-12-31'}}"));
 	refuses("attributes", "null", format,
 			LIST("{'a':null}", "{'a':{'b':null}}", "{'a':[{'b':null}]}", "[{'a':null}]"));
 	refuses("attributes", "$time", format, LIST("{'a':{'$time':'yesterday'}}", "{'a':{'$time':7}}",
-												 "{'a':{'$time':'2026-02-30'}}"));
+												 "{'a':{'$time':'2026-02-30'}}", "{'a':{'$time':'3001-01-01'}}",
+												 "{'a':{'$time':'9999-12-31T00:00:00Z'}}"));
 	refuses("attributes", "range", format, LIST("1e999", "{'a':1e999}", "[-1e999]"));
 
 	accepts("attributes", format,
