@@ -123,9 +123,7 @@ braze_retried_lock_in_flight(BrazeRetried *retried, int64 letter)
 void
 braze_retried_delete(BrazeRetried *retried)
 {
-	/* it is ours: it was locked */
-	if (braze_table_delete(retried->letters, &retried->letter->t_self, GetActiveSnapshot()) != TM_Ok)
-		elog(ERROR, "could not delete a dead letter that was retried");
+	braze_table_delete_locked(retried->letters, &retried->letter->t_self);
 }
 
 BrazeLetterState

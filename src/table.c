@@ -275,6 +275,15 @@ braze_table_update(Relation rel, ItemPointer old, int columns, Datum *values,
 	write_row(rel, old, columns, values, nulls, tid);
 }
 
+void
+braze_table_delete_locked(Relation rel, ItemPointer tid)
+{
+	if (braze_statement_is_needed(rel, CMD_DELETE))
+		delete_by_statement(rel, tid);
+	else
+		CatalogTupleDelete(rel, tid);
+}
+
 TM_Result
 braze_table_delete(Relation rel, ItemPointer tid, Snapshot snapshot)
 {

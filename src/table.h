@@ -42,4 +42,7 @@ extern void braze_table_update(Relation rel, ItemPointer old, int columns,
  */
 extern TM_Result braze_table_delete(Relation rel, ItemPointer tid, Snapshot snapshot);
 
+/* of a row that this transaction has locked, which braze_table_delete cannot */
+extern void braze_table_delete_locked(Relation rel, ItemPointer tid);
+
 #endif							/* BRAZE_TABLE_H */
