@@ -7,33 +7,18 @@
  */
 #include "postgres.h"
 
+#include "catalog/namespace.h"
 #include "mb/pg_wchar.h"
+
+#include "currency.h"
+#include "email.h"
 #include "number.h"
 #include "value.h"
 
 #define MAX_DIGITS			1000
 
-#define EMAIL_MAX_LOCAL		64
-
-/* in the order of strcmp */
-static const char currencies[][4] = {
-	"AED", "AFN", "ALL", "AMD", "ANG", "AOA", "ARS", "AUD", "AWG", "AZN", "BAM",
-	"BBD", "BDT", "BGN", "BHD", "BIF", "BMD", "BND", "BOB", "BRL", "BSD", "BTC",
-	"BTN", "BWP", "BYR", "BZD", "CAD", "CDF", "CHF", "CLF", "CLP", "CNY", "COP",
-	"CRC", "CUC", "CUP", "CVE", "CZK", "DJF", "DKK", "DOP", "DZD", "EEK", "EGP",
-	"ERN", "ETB", "EUR", "FJD", "FKP", "GBP", "GEL", "GGP", "GHS", "GIP", "GMD",
-	"GNF", "GTQ", "GYD", "HKD", "HNL", "HRK", "HTG", "HUF", "IDR", "ILS", "IMP",
-	"INR", "IQD", "IRR", "ISK", "JEP", "JMD", "JOD", "JPY", "KES", "KGS", "KHR",
-	"KMF", "KPW", "KRW", "KWD", "KYD", "KZT", "LAK", "LBP", "LKR", "LRD", "LSL",
-	"LTL", "LVL", "LYD", "MAD", "MDL", "MGA", "MKD", "MMK", "MNT", "MOP", "MRO",
-	"MTL", "MUR", "MVR", "MWK", "MXN", "MYR", "MZN", "NAD", "NGN", "NIO", "NOK",
-	"NPR", "NZD", "OMR", "PAB", "PEN", "PGK", "PHP", "PKR", "PLN", "PYG", "QAR",
-	"RON", "RSD", "RUB", "RWF", "SAR", "SBD", "SCR", "SDG", "SEK", "SGD", "SHP",
-	"SLL", "SOS", "SRD", "STD", "SVC", "SYP", "SZL", "THB", "TJS", "TMT", "TND",
-	"TOP", "TRY", "TTD", "TWD", "TZS", "UAH", "UGX", "USD", "UYU", "UZS", "VEF",
-	"VND", "VUV", "WST", "XAF", "XAG", "XAU", "XCD", "XDR", "XOF", "XPD", "XPF",
-	"XPT", "YER", "ZAR", "ZMK", "ZMW", "ZWL",
-};
+/* bytes: more than any address has that Braze takes */
+#define MAX_EMAIL		1024
 
 static inline bool
 is_space(char c)
@@ -120,64 +105,46 @@ braze_flag(const JsonbValue *value, bool *flag)
 	return false;
 }
 
-/* dots neither at an end nor side by side; returns how many, or -1 */
-static int
-count_dots(const char *data, int length)
+static bool
+is_ascii(BrazeString string)
 {
-	int			dots = 0;
-
-	if (length == 0 || data[0] == '.' || data[length - 1] == '.')
-		return -1;
-	for (int i = 0; i < length; i++)
+	for (int i = 0; i < string.length; i++)
 	{
-		if (data[i] != '.')
-			continue;
-		if (data[i + 1] == '.')
-			return -1;
-		dots++;
+		if (IS_HIGHBIT_SET(string.data[i]))
+			return false;
 	}
-	return dots;
+	return true;
 }
 
-/* white space or a control character, those of Unicode too, at p? */
+/* in UTF-8, in palloc'd memory where it differs; false: it cannot be converted */
 static bool
-is_blank_or_control(const unsigned char *p, const unsigned char *end)
+to_utf8(BrazeString *string)
 {
-	if (*p <= 0x20 || *p == 0x7F)
+	Oid			conversion;
+	int			size;
+	unsigned char *converted;
+
+	if (GetDatabaseEncoding() == PG_UTF8 || is_ascii(*string))
 		return true;
-	if (*p < 0x80 || GetDatabaseEncoding() != PG_UTF8)
+	conversion = FindDefaultConversionProc(GetDatabaseEncoding(), PG_UTF8);
+	if (!OidIsValid(conversion))
 		return false;
-	if (p[0] == 0xC2)
-		return end - p >= 2 && p[1] <= 0xA0;
-	if (end - p < 3)
+	size = string->length * MAX_CONVERSION_GROWTH + 1;
+	converted = palloc(size);
+	if (pg_do_encoding_conversion_buf(conversion, GetDatabaseEncoding(), PG_UTF8,
+									  (unsigned char *) unconstify(char *, string->data),
+									  string->length, converted, size, true) != string->length)
 		return false;
-	/* U+1680, U+2000 to U+200F, U+2028 to U+202F, U+205F, U+3000 */
-	return (p[0] == 0xE1 && p[1] == 0x9A && p[2] == 0x80) ||
-		(p[0] == 0xE2 && p[1] == 0x80 && (p[2] <= 0x8F || (p[2] >= 0xA8 && p[2] <= 0xAF))) ||
-		(p[0] == 0xE2 && p[1] == 0x81 && p[2] == 0x9F) ||
-		(p[0] == 0xE3 && p[1] == 0x80 && p[2] == 0x80);
+	string->data = (char *) converted;
+	string->length = strlen(string->data);
+	return true;
 }
 
 bool
 braze_is_email(BrazeString string)
 {
-	const char *at = memchr(string.data, '@', string.length);
-	const unsigned char *end = (const unsigned char *) string.data + string.length;
-	int			local;
-
-	if (at == NULL)
-		return false;
-	local = at - string.data;
-	if (local < 1 || local > EMAIL_MAX_LOCAL ||
-		memchr(at + 1, '@', string.length - local - 1) != NULL)
-		return false;
-	for (const unsigned char *p = (const unsigned char *) string.data; p < end; p++)
-	{
-		if (is_blank_or_control(p, end))
-			return false;
-	}
-	return count_dots(string.data, local) >= 0 &&
-		count_dots(at + 1, string.length - local - 1) >= 1;
+	return string.length <= MAX_EMAIL && to_utf8(&string) &&
+		braze_email_is_valid(string.data, string.length);
 }
 
 bool
@@ -218,27 +185,8 @@ const char *
 braze_currency(const JsonbValue *value)
 {
 	BrazeString text;
-	char		code[4];
-	int			low = 0;
-	int			high = lengthof(currencies) - 1;
 
-	if (value->type != jbvString || !braze_solid_text(value, &text) || text.length != 3)
+	if (value->type != jbvString || !braze_solid_text(value, &text))
 		return NULL;
-	for (int i = 0; i < 3; i++)
-		code[i] = pg_ascii_toupper((unsigned char) text.data[i]);
-	code[3] = '\0';
-
-	while (low <= high)
-	{
-		int			middle = (low + high) / 2;
-		int			order = strcmp(code, currencies[middle]);
-
-		if (order == 0)
-			return currencies[middle];
-		if (order < 0)
-			high = middle - 1;
-		else
-			low = middle + 1;
-	}
-	return NULL;
+	return braze_currency_code(text.data, text.length);
 }

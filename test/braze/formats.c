@@ -8,22 +8,11 @@
 #include <ctype.h>
 #include <string.h>
 
+#include "../../src/currency.h"
+#include "../../src/email.h"
 #include "formats.h"
 
-#define MAX_LOCAL_PART	64
-
-/* the currencies that Braze knows, each at a multiple of four */
-static const char currencies[] =
-	"AED AFN ALL AMD ANG AOA ARS AUD AWG AZN BAM BBD BDT BGN BHD BIF BMD BND "
-	"BOB BRL BSD BTC BTN BWP BYR BZD CAD CDF CHF CLF CLP CNY COP CRC CUC CUP "
-	"CVE CZK DJF DKK DOP DZD EEK EGP ERN ETB EUR FJD FKP GBP GEL GGP GHS GIP "
-	"GMD GNF GTQ GYD HKD HNL HRK HTG HUF IDR ILS IMP INR IQD IRR ISK JEP JMD "
-	"JOD JPY KES KGS KHR KMF KPW KRW KWD KYD KZT LAK LBP LKR LRD LSL LTL LVL "
-	"LYD MAD MDL MGA MKD MMK MNT MOP MRO MTL MUR MVR MWK MXN MYR MZN NAD NGN "
-	"NIO NOK NPR NZD OMR PAB PEN PGK PHP PKR PLN PYG QAR RON RSD RUB RWF SAR "
-	"SBD SCR SDG SEK SGD SHP SLL SOS SRD STD SVC SYP SZL THB TJS TMT TND TOP "
-	"TRY TTD TWD TZS UAH UGX USD UYU UZS VEF VND VUV WST XAF XAG XAU XCD XDR "
-	"XOF XPD XPF XPT YER ZAR ZMK ZMW ZWL";
+bool		standin_listed_currencies = false;
 
 size_t
 standin_characters(const char *text)
@@ -130,52 +119,19 @@ standin_is_time(const char *text)
 	return read_zone(&text) && *text == '\0';
 }
 
-/* no empty label between dots, at either end too */
-static bool
-dots_are_inside(const char *text, size_t length)
-{
-	size_t		i;
-
-	if (text[0] == '.' || text[length - 1] == '.')
-		return false;
-	for (i = 1; i < length; i++)
-	{
-		if (text[i] == '.' && text[i - 1] == '.')
-			return false;
-	}
-	return true;
-}
-
 bool
 standin_is_email(const char *text)
 {
-	const char *at = strchr(text, '@');
-	const char *domain;
-	const unsigned char *c;
-
-	if (at == NULL || at == text || at - text > MAX_LOCAL_PART)
-		return false;
-	domain = at + 1;
-	if (strchr(domain, '@') != NULL || strchr(domain, '.') == NULL)
-		return false;
-	for (c = (const unsigned char *) text; *c; c++)
-	{
-		if (*c <= ' ' || *c == 0x7f)
-			return false;
-	}
-	return dots_are_inside(text, (size_t) (at - text)) &&
-		dots_are_inside(domain, strlen(domain));
+	return braze_email_is_valid(text, strlen(text));
 }
 
 bool
 standin_is_currency(const char *text)
 {
-	const char *found;
+	const char *code = braze_currency_code(text, strlen(text));
 
-	if (strlen(text) != 3 || strchr(text, ' ') != NULL)
-		return false;
-	found = strstr(currencies, text);
-	return found != NULL && (found - currencies) % 4 == 0;
+	return code != NULL && strcmp(code, text) == 0 &&
+		(!standin_listed_currencies || braze_currency_is_listed(code));
 }
 
 bool

@@ -13,6 +13,12 @@
 #include <stdbool.h>
 #include <stddef.h>
 
+/*
+ * Are the codes that Braze's list lacks refused?  It is not known whether Braze
+ * does, so a test that needs it says so.
+ */
+extern bool standin_listed_currencies;
+
 /* characters, not bytes, of valid UTF-8 */
 extern size_t standin_characters(const char *text);
 

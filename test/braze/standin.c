@@ -16,6 +16,7 @@
 #include <sys/signalfd.h>
 #include <unistd.h>
 
+#include "formats.h"
 #include "standin.h"
 
 static void
@@ -32,6 +33,7 @@ usage(void)
 		 "  --log-limit=N      objects kept in the log (default: 200000)\n"
 		 "  --keep=N           events and purchases kept per user (default: 1000)\n"
 		 "  --property=NAME    the integer that numbers objects (default: seq)\n"
+		 "  --listed-currencies  refuse codes of ISO 4217 that Braze's list lacks\n"
 		 "  --faults=FILE      begin with these faults, a JSON object a line\n"
 		 "  --ledger=FILE      append what happens to FILE, before it is answered\n"
 		 "  --tls-cert=FILE    serve https with this certificate chain (PEM)\n"
@@ -71,6 +73,7 @@ read_options(int argc, char **argv, Options *options)
 		{"log-limit", required_argument, NULL, 'l'},
 		{"keep", required_argument, NULL, 'e'},
 		{"property", required_argument, NULL, 'r'},
+		{"listed-currencies", no_argument, NULL, 'C'},
 		{"faults", required_argument, NULL, 'a'},
 		{"ledger", required_argument, NULL, 'L'},
 		{"tls-cert", required_argument, NULL, 'c'},
@@ -116,6 +119,9 @@ read_options(int argc, char **argv, Options *options)
 				break;
 			case 'r':
 				options->property = optarg;
+				break;
+			case 'C':
+				standin_listed_currencies = true;
 				break;
 			case 'a':
 				options->faults = optarg;

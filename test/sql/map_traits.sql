@@ -21,6 +21,13 @@ SELECT identify(jsonb_build_object('email', E'ada\tl@example.com'));
 SELECT identify(jsonb_build_object('email', repeat('x', 64) || '@example.com'));
 SELECT identify(jsonb_build_object('email', repeat('x', 65) || '@example.com'));
 SELECT identify('{"email": 5}');
+-- what Braze would refuse the whole object for
+SELECT email, identify(jsonb_build_object('email', email, 'plan', 'pro'))
+FROM unnest('{<a@example.com>,mailto:a@example.com,a@127.0.0.1,a@[127.0.0.1],a@example.123,a@exämple.de,ada@пример.рф,a@-example.com,a@example-.com,"\"ada\"@example.com","a(b)@example.com",a€@example.com,a@gmail.com,a+b@gmail.com,a!b@hotmail.com,-a@outlook.fr}'::text[]) email;
+SELECT email, identify(jsonb_build_object('email', email))
+FROM unnest('{a@xn--exmple-cua.de,o''hara@example.com,a/b=c@example.com,åsa@example.com,ab@gmail.com,a.b+c@hotmail.com,a!b@olive.com}'::text[]) email;
+SELECT identify(jsonb_build_object('email', repeat('ы', 64) || '@example.com'));
+SELECT identify(jsonb_build_object('email', repeat('ы', 65) || '@example.com'));
 
 -- phone
 SELECT identify('{"phone": " +14155552671 "}');

@@ -3,8 +3,10 @@
  * each limit, and refuses one beyond.
  *
  * link: ../braze/validate.c ../braze/attributes.c ../braze/ecommerce.c
+ * link: ../../src/email.c ../../src/currency.c
  * link: ../braze/formats.c ../braze/rawjson.c ../braze/buffer.c -ljson-c
  */
+#include "formats.h"
 #include "judge.h"
 
 #include "rawjson.h"
@@ -252,6 +254,11 @@ test_currencies(void)
 		snprintf(code, sizeof(code), "'%.3s'", c);
 		judge("purchases", format, code, NULL);
 	}
+	accepts("purchases", format, LIST("'BYN'", "'MRU'", "'SLE'", "'STN'", "'VES'", "'XCG'", "'ZWG'", "'USN'"));
+	standin_listed_currencies = true;
+	accepts("purchases", format, LIST("'BYR'", "'MRO'", "'USD'"));
+	refuses("purchases", "'currency'", format, LIST("'BYN'", "'VES'", "'ZWG'", "'USN'"));
+	standin_listed_currencies = false;
 	refuses("purchases", "'currency' must be an ISO 4217 currency", format,
 			LIST("'usd'", "'Usd'", "'XXX'", "'EURO'", "'US'", "'ED '", "' US'", "'USDX'", "'D A'",
 				 "'USD EUR'", "''", "'$'", "840", "null", "['USD']"));
@@ -366,6 +373,7 @@ test_fields(void)
 	refuses("attributes", "valid email", USER(",'email':%s"),
 			LIST("'ada'", "'ada@'", "'@example.com'", "'a@b'", "'a b@example.com'", "'a@b@c.com'",
 				 "'ada@example..com'", "'ada@.com'", "'ada@example.com.'", "'ada@example.com '",
+				 "'<ada@example.com>'", "'mailto:ada@example.com'", "'ada@127.0.0.1'", "'ada@exämple.de'",
 				 "''", "7", "true", "[]"));
 	accepts("attributes", USER(",'dob':%s"), LIST("'1991-09-26'", "'2000-02-29'", "null"));
 	refuses("attributes", "'dob'", USER(",'dob':%s"),
