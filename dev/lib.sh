@@ -145,15 +145,8 @@ scratch_processes() {
 	done
 }
 
-remove_scratch() {
-	local status=$? pidfile processes tries
-	trap - EXIT
-	trap '' INT TERM
-	# what a script waits for in the background
-	if [ -n "${child:-}" ]; then
-		kill "$child" 2>/dev/null || true
-		wait "$child" 2>/dev/null || true
-	fi
+end_scratch_processes() {
+	local pidfile processes tries
 	while IFS= read -r pidfile; do
 		as_user "$bin/pg_ctl" -D "${pidfile%/*}" -m immediate stop >/dev/null 2>&1 || true
 	done < <(find "$scratch" -name postmaster.pid -not -path "$scratch/prefix/*")
@@ -164,6 +157,18 @@ remove_scratch() {
 		kill -"$tries" $processes 2>/dev/null || true
 		sleep 0.5
 	done
+}
+
+remove_scratch() {
+	local status=$?
+	trap - EXIT
+	trap '' INT TERM
+	# what a script waits for in the background
+	if [ -n "${child:-}" ]; then
+		kill "$child" 2>/dev/null || true
+		wait "$child" 2>/dev/null || true
+	fi
+	end_scratch_processes
 	rm -rf "$scratch"
 	exit "$status"
 }
