@@ -39,6 +39,7 @@ static const FieldName field_names[] = {
 	{"user_id", BRAZE_CALL_USER_ID},
 	{"category", BRAZE_CALL_CATEGORY},
 	{"group_id", BRAZE_CALL_GROUP_ID},
+	{"_metadata", BRAZE_CALL_METADATA},
 	{"timestamp", BRAZE_CALL_TIMESTAMP},
 	{"previousId", BRAZE_CALL_PREVIOUS_ID},
 	{"properties", BRAZE_CALL_PROPERTIES},
@@ -57,35 +58,122 @@ static const char *const integration_names[] = {
 	"Braze", "Appboy", "Braze Cloud Mode (Actions)",
 };
 
+/* what stands under a name, in any case; false in one spelling is false */
 static void
-read_integrations(BrazeCallIntegration *integration, const JsonbValue *integrations)
+read_switch(BrazeCallIntegration *integration, JsonbContainer *object, const char *name)
 {
-	JsonbContainer *object;
-	JsonbValue	value;
+	bool		all = strcmp(name, "All") == 0;
+	BrazeWalk	walk;
+	BrazeString key;
+	JsonbValue	value = {.type = jbvNull};
 
-	if (!braze_is_object(integrations))
-		return;
-	object = integrations->val.binary.data;
-
-	if (braze_lookup(object, "All", &value) && value.type == jbvBool && !value.val.boolean)
-		integration->all_refused = true;
-	for (int i = 0; i < lengthof(integration_names); i++)
+	braze_walk_object(&walk, object);
+	while (braze_walk_pair(&walk, &key, &value))
 	{
-		if (!braze_lookup(object, integration_names[i], &value))
+		if (key.length != (int) strlen(name) ||
+			pg_strncasecmp(key.data, name, key.length) != 0)
 			continue;
-		if (value.type == jbvBool)
+		if (value.type == jbvBool && !value.val.boolean)
 		{
-			if (value.val.boolean)
-				integration->asked_for = true;
+			if (all)
+				integration->all_refused = true;
 			else
 				integration->refused = true;
 		}
+		else if (all)
+			continue;
+		else if (value.type == jbvBool)
+			integration->asked_for = true;
 		else if (braze_is_object(&value))
 		{
 			integration->asked_for = true;
-			integration->objects[integration->nobjects++] = value.val.binary.data;
+			if (integration->nobjects < lengthof(integration->objects))
+				integration->objects[integration->nobjects++] = value.val.binary.data;
 		}
 	}
+}
+
+static void
+read_integrations(BrazeCallIntegration *integration, const JsonbValue *integrations)
+{
+	JsonbContainer *object = braze_object(integrations);
+
+	if (object == NULL)
+		return;
+
+	read_switch(integration, object, "All");
+	for (int i = 0; i < lengthof(integration_names); i++)
+		read_switch(integration, object, integration_names[i]);
+}
+
+/* hostile lists are read this far */
+#define MAX_BUNDLED		32
+
+static bool
+begins_with(BrazeString string, const char *prefix)
+{
+	int			length = strlen(prefix);
+
+	return string.length >= length && pg_strncasecmp(string.data, prefix, length) == 0;
+}
+
+/* the next string of a list */
+static bool
+next_name(BrazeWalk *walk, BrazeString *name)
+{
+	JsonbValue	value;
+
+	while (braze_walk_element(walk, &value))
+	{
+		if (value.type == jbvString)
+		{
+			name->data = value.val.string.val;
+			name->length = value.val.string.len;
+			return true;
+		}
+	}
+	return false;
+}
+
+bool
+braze_call_is_bundled(const BrazeCall *call)
+{
+	JsonbContainer *metadata = braze_object(&call->fields[BRAZE_CALL_METADATA]);
+	JsonbValue	bundled;
+	JsonbValue	failed;
+	bool		any_failed;
+	BrazeWalk	walk;
+	BrazeString name;
+	int			count = 0;
+
+	if (metadata == NULL || !braze_lookup(metadata, "bundled", &bundled) ||
+		!braze_is_array(&bundled))
+		return false;
+	any_failed = braze_lookup(metadata, "failedInitializations", &failed) &&
+		braze_is_array(&failed);
+
+	braze_walk_array(&walk, bundled.val.binary.data);
+	while (count < MAX_BUNDLED && next_name(&walk, &name))
+	{
+		bool		has_failed = false;
+		BrazeWalk	failures;
+		BrazeString failure;
+
+		if (!begins_with(name, "Braze") && !begins_with(name, "Appboy"))
+			continue;
+		count++;
+		/* an SDK that was blocked stands in both lists, and has sent nothing */
+		if (any_failed)
+		{
+			braze_walk_array(&failures, failed.val.binary.data);
+			while (!has_failed && next_name(&failures, &failure))
+				has_failed = failure.length == name.length &&
+					pg_strncasecmp(failure.data, name.data, name.length) == 0;
+		}
+		if (!has_failed)
+			return true;
+	}
+	return false;
 }
 
 void

@@ -27,6 +27,7 @@ typedef enum BrazeCallField
 	BRAZE_CALL_PROPERTIES,
 	BRAZE_CALL_CONTEXT,
 	BRAZE_CALL_INTEGRATIONS,
+	BRAZE_CALL_METADATA,
 	BRAZE_CALL_TIMESTAMP,
 	BRAZE_CALL_ORIGINAL_TIMESTAMP,
 	BRAZE_CALL_SENT_AT,
@@ -42,7 +43,7 @@ typedef struct BrazeCallIntegration
 	bool		asked_for;		/* true or an object under any of them */
 	bool		all_refused;	/* All is false */
 	int			nobjects;
-	JsonbContainer *objects[6]; /* in order of preference */
+	JsonbContainer *objects[6]; /* those read for ids, in order of preference */
 } BrazeCallIntegration;
 
 typedef struct BrazeCall
@@ -53,6 +54,9 @@ typedef struct BrazeCall
 	JsonbContainer *context;
 	BrazeCallIntegration integration;
 } BrazeCall;
+
+/* has a browser's own SDK of Braze sent the call?  Segment notes that in it */
+extern bool braze_call_is_bundled(const BrazeCall *call);
 
 /* object: the call's root, which must be an object */
 extern void braze_call_read(BrazeCall *call, JsonbContainer *object);

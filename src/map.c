@@ -139,6 +139,12 @@ map_call(BrazeMap *map, Jsonb *jsonb, BrazeCallKind kind)
 		return;
 	}
 
+	if (braze_call_is_bundled(call))
+	{
+		braze_skip(map, "The call was skipped: Braze's SDK in the browser has sent it, as _metadata.bundled says.");
+		return;
+	}
+
 	if (call->traits == NULL && call->fields[BRAZE_CALL_TRAITS].type != jbvNull)
 		braze_note(map, "The call's traits were left out: they are no object.");
 	if (call->properties == NULL && call->fields[BRAZE_CALL_PROPERTIES].type != jbvNull)

@@ -7,7 +7,7 @@
  */
 #include "postgres.h"
 
-#include "map_internal.h"
+#include "map_traits.h"
 
 #define ATTRIBUTE_PREFIX	"ab_segment_group_"
 
@@ -23,30 +23,21 @@ find_group_id(const BrazeMap *map, JsonbValue *buffer)
 	return own;
 }
 
-/* "subscribed", "unsubscribed", or NULL */
-static const char *
-find_subscription(BrazeMap *map, BrazeString group)
+/*
+ * Is the call about a subscription group?  Then it never becomes a membership,
+ * also where its state (NULL) cannot be read: that could be an opt-out.
+ */
+static bool
+is_subscription(BrazeMap *map, BrazeString group, const char **state)
 {
-	JsonbValue	value;
-	BrazeString text;
-
-	if (map->settings->group_calls != BRAZE_GROUP_SUBSCRIPTION)
-		return NULL;
-	if (map->call.traits == NULL ||
-		!braze_lookup(map->call.traits, "subscriptionState", &value) ||
-		value.type == jbvNull)
-		return NULL;
-	if (value.type == jbvString && braze_is_uuid(group))
-	{
-		text.data = value.val.string.val;
-		text.length = value.val.string.len;
-		if (braze_string_is(text, "subscribed"))
-			return "subscribed";
-		if (braze_string_is(text, "unsubscribed"))
-			return "unsubscribed";
-	}
-	braze_note(map, "The group call was not taken for a subscription group: that needs a groupId that is the group's UUID, and a subscriptionState of \"subscribed\" or \"unsubscribed\".");
-	return NULL;
+	if (map->settings->group_calls != BRAZE_GROUP_SUBSCRIPTION ||
+		map->call.traits == NULL ||
+		!braze_subscription_group_state(map->call.traits, state))
+		return false;
+	if (braze_is_uuid(braze_trim(group)))
+		return true;
+	braze_note(map, "The group call was not taken for a subscription group: that needs a groupId that is the group's UUID.");
+	return false;
 }
 
 /* the group's traits describe the group; a profile is the user's */
@@ -64,7 +55,7 @@ note_traits(BrazeMap *map, bool subscription)
 	while (braze_walk_pair(&walk, &key, &value))
 	{
 		if (!braze_string_is(key, "groupId") &&
-			!(subscription && braze_string_is(key, "subscriptionState")))
+			!(subscription && braze_subscription_is_key(key)))
 			count++;
 	}
 	if (count > 0)
@@ -76,7 +67,8 @@ braze_map_group(BrazeMap *map)
 {
 	JsonbValue	buffer;
 	const JsonbValue *value = find_group_id(map, &buffer);
-	const char *state;
+	bool		subscription;
+	const char *state = NULL;
 	BrazeString group;
 
 	if (value->type == jbvNull)
@@ -104,10 +96,16 @@ braze_map_group(BrazeMap *map)
 	if (!braze_map_identifier(map))
 		return;
 
-	state = find_subscription(map, group);
-	braze_object_begin(map, BRAZE_ATTRIBUTES);
-	if (state != NULL)
+	subscription = is_subscription(map, group, &state);
+	if (subscription && state == NULL)
 	{
+		braze_reject(map, "The group call's subscription state cannot be read; it must be subscribed or unsubscribed.");
+		return;
+	}
+	braze_object_begin(map, BRAZE_ATTRIBUTES);
+	if (subscription)
+	{
+		group = braze_trim(group);
 		braze_text_literal(&map->text, ",\"subscription_groups\":[{\"subscription_group_id\":");
 		braze_text_string(&map->text, group.data, group.length);
 		braze_text_literal(&map->text, ",\"subscription_state\":");
@@ -124,6 +122,6 @@ braze_map_group(BrazeMap *map)
 		braze_write_key(map, name.data, name.len);
 		braze_text_literal(&map->text, "true");
 	}
-	note_traits(map, state != NULL);
+	note_traits(map, subscription);
 	braze_object_end(map);
 }

@@ -309,14 +309,11 @@ write_location(BrazeMap *map, BrazeString trait, const JsonbValue *value)
 static bool
 write_subscribe(BrazeMap *map, BrazeString trait, const JsonbValue *value)
 {
-	BrazeString text = {NULL, 0};
+	const char *state = braze_subscription_state(value);
 
-	if (value->type == jbvString)
-		braze_scalar_text(value, &text);
-	if (!braze_string_is(text, "opted_in") && !braze_string_is(text, "subscribed") &&
-		!braze_string_is(text, "unsubscribed"))
+	if (state == NULL)
 		return refuse(map, trait, "it must be opted_in, subscribed or unsubscribed");
-	braze_text_string(&map->text, text.data, text.length);
+	braze_text_string(&map->text, state, strlen(state));
 	return true;
 }
 
@@ -414,29 +411,22 @@ write_list(BrazeMap *map, BrazeString trait, const JsonbValue *value,
 static bool
 write_group(BrazeMap *map, BrazeString trait, JsonbContainer *group)
 {
-	static const char *const state_keys[] = {
-		"subscription_state", "subscription_group_state", "subscription_state_id"
-	};
 	JsonbValue	value;
 	BrazeString id;
-	BrazeString state = {NULL, 0};
+	const char *state;
 	bool		flag;
 
 	if (!braze_lookup(group, "subscription_group_id", &value) ||
 		!braze_solid_text(&value, &id) || !braze_is_uuid(id))
 		return false;
-	for (int i = 0; i < lengthof(state_keys) && state.data == NULL; i++)
-	{
-		if (braze_lookup(group, state_keys[i], &value) && value.type == jbvString)
-			braze_scalar_text(&value, &state);
-	}
-	if (!braze_string_is(state, "subscribed") && !braze_string_is(state, "unsubscribed"))
+	(void) braze_subscription_group_state(group, &state);
+	if (state == NULL)
 		return false;
 
 	braze_text_literal(&map->text, "{\"subscription_group_id\":");
 	braze_text_string(&map->text, id.data, id.length);
 	braze_text_literal(&map->text, ",\"subscription_state\":");
-	braze_text_string(&map->text, state.data, state.length);
+	braze_text_string(&map->text, state, strlen(state));
 	if (braze_lookup(group, "use_double_opt_in_logic", &value))
 	{
 		if (braze_flag(&value, &flag))

@@ -76,4 +76,17 @@ typedef struct BrazeTrait
 /* the entry of this name; one with BRAZE_TRAIT_CUSTOM for all others */
 extern const BrazeTrait *braze_trait(BrazeString name);
 
+/* ---- map_subscription.c ---- */
+
+/* "opted_in", "subscribed" or "unsubscribed", in any spelling; NULL: neither */
+extern const char *braze_subscription_state(const JsonbValue *value);
+
+/*
+ * The state of a subscription group, "subscribed" or "unsubscribed", under one
+ * of the names that it may have in an object; NULL where it is neither.  False
+ * when the object has none of the names.
+ */
+extern bool braze_subscription_group_state(JsonbContainer *object, const char **state);
+extern bool braze_subscription_is_key(BrazeString key);
+
 #endif							/* BRAZE_MAP_TRAITS_H */

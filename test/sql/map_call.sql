@@ -47,6 +47,24 @@ SELECT map('{"type": "identify", "userId": "u1", "integrations": {"All": false},
 SELECT map('{"type": "identify", "userId": "u1", "integrations": {"All": true}}');
 SELECT map('{"type": "identify", "userId": "u1", "integrations": {"All": "false", "Braze": 0}}');
 SELECT map('{"type": "identify", "userId": "u1", "integrations": [false]}');
+-- in any case
+SELECT integrations, lines(jsonb_build_object('type', 'identify', 'userId', 'u1', 'integrations', integrations::jsonb), '{}', '{}')
+FROM unnest(ARRAY['{"BRAZE": false}', '{"braze": false}', '{"APPBOY": false}', '{"braze cloud mode (actions)": false}', '{"all": false}', '{"ALL": false}',
+	'{"All": false, "BRAZE": true}', '{"all": false, "appboy": {}}', '{"Braze": true, "braze": false}', '{"All": true, "all": false}', '{"brazen": false}']) integrations;
+SELECT map('{"type": "track", "userId": "u1", "event": "E", "timestamp": "2024-05-06T07:08:09Z", "integrations": {"braze": {"appId": "1"}}}');
+SELECT map('{"type": "track", "event": "E", "timestamp": "2024-05-06T07:08:09Z", "context": {"integrations": {"BRAZE": {"braze_id": "b1"}}}}');
+SELECT map(jsonb_build_object('type', 'identify', 'userId', 'u1', 'integrations',
+	(SELECT jsonb_object_agg(CASE WHEN i % 2 = 0 THEN upper(left('braze', i / 2)) || substr('braze', i / 2 + 1) ELSE left('BRAZE', i / 2) || substr('brAze', i / 2 + 1) END, '{}'::jsonb) FROM generate_series(0, 11) i)));
+
+--
+-- Segment's note of what the browser's SDKs have sent
+--
+SELECT metadata, lines(jsonb_build_object('type', 'identify', 'userId', 'u1', '_metadata', metadata::jsonb), '{}', '{}')
+FROM unnest(ARRAY['{"bundled": ["Segment.io", "Braze Web Mode (Actions)"]}', '{"bundled": ["appboy"]}', '{"bundled": ["BRAZE"], "failedInitializations": []}',
+	'{"bundled": ["Braze", "Appboy"], "failedInitializations": ["Braze"]}', '{"bundled": ["Braze"], "failedInitializations": ["Mixpanel"]}',
+	'{"bundled": ["Braze Web Mode (Actions)"], "failedInitializations": ["Braze Web Mode (Actions)"]}', '{"bundled": ["Braze"], "failedInitializations": ["braze"]}',
+	'{"bundled": ["Segment.io"], "unbundled": ["Braze"], "bundledIds": ["Braze"]}', '{"bundled": "Braze"}', '{"bundled": [1, null, ["Braze"]]}', '["Braze"]', '"Braze"']) metadata;
+SELECT map('{"type": "identify", "userId": "u1", "_metadata": {"bundled": ["Braze"]}, "integrations": {"Braze": true}}');
 
 -- app_id: that of the integrations beats the destination's; attributes have none
 SELECT map('{"type": "track", "userId": "u1", "event": "E", "timestamp": "2024-05-06T07:08:09Z"}', 'app_identifier', 'mine');

@@ -74,6 +74,10 @@ SELECT identify('{"current_location": [0, 0]}');
 SELECT identify('{"email_subscribe": "opted_in", "push_subscribe": "unsubscribed"}');
 SELECT identify('{"email_subscribe": "subscribed", "push_subscribe": "yes"}');
 SELECT identify('{"email_subscribe": true, "push_subscribe": "Opted_In"}');
+SELECT identify('{"email_subscribe": "opted-in", "push_subscribe": " UNSUBSCRIBED "}');
+SELECT identify('{"email_subscribe": "Opted In", "push_subscribe": false}');
+SELECT identify('{"email_subscribe": "opted", "push_subscribe": "opted__in"}');
+SELECT identify('{"subscription_groups": [{"subscription_group_id": "4b5be5b2-6c1d-4f0a-8d3c-2f1f0a7c9e11", "subscription_state": "Unsubscribed"}, {"subscription_group_id": "4b5be5b2-6c1d-4f0a-8d3c-2f1f0a7c9e12", "subscription_group_state": false}, {"subscription_group_id": "4b5be5b2-6c1d-4f0a-8d3c-2f1f0a7c9e13", "subscription_state": "opted_in"}]}');
 SELECT identify('{"email_open_tracking_disabled": true, "email_click_tracking_disabled": "false"}');
 SELECT identify('{"email_open_tracking_disabled": 1, "email_click_tracking_disabled": "no"}');
 
