@@ -412,13 +412,13 @@ braze_delivery_has_much_room(const BrazeDelivery *delivery)
  * Ids alone may fill the memory there is, and would stay for ever if nothing
  * could be read for them: so they have a quarter more.
  */
-int
-braze_delivery_wanted(const BrazeDelivery *delivery, int64_t *ids, int max)
+int64
+braze_delivery_wanted(const BrazeDelivery *delivery)
 {
 	if (!braze_delivery_open(delivery) ||
 		braze_pack_memory(delivery->pack) >= memory_share() / 4 * 5)
 		return 0;
-	return braze_pack_wanted(delivery->pack, ids, max);
+	return braze_pack_wanted(delivery->pack);
 }
 
 static BrazeRowAddress
@@ -433,17 +433,16 @@ address_of(const BrazeQueueRow *row)
 	return address;
 }
 
-static bool
-is_wanted(const BrazeQueueRow *row, int number)
+/* which of the call's objects are to be sent: all, or those that the row names */
+static bool *
+wanted_objects(const BrazeQueueRow *row)
 {
-	if (row->nobjects < 0)
-		return true;
+	bool	   *wanted = palloc(Max(mapped->nobjects, 1));
+
+	memset(wanted, row->nobjects < 0, mapped->nobjects);
 	for (int i = 0; i < row->nobjects; i++)
-	{
-		if (row->objects[i] == number)
-			return true;
-	}
-	return false;
+		wanted[row->objects[i]] = true;
+	return wanted;
 }
 
 static char *
@@ -478,35 +477,30 @@ as_utf8(const char *text, size_t *length)
 	return converted;
 }
 
-/* needs no request; if it was deferred, it may be wanted again before its turn */
+/* it needs no request */
 static bool
-pack_done(BrazeDelivery *delivery, const BrazeQueueRow *row, const char *reason,
-		  bool again)
+pack_done(BrazeDelivery *delivery, const BrazeQueueRow *row, const char *reason)
 {
-	if (again)
-	{
-		if (!braze_pack_deferred_may_end(delivery->pack, row->id))
-			return true;
-		braze_pack_deferred_done(delivery->pack, row->id);
-	}
 	return braze_pack_add_done(delivery->pack, row->id, address_of(row), reason);
 }
 
 static bool
-pack_mapped(BrazeDelivery *delivery, const BrazeQueueRow *row, bool again)
+pack_mapped(BrazeDelivery *delivery, const BrazeQueueRow *row)
 {
 	BrazePackObject *objects = palloc(sizeof(BrazePackObject) *
 									  Max(mapped->nobjects, 1));
 	BrazePackUser users[BRAZE_USERS_PER_CALL];
+	bool	   *wanted;
 	int			n = 0;
 
 	if (!braze_mapped_has(mapped, row->objects, row->nobjects))
-		return pack_done(delivery, row, BRAZE_OTHER_OBJECTS, again);
+		return pack_done(delivery, row, BRAZE_OTHER_OBJECTS);
+	wanted = wanted_objects(row);
 	for (int i = 0; i < mapped->nobjects; i++)
 	{
 		const BrazeObject *object = &mapped->objects[i];
 
-		if (!is_wanted(row, i))
+		if (!wanted[i])
 			continue;
 		objects[n].kind = object->kind;
 		objects[n].number = i;
@@ -516,7 +510,7 @@ pack_mapped(BrazeDelivery *delivery, const BrazeQueueRow *row, bool again)
 		n++;
 	}
 	if (n == 0)
-		return pack_done(delivery, row, NULL, again);
+		return pack_done(delivery, row, NULL);
 	for (int i = 0; i < mapped->nusers; i++)
 	{
 		const char *key = mapped->text.data + mapped->users[i].json.offset;
@@ -529,31 +523,31 @@ pack_mapped(BrazeDelivery *delivery, const BrazeQueueRow *row, bool again)
 			users[i].profile = braze_memory_get(NameStr(delivery->name), key,
 												mapped->users[i].json.length);
 	}
-	return (again ? braze_pack_add_back : braze_pack_add)
-		(delivery->pack, row->id, address_of(row), n, objects,
-		 mapped->nusers, users, braze_now_ms());
+	return braze_pack_add(delivery->pack, row->id, address_of(row), n, objects,
+						  mapped->nusers, users, braze_now_ms());
 }
 
 void
-braze_delivery_take(BrazeDelivery *delivery, const BrazeQueueRow *row, bool again)
+braze_delivery_take(BrazeDelivery *delivery, const BrazeQueueRow *row)
 {
 	MemoryContext old = MemoryContextSwitchTo(row_context);
 	bool		packed = true;
 
 	braze_map_call(DatumGetJsonbP(row->call), row->kind, &delivery->destination->settings,
 				   row->queued_at, GetCurrentTransactionStartTimestamp(), mapped);
-	if (!again)
+	/* one that was deferred was counted when it was read first */
+	if (row->id != braze_pack_wanted(delivery->pack))
 		braze_notes_count(NameStr(delivery->name), row->id, mapped);
 	switch (mapped->outcome)
 	{
 		case BRAZE_SEND:
-			packed = pack_mapped(delivery, row, again);
+			packed = pack_mapped(delivery, row);
 			break;
 		case BRAZE_SKIP:
-			packed = pack_done(delivery, row, NULL, again);
+			packed = pack_done(delivery, row, NULL);
 			break;
 		case BRAZE_REJECT:
-			packed = pack_done(delivery, row, joined_notes(), again);
+			packed = pack_done(delivery, row, joined_notes());
 			break;
 	}
 	MemoryContextSwitchTo(old);
@@ -564,9 +558,9 @@ braze_delivery_take(BrazeDelivery *delivery, const BrazeQueueRow *row, bool agai
 
 void
 braze_delivery_reject(BrazeDelivery *delivery, const BrazeQueueRow *row,
-					  const char *reason, bool again)
+					  const char *reason)
 {
-	if (!pack_done(delivery, row, reason, again))
+	if (!pack_done(delivery, row, reason))
 		braze_delivery_out_of_memory();
 }
 

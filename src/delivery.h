@@ -103,20 +103,15 @@ extern void braze_delivery_store_pauses(BrazeDelivery *delivery);
 
 extern BrazeDelivery *braze_delivery_by_name(const char *name);
 
-/*
- * Takes a row: maps it and packs its objects.  again: it was deferred by the
- * pack, which wants it now.
- */
-extern void braze_delivery_take(BrazeDelivery *delivery, const BrazeQueueRow *row,
-								bool again);
+/* takes a row: maps it and packs its objects */
+extern void braze_delivery_take(BrazeDelivery *delivery, const BrazeQueueRow *row);
 
 /* the same for a row that cannot be mapped */
 extern void braze_delivery_reject(BrazeDelivery *delivery,
-								  const BrazeQueueRow *row, const char *reason,
-								  bool again);
+								  const BrazeQueueRow *row, const char *reason);
 
-/* the ids of deferred calls to take again, in this order; at most max */
-extern int	braze_delivery_wanted(const BrazeDelivery *delivery, int64_t *ids, int max);
+/* the id of a deferred call to take again, 0: none */
+extern int64 braze_delivery_wanted(const BrazeDelivery *delivery);
 
 /* is there memory for further calls? */
 extern bool braze_delivery_has_room(const BrazeDelivery *delivery);

@@ -53,20 +53,20 @@ all_others_behind(const BrazeDelivery *delivery)
 }
 
 static void
-take(BrazeDelivery *delivery, const BrazeQueueRow *row, bool again)
+take(BrazeDelivery *delivery, const BrazeQueueRow *row)
 {
 	Size		size = toast_raw_datum_size(row->call);
 
 	if (row->id == failing_id && failures >= MAX_ATTEMPTS)
-		braze_delivery_reject(delivery, row, failing_reason, again);
+		braze_delivery_reject(delivery, row, failing_reason);
 
 	/* a plain INSERT was not held to it */
 	else if (size > (Size) braze_max_call_size * 1024)
 		braze_delivery_reject(delivery, row,
 							  psprintf("The call has %zu bytes, and segment_braze.max_call_size is %d kB.",
-									   size, braze_max_call_size), again);
+									   size, braze_max_call_size));
 	else
-		braze_delivery_take(delivery, row, again);
+		braze_delivery_take(delivery, row);
 }
 
 /* what is new: every id comes here once, whatever its destination */
@@ -95,7 +95,7 @@ consume_new(const BrazeQueueRow *row, void *arg)
 		braze_delivery_fall_behind(delivery, row->id - 1);
 		return true;
 	}
-	take(delivery, row, false);
+	take(delivery, row);
 	return true;
 }
 
@@ -109,7 +109,7 @@ consume_hole(const BrazeQueueRow *row, void *arg)
 		return true;
 	if (delivery->behind && row->id > delivery->cursor)
 		return true;
-	take(delivery, row, false);
+	take(delivery, row);
 	return true;
 }
 
@@ -124,7 +124,7 @@ consume_backlog(const BrazeQueueRow *row, void *arg)
 		return true;
 	if (!braze_delivery_has_room(delivery))
 		return false;
-	take(delivery, row, false);
+	take(delivery, row);
 
 	/* at once: an error at a later row must not have this one read again */
 	delivery->cursor = row->id;
@@ -156,30 +156,22 @@ read_backlog(BrazeReader *reader, BrazeDelivery *delivery)
 static bool
 consume_wanted(const BrazeQueueRow *row, void *arg)
 {
-	take(arg, row, true);
+	take(arg, row);
 	return true;
 }
 
-/* in the order in which the pack wants them, which keeps that of each user */
 static void
 read_wanted(BrazeReader *reader, BrazeDelivery *delivery)
 {
-	static int64_t ids[READ_BATCH];
-	int			n = braze_delivery_wanted(delivery, ids, READ_BATCH);
-
-	for (int i = 0; i < n; i++)
+	for (int i = 0; i < READ_BATCH; i++)
 	{
-		if (!braze_reader_look_up(reader, ids[i], consume_wanted, delivery))
-			braze_pack_deferred_done(delivery->pack, ids[i]);
+		int64		id = braze_delivery_wanted(delivery);
+
+		if (id == 0)
+			break;
+		if (!braze_reader_look_up(reader, id, consume_wanted, delivery))
+			braze_pack_wanted_done(delivery->pack);
 	}
-}
-
-static bool
-wants_any(const BrazeDelivery *delivery)
-{
-	int64_t		id;
-
-	return braze_delivery_wanted(delivery, &id, 1) > 0;
 }
 
 bool
@@ -194,7 +186,7 @@ braze_intake_may_go_on(void)
 		if ((delivery->behind || stopped) && braze_delivery_open(delivery) &&
 			braze_delivery_has_much_room(delivery))
 			return true;
-		if (wants_any(delivery))
+		if (braze_delivery_wanted(delivery) != 0)
 			return true;
 	}
 	return false;
@@ -236,7 +228,7 @@ consume_stray(const BrazeQueueRow *row, void *arg)
 					(long long) row->id),
 			 errdetail("The last id read was %lld.", (long long) reader->cursor),
 			 errhint("Was the sequence of braze_queue set back?  Such calls are sent, but late.")));
-	take(delivery, row, false);
+	take(delivery, row);
 	return true;
 }
 

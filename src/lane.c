@@ -135,7 +135,7 @@ braze_lane_prepend(Lane *lane, PackedCall *call)
 }
 
 void
-braze_lane_pop(Lane *lane)
+braze_lane_pop(BrazePack *pack, Lane *lane)
 {
 	PackedCall *call = lane->head;
 
@@ -144,4 +144,5 @@ braze_lane_pop(Lane *lane)
 		lane->tail = NULL;
 	*braze_lane_link(call, lane) = NULL;
 	lane->waiting_objects -= braze_remaining_objects(call);
+	braze_lane_has_room(pack, lane);
 }

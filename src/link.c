@@ -133,7 +133,10 @@ braze_link_decide(BrazePack *pack, PackedCall *call)
 		   call->objects[call->next_object].state == OBJECT_ACCEPTED)
 		call->next_object++;
 	for (int i = 0; i < call->nlanes; i++)
+	{
 		call->lanes[i]->waiting_objects += braze_remaining_objects(call) - remaining;
+		braze_lane_has_room(pack, call->lanes[i]);
+	}
 }
 
 static void

@@ -100,7 +100,7 @@ braze_ready_pop(ReadyList *list)
 
 /* moves the call out of its lanes into a request, with its next nobjects */
 void
-braze_pack_take(PackedCall *call, BrazeRequest *request, int nobjects)
+braze_pack_take(BrazePack *pack, PackedCall *call, BrazeRequest *request, int nobjects)
 {
 	int			last_kind = 0;
 	bool		attributes = false;
@@ -119,7 +119,7 @@ braze_pack_take(PackedCall *call, BrazeRequest *request, int nobjects)
 	{
 		Lane	   *lane = call->lanes[i];
 
-		braze_lane_pop(lane);
+		braze_lane_pop(pack, lane);
 		if (lane->busy == NULL)
 		{
 			lane->busy = request;
@@ -380,42 +380,29 @@ braze_pack_add(BrazePack *pack, int64_t id, BrazeRowAddress row,
 	size_t		size;
 	PackedCall *call = new_call_in_lanes(pack, id, row, nobjects, objects,
 										 nusers, users, &size);
+	bool		wanted = braze_is_wanted(pack, id);
+	bool		deferred;
 
 	if (call == NULL)
 		return false;
-	if (braze_must_defer(pack, call))
+	if ((wanted && braze_wanted_is_like(pack, call)) || !braze_must_defer(pack, call))
 	{
-		bool		deferred = braze_defer(pack, call);
-
-		if (deferred)
-			release_profiles(pack, call);
-		discard(pack, call);
-		return deferred;
-	}
-	join_lanes(pack, call, size, now);
-	return true;
-}
-
-bool
-braze_pack_add_back(BrazePack *pack, int64_t id, BrazeRowAddress row,
-					int nobjects, const BrazePackObject *objects,
-					int nusers, const BrazePackUser *users, int64_t now)
-{
-	size_t		size;
-	PackedCall *call = new_call_in_lanes(pack, id, row, nobjects, objects,
-										 nusers, users, &size);
-
-	if (call == NULL)
-		return false;
-	if (!braze_may_take_back(pack, call))
-	{
-		release_profiles(pack, call);
-		discard(pack, call);
+		if (wanted)
+			braze_pack_wanted_done(pack);
+		join_lanes(pack, call, size, now);
 		return true;
 	}
-	braze_pack_deferred_done(pack, id);
-	join_lanes(pack, call, size, now);
-	return true;
+
+	/* if it was deferred before, somebody has changed its row since */
+	deferred = braze_defer(pack, call);
+	if (deferred)
+	{
+		release_profiles(pack, call);
+		if (wanted)
+			braze_pack_wanted_done(pack);
+	}
+	discard(pack, call);
+	return deferred;
 }
 
 bool
@@ -486,6 +473,8 @@ braze_pack_add_done(BrazePack *pack, int64_t id, BrazeRowAddress row,
 		braze_pack_free_call(pack, call);
 		return false;
 	}
+	if (braze_is_wanted(pack, id))
+		braze_pack_wanted_done(pack);
 	braze_calls_append(&pack->done, call);
 	return true;
 }
@@ -529,29 +518,7 @@ braze_pack_set_limits(BrazePack *pack, const BrazePackLimits *limits)
 	pack->limits = *limits;
 	if (pack->limits.max_objects > BRAZE_PACK_MAX_OBJECTS)
 		pack->limits.max_objects = BRAZE_PACK_MAX_OBJECTS;
-}
-
-void
-braze_pack_destroy(BrazePack *pack)
-{
-	BrazeRequest *request;
-
-	while ((request = braze_requests_pop(pack)) != NULL)
-		braze_request_free(pack, request);
-	while (pack->all != NULL)
-		braze_pack_free_call(pack, pack->all);
-	(void) braze_drop_deferred(pack);
-	while (pack->delayed_head != NULL)
-	{
-		Lane	   *lane = pack->delayed_head;
-
-		pack->delayed_head = lane->next_delayed;
-		braze_lane_unref(pack, lane);
-	}
-	braze_fields_free(&pack->fields);
-	braze_fields_free(&pack->more_fields);
-	free(pack->buckets);
-	free(pack);
+	braze_deferred_may_go(pack);
 }
 
 int64_t
@@ -573,10 +540,4 @@ int
 braze_pack_calls(const BrazePack *pack)
 {
 	return pack->ncalls;
-}
-
-int
-braze_pack_in_flight(const BrazePack *pack)
-{
-	return pack->in_flight;
 }

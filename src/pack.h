@@ -123,7 +123,6 @@ typedef struct BrazeCall
 } BrazeCall;
 
 extern BrazePack *braze_pack_create(const BrazePackLimits *limits);
-extern void braze_pack_destroy(BrazePack *pack);
 extern void braze_pack_set_limits(BrazePack *pack, const BrazePackLimits *limits);
 
 extern bool braze_pack_add(BrazePack *pack, int64_t id, BrazeRowAddress row,
@@ -133,19 +132,12 @@ extern bool braze_pack_add(BrazePack *pack, int64_t id, BrazeRowAddress row,
 
 /*
  * Of a user with too much in the pack only the ids of further calls are kept.
- * Those that it could take now are wanted, at most max of them, and are to be
- * read again and added back in this order; or to be reported done, when they are
- * gone.  One that is added back out of turn stays deferred.  So does one that
- * needs no request now, and it may end when its turn has come: else another
- * lane would want it once more.
+ * One whose turn it is, and for which there is room, is wanted: it is to be
+ * read again, and added or added as done; or it is gone, and wanted no more.
+ * 0: none is.
  */
-extern int	braze_pack_wanted(const BrazePack *pack, int64_t *ids, int max);
-extern bool braze_pack_add_back(BrazePack *pack, int64_t id, BrazeRowAddress row,
-								int nobjects, const BrazePackObject *objects,
-								int nusers, const BrazePackUser *users,
-								int64_t now);
-extern void braze_pack_deferred_done(BrazePack *pack, int64_t id);
-extern bool braze_pack_deferred_may_end(BrazePack *pack, int64_t id);
+extern int64_t braze_pack_wanted(BrazePack *pack);
+extern void braze_pack_wanted_done(BrazePack *pack);
 
 /*
  * A call that needs no request: it comes out as done at once, skipped, or
@@ -154,10 +146,9 @@ extern bool braze_pack_deferred_may_end(BrazePack *pack, int64_t id);
 extern bool braze_pack_add_done(BrazePack *pack, int64_t id, BrazeRowAddress row,
 								const char *reason);
 
-/* bytes held, calls held (done ones too), requests under way */
+/* bytes held, calls held (done ones too) */
 extern size_t braze_pack_memory(const BrazePack *pack);
 extern int	braze_pack_calls(const BrazePack *pack);
-extern int	braze_pack_in_flight(const BrazePack *pack);
 
 /* attributes that were not sent since Braze has them; counts from 0 again */
 extern int64_t braze_pack_take_unchanged(BrazePack *pack);

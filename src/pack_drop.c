@@ -36,7 +36,7 @@ braze_pack_mark_gone(BrazePack *pack, BrazeGone gone, void *arg)
 typedef bool (*Leaving) (const PackedCall *call);
 
 static void
-drop_from_lane(Lane *lane, Leaving leaving)
+drop_from_lane(BrazePack *pack, Lane *lane, Leaving leaving)
 {
 	PackedCall **link = &lane->head;
 	PackedCall *call;
@@ -54,6 +54,7 @@ drop_from_lane(Lane *lane, Leaving leaving)
 			link = braze_lane_link(call, lane);
 		}
 	}
+	braze_lane_has_room(pack, lane);
 }
 
 static void
@@ -86,7 +87,7 @@ take_out(BrazePack *pack, Leaving leaving)
 	for (size_t i = 0; i < pack->nbuckets; i++)
 	{
 		for (Lane *lane = pack->buckets[i]; lane != NULL; lane = lane->next_in_bucket)
-			drop_from_lane(lane, leaving);
+			drop_from_lane(pack, lane, leaving);
 	}
 }
 

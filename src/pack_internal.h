@@ -192,7 +192,8 @@ struct BrazePack
 	Lane	   *delayed_head;	/* those with a not_before, soonest first */
 	Lane	   *delayed_tail;
 	Deferred   *deferred;		/* of all lanes that have any */
-	uint64_t	deferred_done;	/* calls taken back, or gone */
+	Deferred   *candidates;		/* those whose first call may be wanted */
+	Deferred   *last_candidate;
 	uint64_t	fold_mark;
 	int64_t		unchanged;
 	BrazeFields fields;			/* scratch */
@@ -210,7 +211,7 @@ extern PackedCall **braze_lane_link(PackedCall *call, const Lane *lane);
 extern int	braze_remaining_objects(const PackedCall *call);
 extern void braze_lane_append(Lane *lane, PackedCall *call);
 extern void braze_lane_prepend(Lane *lane, PackedCall *call);
-extern void braze_lane_pop(Lane *lane);
+extern void braze_lane_pop(BrazePack *pack, Lane *lane);
 
 /* deferred.c */
 
@@ -218,8 +219,15 @@ extern void braze_lane_pop(Lane *lane);
 extern bool braze_must_defer(const BrazePack *pack, const PackedCall *call);
 extern bool braze_defer(BrazePack *pack, const PackedCall *call);
 
-/* a call that was read again: is its turn in all its lanes? */
-extern bool braze_may_take_back(BrazePack *pack, const PackedCall *call);
+/* fewer calls wait in this lane than before */
+extern void braze_lane_has_room(BrazePack *pack, Lane *lane);
+
+/* other limits: any lane may have room */
+extern void braze_deferred_may_go(BrazePack *pack);
+
+/* is this the call that braze_pack_wanted names, and about the same users? */
+extern bool braze_is_wanted(const BrazePack *pack, int64_t id);
+extern bool braze_wanted_is_like(const BrazePack *pack, const PackedCall *call);
 
 /* returns the lowest id, 0 when there was none */
 extern int64_t braze_drop_deferred(BrazePack *pack);
@@ -234,7 +242,7 @@ extern void braze_pack_free_call(BrazePack *pack, PackedCall *call);
 extern BrazeEndpoint braze_next_endpoint(const PackedCall *call);
 extern PackedCall *braze_ready_pop(ReadyList *list);
 extern void braze_pack_make_ready(BrazePack *pack, PackedCall *call, int64_t now);
-extern void braze_pack_take(PackedCall *call, BrazeRequest *request, int nobjects);
+extern void braze_pack_take(BrazePack *pack, PackedCall *call, BrazeRequest *request, int nobjects);
 extern void braze_pack_give_back(PackedCall *call);
 extern void braze_pack_end_delays(BrazePack *pack, int64_t now, int64_t *wait);
 extern void braze_pack_release_lanes(BrazePack *pack, PackedCall **calls,
@@ -272,7 +280,6 @@ extern void braze_lane_delay(BrazePack *pack, Lane *lane, int64_t until);
 /* request.c */
 extern bool braze_request_refuse(BrazePack *pack, BrazeRequest *request, int position,
 								 int http_status, const char *reason);
-extern BrazeRequest *braze_requests_pop(BrazePack *pack);
 extern void braze_request_free(BrazePack *pack, BrazeRequest *request);
 
 static inline PackedObject *

@@ -63,9 +63,9 @@ fitting_objects(const BrazePack *pack, const BrazeRequest *request,
 }
 
 static void
-add_call(BrazeRequest *request, PackedCall *call, int nobjects)
+add_call(BrazePack *pack, BrazeRequest *request, PackedCall *call, int nobjects)
 {
-	braze_pack_take(call, request, nobjects);
+	braze_pack_take(pack, call, request, nobjects);
 	request->calls[request->ncalls++] = call;
 	for (int i = 0; i < nobjects; i++)
 	{
@@ -119,7 +119,7 @@ fill(BrazePack *pack, BrazeRequest *request, ReadyList *list)
 		if (n == 0 || (!whole && request->nobjects > 0))
 			break;
 		(void) braze_ready_pop(list);
-		add_call(request, call, n);
+		add_call(pack, request, call, n);
 		if (pack->one_call)
 			break;
 
@@ -129,7 +129,7 @@ fill(BrazePack *pack, BrazeRequest *request, ReadyList *list)
 
 			while (lane->head != NULL &&
 				   may_follow(pack, request, lane, lane->head, &n))
-				add_call(request, lane->head, n);
+				add_call(pack, request, lane->head, n);
 		}
 	}
 }
@@ -240,12 +240,6 @@ braze_request_free(BrazePack *pack, BrazeRequest *request)
 	pack->memory -= sizeof(BrazeRequest) + request->body_length;
 	free(request->body);
 	free(request);
-}
-
-BrazeRequest *
-braze_requests_pop(BrazePack *pack)
-{
-	return pack->requests;
 }
 
 void

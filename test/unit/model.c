@@ -10,6 +10,7 @@
 #include <string.h>
 
 #include "pack.h"
+#include "pack_destroy.h"
 
 #define MAX_PARTS		6
 #define MAX_REQUESTS	64
@@ -223,7 +224,7 @@ make_call(int id)
 		call->users[i] = dice(shape.users);
 		users[call->users[i]].waiting++;
 	}
-	call->silent = (shape.remember && call->plan >= 0 && dice(3) == 0);
+	call->silent = (shape.remember && !shape.at_most_once && call->plan >= 0 && dice(3) == 0);
 	for (int i = 0; i < call->nparts; i++)
 	{
 		call->kinds[i] = kind;
@@ -265,7 +266,7 @@ write_object(char *to, size_t size, int id, int part)
 }
 
 static void
-add_call(int id, bool again)
+add_call(int id)
 {
 	const ModelCall *call = &calls[id];
 	char		text[MAX_PARTS][160];
@@ -294,9 +295,8 @@ add_call(int id, bool again)
 	do
 	{
 		memory_is_short();
-		added = (again ? braze_pack_add_back : braze_pack_add)
-			(pack, id, (BrazeRowAddress) {.queued_at = id}, call->nparts, objects,
-			 call->nusers, owners, now);
+		added = braze_pack_add(pack, id, (BrazeRowAddress) {.queued_at = id}, call->nparts, objects,
+							   call->nusers, owners, now);
 		if (memory_is_enough())
 			promise(added, "adding works");
 		if (!added)
@@ -327,21 +327,26 @@ drop_and_read_again(void)
 		if (first_missing == 0)
 			first_missing = id;
 		promise(!calls[id].sent, "nothing is dropped that was sent");
-		add_call(id, false);
+		add_call(id);
 	}
 	promise(lowest == first_missing, "the lowest id that was dropped is known");
 	free(held);
 }
 
-/* what was deferred comes back when there is room; in vain, if it is not its turn */
+/* what was deferred comes back when it is wanted */
 static void
 add_back(void)
 {
-	int64_t		wanted[50];
-	int			n = braze_pack_wanted(pack, wanted, 1 + dice(50));
+	for (int n = dice(50); n >= 0 && broken == NULL; n--)
+	{
+		int64_t		id = braze_pack_wanted(pack);
+		int			held = braze_pack_calls(pack);
 
-	for (int i = 0; i < n; i++)
-		add_call(wanted[i], true);
+		if (id == 0)
+			break;
+		add_call(id);
+		promise(braze_pack_calls(pack) == held + 1, "a call that is wanted is taken back");
+	}
 }
 
 static bool
@@ -887,10 +892,10 @@ send_what_may_go(void)
 			continue;
 		flying[nflying++] = request;
 		check_sent(request);
-		promise(braze_pack_in_flight(pack) <= limits.max_in_flight, "requests in flight are bounded");
+		promise(pack->in_flight <= limits.max_in_flight, "requests in flight are bounded");
 	}
 	collect_done();
-	promise(nflying > 0 || braze_pack_in_flight(pack) > 0 || wait >= 0 ||
+	promise(nflying > 0 || pack->in_flight > 0 || wait >= 0 ||
 			braze_pack_calls(pack) == 0 || !enough || !open, "somebody is told when to go on");
 	if (nflying == 0 && wait > 0)
 		now += wait;
@@ -943,7 +948,7 @@ step(void)
 	if (ncalls < shape.calls && dice(3) > 0)
 	{
 		make_call(++ncalls);
-		add_call(ncalls, false);
+		add_call(ncalls);
 	}
 	else if (ncalls >= shape.calls && shape.percent_poison > 0 && ncalls < MODEL_MAX_CALLS &&
 			 dice(30) == 0)
@@ -958,7 +963,7 @@ step(void)
 		call->plan = NOTHING;
 		call->kinds[0] = BRAZE_EVENTS;
 		users[MODEL_MAX_USERS].waiting++;
-		add_call(ncalls, false);
+		add_call(ncalls);
 	}
 	if (dice(3) == 0)
 		add_back();
@@ -981,10 +986,10 @@ step(void)
 static void
 end(size_t empty)
 {
-	promise(all_out() && braze_pack_calls(pack) == 0 && braze_pack_in_flight(pack) == 0,
+	promise(all_out() && braze_pack_calls(pack) == 0 && pack->in_flight == 0,
 			"all calls come out");
 	/* delayed users keep their lanes until their time has come */
-	now += 1000;
+	now += 100000;
 	shape.out_of_memory = 0;
 	send_what_may_go();
 	promise(braze_pack_memory(pack) == empty, "their memory comes back");
@@ -1006,7 +1011,7 @@ model_run(const ModelShape *of, ModelDice with)
 			break;
 	}
 	end(empty);
-	braze_pack_destroy(pack);
+	pack_destroy(pack);
 	for (int i = 0; i <= MODEL_MAX_USERS; i++)
 	{
 		free(users[i].known);

@@ -13,7 +13,7 @@
 #include "collide.h"
 #include "model.h"
 #include "pack.h"
-#include "pack_internal.h"
+#include "pack_destroy.h"
 
 /* calls, users, % bad, objects, in flight, waiting, body, remember, one failure in, % poison */
 static const ModelShape shapes[] = {
@@ -128,7 +128,7 @@ test_start(void)
 	ok(braze_pack_next_request(pack, &all_open, now, &wait) == NULL, "what is left over waits");
 	accept(second);
 	accept(first);
-	braze_pack_destroy(pack);
+	pack_destroy(pack);
 
 	pack = braze_pack_create(&limits);
 	add_events(1, 200, 7);
@@ -142,7 +142,7 @@ test_start(void)
 	while (braze_pack_next_done(pack) != NULL)
 		continue;
 	ok(braze_pack_next_request(pack, &all_open, now, &wait) == NULL, "and nothing of what was dropped is sent");
-	braze_pack_destroy(pack);
+	pack_destroy(pack);
 }
 
 static void
@@ -176,7 +176,7 @@ test_large_call(void)
 	ok(sizes[0] + sizes[1] + sizes[2] + sizes[3] == 201 && sizes[0] == 75,
 	   "a call of 200 objects goes in several requests, one after the other (%d %d %d %d)",
 	   sizes[0], sizes[1], sizes[2], sizes[3]);
-	braze_pack_destroy(pack);
+	pack_destroy(pack);
 }
 
 /* ----- halving ----- */
@@ -219,7 +219,7 @@ halve(const bool *bad, int *refused, bool *right)
 		*right = *right && (call->nrefused > 0) == bad[call->id];
 		braze_pack_forget(pack, call);
 	}
-	braze_pack_destroy(pack);
+	pack_destroy(pack);
 	return requests;
 }
 
@@ -310,7 +310,7 @@ test_profiles(void)
 	ok(body_has(request, "\"plan\":\"b\""), "a profile is not used longer than by the calls that hold it");
 	accept(request);
 	forget_one();
-	braze_pack_destroy(pack);
+	pack_destroy(pack);
 
 	profile = calloc(1, sizeof(BrazeProfile));
 	pack = braze_pack_create(&limits);
@@ -328,7 +328,7 @@ test_profiles(void)
 			accept(request);
 		forget_one();
 	}
-	braze_pack_destroy(pack);
+	pack_destroy(pack);
 	release_profile(profile);
 }
 
@@ -350,7 +350,7 @@ memory_of_linked(bool needed)
 	memory = braze_pack_memory(pack);
 	request = braze_pack_next_request(pack, &all_open, now, &wait);
 	ok(body_has(request, "aliases_to_identify") == needed, "an alias is linked if something was sent to it");
-	braze_pack_destroy(pack);
+	pack_destroy(pack);
 	return memory;
 }
 
@@ -385,7 +385,7 @@ test_refused_attributes(void)
 	add_attributes(3, "\"plan\":\"a\"", profile);
 	request = braze_pack_next_request(pack, &all_open, now, &wait);
 	ok(body_has(request, "\"plan\":\"a\""), "after a refusal it is not known what Braze has");
-	braze_pack_destroy(pack);
+	pack_destroy(pack);
 	release_profile(profile);
 	limits.changed_only = false;
 }
@@ -417,7 +417,7 @@ test_link_in_doubt(void)
 	braze_pack_add(pack, 2, (BrazeRowAddress) {0}, 1, &object, 2, owners, now);
 	request = braze_pack_next_request(pack, &all_open, now, &wait);
 	ok(body_has(request, "aliases_to_identify"), "a visitor is joined with his user if what was sent of him ended in doubt");
-	braze_pack_destroy(pack);
+	pack_destroy(pack);
 	limits.at_most_once = false;
 }
 
@@ -483,7 +483,7 @@ test_gone(void)
 	accept(request);
 	is_int(count_done(&gone), 2, "they come out as done");
 	is_int(gone, 0, "and are not gone");
-	is_int(braze_pack_in_flight(pack), 0, "no request is left");
+	is_int(pack->in_flight, 0, "no request is left");
 
 	/* under way when they are marked */
 	add_events(1, 4, -1);
@@ -496,7 +496,7 @@ test_gone(void)
 	accept(request);
 	is_int(count_done(&gone), 4, "all come out as done");
 	is_int(braze_pack_calls(pack), 0, "and the pack is empty");
-	braze_pack_destroy(pack);
+	pack_destroy(pack);
 
 	/* two calls of one user that failed together, the first of which is gone */
 	pack = braze_pack_create(&limits);
@@ -509,7 +509,7 @@ test_gone(void)
 	now += 100 * 1000;
 	request = braze_pack_next_request(pack, &all_open, now, &wait);
 	ok(objects_in(request) == 1 && body_has(request, "c3_0"), "when the first is gone the second goes alone");
-	braze_pack_destroy(pack);
+	pack_destroy(pack);
 
 	/* a call that needs several requests */
 	for (int waiting = 0; waiting < 2; waiting++)
@@ -537,28 +537,31 @@ test_gone(void)
 			is_int(count_done(&gone), 1, "a call whose first request is under way is done with it");
 			is_int(objects_in(braze_pack_next_request(pack, &all_open, now, &wait)), 1, "and the user's next one follows");
 		}
-		braze_pack_destroy(pack);
+		pack_destroy(pack);
 	}
 }
 
-static void
-add_back(int id, int user)
+/* takes back what is wanted, in turn; how many */
+static int
+take_back(int first, int user)
 {
-	char		key[40];
-	char		text[80];
-	BrazePackObject object = {BRAZE_EVENTS, 0, text, 0};
-	BrazePackUser owner = {key, 0, -1, NULL};
+	int			n = 0;
+	int64_t		id;
 
-	owner.length = snprintf(key, sizeof(key), "\"external_id\":\"u%d\"", user);
-	object.length = snprintf(text, sizeof(text), "{%s,\"c%d_0\":1}", key, id);
-	braze_pack_add_back(pack, id, (BrazeRowAddress) {0}, 1, &object, 1, &owner, now);
+	while ((id = braze_pack_wanted(pack)) != 0)
+	{
+		if (id != first + n)
+			break;
+		add_events((int) id, 1, user);
+		n++;
+	}
+	return n;
 }
 
-/* a user with a long backlog, and others beside him */
+/* a user with a long backlog, and others beside */
 static void
 test_deferred(void)
 {
-	int64_t		ids[1000];
 	int			n;
 	int64_t		wait;
 	size_t		memory;
@@ -576,33 +579,96 @@ test_deferred(void)
 	ok(braze_pack_memory(pack) - memory <= 100 * 11, "and of the others little more than the id");
 	free(braze_pack_ids(pack, &n));
 	is_int(n, 1100, "which is known all the same");
-	is_int(braze_pack_wanted(pack, ids, 1000), 0, "none is wanted while there is no room");
+	is_int(braze_pack_wanted(pack), 0, "none is wanted while there is no room");
 
 	request = braze_pack_next_request(pack, &all_open, now, &wait);
-	is_int(objects_in(request), 75, "his calls start");
+	is_int(objects_in(request), 75, "the user's calls start");
 	add_events(2000, 75, -1);
 	other = braze_pack_next_request(pack, &all_open, now, &wait);
 	is_int(objects_in(other), 75, "and so do those of others");
 	accept(other);
 
-	is_int(braze_pack_wanted(pack, ids, 1000), 75, "with room, as many are wanted");
-	is_int(ids[0], 101, "from the first that was deferred on");
-	add_back(ids[1], 7);
-	is_int(braze_pack_calls(pack), 100 + 75, "one that comes out of turn stays deferred");
-	braze_pack_deferred_done(pack, ids[0]);
-	add_back(ids[1], 7);
-	is_int(braze_pack_calls(pack), 100 + 75 + 1, "one that is gone is passed over");
-	add_back(ids[1], 7);
-	is_int(braze_pack_calls(pack), 100 + 75 + 1, "none is taken back twice");
+	is_int(braze_pack_wanted(pack), 101, "with room, the first that was deferred is wanted");
 	add_events(3000, 1, 7);
-	is_int(braze_pack_calls(pack), 100 + 75 + 1, "and a new one waits behind those that are deferred");
+	is_int(braze_pack_calls(pack), 100 + 75, "a new one waits behind those that are deferred");
+	braze_pack_wanted_done(pack);
+	is_int(braze_pack_wanted(pack), 102, "one that is gone is passed over");
+	braze_pack_add_done(pack, 102, (BrazeRowAddress) {0}, NULL);
+	is_int(braze_pack_calls(pack), 100 + 75 + 1, "one that needs no request comes out as done");
+	is_int(take_back(103, 7), 75, "and as many as there is room for are taken back");
 	accept(request);
 	is_int(braze_pack_drop_waiting(pack), 76, "deferred calls are dropped with those that wait");
-	is_int(braze_pack_wanted(pack, ids, 1000), 0, "and not wanted then");
-	is_int(count_done(&n), 75 + 75, "what was under way comes out");
+	is_int(braze_pack_wanted(pack), 0, "and not wanted then");
+	is_int(count_done(&n), 75 + 75 + 1, "what was under way comes out");
 	ok(braze_pack_memory(pack) == empty, "their memory comes back");
-	braze_pack_destroy(pack);
+	pack_destroy(pack);
 	limits.max_waiting = 600;
+}
+
+static void
+add_for_two(int id, int user, int other)
+{
+	char		keys[2][40];
+	char		text[80];
+	BrazePackObject object = {BRAZE_EVENTS, 0, text, 0};
+	BrazePackUser owners[2] = {{keys[0], 0, -1, NULL}, {keys[1], 0, -1, NULL}};
+
+	owners[0].length = snprintf(keys[0], sizeof(keys[0]), "\"external_id\":\"u%d\"", user);
+	owners[1].length = snprintf(keys[1], sizeof(keys[1]), "\"external_id\":\"u%d\"", other);
+	object.length = snprintf(text, sizeof(text), "{%s,\"c%d_0\":1}", keys[0], id);
+	braze_pack_add(pack, id, (BrazeRowAddress) {0}, 1, &object, 2, owners, now);
+}
+
+/* calls about two users are wanted when it is their turn with both, and only then */
+static void
+test_deferred_for_two(void)
+{
+	enum {CALLS = 20000};
+	int64_t		wait;
+	int			taken = 0;
+	int			asked = 0;
+	BrazeRequest *request;
+
+	limits.max_waiting = 10;
+	limits.max_objects = 10;
+	pack = braze_pack_create(&limits);
+	add_events(1, 10, 7);
+	for (int i = 0; i < CALLS; i++)
+		add_for_two(11 + i, 7, 100 + i);
+	is_int(braze_pack_calls(pack), 10, "calls about a user who has no room, and about others, are deferred");
+	while (taken < CALLS && (request = braze_pack_next_request(pack, &all_open, now, &wait)) != NULL)
+	{
+		int64_t		id;
+		int			n;
+
+		accept(request);
+		(void) count_done(&n);
+		while ((id = braze_pack_wanted(pack)) != 0 && asked++ < CALLS)
+		{
+			if (id == 11 + taken)
+				taken++;
+			add_for_two((int) id, 7, 100 + (int) id - 11);
+		}
+	}
+	ok(taken == CALLS && asked == CALLS, "each is wanted once, in turn (%d of %d)", taken, asked);
+
+	/* somebody changes the row of one that is deferred */
+	while ((request = braze_pack_next_request(pack, &all_open, now, &wait)) != NULL)
+		accept(request);
+	add_events(50001, 10, 7);
+	add_for_two(50011, 7, 8);
+	add_for_two(50012, 7, 8);
+	accept(braze_pack_next_request(pack, &all_open, now, &wait));
+	is_int(braze_pack_wanted(pack), 50011, "it is wanted");
+	add_for_two(50011, 7, 9);
+	is_int(braze_pack_wanted(pack), 50012, "about another user it waits behind the others");
+	add_for_two(50012, 7, 8);
+	is_int(braze_pack_wanted(pack), 50011, "and is wanted again");
+	add_for_two(50011, 7, 9);
+	is_int(braze_pack_wanted(pack), 0, "once");
+	pack_destroy(pack);
+	limits.max_waiting = 600;
+	limits.max_objects = 75;
 }
 
 /* what waits and is too old comes out as refused, and what is behind it goes */
@@ -647,7 +713,7 @@ test_give_up(void)
 	why.endpoints[BRAZE_USERS_TRACK] = false;
 	ok(braze_pack_give_up(pack, &why, now), "what waits for one endpoint is given up");
 	ok(body_has(braze_pack_next_request(pack, &all_open, now, &wait), "c8_0"), "and what waited behind it goes");
-	braze_pack_destroy(pack);
+	pack_destroy(pack);
 }
 
 /* others succeed, so that a call which fails may be to blame */
@@ -723,7 +789,7 @@ test_suspects(void)
 	fail(request);
 	call = braze_pack_next_done(pack);
 	ok(call != NULL && call->id == 1 && call->nrefused == 1 && call->refusals->http_status == 503, "after eight that count it is given up");
-	braze_pack_destroy(pack);
+	pack_destroy(pack);
 }
 
 /* whoever has the shorter wait goes first */
@@ -763,7 +829,7 @@ test_clocks(void)
 	ok(braze_pack_next_request(pack, &all_open, now, &wait) == NULL && wait == 500, "the shorter wait is the next (%lld ms)", (long long) wait);
 	now += 500;
 	ok(body_has(braze_pack_next_request(pack, &all_open, now, &wait), "c2_0"), "and ends first");
-	braze_pack_destroy(pack);
+	pack_destroy(pack);
 }
 
 /* users whose names collide under a hash without a key are users like others */
@@ -798,7 +864,7 @@ test_colliding_users(void)
 			longest = length;
 	}
 	ok(longest < 20, "the longest list of users to look through has %d", longest);
-	braze_pack_destroy(pack);
+	pack_destroy(pack);
 }
 
 int
@@ -807,6 +873,7 @@ main(void)
 	test_colliding_users();
 	test_start();
 	test_deferred();
+	test_deferred_for_two();
 	test_gone();
 	test_give_up();
 	test_suspects();
