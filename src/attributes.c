@@ -9,9 +9,7 @@
 #include <string.h>
 
 #include "attributes.h"
-
-/* folding compares names pairwise, so an object with more is left as it is */
-#define MAX_FOLDED_FIELDS	512
+#include "hash.h"
 
 /* ----- reading our own JSON ----- */
 
@@ -179,6 +177,8 @@ braze_fields_free(BrazeFields *fields)
 {
 	free_owned(fields);
 	free(fields->list);
+	free(fields->places);
+	free(fields->arrays);
 	braze_fields_init(fields);
 }
 
@@ -207,6 +207,8 @@ braze_fields_read(BrazeFields *fields, const char *json, size_t length)
 
 	free_owned(fields);
 	fields->count = 0;
+	fields->nplaces = 0;
+	fields->narrays = 0;
 	fields->merge_objects = false;
 	fields->update_only = false;
 	for (p = skip_space(json + 1, end); p < end; p = skip_space(p, end))
@@ -220,6 +222,7 @@ braze_fields_read(BrazeFields *fields, const char *json, size_t length)
 		p = skip_value(field.value, end);
 		field.value_length = p - field.value;
 		field.overrides = false;
+		field.next_array = -1;
 		/* the identifier comes first, and may be an email or a phone */
 		field.class = fields->count == 0 ? BRAZE_FIELD_CONTROL : classify(&field);
 		if (is(field.name, field.name_length, "\"_merge_objects\""))
@@ -237,7 +240,6 @@ braze_attributes_stand_alone(const char *json, size_t length)
 {
 	const char *end = json + length - 1;
 	const char *p;
-	int			count = 0;
 
 	for (p = skip_space(json + 1, end); p < end; p = skip_space(p, end))
 	{
@@ -249,7 +251,7 @@ braze_attributes_stand_alone(const char *json, size_t length)
 		if (is(name, p - name, "\"_merge_objects\"") && *value == 't')
 			return true;
 		p = skip_value(value, end);
-		if (is_operator(value, p - value) || ++count > MAX_FOLDED_FIELDS)
+		if (is_operator(value, p - value))
 			return true;
 	}
 	return false;
@@ -282,143 +284,282 @@ member(const char *object, const char *end, const char *name, size_t *length)
 	return NULL;
 }
 
-/* does an element of this array have that id? */
-static bool
-has_element(const char *array, size_t array_length, const char *id_name,
-			const char *id, size_t id_length)
+typedef struct Element
 {
-	const char *end = array + array_length - 1;
+	const char *text;
+	size_t		length;
+	const char *id;				/* NULL: it has none */
+	size_t		id_length;
+	int			array;			/* which one it stands in */
+	bool		replaced;		/* by one of a later array */
+} Element;
+
+typedef struct Elements
+{
+	Element    *list;
+	int			count;
+	int			max;
+} Elements;
+
+static bool
+add_elements(Elements *elements, const char *array, size_t length, int number,
+			 const char *id_name)
+{
+	const char *end = array + length - 1;
 	const char *p;
 
 	for (p = skip_space(array + 1, end); p < end; p = skip_space(p, end))
 	{
-		const char *element = p;
-		const char *other;
-		size_t		other_length;
+		Element    *element;
 
+		if (elements->count == elements->max)
+		{
+			int			max = elements->max ? elements->max * 2 : 32;
+			Element    *list = realloc(elements->list, sizeof(Element) * max);
+
+			if (list == NULL)
+				return false;
+			elements->list = list;
+			elements->max = max;
+		}
+		element = &elements->list[elements->count++];
+		element->text = p;
 		p = skip_value(p, end);
-		other = member(element, p, id_name, &other_length);
-		if (other != NULL && other_length == id_length &&
-			memcmp(other, id, id_length) == 0)
-			return true;
+		element->length = p - element->text;
+		element->id = member(element->text, p, id_name, &element->id_length);
+		element->array = number;
+		element->replaced = false;
 	}
-	return false;
+	return true;
 }
 
-/*
- * The elements of the earlier array that the later one does not replace, then
- * all of the later one.
- */
-static bool
-unite(BrazeFields *fields, BrazeField *earlier, const BrazeField *later,
-	  const char *id_name)
+/* a power of two that leaves half of the places empty */
+static int
+places_for(int count)
 {
-	char	   *block = malloc(sizeof(void *) + earlier->value_length +
-							   later->value_length + 2);
-	const char *end = earlier->value + earlier->value_length - 1;
-	const char *p;
-	char	   *text;
+	int			places = 16;
+
+	while (places < count * 2)
+		places *= 2;
+	return places;
+}
+
+/* an element is replaced by one of the same id in any later array */
+static bool
+find_replaced(Elements *elements)
+{
+	int			nplaces = places_for(elements->count);
+	int		   *places = malloc(sizeof(int) * nplaces);
+
+	if (places == NULL)
+		return false;
+	for (int i = 0; i < nplaces; i++)
+		places[i] = -1;
+	for (int i = elements->count - 1; i >= 0; i--)
+	{
+		Element    *element = &elements->list[i];
+		int			place;
+
+		if (element->id == NULL)
+			continue;
+		place = braze_hash(element->id, element->id_length) & (nplaces - 1);
+		for (; places[place] >= 0; place = (place + 1) & (nplaces - 1))
+		{
+			const Element *other = &elements->list[places[place]];
+
+			if (other->id_length == element->id_length &&
+				memcmp(other->id, element->id, element->id_length) == 0)
+				break;
+		}
+		if (places[place] < 0)
+			places[place] = i;
+		else
+			element->replaced = elements->list[places[place]].array > element->array;
+	}
+	free(places);
+	return true;
+}
+
+static bool
+write_united(BrazeFields *fields, BrazeField *field, const Elements *elements)
+{
+	size_t		size = 2;
+	char	   *block;
 	char	   *to;
 
+	for (int i = 0; i < elements->count; i++)
+		size += elements->list[i].replaced ? 0 : elements->list[i].length + 1;
+	block = malloc(sizeof(void *) + size);
 	if (block == NULL)
 		return false;
 	*(void **) block = fields->owned;
 	fields->owned = block;
-	to = text = block + sizeof(void *);
+	field->value = to = block + sizeof(void *);
 	*to++ = '[';
-	for (p = skip_space(earlier->value + 1, end); p < end; p = skip_space(p, end))
+	for (int i = 0; i < elements->count; i++)
 	{
-		const char *element = p;
-		const char *id;
-		size_t		id_length;
-
-		p = skip_value(p, end);
-		id = member(element, p, id_name, &id_length);
-		if (id != NULL && has_element(later->value, later->value_length, id_name,
-									  id, id_length))
+		if (elements->list[i].replaced)
 			continue;
-		memcpy(to, element, p - element);
-		to += p - element;
-		*to++ = ',';
+		if (to - field->value > 1)
+			*to++ = ',';
+		memcpy(to, elements->list[i].text, elements->list[i].length);
+		to += elements->list[i].length;
 	}
-	memcpy(to, later->value + 1, later->value_length - 1);
-	to += later->value_length - 1;
+	*to++ = ']';
+	field->value_length = to - field->value;
+	return true;
+}
 
-	/* an empty later array leaves a comma in front of the bracket */
-	if (to - text >= 2 && to[-2] == ',')
+/* the name of what tells one element from another, NULL if arrays do not unite */
+static const char *
+uniting_id(const BrazeField *field)
+{
+	if (*field->value != '[')
+		return NULL;
+	if (is(field->name, field->name_length, "\"subscription_groups\""))
+		return "\"subscription_group_id\"";
+	if (is(field->name, field->name_length, "\"push_tokens\""))
+		return "\"token\"";
+	return NULL;
+}
+
+static bool
+unite_field(BrazeFields *fields, BrazeField *field)
+{
+	const char *id_name = uniting_id(field);
+	Elements	elements = {NULL, 0, 0};
+	int			number = 0;
+	bool		fine = add_elements(&elements, field->value, field->value_length, number, id_name);
+
+	for (int i = field->next_array; fine && i >= 0; i = fields->arrays[i].next)
+		fine = add_elements(&elements, fields->arrays[i].text, fields->arrays[i].length,
+							++number, id_name);
+	fine = fine && find_replaced(&elements) && write_united(fields, field, &elements);
+	free(elements.list);
+	if (fine)
+		field->next_array = -1;
+	return fine;
+}
+
+bool
+braze_fields_unite(BrazeFields *fields)
+{
+	for (int i = 0; i < fields->count; i++)
 	{
-		to[-2] = ']';
-		to--;
+		if (fields->list[i].next_array >= 0 && !unite_field(fields, &fields->list[i]))
+			return false;
 	}
-	earlier->value = text;
-	earlier->value_length = to - text;
 	return true;
 }
 
 /* ----- folding ----- */
 
-static BrazeField *
-find_field(BrazeFields *fields, const BrazeField *like)
+/* where the name's number stands, or would have to */
+static int *
+place_of(const BrazeFields *fields, const BrazeField *like)
 {
-	for (int i = 0; i < fields->count; i++)
+	int			mask = fields->nplaces - 1;
+	int			place = braze_hash(like->name, like->name_length) & mask;
+
+	for (; fields->places[place] >= 0; place = (place + 1) & mask)
 	{
-		BrazeField *field = &fields->list[i];
+		const BrazeField *field = &fields->list[fields->places[place]];
 
 		if (field->name_length == like->name_length &&
 			memcmp(field->name, like->name, like->name_length) == 0)
-			return field;
+			break;
 	}
-	return NULL;
+	return &fields->places[place];
+}
+
+/* room for so many names more */
+static bool
+fill_places(BrazeFields *fields, int more)
+{
+	int			nplaces = places_for(fields->count + more);
+
+	if (fields->nplaces >= nplaces)
+		return true;
+	if (fields->maxplaces < nplaces)
+	{
+		int		   *places = realloc(fields->places, sizeof(int) * nplaces);
+
+		if (places == NULL)
+			return false;
+		fields->places = places;
+		fields->maxplaces = nplaces;
+	}
+	fields->nplaces = nplaces;
+	for (int i = 0; i < nplaces; i++)
+		fields->places[i] = -1;
+	for (int i = 0; i < fields->count; i++)
+		*place_of(fields, &fields->list[i]) = i;
+	return true;
+}
+
+static bool
+append_array(BrazeFields *fields, BrazeField *earlier, const BrazeField *field)
+{
+	BrazeArray *array;
+
+	if (fields->narrays == fields->maxarrays)
+	{
+		int			max = fields->maxarrays ? fields->maxarrays * 2 : 8;
+		BrazeArray *arrays = realloc(fields->arrays, sizeof(BrazeArray) * max);
+
+		if (arrays == NULL)
+			return false;
+		fields->arrays = arrays;
+		fields->maxarrays = max;
+	}
+	array = &fields->arrays[fields->narrays];
+	array->text = field->value;
+	array->length = field->value_length;
+	array->next = -1;
+	if (earlier->next_array < 0)
+		earlier->next_array = fields->narrays;
+	else
+		fields->arrays[earlier->last_array].next = fields->narrays;
+	earlier->last_array = fields->narrays++;
+	return true;
 }
 
 bool
 braze_fields_fold(BrazeFields *fields, const BrazeFields *later)
 {
+	if (!fill_places(fields, later->count))
+		return false;
 	for (int i = 0; i < later->count; i++)
 	{
 		const BrazeField *field = &later->list[i];
-		BrazeField *earlier = find_field(fields, field);
+		int		   *place = place_of(fields, field);
+		BrazeField *earlier;
 
-		if (earlier == NULL)
+		if (*place < 0)
 		{
 			if (!add_field(fields, field))
 				return false;
+			*place = fields->count - 1;
+			continue;
 		}
-		else if (*field->value == '[' && *earlier->value == '[' &&
-				 is(field->name, field->name_length, "\"subscription_groups\""))
+		earlier = &fields->list[*place];
+		if (*field->value == '[' && uniting_id(earlier) != NULL)
 		{
-			if (!unite(fields, earlier, field, "\"subscription_group_id\""))
+			if (!append_array(fields, earlier, field))
 				return false;
+			continue;
 		}
-		else if (*field->value == '[' && *earlier->value == '[' &&
-				 is(field->name, field->name_length, "\"push_tokens\""))
-		{
-			if (!unite(fields, earlier, field, "\"token\""))
-				return false;
-		}
-		else
-		{
-			if (earlier->value_length != field->value_length ||
-				memcmp(earlier->value, field->value, field->value_length) != 0)
-				earlier->overrides = true;
-			earlier->value = field->value;
-			earlier->value_length = field->value_length;
-		}
+		if (earlier->value_length != field->value_length ||
+			memcmp(earlier->value, field->value, field->value_length) != 0)
+			earlier->overrides = true;
+		earlier->value = field->value;
+		earlier->value_length = field->value_length;
+		earlier->next_array = -1;
 	}
 	return true;
 }
 
 /* ----- writing ----- */
-
-size_t
-braze_fields_size(const BrazeFields *fields)
-{
-	size_t		size = 2;
-
-	for (int i = 0; i < fields->count; i++)
-		size += fields->list[i].name_length + fields->list[i].value_length + 2;
-	return size;
-}
 
 char *
 braze_fields_write(const BrazeFields *fields, char *to)

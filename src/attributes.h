@@ -32,7 +32,17 @@ typedef struct BrazeField
 	const char *value;
 	size_t		value_length;
 	bool		overrides;		/* folding: an earlier object had another value */
+	int			next_array;		/* folding: one to unite with it, -1: none */
+	int			last_array;
 } BrazeField;
+
+/* an array of a later object that is to be united with a field's own */
+typedef struct BrazeArray
+{
+	const char *text;
+	size_t		length;
+	int			next;			/* of the same field, -1: none */
+} BrazeArray;
 
 typedef struct BrazeFields
 {
@@ -41,6 +51,14 @@ typedef struct BrazeFields
 	BrazeField *list;			/* malloc'd, reused */
 	bool		merge_objects;	/* _merge_objects is true */
 	bool		update_only;	/* _update_existing_only is true */
+
+	/* for folding; all malloc'd and reused */
+	int		   *places;			/* of names in the list, by hash; empty: -1 */
+	int			nplaces;		/* a power of two, 0: not filled */
+	int			maxplaces;
+	BrazeArray *arrays;
+	int			narrays;
+	int			maxarrays;
 	void	   *owned;			/* text that united arrays made necessary */
 } BrazeFields;
 
@@ -50,20 +68,18 @@ extern void braze_fields_free(BrazeFields *fields);
 /* false: out of memory.  The fields point into the text. */
 extern bool braze_fields_read(BrazeFields *fields, const char *json, size_t length);
 
-/*
- * Must the object be applied on its own, since it changes what is there?  One
- * with very many fields is not worth folding, and counts as such.
- */
+/* must the object be applied on its own, since it changes what is there? */
 extern bool braze_attributes_stand_alone(const char *json, size_t length);
 
 /*
  * Adds a later object of the same user: its values win, subscription groups
  * and push tokens unite.  Both must have the same flags and not stand alone.
+ * After the last one, unite writes the united arrays.  False: out of memory.
  */
 extern bool braze_fields_fold(BrazeFields *fields, const BrazeFields *later);
+extern bool braze_fields_unite(BrazeFields *fields);
 
-/* the size of the text, and the text itself; returns its end */
-extern size_t braze_fields_size(const BrazeFields *fields);
+/* returns the end of the text */
 extern char *braze_fields_write(const BrazeFields *fields, char *to);
 
 #endif							/* BRAZE_ATTRIBUTES_H */

@@ -131,6 +131,8 @@ write_attributes(BrazePack *pack, BrazeRequest *request, Body *body, int positio
 			return false;
 		i = later->fold_next;
 	}
+	if (!braze_fields_unite(&pack->fields))
+		return false;
 	if (profile != NULL && !filter(pack, profile))
 	{
 		need_no_sending(request, position);

@@ -13,31 +13,39 @@
 static char *
 written(const BrazeFields *fields)
 {
-	static char *text = NULL;
-	char	   *end;
+	static char text[10000];
 
-	free(text);
-	text = malloc(braze_fields_size(fields) + 1);
-	end = braze_fields_write(fields, text);
-	*end = '\0';
+	*braze_fields_write(fields, text) = '\0';
 	return text;
 }
 
+/* the last is what comes out, NULL ends the list */
 static void
-folds(const char *first, const char *second, const char *expected)
+fold_all(const char *first,...)
 {
-	BrazeFields a;
-	BrazeFields b;
+	BrazeFields all;
+	BrazeFields later;
+	const char *next = NULL;
+	const char *json;
+	va_list		args;
 
-	braze_fields_init(&a);
-	braze_fields_init(&b);
-	braze_fields_read(&a, first, strlen(first));
-	braze_fields_read(&b, second, strlen(second));
-	braze_fields_fold(&a, &b);
-	is_text(written(&a), expected, "fold");
-	braze_fields_free(&a);
-	braze_fields_free(&b);
+	braze_fields_init(&all);
+	braze_fields_init(&later);
+	braze_fields_read(&all, first, strlen(first));
+	va_start(args, first);
+	for (json = va_arg(args, const char *); (next = va_arg(args, const char *)) != NULL; json = next)
+	{
+		braze_fields_read(&later, json, strlen(json));
+		braze_fields_fold(&all, &later);
+	}
+	va_end(args);
+	braze_fields_unite(&all);
+	is_text(written(&all), json, "fold");
+	braze_fields_free(&all);
+	braze_fields_free(&later);
 }
+
+#define folds(first, second, expected)	fold_all(first, second, expected, NULL)
 
 static void
 stands_alone(const char *json, bool expected)
@@ -167,6 +175,21 @@ main(void)
 		  "{\"external_id\":\"u\",\"push_tokens\":[]}",
 		  "{\"external_id\":\"u\",\"push_tokens\":[{\"app_id\":\"x\",\"token\":\"t1\"}]}");
 	folds("{\"external_id\":\"u\"}", "{\"external_id\":\"u\",\"a\":1}", "{\"external_id\":\"u\",\"a\":1}");
+
+	/* of several arrays: each element as the latest of them has it */
+	fold_all("{\"external_id\":\"u\",\"push_tokens\":[{\"token\":\"t1\"},{\"token\":\"t1\"},7,{\"token\":\"t2\",\"a\":1}]}",
+			 "{\"external_id\":\"u\",\"push_tokens\":[{\"a\":2,\"token\":\"t2\"}]}",
+			 "{\"external_id\":\"u\",\"push_tokens\":[]}",
+			 "{\"external_id\":\"u\",\"push_tokens\":[{\"token\":\"t3\"},{\"token\":\"t2\",\"a\":3}]}",
+			 "{\"external_id\":\"u\",\"push_tokens\":[{\"token\":\"t1\"},{\"token\":\"t1\"},7,{\"token\":\"t3\"},{\"token\":\"t2\",\"a\":3}]}", NULL);
+	fold_all("{\"external_id\":\"u\",\"push_tokens\":[{\"token\":\"t1\"}]}",
+			 "{\"external_id\":\"u\",\"push_tokens\":[{\"token\":\"t2\"}]}",
+			 "{\"external_id\":\"u\",\"push_tokens\":null}",
+			 "{\"external_id\":\"u\",\"push_tokens\":null}", NULL);
+	fold_all("{\"external_id\":\"u\",\"push_tokens\":null}",
+			 "{\"external_id\":\"u\",\"push_tokens\":[{\"token\":\"t1\"}]}",
+			 "{\"external_id\":\"u\",\"push_tokens\":[{\"token\":\"t2\"}]}",
+			 "{\"external_id\":\"u\",\"push_tokens\":[{\"token\":\"t1\"},{\"token\":\"t2\"}]}", NULL);
 
 	stands_alone("{\"external_id\":\"u\",\"a\":1}", false);
 	stands_alone("{\"external_id\":\"u\",\"a\":{\"inc\":1}}", true);
