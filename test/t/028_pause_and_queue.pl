@@ -35,16 +35,34 @@ foreach my $how (
 	"SELECT braze_pause('braze')",
 	"INSERT INTO braze_paused (destination, reason) VALUES ('braze', 'by hand')")
 {
-	my $statements = '';
+	(my $run = $how) =~ s/^SELECT/PERFORM/;
 
+	# ids are read in their order: when a later call of the other destination is
+	# settled, the worker has read the one that must not be sent
 	$braze->reset;
-	$statements .= <<EOS foreach 1 .. 100;
-$how;
-SELECT braze_track('u1', 'paused', destination => 'braze');
-DELETE FROM braze_queue WHERE destination = 'braze';
-DELETE FROM braze_paused WHERE destination = 'braze';
+	$node->safe_psql('postgres', <<EOS);
+DO \$\$
+DECLARE
+	later bigint;
+BEGIN
+	FOR i IN 1 .. 100 LOOP
+		$run;
+		COMMIT;
+		PERFORM braze_track('u1', 'paused', destination => 'braze');
+		COMMIT;
+		later := braze_track('u1', 'e', destination => 'busy');
+		COMMIT;
+		WHILE EXISTS (SELECT FROM braze_queue WHERE id = later) LOOP
+			PERFORM pg_sleep(0.001);
+			COMMIT;
+		END LOOP;
+		DELETE FROM braze_queue WHERE destination = 'braze';
+		DELETE FROM braze_paused WHERE destination = 'braze';
+		COMMIT;
+	END LOOP;
+END
+\$\$
 EOS
-	$node->safe_psql('postgres', $statements);
 	is($braze->stats->{requests}, 0, "nothing is sent after: $how");
 }
 
