@@ -7,17 +7,19 @@
  */
 #include "postgres.h"
 
+#include "access/detoast.h"
 #include "access/htup_details.h"
+#include "access/transam.h"
 #include "catalog/pg_type.h"
 #include "nodes/makefuncs.h"
 #include "utils/builtins.h"
 #include "utils/fmgroids.h"
+#include "utils/json.h"
 #include "utils/lsyscache.h"
 #include "utils/numeric.h"
 
 #include "column.h"
 #include "compat.h"
-#include "enqueue.h"
 
 BrazeRow
 braze_row_deform(HeapTuple tuple, TupleDesc desc)
@@ -45,6 +47,25 @@ braze_next_column(void *state)
 	return NULL;
 }
 
+static void
+find_function(FmgrInfo *function, Oid oid, Oid result, Oid type)
+{
+	/* it asks the call's expression for the type of its argument */
+	Node	   *call = (Node *) makeFuncExpr(oid, result,
+											 list_make1(makeNullConst(type, -1, InvalidOid)),
+											 InvalidOid, InvalidOid, COERCE_EXPLICIT_CALL);
+
+	fmgr_info(oid, function);
+	fmgr_info_set_expr(call, function);
+}
+
+/* a type of fixed length that PostgreSQL has writes any of its values */
+static bool
+may_fail(Form_pg_attribute attribute)
+{
+	return attribute->attlen < 0 || attribute->atttypid >= FirstGenbkiObjectId;
+}
+
 void
 braze_column_set(BrazeColumn *column, TupleDesc desc, int index, const char *key)
 {
@@ -53,7 +74,9 @@ braze_column_set(BrazeColumn *column, TupleDesc desc, int index, const char *key
 	column->key = key;
 	column->index = index;
 	column->base_type = getBaseType(attribute->atttypid);
+	column->type = attribute->atttypid;
 	column->varlena = attribute->attlen == -1;
+	column->may_fail = false;
 	column->to_jsonb = NULL;
 	switch (column->base_type)
 	{
@@ -67,26 +90,60 @@ braze_column_set(BrazeColumn *column, TupleDesc desc, int index, const char *key
 		case JSONBOID:
 			break;
 		default:
-			{
-				Node	   *call;
-
-				/* to_jsonb asks the call's expression for the type of its argument */
-				call = (Node *) makeFuncExpr(F_TO_JSONB, JSONBOID,
-											 list_make1(makeNullConst(attribute->atttypid,
-																	  -1, InvalidOid)),
-											 InvalidOid, InvalidOid, COERCE_EXPLICIT_CALL);
-				column->to_jsonb = palloc0(sizeof(FmgrInfo));
-				fmgr_info(F_TO_JSONB, column->to_jsonb);
-				fmgr_info_set_expr(call, column->to_jsonb);
-			}
+			column->may_fail = may_fail(attribute);
+			column->to_jsonb = palloc0(sizeof(FmgrInfo));
+			find_function(column->to_jsonb, F_TO_JSONB, JSONBOID, column->type);
 	}
 }
 
+Size
+braze_column_size(const BrazeColumn *column, Datum datum)
+{
+	return column->varlena ? toast_raw_datum_size(datum) : 0;
+}
+
+bool
+braze_column_may_fail(const BrazeColumn *column, Datum datum)
+{
+	return column->may_fail ||
+		(column->base_type == JSONBOID && braze_call_may_be_deep(toast_raw_datum_size(datum)));
+}
+
+/*
+ * json is copied as it is, whatever numbers and characters are in it.  What a
+ * user's type has for to_json may be why we are here.
+ */
+static void
+append_json(StringInfo out, const BrazeColumn *column, Datum datum)
+{
+	FmgrInfo	to_json;
+	text	   *json;
+
+	if (column->base_type >= FirstNormalObjectId && !type_is_rowtype(column->base_type) &&
+		!OidIsValid(get_element_type(column->base_type)))
+	{
+		Oid			function;
+		bool		is_varlena;
+
+		getTypeOutputInfo(column->base_type, &function, &is_varlena);
+		escape_json(out, OidOutputFunctionCall(function, datum));
+		return;
+	}
+	find_function(&to_json, F_TO_JSON, JSONOID, column->type);
+	json = DatumGetTextPP(FunctionCall1(&to_json, datum));
+	appendBinaryStringInfo(out, VARDATA_ANY(json), VARSIZE_ANY_EXHDR(json));
+}
+
 void
-braze_column_push(BrazeJsonbState *state, const BrazeColumn *column, Datum datum)
+braze_column_add(BrazeCallBuilder *call, const BrazeColumn *column, Datum datum)
 {
 	JsonbValue	value;
 
+	if (call->text != NULL)
+	{
+		append_json(call->text, column, datum);
+		return;
+	}
 	switch (column->base_type)
 	{
 		case BOOLOID:
@@ -130,11 +187,11 @@ braze_column_push(BrazeJsonbState *state, const BrazeColumn *column, Datum datum
 				break;
 			}
 		case JSONBOID:
-			braze_push_jsonb(state, DatumGetJsonbP(datum));
+			braze_call_add_document(call, DatumGetJsonbP(datum));
 			return;
 		default:
-			braze_push_jsonb(state, DatumGetJsonbP(FunctionCall1(column->to_jsonb, datum)));
+			braze_call_add_document(call, DatumGetJsonbP(FunctionCall1(column->to_jsonb, datum)));
 			return;
 	}
-	braze_jsonb_add(state, WJB_VALUE, &value);
+	braze_call_add_value(call, &value);
 }

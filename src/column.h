@@ -11,14 +11,16 @@
 #include "access/tupdesc.h"
 #include "fmgr.h"
 
-#include "compat.h"
+#include "call_builder.h"
 
 typedef struct BrazeColumn
 {
 	const char *key;			/* in the call, or in its properties or traits */
 	int			index;			/* its attribute number - 1 */
 	Oid			base_type;		/* domains looked through */
+	Oid			type;			/* its own */
 	bool		varlena;
+	bool		may_fail;		/* whatever the value */
 	FmgrInfo   *to_jsonb;		/* for types without a shorter way, else NULL */
 } BrazeColumn;
 
@@ -35,9 +37,13 @@ extern BrazeRow braze_row_deform(HeapTuple tuple, TupleDesc desc);
 extern void braze_column_set(BrazeColumn *column, TupleDesc desc, int index,
 							 const char *key);
 
-/* pushes a value that is not null, as to_jsonb would write it */
-extern void braze_column_push(BrazeJsonbState *state, const BrazeColumn *column,
-							  Datum datum);
+/* adds a value that is not null, as to_jsonb would write it, or to_json for text */
+extern void braze_column_add(BrazeCallBuilder *call, const BrazeColumn *column,
+							 Datum datum);
+
+/* what the value takes up at least, and whether jsonb of it may be an error */
+extern Size braze_column_size(const BrazeColumn *column, Datum datum);
+extern bool braze_column_may_fail(const BrazeColumn *column, Datum datum);
 
 /* the names of the columns, for hints; begin with i = 0 */
 typedef struct BrazeColumnNames

@@ -1,19 +1,16 @@
 /*-------------------------------------------------------------------------
  *
  * enqueue.c
- *	  Building a call, judging it and queueing it.
+ *	  Judging a call and queueing it.
  *
  *-------------------------------------------------------------------------
  */
 #include "postgres.h"
 
 #include "access/xact.h"
-#include "catalog/pg_type.h"
 #include "lib/stringinfo.h"
 #include "miscadmin.h"
 #include "utils/builtins.h"
-#include "utils/datetime.h"
-#include "utils/json.h"
 #include "utils/memutils.h"
 #include "utils/timestamp.h"
 
@@ -25,184 +22,11 @@
 #include "queue_size.h"
 #include "tally.h"
 
-#define UUID_LENGTH		36
-
 /* a result that grew beyond this is not kept for the session's next call */
 #define MAX_KEPT_RESULT	(1024 * 1024)
 
 int			braze_on_invalid_call = BRAZE_INVALID_ERROR;
 int			braze_max_call_size = 1024;
-
-/* where the time of a call may be written, in either spelling */
-static const char *const time_keys[] = {
-	"timestamp",
-	"originalTimestamp", "original_timestamp",
-	"receivedAt", "received_at",
-	"sentAt", "sent_at"
-};
-
-static const char *const message_id_keys[] = {"messageId", "message_id"};
-
-static void
-push_string(BrazeJsonbState *state, JsonbIteratorToken token,
-			const char *text, int length)
-{
-	JsonbValue	value;
-
-	value.type = jbvString;
-	value.val.string.val = unconstify(char *, text);
-	value.val.string.len = length;
-	braze_jsonb_add(state, token, &value);
-}
-
-void
-braze_push_jsonb(BrazeJsonbState *state, Jsonb *jsonb)
-{
-	JsonbValue	value;
-
-	if (!JB_ROOT_IS_SCALAR(jsonb) || !JsonbExtractScalar(&jsonb->root, &value))
-	{
-		value.type = jbvBinary;
-		value.val.binary.data = &jsonb->root;
-		value.val.binary.len = VARSIZE(jsonb) - VARHDRSZ;
-	}
-	braze_jsonb_add(state, WJB_VALUE, &value);
-}
-
-void
-braze_call_add_key(BrazeCallBuilder *call, const char *key)
-{
-	push_string(&call->state, WJB_KEY, key, strlen(key));
-	if (strcmp(key, "timestamp") == 0)
-		call->has_time = true;
-	else if (strcmp(key, "messageId") == 0)
-		call->has_message_id = true;
-}
-
-void
-braze_call_add_text(BrazeCallBuilder *call, const char *key, const char *value, int length)
-{
-	braze_call_add_key(call, key);
-	push_string(&call->state, WJB_VALUE, value, length);
-}
-
-void
-braze_call_add_jsonb(BrazeCallBuilder *call, const char *key, Jsonb *value)
-{
-	braze_call_add_key(call, key);
-	braze_push_jsonb(&call->state, value);
-}
-
-void
-braze_call_add_timestamp(BrazeCallBuilder *call, const char *key, TimestampTz value)
-{
-	const int	utc = 0;
-	char	   *text = palloc(MAXDATELEN + 1);
-
-	JsonEncodeDateTime(text, TimestampTzGetDatum(value), TIMESTAMPTZOID, &utc);
-	braze_call_add_text(call, key, text, strlen(text));
-}
-
-void
-braze_call_begin(BrazeCallBuilder *call, const char *type)
-{
-	memset(call, 0, sizeof(BrazeCallBuilder));
-	braze_jsonb_add(&call->state, WJB_BEGIN_OBJECT, NULL);
-	if (type)
-		braze_call_add_text(call, "type", type, strlen(type));
-}
-
-/* a random UUID, version 4 */
-static char *
-new_message_id(void)
-{
-	static const char digits[] = "0123456789abcdef";
-	uint8		bytes[16];
-	char	   *text = palloc(UUID_LENGTH + 1);
-	char	   *out = text;
-
-	if (!pg_strong_random(bytes, sizeof(bytes)))
-		ereport(ERROR,
-				(errcode(ERRCODE_INTERNAL_ERROR),
-				 errmsg("could not generate random values")));
-	bytes[6] = (bytes[6] & 0x0f) | 0x40;
-	bytes[8] = (bytes[8] & 0x3f) | 0x80;
-	for (int i = 0; i < 16; i++)
-	{
-		if (i == 4 || i == 6 || i == 8 || i == 10)
-			*out++ = '-';
-		*out++ = digits[bytes[i] >> 4];
-		*out++ = digits[bytes[i] & 0x0f];
-	}
-	*out = '\0';
-	return text;
-}
-
-BrazeNewCall
-braze_call_finish(BrazeCallBuilder *call)
-{
-	BrazeNewCall result;
-
-	result.kind = BRAZE_SEGMENT_CALL;
-	result.has_own_id = call->has_message_id;
-	if (!call->has_time)
-		braze_call_add_timestamp(call, "timestamp", GetCurrentTimestamp());
-	if (!call->has_message_id)
-		braze_call_add_text(call, "messageId", new_message_id(), UUID_LENGTH);
-	braze_jsonb_add(&call->state, WJB_END_OBJECT, NULL);
-	result.json = JsonbValueToJsonb(call->state.result);
-	return result;
-}
-
-/* has the call a value other than null under one of the keys? */
-static bool
-has_any(Jsonb *call, const char *const *keys, int nkeys)
-{
-	for (int i = 0; i < nkeys; i++)
-	{
-		JsonbValue	key;
-		JsonbValue *found;
-
-		key.type = jbvString;
-		key.val.string.val = unconstify(char *, keys[i]);
-		key.val.string.len = strlen(keys[i]);
-		found = findJsonbValueFromContainer(&call->root, JB_FOBJECT, &key);
-		if (found && found->type != jbvNull)
-			return true;
-	}
-	return false;
-}
-
-BrazeNewCall
-braze_call_complete(Jsonb *call)
-{
-	BrazeNewCall as_it_is = {call, BRAZE_SEGMENT_CALL, true};
-	BrazeCallBuilder complete;
-	JsonbIterator *it;
-	JsonbIteratorToken token;
-	JsonbValue	value;
-	bool		has_time;
-	bool		has_message_id;
-
-	/* the mapping says what is wrong with anything else */
-	if (!JB_ROOT_IS_OBJECT(call))
-		return as_it_is;
-
-	has_time = has_any(call, time_keys, lengthof(time_keys));
-	has_message_id = has_any(call, message_id_keys, lengthof(message_id_keys));
-	if (has_time && has_message_id)
-		return as_it_is;
-
-	/* a key that is there with null gets a later twin, and the later one stays */
-	braze_call_begin(&complete, NULL);
-	it = JsonbIteratorInit(&call->root);
-	(void) JsonbIteratorNext(&it, &value, true);
-	while ((token = JsonbIteratorNext(&it, &value, true)) == WJB_KEY || token == WJB_VALUE)
-		braze_jsonb_add(&complete.state, token, &value);
-	complete.has_time = has_time;
-	complete.has_message_id = has_message_id;
-	return braze_call_finish(&complete);
-}
 
 /*
  * What the mapping says of a call, for this session's next look only.  Keeps
@@ -268,6 +92,7 @@ put_dead_letter(BrazeNewCall call, const char *destination, const char *reason)
 	BrazeDeadLetter letter = {
 		.destination = destination,
 		.call = call.json,
+		.call_text = call.text,
 		.kind = call.kind,
 		.nobjects = -1,
 		.reason = reason,
@@ -326,9 +151,10 @@ put_call(const BrazeDestination *destination, BrazeNewCall call)
 
 int64
 braze_enqueue_call(BrazeNewCall call, const char *destination_name, Oid roleid,
-				   bool never_fail, const char *reason)
+				   bool never_fail)
 {
 	const BrazeDestination *destination;
+	const char *reason = call.reason;
 	bool		keep = braze_on_invalid_call == BRAZE_INVALID_DEAD_LETTER;
 
 	if (never_fail && keep)

@@ -10,6 +10,7 @@
  */
 #include "postgres.h"
 
+#include "access/detoast.h"
 #include "fmgr.h"
 #include "miscadmin.h"
 #include "utils/builtins.h"
@@ -18,6 +19,9 @@
 
 #include "compat.h"
 #include "enqueue.h"
+
+/* jsonb holds 256 MB; a call that comes near that is too large by any setting */
+#define MAX_JSONB_SIZE	((Size) 255 * 1024 * 1024)
 
 typedef enum ArgumentType
 {
@@ -97,7 +101,7 @@ enqueue(FunctionCallInfo fcinfo, BrazeNewCall call, int destination)
 	int64		id = braze_enqueue_call(call,
 										PG_ARGISNULL(destination) ? NULL :
 										NameStr(*PG_GETARG_NAME(destination)),
-										GetUserId(), false, NULL);
+										GetUserId(), false);
 
 	if (id == 0)
 		PG_RETURN_NULL();
@@ -116,41 +120,87 @@ braze_enqueue(PG_FUNCTION_ARGS)
 	return enqueue(fcinfo, braze_call_complete(PG_GETARG_JSONB_P(0)), 1);
 }
 
-static Datum
-build_and_enqueue(FunctionCallInfo fcinfo, const char *type, BrazeCallKind kind,
-				  const Argument *arguments)
+/* the arguments on their way into a call */
+typedef struct ArgumentCall
 {
-	BrazeCallBuilder call;
-	BrazeNewCall built;
-	int			i;
+	FunctionCallInfo fcinfo;
+	const Argument *arguments;
+	int			narguments;
+} ArgumentCall;
 
-	braze_call_begin(&call, type);
-	for (i = 0; arguments[i].key; i++)
+static void
+add_arguments(BrazeCallBuilder *call, void *arg)
+{
+	const ArgumentCall *argument_call = arg;
+	FunctionCallInfo fcinfo = argument_call->fcinfo;
+
+	for (int i = 0; i < argument_call->narguments; i++)
 	{
+		const Argument *argument = &argument_call->arguments[i];
+
 		if (PG_ARGISNULL(i))
 			continue;
-		switch (arguments[i].type)
+		switch (argument->type)
 		{
 			case ARGUMENT_TEXT:
 				{
 					text	   *value = PG_GETARG_TEXT_PP(i);
 
-					braze_call_add_text(&call, arguments[i].key, VARDATA_ANY(value),
+					braze_call_add_text(call, argument->key, VARDATA_ANY(value),
 										VARSIZE_ANY_EXHDR(value));
 					break;
 				}
 			case ARGUMENT_JSONB:
-				braze_call_add_jsonb(&call, arguments[i].key, PG_GETARG_JSONB_P(i));
+				braze_call_add_jsonb(call, argument->key, PG_GETARG_JSONB_P(i));
 				break;
 			case ARGUMENT_TIMESTAMP:
-				braze_call_add_timestamp(&call, arguments[i].key,
-										 PG_GETARG_TIMESTAMPTZ(i));
+				braze_call_add_timestamp(call, argument->key, PG_GETARG_TIMESTAMPTZ(i));
 				break;
 		}
 	}
-	built = braze_call_finish(&call);
-	built.kind = kind;
-	return enqueue(fcinfo, built, i);
+}
+
+/* by the sizes of the arguments, before anything is built of them */
+static BrazeCallRisk
+assess_arguments(const ArgumentCall *argument_call, Size *bytes)
+{
+	FunctionCallInfo fcinfo = argument_call->fcinfo;
+	bool		may_fail = false;
+
+	*bytes = 0;
+	for (int i = 0; i < argument_call->narguments; i++)
+	{
+		ArgumentType type = argument_call->arguments[i].type;
+		Size		size;
+
+		if (PG_ARGISNULL(i) || type == ARGUMENT_TIMESTAMP)
+			continue;
+		size = toast_raw_datum_size(PG_GETARG_DATUM(i));
+		*bytes += size;
+		may_fail = may_fail || (type == ARGUMENT_JSONB && braze_call_may_be_deep(size));
+	}
+	return *bytes > MAX_JSONB_SIZE ? BRAZE_CALL_TOO_LARGE :
+		may_fail ? BRAZE_CALL_MAY_FAIL : BRAZE_CALL_SAFE;
+}
+
+static Datum
+build_and_enqueue(FunctionCallInfo fcinfo, const char *type, BrazeCallKind kind,
+				  const Argument *arguments)
+{
+	ArgumentCall argument_call = {fcinfo, arguments, 0};
+	BrazeCallRisk risk;
+	BrazeNewCall call;
+	Size		bytes;
+
+	while (arguments[argument_call.narguments].key != NULL)
+		argument_call.narguments++;
+	risk = assess_arguments(&argument_call, &bytes);
+	call = braze_call_build(type, add_arguments, &argument_call, risk);
+	if (risk == BRAZE_CALL_TOO_LARGE)
+		call.reason = psprintf("The call has %zu bytes, and segment_braze.max_call_size is %d kB.",
+							   bytes, braze_max_call_size);
+	call.kind = kind;
+	return enqueue(fcinfo, call, argument_call.narguments);
 }
 
 Datum

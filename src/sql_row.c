@@ -452,7 +452,7 @@ add_column(BrazeCallBuilder *call, const PlacedColumn *placed, Datum datum)
 		}
 	}
 	braze_call_add_key(call, column->key);
-	braze_column_push(&call->state, column, datum);
+	braze_column_add(call, column, datum);
 }
 
 /* is there anything for this place, or for one inside it? */
@@ -493,9 +493,9 @@ add_place(BrazeCallBuilder *call, const RowPlan *plan, const BrazeRow *row, Plac
 		if (places[i].inside != place || !has_values(plan, row, i))
 			continue;
 		braze_call_add_key(call, places[i].key ? places[i].key : plan->type->object);
-		braze_jsonb_add(&call->state, WJB_BEGIN_OBJECT, NULL);
+		braze_call_begin_object(call);
 		add_place(call, plan, row, i);
-		braze_jsonb_add(&call->state, WJB_END_OBJECT, NULL);
+		braze_call_end_object(call);
 	}
 }
 
@@ -551,6 +551,6 @@ braze_call_from_row(PG_FUNCTION_ARGS)
 
 	braze_call_begin(&call, plan->type->name);
 	add_place(&call, plan, &row, IN_CALL);
-	braze_jsonb_add(&call.state, WJB_END_OBJECT, NULL);
+	braze_call_end_object(&call);
 	PG_RETURN_JSONB_P(JsonbValueToJsonb(call.state.result));
 }

@@ -7,7 +7,6 @@
  */
 #include "postgres.h"
 
-#include "access/detoast.h"
 #include "access/htup_details.h"
 #include "access/table.h"
 #include "access/xact.h"
@@ -31,106 +30,146 @@
 
 BRAZE_SQL_FUNCTION(braze_trigger);
 
-/*
- * Is a value by itself too large for a call?  It is not even looked at then:
- * building the call could fail on it, which this function may not.
- */
-static bool
-is_too_large(const BrazeColumn *column, Datum datum)
+/* a row on its way into a call */
+typedef struct RowCall
 {
-	return column->varlena &&
-		toast_raw_datum_size(datum) > (Size) braze_max_call_size * 1024;
+	const BrazeTriggerPlan *plan;
+	TupleDesc	desc;
+	const BrazeRow *row;
+	const BrazeRow *old;		/* before an update; NULL: it does not count */
+	Size		bytes;			/* of the values that are in the call */
+	StringInfoData left_out;	/* a sentence for each that did not fit */
+} RowCall;
+
+static bool
+fits(Size bytes)
+{
+	return bytes <= (Size) braze_max_call_size * 1024;
+}
+
+/* false, with a sentence, when the call has no room for it any more */
+static bool
+take_value(RowCall *row_call, const BrazeColumn *column, Datum datum)
+{
+	StringInfo	left_out = &row_call->left_out;
+	Size		size = braze_column_size(column, datum);
+
+	if (fits(row_call->bytes + size))
+	{
+		row_call->bytes += size;
+		return true;
+	}
+	appendStringInfo(left_out, "%sWith the %zu bytes of column \"%s\" the call is larger than "
+					 "segment_braze.max_call_size, %d kB.", left_out->len > 0 ? " " : "", size,
+					 NameStr(TupleDescAttr(row_call->desc, column->index)->attname),
+					 braze_max_call_size);
+	return false;
+}
+
+static bool
+is_removed(const RowCall *row_call, const BrazeColumn *column)
+{
+	return row_call->plan->send_removed && row_call->old != NULL &&
+		!row_call->old->nulls[column->index];
+}
+
+/* the members of the call's object */
+static void
+add_members(BrazeCallBuilder *call, RowCall *row_call)
+{
+	const BrazeRow *row = row_call->row;
+
+	for (int i = 0; i < row_call->plan->nmembers; i++)
+	{
+		const BrazeColumn *column = &row_call->plan->members[i];
+		JsonbValue	null;
+
+		null.type = jbvNull;
+		if (!row->nulls[column->index])
+		{
+			if (!take_value(row_call, column, row->values[column->index]))
+				continue;
+			braze_call_add_inner_key(call, column->key);
+			braze_column_add(call, column, row->values[column->index]);
+		}
+		else if (is_removed(row_call, column))
+		{
+			braze_call_add_inner_key(call, column->key);
+			braze_call_add_value(call, &null);
+		}
+	}
+}
+
+/* a value of the call itself, if there is one */
+static void
+add_field(BrazeCallBuilder *call, RowCall *row_call, const BrazeColumn *column, const char *key)
+{
+	Datum		datum = row_call->row->values[column->index];
+
+	if (row_call->row->nulls[column->index] || !take_value(row_call, column, datum))
+		return;
+	braze_call_add_key(call, key);
+	braze_column_add(call, column, datum);
 }
 
 static void
-note_too_large(StringInfo reason, const BrazeColumn *column, Datum datum,
-			   TupleDesc desc)
+add_row(BrazeCallBuilder *call, void *arg)
 {
-	appendStringInfo(reason, "%sColumn \"%s\" has %zu bytes, and segment_braze.max_call_size "
-					 "is %d kB.", reason->len > 0 ? " " : "",
-					 NameStr(TupleDescAttr(desc, column->index)->attname),
-					 (Size) toast_raw_datum_size(datum), braze_max_call_size);
-}
+	RowCall    *row_call = arg;
+	const BrazeTriggerPlan *plan = row_call->plan;
 
-/*
- * The call that a row becomes.  old is the row before an update, else NULL.
- * reason gets a sentence for each value that is too large to be in it.
- */
-static BrazeNewCall
-build_call(const BrazeTriggerPlan *plan, TupleDesc desc, const BrazeRow *row,
-		   const BrazeRow *old, StringInfo reason)
-{
-	BrazeCallBuilder call;
-
-	braze_call_begin(&call, plan->type);
+	row_call->bytes = 0;
+	resetStringInfo(&row_call->left_out);
 	for (int i = 0; i < plan->nliterals; i++)
-		braze_call_add_text(&call, plan->literals[i].key, plan->literals[i].text,
+		braze_call_add_text(call, plan->literals[i].key, plan->literals[i].text,
 							strlen(plan->literals[i].text));
-
 	for (int i = 0; i < plan->nfields; i++)
-	{
-		const BrazeColumn *column = &plan->fields[i];
-		Datum		datum = row->values[column->index];
-
-		if (row->nulls[column->index])
-			continue;
-		if (is_too_large(column, datum))
-		{
-			note_too_large(reason, column, datum, desc);
-			continue;
-		}
-		braze_call_add_key(&call, column->key);
-		braze_column_push(&call.state, column, datum);
-	}
-
+		add_field(call, row_call, &plan->fields[i], plan->fields[i].key);
 	if (plan->whole)
-	{
-		const BrazeColumn *column = &plan->members[0];
-		Datum		datum = row->values[column->index];
-
-		if (row->nulls[column->index])
-			 /* the call has none then */ ;
-		else if (is_too_large(column, datum))
-			note_too_large(reason, column, datum, desc);
-		else
-		{
-			braze_call_add_key(&call, plan->object);
-			braze_column_push(&call.state, column, datum);
-		}
-	}
+		add_field(call, row_call, &plan->members[0], plan->object);
 	else if (plan->object)
 	{
-		braze_call_add_key(&call, plan->object);
-		braze_jsonb_add(&call.state, WJB_BEGIN_OBJECT, NULL);
-		for (int i = 0; i < plan->nmembers; i++)
-		{
-			const BrazeColumn *column = &plan->members[i];
-			Datum		datum = row->values[column->index];
-			bool		isnull = row->nulls[column->index];
-			JsonbValue	value;
-
-			if (isnull && !(plan->send_removed && old && !old->nulls[column->index]))
-				continue;
-			if (!isnull && is_too_large(column, datum))
-			{
-				note_too_large(reason, column, datum, desc);
-				continue;
-			}
-			value.type = jbvString;
-			value.val.string.val = unconstify(char *, column->key);
-			value.val.string.len = strlen(column->key);
-			braze_jsonb_add(&call.state, WJB_KEY, &value);
-			if (isnull)
-			{
-				value.type = jbvNull;
-				braze_jsonb_add(&call.state, WJB_VALUE, &value);
-			}
-			else
-				braze_column_push(&call.state, column, datum);
-		}
-		braze_jsonb_add(&call.state, WJB_END_OBJECT, NULL);
+		braze_call_add_key(call, plan->object);
+		braze_call_begin_object(call);
+		add_members(call, row_call);
+		braze_call_end_object(call);
 	}
-	return braze_call_finish(&call);
+}
+
+/* by the sizes of the values, before anything is built of them */
+static void
+assess_columns(const BrazeRow *row, const BrazeColumn *columns, int ncolumns, Size *bytes,
+			   bool *may_fail)
+{
+	for (int i = 0; i < ncolumns; i++)
+	{
+		const BrazeColumn *column = &columns[i];
+		Datum		datum = row->values[column->index];
+
+		if (row->nulls[column->index])
+			continue;
+		*bytes += braze_column_size(column, datum);
+		*may_fail = *may_fail || braze_column_may_fail(column, datum);
+	}
+}
+
+static BrazeNewCall
+build_call(const BrazeTriggerPlan *plan, TupleDesc desc, const BrazeRow *row, const BrazeRow *old)
+{
+	RowCall		row_call = {plan, desc, row, old};
+	Size		bytes = 0;
+	bool		may_fail = false;
+	BrazeNewCall call;
+
+	initStringInfo(&row_call.left_out);
+	assess_columns(row, plan->fields, plan->nfields, &bytes, &may_fail);
+	assess_columns(row, plan->members, plan->nmembers, &bytes, &may_fail);
+	call = braze_call_build(plan->type, add_row, &row_call,
+							!fits(bytes) ? BRAZE_CALL_TOO_LARGE :
+							may_fail ? BRAZE_CALL_MAY_FAIL : BRAZE_CALL_SAFE);
+	if (row_call.left_out.len > 0)
+		call.reason = row_call.left_out.data;
+	return call;
 }
 
 static bool
@@ -190,7 +229,6 @@ braze_trigger(PG_FUNCTION_ARGS)
 	BrazeRow			row;
 	BrazeRow			before;
 	const BrazeRow  *old = NULL;
-	StringInfoData reason;
 	BrazeNewCall call;
 
 	if (!CALLED_AS_TRIGGER(fcinfo))
@@ -222,11 +260,9 @@ braze_trigger(PG_FUNCTION_ARGS)
 
 	if (old == NULL || !plan->only_changed || has_changed(plan, desc, &row, old))
 	{
-		initStringInfo(&reason);
-		call = build_call(plan, desc, &row, old, &reason);
+		call = build_call(plan, desc, &row, old);
 		(void) braze_enqueue_call(call, plan->destination,
-								  owner_of(plan, data->tg_relation), true,
-								  reason.len > 0 ? reason.data : NULL);
+								  owner_of(plan, data->tg_relation), true);
 	}
 
 	return PointerGetDatum(tuple);
