@@ -36,7 +36,7 @@ bench_map_length(PG_FUNCTION_ARGS)
 		now = GetCurrentTimestamp();
 		MemoryContextSwitchTo(old);
 	}
-	braze_map_call(PG_GETARG_JSONB_P(0), settings, now, now, mapped);
+	braze_map_call(PG_GETARG_JSONB_P(0), BRAZE_SEGMENT_CALL, settings, now, now, mapped);
 	for (int i = 0; i < mapped->nobjects; i++)
 		length += mapped->objects[i].json.length;
 	PG_RETURN_INT64(length);
