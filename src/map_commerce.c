@@ -55,7 +55,7 @@ static const CallName call_names[] = {
 	{"order updated", BRAZE_OTHER_COMMERCE_CALL},
 };
 
-/* any case; a space, an underscore or nothing between the words */
+/* any case; blanks, underscores or nothing between the words */
 static bool
 name_matches(BrazeString name, const char *pattern)
 {
@@ -66,7 +66,7 @@ name_matches(BrazeString name, const char *pattern)
 	{
 		if (*pattern == ' ')
 		{
-			if (p < end && (*p == ' ' || *p == '_'))
+			while (p < end && (*p == ' ' || *p == '\t' || *p == '_'))
 				p++;
 		}
 		else if (p < end && pg_ascii_tolower((unsigned char) *p) == *pattern)
@@ -80,7 +80,10 @@ name_matches(BrazeString name, const char *pattern)
 static BrazeCommerceCall
 find_call(BrazeString name)
 {
-	char		first = pg_ascii_tolower((unsigned char) name.data[0]);
+	char		first;
+
+	name = braze_trim(name);
+	first = pg_ascii_tolower((unsigned char) name.data[0]);
 
 	/* this is asked of every event, and most differ in the first letter */
 	for (int i = 0; i < lengthof(call_names); i++)
@@ -115,7 +118,7 @@ braze_map_commerce(BrazeMap *map, BrazeString name)
 	call = find_call(name);
 	if (call == BRAZE_NO_COMMERCE_CALL)
 		return map->settings->log_purchase_when_revenue_present &&
-			braze_map_revenue(map, name, false);
+			braze_map_revenue(map, name, false) == BRAZE_REVENUE_RECORDED;
 	if (call == BRAZE_OTHER_COMMERCE_CALL)
 		return false;
 
@@ -212,25 +215,27 @@ braze_find_currency(BrazeMap *map, JsonbContainer *first, JsonbContainer *second
 	JsonbContainer *objects[2] = {first, second};
 	bool		given = false;
 	JsonbValue	value;
+	BrazeString text;
 	const char *currency;
 
 	for (int i = 0; i < lengthof(objects); i++)
 	{
 		if (objects[i] == NULL || !braze_lookup(objects[i], "currency", &value) ||
-			value.type == jbvNull)
+			value.type == jbvNull ||
+			(value.type == jbvString && !braze_solid_text(&value, &text)))
 			continue;
 		given = true;
 		currency = braze_currency(&value);
 		if (currency != NULL)
 			return currency;
-		braze_note(map, "A currency was passed over: Braze does not know it; use a code of ISO 4217 such as USD.");
+		braze_note(map, "A currency was passed over: it is not a code of ISO 4217 such as USD.");
 	}
 	return given ? NULL : map->settings->default_currency;
 }
 
 bool
 braze_find_quantity(BrazeMap *map, JsonbContainer *product, const char *label,
-					int max, Numeric *price, int *quantity)
+					int max, bool refunds, Numeric *price, int *quantity)
 {
 	JsonbValue	value;
 	Numeric		number;
@@ -256,7 +261,8 @@ braze_find_quantity(BrazeMap *map, JsonbContainer *product, const char *label,
 	{
 		number = braze_number_negate(number);
 		*price = braze_number_negate(*price);
-		braze_note(map, "%s was recorded with a negated price: its quantity is negative.", label);
+		if (refunds)
+			braze_note(map, "%s was recorded with a negated price: its quantity is negative.", label);
 		braze_decimal_read(&decimal, number);
 	}
 	if (braze_decimal_is_whole(&decimal) && braze_decimal_int64(&decimal, 0, &whole) &&

@@ -5,8 +5,8 @@
  *
  * Braze drops a recommended event that lacks a required field, has one of a
  * wrong type, or any field that is not in its schema, and still answers with
- * success.  So the braze_schemas are tables here, and a call that cannot satisfy its
- * schema stays a custom event.
+ * success.  So the schemas are tables (map_schema.c), and a call that cannot
+ * satisfy its schema stays a custom event.
  *
  *-------------------------------------------------------------------------
  */
@@ -15,63 +15,20 @@
 #include "miscadmin.h"
 
 #include "compat.h"
-#include "map_schema.h"
-
-/* Braze takes an integer; this is one in every language */
-#define MAX_QUANTITY		PG_INT32_MAX
+#include "map_ecommerce.h"
 
 /* closing braces and brackets may follow what the limit let through */
 #define CLOSING				16
 
-/* what is given up, step by step, for an event that is too large */
-typedef enum Fit
-{
-	FIT_ALL,
-	FIT_NO_PRODUCT_METADATA,
-	FIT_NO_METADATA,
-	FIT_NOT
-} Fit;
-
-typedef struct Writer
-{
-	BrazeMap   *map;
-	const BrazeSchema *schema;
-	Fit			fit;
-	bool		product_is_call;	/* top level and product are one object */
-
-	/* of the object at hand, the call's or a product's */
-	JsonbContainer *object;
-	BrazeNames	consumed;
-	BrazeString product_id;		/* data NULL: none yet */
-	Numeric		price;			/* as found together with the quantity */
-	int			quantity;
-	bool		first;			/* no comma yet */
-	StringInfoData missing;		/* names of required fields without a value */
-} Writer;
-
-static const char *const price_sources[] = {"price", NULL};
-
 static void
-write_key(Writer *writer, const char *name)
+write_string(BrazeEventWriter *writer, const char *name, const char *value)
 {
-	BrazeText  *text = &writer->map->text;
-
-	if (!writer->first)
-		braze_text_char(text, ',');
-	writer->first = false;
-	braze_text_string(text, name, strlen(name));
-	braze_text_char(text, ':');
-}
-
-static void
-write_string(Writer *writer, const char *name, const char *value)
-{
-	write_key(writer, name);
+	braze_event_key(writer, name);
 	braze_text_string(&writer->map->text, value, strlen(value));
 }
 
 static bool
-write_text_field(Writer *writer, const BrazeSchemaField *field, BrazeString *text)
+write_text_field(BrazeEventWriter *writer, const BrazeSchemaField *field, BrazeString *text)
 {
 	BrazeString key;
 	bool		is_id = field->type == BRAZE_SCHEMA_STRING &&
@@ -82,113 +39,78 @@ write_text_field(Writer *writer, const BrazeSchemaField *field, BrazeString *tex
 		return false;
 	if (!braze_names_has(&writer->consumed, key))
 		braze_names_add(&writer->consumed, key);
-	write_key(writer, field->name);
+	braze_event_key(writer, field->name);
 	braze_text_string(&writer->map->text, text->data, text->length);
 	if (is_id)
 		writer->product_id = *text;
 	return true;
 }
 
-static void
-write_number(Writer *writer, const char *name, Numeric number)
-{
-	write_key(writer, name);
-	braze_text_number(&writer->map->text, number);
-}
-
-/* the price and the quantity of a product; false, with a note, when there is none */
 static bool
-find_price(BrazeMap *map, JsonbContainer *product, const char *label, Numeric *price,
-		   int *quantity)
+is_view_type(const JsonbValue *value)
 {
-	BrazeString key;
-
-	*price = braze_first_number(product, price_sources, &key);
-	if (*price == NULL)
-	{
-		braze_note(map, "%s was left out: it has no price that is a number.", label);
-		return false;
-	}
-	return braze_find_quantity(map, product, label, MAX_QUANTITY, price, quantity);
-}
-
-/* the sum of price times quantity over the products that are sent; NULL: too large */
-static Numeric
-sum_products(Writer *writer)
-{
-	BrazeMap   *map = writer->map;
-	Numeric		sum = int64_to_numeric(0);
-	BrazeProducts products;
-	JsonbContainer *product;
-	Numeric		price;
-	int			quantity;
 	BrazeString text;
-	BrazeString key;
 
-	if (writer->product_is_call)
-		return writer->price == NULL ? NULL :
-			braze_number_multiply(writer->price, int64_to_numeric(writer->quantity));
-	if (!braze_products_begin(&products, writer->object))
-		return NULL;
-	while (sum != NULL && braze_products_next(&products, &product))
-	{
-		char		label[BRAZE_LABEL_SIZE];
-
-		CHECK_FOR_INTERRUPTS();
-		snprintf(label, sizeof(label), "Product %d", products.number);
-		if (product == NULL ||
-			!braze_first_text(product, braze_product_fields[0].sources, BRAZE_MAX_PRODUCT_ID, &text, &key) ||
-			!find_price(map, product, label, &price, &quantity))
-			continue;
-		price = braze_number_multiply(price, int64_to_numeric(quantity));
-		sum = price == NULL ? NULL : braze_number_add(sum, price);
-	}
-	return sum;
+	return value->type == jbvString && braze_solid_text(value, &text) &&
+		(braze_string_is(text, "price_drop") || braze_string_is(text, "back_in_stock"));
 }
 
-static bool
-write_total(Writer *writer, const BrazeSchemaField *field)
+static void
+write_view_type(BrazeEventWriter *writer, const JsonbValue *value, bool *empty)
 {
-	BrazeString key;
-	BrazeDecimal decimal;
-	Numeric		total = braze_first_number(writer->object, field->sources, &key);
+	BrazeString text;
 
-	if (total != NULL)
-		braze_names_add(&writer->consumed, key);
-	else
-		total = sum_products(writer);
-	if (total == NULL)
-		return false;
-	braze_decimal_read(&decimal, total);
-	if (writer->schema->positive_total && decimal.negative)
-		total = braze_number_negate(total);
-	write_number(writer, field->name, total);
-	return true;
+	if (!is_view_type(value))
+		return;
+	if (!*empty)
+		braze_text_char(&writer->map->text, ',');
+	*empty = false;
+	braze_solid_text(value, &text);
+	braze_text_string(&writer->map->text, text.data, text.length);
 }
 
-/* as they are, or not at all: one that is no string does not fit the schema */
+/* those that Braze knows; if there are others, all are in metadata, too */
 static bool
-write_strings(Writer *writer, const BrazeSchemaField *field)
+write_types(BrazeEventWriter *writer, const BrazeSchemaField *field)
 {
 	BrazeText  *text = &writer->map->text;
+	int			mark = braze_text_mark(text);
+	bool		first = writer->first;
+	bool		all_known = true;
+	bool		empty = true;
 	JsonbValue	value;
 	JsonbValue	entry;
 	BrazeWalk	walk;
-	BrazeLoss	loss;
 
-	if (!braze_lookup(writer->object, field->sources[0], &value) || !braze_is_array(&value) ||
-		JsonContainerSize(value.val.binary.data) == 0)
+	if (!braze_lookup(writer->object, field->sources[0], &value))
 		return false;
-	braze_walk_array(&walk, value.val.binary.data);
-	while (braze_walk_element(&walk, &entry))
+	braze_event_key(writer, field->name);
+	braze_text_char(text, '[');
+	if (braze_is_array(&value))
 	{
-		if (!braze_is_string(&entry))
-			return false;
+		braze_walk_array(&walk, value.val.binary.data);
+		while (!text->full && braze_walk_element(&walk, &entry))
+		{
+			write_view_type(writer, &entry, &empty);
+			all_known = all_known && is_view_type(&entry);
+		}
 	}
-	braze_names_add(&writer->consumed,
-					(BrazeString) {field->sources[0], strlen(field->sources[0])});
-	write_key(writer, field->name);
-	(void) braze_text_value(text, &value, BRAZE_IN_PROPERTY, &loss);
+	else
+	{
+		write_view_type(writer, &value, &empty);
+		all_known = is_view_type(&value);
+	}
+	if (empty)
+	{
+		if (!text->full)
+			braze_text_rewind(text, mark);
+		writer->first = first;
+		return false;
+	}
+	braze_text_char(text, ']');
+	if (all_known)
+		braze_names_add(&writer->consumed,
+						(BrazeString) {field->sources[0], strlen(field->sources[0])});
 	return true;
 }
 
@@ -208,7 +130,7 @@ has_object(JsonbContainer *array)
 }
 
 static bool
-write_discounts(Writer *writer, const BrazeSchemaField *field)
+write_discounts(BrazeEventWriter *writer, const BrazeSchemaField *field)
 {
 	BrazeMap   *map = writer->map;
 	BrazeText  *text = &map->text;
@@ -231,7 +153,7 @@ write_discounts(Writer *writer, const BrazeSchemaField *field)
 	name.data = *source;
 	name.length = strlen(*source);
 	braze_names_add(&writer->consumed, name);
-	write_key(writer, field->name);
+	braze_event_key(writer, field->name);
 	braze_text_char(text, '[');
 	braze_walk_array(&walk, value.val.binary.data);
 	while (!text->full && braze_walk_element(&walk, &entry))
@@ -258,7 +180,7 @@ write_discounts(Writer *writer, const BrazeSchemaField *field)
 }
 
 static void
-write_action(Writer *writer, const BrazeSchemaField *field)
+write_action(BrazeEventWriter *writer, const BrazeSchemaField *field)
 {
 	static const char *const actions[] = {"add", "remove", "replace"};
 	const char *action = writer->schema->action;
@@ -281,46 +203,24 @@ write_action(Writer *writer, const BrazeSchemaField *field)
 			}
 		}
 	}
+	writer->action = action;
 	write_string(writer, field->name, action);
 }
 
-static bool
-write_currency(Writer *writer, const BrazeSchemaField *field)
-{
-	JsonbContainer *product = NULL;
-	BrazeProducts products;
-	JsonbValue	value;
-	const char *currency;
-
-	/* the call has one currency: its own, else that of its first product */
-	if (!writer->product_is_call && braze_products_begin(&products, writer->object) &&
-		!(braze_lookup(writer->object, "currency", &value) && value.type != jbvNull))
-		braze_products_next(&products, &product);
-	currency = braze_find_currency(writer->map, writer->object, product);
-	if (currency == NULL)
-		return false;
-	if (product == NULL)
-		braze_names_add(&writer->consumed, (BrazeString) {"currency", 8});
-	write_string(writer, field->name, currency);
-	return true;
-}
-
 static void
-add_missing(Writer *writer, const char *names)
+add_missing(BrazeEventWriter *writer, const char *names)
 {
 	if (writer->missing.len > 0)
 		appendStringInfoString(&writer->missing, ", ");
 	appendStringInfoString(&writer->missing, names);
 }
 
-static bool write_products(Writer *writer, const BrazeSchemaField *field);
+static bool write_products(BrazeEventWriter *writer, const BrazeSchemaField *field);
 
 static void
-write_field(Writer *writer, const BrazeSchemaField *field)
+write_field(BrazeEventWriter *writer, const BrazeSchemaField *field)
 {
 	BrazeString text;
-	BrazeString key;
-	Numeric		number;
 	char		digits[12];
 	bool		written = true;
 
@@ -334,7 +234,7 @@ write_field(Writer *writer, const BrazeSchemaField *field)
 			written = write_text_field(writer, field, &text);
 			if (!written && writer->product_id.data != NULL)
 			{
-				write_key(writer, field->name);
+				braze_event_key(writer, field->name);
 				braze_text_string(&writer->map->text, writer->product_id.data,
 								  writer->product_id.length);
 				written = true;
@@ -348,34 +248,32 @@ write_field(Writer *writer, const BrazeSchemaField *field)
 			if (!write_text_field(writer, field, &text))
 				write_string(writer, field->name, writer->map->settings->ecommerce_source);
 			break;
-		case BRAZE_SCHEMA_NUMBER:
-			number = braze_first_number(writer->object, field->sources, &key);
-			written = number != NULL;
-			if (written)
-			{
-				braze_names_add(&writer->consumed, key);
-				write_number(writer, field->name, number);
-			}
+		case BRAZE_SCHEMA_AMOUNT:
+		case BRAZE_SCHEMA_DISCOUNT:
+			written = braze_event_amount(writer, field);
 			break;
 		case BRAZE_SCHEMA_PRICE:
 			written = writer->price != NULL;
-			if (written)
+			/* of a view, whose product has no quantity */
+			if (written && braze_event_is_negative(writer->price))
+				writer->below_zero = field->name;
+			else if (written)
 			{
 				braze_names_add(&writer->consumed, (BrazeString) {"price", 5});
-				write_number(writer, field->name, writer->price);
+				braze_event_number(writer, field->name, writer->price);
 			}
 			break;
 		case BRAZE_SCHEMA_QUANTITY:
 			braze_names_add(&writer->consumed, (BrazeString) {"quantity", 8});
-			write_key(writer, field->name);
+			braze_event_key(writer, field->name);
 			braze_text_bytes(&writer->map->text, digits,
 							 snprintf(digits, sizeof(digits), "%d", writer->quantity));
 			break;
 		case BRAZE_SCHEMA_TOTAL:
-			written = write_total(writer, field);
+			written = braze_event_total(writer, field);
 			break;
-		case BRAZE_SCHEMA_STRINGS:
-			written = write_strings(writer, field);
+		case BRAZE_SCHEMA_TYPES:
+			written = write_types(writer, field);
 			break;
 		case BRAZE_SCHEMA_DISCOUNTS:
 			written = write_discounts(writer, field);
@@ -384,7 +282,7 @@ write_field(Writer *writer, const BrazeSchemaField *field)
 			write_action(writer, field);
 			break;
 		case BRAZE_SCHEMA_CURRENCY:
-			written = write_currency(writer, field);
+			written = braze_event_currency(writer, field);
 			break;
 		case BRAZE_SCHEMA_PRODUCTS:
 			written = write_products(writer, field);
@@ -400,7 +298,7 @@ write_field(Writer *writer, const BrazeSchemaField *field)
  * names meet, metadata wins.
  */
 static void
-write_metadata(Writer *writer)
+write_metadata(BrazeEventWriter *writer)
 {
 	BrazeText  *text = &writer->map->text;
 	int			room = text->limit - braze_text_mark(text) - (int) sizeof(",\"metadata\":");
@@ -426,7 +324,7 @@ write_metadata(Writer *writer)
 
 /* false, with nothing written, when a field is missing */
 static bool
-write_product(Writer *writer)
+write_product(BrazeEventWriter *writer)
 {
 	BrazeText  *text = &writer->map->text;
 	int			mark = braze_text_mark(text);
@@ -441,24 +339,24 @@ write_product(Writer *writer)
 			braze_text_rewind(text, mark);
 		return false;
 	}
-	if (writer->fit == FIT_ALL)
+	if (writer->fit == BRAZE_FIT_ALL)
 		write_metadata(writer);
 	braze_text_char(text, '}');
 	return true;
 }
 
 static bool
-write_products(Writer *writer, const BrazeSchemaField *field)
+write_products(BrazeEventWriter *writer, const BrazeSchemaField *field)
 {
 	BrazeMap   *map = writer->map;
 	BrazeText  *text = &map->text;
 	int			mark = braze_text_mark(text);
 	bool		empty = true;
 	BrazeProducts products;
-	Writer		product = *writer;
+	BrazeEventWriter		product = *writer;
 
 	initStringInfo(&product.missing);
-	write_key(writer, field->name);
+	braze_event_key(writer, field->name);
 	braze_text_char(text, '[');
 	if (writer->product_is_call)
 	{
@@ -481,7 +379,7 @@ write_products(Writer *writer, const BrazeSchemaField *field)
 				braze_note(map, "%s was left out: it is no object.", label);
 				continue;
 			}
-			if (!find_price(map, product.object, label, &product.price, &product.quantity))
+			if (!braze_event_find_price(writer, product.object, label, &product.price, &product.quantity))
 				continue;
 			product.consumed.count = 0;
 			product.product_id.data = NULL;
@@ -512,30 +410,34 @@ write_products(Writer *writer, const BrazeSchemaField *field)
 
 /* is the call its own product: a product call, or an order without a list? */
 static bool
-is_product_call(const Writer *writer)
+is_product_call(const BrazeEventWriter *writer)
 {
 	BrazeProducts products;
 	BrazeString text;
 	BrazeString key;
 
 	if (writer->schema->product_call)
-		return true;
+		return !braze_products_begin(&products, writer->object) ||
+			braze_first_text(writer->object, braze_product_fields[0].sources,
+							 BRAZE_MAX_PRODUCT_ID, &text, &key);
 	return braze_schema_has_products(writer->schema) &&
 		!braze_products_begin(&products, writer->object) &&
 		braze_first_text(writer->object, braze_product_fields[0].sources,
 						 BRAZE_MAX_PRODUCT_ID, &text, &key) &&
-		braze_first_number(writer->object, price_sources, &key) != NULL;
+		braze_first_number(writer->object, braze_price_sources, &key) != NULL;
 }
 
 /* writes the event; false when it lacks a field or is too large, with nothing written */
 static bool
-write_event(Writer *writer)
+write_event(BrazeEventWriter *writer)
 {
 	BrazeMap   *map = writer->map;
 	BrazeText  *text = &map->text;
 	int			limit;
 
 	resetStringInfo(&writer->missing);
+	writer->below_zero = NULL;
+	writer->action = NULL;
 	writer->consumed.count = 0;
 	writer->product_id.data = NULL;
 
@@ -550,12 +452,12 @@ write_event(Writer *writer)
 	writer->first = true;
 	for (const BrazeSchemaField *field = writer->schema->fields; field->name != NULL; field++)
 		write_field(writer, field);
-	if (writer->missing.len == 0 && writer->fit != FIT_NO_METADATA &&
+	if (writer->missing.len == 0 && writer->fit != BRAZE_FIT_NO_METADATA &&
 		!writer->product_is_call)
 		write_metadata(writer);
 	text->limit = limit;
 
-	if (writer->missing.len > 0 || text->full)
+	if (writer->missing.len > 0 || writer->below_zero != NULL || text->full)
 	{
 		braze_object_cancel(map);
 		return false;
@@ -564,50 +466,66 @@ write_event(Writer *writer)
 	return braze_object_end(map);
 }
 
+/* notes why there is no such event; what was noted on the way is not true then */
+static bool
+give_up(BrazeEventWriter *writer, int nnotes)
+{
+	BrazeMap   *map = writer->map;
+	const char *event = writer->schema->event;
+	const char *first = braze_notes_take_back(map, nnotes);
+
+	/* the first thing that went wrong often explains the rest */
+	first = first == NULL ? "" : psprintf(" %s", first);
+	if (writer->object == NULL)
+		braze_note(map, "The call did not become Braze's recommended event %s: it has no properties.",
+				   event);
+	else if (writer->missing.len > 0)
+		braze_note(map, "The call did not become Braze's recommended event %s: it lacks %s; add that to the properties.%s",
+				   event, writer->missing.data, first);
+	else if (writer->below_zero != NULL)
+		braze_note(map, "The call did not become Braze's recommended event %s: its %s is below 0, and Braze takes 0 or more.",
+				   event, writer->below_zero);
+	else if (writer->fit == BRAZE_FIT_NOT)
+		braze_note(map, "The call did not become Braze's recommended event %s: it is larger than the %d bytes that Braze takes.",
+				   event, BRAZE_MAX_EVENT_PROPERTIES);
+	else
+		braze_note(map, "The call did not become Braze's recommended event %s.%s", event, first);
+	return false;
+}
+
 bool
 braze_map_recommended(BrazeMap *map, BrazeCommerceCall call)
 {
-	Writer		writer;
+	BrazeEventWriter writer;
 	BrazeString key;
+	int			nnotes = map->mapped.nnotes;
 
 	writer.map = map;
 	writer.schema = braze_schema(call);
 	writer.object = map->call.properties;
+	writer.fit = BRAZE_FIT_ALL;
+	writer.below_zero = NULL;
 	initStringInfo(&writer.missing);
 	if (writer.object == NULL)
-	{
-		braze_note(map, "The call did not become Braze's recommended event %s: it has no properties.",
-				   writer.schema->event);
-		return false;
-	}
+		return give_up(&writer, nnotes);
 
 	writer.product_is_call = is_product_call(&writer);
 	writer.quantity = 1;
-	writer.price = braze_first_number(writer.object, price_sources, &key);
+	writer.price = braze_first_number(writer.object, braze_price_sources, &key);
 	if (writer.product_is_call && writer.price != NULL &&
-		!braze_find_quantity(map, writer.object, "The product", MAX_QUANTITY,
-							 &writer.price, &writer.quantity))
-	{
-		braze_note(map, "The call did not become Braze's recommended event %s.",
-				   writer.schema->event);
-		return false;
-	}
+		!braze_event_fit_price(&writer, writer.object, "The product", &writer.price,
+							   &writer.quantity))
+		return give_up(&writer, nnotes);
 
-	for (writer.fit = FIT_ALL; writer.fit < FIT_NOT; writer.fit++)
+	for (; writer.fit < BRAZE_FIT_NOT; writer.fit++)
 	{
 		if (write_event(&writer))
 			return true;
-		if (writer.missing.len > 0)
-		{
-			braze_note(map, "The call did not become Braze's recommended event %s: it lacks %s; add that to the properties.",
-					   writer.schema->event, writer.missing.data);
-			return false;
-		}
-		if (writer.fit == FIT_ALL)
+		if (writer.missing.len > 0 || writer.below_zero != NULL)
+			return give_up(&writer, nnotes);
+		if (writer.fit == BRAZE_FIT_ALL)
 			braze_note(map, "What the products hold besides Braze's own fields was left out: the event is larger than the %d bytes that Braze takes.",
 					   BRAZE_MAX_EVENT_PROPERTIES);
 	}
-	braze_note(map, "The call did not become Braze's recommended event %s: it is larger than the %d bytes that Braze takes.",
-			   writer.schema->event, BRAZE_MAX_EVENT_PROPERTIES);
-	return false;
+	return give_up(&writer, nnotes);
 }

@@ -127,6 +127,12 @@ extern char *braze_quote(BrazeString name);
 /* the notes on the object that was to come next are on the call: it is not sent */
 extern void braze_notes_to_call(BrazeMap *map);
 extern void braze_notes_reset(BrazeMap *map);
+
+/*
+ * Takes back the notes that are not in the first count: what they were about
+ * did not come to pass.  Returns the first of them, NULL if there was none.
+ */
+extern char *braze_notes_take_back(BrazeMap *map, int count);
 extern void braze_notes_finish(BrazeMap *map);
 
 /* notes on what braze_text_value left out of a value */

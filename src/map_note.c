@@ -118,6 +118,23 @@ braze_notes_to_call(BrazeMap *map)
 	map->note_object = 0;
 }
 
+char *
+braze_notes_take_back(BrazeMap *map, int count)
+{
+	BrazeMapped *mapped = &map->mapped;
+	BrazeSpan	first;
+	char	   *sentence;
+
+	if (mapped->nnotes <= count)
+		return NULL;
+	first = mapped->notes[count].sentence;
+	sentence = pnstrdup(map->notes.data + first.offset, first.length);
+	map->notes.len = first.offset;
+	mapped->nnotes = count;
+	map->nnotes_over = 0;
+	return sentence;
+}
+
 /* the reason comes first, before the notes that led to it */
 static void pg_attribute_printf(3, 0)
 end_call(BrazeMap *map, BrazeOutcome outcome, const char *format, va_list args)

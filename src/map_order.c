@@ -122,13 +122,13 @@ record_product(BrazeMap *map, JsonbContainer *product, JsonbContainer *order,
 		braze_note(map, "%s was left out: it has no price that is a number.", label);
 		return true;
 	}
-	if (!braze_find_quantity(map, product, label, MAX_PIECES, &purchase.price,
-							 &purchase.quantity))
+	if (!braze_find_quantity(map, product, label, MAX_PIECES, true,
+							 &purchase.price, &purchase.quantity))
 		return true;
 	purchase.currency = braze_find_currency(map, product, order);
 	if (purchase.currency == NULL)
 	{
-		braze_note(map, "%s was left out: Braze does not know its currency.", label);
+		braze_note(map, "%s was left out: its currency is not a code of ISO 4217.", label);
 		return true;
 	}
 
@@ -153,45 +153,50 @@ map_product(BrazeMap *map, JsonbContainer *product, JsonbContainer *order, const
 	return room;
 }
 
-bool
+/* a number that is not 0, or NULL */
+static Numeric
+find_amount(JsonbContainer *object, const char *const *keys, BrazeString *key)
+{
+	Numeric		amount = braze_first_number(object, keys, key);
+	BrazeDecimal decimal;
+
+	if (amount == NULL)
+		return NULL;
+	braze_decimal_read(&decimal, amount);
+	return braze_decimal_is_zero(&decimal) ? NULL : amount;
+}
+
+BrazeRevenue
 braze_map_revenue(BrazeMap *map, BrazeString name, bool order)
 {
 	JsonbContainer *object = map->call.properties;
+	int			nnotes = map->mapped.nnotes;
 	Purchase	purchase;
-	BrazeDecimal decimal;
 	BrazeString key;
 
 	if (object == NULL)
-		return false;
-	purchase.price = braze_first_number(object, revenue_keys, &key);
-	if (purchase.price != NULL)
-	{
-		braze_decimal_read(&decimal, purchase.price);
-		if (braze_decimal_is_zero(&decimal))
-			purchase.price = NULL;
-	}
+		return BRAZE_NO_REVENUE;
+	purchase.price = find_amount(object, revenue_keys, &key);
 	if (purchase.price == NULL && order)
-	{
-		purchase.price = braze_first_number(object, total_keys, &key);
-		if (purchase.price != NULL)
-		{
-			braze_decimal_read(&decimal, purchase.price);
-			if (braze_decimal_is_zero(&decimal))
-				purchase.price = NULL;
-		}
-	}
+		purchase.price = find_amount(object, total_keys, &key);
 	if (purchase.price == NULL)
-		return false;
+		return BRAZE_NO_REVENUE;
 	purchase.currency = braze_find_currency(map, object, NULL);
 	if (purchase.currency == NULL)
-		return false;
+	{
+		(void) braze_notes_take_back(map, nnotes);
+		braze_note(map, "The %s was not recorded as a purchase: its currency is not a code of ISO 4217 such as USD.",
+				   braze_quote(key));
+		return BRAZE_REVENUE_LEFT_OUT;
+	}
 
 	purchase.product_id = name;
 	purchase.quantity = 1;
 	purchase.consumed.count = 0;
 	braze_names_add(&purchase.consumed, key);
 	consume(&purchase.consumed, "currency");
-	return write_pieces(map, &purchase, object, NULL);
+	(void) write_pieces(map, &purchase, object, NULL);
+	return BRAZE_REVENUE_RECORDED;
 }
 
 /* an order that is its own only product */
@@ -211,6 +216,8 @@ braze_map_purchases(BrazeMap *map, BrazeString name)
 {
 	JsonbContainer *properties = map->call.properties;
 	int			before = map->mapped.nobjects;
+	int			nnotes = map->mapped.nnotes;
+	const char *first;
 	BrazeProducts products;
 	JsonbContainer *product;
 
@@ -233,11 +240,21 @@ braze_map_purchases(BrazeMap *map, BrazeString name)
 
 	if (map->mapped.nobjects > before)
 		return true;
-	if (braze_map_revenue(map, name, true))
+	switch (braze_map_revenue(map, name, true))
 	{
-		braze_note(map, "The order was recorded as one purchase of its revenue or total: it has no product that could be recorded.");
-		return true;
+		case BRAZE_REVENUE_RECORDED:
+			braze_note(map, "The order was recorded as one purchase of its revenue or total: it has no product that could be recorded.");
+			return true;
+		case BRAZE_REVENUE_LEFT_OUT:
+			(void) braze_notes_take_back(map, nnotes);
+			braze_note(map, "The order was not recorded as a purchase: its currency is not a code of ISO 4217 such as USD.");
+			break;
+		case BRAZE_NO_REVENUE:
+			/* the products go with the custom event, whatever was noted on them */
+			first = braze_notes_take_back(map, nnotes);
+			braze_note(map, "The order was not recorded as a purchase: it has neither a product that could be recorded nor a revenue or total.%s",
+					   first == NULL ? "" : psprintf(" %s", first));
+			break;
 	}
-	braze_note(map, "The order was not recorded as a purchase: it has neither a product that could be recorded nor a revenue or total.");
 	return false;
 }

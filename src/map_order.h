@@ -44,7 +44,16 @@ extern bool braze_map_commerce(BrazeMap *map, BrazeString name);
 
 /* map_order.c: false when there is nothing to record, and nothing is written */
 extern bool braze_map_purchases(BrazeMap *map, BrazeString name);
-extern bool braze_map_revenue(BrazeMap *map, BrazeString name, bool order);
+
+/* what became of a call's revenue, or of an order's total; notes say why */
+typedef enum BrazeRevenue
+{
+	BRAZE_NO_REVENUE,
+	BRAZE_REVENUE_LEFT_OUT,
+	BRAZE_REVENUE_RECORDED
+} BrazeRevenue;
+
+extern BrazeRevenue braze_map_revenue(BrazeMap *map, BrazeString name, bool order);
 
 extern const char *const braze_product_id_keys[];
 
@@ -73,7 +82,7 @@ extern bool braze_products_next(BrazeProducts *products, JsonbContainer **object
 
 /*
  * The currency of the first object that has one, else the default; NULL when
- * one was given but none is known to Braze.  Notes say what was passed over.
+ * one was given but none is a currency.  Notes say what was passed over.
  */
 extern const char *braze_find_currency(BrazeMap *map, JsonbContainer *first,
 									   JsonbContainer *second);
@@ -81,9 +90,10 @@ extern const char *braze_find_currency(BrazeMap *map, JsonbContainer *first,
 /*
  * A product's quantity, made fit for Braze: 1 at a multiple of the price where
  * it is no whole number up to max.  False, with a note: leave the product out.
- * label names the product in notes.
+ * label names the product in notes.  A negative quantity negates the price;
+ * with refunds that is noted, without it the caller judges what came of it.
  */
 extern bool braze_find_quantity(BrazeMap *map, JsonbContainer *product, const char *label,
-								int max, Numeric *price, int *quantity);
+								int max, bool refunds, Numeric *price, int *quantity);
 
 #endif							/* BRAZE_MAP_ORDER_H */

@@ -21,10 +21,10 @@
 #define CURRENCY		{"currency", BRAZE_SCHEMA_CURRENCY, true, {"currency"}}
 #define SOURCE			{"source", BRAZE_SCHEMA_SOURCE, true, {"source"}}
 #define TOTAL_VALUE		{"total_value", BRAZE_SCHEMA_TOTAL, true, {"total_value", "total", "revenue", "value"}}
-#define SUBTOTAL_VALUE	{"subtotal_value", BRAZE_SCHEMA_NUMBER, false, {"subtotal_value", "subtotal"}}
-#define TAX				{"tax", BRAZE_SCHEMA_NUMBER, false, {"tax"}}
-#define SHIPPING		{"shipping", BRAZE_SCHEMA_NUMBER, false, {"shipping"}}
-#define TOTAL_DISCOUNTS	{"total_discounts", BRAZE_SCHEMA_NUMBER, false, {"total_discounts", "discount"}}
+#define SUBTOTAL_VALUE	{"subtotal_value", BRAZE_SCHEMA_AMOUNT, false, {"subtotal_value", "subtotal"}}
+#define TAX				{"tax", BRAZE_SCHEMA_AMOUNT, false, {"tax"}}
+#define SHIPPING		{"shipping", BRAZE_SCHEMA_AMOUNT, false, {"shipping"}}
+#define TOTAL_DISCOUNTS	{"total_discounts", BRAZE_SCHEMA_DISCOUNT, false, {"total_discounts", "discount"}}
 #define DISCOUNTS		{"discounts", BRAZE_SCHEMA_DISCOUNTS, false, {"discount_items", "discounts"}}
 #define ORDER_ID		{"order_id", BRAZE_SCHEMA_STRING, true, {"order_id"}}
 #define PRODUCTS		{"products", BRAZE_SCHEMA_PRODUCTS, true, {"products"}}
@@ -37,7 +37,7 @@ const BrazeSchemaField braze_product_fields[] = {
 /* the products come last: of a product call they hold what nothing else took */
 static const BrazeSchemaField product_viewed[] = {
 	PRODUCT_ID, PRODUCT_NAME, VARIANT_ID, PRICE, CURRENCY, SOURCE,
-	IMAGE_URL, PRODUCT_URL, {"type", BRAZE_SCHEMA_STRINGS, false, {"type"}}, END
+	IMAGE_URL, PRODUCT_URL, {"type", BRAZE_SCHEMA_TYPES, false, {"type"}}, END
 };
 
 static const BrazeSchemaField cart_updated[] = {

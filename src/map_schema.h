@@ -16,13 +16,14 @@
 typedef enum BrazeSchemaType
 {
 	BRAZE_SCHEMA_STRING,
-	BRAZE_SCHEMA_NUMBER,
+	BRAZE_SCHEMA_AMOUNT,		/* a number, 0 or more */
+	BRAZE_SCHEMA_DISCOUNT,		/* the same, whatever its sign was */
 	BRAZE_SCHEMA_PRODUCT_NAME,	/* a string, else the product_id */
 	BRAZE_SCHEMA_VARIANT,		/* the same */
 	BRAZE_SCHEMA_QUANTITY,		/* an integer, found together with the price */
 	BRAZE_SCHEMA_PRICE,
 	BRAZE_SCHEMA_TOTAL,			/* a number, else the sum over the products */
-	BRAZE_SCHEMA_STRINGS,		/* a list of strings */
+	BRAZE_SCHEMA_TYPES,			/* a list of the types that a view can have */
 	BRAZE_SCHEMA_DISCOUNTS,		/* a list of objects */
 	BRAZE_SCHEMA_REASON,		/* a string, else "unspecified" */
 	BRAZE_SCHEMA_ACTION,
@@ -45,7 +46,7 @@ typedef struct BrazeSchema
 	const BrazeSchemaField *fields;
 	const char *action;			/* NULL: the call's own */
 	bool		product_call;	/* the top level is the product */
-	bool		positive_total;
+	bool		absolute;		/* money that goes back: amounts without their sign */
 } BrazeSchema;
 
 /* what stands in the list of products; ends with a NULL name, as all lists of fields */

@@ -16,13 +16,12 @@
 typedef enum Type
 {
 	STRING,
-	NUMBER,
 	AMOUNT,						/* a number, 0 or more */
 	INTEGER,
 	CURRENCY,
 	ACTION,
 	PRODUCTS,
-	STRINGS,
+	TYPES,						/* of a view */
 	OBJECTS,
 	METADATA
 } Type;
@@ -65,10 +64,10 @@ static const Property properties_known[] = {
 	{"product_name", STRING, VIEWED | PRODUCT, VIEWED | PRODUCT},
 	{"variant_id", STRING, VIEWED | PRODUCT, VIEWED | PRODUCT},
 	{"quantity", INTEGER, PRODUCT, PRODUCT},
-	{"price", NUMBER, VIEWED | PRODUCT, VIEWED | PRODUCT},
+	{"price", AMOUNT, VIEWED | PRODUCT, VIEWED | PRODUCT},
 	{"image_url", STRING, VIEWED | PRODUCT, 0},
 	{"product_url", STRING, VIEWED | PRODUCT, 0},
-	{"type", STRINGS, VIEWED, 0},
+	{"type", TYPES, VIEWED, 0},
 	{"currency", CURRENCY, VIEWED | LISTS, VIEWED | LISTS},
 	{"source", STRING, VIEWED | LISTS, VIEWED | LISTS},
 	{"products", PRODUCTS, LISTS, LISTS},
@@ -77,12 +76,11 @@ static const Property properties_known[] = {
 	{"order_id", STRING, ORDERS, ORDERS},
 	{"cancel_reason", STRING, CANCELLED, CANCELLED},
 	{"action", ACTION, CART, 0},
-	{"total_value", NUMBER, CART | CHECKOUT | PLACED, CHECKOUT | PLACED},
-	{"total_value", AMOUNT, CANCELLED | REFUNDED, CANCELLED | REFUNDED},
-	{"subtotal_value", NUMBER, COSTS, 0},
-	{"tax", NUMBER, COSTS, 0},
-	{"shipping", NUMBER, COSTS, 0},
-	{"total_discounts", NUMBER, ORDERS, 0},
+	{"total_value", AMOUNT, LISTS, CHECKOUT | ORDERS},
+	{"subtotal_value", AMOUNT, COSTS, 0},
+	{"tax", AMOUNT, COSTS, 0},
+	{"shipping", AMOUNT, COSTS, 0},
+	{"total_discounts", AMOUNT, ORDERS, 0},
 	{"discounts", OBJECTS, ORDERS, 0},
 	{"metadata", METADATA, VIEWED | LISTS | PRODUCT, 0},
 };
@@ -135,6 +133,21 @@ is_action(json_object *value)
 }
 
 static bool
+are_types(json_object *value)
+{
+	if (!is_array_of(value, json_type_string))
+		return false;
+	for (size_t i = 0; i < json_object_array_length(value); i++)
+	{
+		const char *type = json_object_get_string(json_object_array_get_idx(value, i));
+
+		if (strcmp(type, "price_drop") != 0 && strcmp(type, "back_in_stock") != 0)
+			return false;
+	}
+	return true;
+}
+
+static bool
 check_type(const Property *property, json_object *value, Why *why)
 {
 	bool		good = false;
@@ -143,9 +156,6 @@ check_type(const Property *property, json_object *value, Why *why)
 	{
 		case STRING:
 			good = json_object_is_type(value, json_type_string);
-			break;
-		case NUMBER:
-			good = is_number(value);
 			break;
 		case AMOUNT:
 			good = is_number(value) && json_object_get_double(value) >= 0;
@@ -162,8 +172,8 @@ check_type(const Property *property, json_object *value, Why *why)
 			break;
 		case PRODUCTS:
 			return check_products(value, why);
-		case STRINGS:
-			good = is_array_of(value, json_type_string);
+		case TYPES:
+			good = are_types(value);
 			break;
 		case OBJECTS:
 			good = is_array_of(value, json_type_object);

@@ -84,6 +84,48 @@ SELECT map('{"type": "track", "userId": "u1", "event": "ecommerce.order_placed"}
 SELECT track('Ecommerce.Order_Placed', '{"total_value": 8}');
 SELECT track('ecommerce.wishlist_updated', '{"total_value": 8}', 'orders_as', 'ecommerce');
 
+-- money below 0, which Braze drops the event for: discounts without their sign, other optional amounts into metadata
+SELECT track('Order Completed', '{"order_id": "o1", "total": 10, "discount": -3, "tax": -1, "shipping": "-2.50", "subtotal": 0, "products": [{"product_id": "p1", "price": 10}]}', 'orders_as', 'ecommerce');
+SELECT track('ecommerce.order_placed', '{"order_id": "o1", "total_value": 10, "total_discounts": -3, "subtotal_value": -1, "products": [{"product_id": "p1", "price": 10}]}');
+-- of an order a product below 0 is left out, given so or by a negative quantity; twice negative is positive
+SELECT track('Order Completed', '{"order_id": "o1", "products": [{"product_id": "p1", "price": 10}, {"product_id": "p2", "price": -4}, {"product_id": "p3", "price": 4, "quantity": -1}, {"product_id": "p4", "price": -4, "quantity": -2}]}', 'orders_as', 'ecommerce');
+SELECT track('Order Completed', '{"order_id": "o1", "products": [{"product_id": "p2", "price": -4}]}', 'orders_as', 'ecommerce');
+-- a total below 0 makes it a plain event, and rejects one of Braze's own name
+SELECT track('Order Completed', '{"order_id": "o1", "total": -10, "products": [{"product_id": "p1", "price": 10}]}', 'orders_as', 'ecommerce');
+SELECT track('Checkout Started', '{"checkout_id": "k1", "value": "-0.01", "products": [{"product_id": "p1", "price": 10}]}', 'orders_as', 'ecommerce');
+SELECT track('ecommerce.checkout_started', '{"checkout_id": "k1", "total_value": -10, "products": [{"product_id": "p1", "price": 10}]}');
+SELECT track('Product Viewed', '{"product_id": "p1", "price": -1}', 'orders_as', 'ecommerce');
+SELECT track('Product Added', '{"cart_id": "c1", "product_id": "p1", "price": 5, "quantity": -1}', 'orders_as', 'ecommerce');
+-- refunds and cancellations: without the sign throughout
+SELECT track('Order Refunded', '{"order_id": "o1", "total": -30, "discount": -2, "products": [{"product_id": "p1", "price": -15}, {"product_id": "p2", "price": 5, "quantity": -3}]}', 'orders_as', 'ecommerce');
+SELECT track('Order Cancelled', '{"order_id": "o1", "subtotal": -28, "tax": -1, "shipping": -1, "products": [{"product_id": "p1", "price": -15, "quantity": 2}]}', 'orders_as', 'ecommerce');
+SELECT track('ecommerce.order_refunded', '{"order_id": "o1", "total_value": "-8", "products": [{"product_id": "p1", "price": -4, "quantity": -2}]}');
+
+-- currencies: today's ISO 4217, and "" is none
+SELECT track('Product Viewed', '{"product_id": "p1", "price": 1, "currency": "byn"}', 'orders_as', 'ecommerce');
+SELECT track('Product Viewed', '{"product_id": "p1", "price": 1, "currency": ""}', 'orders_as', 'ecommerce', 'default_currency', 'EUR');
+SELECT track('Cart Updated', '{"cart_id": "c1", "currency": " ", "products": [{"product_id": "p1", "price": 3, "currency": "gbp"}]}', 'orders_as', 'ecommerce');
+
+-- what is added or removed does not say what the cart is worth: a total only where there is one
+SELECT track('Product Removed', '{"cart_id": "c1", "product_id": "p1", "price": 3, "quantity": 2}', 'orders_as', 'ecommerce');
+SELECT track('Cart Updated', '{"cart_id": "c1", "action": "remove", "total": 12, "products": [{"product_id": "p1", "price": 3}]}', 'orders_as', 'ecommerce');
+-- a list where no product is at the top
+SELECT track('Product Added', '{"cart_id": "c1", "coupon": "X", "products": [{"product_id": "p1", "price": 3, "quantity": 2}, {"product_id": "p2", "price": 1}]}', 'orders_as', 'ecommerce');
+SELECT track('Product Removed', '{"cart_id": "c1", "products": {"sku": "s1", "price": 3, "brand": "B"}}', 'orders_as', 'ecommerce');
+SELECT track('Product Added', '{"cart_id": "c1", "product_id": "p1", "price": 3, "products": [{"product_id": "p2", "price": 1}]}', 'orders_as', 'ecommerce');
+SELECT track('Product Added', '{"cart_id": "c1", "products": []}', 'orders_as', 'ecommerce');
+
+-- type: what Braze knows
+SELECT type, track('Product Viewed', jsonb_build_object('product_id', 'p1', 'price', 1, 'type', type::jsonb), 'orders_as', 'ecommerce')
+FROM unnest(ARRAY['"price_drop"', '["back_in_stock", " price_drop "]', '["price_drop", "new"]', '"new"', '[]', '["new", 1]', '5', '{"price_drop": true}', 'null']) type;
+
+-- blanks around a name, and doubled inside
+SELECT name, payload->>'name'
+FROM unnest(ARRAY['Order Completed ', ' order  completed', E'Order\tCompleted', 'Order__Completed', 'Product  Viewed', ' Cart Updated', 'Order-Completed', 'O rder Completed']) name,
+	 braze_map(jsonb_build_object('type', 'track', 'userId', 'u1', 'event', name, 'properties',
+		'{"product_id": "p1", "price": 1, "cart_id": "c", "order_id": "o", "products": [{"sku": "s", "price": 1}]}'::jsonb), 'map_case');
+SELECT track(' Order  Refunded ', '{"order_id": "o1"}', 'orders_as', 'ecommerce');
+
 -- metadata: property names that Braze keeps elsewhere may stand in it
 SELECT track('Product Viewed', '{"product_id": "p1", "price": 1, "time": "now", "n": null, "$x": 1, "o": {"a": null, "b": 1}}', 'orders_as', 'ecommerce');
 -- an event that is too large gives up metadata: the products', then the call's largest

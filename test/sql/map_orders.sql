@@ -12,6 +12,7 @@ SELECT track('Order Completed', '{"products": [{"product_id": "p1", "price": 1}]
 SELECT track('order_completed', '{"products": [{"product_id": "p1", "price": 1}]}');
 SELECT track('COMPLETEDORDER', '{"products": [{"product_id": "p1", "price": 1}]}');
 SELECT track('Order  Completed', '{"products": [{"product_id": "p1", "price": 1}]}');
+SELECT track(' order completed ', '{"revenue": 5}');
 SELECT track('Order Completed!', '{"products": [{"product_id": "p1", "price": 1}]}');
 
 -- product_id: the first that is there; only that key leaves the properties
@@ -25,6 +26,9 @@ SELECT track('Completed Order', '{"currency": "gbp", "products": [{"sku": "a", "
 SELECT track('Completed Order', '{"products": [{"sku": "a", "price": 1}]}', 'default_currency', 'JPY');
 SELECT track('Completed Order', '{"currency": "GBP", "products": [{"sku": "a", "price": 1, "currency": "EURO"}]}');
 SELECT track('Completed Order', '{"currency": "euros", "products": [{"sku": "a", "price": 1}, {"sku": "b", "price": 1, "currency": "EUR"}]}');
+SELECT track('Completed Order', '{"currency": "ves", "products": [{"sku": "a", "price": 1, "currency": ""}, {"sku": "b", "price": 1, "currency": "XXX"}]}');
+SELECT currency, track('Completed Order', jsonb_build_object('products', jsonb_build_array(jsonb_build_object('sku', 'a', 'price', 1, 'currency', currency))))
+FROM unnest('{BYN,mru,SLE,STN,SSP,VED,XCG,ZWG,CHE,CHW,CLF,COU,MXV,USN,UYI,UYW,BOV,BYR,HRK,XTS,XXX,US,USDT}'::text[]) currency;
 
 -- price: a number or a numeric string, as it is
 SELECT track('Completed Order', '{"products": [{"sku": "a", "price": "19.990"}, {"sku": "b", "price": 0}, {"sku": "c", "price": " 1e2 "}, {"sku": "d", "price": -5}]}');
@@ -65,5 +69,8 @@ SELECT track('Completed Order', '{"order_id": "o1"}');
 SELECT track('Completed Order', '{"products": [{"sku": "a"}]}');
 SELECT track('Completed Order', '{}');
 SELECT track('Completed Order', '{"revenue": 5, "currency": "doubloons"}');
+SELECT track('Completed Order', '{"total": "5", "currency": "doubloons", "products": [{"sku": "a", "price": 1}]}');
+SELECT track('Completed Order', '{"revenue": 5, "currency": " "}');
+SELECT track('Paid', '{"revenue": 5, "currency": "doubloons"}', 'log_purchase_when_revenue_present', 'true');
 
 ROLLBACK;

@@ -24,12 +24,11 @@ typedef struct Type
 
 static const Type types[] = {
 	{'S', LIST("'x'", "'42'"), LIST("1", "1.5", NOT_SCALAR)},
-	{'F', LIST("2.5", "2", "0", "0.0"), LIST("'2.5'", "''", NOT_SCALAR)},
-	{'0', LIST("2.5", "2", "0"), LIST("-0.01", "-1", "'2.5'", NOT_SCALAR)},
+	{'F', LIST("2.5", "2", "0", "0.0"), LIST("-0.01", "-1", "'2.5'", "''", NOT_SCALAR)},
 	{'I', LIST("1", "100"), LIST("1.5", "1.0", "'1'", NOT_SCALAR)},
 	{'C', LIST("'USD'", "'EUR'"), LIST("'usd'", "'XXX'", "''", "840", NOT_SCALAR)},
 	{'A', LIST("'add'", "'remove'", "'replace'"), LIST("'clear'", "'Add'", "''", "1", NOT_SCALAR)},
-	{'L', LIST("['x']", "['x','y']"), LIST("'x'", "[1]", "['x',null]", "[['x']]", "null", "1", "{}")},
+	{'L', LIST("['price_drop']", "['price_drop','back_in_stock']"), LIST("['x']", "['price_drop','x']", "'price_drop'", "['Price_Drop']", "'x'", "[1]", "['x',null]", "[['x']]", "null", "1", "{}")},
 	{'D', LIST("[{'code':'x'}]", "[{'code':'x'},{'amount':1}]"),
 		LIST("{'code':'x'}", "['x']", "[1]", "[null]", "'x'", "null", "1")},
 	{'M', LIST("{}", "{'seq':1,'a':{'b':[1,'x']}}"), LIST("'x'", "1", "[]", "null", "true")},
@@ -55,9 +54,9 @@ static const Schema schemas[] = {
 	{"ecommerce.order_placed",
 		"order_id S* total_value F* cart_id S total_discounts F discounts D" COSTS ANY},
 	{"ecommerce.order_cancelled",
-		"order_id S* total_value 0* cancel_reason S* total_discounts F discounts D" COSTS ANY},
+		"order_id S* total_value F* cancel_reason S* total_discounts F discounts D" COSTS ANY},
 	{"ecommerce.order_refunded",
-		"order_id S* total_value 0* total_discounts F discounts D" ANY},
+		"order_id S* total_value F* total_discounts F discounts D" ANY},
 	{NULL,
 		"product_id S* product_name S* variant_id S* quantity I* price F* image_url S "
 		"product_url S metadata M"},
