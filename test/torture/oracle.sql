@@ -17,7 +17,7 @@ SELECT srvname FROM pg_foreign_server WHERE 'delivery=at_most_once' = ANY (srvop
 
 -- a dead letter has the number of its call where the call has it
 CREATE TABLE letters AS
-SELECT d.destination, d.reason, d.reason ~ '^in (doubt|flight)' AND once.srvname IS NOT NULL AS doubt, coalesce((d.call->'properties'->>'number')::bigint,
+SELECT d.destination, d.reason, d.state IN ('in doubt', 'in flight') AND once.srvname IS NOT NULL AS doubt, coalesce((d.call->'properties'->>'number')::bigint,
 	(SELECT substring(key FROM 2)::bigint FROM jsonb_object_keys(d.call->'traits') key WHERE key ~ '^n\d+$'),
 	substring(d.call->>'groupId' FROM 2)::bigint,
 	(SELECT number FROM committed c WHERE c.destination = d.destination AND 'link' = ANY (c.parts)
