@@ -18,6 +18,7 @@
 
 #include "call_builder.h"
 #include "enqueue.h"
+#include "jsonb_walk.h"
 
 #define UUID_LENGTH		36
 
@@ -320,16 +321,11 @@ braze_call_build(const char *type, BrazeCallFill fill, void *arg, BrazeCallRisk 
 static bool
 has_any(Jsonb *call, const char *const *keys, int nkeys)
 {
+	JsonbValue	value;
+
 	for (int i = 0; i < nkeys; i++)
 	{
-		JsonbValue	key;
-		JsonbValue *found;
-
-		key.type = jbvString;
-		key.val.string.val = unconstify(char *, keys[i]);
-		key.val.string.len = strlen(keys[i]);
-		found = findJsonbValueFromContainer(&call->root, JB_FOBJECT, &key);
-		if (found && found->type != jbvNull)
+		if (braze_lookup(&call->root, keys[i], &value) && value.type != jbvNull)
 			return true;
 	}
 	return false;

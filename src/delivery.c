@@ -445,24 +445,6 @@ wanted_objects(const BrazeQueueRow *row)
 	return wanted;
 }
 
-static char *
-joined_notes(void)
-{
-	StringInfoData reason;
-
-	initStringInfo(&reason);
-	for (int i = 0; i < mapped->nnotes; i++)
-	{
-		BrazeSpan	note = mapped->notes[i].sentence;
-
-		if (i > 0)
-			appendStringInfoChar(&reason, ' ');
-		appendBinaryStringInfo(&reason, mapped->text.data + note.offset,
-							   note.length);
-	}
-	return reason.data;
-}
-
 /* Braze reads UTF-8, and the mapping writes the database's encoding */
 static const char *
 as_utf8(const char *text, size_t *length)
@@ -547,7 +529,7 @@ braze_delivery_take(BrazeDelivery *delivery, const BrazeQueueRow *row)
 			packed = pack_done(delivery, row, NULL);
 			break;
 		case BRAZE_REJECT:
-			packed = pack_done(delivery, row, joined_notes());
+			packed = pack_done(delivery, row, braze_mapped_notes(mapped));
 			break;
 	}
 	MemoryContextSwitchTo(old);

@@ -8,7 +8,6 @@
 #include "postgres.h"
 
 #include "access/xact.h"
-#include "lib/stringinfo.h"
 #include "miscadmin.h"
 #include "utils/builtins.h"
 #include "utils/memutils.h"
@@ -66,24 +65,6 @@ judge(BrazeNewCall call, const BrazeSettings *settings)
 				   GetCurrentTransactionStartTimestamp(), mapped);
 	MemoryContextSwitchTo(old);
 	return mapped;
-}
-
-static char *
-joined_notes(const BrazeMapped *mapped)
-{
-	StringInfoData notes;
-
-	initStringInfo(&notes);
-	for (int i = 0; i < mapped->nnotes; i++)
-	{
-		const BrazeSpan *sentence = &mapped->notes[i].sentence;
-
-		if (notes.len > 0)
-			appendStringInfoChar(&notes, ' ');
-		appendBinaryStringInfo(&notes, mapped->text.data + sentence->offset,
-							   sentence->length);
-	}
-	return notes.data;
 }
 
 static void
@@ -193,7 +174,7 @@ braze_enqueue_call(BrazeNewCall call, const char *destination_name, Oid roleid,
 
 		if (mapped->outcome != BRAZE_REJECT)
 			return put_call(destination, call);
-		reason = joined_notes(mapped);
+		reason = braze_mapped_notes(mapped);
 		if (!keep)
 			ereport(ERROR,
 					(errcode(ERRCODE_INVALID_PARAMETER_VALUE),

@@ -23,6 +23,27 @@ typedef struct BrazeString
 	int			length;
 } BrazeString;
 
+/* by ASCII, whatever the locale */
+static inline bool
+braze_is_space(char c)
+{
+	return c == ' ' || (c >= '\t' && c <= '\r');
+}
+
+/* without the white space around it */
+static inline BrazeString
+braze_trim(BrazeString string)
+{
+	while (string.length > 0 && braze_is_space(string.data[0]))
+	{
+		string.data++;
+		string.length--;
+	}
+	while (string.length > 0 && braze_is_space(string.data[string.length - 1]))
+		string.length--;
+	return string;
+}
+
 typedef struct BrazeWalk
 {
 	JsonbContainer *container;

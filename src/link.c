@@ -26,9 +26,7 @@ typedef struct LinkShape
 } LinkShape;
 
 static const LinkShape identify_shape = {"{", ",", "}", true};
-static const LinkShape address_shape = {
-	"{", ",", ",\"prioritization\":[\"unidentified\",\"most_recently_updated\"]}", true
-};
+static const LinkShape address_shape = {"{", ",", BRAZE_PRIORITIZATION "}", true};
 static const LinkShape merge_shape = {
 	"{\"identifier_to_merge\":{", "},\"identifier_to_keep\":{", "}}", false
 };

@@ -108,6 +108,9 @@ extern void braze_map_call(Jsonb *call, BrazeCallKind kind,
 	"The call becomes other objects by now: the destination's options were changed " \
 	"since some of them were rejected. To send all, set objects to null and retry it."
 
+/* all sentences, one after the other; palloc'd */
+extern char *braze_mapped_notes(const BrazeMapped *mapped);
+
 extern bool braze_mapped_has(const BrazeMapped *mapped, const int *numbers, int nnumbers);
 
 #endif							/* BRAZE_MAP_H */

@@ -9,10 +9,6 @@
 
 #include "map_internal.h"
 
-/* which of several profiles with one email or phone is meant */
-#define PRIORITIZATION \
-	",\"prioritization\":[\"unidentified\",\"most_recently_updated\"]"
-
 void
 braze_map_alias(BrazeMap *map)
 {
@@ -106,7 +102,7 @@ braze_map_delete_user(BrazeMap *map)
 									 BRAZE_DELETE_EMAIL_ADDRESSES : BRAZE_DELETE_PHONE_NUMBERS);
 			braze_text_char(text, '{');
 			braze_write_identifier(map, &map->identifier);
-			braze_text_literal(text, PRIORITIZATION);
+			braze_text_literal(text, BRAZE_PRIORITIZATION);
 			braze_text_char(text, '}');
 			break;
 	}

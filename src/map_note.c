@@ -235,3 +235,21 @@ braze_note_loss(BrazeMap *map, const char *what, BrazeString name,
 	if (!kept)
 		braze_note(map, "The %s %s was left out: nothing of it is left.", what, quoted);
 }
+
+char *
+braze_mapped_notes(const BrazeMapped *mapped)
+{
+	StringInfoData notes;
+
+	initStringInfo(&notes);
+	for (int i = 0; i < mapped->nnotes; i++)
+	{
+		const BrazeSpan *sentence = &mapped->notes[i].sentence;
+
+		if (i > 0)
+			appendStringInfoChar(&notes, ' ');
+		appendBinaryStringInfo(&notes, mapped->text.data + sentence->offset,
+							   sentence->length);
+	}
+	return notes.data;
+}

@@ -16,8 +16,8 @@
 #include "utils/builtins.h"
 
 #include "compat.h"
+#include "jsonb_walk.h"
 #include "number.h"
-#include "value.h"
 
 /* numeric.c's header word */
 #define SIGN_MASK			0xC000

@@ -12,27 +12,18 @@
 
 #include "utils/builtins.h"
 
+#include "jsonb_walk.h"
 #include "option.h"
 #include "option_number.h"
-
-bool
-braze_is_space(char c)
-{
-	return c == ' ' || (c >= '\t' && c <= '\r');
-}
 
 /* a copy without the white space around it */
 char *
 braze_trimmed(const char *text)
 {
-	int			length;
+	BrazeString trimmed = {text, strlen(text)};
 
-	while (braze_is_space(*text))
-		text++;
-	length = strlen(text);
-	while (length > 0 && braze_is_space(text[length - 1]))
-		length--;
-	return pnstrdup(text, length);
+	trimmed = braze_trim(trimmed);
+	return pnstrdup(trimmed.data, trimmed.length);
 }
 
 const char *

@@ -25,8 +25,6 @@ extern char *braze_interval_text(int seconds);
 extern char *braze_rate_text(int thousandths);
 extern char *braze_size_text(int kb);
 
-extern bool braze_is_space(char c);
-
 /* a copy without the white space around it */
 extern char *braze_trimmed(const char *text);
 

@@ -15,6 +15,7 @@
 
 #include "closest_name.h"
 #include "destination_options.h"
+#include "jsonb_walk.h"
 #include "option.h"
 #include "option_number.h"
 

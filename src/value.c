@@ -21,28 +21,9 @@
 #define MAX_EMAIL		1024
 
 static inline bool
-is_space(char c)
-{
-	return c == ' ' || (c >= '\t' && c <= '\r');
-}
-
-static inline bool
 is_digit(char c)
 {
 	return c >= '0' && c <= '9';
-}
-
-BrazeString
-braze_trim(BrazeString string)
-{
-	while (string.length > 0 && is_space(string.data[0]))
-	{
-		string.data++;
-		string.length--;
-	}
-	while (string.length > 0 && is_space(string.data[string.length - 1]))
-		string.length--;
-	return string;
 }
 
 bool

@@ -10,9 +10,6 @@
 
 #include "jsonb_walk.h"
 
-/* without white space (of ASCII) at either end */
-extern BrazeString braze_trim(BrazeString string);
-
 /* has it more than this many characters? */
 extern bool braze_longer_than(BrazeString string, int characters);
 
