@@ -485,13 +485,13 @@ COMMENT ON FUNCTION @extschema@.braze_notify_changed() IS
 -- A dump is restored table by table: a pause counts for calls that come after it.
 CREATE TRIGGER braze_notify_paused AFTER INSERT OR UPDATE OR DELETE OR TRUNCATE ON @extschema@.braze_paused
 	FOR EACH STATEMENT EXECUTE FUNCTION @extschema@.braze_notify_changed();
-CREATE TRIGGER braze_notify_deleted AFTER DELETE ON @extschema@.braze_queue
+CREATE TRIGGER braze_notify_deleted AFTER DELETE OR TRUNCATE ON @extschema@.braze_queue
 	FOR EACH STATEMENT EXECUTE FUNCTION @extschema@.braze_notify_changed();
 
 COMMENT ON TRIGGER braze_notify_paused ON @extschema@.braze_paused IS
 'changes by plain SQL are obeyed at once';
 COMMENT ON TRIGGER braze_notify_deleted ON @extschema@.braze_queue IS
-'calls that are deleted by plain SQL are not sent';
+'calls that are deleted by plain SQL, or truncated, are not sent';
 COMMENT ON TRIGGER braze_notify_queued ON @extschema@.braze_queue IS
 'plain INSERT and COPY wake the worker';
 COMMENT ON TRIGGER braze_notify_replicated ON @extschema@.braze_queue IS

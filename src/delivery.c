@@ -213,7 +213,7 @@ void
 braze_delivery_forget_gone(BrazeDelivery *delivery, BrazeGone gone, void *arg)
 {
 	braze_pack_mark_gone(delivery->pack, gone, arg);
-	braze_delivery_drop_waiting(delivery);
+	braze_pack_drop_gone(delivery->pack);
 }
 
 void

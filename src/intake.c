@@ -8,6 +8,8 @@
 #include "postgres.h"
 
 #include "access/detoast.h"
+#include "access/xlog.h"
+#include "access/xlog_internal.h"
 #include "utils/memutils.h"
 #include "utils/rel.h"
 
@@ -37,6 +39,9 @@ static char *failing_reason = NULL;
 /* the last read ended before a row that there was no memory for */
 static bool stopped = false;
 
+/* a row was taken that may not be on disk yet */
+static bool unflushed = false;
+
 static bool
 all_others_behind(const BrazeDelivery *delivery)
 {
@@ -57,6 +62,8 @@ take(BrazeDelivery *delivery, const BrazeQueueRow *row)
 {
 	Size		size = toast_raw_datum_size(row->call);
 
+	/* first: an error in what follows must not hide it */
+	unflushed = true;
 	if (row->id == failing_id && failures >= MAX_ATTEMPTS)
 		braze_delivery_reject(delivery, row, failing_reason);
 
@@ -310,6 +317,32 @@ braze_intake_read(BrazeReader *reader)
 	}
 	sweep(reader);
 	return more;
+}
+
+/*
+ * What was read may not be on disk yet if its transaction did not wait for
+ * that (synchronous_commit = off).  A read that took nothing flushes nothing,
+ * or the others on this server would gain little by not waiting.
+ */
+void
+braze_intake_flush(void)
+{
+	XLogRecPtr	end;
+	uint64		offset;
+
+	if (!unflushed)
+		return;
+
+	/*
+	 * At the very start of a page the insert position lies behind a header
+	 * that nobody has written, and nothing can be flushed up to there.
+	 */
+	end = GetXLogInsertRecPtr();
+	offset = end % XLOG_BLCKSZ;
+	if (offset == SizeOfXLogShortPHD || offset == SizeOfXLogLongPHD)
+		end -= offset;
+	XLogFlush(end);
+	unflushed = false;
 }
 
 /* an error while a call was read or mapped is pinned on that call */

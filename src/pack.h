@@ -258,13 +258,14 @@ typedef struct BrazeGivingUp
 extern bool braze_pack_give_up(BrazePack *pack, const BrazeGivingUp *why, int64_t now);
 
 /*
- * Of the calls of which something was sent, those that gone() knows to be gone
- * from the queue: nothing of them is sent again, once what is under way was
- * answered.  A drop then takes those that wait along.
+ * Marks the calls that gone() knows to be gone from the queue.  A drop then
+ * takes those that wait.  Nothing more is sent of the others once what is
+ * under way was answered.
  */
 typedef bool (*BrazeGone) (const BrazeCall *call, void *arg);
 
 extern void braze_pack_mark_gone(BrazePack *pack, BrazeGone gone, void *arg);
+extern void braze_pack_drop_gone(BrazePack *pack);
 
 /*
  * The ids of all calls held, ascending, malloc'd; NULL when memory is out.

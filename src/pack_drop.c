@@ -23,7 +23,7 @@ braze_pack_mark_gone(BrazePack *pack, BrazeGone gone, void *arg)
 {
 	for (PackedCall *call = pack->all; call != NULL; call = call->all_next)
 	{
-		if (call->started && call->state != CALL_DONE && !call->pub.gone)
+		if (call->state != CALL_DONE && !call->pub.gone)
 			call->pub.gone = gone(&call->pub, arg);
 	}
 	for (BrazeRequest *request = pack->requests; request != NULL; request = request->next)
@@ -91,31 +91,60 @@ take_out(BrazePack *pack, Leaving leaving)
 	}
 }
 
-int64_t
-braze_pack_drop_waiting(BrazePack *pack)
+/* frees them; returns the lowest of their ids, 0 when there was none */
+static int64_t
+drop_calls(BrazePack *pack, Leaving leaving)
 {
 	PackedCall *call;
 	PackedCall *next;
-	int64_t		lowest = braze_drop_deferred(pack);
+	int64_t		lowest = 0;
 
-	take_out(pack, droppable);
+	take_out(pack, leaving);
 	for (call = pack->all; call != NULL; call = next)
 	{
 		next = call->all_next;
-		if (!droppable(call))
+		if (!leaving(call))
 			continue;
 		if (lowest == 0 || call->pub.id < lowest)
 			lowest = call->pub.id;
 		braze_pack_free_call(pack, call);
 	}
 
-	/* of calls that failed together, one that is gone may have headed a lane */
+	/* one that left may have headed a lane */
 	for (call = pack->all; call != NULL; call = call->all_next)
 	{
 		if (call->state == CALL_WAITING)
 			braze_pack_make_ready(pack, call, 0);
 	}
 	return lowest;
+}
+
+int64_t
+braze_pack_drop_waiting(BrazePack *pack)
+{
+	int64_t		deferred = braze_drop_deferred(pack);
+	int64_t		lowest = drop_calls(pack, droppable);
+
+	return lowest == 0 || (deferred != 0 && deferred < lowest) ? deferred : lowest;
+}
+
+static bool
+gone_and_waiting(const PackedCall *call)
+{
+	return call->state == CALL_WAITING && call->pub.gone;
+}
+
+void
+braze_pack_drop_gone(BrazePack *pack)
+{
+	for (const PackedCall *call = pack->all; call != NULL; call = call->all_next)
+	{
+		if (gone_and_waiting(call))
+		{
+			(void) drop_calls(pack, gone_and_waiting);
+			return;
+		}
+	}
 }
 
 static bool

@@ -9,8 +9,6 @@
 
 #include "access/table.h"
 #include "access/tableam.h"
-#include "access/xlog.h"
-#include "access/xlog_internal.h"
 #include "utils/builtins.h"
 #include "utils/fmgroids.h"
 #include "utils/rel.h"
@@ -53,35 +51,9 @@ braze_reader_start_over(BrazeReader *reader)
 	braze_holes_clear(reader->holes);
 }
 
-/*
- * At the very start of a page the insert position lies behind a header that
- * nobody has written: nothing can be flushed, or confirmed, up to there.
- */
-XLogRecPtr
-braze_wal_end(void)
-{
-	XLogRecPtr	end = GetXLogInsertRecPtr();
-	uint64		offset = end % XLOG_BLCKSZ;
-
-	if (offset == SizeOfXLogShortPHD || offset == SizeOfXLogLongPHD)
-		end -= offset;
-	return end;
-}
-
-/*
- * What was read may not be on disk yet if its transaction did not wait for
- * that (synchronous_commit = off), and must be before Braze hears of it.
- */
-static void
-flush_what_was_read(void)
-{
-	XLogFlush(braze_wal_end());
-}
-
 void
 braze_reader_end(BrazeReader *reader)
 {
-	flush_what_was_read();
 	ExecDropSingleTupleTableSlot(reader->slot);
 	index_close(reader->pkey, AccessShareLock);
 	table_close(reader->queue, AccessShareLock);

@@ -14,7 +14,6 @@
 
 #include "access/genam.h"
 #include "access/relscan.h"
-#include "access/xlogdefs.h"
 #include "executor/tuptable.h"
 
 #include "holes.h"
@@ -70,9 +69,6 @@ extern int64 braze_reader_range(BrazeReader *reader, int64 after, int64 until,
 /* one row again; false when it is not there any more */
 extern bool braze_reader_look_up(BrazeReader *reader, int64 id,
 								 BrazeConsumer consumer, void *arg);
-
-/* the end of WAL: all that a snapshot taken before shows was written before it */
-extern XLogRecPtr braze_wal_end(void);
 
 /* are there holes that somebody may still fill? */
 extern bool braze_reader_has_holes(const BrazeReader *reader);

@@ -14,6 +14,7 @@
 #include "pgstat.h"
 #include "storage/ipc.h"
 #include "storage/lmgr.h"
+#include "utils/inval.h"
 #include "utils/memutils.h"
 #include "utils/snapmgr.h"
 
@@ -50,9 +51,24 @@ static BrazeReader *reader;
 /* are the destinations known? */
 static bool refreshed = false;
 
+/* of the last round */
+static Oid	queue = InvalidOid;
+
 static Done *done;
 static int	ndone = 0;
 static int	maxdone = 1024;
+
+/*
+ * TRUNCATE takes calls out of the queue, and fires no trigger where logical
+ * replication applies it; but whoever gives the table another file has to
+ * invalidate it.
+ */
+static void
+queue_invalidated(Datum arg, Oid relid)
+{
+	if (!OidIsValid(relid) || relid == queue)
+		braze_forget_due = true;
+}
 
 void
 braze_rounds_init(void)
@@ -67,6 +83,7 @@ braze_rounds_init(void)
 	braze_notes_init();
 	braze_memory_init();
 	done = palloc(sizeof(Done) * maxdone);
+	CacheRegisterRelcacheCallback(queue_invalidated, (Datum) 0);
 	MemoryContextSwitchTo(old);
 }
 
@@ -103,6 +120,7 @@ braze_round_begin(const char *activity)
 				(errmsg("segment_braze: the extension was dropped, its worker ends")));
 		proc_exit(0);
 	}
+	queue = catalog->queue;
 }
 
 void
@@ -296,14 +314,40 @@ correct_idle(void)
 	}
 }
 
-/* errors that no call is to blame for: a lock on another table of ours, a cancel */
+/*
+ * Errors that no call is to blame for: a lock, a cancel, a shortage, a disk.
+ * The read waits until they are over, and the status says so.
+ */
 static bool
 is_passing(int sqlstate)
 {
-	return sqlstate == ERRCODE_LOCK_NOT_AVAILABLE ||
-		sqlstate == ERRCODE_T_R_DEADLOCK_DETECTED ||
-		sqlstate == ERRCODE_QUERY_CANCELED ||
-		sqlstate == ERRCODE_DISK_FULL;
+	switch (ERRCODE_TO_CATEGORY(sqlstate))
+	{
+		case ERRCODE_TRANSACTION_ROLLBACK:
+		case ERRCODE_INSUFFICIENT_RESOURCES:
+		case ERRCODE_OPERATOR_INTERVENTION:
+		case ERRCODE_SYSTEM_ERROR:
+			return true;
+		default:
+			return sqlstate == ERRCODE_LOCK_NOT_AVAILABLE || sqlstate == ERRCODE_OBJECT_IN_USE;
+	}
+}
+
+/* what keeps the queue from being read, empty: nothing */
+static void
+report_read(const char *problem)
+{
+	static bool reported = false;
+	BrazeDatabaseSlot *slot;
+
+	if (problem[0] == '\0' && !reported)
+		return;
+	reported = (problem[0] != '\0');
+	LWLockAcquire(braze_shared->lock, LW_EXCLUSIVE);
+	slot = braze_database_slot(MyDatabaseId, false);
+	if (slot != NULL)
+		strlcpy(slot->read_blocked, problem, BRAZE_MESSAGE_SIZE);
+	LWLockRelease(braze_shared->lock);
 }
 
 BrazeReadResult
@@ -311,6 +355,7 @@ braze_read_round(void)
 {
 	MemoryContext caller = CurrentMemoryContext;
 	volatile BrazeReadResult result = BRAZE_READ_ALL;
+	ErrorData  *volatile error = NULL;
 
 	note_idle();
 	PG_TRY();
@@ -328,18 +373,21 @@ braze_read_round(void)
 	}
 	PG_CATCH();
 	{
-		ErrorData  *error = braze_round_fail(caller);
-
+		error = braze_round_fail(caller);
 		if (!is_passing(error->sqlerrcode))
 			braze_intake_failed(reader, error->message);
-		FreeErrorData(error);
 		braze_reader_reset(reader);
 		result = BRAZE_READ_FAILED;
 	}
 	PG_END_TRY();
 	MemoryContextSwitchTo(caller);
+	braze_intake_flush();
 	if (result == BRAZE_READ_ALL)
 		correct_idle();
+	report_read(error != NULL ? error->message :
+				result == BRAZE_READ_FAILED ? "somebody has locked the table braze_queue" : "");
+	if (error != NULL)
+		FreeErrorData(error);
 	return result;
 }
 
@@ -557,6 +605,7 @@ is_gone(const BrazeCall *call, void *settler)
 {
 	BrazeSettleRow row = braze_settle_row_of(call);
 
+	CHECK_FOR_INTERRUPTS();
 	return !braze_settle_finds(settler, &row);
 }
 

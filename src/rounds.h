@@ -27,7 +27,11 @@ extern bool braze_first_settle_done;
 /* the last settle failed: nothing new may be sent until one succeeds */
 extern bool braze_settle_blocked;
 
-/* calls may have been taken out of the queue: nothing is sent before a look */
+/*
+ * Calls may have been taken out of the queue: nothing is sent before a look.
+ * Also set by an invalidation of the queue's table, so messages are to be
+ * accepted before each send.
+ */
 extern bool braze_forget_due;
 
 extern void braze_rounds_init(void);

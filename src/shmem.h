@@ -44,6 +44,7 @@ typedef struct BrazeDatabaseSlot
 	bool		refresh;		/* the worker is to read pauses and options anew */
 	bool		purged;			/* and to forget the calls that are gone */
 	char		settle_blocked[BRAZE_MESSAGE_SIZE]; /* why the last settle failed, empty: it did not */
+	char		read_blocked[BRAZE_MESSAGE_SIZE];	/* the same of the last read */
 	int64		lowest_in_flight;	/* no dead letter with a lower id is under way */
 	int64		put_backs;		/* how often such letters went back to the queue */
 	int			held;			/* sessions that need the database left alone */

@@ -34,6 +34,7 @@ why_no_worker(void)
 	BrazeDatabaseSlot *slot;
 	BrazeDatabaseState state = BRAZE_DATABASE_WANTED;
 	char		settle_blocked[BRAZE_MESSAGE_SIZE] = "";
+	char		read_blocked[BRAZE_MESSAGE_SIZE] = "";
 	bool		running = false;
 	bool		launcher;
 
@@ -50,6 +51,7 @@ why_no_worker(void)
 		state = slot->state;
 		running = (slot->pid != 0 && state == BRAZE_DATABASE_RUNNING);
 		strlcpy(settle_blocked, slot->settle_blocked, BRAZE_MESSAGE_SIZE);
+		strlcpy(read_blocked, slot->read_blocked, BRAZE_MESSAGE_SIZE);
 	}
 	else if (braze_database_slot(InvalidOid, false) == NULL)
 		state = BRAZE_DATABASE_NO_SLOT; /* there are no more of them than workers */
@@ -58,6 +60,9 @@ why_no_worker(void)
 	if (running && settle_blocked[0] != '\0')
 		return psprintf("waiting: what was answered cannot be settled, and is tried again each second: %s",
 						settle_blocked);
+	if (running && read_blocked[0] != '\0')
+		return psprintf("waiting: the queue cannot be read, and is tried again each second: %s",
+						read_blocked);
 	if (running)
 		return braze_deliver ? NULL :
 			"off: segment_braze.deliver is off, set it on and reload to send";

@@ -87,6 +87,7 @@ clear_slot(int code, Datum arg)
 	slot->pid = 0;
 	slot->latch = NULL;
 	slot->settle_blocked[0] = '\0';
+	slot->read_blocked[0] = '\0';
 	if (slot->state == BRAZE_DATABASE_RUNNING ||
 		slot->state == BRAZE_DATABASE_STARTING ||
 		slot->state == BRAZE_DATABASE_OUTDATED)
@@ -493,6 +494,7 @@ main_loop(BrazeHttp *http)
 		AcceptInvalidationMessages();
 		if (refresh_if_due(now))
 			timeout = 0;
+		timeout = shorter(timeout, look_for_purged(braze_now_ms()));
 		timeout = shorter(timeout, send_all(http));
 		report_all();
 

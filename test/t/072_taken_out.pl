@@ -1,0 +1,110 @@
+# Calls that are taken out of the queue by plain SQL, in whatever way, are not
+# sent, and the others stay where they are.
+
+use strict;
+use warnings;
+
+use FindBin;
+use lib "$FindBin::RealBin/../perl";
+
+use PostgreSQL::Test::Cluster;
+use PostgreSQL::Test::Utils;
+use Test::More;
+
+use Braze;
+use StandIn;
+
+my $braze = StandIn->new;
+my $node = braze_node('main', $braze, conf => <<EOC);
+autovacuum = off
+segment_braze.nap = '60s'
+EOC
+
+sub run
+{
+	return $node->safe_psql('postgres', $_[0]);
+}
+
+sub queue
+{
+	my ($event, $count) = @_;
+
+	run("SELECT count(braze_track('u' || i, '$event')) FROM generate_series(1, $count) i");
+	return;
+}
+
+sub accepted
+{
+	my ($event) = @_;
+
+	return scalar grep { $_->{outcome} eq 'accepted' && $_->{name} eq $event } $braze->log;
+}
+
+# they wait for another attempt when they are taken out
+sub while_braze_is_down
+{
+	my ($event, $how, $what) = @_;
+	my $fault;
+
+	$braze->reset;
+	run("SELECT braze_track('warm up', 'warm up')");
+	braze_flush($node);
+	$fault = $braze->fault(kind => 'status', status => 503);
+	queue($event, 20);
+	StandIn::wait_until(sub { $braze->hits($fault) > 0 }, 'Braze is down');
+	run($how);
+	$braze->clear_faults;
+	queue('after', 1);
+	braze_flush($node);
+	is(accepted($event), 0, "$what: nothing is sent");
+	is(accepted('after'), 1, "$what: what is queued afterwards is");
+	is(run(q{SELECT count(*) FROM pg_stat_activity WHERE backend_type = 'segment_braze worker'}),
+		'1', "$what: and the worker goes on");
+	return;
+}
+
+while_braze_is_down('deleted', 'DELETE FROM braze_queue', 'DELETE');
+while_braze_is_down('truncated', 'TRUNCATE braze_queue', 'TRUNCATE');
+while_braze_is_down('begun anew', 'TRUNCATE braze_queue RESTART IDENTITY', 'TRUNCATE RESTART IDENTITY');
+
+# without a trigger, as where logical replication applies it
+while_braze_is_down('replicated', 'SET session_replication_role = replica; TRUNCATE braze_queue',
+	'a replicated TRUNCATE');
+
+# One call of many is deleted by hand: the others are not read again.  Settling
+# goes to the rows without the index, so reading alone counts there, and the
+# sweep for ids that moved backwards.
+my $calls = 5000;
+
+sub reads
+{
+	return run("SELECT idx_tup_read FROM pg_stat_all_indexes WHERE indexrelname = 'braze_queue_pkey'");
+}
+
+
+$braze->reset;
+run("SELECT braze_track('warm up', 'warm up')");
+braze_flush($node);
+$node->restart;
+braze_wait_for_worker($node);
+run('SELECT pg_stat_reset()');
+$braze->hold;
+queue('held', $calls);
+$braze->wait_for_stat('held', 1);
+run("DELETE FROM braze_queue WHERE id = (SELECT max(id) FROM braze_queue)") foreach 1 .. 20;
+$braze->release;
+braze_flush($node);
+is(accepted('held'), $calls - 20, 'of many calls one is deleted, again and again: the others are sent');
+
+# the worker tells what it counted once a second, while it has something to do
+StandIn::wait_until(
+	sub {
+		queue('later', 1);
+		braze_flush($node);
+		return run("SELECT n_tup_del FROM pg_stat_all_tables WHERE relname = 'braze_queue'") >= $calls;
+	},
+	'the statistics are there');
+cmp_ok(reads(), '<', 3 * $calls, 'and they are not read again each time');
+
+$node->stop;
+done_testing();
