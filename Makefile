@@ -9,14 +9,14 @@ endif
 
 EXTENSION = segment_braze
 MODULE_big = segment_braze
-OBJS = $(patsubst %.c,%.o,$(sort $(wildcard src/*.c)))
+OBJS = $(patsubst %.c,%.o,$(sort $(wildcard src/*.c src/*/*.c)))
 DATA = $(wildcard sql/*--*.sql)
 PGFILEDESC = "segment_braze - Segment calls in PostgreSQL, delivered to Braze"
 SHLIB_LINK = -lcurl -ljson-c
 
 # only what PostgreSQL looks up is exported; before 16 that needs saying
 PG_CFLAGS = -fvisibility=hidden
-PG_CPPFLAGS = '-DPGDLLEXPORT=__attribute__((visibility("default")))'
+PG_CPPFLAGS = -I$(srcdir)/src '-DPGDLLEXPORT=__attribute__((visibility("default")))'
 
 # test/sql and test/specs are the input, expected/ has the output of both
 REGRESS = $(patsubst test/sql/%.sql,%,$(sort $(wildcard test/sql/*.sql)))
@@ -35,7 +35,7 @@ PGXS := $(shell $(PG_CONFIG) --pgxs)
 include $(PGXS)
 
 # every object may depend on any of our headers; a full build takes seconds
-$(OBJS): $(wildcard src/*.h)
+$(OBJS): $(wildcard src/*/*.h)
 
 # the archive for PGXN: what is committed
 version = $(shell sed -n "s/^default_version = '\(.*\)'/\1/p" $(EXTENSION).control)

@@ -6,7 +6,7 @@
  * Run with N and four times N it shows whether work grows faster than what it
  * is done on.
  *
- * link: ../src/pack.c ../src/pack_drop.c ../src/deferred.c ../src/lane.c ../src/suspect.c ../src/request.c ../src/body.c ../src/link.c ../src/leave_out.c ../src/attributes.c ../src/profile.c ../src/hash.c ../src/kind.c
+ * link: ../src/pack/pack.c ../src/pack/discard.c ../src/pack/deferred.c ../src/pack/lane.c ../src/pack/isolate.c ../src/pack/request.c ../src/pack/request_body.c ../src/pack/identity_link.c ../src/pack/gone.c ../src/pack/attributes.c ../src/pack/profile_cache.c ../src/braze/hash.c ../src/braze/endpoint.c
  */
 #include <inttypes.h>
 #include <stdio.h>
@@ -14,8 +14,8 @@
 #include <string.h>
 #include <time.h>
 
-#include "attributes.h"
-#include "pack.h"
+#include "pack/attributes.h"
+#include "pack/pack.h"
 
 /* so that nothing of what is waiting is deferred */
 #define NO_LIMIT	1000000000

@@ -11,8 +11,8 @@
 #include "utils/memutils.h"
 #include "utils/timestamp.h"
 
-#include "destination.h"
-#include "map.h"
+#include "destination/destination.h"
+#include "map/map.h"
 
 PG_MODULE_MAGIC;
 

@@ -8,8 +8,8 @@
 #include <ctype.h>
 #include <string.h>
 
-#include "../../src/currency.h"
-#include "../../src/email.h"
+#include "../../src/braze/currency.h"
+#include "../../src/braze/email.h"
 #include "formats.h"
 
 bool		standin_listed_currencies = false;

@@ -4,14 +4,14 @@
  * The first four bytes choose the status and what was sent; the rest is the
  * body.  Whatever comes, the verdict must keep what answer.h promises.
  *
- * link: ../../src/answer.c ../../src/kind.c -ljson-c
+ * link: ../../src/braze/answer.c ../../src/braze/endpoint.c -ljson-c
  */
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
-#include "answer.h"
+#include "braze/answer.h"
 
 extern int	LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 

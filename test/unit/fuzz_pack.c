@@ -5,15 +5,15 @@
  * that depends on nothing lets what is left come to its end.
  *
  * link: model.c -Wl,--wrap=malloc,--wrap=calloc,--wrap=realloc
- * link: ../../src/pack.c ../../src/pack_drop.c ../../src/deferred.c ../../src/lane.c ../../src/suspect.c
- * link: ../../src/request.c ../../src/body.c ../../src/link.c ../../src/leave_out.c ../../src/attributes.c ../../src/profile.c ../../src/hash.c ../../src/kind.c
+ * link: ../../src/pack/pack.c ../../src/pack/discard.c ../../src/pack/deferred.c ../../src/pack/lane.c ../../src/pack/isolate.c
+ * link: ../../src/pack/request.c ../../src/pack/request_body.c ../../src/pack/identity_link.c ../../src/pack/gone.c ../../src/pack/attributes.c ../../src/pack/profile_cache.c ../../src/braze/hash.c ../../src/braze/endpoint.c
  */
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 
 #include "model.h"
-#include "pack.h"
+#include "pack/pack.h"
 
 extern int	LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 

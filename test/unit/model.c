@@ -9,7 +9,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "pack.h"
+#include "pack/pack.h"
 #include "pack_destroy.h"
 
 #define MAX_PARTS		6

@@ -8,7 +8,7 @@
 
 #include <stdlib.h>
 
-#include "pack_internal.h"
+#include "pack/pack_internal.h"
 
 static inline void
 pack_destroy(BrazePack *pack)

@@ -1,13 +1,13 @@
 /*
  * Braze's answers, row by row.
  *
- * link: ../../src/answer.c ../../src/kind.c -ljson-c
+ * link: ../../src/braze/answer.c ../../src/braze/endpoint.c -ljson-c
  */
 #include "tap.h"
 
 #include <stdlib.h>
 
-#include "answer.h"
+#include "braze/answer.h"
 
 static BrazeAnswer answer;
 static BrazeSent sent;

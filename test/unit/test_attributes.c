@@ -1,14 +1,14 @@
 /*
  * Reading, folding and filtering attributes objects.
  *
- * link: ../../src/attributes.c ../../src/profile.c ../../src/hash.c
+ * link: ../../src/pack/attributes.c ../../src/pack/profile_cache.c ../../src/braze/hash.c
  */
 #include "tap.h"
 
 #include <stdlib.h>
 
 #include "collide.h"
-#include "profile.h"
+#include "pack/profile_cache.h"
 
 static char *
 written(const BrazeFields *fields)

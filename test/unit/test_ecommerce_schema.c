@@ -4,7 +4,7 @@
  * and where it does not belong.
  *
  * link: ../braze/validate.c ../braze/attributes.c ../braze/ecommerce.c
- * link: ../../src/email.c ../../src/currency.c
+ * link: ../../src/braze/email.c ../../src/braze/currency.c
  * link: ../braze/formats.c ../braze/buffer.c -ljson-c
  */
 #include "judge.h"

@@ -1,13 +1,13 @@
 /*
  * The rules of Braze's page "Email validation", one after the other.
  *
- * link: ../../src/email.c
+ * link: ../../src/braze/email.c
  */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
-#include "email.h"
+#include "braze/email.h"
 #include "tap.h"
 
 #define TEN		"abcdefghij"

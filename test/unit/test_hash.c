@@ -2,12 +2,12 @@
  * SipHash, against the vectors of its authors, and against who makes texts
  * collide.
  *
- * link: ../../src/hash.c
+ * link: ../../src/braze/hash.c
  */
 #include "tap.h"
 
 #include "collide.h"
-#include "hash.h"
+#include "braze/hash.h"
 
 /* of the bytes 0, 1, 2 ... with the key 0, 1, 2 ... 15 */
 static const struct

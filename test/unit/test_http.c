@@ -1,8 +1,8 @@
 /*
  * Requests on the wire, against a server that does what a script says.
  *
- * link: server.c ../../src/http.c ../../src/http_target.c ../../src/http_transfer.c
- * link: ../../src/pace.c -lcurl -lssl -lcrypto -lpthread
+ * link: server.c ../../src/braze/http.c ../../src/braze/http_url.c ../../src/braze/http_transfer.c
+ * link: ../../src/braze/pace.c -lcurl -lssl -lcrypto -lpthread
  * link: -Wl,--wrap=curl_easy_setopt
  */
 #include "tap.h"
@@ -14,7 +14,7 @@
 #include <stdlib.h>
 #include <unistd.h>
 
-#include "http.h"
+#include "braze/http.h"
 #include "server.h"
 
 #define KEY			"0123abcd-4567-89ef-0123-456789abcdef"

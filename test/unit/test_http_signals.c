@@ -5,8 +5,8 @@
  * nothing leaves the machine.  Without the mask around curl's calls a hundred
  * signals or so arrive in the wrong thread.
  *
- * link: ../../src/http.c ../../src/http_target.c ../../src/http_transfer.c
- * link: ../../src/pace.c -lcurl -lpthread
+ * link: ../../src/braze/http.c ../../src/braze/http_url.c ../../src/braze/http_transfer.c
+ * link: ../../src/braze/pace.c -lcurl -lpthread
  */
 #include "tap.h"
 
@@ -16,7 +16,7 @@
 #include <stdatomic.h>
 #include <unistd.h>
 
-#include "http.h"
+#include "braze/http.h"
 
 /* at least; it goes on until the sender, too, has had its turn as often */
 #define ROUNDS		40

@@ -1,11 +1,11 @@
 /*
  * The retry clock, the rate headers and the bucket.
  *
- * link: ../../src/pace.c
+ * link: ../../src/braze/pace.c
  */
 #include "tap.h"
 
-#include "pace.h"
+#include "braze/pace.h"
 
 static const int64_t wall = INT64_C(1700000000000);
 

@@ -3,8 +3,8 @@
  * times, and one thing at a time.
  *
  * link: model.c -Wl,--wrap=malloc,--wrap=calloc,--wrap=realloc
- * link: ../../src/pack.c ../../src/pack_drop.c ../../src/deferred.c ../../src/lane.c ../../src/suspect.c
- * link: ../../src/request.c ../../src/body.c ../../src/link.c ../../src/leave_out.c ../../src/attributes.c ../../src/profile.c ../../src/hash.c ../../src/kind.c
+ * link: ../../src/pack/pack.c ../../src/pack/discard.c ../../src/pack/deferred.c ../../src/pack/lane.c ../../src/pack/isolate.c
+ * link: ../../src/pack/request.c ../../src/pack/request_body.c ../../src/pack/identity_link.c ../../src/pack/gone.c ../../src/pack/attributes.c ../../src/pack/profile_cache.c ../../src/braze/hash.c ../../src/braze/endpoint.c
  */
 #include "tap.h"
 
@@ -12,7 +12,7 @@
 
 #include "collide.h"
 #include "model.h"
-#include "pack.h"
+#include "pack/pack.h"
 #include "pack_destroy.h"
 
 /* calls, users, % bad, objects, in flight, waiting, body, remember, one failure in, % poison */

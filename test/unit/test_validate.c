@@ -3,7 +3,7 @@
  * each limit, and refuses one beyond.
  *
  * link: ../braze/validate.c ../braze/attributes.c ../braze/ecommerce.c
- * link: ../../src/email.c ../../src/currency.c
+ * link: ../../src/braze/email.c ../../src/braze/currency.c
  * link: ../braze/formats.c ../braze/rawjson.c ../braze/buffer.c -ljson-c
  */
 #include "formats.h"

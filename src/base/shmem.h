@@ -1,0 +1,114 @@
+/*-------------------------------------------------------------------------
+ *
+ * shmem.h
+ *	  What the processes tell each other: which databases have a worker, and
+ *	  how their destinations are doing.
+ *
+ * There is no shared memory unless the library is in shared_preload_libraries;
+ * braze_shared is NULL then, and every function here does nothing.
+ *
+ *-------------------------------------------------------------------------
+ */
+#ifndef BRAZE_SHMEM_H
+#define BRAZE_SHMEM_H
+
+#include "datatype/timestamp.h"
+#include "storage/latch.h"
+#include "storage/lwlock.h"
+
+#include "queue/queue_size.h"
+
+#define BRAZE_MAX_DESTINATIONS	256
+#define BRAZE_MESSAGE_SIZE		256
+
+typedef enum BrazeDatabaseState
+{
+	BRAZE_DATABASE_WANTED,		/* ask whether it has the extension, or serve it */
+	BRAZE_DATABASE_STARTING,	/* its worker was registered */
+	BRAZE_DATABASE_RUNNING,		/* its worker found the extension */
+	BRAZE_DATABASE_OUTDATED,	/* its worker waits for ALTER EXTENSION UPDATE */
+	BRAZE_DATABASE_NO_EXTENSION,	/* its worker found none and is gone */
+	BRAZE_DATABASE_NO_SLOT		/* no free background worker */
+} BrazeDatabaseState;
+
+/*
+ * One per database that has a worker or may want one.  A slot is free when
+ * database is InvalidOid, and is only freed by the launcher, while pid is 0.
+ */
+typedef struct BrazeDatabaseSlot
+{
+	Oid			database;
+	BrazeDatabaseState state;
+	pid_t		pid;			/* its worker, 0: none */
+	Latch	   *latch;			/* of that worker; valid even when it is gone */
+	bool		refresh;		/* the worker is to read pauses and options anew */
+	bool		purged;			/* and to forget the calls that are gone */
+	char		settle_blocked[BRAZE_MESSAGE_SIZE]; /* why the last settle failed, empty: it did not */
+	char		read_blocked[BRAZE_MESSAGE_SIZE];	/* the same of the last read */
+	int64		lowest_in_flight;	/* no dead letter with a lower id is under way */
+	int64		put_backs;		/* how often such letters went back to the queue */
+	int			held;			/* sessions that need the database left alone */
+	TimestampTz started_at;		/* for the throttle */
+	bool		wanted_at_once; /* CREATE EXTENSION, or a hold that is over */
+} BrazeDatabaseSlot;
+
+typedef enum BrazeDestinationState
+{
+	BRAZE_DESTINATION_RUNNING,
+	BRAZE_DESTINATION_RETRYING, /* passing fault: tried again by its clock */
+	BRAZE_DESTINATION_PAUSED
+} BrazeDestinationState;
+
+/*
+ * One per destination that a worker has served since the server started.
+ * Only that worker writes it, but for duplicates, dropped and size, which the
+ * sessions that queue add up; it survives the worker.
+ */
+typedef struct BrazeDestinationSlot
+{
+	Oid			database;		/* InvalidOid: free */
+	NameData	name;
+	BrazeDestinationState state;
+	int			in_flight;		/* requests */
+	int64		requests;
+	int64		delivered;		/* calls accepted */
+	int64		skipped;
+	int64		rejected;
+	int64		retries;		/* requests sent again */
+	int64		ambiguous_resends;	/* those that Braze may have accepted before */
+	int64		ambiguous_calls;	/* calls in them */
+	int64		unchanged;		/* attributes not sent, since Braze has them */
+	int64		duplicates;		/* calls not queued because of deduplicate */
+	int64		dropped;		/* because of on_full */
+	BrazeQueueSize size;
+	TimestampTz last_success;	/* 0: none yet */
+	TimestampTz last_error_at;
+	char		last_error[BRAZE_MESSAGE_SIZE];
+	char		paused[BRAZE_MESSAGE_SIZE]; /* why, when state says so */
+} BrazeDestinationSlot;
+
+typedef struct BrazeShared
+{
+	LWLock	   *lock;			/* protects all that follows */
+	int			startups;		/* of shared memory: over 1 after a crash */
+	pid_t		launcher_pid;
+	Latch	   *launcher_latch;
+	bool		probe_all;		/* forget which databases had no extension */
+	int			ndatabases;
+	BrazeDestinationSlot destinations[BRAZE_MAX_DESTINATIONS];
+	BrazeDatabaseSlot databases[FLEXIBLE_ARRAY_MEMBER];
+} BrazeShared;
+
+extern BrazeShared *braze_shared;
+
+extern void braze_shmem_init(void);
+
+/* the caller holds the lock, exclusively to make a new slot; NULL: no room */
+extern BrazeDatabaseSlot *braze_database_slot(Oid database, bool create);
+extern BrazeDestinationSlot *braze_destination_slot(Oid database,
+													const char *name,
+													bool create);
+
+extern void braze_wake_launcher(void);
+
+#endif							/* BRAZE_SHMEM_H */

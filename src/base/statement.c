@@ -1,0 +1,381 @@
+/*-------------------------------------------------------------------------
+ *
+ * statement.c
+ *	  SQL statements on the extension's tables.
+ *
+ *-------------------------------------------------------------------------
+ */
+#include "postgres.h"
+
+#include "catalog/pg_trigger.h"
+#include "commands/trigger.h"
+#include "executor/spi.h"
+#include "lib/stringinfo.h"
+#include "miscadmin.h"
+#include "storage/latch.h"
+#include "utils/builtins.h"
+#include "utils/guc.h"
+#include "utils/lsyscache.h"
+#include "utils/memutils.h"
+#include "utils/rel.h"
+#include "utils/timeout.h"
+
+#include "base/statement.h"
+
+/* a trigger that goes on after the cancel has this long until the worker ends */
+#define END_MS			1000
+
+/* more plans than there are statements: names of tables and columns changed */
+#define MAX_PLANS		64
+
+typedef struct KeptPlan
+{
+	struct KeptPlan *next;
+	SPIPlanPtr	plan;
+	int			nargs;
+	Oid		   *types;
+	char		text[FLEXIBLE_ARRAY_MEMBER];
+} KeptPlan;
+
+typedef struct Caller
+{
+	Oid			user;
+	int			context;
+	int			guc_level;
+} Caller;
+
+static KeptPlan *plans = NULL;
+static int	nplans = 0;
+
+static bool is_worker = false;
+static TimeoutId cancel_timeout;
+static TimeoutId end_timeout;
+static volatile sig_atomic_t timed_out = false;
+
+/* ----- whose triggers ----- */
+
+/* ours only tell the worker, which whoever writes here does or is */
+static bool
+is_own_trigger(const Trigger *trigger)
+{
+	return strcmp(trigger->tgname, "braze_notify_queued") == 0 ||
+		strcmp(trigger->tgname, "braze_notify_replicated") == 0 ||
+		strcmp(trigger->tgname, "braze_notify_deleted") == 0 ||
+		strcmp(trigger->tgname, "braze_notify_paused") == 0;
+}
+
+static bool
+is_fired_by(const Trigger *trigger, CmdType operation)
+{
+	if (trigger->tgenabled == TRIGGER_DISABLED || is_own_trigger(trigger))
+		return false;
+	switch (operation)
+	{
+		case CMD_INSERT:
+			return TRIGGER_FOR_INSERT(trigger->tgtype);
+		case CMD_UPDATE:
+			return TRIGGER_FOR_UPDATE(trigger->tgtype);
+		case CMD_DELETE:
+			return TRIGGER_FOR_DELETE(trigger->tgtype);
+		default:
+			return true;
+	}
+}
+
+bool
+braze_statement_is_needed(Relation rel, CmdType operation)
+{
+	if (rel->rd_rel->relhasrules)
+		return true;
+	for (int i = 0; rel->trigdesc != NULL && i < rel->trigdesc->numtriggers; i++)
+	{
+		if (is_fired_by(&rel->trigdesc->triggers[i], operation))
+			return true;
+	}
+	return false;
+}
+
+/* for people: the triggers of others that the statement fires, and rules */
+static char *
+list_suspects(const BrazeStatement *statement)
+{
+	Relation	rel = statement->rel;
+	StringInfoData names;
+
+	initStringInfo(&names);
+	for (int i = 0; rel->trigdesc != NULL && i < rel->trigdesc->numtriggers; i++)
+	{
+		const Trigger *trigger = &rel->trigdesc->triggers[i];
+
+		if (!is_fired_by(trigger, statement->operation))
+			continue;
+		appendStringInfo(&names, names.len > 0 ? ", trigger \"%s\"" : "trigger \"%s\"",
+						 trigger->tgname);
+	}
+	if (rel->rd_rel->relhasrules)
+		appendStringInfoString(&names, names.len > 0 ? ", a rule" : "a rule");
+	return names.data;
+}
+
+static const char *
+verb_of(CmdType operation)
+{
+	return operation == CMD_INSERT ? "inserted into" :
+		operation == CMD_UPDATE ? "updated in" : "deleted from";
+}
+
+static void
+name_triggers(void *arg)
+{
+	const BrazeStatement *statement = arg;
+	char	   *suspects = list_suspects(statement);
+
+	if (suspects[0] != '\0')
+		errcontext("row of table \"%s\" of segment_braze, whose owner's rights count, with %s",
+				   RelationGetRelationName(statement->rel), suspects);
+	else
+		errcontext("row of table \"%s\" of segment_braze, whose owner's rights count",
+				   RelationGetRelationName(statement->rel));
+}
+
+/* ----- the limit of time ----- */
+
+static void
+cancel_statement(void)
+{
+	timed_out = true;
+	QueryCancelPending = true;
+	InterruptPending = true;
+	SetLatch(MyLatch);
+}
+
+/* a trigger may catch a cancel, but not this */
+static void
+end_worker(void)
+{
+	ProcDiePending = true;
+	InterruptPending = true;
+	SetLatch(MyLatch);
+}
+
+void
+braze_statement_init_worker(void)
+{
+	is_worker = true;
+	cancel_timeout = RegisterTimeout(USER_TIMEOUT, cancel_statement);
+	end_timeout = RegisterTimeout(USER_TIMEOUT, end_worker);
+}
+
+bool
+braze_statement_is_worker(void)
+{
+	return is_worker;
+}
+
+static void
+limit_time(void)
+{
+	timed_out = false;
+	enable_timeout_after(cancel_timeout, BRAZE_STATEMENT_MS);
+	enable_timeout_after(end_timeout, BRAZE_STATEMENT_MS + END_MS);
+}
+
+/* true: its time was over, whether it noticed or not */
+static bool
+end_time(void)
+{
+	disable_timeout(cancel_timeout, false);
+	disable_timeout(end_timeout, false);
+	if (timed_out)
+		QueryCancelPending = false;
+	return timed_out;
+}
+
+static void
+report_time(const BrazeStatement *statement)
+{
+	ereport(ERROR,
+			(errcode(ERRCODE_QUERY_CANCELED),
+			 errmsg("%s of table \"%s\" took longer than %d s",
+					list_suspects(statement), RelationGetRelationName(statement->rel),
+					BRAZE_STATEMENT_MS / 1000)));
+}
+
+/* ----- plans ----- */
+
+static bool
+is_plan_of(const KeptPlan *plan, const BrazeStatement *statement)
+{
+	return plan->nargs == statement->nargs && strcmp(plan->text, statement->text) == 0 &&
+		memcmp(plan->types, statement->types, sizeof(Oid) * plan->nargs) == 0;
+}
+
+static void
+forget_plans(void)
+{
+	KeptPlan   *plan;
+
+	while ((plan = plans) != NULL)
+	{
+		plans = plan->next;
+		SPI_freeplan(plan->plan);
+		pfree(plan->types);
+		pfree(plan);
+	}
+	nplans = 0;
+}
+
+/* kept for the session; PostgreSQL plans it anew when a table has changed */
+static SPIPlanPtr
+plan_of(const BrazeStatement *statement)
+{
+	SPIPlanPtr	prepared;
+	KeptPlan   *plan;
+
+	for (plan = plans; plan != NULL; plan = plan->next)
+	{
+		if (is_plan_of(plan, statement))
+			return plan->plan;
+	}
+	if (nplans >= MAX_PLANS)
+		forget_plans();
+	prepared = SPI_prepare(statement->text, statement->nargs, unconstify(Oid *, statement->types));
+	if (prepared == NULL || SPI_keepplan(prepared) != 0)
+		elog(ERROR, "could not prepare to write to table \"%s\": %s",
+			 RelationGetRelationName(statement->rel), SPI_result_code_string(SPI_result));
+	plan = MemoryContextAlloc(TopMemoryContext,
+							  offsetof(KeptPlan, text) + strlen(statement->text) + 1);
+	plan->plan = prepared;
+	plan->nargs = statement->nargs;
+	plan->types = MemoryContextAlloc(TopMemoryContext, sizeof(Oid) * Max(plan->nargs, 1));
+	memcpy(plan->types, statement->types, sizeof(Oid) * plan->nargs);
+	strcpy(plan->text, statement->text);
+	plan->next = plans;
+	plans = plan;
+	nplans++;
+	return prepared;
+}
+
+/* ----- running it ----- */
+
+static void
+become_owner(Relation rel, Caller *caller)
+{
+	caller->guc_level = NewGUCNestLevel();
+	(void) set_config_option("search_path", "pg_catalog, pg_temp", PGC_USERSET, PGC_S_SESSION,
+							 GUC_ACTION_SAVE, true, 0, false);
+	GetUserIdAndSecContext(&caller->user, &caller->context);
+	SetUserIdAndSecContext(rel->rd_rel->relowner,
+						   caller->context | SECURITY_LOCAL_USERID_CHANGE |
+						   SECURITY_RESTRICTED_OPERATION | SECURITY_NOFORCE_RLS);
+}
+
+static void
+become_caller(const Caller *caller)
+{
+	AtEOXact_GUC(false, caller->guc_level);
+	SetUserIdAndSecContext(caller->user, caller->context);
+}
+
+/*
+ * What a trigger defers would run at the commit, as the worker's user.  Before
+ * each statement, since a trigger of the last one may have set this back.  The
+ * transaction of a session is not ours: there PostgreSQL refuses to defer.
+ */
+static void
+defer_nothing(void)
+{
+	ConstraintsSetStmt *set = makeNode(ConstraintsSetStmt);
+
+	set->deferred = false;
+	AfterTriggerSetState(set);
+}
+
+static uint64
+execute_plan(const BrazeStatement *statement)
+{
+	uint64		rows;
+	int			result;
+
+	SPI_connect();
+	result = SPI_execute_plan(plan_of(statement), statement->values, statement->nulls, false, 0);
+	if (result < 0)
+		elog(ERROR, "could not write to table \"%s\": %s",
+			 RelationGetRelationName(statement->rel), SPI_result_code_string(result));
+	rows = result == SPI_OK_REWRITTEN ? 0 : SPI_processed;
+	SPI_finish();
+	return rows;
+}
+
+static uint64
+execute_within_time(const BrazeStatement *statement)
+{
+	MemoryContext context = CurrentMemoryContext;
+	volatile uint64 rows = 0;
+
+	limit_time();
+	PG_TRY();
+	{
+		rows = execute_plan(statement);
+	}
+	PG_CATCH();
+	{
+		if (!end_time())
+			PG_RE_THROW();
+		MemoryContextSwitchTo(context);
+		FlushErrorState();
+		report_time(statement);
+	}
+	PG_END_TRY();
+	if (end_time())
+		report_time(statement);
+	return rows;
+}
+
+uint64
+braze_statement_run(const BrazeStatement *statement)
+{
+	ErrorContextCallback context;
+	Caller		caller;
+	uint64		rows;
+
+	context.callback = name_triggers;
+	context.arg = unconstify(BrazeStatement *, statement);
+	context.previous = error_context_stack;
+	error_context_stack = &context;
+	become_owner(statement->rel, &caller);
+	if (is_worker)
+	{
+		defer_nothing();
+		rows = execute_within_time(statement);
+	}
+	else
+		rows = execute_plan(statement);
+	become_caller(&caller);
+	error_context_stack = context.previous;
+	return rows;
+}
+
+void
+braze_statement_write_row(const BrazeStatement *statement)
+{
+	uint64		rows = braze_statement_run(statement);
+	char	   *suspects;
+
+	/* a session may queue where a trigger or a rule says that it does not count */
+	if (rows == 1 || !is_worker)
+		return;
+	suspects = list_suspects(statement);
+	ereport(ERROR,
+			(errcode(ERRCODE_TRIGGERED_ACTION_EXCEPTION),
+			 errmsg("%s prevented that a row was %s table \"%s\"",
+					suspects[0] != '\0' ? suspects : "something",
+					verb_of(statement->operation), RelationGetRelationName(statement->rel))));
+}
+
+char *
+braze_statement_table(Relation rel)
+{
+	return quote_qualified_identifier(get_namespace_name(RelationGetNamespace(rel)),
+									  RelationGetRelationName(rel));
+}

@@ -1,0 +1,48 @@
+/*-------------------------------------------------------------------------
+ *
+ * table_write.h
+ *	  The extension's tables, whatever others do to these.
+ *
+ * A table that is as CREATE EXTENSION made it is written directly, as the
+ * catalogs are.  With columns, indexes on expressions, constraints or triggers
+ * that somebody added, the executor writes it, see statement.h.
+ *
+ *-------------------------------------------------------------------------
+ */
+#ifndef BRAZE_TABLE_WRITE_H
+#define BRAZE_TABLE_WRITE_H
+
+#include "access/tableam.h"
+#include "storage/itemptr.h"
+#include "storage/lockdefs.h"
+#include "utils/relcache.h"
+#include "utils/snapshot.h"
+
+/*
+ * For the worker, which must not wait for who holds a lock: false, or the lock
+ * and a new active snapshot.  To one from before, a table that was rewritten
+ * meanwhile is empty.
+ */
+extern bool braze_table_try_lock(Oid table, LOCKMODE mode);
+
+/*
+ * columns are those of the install script, values and nulls theirs.  *tid says
+ * where the row is; it is invalid where that is not known.
+ */
+extern void braze_table_insert(Relation rel, int columns, Datum *values,
+							   bool *nulls, ItemPointer tid);
+
+/* the row at *old, its latest version; columns that were added keep their values */
+extern void braze_table_update(Relation rel, ItemPointer old, int columns,
+							   Datum *values, bool *nulls, ItemPointer tid);
+
+/*
+ * For the worker, which waits for nobody: TM_Ok, or what became of the row, or
+ * TM_WouldBlock (TM_BeingModified) when somebody has locked it.
+ */
+extern TM_Result braze_table_delete(Relation rel, ItemPointer tid, Snapshot snapshot);
+
+/* of a row that this transaction has locked, which braze_table_delete cannot */
+extern void braze_table_delete_locked(Relation rel, ItemPointer tid);
+
+#endif							/* BRAZE_TABLE_WRITE_H */

@@ -1,0 +1,211 @@
+/*-------------------------------------------------------------------------
+ *
+ * worker_wake.c
+ *	  What a transaction tells the worker and the launcher when it ends.
+ *
+ *-------------------------------------------------------------------------
+ */
+#include "postgres.h"
+
+#include <signal.h>
+
+#include "access/xact.h"
+#include "miscadmin.h"
+#include "nodes/pg_list.h"
+#include "pgstat.h"
+#include "utils/memutils.h"
+
+#include "base/compat.h"
+#include "base/shmem.h"
+#include "base/worker_wake.h"
+#include "queue/queue_size.h"
+
+static bool callback_registered = false;
+static bool wake_worker = false;
+static bool refresh_worker = false;
+static bool purged = false;
+static bool wake_launcher = false;
+static List *held_databases = NIL;	/* of Oid: a transaction may rename several */
+
+/*
+ * Commits of calls come here, so it takes no lock: a slot that is not found
+ * or a latch that is another process's by now costs a nap, nothing more.
+ */
+static void
+wake_own_worker(bool refresh)
+{
+	static BrazeDatabaseSlot *slot = NULL;
+
+	if (slot == NULL || slot->database != MyDatabaseId)
+		slot = braze_database_slot(MyDatabaseId, false);
+	if (slot != NULL && slot->pid != 0 && slot->latch != NULL)
+	{
+		/* no worker clears it before it has seen the latch */
+		if (purged)
+			slot->purged = true;
+		if (refresh)
+			slot->refresh = true;
+		SetLatch(slot->latch);
+	}
+}
+
+static void
+want_worker(void)
+{
+	BrazeDatabaseSlot *slot;
+
+	LWLockAcquire(braze_shared->lock, LW_EXCLUSIVE);
+	slot = braze_database_slot(MyDatabaseId, true);
+	if (slot == NULL)
+		braze_shared->probe_all = true;
+	else
+	{
+		if (slot->state == BRAZE_DATABASE_NO_EXTENSION)
+			slot->state = BRAZE_DATABASE_WANTED;
+		slot->wanted_at_once = true;
+	}
+	LWLockRelease(braze_shared->lock);
+	braze_wake_launcher();
+}
+
+static void
+release_holds(void)
+{
+	ListCell   *cell;
+
+	LWLockAcquire(braze_shared->lock, LW_EXCLUSIVE);
+	foreach(cell, held_databases)
+	{
+		BrazeDatabaseSlot *slot = braze_database_slot(lfirst_oid(cell), false);
+
+		if (slot != NULL && slot->held > 0)
+		{
+			slot->held--;
+			slot->wanted_at_once = true;
+		}
+	}
+	LWLockRelease(braze_shared->lock);
+	list_free(held_databases);
+	held_databases = NIL;
+	braze_wake_launcher();
+}
+
+static void
+at_transaction_end(XactEvent event, void *arg)
+{
+	bool		committed = (event == XACT_EVENT_COMMIT);
+
+	if (!committed && event != XACT_EVENT_ABORT && event != XACT_EVENT_PREPARE)
+		return;
+	if (refresh_worker && committed)
+		braze_queue_sizes_unknown();
+	if (wake_worker && committed)
+		wake_own_worker(refresh_worker);
+	if (wake_launcher && committed)
+		want_worker();
+	wake_worker = refresh_worker = purged = wake_launcher = false;
+	if (held_databases != NIL)
+		release_holds();
+}
+
+static void
+register_callback(void)
+{
+	/* once per process: a registration per transaction adds up in a session */
+	if (!callback_registered)
+	{
+		RegisterXactCallback(at_transaction_end, NULL);
+		callback_registered = true;
+	}
+}
+
+void
+braze_wake_worker_at_commit(void)
+{
+	if (braze_shared == NULL)
+		return;
+	register_callback();
+	wake_worker = true;
+}
+
+void
+braze_refresh_worker_at_commit(void)
+{
+	braze_wake_worker_at_commit();
+	refresh_worker = true;
+}
+
+void
+braze_tell_purged_at_commit(void)
+{
+	braze_refresh_worker_at_commit();
+	purged = true;
+}
+
+void
+braze_wake_worker(void)
+{
+	if (braze_shared != NULL)
+		wake_own_worker(false);
+}
+
+void
+braze_wake_launcher_at_commit(void)
+{
+	if (braze_shared == NULL)
+		return;
+	register_callback();
+	wake_launcher = true;
+}
+
+void
+braze_hold_database(Oid database)
+{
+	BrazeDatabaseSlot *slot;
+	MemoryContext old;
+
+	if (braze_shared == NULL || list_member_oid(held_databases, database))
+		return;
+	register_callback();
+
+	/* before it is held: nothing may fail between that and the list */
+	old = MemoryContextSwitchTo(TopMemoryContext);
+	held_databases = lappend_oid(held_databases, database);
+	MemoryContextSwitchTo(old);
+
+	LWLockAcquire(braze_shared->lock, LW_EXCLUSIVE);
+	slot = braze_database_slot(database, true);
+	if (slot != NULL)
+		slot->held++;
+	LWLockRelease(braze_shared->lock);
+	if (slot == NULL)
+	{
+		held_databases = list_delete_oid(held_databases, database);
+		return;
+	}
+
+	/*
+	 * A worker that was registered before we came may still be on its way up,
+	 * so look until there is none.  The slot is cleared once the worker has
+	 * left the process array, see worker.c.
+	 */
+	for (;;)
+	{
+		pid_t		pid;
+		bool		starting;
+
+		LWLockAcquire(braze_shared->lock, LW_SHARED);
+		pid = slot->pid;
+		starting = (slot->state == BRAZE_DATABASE_STARTING);
+		LWLockRelease(braze_shared->lock);
+		if (pid == 0 && !starting)
+			break;
+		if (pid != 0)
+			kill(pid, SIGTERM);
+		(void) WaitLatch(MyLatch,
+						 WL_LATCH_SET | WL_TIMEOUT | WL_EXIT_ON_PM_DEATH,
+						 10L, WAIT_EVENT_BGWORKER_SHUTDOWN);
+		ResetLatch(MyLatch);
+		CHECK_FOR_INTERRUPTS();
+	}
+}

@@ -1,0 +1,86 @@
+/*-------------------------------------------------------------------------
+ *
+ * hash.c
+ *	  Hashes that nobody can make collide who does not know the key.
+ *
+ * SipHash-2-4, as its authors describe it: two rounds for each word of eight
+ * bytes, and four to finish.
+ *
+ *-------------------------------------------------------------------------
+ */
+#include "braze/hash.h"
+
+static BrazeHashKey process_seed;
+
+static inline uint64_t
+rotated(uint64_t x, int bits)
+{
+	return (x << bits) | (x >> (64 - bits));
+}
+
+/* the lowest byte first, whatever the machine's order is */
+static inline uint64_t
+read_word(const unsigned char *bytes, size_t length)
+{
+	uint64_t	word = 0;
+
+	for (size_t i = 0; i < length; i++)
+		word |= (uint64_t) bytes[i] << (8 * i);
+	return word;
+}
+
+static inline void
+sip_rounds(uint64_t v[4], int rounds)
+{
+	for (; rounds > 0; rounds--)
+	{
+		v[0] += v[1];
+		v[1] = rotated(v[1], 13) ^ v[0];
+		v[0] = rotated(v[0], 32);
+		v[2] += v[3];
+		v[3] = rotated(v[3], 16) ^ v[2];
+		v[0] += v[3];
+		v[3] = rotated(v[3], 21) ^ v[0];
+		v[2] += v[1];
+		v[1] = rotated(v[1], 17) ^ v[2];
+		v[2] = rotated(v[2], 32);
+	}
+}
+
+static inline void
+take_word(uint64_t v[4], uint64_t word)
+{
+	v[3] ^= word;
+	sip_rounds(v, 2);
+	v[0] ^= word;
+}
+
+uint64_t
+braze_hash_keyed(BrazeHashKey key, const void *data, size_t length)
+{
+	const unsigned char *bytes = data;
+	uint64_t	v[4] = {
+		key.k0 ^ UINT64_C(0x736f6d6570736575), key.k1 ^ UINT64_C(0x646f72616e646f6d),
+		key.k0 ^ UINT64_C(0x6c7967656e657261), key.k1 ^ UINT64_C(0x7465646279746573)
+	};
+	size_t		left = length;
+
+	for (; left >= 8; left -= 8, bytes += 8)
+		take_word(v, read_word(bytes, 8));
+	take_word(v, read_word(bytes, left) | (uint64_t) length << 56);
+	v[2] ^= 0xff;
+	sip_rounds(v, 4);
+	return v[0] ^ v[1] ^ v[2] ^ v[3];
+}
+
+void
+braze_hash_set_seed(BrazeHashKey seed)
+{
+	process_seed = seed;
+}
+
+uint64_t
+braze_hash(const void *data, size_t length)
+{
+	return braze_hash_keyed(process_seed, data, length);
+}

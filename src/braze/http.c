@@ -1,0 +1,527 @@
+/*-------------------------------------------------------------------------
+ *
+ * http.c
+ *	  Requests under way: libcurl's multi interface behind one descriptor.
+ *
+ * Every call into libcurl is made with signals blocked.  curl's resolver runs
+ * in a thread that inherits the mask of its creator, and a thread that took
+ * one of the server's signals would run the server's handler.
+ *
+ *-------------------------------------------------------------------------
+ */
+#include <curl/curl.h>
+#include <errno.h>
+#include <pthread.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/epoll.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "braze/http_internal.h"
+
+/* idle connections kept, in connections per host: room for several hosts */
+#define IDLE_HOSTS			4
+
+/*
+ * Connections to a host over TLS.  HTTP/2 needs one or two; but when a server
+ * ends one, as nginx does after a thousand requests, curl opens another for
+ * each request that was under way on it.
+ */
+#define MAX_TLS_CONNECTIONS	16
+
+/* events taken from the epoll set at once */
+#define MAX_EVENTS			64
+
+/*
+ * curl's state machine often asks to be called again at once.  Doing so here
+ * saves a trip through the caller's wait; the bound keeps it in the caller's
+ * hands how long it is away from its latch.
+ */
+#define MAX_PASSES			4
+
+int64_t
+braze_http_now(clockid_t clock)
+{
+	struct timespec now;
+
+	clock_gettime(clock, &now);
+	return (int64_t) now.tv_sec * 1000 + now.tv_nsec / 1000000;
+}
+
+/*
+ * Blocks what may be blocked.  A fault of the program itself is left alone:
+ * blocked, it would kill the process without a word.
+ */
+static void
+block_signals(sigset_t *saved)
+{
+	sigset_t	all;
+
+	sigfillset(&all);
+	sigdelset(&all, SIGABRT);
+	sigdelset(&all, SIGBUS);
+	sigdelset(&all, SIGFPE);
+	sigdelset(&all, SIGILL);
+	sigdelset(&all, SIGSEGV);
+	sigdelset(&all, SIGSYS);
+	sigdelset(&all, SIGTRAP);
+	pthread_sigmask(SIG_SETMASK, &all, saved);
+}
+
+static void
+restore_signals(const sigset_t *saved)
+{
+	pthread_sigmask(SIG_SETMASK, saved, NULL);
+}
+
+static int
+on_socket(CURL *easy, curl_socket_t fd, int what, void *data, void *known)
+{
+	HttpPool   *pool = data;
+	BrazeHttp  *http = pool->http;
+	struct epoll_event event = {.data.u64 = (uint64_t) fd * HTTP_POOLS + (pool - http->pools)};
+
+	(void) easy;
+
+	if (what == CURL_POLL_REMOVE)
+	{
+		if (known != NULL)
+		{
+			epoll_ctl(http->epoll_fd, EPOLL_CTL_DEL, fd, NULL);
+			http->nsockets--;
+		}
+		return 0;
+	}
+
+	if (what != CURL_POLL_OUT)
+		event.events |= EPOLLIN;
+	if (what != CURL_POLL_IN)
+		event.events |= EPOLLOUT;
+
+	/*
+	 * If the kernel has no memory for another entry, the socket stays out of
+	 * the set and its transfer ends by its timeout.  Returning an error would
+	 * end all other transfers for good.
+	 */
+	if (known != NULL)
+		epoll_ctl(http->epoll_fd, EPOLL_CTL_MOD, fd, &event);
+	else if (epoll_ctl(http->epoll_fd, EPOLL_CTL_ADD, fd, &event) == 0)
+	{
+		http->nsockets++;
+		curl_multi_assign(pool->multi, fd, pool);
+	}
+	return 0;
+}
+
+static int
+on_timer(CURLM *multi, long timeout_ms, void *data)
+{
+	HttpPool   *pool = data;
+
+	(void) multi;
+	pool->deadline = timeout_ms < 0 ? -1 : braze_http_now(CLOCK_MONOTONIC) + timeout_ms;
+	return 0;
+}
+
+static HttpPool *
+pool_of(BrazeHttp *http, const HttpTransfer *transfer)
+{
+	return &http->pools[transfer->target->plain];
+}
+
+/* takes a transfer off the wire and off the list of active ones */
+static void
+detach_transfer(BrazeHttp *http, HttpTransfer *transfer)
+{
+	curl_multi_remove_handle(pool_of(http, transfer)->multi, transfer->easy);
+	if (transfer->previous != NULL)
+		transfer->previous->next = transfer->next;
+	else
+		http->active = transfer->next;
+	if (transfer->next != NULL)
+		transfer->next->previous = transfer->previous;
+	transfer->request->handle = NULL;
+	braze_http_transfer_give_back(http, transfer);
+}
+
+static bool
+start_again(BrazeHttp *http, HttpTransfer *transfer, CURLcode result)
+{
+	CURLM	   *multi = pool_of(http, transfer)->multi;
+
+	if (!braze_http_transfer_may_start_again(transfer, result))
+		return false;
+	transfer->fresh = true;
+	curl_multi_remove_handle(multi, transfer->easy);
+	return curl_easy_setopt(transfer->easy, CURLOPT_FRESH_CONNECT, 1L) == CURLE_OK &&
+		curl_multi_add_handle(multi, transfer->easy) == CURLM_OK;
+}
+
+static void
+finish(BrazeHttp *http, HttpTransfer *transfer, CURLcode result)
+{
+	BrazeHttpRequest *request = transfer->request;
+
+	if (start_again(http, transfer, result))
+		return;
+	braze_http_transfer_judge(transfer, result);
+	detach_transfer(http, transfer);
+	request->next_done = NULL;
+	if (http->last_done != NULL)
+		http->last_done->next_done = request;
+	else
+		http->first_done = request;
+	http->last_done = request;
+}
+
+/* the sooner one of the pools', -1: none */
+static int64_t
+next_deadline(const BrazeHttp *http)
+{
+	int64_t		deadline = -1;
+
+	for (int i = 0; i < HTTP_POOLS; i++)
+	{
+		int64_t		other = http->pools[i].deadline;
+
+		if (other >= 0 && (deadline < 0 || other < deadline))
+			deadline = other;
+	}
+	return deadline;
+}
+
+static bool
+call_if_due(HttpPool *pool)
+{
+	int			running;
+
+	if (pool->deadline < 0 || pool->deadline > braze_http_now(CLOCK_MONOTONIC))
+		return false;
+
+	/* curl sets it again if it still needs it */
+	pool->deadline = -1;
+	curl_multi_socket_action(pool->multi, CURL_SOCKET_TIMEOUT, 0, &running);
+	return true;
+}
+
+static void
+take_messages(HttpPool *pool)
+{
+	CURLMsg    *message;
+	int			left;
+
+	while ((message = curl_multi_info_read(pool->multi, &left)) != NULL)
+	{
+		CURLcode	result = message->data.result;
+		char	   *private = NULL;
+
+		if (message->msg != CURLMSG_DONE)
+			continue;
+		curl_easy_getinfo(message->easy_handle, CURLINFO_PRIVATE, &private);
+		finish(pool->http, (HttpTransfer *) private, result);
+	}
+}
+
+/*
+ * Lets curl do what it can without blocking.  Its errors are those of single
+ * transfers, which are reported as messages, or passing ones of memory, after
+ * which the transfers' timeouts still end them.
+ */
+static void
+run(BrazeHttp *http)
+{
+	sigset_t	saved;
+
+	if (http->active == NULL && http->nsockets == 0 && next_deadline(http) < 0)
+		return;
+
+	block_signals(&saved);
+	for (int pass = 0; pass < MAX_PASSES; pass++)
+	{
+		struct epoll_event events[MAX_EVENTS];
+		int			nevents = 0;
+		bool		called = false;
+
+		if (http->nsockets > 0)
+			nevents = epoll_wait(http->epoll_fd, events, MAX_EVENTS, 0);
+		for (int i = 0; i < nevents; i++)
+		{
+			HttpPool   *pool = &http->pools[events[i].data.u64 % HTTP_POOLS];
+			int			bits = 0;
+			int			running;
+
+			if (events[i].events & EPOLLIN)
+				bits |= CURL_CSELECT_IN;
+			if (events[i].events & EPOLLOUT)
+				bits |= CURL_CSELECT_OUT;
+			if (events[i].events & (EPOLLERR | EPOLLHUP))
+				bits |= CURL_CSELECT_ERR;
+			curl_multi_socket_action(pool->multi,
+									 (curl_socket_t) (events[i].data.u64 / HTTP_POOLS),
+									 bits, &running);
+			called = true;
+		}
+
+		for (int i = 0; i < HTTP_POOLS; i++)
+		{
+			if (call_if_due(&http->pools[i]))
+				called = true;
+		}
+		if (!called)
+			break;
+		for (int i = 0; i < HTTP_POOLS; i++)
+			take_messages(&http->pools[i]);
+	}
+	restore_signals(&saved);
+}
+
+/*-------------------------------------------------------------------------
+ * What the worker calls
+ *-------------------------------------------------------------------------
+ */
+
+static bool
+create_pool(HttpPool *pool, BrazeHttp *http, int max_connections)
+{
+	pool->http = http;
+	pool->deadline = -1;
+	pool->multi = curl_multi_init();
+	return pool->multi != NULL &&
+		curl_multi_setopt(pool->multi, CURLMOPT_SOCKETFUNCTION, on_socket) == CURLM_OK &&
+		curl_multi_setopt(pool->multi, CURLMOPT_SOCKETDATA, pool) == CURLM_OK &&
+		curl_multi_setopt(pool->multi, CURLMOPT_TIMERFUNCTION, on_timer) == CURLM_OK &&
+		curl_multi_setopt(pool->multi, CURLMOPT_TIMERDATA, pool) == CURLM_OK &&
+		curl_multi_setopt(pool->multi, CURLMOPT_PIPELINING, (long) CURLPIPE_MULTIPLEX) == CURLM_OK &&
+		curl_multi_setopt(pool->multi, CURLMOPT_MAX_HOST_CONNECTIONS, (long) max_connections) == CURLM_OK &&
+		curl_multi_setopt(pool->multi, CURLMOPT_MAXCONNECTS, (long) max_connections * IDLE_HOSTS) == CURLM_OK;
+}
+
+static void
+destroy_pools(BrazeHttp *http)
+{
+	for (int i = 0; i < HTTP_POOLS; i++)
+	{
+		if (http->pools[i].multi != NULL)
+			curl_multi_cleanup(http->pools[i].multi);
+	}
+}
+
+BrazeHttp *
+braze_http_create(int max_connections, char *error, size_t error_size)
+{
+	BrazeHttp  *http = calloc(1, sizeof(BrazeHttp));
+	sigset_t	saved;
+	CURLcode	result;
+
+	if (http == NULL)
+	{
+		snprintf(error, error_size, "out of memory");
+		return NULL;
+	}
+	http->epoll_fd = epoll_create1(EPOLL_CLOEXEC);
+	if (http->epoll_fd < 0)
+	{
+		snprintf(error, error_size, "could not create an epoll set: %s", strerror(errno));
+		free(http);
+		return NULL;
+	}
+
+	block_signals(&saved);
+
+	/*
+	 * Never undone: a resolver's thread that was left to itself may outlive
+	 * every handle.
+	 */
+	result = curl_global_init(CURL_GLOBAL_DEFAULT);
+	if (result != CURLE_OK ||
+		!create_pool(&http->pools[false], http,
+					 max_connections < MAX_TLS_CONNECTIONS ? max_connections : MAX_TLS_CONNECTIONS) ||
+		!create_pool(&http->pools[true], http, max_connections))
+	{
+		snprintf(error, error_size, "could not initialize libcurl: %s",
+				 curl_easy_strerror(result != CURLE_OK ? result : CURLE_OUT_OF_MEMORY));
+		destroy_pools(http);
+		close(http->epoll_fd);
+		free(http);
+		http = NULL;
+	}
+	restore_signals(&saved);
+	return http;
+}
+
+void
+braze_http_destroy(BrazeHttp *http)
+{
+	sigset_t	saved;
+
+	if (http == NULL)
+		return;
+
+	block_signals(&saved);
+	while (http->active != NULL)
+	{
+		BrazeHttpRequest *request = http->active->request;
+
+		detach_transfer(http, http->active);
+		braze_http_answer_free(request);
+	}
+	while (http->first_done != NULL)
+	{
+		braze_http_answer_free(http->first_done);
+		http->first_done = http->first_done->next_done;
+	}
+	while (http->spare != NULL)
+	{
+		HttpTransfer *transfer = http->spare;
+
+		http->spare = transfer->next;
+		curl_easy_cleanup(transfer->easy);
+		free(transfer);
+	}
+	destroy_pools(http);
+	restore_signals(&saved);
+
+	close(http->epoll_fd);
+	free(http);
+}
+
+bool
+braze_http_send(BrazeHttp *http, BrazeHttpRequest *request)
+{
+	sigset_t	saved;
+	HttpTransfer *transfer;
+	CURLcode	result;
+	CURLMcode	added = CURLM_OK;
+
+	request->status = 0;
+	request->error[0] = '\0';
+	request->answer = NULL;
+	request->answer_length = request->answer_size = 0;
+	request->truncated = false;
+	request->unsent = true;
+	request->repeated = false;
+	request->handle = NULL;
+	request->next_done = NULL;
+	braze_rate_headers_reset(&request->rate);
+
+	block_signals(&saved);
+	transfer = braze_http_transfer_take(http);
+	if (transfer == NULL)
+	{
+		restore_signals(&saved);
+		braze_http_report(request, "out of memory");
+		return false;
+	}
+	transfer->request = request;
+	transfer->target = request->target;
+	transfer->target->references++;
+	transfer->header_bytes = 0;
+	transfer->headers_complete = false;
+	transfer->begun = transfer->stale = transfer->fresh = false;
+	transfer->repeats = 0;
+	transfer->refusal = NULL;
+	transfer->curl_error[0] = '\0';
+
+	result = braze_http_transfer_configure(transfer);
+	if (result == CURLE_OK)
+		added = curl_multi_add_handle(pool_of(http, transfer)->multi, transfer->easy);
+	if (result != CURLE_OK || added != CURLM_OK)
+	{
+		braze_http_report(request, result != CURLE_OK ?
+					 curl_easy_strerror(result) : curl_multi_strerror(added));
+		braze_http_transfer_give_back(http, transfer);
+		restore_signals(&saved);
+		return false;
+	}
+
+	request->handle = transfer;
+	transfer->next = http->active;
+	if (http->active != NULL)
+		http->active->previous = transfer;
+	http->active = transfer;
+	restore_signals(&saved);
+	return true;
+}
+
+void
+braze_http_cancel(BrazeHttp *http, BrazeHttpRequest *request)
+{
+	if (request->handle != NULL)
+	{
+		sigset_t	saved;
+
+		block_signals(&saved);
+		request->unsent = braze_http_transfer_unsent(request->handle);
+		detach_transfer(http, request->handle);
+		restore_signals(&saved);
+	}
+	else
+	{
+		BrazeHttpRequest *previous = NULL;
+		BrazeHttpRequest *done = http->first_done;
+
+		while (done != NULL && done != request)
+		{
+			previous = done;
+			done = done->next_done;
+		}
+		if (done != NULL)
+		{
+			if (previous != NULL)
+				previous->next_done = request->next_done;
+			else
+				http->first_done = request->next_done;
+			if (http->last_done == request)
+				http->last_done = previous;
+		}
+	}
+	braze_http_answer_free(request);
+}
+
+int
+braze_http_fd(const BrazeHttp *http)
+{
+	return http->epoll_fd;
+}
+
+long
+braze_http_timeout(const BrazeHttp *http)
+{
+	int64_t		deadline = next_deadline(http);
+	int64_t		left;
+
+	if (http->first_done != NULL)
+		return 0;
+	if (deadline < 0)
+		return -1;
+	left = deadline - braze_http_now(CLOCK_MONOTONIC);
+	return left > 0 ? (long) left : 0;
+}
+
+BrazeHttpRequest *
+braze_http_next_done(BrazeHttp *http)
+{
+	BrazeHttpRequest *request;
+
+	if (http->first_done == NULL)
+		run(http);
+	request = http->first_done;
+	if (request != NULL)
+	{
+		http->first_done = request->next_done;
+		if (http->first_done == NULL)
+			http->last_done = NULL;
+		request->next_done = NULL;
+	}
+	return request;
+}
+
+void
+braze_http_release(BrazeHttp *http, BrazeHttpRequest *request)
+{
+	(void) http;
+	braze_http_answer_free(request);
+}

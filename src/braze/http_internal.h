@@ -1,0 +1,97 @@
+/*-------------------------------------------------------------------------
+ *
+ * http_internal.h
+ *	  What http.c (the multi loop), http_url.c and http_transfer.c share.
+ *
+ *-------------------------------------------------------------------------
+ */
+#ifndef BRAZE_HTTP_INTERNAL_H
+#define BRAZE_HTTP_INTERNAL_H
+
+#include <curl/curl.h>
+#include <time.h>
+
+#include "braze/http.h"
+
+struct BrazeHttpTarget
+{
+	int			references;		/* the owner's, and one per transfer */
+	char	   *url;			/* "https://host[:port]" */
+	bool		plain;			/* http, to this machine */
+	char	   *ca_file;
+	char	   *api_key;
+	struct curl_slist *headers; /* holds the key too */
+	long		timeout_ms;
+};
+
+/* a handle of curl and what belongs to it while it is in use */
+typedef struct HttpTransfer
+{
+	CURL	   *easy;
+	struct BrazeHttp *http;
+	BrazeHttpRequest *request;
+	BrazeHttpTarget *target;
+	size_t		header_bytes;
+	bool		headers_complete;	/* of the final answer, not of a 1xx */
+	bool		begun;			/* curl was about to write the request, */
+	int			repeats;		/* and how often curl sent it again */
+	bool		stale;			/* but on a kept connection that has ended */
+	bool		fresh;			/* only a new connection will do */
+	const char *refusal;		/* why a callback of ours broke it off */
+	char		curl_error[CURL_ERROR_SIZE];
+	struct HttpTransfer *previous;
+	struct HttpTransfer *next;
+} HttpTransfer;
+
+/* connections that have a limit in common */
+typedef struct HttpPool
+{
+	struct BrazeHttp *http;
+	CURLM	   *multi;
+	int64_t		deadline;		/* when curl wants to be called, -1: no need */
+} HttpPool;
+
+#define HTTP_POOLS			2
+
+struct BrazeHttp
+{
+	HttpPool	pools[HTTP_POOLS];	/* by BrazeHttpTarget.plain */
+	int			epoll_fd;
+	int			nsockets;		/* in the epoll set */
+	HttpTransfer *active;			/* a list in both directions */
+	HttpTransfer *spare;			/* a list by next */
+	int			nspare;
+	BrazeHttpRequest *first_done;
+	BrazeHttpRequest *last_done;
+};
+
+extern int64_t braze_http_now(clockid_t clock);
+
+/* http_url.c */
+extern void braze_http_target_drop(BrazeHttpTarget *target);
+
+/*
+ * http_transfer.c.  A transfer that is given back must not be in the multi
+ * any more.
+ */
+extern HttpTransfer *braze_http_transfer_take(BrazeHttp *http);
+extern void braze_http_transfer_give_back(BrazeHttp *http, HttpTransfer *transfer);
+extern CURLcode braze_http_transfer_configure(HttpTransfer *transfer);
+
+/* false at least if any byte of the request was written */
+extern bool braze_http_transfer_unsent(const HttpTransfer *transfer);
+
+/*
+ * Is another attempt worth it that has a new connection to itself?  Once: when
+ * nothing was written, to a kept connection that had ended, or when curl sent
+ * it again as often as it does.  The first stream of a connection is not
+ * refused for being one too many.
+ */
+extern bool braze_http_transfer_may_start_again(const HttpTransfer *transfer, CURLcode result);
+
+/* fills the request's answer or error from how its transfer ended */
+extern void braze_http_transfer_judge(HttpTransfer *transfer, CURLcode result);
+extern void braze_http_report(BrazeHttpRequest *request, const char *text);
+extern void braze_http_answer_free(BrazeHttpRequest *request);
+
+#endif							/* BRAZE_HTTP_INTERNAL_H */

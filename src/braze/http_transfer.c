@@ -1,0 +1,461 @@
+/*-------------------------------------------------------------------------
+ *
+ * http_transfer.c
+ *	  One transfer: its options, what curl calls for it, and how it ended.
+ *
+ *-------------------------------------------------------------------------
+ */
+#include <curl/curl.h>
+#include <poll.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "braze/http_internal.h"
+
+#define USER_AGENT			"segment_braze/0.1.0"
+
+/* a host that takes no connection in this time will not take one at all */
+#define CONNECT_TIMEOUT_MS	10000
+
+/* curl keeps all headers of an answer in memory, and older ones without limit */
+#define MAX_HEADER_BYTES	(128 * 1024)
+
+/* transfers kept for reuse: each holds up to 100 kB, and few are under way */
+#define MAX_SPARE_TRANSFERS	32
+
+/* curl gives up a request that it has sent again so often (CONN_MAX_RETRIES) */
+#define CURL_REPEATS		5
+
+/*
+ * A server in front of Braze may repeat the request's headers in its error
+ * page.  Shorter keys than this are none, and could be words of the answer.
+ */
+#define MIN_MASKED_KEY		16
+
+/*
+ * What curl calls.  No callback may raise an error: it notes what is wrong and
+ * returns short.
+ */
+
+static size_t
+on_header(char *line, size_t size, size_t count, void *data)
+{
+	HttpTransfer *transfer = data;
+	size_t		length = size * count;
+
+	transfer->header_bytes += length;
+	if (transfer->header_bytes > MAX_HEADER_BYTES)
+	{
+		transfer->refusal = "the answer's headers are too long";
+		return 0;
+	}
+
+	/* what an interim answer (1xx) said is not about this request's end */
+	if (length >= 5 && memcmp(line, "HTTP/", 5) == 0)
+	{
+		transfer->headers_complete = false;
+		braze_rate_headers_reset(&transfer->request->rate);
+	}
+	else if (line[0] == '\r' || line[0] == '\n')
+		transfer->headers_complete = true;
+	else
+		braze_rate_headers_read(&transfer->request->rate, line, (int) length,
+								braze_http_now(CLOCK_REALTIME));
+	return length;
+}
+
+static size_t
+on_body(char *chunk, size_t size, size_t count, void *data)
+{
+	HttpTransfer *transfer = data;
+	BrazeHttpRequest *request = transfer->request;
+	size_t		length = size * count;
+	size_t		take = length;
+
+	if (take > BRAZE_HTTP_MAX_ANSWER - request->answer_length)
+		take = BRAZE_HTTP_MAX_ANSWER - request->answer_length;
+
+	if (request->answer_length + take > request->answer_size)
+	{
+		size_t		new_size = request->answer_size == 0 ? 512 : request->answer_size;
+		char	   *grown;
+
+		while (new_size < request->answer_length + take)
+			new_size *= 2;
+		grown = realloc(request->answer, new_size);
+		if (grown == NULL)
+		{
+			transfer->refusal = "out of memory for the answer";
+			return 0;
+		}
+		request->answer = grown;
+		request->answer_size = new_size;
+	}
+	if (take > 0)
+	{
+		memcpy(request->answer + request->answer_length, chunk, take);
+		request->answer_length += take;
+	}
+
+	/* no need to hear the rest, which may never end */
+	if (take < length)
+	{
+		request->truncated = true;
+		return 0;
+	}
+	return length;
+}
+
+bool
+braze_http_transfer_unsent(const HttpTransfer *transfer)
+{
+	long		bytes = 0;
+
+	return curl_easy_getinfo(transfer->easy, CURLINFO_REQUEST_SIZE, &bytes) == CURLE_OK &&
+		bytes == 0;
+}
+
+#if LIBCURL_VERSION_NUM >= 0x075000
+/*
+ * curl looks whether a kept connection has ended before it takes it, but the
+ * newer ones (8.22) do not where it was used a moment ago.
+ */
+static bool
+has_ended(CURL *easy)
+{
+	struct pollfd peer = {.fd = -1, .events = POLLRDHUP};
+	curl_socket_t fd;
+
+	if (curl_easy_getinfo(easy, CURLINFO_ACTIVESOCKET, &fd) != CURLE_OK ||
+		fd == CURL_SOCKET_BAD)
+		return false;
+	peer.fd = fd;
+	return poll(&peer, 1, 0) > 0;
+}
+
+/*
+ * curl sends a request again, on a new connection, when a kept one was closed
+ * before the first byte of an answer.  The server may have read it by then.
+ * It does the same with what HTTP/2 refused, before it was read, because the
+ * server takes fewer streams at a time than curl supposes until it is told;
+ * curl does not say which it was.
+ */
+static int
+on_begin(void *data, char *remote_ip, char *local_ip, int remote_port, int local_port)
+{
+	HttpTransfer *transfer = data;
+
+	(void) remote_ip;
+	(void) local_ip;
+	(void) remote_port;
+	(void) local_port;
+	if (transfer->begun && !braze_http_transfer_unsent(transfer))
+	{
+		if (transfer->request->once)
+		{
+			transfer->refusal = "the connection was closed before an answer came";
+			return CURL_PREREQFUNC_ABORT;
+		}
+		transfer->request->repeated = true;
+		transfer->repeats++;
+	}
+	if (!transfer->begun && !transfer->fresh && has_ended(transfer->easy))
+	{
+		transfer->stale = true;
+		return CURL_PREREQFUNC_ABORT;
+	}
+	transfer->begun = true;
+
+	/* sent again, many would wait for one connection to refuse them again */
+	(void) curl_easy_setopt(transfer->easy, CURLOPT_PIPEWAIT, 0L);
+	return CURL_PREREQFUNC_OK;
+}
+#else
+/* an older curl does not ask, but shows what it has written */
+static int
+on_written(CURL *easy, curl_infotype type, char *chunk, size_t length, void *data)
+{
+	HttpTransfer *transfer = data;
+
+	(void) easy;
+	if (type == CURLINFO_HEADER_OUT && length >= 5 && memcmp(chunk, "POST ", 5) == 0)
+	{
+		if (transfer->begun)
+		{
+			transfer->request->repeated = true;
+			transfer->repeats++;
+		}
+		transfer->begun = true;
+	}
+	return 0;
+}
+#endif
+
+bool
+braze_http_transfer_may_start_again(const HttpTransfer *transfer, CURLcode result)
+{
+	if (transfer->fresh)
+		return false;
+	return transfer->stale ||
+		(result == CURLE_SEND_ERROR && transfer->repeats >= CURL_REPEATS);
+}
+
+HttpTransfer *
+braze_http_transfer_take(BrazeHttp *http)
+{
+	HttpTransfer *transfer = http->spare;
+
+	if (transfer != NULL)
+	{
+		http->spare = transfer->next;
+		http->nspare--;
+	}
+	else
+	{
+		transfer = calloc(1, sizeof(HttpTransfer));
+		if (transfer == NULL)
+			return NULL;
+		transfer->easy = curl_easy_init();
+		if (transfer->easy == NULL)
+		{
+			free(transfer);
+			return NULL;
+		}
+		transfer->http = http;
+	}
+	transfer->previous = transfer->next = NULL;
+	return transfer;
+}
+
+/* the handle must not be in the multi any more */
+void
+braze_http_transfer_give_back(BrazeHttp *http, HttpTransfer *transfer)
+{
+	/* before the target and its headers go: the handle points to them */
+	curl_easy_reset(transfer->easy);
+	if (transfer->target != NULL)
+		braze_http_target_drop(transfer->target);
+	transfer->target = NULL;
+	transfer->request = NULL;
+
+	if (http->nspare < MAX_SPARE_TRANSFERS)
+	{
+		transfer->next = http->spare;
+		http->spare = transfer;
+		http->nspare++;
+	}
+	else
+	{
+		curl_easy_cleanup(transfer->easy);
+		free(transfer);
+	}
+}
+
+void
+braze_http_answer_free(BrazeHttpRequest *request)
+{
+	free(request->answer);
+	request->answer = NULL;
+	request->answer_length = request->answer_size = 0;
+}
+
+/*
+ * Returns CURLE_OK or the first option's error.  An option is left out only
+ * where a curl without it behaves as wanted.
+ */
+CURLcode
+braze_http_transfer_configure(HttpTransfer *transfer)
+{
+	BrazeHttpTarget *target = transfer->target;
+	BrazeHttpRequest *request = transfer->request;
+	CURL	   *easy = transfer->easy;
+	CURLcode	result = CURLE_OK;
+	size_t		size = strlen(target->url) + strlen(request->path) + 1;
+	char	   *url = malloc(size);
+
+#define SET(option, value) \
+	do { \
+		if (result == CURLE_OK) \
+			result = curl_easy_setopt(easy, option, value); \
+	} while (0)
+
+	if (url == NULL)
+		return CURLE_OUT_OF_MEMORY;
+	snprintf(url, size, "%s%s", target->url, request->path);
+	SET(CURLOPT_URL, url);
+	free(url);
+
+	SET(CURLOPT_PRIVATE, transfer);
+	SET(CURLOPT_ERRORBUFFER, transfer->curl_error);
+	SET(CURLOPT_HEADERFUNCTION, on_header);
+	SET(CURLOPT_HEADERDATA, transfer);
+	SET(CURLOPT_WRITEFUNCTION, on_body);
+	SET(CURLOPT_WRITEDATA, transfer);
+
+	SET(CURLOPT_HTTPHEADER, target->headers);
+	SET(CURLOPT_USERAGENT, USER_AGENT);
+	SET(CURLOPT_POST, 1L);
+	SET(CURLOPT_POSTFIELDSIZE_LARGE, (curl_off_t) request->body_length);
+
+	/* not copied, so that curl can rewind it when a kept connection was dead */
+	SET(CURLOPT_POSTFIELDS, request->body);
+
+#if LIBCURL_VERSION_NUM >= 0x075000
+	SET(CURLOPT_PREREQFUNCTION, on_begin);
+	SET(CURLOPT_PREREQDATA, transfer);
+#else
+	SET(CURLOPT_DEBUGFUNCTION, on_written);
+	SET(CURLOPT_DEBUGDATA, transfer);
+	SET(CURLOPT_VERBOSE, 1L);
+#endif
+
+	/*
+	 * Only what went over a kept connection is sent again.  Whether one has
+	 * ended cannot always be seen through TLS, and one of HTTP/2 ends with
+	 * other requests under way on it.
+	 */
+	if (request->once && (!target->plain || LIBCURL_VERSION_NUM < 0x075000))
+	{
+		SET(CURLOPT_FRESH_CONNECT, 1L);
+		SET(CURLOPT_FORBID_REUSE, 1L);
+	}
+
+	SET(CURLOPT_NOSIGNAL, 1L);
+	SET(CURLOPT_TIMEOUT_MS, target->timeout_ms);
+	SET(CURLOPT_CONNECTTIMEOUT_MS,
+		target->timeout_ms < CONNECT_TIMEOUT_MS ? target->timeout_ms : CONNECT_TIMEOUT_MS);
+	SET(CURLOPT_TCP_KEEPALIVE, 1L);
+
+	/* the key goes to the endpoint and nowhere else */
+	SET(CURLOPT_FOLLOWLOCATION, 0L);
+	SET(CURLOPT_PROXY, "");
+	SET(CURLOPT_NOPROXY, "*");
+	SET(CURLOPT_NETRC, (long) CURL_NETRC_IGNORED);
+#if LIBCURL_VERSION_NUM >= 0x075500
+	SET(CURLOPT_PROTOCOLS_STR, target->plain ? "http" : "https");
+#else
+	SET(CURLOPT_PROTOCOLS, target->plain ? (long) CURLPROTO_HTTP : (long) CURLPROTO_HTTPS);
+#endif
+#if LIBCURL_VERSION_NUM >= 0x074000
+	SET(CURLOPT_HTTP09_ALLOWED, 0L);
+#endif
+
+#if LIBCURL_VERSION_NUM >= 0x075700
+	/* else a name server that hangs holds up removing the handle */
+	SET(CURLOPT_QUICK_EXIT, 1L);
+#endif
+
+	if (target->plain)
+		SET(CURLOPT_HTTP_VERSION, (long) CURL_HTTP_VERSION_1_1);
+	else
+	{
+		SET(CURLOPT_SSL_VERIFYPEER, 1L);
+		SET(CURLOPT_SSL_VERIFYHOST, 2L);
+		SET(CURLOPT_SSLVERSION, (long) CURL_SSLVERSION_TLSv1_2);
+		if (target->ca_file != NULL)
+		{
+			SET(CURLOPT_CAINFO, target->ca_file);
+
+			/* instead of the system's; only some TLS libraries have a directory */
+			(void) curl_easy_setopt(easy, CURLOPT_CAPATH, NULL);
+		}
+#if LIBCURL_VERSION_NUM >= 0x075700
+		/* a bundle that is replaced counts within minutes, not in a day */
+		SET(CURLOPT_CA_CACHE_TIMEOUT, 300L);
+#endif
+
+		/* a curl without HTTP/2 refuses the first, and HTTP/1.1 will do */
+		(void) curl_easy_setopt(easy, CURLOPT_HTTP_VERSION, (long) CURL_HTTP_VERSION_2TLS);
+		SET(CURLOPT_PIPEWAIT, 1L);
+	}
+#undef SET
+
+	return result;
+}
+
+void
+braze_http_report(BrazeHttpRequest *request, const char *text)
+{
+	snprintf(request->error, sizeof(request->error), "%s", text);
+}
+
+/* overwrites the key where the answer repeats it */
+static void
+mask_key(BrazeHttpRequest *request, const char *api_key)
+{
+	size_t		length = strlen(api_key);
+	char	   *p = request->answer;
+	size_t		left = request->answer_length;
+	char	   *found;
+
+	if (length < MIN_MASKED_KEY)
+		return;
+	while (left >= length && (found = memmem(p, left, api_key, length)) != NULL)
+	{
+		memset(found, '*', length);
+		left -= found + length - p;
+		p = found + length;
+	}
+}
+
+/* what curl's and its TLS library's words are about, for who looks after delivery */
+static const char *
+subject_of(CURLcode result)
+{
+	switch (result)
+	{
+		case CURLE_PEER_FAILED_VERIFICATION:
+			return "the server's certificate is not accepted: ";
+		case CURLE_SSL_CACERT_BADFILE:
+			return "the certificate authorities cannot be read: ";
+		case CURLE_SSL_CONNECT_ERROR:
+			return "no connection over TLS 1.2 or later: ";
+		default:
+			return "";
+	}
+}
+
+/* fills the request's answer or error from how its transfer ended */
+void
+braze_http_transfer_judge(HttpTransfer *transfer, CURLcode result)
+{
+	BrazeHttpRequest *request = transfer->request;
+	long		status = 0;
+
+	curl_easy_getinfo(transfer->easy, CURLINFO_RESPONSE_CODE, &status);
+
+	/* curl is content with a connection that ends in the middle of the headers */
+	if (!transfer->headers_complete)
+		status = 0;
+
+	if (result == CURLE_OK || request->truncated)
+		request->status = status;
+	else if (transfer->refusal == NULL && status >= 300)
+	{
+		request->status = status;
+		request->truncated = true;
+	}
+
+	request->unsent = braze_http_transfer_unsent(transfer);
+	if (request->status != 0)
+		mask_key(request, transfer->target->api_key);
+	else
+	{
+		if (transfer->refusal != NULL)
+			braze_http_report(request, transfer->refusal);
+		else if (result != CURLE_OK)
+		{
+			char		text[CURL_ERROR_SIZE + 64];
+
+			snprintf(text, sizeof(text), "%s%s", subject_of(result),
+					 transfer->curl_error[0] != '\0' ?
+					 transfer->curl_error : curl_easy_strerror(result));
+			braze_http_report(request, text);
+		}
+		else
+			braze_http_report(request, "the answer ended in its headers");
+		request->truncated = false;
+		braze_http_answer_free(request);
+	}
+}

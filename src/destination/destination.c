@@ -1,0 +1,516 @@
+/*-------------------------------------------------------------------------
+ *
+ * destination.c
+ *	  A destination is a foreign server of the wrapper segment_braze.
+ *
+ *-------------------------------------------------------------------------
+ */
+#include "postgres.h"
+
+#include <fcntl.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "access/genam.h"
+#include "access/htup_details.h"
+#include "access/reloptions.h"
+#include "access/table.h"
+#include "catalog/pg_foreign_server.h"
+#include "catalog/pg_user_mapping.h"
+#include "commands/defrem.h"
+#include "foreign/foreign.h"
+#include "lib/stringinfo.h"
+#include "miscadmin.h"
+#include "storage/fd.h"
+#include "utils/builtins.h"
+#include "utils/fmgroids.h"
+#include "utils/inval.h"
+#include "utils/memutils.h"
+#include "utils/rel.h"
+#include "utils/syscache.h"
+
+#include "base/closest_name.h"
+#include "base/compat.h"
+#include "destination/destination.h"
+#include "destination/option_validator.h"
+
+#define WRAPPER_NAME	"segment_braze"
+
+/*
+ * What ordinary sessions use.  A session that queues for many roles or
+ * destinations goes round this many; parsing one anew costs microseconds.
+ */
+#define CACHE_SIZE		16
+
+/* names that a hint lists before it stops */
+#define MAX_NAMES_IN_HINT	8
+
+typedef struct CacheEntry
+{
+	NameData	name;			/* as asked for; empty: the only usable one */
+	Oid			roleid;			/* InvalidOid: the entry is free */
+	BrazeDestination *destination;
+} CacheEntry;
+
+char	   *braze_destination_setting = NULL;
+
+static CacheEntry cache[CACHE_SIZE];
+static int	cache_next = 0;		/* the entry to be replaced next */
+static MemoryContext cache_context = NULL;
+
+/* set by invalidation, which may come while a cached destination is in use */
+static bool cache_is_stale = false;
+
+static void
+invalidate_cache(Datum arg, int cacheid, uint32 hashvalue)
+{
+	cache_is_stale = true;
+}
+
+const BrazeSettings *
+braze_default_settings(void)
+{
+	static BrazeSettings *settings = NULL;
+
+	if (settings == NULL)
+	{
+		MemoryContext old = MemoryContextSwitchTo(TopMemoryContext);
+		BrazeSettings *defaults = palloc(sizeof(BrazeSettings));
+
+		braze_options_load(NIL, defaults);
+		settings = defaults;
+		MemoryContextSwitchTo(old);
+	}
+	return settings;
+}
+
+/* the server of this name if it is one of our wrapper's, else NULL */
+static ForeignServer *
+find_server(const char *name)
+{
+	ForeignServer *server = GetForeignServerByName(name, true);
+
+	if (server == NULL ||
+		server->fdwid != get_foreign_data_wrapper_oid(WRAPPER_NAME, true))
+		return NULL;
+	return server;
+}
+
+BrazeDestination *
+braze_destination_load(const char *name)
+{
+	MemoryContext context;
+	MemoryContext old;
+	ForeignServer *server;
+	BrazeDestination *destination;
+
+	/* also for what the look-up leaves behind: the caller's may live for ever */
+	context = AllocSetContextCreate(CurrentMemoryContext, "segment_braze destination",
+									ALLOCSET_SMALL_SIZES);
+	old = MemoryContextSwitchTo(context);
+	server = find_server(name);
+	if (server == NULL)
+	{
+		MemoryContextSwitchTo(old);
+		MemoryContextDelete(context);
+		return NULL;
+	}
+	destination = palloc0(sizeof(BrazeDestination));
+	namestrcpy(&destination->name, server->servername);
+	destination->serverid = server->serverid;
+	destination->context = context;
+	braze_options_load(server->options, &destination->settings);
+
+	/* the validator refuses it, and the catalogs may hold it all the same */
+	if (destination->settings.delivery == BRAZE_AT_MOST_ONCE)
+		destination->settings.changed_attributes_only = false;
+	MemoryContextSwitchTo(old);
+	return destination;
+}
+
+static int
+compare_cells(const ListCell *a, const ListCell *b)
+{
+	return strcmp(lfirst(a), lfirst(b));
+}
+
+List *
+braze_destination_names(void)
+{
+	List	   *names = NIL;
+	Oid			wrapper = get_foreign_data_wrapper_oid(WRAPPER_NAME, true);
+	Relation	catalog;
+	SysScanDesc scan;
+	HeapTuple	tuple;
+
+	if (!OidIsValid(wrapper))
+		return NIL;
+
+	catalog = table_open(ForeignServerRelationId, AccessShareLock);
+	scan = systable_beginscan(catalog, InvalidOid, false, NULL, 0, NULL);
+	while (HeapTupleIsValid(tuple = systable_getnext(scan)))
+	{
+		Form_pg_foreign_server server = (Form_pg_foreign_server) GETSTRUCT(tuple);
+
+		if (server->srvfdw == wrapper)
+			names = lappend(names, pstrdup(NameStr(server->srvname)));
+	}
+	systable_endscan(scan);
+	table_close(catalog, AccessShareLock);
+
+	list_sort(names, compare_cells);
+	return names;
+}
+
+static bool
+may_use(Oid serverid, Oid roleid)
+{
+	return braze_server_aclcheck(serverid, roleid, ACL_USAGE) == ACLCHECK_OK;
+}
+
+/* those of the names that roleid may use */
+static List *
+usable_names(List *names, Oid roleid)
+{
+	List	   *usable = NIL;
+	ListCell   *cell;
+
+	foreach(cell, names)
+	{
+		Oid			serverid = get_foreign_server_oid(lfirst(cell), true);
+
+		if (OidIsValid(serverid) && may_use(serverid, roleid))
+			usable = lappend(usable, lfirst(cell));
+	}
+	return usable;
+}
+
+static char *
+enumerate(List *names)
+{
+	StringInfoData text;
+	int			i = 0;
+	ListCell   *cell;
+
+	initStringInfo(&text);
+	foreach(cell, names)
+	{
+		if (i == MAX_NAMES_IN_HINT)
+		{
+			appendStringInfoString(&text, ", ...");
+			break;
+		}
+		appendStringInfo(&text, "%s\"%s\"", i++ > 0 ? ", " : "", (char *) lfirst(cell));
+	}
+	return text.data;
+}
+
+static const char *
+next_in_list(void *state)
+{
+	List	  **names = state;
+	const char *name;
+
+	if (*names == NIL)
+		return NULL;
+	name = linitial(*names);
+	*names = list_delete_first(*names);
+	return name;
+}
+
+static void
+set_problem(BrazeDestinationProblem *problem, int sqlstate, char *message, char *hint)
+{
+	problem->sqlstate = sqlstate;
+	problem->message = message;
+	problem->hint = hint;
+}
+
+static char *
+create_hint(void)
+{
+	return pstrdup("Create one with CREATE SERVER braze FOREIGN DATA WRAPPER segment_braze "
+				   "OPTIONS (datacenter 'US-01').");
+}
+
+static void
+explain_missing(const char *name, Oid roleid, BrazeDestinationProblem *problem)
+{
+	List	   *usable = usable_names(braze_destination_names(), roleid);
+	List	   *left = list_copy(usable);
+	const char *closest = braze_closest_name(name, next_in_list, &left);
+	char	   *hint;
+
+	if (GetForeignServerByName(name, true) != NULL)
+		hint = psprintf("Server \"%s\" belongs to another foreign-data wrapper.", name);
+	else if (closest)
+		hint = psprintf("Perhaps you meant \"%s\".", closest);
+	else if (usable != NIL)
+		hint = psprintf("Destinations to choose from: %s.", enumerate(usable));
+	else
+		hint = create_hint();
+	set_problem(problem, ERRCODE_UNDEFINED_OBJECT,
+				psprintf("destination \"%s\" does not exist", name), hint);
+}
+
+static void
+explain_denied(const char *name, Oid roleid, BrazeDestinationProblem *problem)
+{
+	char	   *role = GetUserNameFromId(roleid, true);
+
+	set_problem(problem, ERRCODE_INSUFFICIENT_PRIVILEGE,
+				psprintf("permission denied for destination \"%s\"", name),
+				role == NULL ? NULL :
+				psprintf("Its owner can run: GRANT USAGE ON FOREIGN SERVER %s TO %s.",
+						 quote_identifier(name), quote_identifier(role)));
+}
+
+/* the one destination that roleid may use */
+static const char *
+only_usable_name(Oid roleid, BrazeDestinationProblem *problem)
+{
+	List	   *names = braze_destination_names();
+	List	   *usable = usable_names(names, roleid);
+
+	if (list_length(usable) == 1)
+		return linitial(usable);
+
+	if (usable != NIL)
+		set_problem(problem, ERRCODE_AMBIGUOUS_PARAMETER,
+					pstrdup("there are several destinations to choose from"),
+					psprintf("Name one of %s in the argument destination or in the "
+							 "setting segment_braze.destination.", enumerate(usable)));
+	else if (names == NIL)
+		set_problem(problem, ERRCODE_UNDEFINED_OBJECT,
+					pstrdup("there is no destination"), create_hint());
+	else if (list_length(names) == 1)
+		explain_denied(linitial(names), roleid, problem);
+	else
+		set_problem(problem, ERRCODE_INSUFFICIENT_PRIVILEGE,
+					pstrdup("permission denied for every destination"),
+					pstrdup("Ask the owner of a destination for USAGE on its foreign server."));
+	return NULL;
+}
+
+/* an empty cache that hears of every change that matters to it */
+static void
+reset_cache(void)
+{
+	if (cache_context == NULL)
+	{
+		cache_context = AllocSetContextCreate(TopMemoryContext, "segment_braze destinations",
+											  ALLOCSET_SMALL_SIZES);
+		CacheRegisterSyscacheCallback(FOREIGNSERVEROID, invalidate_cache, (Datum) 0);
+		CacheRegisterSyscacheCallback(FOREIGNDATAWRAPPEROID, invalidate_cache, (Datum) 0);
+		CacheRegisterSyscacheCallback(AUTHOID, invalidate_cache, (Datum) 0);
+		CacheRegisterSyscacheCallback(AUTHMEMMEMROLE, invalidate_cache, (Datum) 0);
+	}
+	MemoryContextReset(cache_context);
+	memset(cache, 0, sizeof(cache));
+	cache_next = 0;
+	cache_is_stale = false;
+}
+
+const BrazeDestination *
+braze_destination_find(const char *name, Oid roleid, BrazeDestinationProblem *problem)
+{
+	const char *asked = name;
+	CacheEntry *entry;
+	MemoryContext old;
+	BrazeDestination *destination;
+
+	if (asked == NULL)
+		asked = braze_destination_setting ? braze_destination_setting : "";
+
+	if (cache_context == NULL || cache_is_stale)
+		reset_cache();
+	for (int i = 0; i < CACHE_SIZE; i++)
+	{
+		if (cache[i].roleid == roleid && strcmp(NameStr(cache[i].name), asked) == 0)
+			return cache[i].destination;
+	}
+
+	name = asked;
+	if (name[0] == '\0')
+	{
+		name = only_usable_name(roleid, problem);
+		if (name == NULL)
+			return NULL;
+	}
+
+	/*
+	 * The catalog lookups below may bring invalidations in.  They leave the
+	 * entry that is made here marked stale, which is right: it may have been
+	 * read half before and half after the change.
+	 */
+	old = MemoryContextSwitchTo(cache_context);
+	destination = braze_destination_load(name);
+	MemoryContextSwitchTo(old);
+	if (destination == NULL)
+	{
+		explain_missing(name, roleid, problem);
+		return NULL;
+	}
+	if (!may_use(destination->serverid, roleid))
+	{
+		explain_denied(NameStr(destination->name), roleid, problem);
+		MemoryContextDelete(destination->context);
+		return NULL;
+	}
+
+	entry = &cache[cache_next];
+	cache_next = (cache_next + 1) % CACHE_SIZE;
+	if (OidIsValid(entry->roleid))
+	{
+		entry->roleid = InvalidOid;
+		MemoryContextDelete(entry->destination->context);
+	}
+	namestrcpy(&entry->name, asked);
+	entry->roleid = roleid;
+	entry->destination = destination;
+	return destination;
+}
+
+const BrazeDestination *
+braze_destination_for(const char *name, Oid roleid)
+{
+	BrazeDestinationProblem problem;
+	const BrazeDestination *destination = braze_destination_find(name, roleid, &problem);
+
+	if (destination == NULL)
+		ereport(ERROR,
+				(errcode(problem.sqlstate),
+				 errmsg("%s", problem.message),
+				 problem.hint ? errhint("%s", problem.hint) : 0));
+	return destination;
+}
+
+/* the options of the mapping of userid (InvalidOid: PUBLIC); false: no mapping */
+static bool
+mapping_options(Oid serverid, Oid userid, List **mapping)
+{
+	HeapTuple	tuple;
+	Datum		datum;
+	bool		isnull;
+
+	*mapping = NIL;
+	tuple = SearchSysCache2(USERMAPPINGUSERSERVER, ObjectIdGetDatum(userid),
+							ObjectIdGetDatum(serverid));
+	if (!HeapTupleIsValid(tuple))
+		return false;
+	datum = SysCacheGetAttr(USERMAPPINGUSERSERVER, tuple,
+							Anum_pg_user_mapping_umoptions, &isnull);
+	if (!isnull)
+		*mapping = untransformRelOptions(datum);
+	ReleaseSysCache(tuple);
+	return true;
+}
+
+/*
+ * Reads a key file, which must be as private as the server demands of
+ * ssl_key_file.  What is checked is the open file: a path may change between
+ * a look and the reading.  Symbolic links are followed, since mounted secrets
+ * are links.
+ */
+static char *
+read_key_file(const char *path, char **reason)
+{
+	char		buffer[BRAZE_MAX_KEY_LENGTH + 1];
+	struct stat status;
+	ssize_t		length = 0;
+	ssize_t		got;
+	int			fd;
+
+	/* a FIFO without a writer would block for ever */
+	fd = OpenTransientFile(path, O_RDONLY | O_NONBLOCK | PG_BINARY);
+	if (fd < 0)
+	{
+		*reason = psprintf("could not open key file \"%s\": %s", path, strerror(errno));
+		return NULL;
+	}
+
+	if (fstat(fd, &status) != 0)
+		*reason = psprintf("could not examine key file \"%s\": %s", path, strerror(errno));
+	else if (!S_ISREG(status.st_mode))
+		*reason = psprintf("key file \"%s\" is not a regular file", path);
+	else if (status.st_uid != geteuid() && status.st_uid != 0)
+		*reason = psprintf("key file \"%s\" must be owned by the database server's user or root",
+						   path);
+	else if ((status.st_uid == geteuid() && (status.st_mode & (S_IRWXG | S_IRWXO))) ||
+			 (status.st_mode & (S_IWGRP | S_IXGRP | S_IRWXO)))
+		*reason = psprintf("key file \"%s\" has group or world access; its mode must be 0600, "
+						   "or 0640 if root owns it", path);
+	else
+	{
+		while ((got = read(fd, buffer + length, sizeof(buffer) - length)) > 0)
+			length += got;
+		if (got < 0)
+			*reason = psprintf("could not read key file \"%s\": %s", path, strerror(errno));
+		else if (length == sizeof(buffer))
+			*reason = psprintf("key file \"%s\" is longer than %d bytes", path,
+							   BRAZE_MAX_KEY_LENGTH);
+		else
+		{
+			while (length > 0 && (buffer[length - 1] == '\n' || buffer[length - 1] == '\r'))
+				length--;
+			buffer[length] = '\0';
+			/* the second condition: a zero byte inside would hide the rest */
+			if (braze_key_is_valid(buffer) && strlen(buffer) == length)
+			{
+				CloseTransientFile(fd);
+				return pstrdup(buffer);
+			}
+			*reason = psprintf("key file \"%s\" must hold the key alone, in ASCII and without "
+							   "white space", path);
+		}
+	}
+	CloseTransientFile(fd);
+	return NULL;
+}
+
+char *
+braze_destination_key(const BrazeDestination *destination, char **reason)
+{
+	HeapTuple	tuple;
+	Oid			owner;
+	List	   *mapping;
+	ListCell   *cell;
+	const char *name = NameStr(destination->name);
+
+	tuple = SearchSysCache1(FOREIGNSERVEROID, ObjectIdGetDatum(destination->serverid));
+	if (!HeapTupleIsValid(tuple))
+	{
+		*reason = psprintf("server \"%s\" does not exist", name);
+		return NULL;
+	}
+	owner = ((Form_pg_foreign_server) GETSTRUCT(tuple))->srvowner;
+	ReleaseSysCache(tuple);
+
+	if (!mapping_options(destination->serverid, owner, &mapping) &&
+		!mapping_options(destination->serverid, InvalidOid, &mapping))
+	{
+		*reason = psprintf("server \"%s\" has no user mapping for its owner \"%s\" or PUBLIC",
+						   name, GetUserNameFromId(owner, false));
+		return NULL;
+	}
+
+	foreach(cell, mapping)
+	{
+		DefElem    *def = lfirst(cell);
+
+		if (strcmp(def->defname, "rest_api_key_file") == 0)
+			return read_key_file(defGetString(def), reason);
+		if (strcmp(def->defname, "rest_api_key") == 0)
+		{
+			char	   *key = defGetString(def);
+
+			if (braze_key_is_valid(key))
+				return pstrdup(key);
+			*reason = psprintf("the rest_api_key of server \"%s\" is not valid", name);
+			return NULL;
+		}
+	}
+	*reason = psprintf("the user mapping of server \"%s\" has neither rest_api_key_file nor "
+					   "rest_api_key", name);
+	return NULL;
+}

@@ -1,0 +1,70 @@
+/*-------------------------------------------------------------------------
+ *
+ * destination.h
+ *	  A destination is a foreign server of the wrapper segment_braze.
+ *
+ * One table of options (name, catalog, type, default, range, description)
+ * serves the validator, the loader and the documentation.
+ *
+ *-------------------------------------------------------------------------
+ */
+#ifndef BRAZE_DESTINATION_H
+#define BRAZE_DESTINATION_H
+
+#include "nodes/pg_list.h"
+#include "utils/palloc.h"
+
+#include "destination/destination_settings.h"
+
+typedef struct BrazeDestination
+{
+	NameData	name;
+	Oid			serverid;
+	BrazeSettings settings;
+	MemoryContext context;		/* owns it; delete it to free the destination */
+} BrazeDestination;
+
+/*
+ * The destination of this name, or NULL when there is no such server of our
+ * wrapper.  In the caller's memory context, parsed anew at every call.
+ */
+extern BrazeDestination *braze_destination_load(const char *name);
+
+/* the names of all destinations, a list of char * */
+extern List *braze_destination_names(void);
+
+/* the settings of a destination without options */
+extern const BrazeSettings *braze_default_settings(void);
+
+/* why there is no destination to use; the texts are as for ereport */
+typedef struct BrazeDestinationProblem
+{
+	int			sqlstate;
+	char	   *message;
+	char	   *hint;
+} BrazeDestinationProblem;
+
+/*
+ * The destination that an ordinary session means, from a per-session cache
+ * that any change of servers, mappings or roles empties.  name NULL: the setting
+ * segment_braze.destination, else the only server roleid has USAGE on.  Raises
+ * an error with a hint when there is none, or when roleid lacks USAGE.  The
+ * result is valid until the next call.
+ */
+extern const BrazeDestination *braze_destination_for(const char *name, Oid roleid);
+
+/* the same, but returns NULL and fills problem instead of raising an error */
+extern const BrazeDestination *braze_destination_find(const char *name, Oid roleid,
+													  BrazeDestinationProblem *problem);
+
+/* the setting segment_braze.destination, empty when not set */
+extern char *braze_destination_setting;
+
+/*
+ * The REST API key by the user mapping of the server's owner, else of PUBLIC;
+ * palloc'd.  NULL with a reason (never the key) when there is none usable.
+ */
+extern char *braze_destination_key(const BrazeDestination *destination,
+								   char **reason);
+
+#endif							/* BRAZE_DESTINATION_H */

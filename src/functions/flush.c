@@ -1,0 +1,236 @@
+/*-------------------------------------------------------------------------
+ *
+ * flush.c
+ *	  braze_flush: waiting until all that is committed is settled.
+ *
+ *-------------------------------------------------------------------------
+ */
+#include "postgres.h"
+
+#include "access/genam.h"
+#include "access/table.h"
+#include "access/tableam.h"
+#include "access/xact.h"
+#include "fmgr.h"
+#include "miscadmin.h"
+#include "pgstat.h"
+#include "storage/latch.h"
+#include "utils/builtins.h"
+#include "utils/fmgroids.h"
+#include "utils/rel.h"
+#include "utils/snapmgr.h"
+#include "utils/timestamp.h"
+
+#include "base/catalog.h"
+#include "base/compat.h"
+#include "base/wait_event.h"
+#include "base/worker_wake.h"
+#include "queue/queue.h"
+#include "store/claims_table.h"
+
+/* how long a look is followed by none */
+#define LOOK_INTERVAL_MS	5
+
+typedef struct Wait
+{
+	Snapshot	began;
+	TimestampTz began_at;
+	Name		destination;	/* NULL: all */
+	int64		id;				/* no row before it was there when it began */
+	int64		put_backs;		/* how many there were then, */
+	int64		seen_put_backs; /* and when last_letter was found out */
+	int64		last_letter;	/* later ones are not awaited, 0: not known yet */
+} Wait;
+
+typedef bool (*IsAwaited) (Relation rel, TupleTableSlot *slot, Wait *wait);
+
+static bool
+is_for(TupleTableSlot *slot, AttrNumber column, Name destination)
+{
+	bool		isnull;
+	Datum		value;
+	NameData	name;
+
+	if (destination == NULL)
+		return true;
+	value = slot_getattr(slot, column, &isnull);
+	if (isnull)
+		return false;
+	braze_destination_read(value, &name);
+	return strcmp(NameStr(name), NameStr(*destination)) == 0;
+}
+
+static int64
+id_of(TupleTableSlot *slot)
+{
+	bool		isnull;
+
+	return DatumGetInt64(slot_getattr(slot, 1, &isnull));
+}
+
+/* what this transaction has queued is not committed: it would wait in vain */
+static bool
+is_own(TupleTableSlot *slot)
+{
+	bool		isnull;
+	Datum		xmin = slot_getsysattr(slot, MinTransactionIdAttributeNumber, &isnull);
+
+	return TransactionIdIsCurrentTransactionId(DatumGetTransactionId(xmin));
+}
+
+/* was the row there when the wait began? */
+static bool
+was_there(Relation queue, TupleTableSlot *slot, Wait *wait)
+{
+	if (is_own(slot) || !table_tuple_satisfies_snapshot(queue, slot, wait->began) ||
+		!is_for(slot, BRAZE_QUEUE_DESTINATION, wait->destination))
+		return false;
+	wait->id = id_of(slot);
+	return true;
+}
+
+/* or may it be one that was there, was in flight, and was put back? */
+static bool
+may_be_back(Relation queue, TupleTableSlot *slot, Wait *wait)
+{
+	bool		isnull;
+	Datum		queued_at = slot_getattr(slot, BRAZE_QUEUE_QUEUED_AT, &isnull);
+
+	return DatumGetTimestampTz(queued_at) <= wait->began_at && !is_own(slot) &&
+		is_for(slot, BRAZE_QUEUE_DESTINATION, wait->destination);
+}
+
+/* finds the last letter that is in flight, when that is not known, or any */
+static bool
+is_in_flight(Relation letters, TupleTableSlot *slot, Wait *wait)
+{
+	return (wait->last_letter == 0 || id_of(slot) <= wait->last_letter) &&
+		is_for(slot, BRAZE_DEAD_DESTINATION, wait->destination) &&
+		braze_letter_is_in_flight(slot);
+}
+
+/* the last row that is looked at, from id on, that is awaited; 0: none */
+static int64
+find(Oid table, Oid index, int64 id, Snapshot now, bool first, IsAwaited is_awaited,
+	 Wait *wait)
+{
+	Relation	rel = table_open(table, AccessShareLock);
+	Relation	pkey = index_open(index, AccessShareLock);
+	TupleTableSlot *slot = table_slot_create(rel, NULL);
+	ScanKeyData key;
+	IndexScanDesc scan;
+	int64		found = 0;
+
+	ScanKeyInit(&key, 1, BTGreaterEqualStrategyNumber, F_INT8GE, Int64GetDatum(id));
+	scan = braze_index_beginscan(rel, pkey, now, 1);
+	index_rescan(scan, &key, 1, NULL, 0);
+	while (!(first && found != 0) && index_getnext_slot(scan, ForwardScanDirection, slot))
+	{
+		CHECK_FOR_INTERRUPTS();
+		if (is_awaited(rel, slot, wait))
+			found = id_of(slot);
+	}
+	index_endscan(scan);
+	ExecDropSingleTupleTableSlot(slot);
+	index_close(pkey, AccessShareLock);
+	table_close(rel, AccessShareLock);
+	return found;
+}
+
+/*
+ * Of what has left the queue, is anything in flight, or back?  Both are looked
+ * for under one snapshot, or a call could pass from one to the other unseen.
+ */
+static bool
+is_under_way(Wait *wait, Snapshot now, int64 lowest, int64 put_backs)
+{
+	const BrazeCatalog *catalog = braze_catalog_required();
+	int64		last;
+
+	/* calls that are sent again have new letters */
+	if (put_backs != wait->seen_put_backs)
+		wait->last_letter = 0;
+	wait->seen_put_backs = put_backs;
+	if (lowest < PG_INT64_MAX)
+	{
+		last = find(catalog->dead_letters, catalog->dead_letters_pkey, lowest, now,
+					wait->last_letter != 0, is_in_flight, wait);
+		if (wait->last_letter == 0)
+			wait->last_letter = last;
+		if (last != 0)
+			return true;
+	}
+	return put_backs != wait->put_backs &&
+		find(catalog->queue, catalog->queue_pkey, PG_INT64_MIN, now, true,
+			 may_be_back, wait) != 0;
+}
+
+static bool
+is_settled(Wait *wait)
+{
+	const BrazeCatalog *catalog = braze_catalog_required();
+	int64		put_backs;
+	int64		before = braze_in_flight_lowest(&put_backs);
+	Snapshot	now = RegisterSnapshot(GetLatestSnapshot());
+	bool		settled = false;
+
+	if (find(catalog->queue, catalog->queue_pkey, wait->id, now, true, was_there, wait) == 0)
+	{
+		int64		put_backs_after;
+		int64		lowest = Min(before, braze_in_flight_lowest(&put_backs_after));
+
+		/* else the bound may have passed what the snapshot shows in flight */
+		settled = (put_backs == put_backs_after &&
+				   !is_under_way(wait, now, lowest, put_backs));
+	}
+	UnregisterSnapshot(now);
+	return settled;
+}
+
+static TimestampTz
+deadline_after(const Interval *timeout)
+{
+	TimestampTz now = GetCurrentTimestamp();
+	double		microseconds;
+
+	microseconds = timeout->time +
+		((double) timeout->month * DAYS_PER_MONTH + timeout->day) * USECS_PER_DAY;
+
+	/* an interval beyond a century is as good as for ever */
+	microseconds = Max(0.0, Min(microseconds, 36525.0 * USECS_PER_DAY));
+	return now + (int64) microseconds;
+}
+
+BRAZE_SQL_FUNCTION(braze_flush);
+Datum
+braze_flush(PG_FUNCTION_ARGS)
+{
+	TimestampTz deadline;
+	Wait		wait = {.id = PG_INT64_MIN};
+	bool		settled;
+
+	/* never an error, so that it can stand anywhere: null is a look, no wait */
+	deadline = PG_ARGISNULL(0) ? GetCurrentTimestamp()
+		: deadline_after(PG_GETARG_INTERVAL_P(0));
+
+	/* calls that came by COPY or a plain INSERT woke nobody */
+	braze_wake_worker();
+	wait.destination = PG_ARGISNULL(1) ? NULL : PG_GETARG_NAME(1);
+	(void) braze_in_flight_lowest(&wait.put_backs);
+	wait.began = RegisterSnapshot(GetLatestSnapshot());
+	wait.began_at = GetCurrentTimestamp();
+	while (!(settled = is_settled(&wait)))
+	{
+		long		left = TimestampDifferenceMilliseconds(GetCurrentTimestamp(), deadline);
+
+		if (left <= 0)
+			break;
+		(void) WaitLatch(MyLatch, WL_LATCH_SET | WL_TIMEOUT | WL_EXIT_ON_PM_DEATH,
+						 Min(left, LOOK_INTERVAL_MS),
+						 braze_wait_event(BRAZE_WAIT_FLUSH));
+		ResetLatch(MyLatch);
+		CHECK_FOR_INTERRUPTS();
+	}
+	UnregisterSnapshot(wait.began);
+	PG_RETURN_BOOL(settled);
+}

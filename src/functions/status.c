@@ -1,0 +1,237 @@
+/*-------------------------------------------------------------------------
+ *
+ * status.c
+ *	  What shared memory knows, for the view braze_status, and the functions
+ *	  that tell the processes something.
+ *
+ *-------------------------------------------------------------------------
+ */
+#include "postgres.h"
+
+#include "commands/trigger.h"
+#include "fmgr.h"
+#include "funcapi.h"
+#include "miscadmin.h"
+#include "utils/builtins.h"
+#include "utils/rel.h"
+#include "utils/timestamp.h"
+#include "utils/tuplestore.h"
+
+#include "base/catalog.h"
+#include "base/compat.h"
+#include "base/shmem.h"
+#include "base/statement.h"
+#include "base/worker_wake.h"
+#include "functions/srf.h"
+#include "worker/worker.h"
+
+/*
+ * NULL when this database's worker runs; else what is missing, and what to do.
+ */
+static const char *
+why_no_worker(void)
+{
+	BrazeDatabaseSlot *slot;
+	BrazeDatabaseState state = BRAZE_DATABASE_WANTED;
+	char		settle_blocked[BRAZE_MESSAGE_SIZE] = "";
+	char		read_blocked[BRAZE_MESSAGE_SIZE] = "";
+	bool		running = false;
+	bool		launcher;
+
+	if (braze_shared == NULL)
+		return "no worker: add segment_braze to shared_preload_libraries and restart the server";
+	if (RecoveryInProgress())
+		return "no worker: this server is a standby, calls are sent after its promotion";
+
+	LWLockAcquire(braze_shared->lock, LW_SHARED);
+	launcher = (braze_shared->launcher_pid != 0);
+	slot = braze_database_slot(MyDatabaseId, false);
+	if (slot != NULL)
+	{
+		state = slot->state;
+		running = (slot->pid != 0 && state == BRAZE_DATABASE_RUNNING);
+		strlcpy(settle_blocked, slot->settle_blocked, BRAZE_MESSAGE_SIZE);
+		strlcpy(read_blocked, slot->read_blocked, BRAZE_MESSAGE_SIZE);
+	}
+	else if (braze_database_slot(InvalidOid, false) == NULL)
+		state = BRAZE_DATABASE_NO_SLOT; /* there are no more of them than workers */
+	LWLockRelease(braze_shared->lock);
+
+	if (running && settle_blocked[0] != '\0')
+		return psprintf("waiting: what was answered cannot be settled, and is tried again each second: %s",
+						settle_blocked);
+	if (running && read_blocked[0] != '\0')
+		return psprintf("waiting: the queue cannot be read, and is tried again each second: %s",
+						read_blocked);
+	if (running)
+		return braze_deliver ? NULL :
+			"off: segment_braze.deliver is off, set it on and reload to send";
+	if (state == BRAZE_DATABASE_OUTDATED)
+		return "no worker: the extension is older than its library, run ALTER EXTENSION segment_braze UPDATE";
+	if (state == BRAZE_DATABASE_NO_SLOT)
+		return "no worker: no background worker is free, increase max_worker_processes and restart the server";
+	if (!launcher)
+		return "no worker: the launcher is not running, it is started again within a second, else see the server's log";
+	return "starting: the worker is on its way, if this stays see the server's log";
+}
+
+BRAZE_SQL_FUNCTION(braze_worker_state);
+Datum
+braze_worker_state(PG_FUNCTION_ARGS)
+{
+	const char *reason = why_no_worker();
+
+	if (reason == NULL)
+		PG_RETURN_NULL();
+	PG_RETURN_TEXT_P(cstring_to_text(reason));
+}
+
+static const char *
+state_name(const BrazeDestinationSlot *slot)
+{
+	switch (slot->state)
+	{
+		case BRAZE_DESTINATION_RUNNING:
+			return "running";
+		case BRAZE_DESTINATION_RETRYING:
+			return "retrying";
+		case BRAZE_DESTINATION_PAUSED:
+			return "paused";
+	}
+	return "unknown";
+}
+
+enum
+{
+	COUNTER_DESTINATION,
+	COUNTER_STATE,
+	COUNTER_REASON,
+	COUNTER_IN_FLIGHT,
+	COUNTER_REQUESTS,
+	COUNTER_DELIVERED,
+	COUNTER_SKIPPED,
+	COUNTER_REJECTED,
+	COUNTER_RETRIES,
+	COUNTER_AMBIGUOUS_RESENDS,
+	COUNTER_AMBIGUOUS_CALLS,
+	COUNTER_DUPLICATES,
+	COUNTER_DROPPED,
+	COUNTER_UNCHANGED,
+	COUNTER_LAST_ERROR,
+	COUNTER_LAST_ERROR_AT,
+	COUNTER_LAST_SUCCESS,
+	COUNTER_COLUMNS
+};
+
+static void
+put_counters(Tuplestorestate *store, TupleDesc desc, BrazeDestinationSlot *slot)
+{
+	Datum		values[COUNTER_COLUMNS];
+	bool		nulls[COUNTER_COLUMNS] = {false};
+
+	values[COUNTER_DESTINATION] = NameGetDatum(&slot->name);
+	values[COUNTER_STATE] = CStringGetTextDatum(state_name(slot));
+	values[COUNTER_REASON] = CStringGetTextDatum(slot->paused);
+	nulls[COUNTER_REASON] = (slot->paused[0] == '\0');
+	values[COUNTER_IN_FLIGHT] = Int32GetDatum(slot->in_flight);
+	values[COUNTER_REQUESTS] = Int64GetDatum(slot->requests);
+	values[COUNTER_DELIVERED] = Int64GetDatum(slot->delivered);
+	values[COUNTER_SKIPPED] = Int64GetDatum(slot->skipped);
+	values[COUNTER_REJECTED] = Int64GetDatum(slot->rejected);
+	values[COUNTER_RETRIES] = Int64GetDatum(slot->retries);
+	values[COUNTER_AMBIGUOUS_RESENDS] = Int64GetDatum(slot->ambiguous_resends);
+	values[COUNTER_AMBIGUOUS_CALLS] = Int64GetDatum(slot->ambiguous_calls);
+	values[COUNTER_DUPLICATES] = Int64GetDatum(slot->duplicates);
+	values[COUNTER_DROPPED] = Int64GetDatum(slot->dropped);
+	values[COUNTER_UNCHANGED] = Int64GetDatum(slot->unchanged);
+	values[COUNTER_LAST_ERROR] = CStringGetTextDatum(slot->last_error);
+	nulls[COUNTER_LAST_ERROR] = (slot->last_error_at == 0);
+	values[COUNTER_LAST_ERROR_AT] = TimestampTzGetDatum(slot->last_error_at);
+	nulls[COUNTER_LAST_ERROR_AT] = (slot->last_error_at == 0);
+	values[COUNTER_LAST_SUCCESS] = TimestampTzGetDatum(slot->last_success);
+	nulls[COUNTER_LAST_SUCCESS] = (slot->last_success == 0);
+	tuplestore_putvalues(store, desc, values, nulls);
+}
+
+BRAZE_SQL_FUNCTION(braze_counters);
+Datum
+braze_counters(PG_FUNCTION_ARGS)
+{
+	ReturnSetInfo *result = (ReturnSetInfo *) fcinfo->resultinfo;
+	BrazeDestinationSlot copy;
+
+	braze_materialize(fcinfo, COUNTER_COLUMNS);
+	for (int i = 0; braze_shared != NULL && i < BRAZE_MAX_DESTINATIONS; i++)
+	{
+		/* text is made of it outside the lock: that may fail */
+		LWLockAcquire(braze_shared->lock, LW_SHARED);
+		copy = braze_shared->destinations[i];
+		LWLockRelease(braze_shared->lock);
+		if (copy.database == MyDatabaseId)
+			put_counters(result->setResult, result->setDesc, &copy);
+	}
+	PG_RETURN_VOID();
+}
+
+/*
+ * The functions that queue wake the worker themselves; this does it for plain
+ * INSERT and COPY, and for what logical replication applies.
+ */
+BRAZE_SQL_FUNCTION(braze_notify_queued);
+Datum
+braze_notify_queued(PG_FUNCTION_ARGS)
+{
+	if (!CALLED_AS_TRIGGER(fcinfo))
+		ereport(ERROR,
+				(errcode(ERRCODE_E_R_I_E_TRIGGER_PROTOCOL_VIOLATED),
+				 errmsg("braze_notify_queued is a trigger function"),
+				 errhint("It is for the triggers of braze_queue.")));
+	braze_wake_worker_at_commit();
+	return PointerGetDatum(NULL);
+}
+
+/* the same for the pauses, and for calls that are deleted */
+BRAZE_SQL_FUNCTION(braze_notify_changed);
+Datum
+braze_notify_changed(PG_FUNCTION_ARGS)
+{
+	if (!CALLED_AS_TRIGGER(fcinfo))
+		ereport(ERROR,
+				(errcode(ERRCODE_E_R_I_E_TRIGGER_PROTOCOL_VIOLATED),
+				 errmsg("braze_notify_changed is a trigger function"),
+				 errhint("It is for the triggers of braze_queue and braze_paused.")));
+
+	/* what the worker does it knows */
+	if (braze_statement_is_worker())
+		return PointerGetDatum(NULL);
+	if (RelationGetRelid(((TriggerData *) fcinfo->context)->tg_relation) ==
+		braze_catalog_required()->queue)
+		braze_tell_purged_at_commit();
+	else
+		braze_refresh_worker_at_commit();
+	return PointerGetDatum(NULL);
+}
+
+/*
+ * After a change of braze_paused or of the queue by plain SQL; the argument
+ * says that calls were taken out of the queue.
+ */
+BRAZE_SQL_FUNCTION(braze_notify_worker);
+Datum
+braze_notify_worker(PG_FUNCTION_ARGS)
+{
+	if (!PG_ARGISNULL(0) && PG_GETARG_BOOL(0))
+		braze_tell_purged_at_commit();
+	else
+		braze_refresh_worker_at_commit();
+	PG_RETURN_VOID();
+}
+
+/* the last words of CREATE EXTENSION */
+BRAZE_SQL_FUNCTION(braze_request_worker);
+Datum
+braze_request_worker(PG_FUNCTION_ARGS)
+{
+	braze_wake_launcher_at_commit();
+	PG_RETURN_VOID();
+}

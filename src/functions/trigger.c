@@ -1,0 +1,342 @@
+/*-------------------------------------------------------------------------
+ *
+ * trigger.c
+ *	  braze_trigger: a row that changes becomes a call.
+ *
+ *-------------------------------------------------------------------------
+ */
+#include "postgres.h"
+
+#include "access/htup_details.h"
+#include "access/table.h"
+#include "access/xact.h"
+#include "catalog/pg_trigger.h"
+#include "commands/trigger.h"
+#include "fmgr.h"
+#include "lib/stringinfo.h"
+#include "miscadmin.h"
+#include "utils/builtins.h"
+#include "utils/datum.h"
+#include "utils/jsonb.h"
+#include "utils/rel.h"
+#include "utils/syscache.h"
+
+#include "base/compat.h"
+#include "destination/destination.h"
+#include "functions/column.h"
+#include "functions/trigger.h"
+#include "functions/trigger_arguments.h"
+#include "queue/enqueue.h"
+
+BRAZE_SQL_FUNCTION(braze_trigger);
+
+/* a row on its way into a call */
+typedef struct RowCall
+{
+	const BrazeTriggerPlan *plan;
+	TupleDesc	desc;
+	const BrazeRow *row;
+	const BrazeRow *old;		/* before an update; NULL: it does not count */
+	Size		bytes;			/* of the values that are in the call */
+	StringInfoData left_out;	/* a sentence for each that did not fit */
+} RowCall;
+
+static bool
+fits(Size bytes)
+{
+	return bytes <= (Size) braze_max_call_size * 1024;
+}
+
+/* false, with a sentence, when the call has no room for it any more */
+static bool
+take_value(RowCall *row_call, const BrazeColumn *column, Datum datum)
+{
+	StringInfo	left_out = &row_call->left_out;
+	Size		size = braze_column_size(column, datum);
+
+	if (fits(row_call->bytes + size))
+	{
+		row_call->bytes += size;
+		return true;
+	}
+	appendStringInfo(left_out, "%sWith the %zu bytes of column \"%s\" the call is larger than "
+					 "segment_braze.max_call_size, %d kB.", left_out->len > 0 ? " " : "", size,
+					 NameStr(TupleDescAttr(row_call->desc, column->index)->attname),
+					 braze_max_call_size);
+	return false;
+}
+
+static bool
+is_removed(const RowCall *row_call, const BrazeColumn *column)
+{
+	return row_call->plan->send_removed && row_call->old != NULL &&
+		!row_call->old->nulls[column->index];
+}
+
+/* the members of the call's object */
+static void
+add_members(BrazeCallBuilder *call, RowCall *row_call)
+{
+	const BrazeRow *row = row_call->row;
+
+	for (int i = 0; i < row_call->plan->nmembers; i++)
+	{
+		const BrazeColumn *column = &row_call->plan->members[i];
+		JsonbValue	null;
+
+		null.type = jbvNull;
+		if (!row->nulls[column->index])
+		{
+			if (!take_value(row_call, column, row->values[column->index]))
+				continue;
+			braze_call_add_inner_key(call, column->key);
+			braze_column_add(call, column, row->values[column->index]);
+		}
+		else if (is_removed(row_call, column))
+		{
+			braze_call_add_inner_key(call, column->key);
+			braze_call_add_value(call, &null);
+		}
+	}
+}
+
+/* a value of the call itself, if there is one */
+static void
+add_field(BrazeCallBuilder *call, RowCall *row_call, const BrazeColumn *column, const char *key)
+{
+	Datum		datum = row_call->row->values[column->index];
+
+	if (row_call->row->nulls[column->index] || !take_value(row_call, column, datum))
+		return;
+	braze_call_add_key(call, key);
+	braze_column_add(call, column, datum);
+}
+
+static void
+add_row(BrazeCallBuilder *call, void *arg)
+{
+	RowCall    *row_call = arg;
+	const BrazeTriggerPlan *plan = row_call->plan;
+
+	row_call->bytes = 0;
+	resetStringInfo(&row_call->left_out);
+	for (int i = 0; i < plan->nliterals; i++)
+		braze_call_add_text(call, plan->literals[i].key, plan->literals[i].text,
+							strlen(plan->literals[i].text));
+	for (int i = 0; i < plan->nfields; i++)
+		add_field(call, row_call, &plan->fields[i], plan->fields[i].key);
+	if (plan->whole)
+		add_field(call, row_call, &plan->members[0], plan->object);
+	else if (plan->object)
+	{
+		braze_call_add_key(call, plan->object);
+		braze_call_begin_object(call);
+		add_members(call, row_call);
+		braze_call_end_object(call);
+	}
+}
+
+/* by the sizes of the values, before anything is built of them */
+static void
+assess_columns(const BrazeRow *row, const BrazeColumn *columns, int ncolumns, Size *bytes,
+			   bool *may_fail)
+{
+	for (int i = 0; i < ncolumns; i++)
+	{
+		const BrazeColumn *column = &columns[i];
+		Datum		datum = row->values[column->index];
+
+		if (row->nulls[column->index])
+			continue;
+		*bytes += braze_column_size(column, datum);
+		*may_fail = *may_fail || braze_column_may_fail(column, datum);
+	}
+}
+
+static BrazeNewCall
+build_call(const BrazeTriggerPlan *plan, TupleDesc desc, const BrazeRow *row, const BrazeRow *old)
+{
+	RowCall		row_call = {plan, desc, row, old};
+	Size		bytes = 0;
+	bool		may_fail = false;
+	BrazeNewCall call;
+
+	initStringInfo(&row_call.left_out);
+	assess_columns(row, plan->fields, plan->nfields, &bytes, &may_fail);
+	assess_columns(row, plan->members, plan->nmembers, &bytes, &may_fail);
+	call = braze_call_build(plan->type, add_row, &row_call,
+							!fits(bytes) ? BRAZE_CALL_TOO_LARGE :
+							may_fail ? BRAZE_CALL_MAY_FAIL : BRAZE_CALL_SAFE);
+	if (row_call.left_out.len > 0)
+		call.reason = row_call.left_out.data;
+	return call;
+}
+
+static bool
+has_changed(const BrazeTriggerPlan *plan, TupleDesc desc, const BrazeRow *row, const BrazeRow *old)
+{
+	for (int i = 0; i < plan->ncompared; i++)
+	{
+		int			index = plan->compared[i];
+		Form_pg_attribute attribute = TupleDescAttr(desc, index);
+
+		if (row->nulls[index] != old->nulls[index])
+			return true;
+		if (!row->nulls[index] &&
+			!datum_image_eq(row->values[index], old->values[index],
+							attribute->attbyval, attribute->attlen))
+			return true;
+	}
+	return false;
+}
+
+/* whose right to the destination counts */
+static Oid
+owner_of(const BrazeTriggerPlan *plan, Relation rel)
+{
+	Oid			owner = rel->rd_rel->relowner;
+
+	if (plan->origin != RelationGetRelid(rel))
+	{
+		HeapTuple	tuple = SearchSysCache1(RELOID, ObjectIdGetDatum(plan->origin));
+
+		if (HeapTupleIsValid(tuple))
+		{
+			owner = ((Form_pg_class) GETSTRUCT(tuple))->relowner;
+			ReleaseSysCache(tuple);
+		}
+	}
+	return owner;
+}
+
+static void
+check_level(const Trigger *trigger)
+{
+	if (!TRIGGER_FOR_ROW(trigger->tgtype))
+		ereport(ERROR,
+				(errcode(ERRCODE_E_R_I_E_TRIGGER_PROTOCOL_VIOLATED),
+				 errmsg("trigger \"%s\" must be fired for each row", trigger->tgname),
+				 errhint("Create it with FOR EACH ROW.")));
+}
+
+Datum
+braze_trigger(PG_FUNCTION_ARGS)
+{
+	TriggerData *data = (TriggerData *) fcinfo->context;
+	const BrazeTriggerPlan *plan;
+	TupleDesc	desc;
+	HeapTuple	tuple;
+	BrazeRow			row;
+	BrazeRow			before;
+	const BrazeRow  *old = NULL;
+	BrazeNewCall call;
+
+	if (!CALLED_AS_TRIGGER(fcinfo))
+		ereport(ERROR,
+				(errcode(ERRCODE_E_R_I_E_TRIGGER_PROTOCOL_VIOLATED),
+				 errmsg("braze_trigger is a trigger function"),
+				 errhint("Call it from a trigger: CREATE TRIGGER ... FOR EACH ROW "
+						 "EXECUTE FUNCTION braze_trigger(...).")));
+	check_level(data->tg_trigger);
+	plan = braze_trigger_plan(data->tg_trigger, data->tg_relation);
+	desc = RelationGetDescr(data->tg_relation);
+	tuple = TRIGGER_FIRED_BY_UPDATE(data->tg_event) ?
+		data->tg_newtuple : data->tg_trigtuple;
+	row = braze_row_deform(tuple, desc);
+	if (TRIGGER_FIRED_BY_UPDATE(data->tg_event) &&
+		(plan->send_removed || plan->only_changed))
+	{
+		before = braze_row_deform(data->tg_trigtuple, desc);
+		old = &before;
+	}
+
+	/* in both rows: a column without a value is not one that was removed */
+	for (int i = 0; i < plan->nabsent && !TRIGGER_FIRED_BY_DELETE(data->tg_event); i++)
+	{
+		row.nulls[plan->absent[i]] = true;
+		if (old != NULL)
+			before.nulls[plan->absent[i]] = true;
+	}
+
+	if (old == NULL || !plan->only_changed || has_changed(plan, desc, &row, old))
+	{
+		call = build_call(plan, desc, &row, old);
+		(void) braze_enqueue_call(call, plan->destination,
+								  owner_of(plan, data->tg_relation), true);
+	}
+
+	return PointerGetDatum(tuple);
+}
+
+/* ----- a trigger that was just created ----- */
+
+static bool
+is_ours(const Trigger *trigger)
+{
+	FmgrInfo	function;
+
+	fmgr_info(trigger->tgfoid, &function);
+	return function.fn_addr == braze_trigger;
+}
+
+static const Trigger *
+find_trigger(Relation rel, const char *name)
+{
+	for (int i = 0; rel->trigdesc && i < rel->trigdesc->numtriggers; i++)
+	{
+		const Trigger *trigger = &rel->trigdesc->triggers[i];
+
+		if (strcmp(trigger->tgname, name) == 0)
+			return trigger;
+	}
+	return NULL;
+}
+
+/*
+ * The trigger will queue with the rights of the table's owner.  Without this
+ * check, a role with TRIGGER on somebody's table would have that owner's USAGE.
+ * A destination that does not exist yet is nobody's, and no reason to refuse
+ * the trigger: a restored dump may create it later.
+ */
+static void
+check_creator(const char *destination, Relation rel)
+{
+	Oid			owner = rel->rd_rel->relowner;
+	BrazeDestinationProblem problem;
+
+	if (destination == NULL)
+	{
+		const BrazeDestination *chosen = braze_destination_find(NULL, owner, &problem);
+
+		if (chosen == NULL)
+			return;
+		destination = pstrdup(NameStr(chosen->name));
+	}
+	if (braze_destination_find(destination, GetUserId(), &problem) == NULL &&
+		problem.sqlstate == ERRCODE_INSUFFICIENT_PRIVILEGE)
+		ereport(ERROR,
+				(errcode(problem.sqlstate),
+				 errmsg("%s", problem.message),
+				 owner == GetUserId() ? 0 :
+				 errdetail("The trigger would queue calls with the rights of \"%s\", who owns table \"%s\".",
+						   GetUserNameFromId(owner, false), RelationGetRelationName(rel)),
+				 problem.hint ? errhint("%s", problem.hint) : 0));
+}
+
+void
+braze_trigger_created(Oid relid, const char *name)
+{
+	Relation	rel;
+	const Trigger *trigger;
+
+	/* the command's own lock on the table is still held */
+	CommandCounterIncrement();
+	rel = table_open(relid, NoLock);
+	trigger = find_trigger(rel, name);
+	if (trigger != NULL && is_ours(trigger))
+	{
+		check_level(trigger);
+		check_creator(braze_trigger_plan(trigger, rel)->destination, rel);
+	}
+	table_close(rel, NoLock);
+}

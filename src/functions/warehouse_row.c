@@ -1,0 +1,556 @@
+/*-------------------------------------------------------------------------
+ *
+ * warehouse_row.c
+ *	  braze_call_from_row: a row of a warehouse becomes the call it was.
+ *
+ * Segment and RudderStack load calls into PostgreSQL in the same shape: one
+ * table per type of call and one per event, the call's own fields and its
+ * context as columns of known names, traits or properties as all the others.
+ *
+ *-------------------------------------------------------------------------
+ */
+#include "postgres.h"
+
+#include "catalog/pg_type.h"
+#include "fmgr.h"
+#include "lib/stringinfo.h"
+#include "utils/builtins.h"
+#include "utils/jsonb.h"
+#include "utils/timestamp.h"
+#include "utils/typcache.h"
+
+#include "base/closest_name.h"
+#include "base/compat.h"
+#include "functions/column.h"
+#include "json/jsonb_walk.h"
+#include "queue/enqueue.h"
+
+/* types of calls, as a set */
+#define IDENTIFY	0x01
+#define TRACK		0x02
+#define PAGE		0x04
+#define SCREEN		0x08
+#define GROUP		0x10
+#define ALIAS		0x20
+#define ANY			0x3f
+
+typedef struct CallType
+{
+	const char *name;
+	const char *table;			/* that holds them */
+	int			bit;
+	const char *object;			/* what columns of other names are in, NULL: nothing */
+	const char *needs;			/* the column without which the row is not of this type */
+} CallType;
+
+static const CallType call_types[] = {
+	{"identify", "identifies", IDENTIFY, "traits"},
+	{"track", "tracks", TRACK, "properties", "event"},
+	{"page", "pages", PAGE, "properties"},
+	{"screen", "screens", SCREEN, "properties"},
+	{"group", "groups", GROUP, "traits", "group_id"},
+	{"alias", "aliases", ALIAS, NULL, "previous_id"},
+};
+
+/* where in the call a value goes */
+typedef enum Place
+{
+	IN_CALL,
+	IN_OBJECT,					/* traits or properties */
+	IN_ADDRESS,
+	IN_CONTEXT,
+	IN_CONTEXT_LOCATION,
+	IN_CONTEXT_TRAITS,
+	NOWHERE
+} Place;
+
+#define PLACES	NOWHERE
+
+/* the objects of a call; those inside come after what they are in */
+static const struct
+{
+	Place		inside;
+	const char *key;			/* NULL: the call type's object */
+}			places[PLACES] = {
+	[IN_CALL] = {NOWHERE},
+	[IN_OBJECT] = {IN_CALL, NULL},
+	[IN_ADDRESS] = {IN_OBJECT, "address"},
+	[IN_CONTEXT] = {IN_CALL, "context"},
+	[IN_CONTEXT_LOCATION] = {IN_CONTEXT, "location"},
+	[IN_CONTEXT_TRAITS] = {IN_CONTEXT, "traits"},
+};
+
+typedef struct KnownColumn
+{
+	const char *name;
+	int			types;			/* in whose tables it has this meaning */
+	Place		place;
+	const char *key;
+} KnownColumn;
+
+/*
+ * Of the context, what the mapping reads of a call of old.  The device is not
+ * among it: a push token of back then may be somebody else's by now.
+ */
+static const KnownColumn known_columns[] = {
+	{"id", ANY, IN_CALL, "messageId"},
+	{"user_id", ANY, IN_CALL, "userId"},
+	{"anonymous_id", ANY, IN_CALL, "anonymousId"},
+	{"event", TRACK, IN_CALL, "event"},
+	{"event_text", TRACK, IN_CALL, "event"},
+	{"name", PAGE | SCREEN, IN_CALL, "name"},
+	{"category", PAGE | SCREEN, IN_CALL, "category"},
+	{"group_id", GROUP, IN_CALL, "groupId"},
+	{"previous_id", ALIAS, IN_CALL, "previousId"},
+	{"timestamp", ANY, IN_CALL, "timestamp"},
+	{"original_timestamp", ANY, IN_CALL, "originalTimestamp"},
+	{"sent_at", ANY, IN_CALL, "sentAt"},
+	{"received_at", ANY, IN_CALL, "receivedAt"},
+	{"loaded_at", ANY, NOWHERE},
+	{"uuid", ANY, NOWHERE},
+	{"uuid_ts", ANY, NOWHERE},
+	{"address_street", IDENTIFY, IN_ADDRESS, "street"},
+	{"address_city", IDENTIFY, IN_ADDRESS, "city"},
+	{"address_state", IDENTIFY, IN_ADDRESS, "state"},
+	{"address_postal_code", IDENTIFY, IN_ADDRESS, "postalCode"},
+	{"address_country", IDENTIFY, IN_ADDRESS, "country"},
+	{"context_locale", ANY, IN_CONTEXT, "locale"},
+	{"context_timezone", ANY, IN_CONTEXT, "timezone"},
+	{"context_location_country", ANY, IN_CONTEXT_LOCATION, "country"},
+	{"context_location_latitude", ANY, IN_CONTEXT_LOCATION, "latitude"},
+	{"context_location_longitude", ANY, IN_CONTEXT_LOCATION, "longitude"},
+	{"context_traits_email", ANY, IN_CONTEXT_TRAITS, "email"},
+	{"context_traits_phone", ANY, IN_CONTEXT_TRAITS, "phone"},
+};
+
+#define CONTEXT_PREFIX	"context_"
+
+typedef struct PlacedColumn
+{
+	BrazeColumn column;
+	Place		place;
+} PlacedColumn;
+
+/* how rows of one type become calls; kept from row to row of a query */
+typedef struct RowPlan
+{
+	Oid			row_type;
+	int32		row_typmod;
+	const CallType *type;
+	text	   *type_name;		/* the arguments that it was made of */
+	Jsonb	   *names;			/* NULL: none */
+	TupleDesc	desc;
+	int			ncolumns;
+	PlacedColumn *columns;
+} RowPlan;
+
+BRAZE_SQL_FUNCTION(braze_call_from_row);
+
+static const char *
+next_call_type(void *state)
+{
+	int		   *i = state;
+
+	return *i < lengthof(call_types) ? call_types[(*i)++].name : NULL;
+}
+
+static const CallType *
+find_call_type(const char *name)
+{
+	int			state = 0;
+	const char *closest;
+
+	for (int i = 0; i < lengthof(call_types); i++)
+	{
+		if (pg_strcasecmp(call_types[i].name, name) == 0)
+			return &call_types[i];
+	}
+	closest = braze_closest_name(name, next_call_type, &state);
+	ereport(ERROR,
+			(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+			 errmsg("braze_call_from_row knows no type \"%s\"", name),
+			 closest ? errhint("Perhaps you meant \"%s\".", closest) :
+			 errhint("Valid types are identify, track, page, screen, group and alias; "
+					 "a row of the table users is an identify.")));
+}
+
+static bool
+has_column(TupleDesc desc, const char *name)
+{
+	BrazeColumnNames names = {desc, 0};
+	const char *column;
+
+	while ((column = braze_next_column(&names)) != NULL)
+	{
+		if (strcmp(column, name) == 0)
+			return true;
+	}
+	return false;
+}
+
+static bool
+starts_with(const char *string, const char *prefix)
+{
+	return strncmp(string, prefix, strlen(prefix)) == 0;
+}
+
+static void
+check_columns(const CallType *type, TupleDesc desc, bool is_users)
+{
+	if (type->needs && !has_column(desc, type->needs) &&
+		!(type->bit == TRACK && has_column(desc, "event_text")))
+		ereport(ERROR,
+				(errcode(ERRCODE_UNDEFINED_COLUMN),
+				 errmsg("a row for type \"%s\" has no column \"%s\"",
+						type->name, type->needs),
+				 type->bit == TRACK ?
+				 errhint("Take the rows of an event's own table, or of tracks joined with it.") :
+				 errhint("Take the rows of the table that the warehouse has for this type of call.")));
+	if (!is_users && !has_column(desc, "user_id") && !has_column(desc, "anonymous_id"))
+		ereport(ERROR,
+				(errcode(ERRCODE_UNDEFINED_COLUMN),
+				 errmsg("the row has neither a column \"user_id\" nor \"anonymous_id\""),
+				 errhint("Pass the whole row of the warehouse's table, as in "
+						 "braze_call_from_row(t, '%s') FROM %s t.",
+						 type->name, type->table)));
+}
+
+static Place
+place_column(const CallType *type, const char *name, bool is_users, const char **key)
+{
+	/* in users, which has a row per user and not per call */
+	if (is_users && strcmp(name, "id") == 0)
+	{
+		*key = "userId";
+		return IN_CALL;
+	}
+	for (int i = 0; i < lengthof(known_columns); i++)
+	{
+		if ((known_columns[i].types & type->bit) && strcmp(known_columns[i].name, name) == 0)
+		{
+			*key = known_columns[i].key;
+			return known_columns[i].place;
+		}
+	}
+	if (type->object == NULL || starts_with(name, CONTEXT_PREFIX))
+		return NOWHERE;
+	*key = name;
+	return IN_OBJECT;
+}
+
+/* the columns of this name among the traits or properties get another, or go (NULL) */
+static void
+rename_column(RowPlan *plan, const char *name, const char *key)
+{
+	BrazeColumnNames columns = {plan->desc, 0};
+	const char *closest;
+
+	for (int i = 0; i < plan->ncolumns; i++)
+	{
+		PlacedColumn *placed = &plan->columns[i];
+		Form_pg_attribute attribute = TupleDescAttr(plan->desc, placed->column.index);
+
+		if (strcmp(NameStr(attribute->attname), name) != 0 ||
+			(placed->place != IN_OBJECT && placed->place != IN_ADDRESS))
+			continue;
+		placed->place = key ? IN_OBJECT : NOWHERE;
+		placed->column.key = key;
+	}
+	if (has_column(plan->desc, name))
+		return;
+	closest = braze_closest_name(name, braze_next_column, &columns);
+	ereport(ERROR,
+			(errcode(ERRCODE_UNDEFINED_COLUMN),
+			 errmsg("column \"%s\" in names does not exist in the row", name),
+			 closest ? errhint("Perhaps you meant \"%s\".", closest) : 0));
+}
+
+static void
+rename_columns(RowPlan *plan)
+{
+	BrazeWalk	walk;
+	BrazeString key;
+	JsonbValue	value;
+
+	if (!JB_ROOT_IS_OBJECT(plan->names))
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+				 errmsg("names is no JSON object"),
+				 errhint("Write names as {\"column\": \"name\"}, with null to leave a column out.")));
+	braze_walk_object(&walk, &plan->names->root);
+	while (braze_walk_pair(&walk, &key, &value))
+	{
+		const char *column = pnstrdup(key.data, key.length);
+
+		if (value.type == jbvString)
+			rename_column(plan, column,
+						  pnstrdup(value.val.string.val, value.val.string.len));
+		else if (value.type == jbvNull)
+			rename_column(plan, column, NULL);
+		else
+			ereport(ERROR,
+					(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+					 errmsg("the name of column \"%s\" in names is no string", column),
+					 errhint("Write names as {\"column\": \"name\"}, with null to leave a column out.")));
+	}
+
+	/* a join has columns of one name twice, with the same values: the later counts */
+	for (int i = 0; i < plan->ncolumns; i++)
+	{
+		for (int j = 0; j < i; j++)
+		{
+			const BrazeColumn *a = &plan->columns[i].column;
+			const BrazeColumn *b = &plan->columns[j].column;
+
+			if (plan->columns[i].place == IN_OBJECT && plan->columns[j].place == IN_OBJECT &&
+				strcmp(a->key, b->key) == 0 &&
+				strcmp(NameStr(TupleDescAttr(plan->desc, a->index)->attname),
+					   NameStr(TupleDescAttr(plan->desc, b->index)->attname)) != 0)
+				ereport(ERROR,
+						(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+						 errmsg("two columns are named \"%s\" by names", a->key)));
+		}
+	}
+}
+
+/* in the current context */
+static RowPlan *
+make_plan(Oid row_type, int32 row_typmod, text *type_name, Jsonb *names)
+{
+	RowPlan    *plan = palloc0(sizeof(RowPlan));
+	TupleDesc	desc = lookup_rowtype_tupdesc_copy(row_type, row_typmod);
+	bool		is_users;
+
+	plan->row_type = row_type;
+	plan->row_typmod = row_typmod;
+	plan->type = find_call_type(text_to_cstring(type_name));
+	plan->type_name = DatumGetTextPCopy(PointerGetDatum(type_name));
+	plan->names = names ? DatumGetJsonbPCopy(JsonbPGetDatum(names)) : NULL;
+	plan->desc = desc;
+	is_users = plan->type->bit == IDENTIFY && has_column(desc, "id") &&
+		!has_column(desc, "user_id") && !has_column(desc, "anonymous_id");
+	check_columns(plan->type, desc, is_users);
+
+	plan->columns = palloc(sizeof(PlacedColumn) * Max(desc->natts, 1));
+	for (int i = 0; i < desc->natts; i++)
+	{
+		PlacedColumn *placed = &plan->columns[plan->ncolumns];
+		const char *key = NULL;
+
+		if (TupleDescAttr(desc, i)->attisdropped)
+			continue;
+		placed->place = place_column(plan->type, NameStr(TupleDescAttr(desc, i)->attname),
+									 is_users, &key);
+		if (placed->place == NOWHERE)
+			continue;
+		braze_column_set(&placed->column, desc, i, key);
+		plan->ncolumns++;
+	}
+	if (plan->names)
+		rename_columns(plan);
+	return plan;
+}
+
+static bool
+same_names(const Jsonb *a, const Jsonb *b)
+{
+	if (a == NULL || b == NULL)
+		return a == b;
+	return VARSIZE(a) == VARSIZE(b) && memcmp(a, b, VARSIZE(a)) == 0;
+}
+
+static bool
+same_text(const text *a, const text *b)
+{
+	return VARSIZE_ANY_EXHDR(a) == VARSIZE_ANY_EXHDR(b) &&
+		memcmp(VARDATA_ANY(a), VARDATA_ANY(b), VARSIZE_ANY_EXHDR(a)) == 0;
+}
+
+static const RowPlan *
+find_plan(FmgrInfo *flinfo, HeapTupleHeader row, text *type_name, Jsonb *names)
+{
+	RowPlan    *plan = flinfo->fn_extra;
+	MemoryContext old;
+
+	if (plan && plan->row_type == HeapTupleHeaderGetTypeId(row) &&
+		plan->row_typmod == HeapTupleHeaderGetTypMod(row) &&
+		same_text(plan->type_name, type_name) && same_names(plan->names, names))
+		return plan;
+
+	/* at worst a plan per row, in a query whose type or names differ by row */
+	old = MemoryContextSwitchTo(flinfo->fn_mcxt);
+	plan = make_plan(HeapTupleHeaderGetTypeId(row), HeapTupleHeaderGetTypMod(row),
+					 type_name, names);
+	flinfo->fn_extra = plan;
+	MemoryContextSwitchTo(old);
+	return plan;
+}
+
+/* the array or object that a text holds, or NULL */
+static Jsonb *
+parse_json(text *string)
+{
+	const char *data = VARDATA_ANY(string);
+	int			length = VARSIZE_ANY_EXHDR(string);
+	MemoryContext caller = CurrentMemoryContext;
+	Jsonb	   *volatile result = NULL;
+
+	while (length > 0 && strchr(" \t\n\r", *data) != NULL)
+	{
+		data++;
+		length--;
+	}
+	if (length == 0 || (*data != '[' && *data != '{'))
+		return NULL;
+
+	/*
+	 * jsonb_in reads text and allocates memory, nothing else, so that there is
+	 * nothing to roll back when it fails.
+	 */
+	PG_TRY();
+	{
+		result = DatumGetJsonbP(DirectFunctionCall1(jsonb_in,
+													CStringGetDatum(pnstrdup(data, length))));
+	}
+	PG_CATCH();
+	{
+		int			category = ERRCODE_TO_CATEGORY(geterrcode());
+
+		/* what is no JSON after all, too deep or with numbers out of range */
+		if (category != ERRCODE_DATA_EXCEPTION &&
+			category != ERRCODE_PROGRAM_LIMIT_EXCEEDED)
+			PG_RE_THROW();
+		MemoryContextSwitchTo(caller);
+		FlushErrorState();
+	}
+	PG_END_TRY();
+	return result;
+}
+
+static void
+add_column(BrazeCallBuilder *call, const PlacedColumn *placed, Datum datum)
+{
+	const BrazeColumn *column = &placed->column;
+
+	/* in UTC, so that the calendar date of a birthday is not the session's */
+	if (column->base_type == TIMESTAMPTZOID)
+	{
+		braze_call_add_timestamp(call, column->key, DatumGetTimestampTz(datum));
+		return;
+	}
+
+	/* both products load what is nested in a trait or property as its text */
+	if (placed->place == IN_OBJECT &&
+		(column->base_type == TEXTOID || column->base_type == VARCHAROID))
+	{
+		Jsonb	   *parsed = parse_json(DatumGetTextPP(datum));
+
+		if (parsed)
+		{
+			braze_call_add_jsonb(call, column->key, parsed);
+			return;
+		}
+	}
+	braze_call_add_key(call, column->key);
+	braze_column_add(call, column, datum);
+}
+
+/* is there anything for this place, or for one inside it? */
+static bool
+has_values(const RowPlan *plan, const BrazeRow *row, Place place)
+{
+	for (int i = 0; i < plan->ncolumns; i++)
+	{
+		Place		at = plan->columns[i].place;
+
+		if (at == NOWHERE || row->nulls[plan->columns[i].column.index])
+			continue;
+		while (at != NOWHERE)
+		{
+			if (at == place)
+				return true;
+			at = places[at].inside;
+		}
+	}
+	return false;
+}
+
+/* a column that is NULL is absent: a null would remove an attribute at Braze */
+static void
+add_place(BrazeCallBuilder *call, const RowPlan *plan, const BrazeRow *row, Place place)
+{
+	for (int i = 0; i < plan->ncolumns; i++)
+	{
+		const PlacedColumn *placed = &plan->columns[i];
+		int			index = placed->column.index;
+
+		if (placed->place != place || row->nulls[index])
+			continue;
+		add_column(call, placed, row->values[index]);
+	}
+	for (int i = 0; i < PLACES; i++)
+	{
+		if (places[i].inside != place || !has_values(plan, row, i))
+			continue;
+		braze_call_add_key(call, places[i].key ? places[i].key : plan->type->object);
+		braze_call_begin_object(call);
+		add_place(call, plan, row, i);
+		braze_call_end_object(call);
+	}
+}
+
+/* event is the name of the event's table, event_text what was tracked */
+static void
+prefer_event_text(const RowPlan *plan, BrazeRow *row)
+{
+	bool		has_text = false;
+
+	for (int i = 0; i < plan->ncolumns; i++)
+	{
+		const BrazeColumn *column = &plan->columns[i].column;
+
+		if (strcmp(NameStr(TupleDescAttr(plan->desc, column->index)->attname), "event_text") == 0)
+			has_text = has_text || !row->nulls[column->index];
+	}
+	for (int i = 0; has_text && i < plan->ncolumns; i++)
+	{
+		const BrazeColumn *column = &plan->columns[i].column;
+
+		if (strcmp(NameStr(TupleDescAttr(plan->desc, column->index)->attname), "event") == 0)
+			row->nulls[column->index] = true;
+	}
+}
+
+Datum
+braze_call_from_row(PG_FUNCTION_ARGS)
+{
+	HeapTupleHeader header;
+	HeapTupleData tuple;
+	const RowPlan *plan;
+	BrazeRow	row;
+	BrazeCallBuilder call;
+
+	if (PG_ARGISNULL(0) || PG_ARGISNULL(1))
+		ereport(ERROR,
+				(errcode(ERRCODE_NULL_VALUE_NOT_ALLOWED),
+				 errmsg("%s must not be null", PG_ARGISNULL(0) ? "row" : "type"),
+				 errhint("Pass a row and what it is, as in "
+						 "braze_call_from_row(t, 'identify') FROM identifies t.")));
+
+	header = PG_GETARG_HEAPTUPLEHEADER(0);
+	plan = find_plan(fcinfo->flinfo, header, PG_GETARG_TEXT_PP(1),
+					 PG_ARGISNULL(2) ? NULL : PG_GETARG_JSONB_P(2));
+
+	tuple.t_len = HeapTupleHeaderGetDatumLength(header);
+	ItemPointerSetInvalid(&tuple.t_self);
+	tuple.t_tableOid = InvalidOid;
+	tuple.t_data = header;
+	row = braze_row_deform(&tuple, plan->desc);
+	if (plan->type->bit == TRACK)
+		prefer_event_text(plan, &row);
+
+	braze_call_begin(&call, plan->type->name);
+	add_place(&call, plan, &row, IN_CALL);
+	braze_call_end_object(&call);
+	PG_RETURN_JSONB_P(JsonbValueToJsonb(call.state.result));
+}

@@ -1,0 +1,35 @@
+/*-------------------------------------------------------------------------
+ *
+ * value.h
+ *	  Strings, addresses and codes: what is one, and how it is written.
+ *
+ *-------------------------------------------------------------------------
+ */
+#ifndef BRAZE_VALUE_H
+#define BRAZE_VALUE_H
+
+#include "json/jsonb_walk.h"
+
+/* has it more than this many characters? */
+extern bool braze_longer_than(BrazeString string, int characters);
+
+/*
+ * The text of a string, or the digits of a number (palloc'd); false for other
+ * types, and for numbers of more than a thousand digits.
+ */
+extern bool braze_scalar_text(const JsonbValue *value, BrazeString *text);
+
+/* as the text above, trimmed, and false when nothing is left */
+extern bool braze_solid_text(const JsonbValue *value, BrazeString *text);
+
+/* a string that is one of two spellings of a boolean, or a boolean */
+extern bool braze_flag(const JsonbValue *value, bool *flag);
+
+extern bool braze_is_email(BrazeString string);
+extern bool braze_is_e164(BrazeString string);
+extern bool braze_is_uuid(BrazeString string);
+
+/* the currency, in upper case, if Braze knows it; else NULL */
+extern const char *braze_currency(const JsonbValue *value);
+
+#endif							/* BRAZE_VALUE_H */

@@ -1,0 +1,375 @@
+/*-------------------------------------------------------------------------
+ *
+ * call_identify.c
+ *	  An identify call: one attributes object.
+ *
+ *-------------------------------------------------------------------------
+ */
+#include "postgres.h"
+
+#include "map/traits.h"
+
+/* the candidates for one of Braze's own fields, the preferred one first */
+typedef struct Slot
+{
+	bool		present[2];		/* null counts: it removes the field */
+	BrazeString trait[2];
+	JsonbValue	value[2];
+} Slot;
+
+typedef struct Identify
+{
+	BrazeMap   *map;
+	uint32		touched;		/* fields whose slot is in use, a set */
+	int			written;		/* attributes written */
+	Slot		slots[BRAZE_FIELDS];
+} Identify;
+
+StaticAssertDecl(BRAZE_FIELDS <= 32, "a set of fields is a uint32");
+
+static void
+fill_slot(Identify *identify, BrazeField field, int candidate, BrazeString trait,
+		  const JsonbValue *value)
+{
+	Slot	   *slot = &identify->slots[field];
+
+	if (!(identify->touched & (1U << field)))
+	{
+		slot->present[0] = slot->present[1] = false;
+		identify->touched |= 1U << field;
+	}
+	slot->present[candidate] = true;
+	slot->trait[candidate] = trait;
+	slot->value[candidate] = *value;
+}
+
+/*
+ * An attribute of the user's own making: the value, without the keys in except
+ * when it is an object (NULL: all keys).
+ */
+static void
+write_custom(Identify *identify, BrazeString name, const JsonbValue *value,
+			 const char *const *except)
+{
+	BrazeMap   *map = identify->map;
+	BrazeText  *text = &map->text;
+	int			mark = braze_text_mark(text);
+	int			limit;
+	bool		written = true;
+	BrazeLoss	loss = {0};
+
+	braze_write_key(map, name.data, name.length);
+	limit = braze_text_narrow(text, BRAZE_MAX_ATTRIBUTE);
+	/* alone, null is an instruction: it removes the attribute */
+	if (value->type == jbvNull)
+		braze_text_literal(text, "null");
+	else
+		written = braze_text_value_except(text, value, BRAZE_IN_ATTRIBUTE, except, &loss);
+	text->limit = limit;
+
+	if (text->full)
+	{
+		braze_text_rewind(text, mark);
+		braze_note(map, "The trait %s was left out: it is too large; Braze takes %d bytes in one, and 3.5 MB in a request.",
+				   braze_quote(name), BRAZE_MAX_ATTRIBUTE);
+		return;
+	}
+	if (!written)
+		braze_text_rewind(text, mark);
+	else
+		identify->written++;
+	if (loss.flags != 0)
+	{
+		if (value->type == jbvNumeric)
+			braze_note(map, "The trait %s was left out: Braze cannot read a number beyond 1.7e308.",
+					   braze_quote(name));
+		else
+			braze_note_loss(map, "trait", name, &loss, written);
+	}
+}
+
+/*
+ * City and country have fields of their own at Braze.  The rest of an address
+ * has none: it stays behind, or becomes a custom attribute.
+ */
+static void
+read_address(Identify *identify, BrazeString trait, const JsonbValue *value)
+{
+	static const BrazeString city = {"address.city", 12};
+	static const BrazeString country = {"address.country", 15};
+	BrazeMap   *map = identify->map;
+	bool		attribute = map->settings->address_attribute;
+	const char *parts[3] = {NULL, NULL, NULL};
+	int			nparts = 0;
+	JsonbContainer *address;
+	JsonbValue	part;
+
+	if (value->type == jbvNull)
+	{
+		fill_slot(identify, BRAZE_FIELD_HOME_CITY, 0, city, value);
+		fill_slot(identify, BRAZE_FIELD_COUNTRY, 0, country, value);
+		if (attribute)
+			write_custom(identify, trait, value, NULL);
+		return;
+	}
+	if (!braze_is_object(value))
+	{
+		if (attribute)
+			write_custom(identify, trait, value, NULL);
+		else
+			braze_note(map, "The trait %s was left out: it is no object with a city and a country; set address_attribute to send it as it is.",
+					   braze_quote(trait));
+		return;
+	}
+
+	address = value->val.binary.data;
+	if (braze_lookup(address, "city", &part))
+	{
+		fill_slot(identify, BRAZE_FIELD_HOME_CITY, 0, city, &part);
+		parts[nparts++] = "city";
+	}
+	if (braze_lookup(address, "country", &part))
+	{
+		fill_slot(identify, BRAZE_FIELD_COUNTRY, 0, country, &part);
+		parts[nparts++] = "country";
+	}
+	if (nparts == JsonContainerSize(address))
+		return;
+	if (attribute)
+		write_custom(identify, trait, value, parts);
+	else
+		braze_note(map, "What the trait %s holds besides city and country was left out: Braze has no field for it; set address_attribute to send it as a custom attribute.",
+				   braze_quote(trait));
+}
+
+static void
+read_traits(Identify *identify)
+{
+	BrazeMap   *map = identify->map;
+	JsonbContainer *object = map->call.traits;
+	BrazeWalk	walk;
+	BrazeString key;
+	BrazeString name;
+	JsonbValue	value;
+
+	map->padded.count = 0;
+	braze_walk_object(&walk, object);
+	while (braze_walk_pair(&walk, &key, &value))
+	{
+		const BrazeTrait *trait;
+
+		if (!braze_name(map, "trait", object, key, &name))
+			continue;
+		trait = braze_trait(name);
+		switch (trait->use)
+		{
+			case BRAZE_TRAIT_PREFERRED:
+				fill_slot(identify, trait->field, 0, name, &value);
+				break;
+			case BRAZE_TRAIT_FIELD:
+				fill_slot(identify, trait->field, 1, name, &value);
+				break;
+			case BRAZE_TRAIT_ADDRESS:
+				read_address(identify, name, &value);
+				break;
+			case BRAZE_TRAIT_CONSUMED:
+				break;
+			case BRAZE_TRAIT_REFUSED:
+				braze_note(map, "The trait %s was left out: it would change which profile is meant; rename it if it is an attribute of your own.",
+						   braze_quote(name));
+				break;
+			case BRAZE_TRAIT_CUSTOM:
+				write_custom(identify, name, &value, NULL);
+				break;
+		}
+	}
+}
+
+/* what the context says of the user, where the traits say nothing */
+static void
+read_context(Identify *identify)
+{
+	static const struct
+	{
+		int			flag;
+		BrazeField	field;
+		const char *object;		/* NULL: in context itself */
+		const char *key;
+		const char *name;		/* for notes */
+	}			sources[] = {
+		{BRAZE_PROFILE_COUNTRY, BRAZE_FIELD_COUNTRY, "location", "country", "context.location.country"},
+		{BRAZE_PROFILE_CURRENT_LOCATION, BRAZE_FIELD_CURRENT_LOCATION, NULL, "location", "context.location"},
+		{BRAZE_PROFILE_LANGUAGE, BRAZE_FIELD_LANGUAGE, NULL, "locale", "context.locale"},
+		{BRAZE_PROFILE_TIME_ZONE, BRAZE_FIELD_TIME_ZONE, NULL, "timezone", "context.timezone"},
+	};
+	const BrazeCall *call = &identify->map->call;
+
+	for (int i = 0; i < lengthof(sources); i++)
+	{
+		BrazeString name = {sources[i].name, strlen(sources[i].name)};
+		JsonbValue	value;
+		bool		found;
+
+		if (!(identify->map->settings->profile_from_context & sources[i].flag) ||
+			(identify->touched & (1U << sources[i].field)))
+			continue;
+		if (sources[i].object != NULL)
+			found = braze_call_context_in(call, sources[i].object, sources[i].key, &value);
+		else
+			found = braze_call_context(call, sources[i].key, &value);
+		if (found)
+			fill_slot(identify, sources[i].field, 1, name, &value);
+	}
+}
+
+static bool
+write_candidate(Identify *identify, BrazeField field, int candidate)
+{
+	const BrazeFieldInfo *info = &braze_fields[field];
+	const Slot *slot = &identify->slots[field];
+	const JsonbValue *value = &slot->value[candidate];
+	BrazeMap   *map = identify->map;
+	BrazeText  *text = &map->text;
+	int			mark = braze_text_mark(text);
+	int			limit;
+	bool		written;
+
+	if (value->type == jbvNull && !info->nullable)
+	{
+		braze_note(map, "The trait %s was left out: Braze takes no null for it.",
+				   braze_quote(slot->trait[candidate]));
+		return false;
+	}
+	braze_write_key(map, info->name, strlen(info->name));
+	limit = braze_text_narrow(text, BRAZE_MAX_ATTRIBUTE);
+	if (value->type == jbvNull)
+	{
+		braze_text_literal(text, "null");
+		written = true;
+	}
+	else
+		written = info->write(map, slot->trait[candidate], value);
+	text->limit = limit;
+
+	if (text->full)
+	{
+		braze_note(map, "The trait %s was left out: it is too large; Braze takes %d bytes in one, and 3.5 MB in a request.",
+				   braze_quote(slot->trait[candidate]), BRAZE_MAX_ATTRIBUTE);
+		written = false;
+	}
+	if (written)
+		identify->written++;
+	else
+		braze_text_rewind(text, mark);
+	return written;
+}
+
+/* an email or phone that identifies the object is in it already */
+static bool
+is_identifier(const BrazeMap *map, BrazeField field)
+{
+	return (field == BRAZE_FIELD_EMAIL && map->identifier.source == BRAZE_ID_EMAIL) ||
+		(field == BRAZE_FIELD_PHONE && map->identifier.source == BRAZE_ID_PHONE);
+}
+
+static void
+write_fields(Identify *identify)
+{
+	for (int field = 0; field < BRAZE_FIELDS; field++)
+	{
+		const Slot *slot = &identify->slots[field];
+
+		if (!(identify->touched & (1U << field)))
+			continue;
+		if (is_identifier(identify->map, field))
+		{
+			if (slot->value[1].type == jbvNull)
+				braze_note(identify->map, "The trait %s was left out: the user is identified by it, so it cannot be removed.",
+						   braze_quote(slot->trait[1]));
+			continue;
+		}
+		/* Braze takes an email for the identifier before it looks at the phone */
+		if (field == BRAZE_FIELD_EMAIL && identify->map->identifier.source == BRAZE_ID_PHONE)
+		{
+			braze_note(identify->map, "The trait %s was left out: the user is identified by phone here, and Braze would take the email instead.",
+					   braze_quote(slot->trait[1]));
+			continue;
+		}
+		if (slot->present[0] && write_candidate(identify, field, 0))
+			continue;
+		if (slot->present[1])
+			write_candidate(identify, field, 1);
+	}
+}
+
+/* the token of the device that the call came from, as Segment's mobile SDKs have it */
+static void
+write_context_token(Identify *identify)
+{
+	BrazeMap   *map = identify->map;
+	BrazeText  *text = &map->text;
+	JsonbValue	value;
+	BrazeString token;
+	BrazeString device;
+
+	if (!map->settings->push_tokens_from_context ||
+		(identify->touched & (1U << BRAZE_FIELD_PUSH_TOKENS)) ||
+		!braze_call_context_in(&map->call, "device", "token", &value) ||
+		!braze_solid_text(&value, &token))
+		return;
+	if (map->settings->app_identifier == NULL)
+	{
+		braze_note(map, "The push token of context.device was left out: the destination has no app_identifier.");
+		return;
+	}
+	braze_text_literal(text, ",\"push_tokens\":[{\"app_id\":");
+	braze_text_string(text, map->settings->app_identifier, strlen(map->settings->app_identifier));
+	braze_text_literal(text, ",\"token\":");
+	braze_text_string(text, token.data, token.length);
+	if (braze_call_context_in(&map->call, "device", "id", &value))
+	{
+		if (braze_solid_text(&value, &device) && device.length >= BRAZE_MIN_DEVICE_ID &&
+			device.length <= BRAZE_MAX_DEVICE_ID)
+		{
+			braze_text_literal(text, ",\"device_id\":");
+			braze_text_string(text, device.data, device.length);
+		}
+		else
+			braze_note(map, "The id of context.device was left out: Braze takes 8 to 255 bytes.");
+	}
+	braze_text_literal(text, "}]");
+	identify->written++;
+}
+
+void
+braze_map_identify(BrazeMap *map)
+{
+	Identify	identify;
+
+	if (!braze_map_identifier(map))
+		return;
+	if (braze_map_is_too_old(map))
+	{
+		braze_skip(map, "The identify call was skipped: it is older than the destination's max_attribute_age, and could overwrite newer values.");
+		return;
+	}
+
+	identify.map = map;
+	identify.touched = 0;
+	identify.written = 0;
+	braze_object_begin(map, BRAZE_ATTRIBUTES);
+	if (map->call.traits != NULL)
+		read_traits(&identify);
+	read_context(&identify);
+	write_fields(&identify);
+	write_context_token(&identify);
+
+	/* the identifier alone creates a profile, which is not wanted here */
+	if (identify.written == 0 && map->settings->update_existing_only)
+	{
+		braze_object_cancel(map);
+		braze_skip(map, "The identify call was skipped: it has no usable trait, and the destination's update_existing_only forbids to create a profile.");
+		return;
+	}
+	braze_object_end(map);
+}

@@ -1,0 +1,86 @@
+/*-------------------------------------------------------------------------
+ *
+ * event_properties.c
+ *	  Names, and the properties of an event or a purchase.
+ *
+ *-------------------------------------------------------------------------
+ */
+#include "postgres.h"
+
+#include "map/map_internal.h"
+
+const char *const braze_event_reserved[] = {"time", "event_name", NULL};
+
+const char *const braze_purchase_reserved[] = {
+	"time", "product_id", "quantity", "event_name", "price", "currency", NULL
+};
+
+const char *const braze_no_reserved[] = {NULL};
+
+void
+braze_names_add(BrazeNames *names, BrazeString name)
+{
+	if (names->count < BRAZE_NAMES)
+		names->names[names->count++] = name;
+}
+
+bool
+braze_names_has(const BrazeNames *names, BrazeString name)
+{
+	for (int i = 0; i < names->count; i++)
+	{
+		if (names->names[i].length == name.length &&
+			memcmp(names->names[i].data, name.data, name.length) == 0)
+			return true;
+	}
+	return false;
+}
+
+bool
+braze_name(BrazeMap *map, const char *what, JsonbContainer *object,
+		   BrazeString key, BrazeString *name)
+{
+	JsonbValue	other;
+
+	*name = braze_trim(key);
+
+	if (name->length == 0)
+	{
+		braze_note(map, "A %s without a name was left out; give it one.", what);
+		return false;
+	}
+	if (name->data[0] == '$')
+	{
+		braze_note(map, "The %s %s was left out: Braze refuses names that begin with \"$\"; rename it.",
+				   what, braze_quote(*name));
+		return false;
+	}
+	if (braze_longer_than(*name, BRAZE_MAX_NAME))
+	{
+		braze_note(map, "The %s %s was left out: its name is longer than %d characters; shorten it.",
+				   what, braze_quote(*name), BRAZE_MAX_NAME);
+		return false;
+	}
+	if (likely(name->length == key.length))
+		return true;
+
+	/*
+	 * Trimmed, it may meet another.  The list of such names is short, so that
+	 * an object of nothing else costs no more than its size.
+	 */
+	if (braze_lookup_key(object, name->data, name->length, &other) ||
+		braze_names_has(&map->padded, *name))
+	{
+		braze_note(map, "A second %s %s was left out: its name is the same without the white space around it.",
+				   what, braze_quote(*name));
+		return false;
+	}
+	if (map->padded.count == BRAZE_NAMES)
+	{
+		braze_note(map, "The %s %s was left out: more than %d names have white space around them.",
+				   what, braze_quote(*name), BRAZE_NAMES);
+		return false;
+	}
+	braze_names_add(&map->padded, *name);
+	return true;
+}

@@ -1,0 +1,271 @@
+/*-------------------------------------------------------------------------
+ *
+ * map_internal.h
+ *	  What the rooms of the mapping share: the state of one call's mapping.
+ *
+ *-------------------------------------------------------------------------
+ */
+#ifndef BRAZE_MAP_INTERNAL_H
+#define BRAZE_MAP_INTERNAL_H
+
+#include "json/json_write.h"
+#include "json/value.h"
+#include "map/map.h"
+#include "map/segment_call.h"
+
+/* Braze's limits, in bytes unless it says characters */
+#define BRAZE_MAX_EXTERNAL_ID			987
+#define BRAZE_MAX_ALIAS					236
+#define BRAZE_MAX_PRODUCT_ID			255 /* characters */
+#define BRAZE_MAX_IMAGE_URL				1024	/* characters */
+#define BRAZE_MIN_DEVICE_ID				8
+#define BRAZE_MAX_DEVICE_ID				255
+#define BRAZE_MAX_EVENT_PROPERTIES		102400
+#define BRAZE_MAX_PURCHASE_PROPERTIES	51200
+#define BRAZE_MAX_ATTRIBUTE				102400
+#define BRAZE_MAX_PROPERTIES			256 /* properties of one object */
+
+/* an object must fit into a request of 3.5 MB with room to spare */
+#define BRAZE_MAX_OBJECT				3000000
+/* all objects of a call together: a call of 1 MB can stand for gigabytes */
+#define BRAZE_MAX_CALL_TEXT				(32 * 1024 * 1024)
+
+/* a call with thousands of broken products must not have as many notes */
+#define BRAZE_MAX_NOTES					20
+/* of a name quoted in a note */
+#define BRAZE_MAX_QUOTE					60
+
+/* one identifier of a user */
+typedef struct BrazeIdentifier
+{
+	BrazeIdSource source;
+	BrazeString value;
+	BrazeString label;			/* of an alias */
+} BrazeIdentifier;
+
+/* a small set of names */
+#define BRAZE_NAMES			32
+
+typedef struct BrazeNames
+{
+	int			count;
+	BrazeString names[BRAZE_NAMES];
+} BrazeNames;
+
+/* one property or metadata entry as written, a comma before it */
+typedef struct BrazeEntry
+{
+	BrazeString name;
+	int			offset;
+	int			length;
+	bool		left_out;
+	uint32		hidden;			/* of shared ones: the round in which an object
+								 * has the name itself */
+} BrazeEntry;
+
+typedef struct BrazeEntries
+{
+	StringInfoData data;
+	BrazeText	text;			/* writes data */
+	int			limit;			/* of the object that they are for */
+	int			longest;		/* a longer entry is among those left out */
+	BrazeEntry *list;
+	int		   *order;			/* into the list, as it was sorted last */
+	int			count;
+	int			max;
+} BrazeEntries;
+
+typedef struct BrazeMap
+{
+	BrazeMapped mapped;			/* the result; first, so that it can be cast back */
+
+	const BrazeSettings *settings;
+	BrazeCall	call;
+	TimestampTz queued_at;
+	TimestampTz now;
+
+	BrazeText	text;			/* writes mapped.text */
+	StringInfoData notes;		/* the notes' sentences, until the call is done */
+	int			nnotes_over;	/* notes beyond BRAZE_MAX_NOTES */
+	int			note_object;	/* what a note is about at this moment */
+
+	/* set by braze_map_identifier */
+	BrazeIdentifier identifier;
+
+	/* of the object that is being written */
+	BrazeKind	kind;
+	int			object_start;
+	int			limit_before;
+
+	/* the call's time, in milliseconds since 1970, when first asked for */
+	bool		have_time;
+	int64		time;
+
+	/* names that were trimmed, in the traits or properties at hand */
+	BrazeNames	padded;
+
+	/* of the properties that are being written */
+	BrazeEntries own;
+
+	/* and of those that the purchases of an order share, sorted by size */
+	BrazeEntries shared;
+	JsonbContainer *shared_of;	/* NULL: there are none yet */
+	uint32		round;			/* of the object that they were joined to last */
+	int			shared_noted;	/* from there on a note says that they are too large */
+} BrazeMap;
+
+/* ---- mapping_note.c: notes ---- */
+
+/* a note on the object that is being written, or on the call when there is none */
+extern void braze_note(BrazeMap *map, const char *format,...) pg_attribute_printf(2, 3);
+extern void braze_skip(BrazeMap *map, const char *format,...) pg_attribute_printf(2, 3);
+extern void braze_reject(BrazeMap *map, const char *format,...) pg_attribute_printf(2, 3);
+
+/* a name of the call's, for use in a note: in quotes, cut, without control characters */
+extern char *braze_quote(BrazeString name);
+
+/* the notes on the object that was to come next are on the call: it is not sent */
+extern void braze_notes_to_call(BrazeMap *map);
+extern void braze_notes_reset(BrazeMap *map);
+
+/*
+ * Takes back the notes that are not in the first count: what they were about
+ * did not come to pass.  Returns the first of them, NULL if there was none.
+ */
+extern char *braze_notes_take_back(BrazeMap *map, int count);
+extern void braze_notes_finish(BrazeMap *map);
+
+/* notes on what braze_text_value left out of a value */
+extern void braze_note_loss(BrazeMap *map, const char *what, BrazeString name,
+							const BrazeLoss *loss, bool kept);
+
+/* ---- map.c: objects ---- */
+
+/* starts an object with the call's identifier; members follow, each with its comma */
+extern void braze_object_begin(BrazeMap *map, BrazeKind kind);
+
+/* false when the object did not fit and is left out */
+extern bool braze_object_end(BrazeMap *map);
+extern void braze_object_cancel(BrazeMap *map);
+
+/* the same for objects that are not made of an identifier and members */
+extern void braze_plain_object_begin(BrazeMap *map, BrazeKind kind);
+extern bool braze_plain_object_end(BrazeMap *map);
+
+/* the call's time in milliseconds since 1970 UTC */
+extern int64 braze_map_time(BrazeMap *map);
+
+/* is it longer ago than max_attribute_age? */
+extern bool braze_map_is_too_old(BrazeMap *map);
+
+/* "app_id" and "time", each with a comma before it, as events and purchases have */
+extern void braze_write_app_id(BrazeMap *map);
+extern void braze_write_time(BrazeMap *map);
+
+/* ,"name": */
+static inline void
+braze_write_key(BrazeMap *map, const char *name, int length)
+{
+	braze_text_char(&map->text, ',');
+	braze_text_string(&map->text, name, length);
+	braze_text_char(&map->text, ':');
+}
+
+/* ---- user_identifier.c ---- */
+
+/*
+ * Finds the identifier of the call's objects and the users that the call is
+ * about.  False when there is none: the call is then skipped or rejected.
+ */
+extern bool braze_map_identifier(BrazeMap *map);
+
+/* does this source resolve?  Notes say why not */
+extern bool braze_resolve(BrazeMap *map, BrazeIdSource source, BrazeIdentifier *identifier);
+
+/* is the text usable as an id of at most max bytes?  Notes say why not */
+extern bool braze_id_text(BrazeMap *map, const char *what, const JsonbValue *value,
+						  int max, BrazeString *text);
+
+/* "external_id":"u1" */
+extern void braze_write_identifier(BrazeMap *map, const BrazeIdentifier *identifier);
+extern void braze_add_user(BrazeMap *map, const BrazeIdentifier *identifier);
+
+/* does this list of the settings hold the text? */
+extern bool braze_list_has(const BrazeNameList *list, BrazeString text);
+
+/* ---- event_properties.c: the names of traits and properties ---- */
+
+extern void braze_names_add(BrazeNames *names, BrazeString name);
+extern bool braze_names_has(const BrazeNames *names, BrazeString name);
+
+/*
+ * The name that a key stands for, trimmed; false, with a note, when it is
+ * refused or another key of the object is spelled so.  map->padded is to be
+ * emptied before the first key.
+ */
+extern bool braze_name(BrazeMap *map, const char *what, JsonbContainer *object,
+					   BrazeString key, BrazeString *name);
+
+/* names that Braze keeps for itself in properties; NULL-terminated */
+extern const char *const braze_event_reserved[];
+extern const char *const braze_purchase_reserved[];
+extern const char *const braze_no_reserved[];
+
+/* ---- properties.c ---- */
+
+typedef struct BrazeProperties
+{
+	BrazeMap   *map;
+	const char *const *reserved;
+	int			nshared;		/* how many of the shared ones are looked at, */
+	int			nhidden;		/* how many of those the object has itself, */
+	int			shared_length;	/* and the length of the others */
+	int			count;			/* once they are ended: all that stay */
+} BrazeProperties;
+
+extern void braze_entries_init(BrazeEntries *entries);
+
+/* one object's properties at a time; limit: bytes, braces included */
+extern void braze_properties_begin(BrazeProperties *properties, BrazeMap *map,
+								   const char *const *reserved, int limit);
+
+/*
+ * All pairs of an object but the consumed ones, and those that beside has;
+ * all three may be NULL.
+ */
+extern void braze_properties_add(BrazeProperties *properties, JsonbContainer *object,
+								 const BrazeNames *consumed, JsonbContainer *beside);
+extern void braze_properties_add_text(BrazeProperties *properties, const char *name,
+									  BrazeString text);
+
+/*
+ * Adds the pairs of an object that several others share, but for the names
+ * that the one at hand has, which is all that was added before.  It is read
+ * once, for the first of them.
+ */
+extern void braze_properties_join(BrazeProperties *properties, JsonbContainer *object,
+								  JsonbContainer *shared, const BrazeNames *consumed);
+
+/*
+ * end leaves out what is too large.  write puts ,"key":{...} into the object,
+ * or nothing if there are none; more than once if several objects have them.
+ */
+extern void braze_properties_end(BrazeProperties *properties);
+extern void braze_properties_write(BrazeProperties *properties, const char *key);
+
+/* ---- the calls ---- */
+
+extern void braze_map_identify(BrazeMap *map);
+extern void braze_map_track(BrazeMap *map);
+extern void braze_map_page(BrazeMap *map);
+extern void braze_map_screen(BrazeMap *map);
+extern void braze_map_group(BrazeMap *map);
+extern void braze_map_alias(BrazeMap *map);
+extern void braze_map_delete(BrazeMap *map);
+extern void braze_map_delete_user(BrazeMap *map);
+
+/* call_track.c: an event of this name with the call's properties */
+extern void braze_map_event(BrazeMap *map, BrazeString name);
+extern bool braze_event_passes(BrazeMap *map, BrazeString name);
+
+#endif							/* BRAZE_MAP_INTERNAL_H */

@@ -1,0 +1,493 @@
+/*-------------------------------------------------------------------------
+ *
+ * properties.c
+ *	  The properties of an event or a purchase: as many as Braze takes.
+ *
+ * What is too much is the largest entries, of the same size the later ones.
+ * Entries are written into a buffer of their own, each with a comma before it,
+ * and into the object when it is known which of them stay.
+ *
+ *-------------------------------------------------------------------------
+ */
+#include "postgres.h"
+
+#include "utils/memutils.h"
+
+#include "map/map_internal.h"
+
+/*
+ * A set that has grown to GROWN_LIMITS times the limit is cut to KEPT_LIMITS
+ * times: often enough for the memory, seldom enough for the time.  More than
+ * the limit stays, since another object may hide some of the smallest.
+ */
+#define GROWN_LIMITS		4
+#define KEPT_LIMITS			2
+
+/* ----- a set of entries ----- */
+
+void
+braze_entries_init(BrazeEntries *entries)
+{
+	initStringInfo(&entries->data);
+	entries->text.out = &entries->data;
+	entries->max = 64;
+	entries->list = palloc(sizeof(BrazeEntry) * entries->max);
+	entries->order = palloc(sizeof(int) * entries->max);
+}
+
+static void
+begin_entries(BrazeEntries *entries, int limit)
+{
+	resetStringInfo(&entries->data);
+	entries->text.limit = limit * (GROWN_LIMITS + 1);
+	entries->text.full = false;
+	entries->limit = limit;
+	entries->longest = limit;
+	entries->count = 0;
+}
+
+static void
+record_entry(BrazeEntries *entries, BrazeString name, int offset)
+{
+	BrazeEntry *entry;
+
+	if (entries->count == entries->max)
+	{
+		entries->max *= 2;
+		entries->list = repalloc_huge(entries->list, sizeof(BrazeEntry) * entries->max);
+		entries->order = repalloc_huge(entries->order, sizeof(int) * entries->max);
+	}
+	entry = &entries->list[entries->count++];
+	entry->name = name;
+	entry->offset = offset;
+	entry->length = entries->data.len - offset;
+	entry->left_out = false;
+	entry->hidden = 0;
+}
+
+static void
+note_too_large(BrazeMap *map, BrazeString name)
+{
+	braze_note(map, "The property %s was left out: with it the properties are larger than Braze takes.",
+			   braze_quote(name));
+}
+
+/* smaller ones first; of the same size, earlier ones */
+static int
+compare_sizes(const void *a, const void *b, void *list)
+{
+	const BrazeEntry *left = (BrazeEntry *) list + *(const int *) a;
+	const BrazeEntry *right = (BrazeEntry *) list + *(const int *) b;
+
+	if (left->length != right->length)
+		return left->length < right->length ? -1 : 1;
+	return left < right ? -1 : 1;
+}
+
+static int
+compare_names(const void *a, const void *b, void *list)
+{
+	const BrazeEntry *left = (BrazeEntry *) list + *(const int *) a;
+	const BrazeEntry *right = (BrazeEntry *) list + *(const int *) b;
+
+	return braze_string_compare(left->name.data, left->name.length,
+								right->name.data, right->name.length);
+}
+
+static void
+sort_entries(BrazeEntries *entries, qsort_arg_comparator compare)
+{
+	for (int i = 0; i < entries->count; i++)
+		entries->order[i] = i;
+	qsort_arg(entries->order, entries->count, sizeof(int), compare, entries->list);
+}
+
+/*
+ * Leaves out all but the first of the sorted entries, and closes the gaps;
+ * those that stay keep their own order.
+ */
+static void
+keep_first(BrazeMap *map, BrazeEntries *entries, int kept)
+{
+	char	   *data = entries->data.data;
+	int			length = 0;
+	int			count = 0;
+
+	for (int i = entries->count - 1; i >= kept; i--)
+	{
+		BrazeEntry *entry = &entries->list[entries->order[i]];
+
+		entry->left_out = true;
+		note_too_large(map, entry->name);
+	}
+	for (int i = 0; i < entries->count; i++)
+	{
+		BrazeEntry	entry = entries->list[i];
+
+		if (entry.left_out)
+			continue;
+		memmove(data + length, data + entry.offset, entry.length);
+		entry.offset = length;
+		length += entry.length;
+		entries->list[count++] = entry;
+	}
+	entries->data.len = length;
+	entries->count = count;
+}
+
+/* what is as large as one that was cut off, and comes later, has no chance */
+static void
+cut_entries(BrazeMap *map, BrazeEntries *entries)
+{
+	int			kept = 0;
+	int			size = 0;
+
+	sort_entries(entries, compare_sizes);
+	while (size < entries->limit * KEPT_LIMITS)
+		size += entries->list[entries->order[kept++]].length;
+	entries->longest = entries->list[entries->order[kept - 1]].length - 1;
+	keep_first(map, entries, kept);
+}
+
+static void
+add_entry(BrazeMap *map, BrazeEntries *entries, BrazeString name, const JsonbValue *value)
+{
+	BrazeText  *text = &entries->text;
+	int			mark = braze_text_mark(text);
+	int			limit;
+	bool		written;
+	BrazeLoss	loss;
+
+	limit = braze_text_narrow(text, entries->longest);
+	braze_text_char(text, ',');
+	braze_text_string(text, name.data, name.length);
+	braze_text_char(text, ':');
+	written = braze_text_value(text, value, BRAZE_IN_PROPERTY, &loss);
+	text->limit = limit;
+
+	if (text->full)
+	{
+		braze_text_rewind(text, mark);
+		note_too_large(map, name);
+		return;
+	}
+	if (!written)
+		braze_text_rewind(text, mark);
+	if (unlikely(loss.flags != 0))
+	{
+		if (value->type == jbvNull)
+			braze_note(map, "The property %s was left out: it is null, and Braze takes no null in properties.",
+					   braze_quote(name));
+		else if (value->type == jbvNumeric)
+			braze_note(map, "The property %s was left out: Braze cannot read a number beyond 1.7e308.",
+					   braze_quote(name));
+		else
+			braze_note_loss(map, "property", name, &loss, written);
+		if (loss.flags & BRAZE_LONG_STRING)
+			braze_note(map, "The property %s holds a text of more than %d characters: Braze cuts off the rest.",
+					   braze_quote(name), BRAZE_MAX_NAME);
+	}
+	if (!written)
+		return;
+	record_entry(entries, name, mark);
+	if (unlikely(entries->data.len > entries->limit * GROWN_LIMITS))
+		cut_entries(map, entries);
+}
+
+static bool
+is_reserved(BrazeString name, const char *const *reserved)
+{
+	for (; *reserved != NULL; reserved++)
+	{
+		if (braze_string_is(name, *reserved))
+			return true;
+	}
+	return false;
+}
+
+/* has the object a value of this name that is not null? */
+static bool
+has_value(JsonbContainer *object, BrazeString name)
+{
+	JsonbValue	value;
+
+	return braze_lookup_key(object, name.data, name.length, &value) &&
+		value.type != jbvNull;
+}
+
+static void
+add_object(BrazeMap *map, BrazeEntries *entries, JsonbContainer *object,
+		   const char *const *reserved, const BrazeNames *consumed,
+		   JsonbContainer *beside)
+{
+	BrazeNames	padded_beside;
+	BrazeWalk	walk;
+	BrazeString key;
+	BrazeString name;
+	JsonbValue	value;
+
+	if (object == NULL || map->mapped.judging)
+		return;
+	if (beside != NULL)
+		padded_beside = map->padded;
+	braze_walk_object(&walk, object);
+	while (braze_walk_pair(&walk, &key, &value))
+	{
+		if (consumed != NULL && braze_names_has(consumed, key))
+			continue;
+		if (is_reserved(braze_trim(key), reserved))
+		{
+			braze_note(map, "The property %s was left out: Braze keeps that name for itself; rename the property.",
+					   braze_quote(braze_trim(key)));
+			continue;
+		}
+		if (beside != NULL &&
+			(has_value(beside, braze_trim(key)) ||
+			 braze_names_has(&padded_beside, braze_trim(key))))
+			continue;
+		if (braze_name(map, "property", object, key, &name))
+			add_entry(map, entries, name, &value);
+	}
+}
+
+/* ----- the properties of one object ----- */
+
+void
+braze_properties_begin(BrazeProperties *properties, BrazeMap *map,
+					   const char *const *reserved, int limit)
+{
+	properties->map = map;
+	properties->reserved = reserved;
+	properties->nshared = 0;
+	map->padded.count = 0;
+	begin_entries(&map->own, limit);
+}
+
+void
+braze_properties_add(BrazeProperties *properties, JsonbContainer *object,
+					 const BrazeNames *consumed, JsonbContainer *beside)
+{
+	BrazeMap   *map = properties->map;
+
+	add_object(map, &map->own, object, properties->reserved, consumed, beside);
+}
+
+void
+braze_properties_add_text(BrazeProperties *properties, const char *name, BrazeString text)
+{
+	JsonbValue	value;
+	BrazeString key = {name, strlen(name)};
+
+	value.type = jbvString;
+	value.val.string.val = unconstify(char *, text.data);
+	value.val.string.len = text.length;
+	add_entry(properties->map, &properties->map->own, key, &value);
+}
+
+/* ----- what several objects share ----- */
+
+/* smaller ones first: what an object has no room for is the end of them */
+static void
+arrange_by_size(BrazeEntries *entries)
+{
+	BrazeEntry *list = palloc_extended(sizeof(BrazeEntry) * Max(entries->count, 1),
+									   MCXT_ALLOC_HUGE);
+	char	   *data = palloc(Max(entries->data.len, 1));
+	int			length = 0;
+
+	sort_entries(entries, compare_sizes);
+	for (int i = 0; i < entries->count; i++)
+	{
+		list[i] = entries->list[entries->order[i]];
+		memcpy(data + length, entries->data.data + list[i].offset, list[i].length);
+		list[i].offset = length;
+		length += list[i].length;
+	}
+	memcpy(entries->list, list, sizeof(BrazeEntry) * entries->count);
+	memcpy(entries->data.data, data, length);
+	pfree(list);
+	pfree(data);
+}
+
+static void
+read_shared(BrazeProperties *properties, JsonbContainer *object, const BrazeNames *consumed)
+{
+	BrazeMap   *map = properties->map;
+	BrazeEntries *shared = &map->shared;
+
+	begin_entries(shared, map->own.limit);
+	map->padded.count = 0;
+	add_object(map, shared, object, properties->reserved, consumed, NULL);
+	arrange_by_size(shared);
+	sort_entries(shared, compare_names);
+	map->shared_of = object;
+	map->round = 0;
+	map->shared_noted = shared->count;
+}
+
+/* the object at hand has this name itself */
+static void
+hide_entry(BrazeProperties *properties, BrazeString name)
+{
+	BrazeMap   *map = properties->map;
+	BrazeEntries *shared = &map->shared;
+	int			low = 0;
+	int			high = shared->count;
+
+	while (low < high)
+	{
+		int			middle = (low + high) / 2;
+		BrazeEntry *entry = &shared->list[shared->order[middle]];
+		int			order = braze_string_compare(entry->name.data, entry->name.length,
+												 name.data, name.length);
+
+		if (order == 0)
+		{
+			if (entry->hidden != map->round)
+			{
+				properties->shared_length -= entry->length;
+				properties->nhidden++;
+			}
+			entry->hidden = map->round;
+			return;
+		}
+		if (order < 0)
+			low = middle + 1;
+		else
+			high = middle;
+	}
+}
+
+void
+braze_properties_join(BrazeProperties *properties, JsonbContainer *object,
+					  JsonbContainer *shared, const BrazeNames *consumed)
+{
+	BrazeMap   *map = properties->map;
+	BrazeNames	padded = map->padded;
+	BrazeWalk	walk;
+	BrazeString key;
+	JsonbValue	value;
+
+	if (map->shared_of != shared)
+		read_shared(properties, shared, consumed);
+	map->round++;
+	properties->nshared = map->shared.count;
+	properties->nhidden = 0;
+	properties->shared_length = map->shared.data.len;
+	braze_walk_object(&walk, object);
+	while (braze_walk_pair(&walk, &key, &value))
+	{
+		if (value.type != jbvNull)
+			hide_entry(properties, key);
+	}
+	for (int i = 0; i < padded.count; i++)
+		hide_entry(properties, padded.names[i]);
+}
+
+/* ----- what fits ----- */
+
+/* an entry that several objects have no room for is noted once */
+static void
+note_shared(BrazeMap *map, int kept)
+{
+	for (int i = map->shared_noted - 1; i >= kept; i--)
+	{
+		if (map->shared.list[i].hidden != map->round)
+			note_too_large(map, map->shared.list[i].name);
+	}
+	map->shared_noted = Min(map->shared_noted, kept);
+}
+
+static void
+leave_out_largest(BrazeProperties *properties)
+{
+	BrazeMap   *map = properties->map;
+	BrazeEntries *own = &map->own;
+	BrazeEntry *shared = map->shared.list;
+	int			room = own->limit - 1;	/* the closing brace */
+	int			i = 0;
+	int			j = 0;
+
+	sort_entries(own, compare_sizes);
+	properties->nhidden = 0;
+	for (;;)
+	{
+		BrazeEntry *mine = i < own->count ? &own->list[own->order[i]] : NULL;
+		BrazeEntry *next = mine;
+
+		for (; j < properties->nshared && shared[j].hidden == map->round; j++)
+			properties->nhidden++;
+		if (j < properties->nshared && (mine == NULL || shared[j].length < mine->length))
+			next = &shared[j];
+		if (next == NULL || next->length > room)
+			break;
+		room -= next->length;
+		if (next == mine)
+			i++;
+		else
+			j++;
+	}
+	note_shared(map, j);
+	properties->nshared = j;
+	keep_first(map, own, i);
+}
+
+void
+braze_properties_end(BrazeProperties *properties)
+{
+	BrazeMap   *map = properties->map;
+	int			length = map->own.data.len;
+
+	if (properties->nshared > 0)
+		length += properties->shared_length;
+	if (length + 1 > map->own.limit)
+		leave_out_largest(properties);
+	properties->count = map->own.count;
+	if (properties->nshared > 0)
+		properties->count += properties->nshared - properties->nhidden;
+	if (properties->count > BRAZE_MAX_PROPERTIES)
+		braze_note(map, "There are more than %d properties: Braze ignores the rest.",
+				   BRAZE_MAX_PROPERTIES);
+}
+
+/* entries that stand side by side in one go */
+static void
+write_shared(BrazeProperties *properties)
+{
+	BrazeMap   *map = properties->map;
+	const BrazeEntry *list = map->shared.list;
+	int			i = 0;
+
+	while (i < properties->nshared)
+	{
+		int			first = i;
+		int			length = 0;
+
+		for (; i < properties->nshared && list[i].hidden != map->round; i++)
+			length += list[i].length;
+		if (length > 0)
+			braze_text_bytes(&map->text, map->shared.data.data + list[first].offset, length);
+		else
+			i++;
+	}
+}
+
+void
+braze_properties_write(BrazeProperties *properties, const char *key)
+{
+	BrazeMap   *map = properties->map;
+	int			brace;
+
+	if (properties->count == 0)
+		return;
+	braze_write_key(map, key, strlen(key));
+	brace = braze_text_mark(&map->text);
+	braze_text_bytes(&map->text, map->own.data.data, map->own.data.len);
+	write_shared(properties);
+
+	/* where not all of it did fit, the object is given up at its end */
+	if (map->text.full)
+		return;
+	map->mapped.text.data[brace] = '{';
+	braze_text_close(&map->text, '}');
+}

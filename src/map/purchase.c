@@ -1,0 +1,260 @@
+/*-------------------------------------------------------------------------
+ *
+ * purchase.c
+ *	  Orders, and other calls with a revenue, as purchases.
+ *
+ *-------------------------------------------------------------------------
+ */
+#include "postgres.h"
+
+#include "miscadmin.h"
+
+#include "map/purchase.h"
+
+/* Braze's limit for the quantity of one purchase object */
+#define MAX_QUANTITY		100
+/* more than this many pieces are one purchase at the whole price */
+#define MAX_PIECES			7500
+
+const char *const braze_product_id_keys[] = {
+	"product_id", "productId", "id", "sku", "name", NULL
+};
+
+static const char *const price_keys[] = {"price", NULL};
+static const char *const revenue_keys[] = {"revenue", NULL};
+static const char *const total_keys[] = {"total", NULL};
+
+/* one purchase object; more than one when the quantity is to be split */
+typedef struct Purchase
+{
+	BrazeString product_id;
+	const char *currency;
+	Numeric		price;
+	int			quantity;
+	BrazeNames	consumed;		/* of the product: not among the properties */
+	BrazeProperties properties;
+} Purchase;
+
+/* what the order's products have in common */
+static const BrazeNames order_consumed = {2, {{"currency", 8}, {"products", 8}}};
+
+static void
+consume(BrazeNames *names, const char *name)
+{
+	braze_names_add(names, (BrazeString) {name, strlen(name)});
+}
+
+/* false when the call's text is full: nothing more can be written */
+static bool
+write_purchase(BrazeMap *map, Purchase *purchase, int quantity)
+{
+	BrazeText  *text = &map->text;
+	char		digits[12];
+
+	braze_object_begin(map, BRAZE_PURCHASES);
+	braze_write_app_id(map);
+	braze_text_literal(text, ",\"product_id\":");
+	braze_text_string(text, purchase->product_id.data, purchase->product_id.length);
+	braze_text_literal(text, ",\"currency\":");
+	braze_text_string(text, purchase->currency, strlen(purchase->currency));
+	braze_text_literal(text, ",\"price\":");
+	braze_text_number(text, purchase->price);
+	braze_text_literal(text, ",\"quantity\":");
+	braze_text_bytes(text, digits, snprintf(digits, sizeof(digits), "%d", quantity));
+	braze_write_time(map);
+	braze_properties_write(&purchase->properties, "properties");
+	return braze_object_end(map);
+}
+
+/*
+ * Braze takes at most 100 pieces in one object, and reads them as 100
+ * purchases.  The order, which may be NULL, shares its properties.
+ */
+static bool
+write_pieces(BrazeMap *map, Purchase *purchase, JsonbContainer *product,
+			 JsonbContainer *order)
+{
+	BrazeProperties *properties = &purchase->properties;
+	int			rest = purchase->quantity;
+
+	braze_properties_begin(properties, map, braze_purchase_reserved,
+						   BRAZE_MAX_PURCHASE_PROPERTIES);
+	if (map->settings->purchase_properties)
+	{
+		braze_properties_add(properties, product, &purchase->consumed, NULL);
+		if (order != NULL)
+			braze_properties_join(properties, product, order, &order_consumed);
+	}
+	braze_properties_end(properties);
+	while (rest > 0)
+	{
+		if (!write_purchase(map, purchase, Min(rest, MAX_QUANTITY)))
+			return false;
+		rest -= MAX_QUANTITY;
+	}
+	return true;
+}
+
+/*
+ * One product of an order.  order is NULL when the order's own fields are the
+ * product's.  False when the call's text is full.
+ */
+static bool
+record_product(BrazeMap *map, JsonbContainer *product, JsonbContainer *order,
+			   const char *label)
+{
+	Purchase	purchase;
+	BrazeString key;
+
+	if (!braze_first_text(product, braze_product_id_keys, BRAZE_MAX_PRODUCT_ID,
+						  &purchase.product_id, &key))
+	{
+		braze_note(map, "%s was left out: it has no product_id (productId, id, sku or name) of 1 to %d characters.",
+				   label, BRAZE_MAX_PRODUCT_ID);
+		return true;
+	}
+	purchase.consumed.count = 0;
+	braze_names_add(&purchase.consumed, key);
+
+	purchase.price = braze_first_number(product, price_keys, &key);
+	if (purchase.price == NULL)
+	{
+		braze_note(map, "%s was left out: it has no price that is a number.", label);
+		return true;
+	}
+	if (!braze_find_quantity(map, product, label, MAX_PIECES, true,
+							 &purchase.price, &purchase.quantity))
+		return true;
+	purchase.currency = braze_find_currency(map, product, order);
+	if (purchase.currency == NULL)
+	{
+		braze_note(map, "%s was left out: its currency is not a code of ISO 4217.", label);
+		return true;
+	}
+
+	consume(&purchase.consumed, "price");
+	consume(&purchase.consumed, "quantity");
+	consume(&purchase.consumed, "currency");
+	return write_pieces(map, &purchase, product, order);
+}
+
+/* notes on a product are on its first purchase, or on the call when it has none */
+static bool
+map_product(BrazeMap *map, JsonbContainer *product, JsonbContainer *order, const char *label)
+{
+	int			before = map->mapped.nobjects;
+	bool		room;
+
+	map->note_object = before;
+	room = record_product(map, product, order, label);
+	if (map->mapped.nobjects == before)
+		braze_notes_to_call(map);
+	map->note_object = 0;
+	return room;
+}
+
+/* a number that is not 0, or NULL */
+static Numeric
+find_amount(JsonbContainer *object, const char *const *keys, BrazeString *key)
+{
+	Numeric		amount = braze_first_number(object, keys, key);
+	BrazeDecimal decimal;
+
+	if (amount == NULL)
+		return NULL;
+	braze_decimal_read(&decimal, amount);
+	return braze_decimal_is_zero(&decimal) ? NULL : amount;
+}
+
+BrazeRevenue
+braze_map_revenue(BrazeMap *map, BrazeString name, bool order)
+{
+	JsonbContainer *object = map->call.properties;
+	int			nnotes = map->mapped.nnotes;
+	Purchase	purchase;
+	BrazeString key;
+
+	if (object == NULL)
+		return BRAZE_NO_REVENUE;
+	purchase.price = find_amount(object, revenue_keys, &key);
+	if (purchase.price == NULL && order)
+		purchase.price = find_amount(object, total_keys, &key);
+	if (purchase.price == NULL)
+		return BRAZE_NO_REVENUE;
+	purchase.currency = braze_find_currency(map, object, NULL);
+	if (purchase.currency == NULL)
+	{
+		(void) braze_notes_take_back(map, nnotes);
+		braze_note(map, "The %s was not recorded as a purchase: its currency is not a code of ISO 4217 such as USD.",
+				   braze_quote(key));
+		return BRAZE_REVENUE_LEFT_OUT;
+	}
+
+	purchase.product_id = name;
+	purchase.quantity = 1;
+	purchase.consumed.count = 0;
+	braze_names_add(&purchase.consumed, key);
+	consume(&purchase.consumed, "currency");
+	(void) write_pieces(map, &purchase, object, NULL);
+	return BRAZE_REVENUE_RECORDED;
+}
+
+/* an order that is its own only product */
+static bool
+is_product(JsonbContainer *properties)
+{
+	BrazeString text;
+	BrazeString key;
+
+	return braze_first_text(properties, braze_product_id_keys, BRAZE_MAX_PRODUCT_ID,
+							&text, &key) &&
+		braze_first_number(properties, price_keys, &key) != NULL;
+}
+
+bool
+braze_map_purchases(BrazeMap *map, BrazeString name)
+{
+	JsonbContainer *properties = map->call.properties;
+	int			before = map->mapped.nobjects;
+	int			nnotes = map->mapped.nnotes;
+	const char *first;
+	BrazeProducts products;
+	JsonbContainer *product;
+
+	if (properties != NULL && braze_products_begin(&products, properties))
+	{
+		while (braze_products_next(&products, &product))
+		{
+			char		label[BRAZE_LABEL_SIZE];
+
+			CHECK_FOR_INTERRUPTS();
+			snprintf(label, sizeof(label), "Product %d", products.number);
+			if (product == NULL)
+				braze_note(map, "%s was left out: it is no object.", label);
+			else if (!map_product(map, product, properties, label))
+				break;
+		}
+	}
+	else if (properties != NULL && is_product(properties))
+		map_product(map, properties, NULL, "The product");
+
+	if (map->mapped.nobjects > before)
+		return true;
+	switch (braze_map_revenue(map, name, true))
+	{
+		case BRAZE_REVENUE_RECORDED:
+			braze_note(map, "The order was recorded as one purchase of its revenue or total: it has no product that could be recorded.");
+			return true;
+		case BRAZE_REVENUE_LEFT_OUT:
+			(void) braze_notes_take_back(map, nnotes);
+			braze_note(map, "The order was not recorded as a purchase: its currency is not a code of ISO 4217 such as USD.");
+			break;
+		case BRAZE_NO_REVENUE:
+			/* the products go with the custom event, whatever was noted on them */
+			first = braze_notes_take_back(map, nnotes);
+			braze_note(map, "The order was not recorded as a purchase: it has neither a product that could be recorded nor a revenue or total.%s",
+					   first == NULL ? "" : psprintf(" %s", first));
+			break;
+	}
+	return false;
+}

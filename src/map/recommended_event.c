@@ -1,0 +1,531 @@
+/*-------------------------------------------------------------------------
+ *
+ * recommended_event.c
+ *	  Calls of Segment's eCommerce spec as Braze's recommended events.
+ *
+ * Braze drops a recommended event that lacks a required field, has one of a
+ * wrong type, or any field that is not in its schema, and still answers with
+ * success.  So the schemas are tables (recommended_schema.c), and a call that cannot
+ * satisfy its schema stays a custom event.
+ *
+ *-------------------------------------------------------------------------
+ */
+#include "postgres.h"
+
+#include "miscadmin.h"
+
+#include "base/compat.h"
+#include "map/recommended_event.h"
+
+/* closing braces and brackets may follow what the limit let through */
+#define CLOSING				16
+
+static void
+write_string(BrazeEventWriter *writer, const char *name, const char *value)
+{
+	braze_event_key(writer, name);
+	braze_text_string(&writer->map->text, value, strlen(value));
+}
+
+static bool
+write_text_field(BrazeEventWriter *writer, const BrazeSchemaField *field, BrazeString *text)
+{
+	BrazeString key;
+	bool		is_id = field->type == BRAZE_SCHEMA_STRING &&
+		strcmp(field->name, "product_id") == 0;
+
+	if (!braze_first_text(writer->object, field->sources, is_id ? BRAZE_MAX_PRODUCT_ID : 0,
+						  text, &key))
+		return false;
+	if (!braze_names_has(&writer->consumed, key))
+		braze_names_add(&writer->consumed, key);
+	braze_event_key(writer, field->name);
+	braze_text_string(&writer->map->text, text->data, text->length);
+	if (is_id)
+		writer->product_id = *text;
+	return true;
+}
+
+static bool
+is_view_type(const JsonbValue *value)
+{
+	BrazeString text;
+
+	return value->type == jbvString && braze_solid_text(value, &text) &&
+		(braze_string_is(text, "price_drop") || braze_string_is(text, "back_in_stock"));
+}
+
+static void
+write_view_type(BrazeEventWriter *writer, const JsonbValue *value, bool *empty)
+{
+	BrazeString text;
+
+	if (!is_view_type(value))
+		return;
+	if (!*empty)
+		braze_text_char(&writer->map->text, ',');
+	*empty = false;
+	braze_solid_text(value, &text);
+	braze_text_string(&writer->map->text, text.data, text.length);
+}
+
+/* those that Braze knows; if there are others, all are in metadata, too */
+static bool
+write_types(BrazeEventWriter *writer, const BrazeSchemaField *field)
+{
+	BrazeText  *text = &writer->map->text;
+	int			mark = braze_text_mark(text);
+	bool		first = writer->first;
+	bool		all_known = true;
+	bool		empty = true;
+	JsonbValue	value;
+	JsonbValue	entry;
+	BrazeWalk	walk;
+
+	if (!braze_lookup(writer->object, field->sources[0], &value))
+		return false;
+	braze_event_key(writer, field->name);
+	braze_text_char(text, '[');
+	if (braze_is_array(&value))
+	{
+		braze_walk_array(&walk, value.val.binary.data);
+		while (!text->full && braze_walk_element(&walk, &entry))
+		{
+			write_view_type(writer, &entry, &empty);
+			all_known = all_known && is_view_type(&entry);
+		}
+	}
+	else
+	{
+		write_view_type(writer, &value, &empty);
+		all_known = is_view_type(&value);
+	}
+	if (empty)
+	{
+		if (!text->full)
+			braze_text_rewind(text, mark);
+		writer->first = first;
+		return false;
+	}
+	braze_text_char(text, ']');
+	if (all_known)
+		braze_names_add(&writer->consumed,
+						(BrazeString) {field->sources[0], strlen(field->sources[0])});
+	return true;
+}
+
+static bool
+has_object(JsonbContainer *array)
+{
+	BrazeWalk	walk;
+	JsonbValue	entry;
+
+	braze_walk_array(&walk, array);
+	while (braze_walk_element(&walk, &entry))
+	{
+		if (braze_is_object(&entry))
+			return true;
+	}
+	return false;
+}
+
+static bool
+write_discounts(BrazeEventWriter *writer, const BrazeSchemaField *field)
+{
+	BrazeMap   *map = writer->map;
+	BrazeText  *text = &map->text;
+	BrazeString name;
+	JsonbValue	value;
+	JsonbValue	entry;
+	BrazeWalk	walk;
+	const char *const *source = field->sources;
+	bool		empty = true;
+
+	for (; *source != NULL; source++)
+	{
+		if (braze_lookup(writer->object, *source, &value) && braze_is_array(&value) &&
+			has_object(value.val.binary.data))
+			break;
+	}
+	if (*source == NULL)
+		return false;
+
+	name.data = *source;
+	name.length = strlen(*source);
+	braze_names_add(&writer->consumed, name);
+	braze_event_key(writer, field->name);
+	braze_text_char(text, '[');
+	braze_walk_array(&walk, value.val.binary.data);
+	while (!text->full && braze_walk_element(&walk, &entry))
+	{
+		int			mark = braze_text_mark(text);
+		BrazeLoss	loss;
+
+		if (!braze_is_object(&entry))
+		{
+			braze_note(map, "An entry of the property %s was left out: it is no object.",
+					   braze_quote(name));
+			continue;
+		}
+		if (!empty)
+			braze_text_char(text, ',');
+		if (braze_text_value(text, &entry, BRAZE_IN_PROPERTY, &loss))
+			empty = false;
+		else if (!text->full)
+			braze_text_rewind(text, mark);
+		braze_note_loss(map, "property", name, &loss, true);
+	}
+	braze_text_char(text, ']');
+	return true;
+}
+
+static void
+write_action(BrazeEventWriter *writer, const BrazeSchemaField *field)
+{
+	static const char *const actions[] = {"add", "remove", "replace"};
+	const char *action = writer->schema->action;
+	JsonbValue	value;
+	BrazeString text;
+
+	if (action == NULL)
+	{
+		action = "replace";
+		if (braze_lookup(writer->object, "action", &value) && value.type == jbvString)
+		{
+			braze_scalar_text(&value, &text);
+			for (int i = 0; i < lengthof(actions); i++)
+			{
+				if (braze_string_is(text, actions[i]))
+				{
+					action = actions[i];
+					braze_names_add(&writer->consumed, (BrazeString) {"action", 6});
+				}
+			}
+		}
+	}
+	writer->action = action;
+	write_string(writer, field->name, action);
+}
+
+static void
+add_missing(BrazeEventWriter *writer, const char *names)
+{
+	if (writer->missing.len > 0)
+		appendStringInfoString(&writer->missing, ", ");
+	appendStringInfoString(&writer->missing, names);
+}
+
+static bool write_products(BrazeEventWriter *writer, const BrazeSchemaField *field);
+
+static void
+write_field(BrazeEventWriter *writer, const BrazeSchemaField *field)
+{
+	BrazeString text;
+	char		digits[12];
+	bool		written = true;
+
+	switch (field->type)
+	{
+		case BRAZE_SCHEMA_STRING:
+			written = write_text_field(writer, field, &text);
+			break;
+		case BRAZE_SCHEMA_PRODUCT_NAME:
+		case BRAZE_SCHEMA_VARIANT:
+			written = write_text_field(writer, field, &text);
+			if (!written && writer->product_id.data != NULL)
+			{
+				braze_event_key(writer, field->name);
+				braze_text_string(&writer->map->text, writer->product_id.data,
+								  writer->product_id.length);
+				written = true;
+			}
+			break;
+		case BRAZE_SCHEMA_REASON:
+			if (!write_text_field(writer, field, &text))
+				write_string(writer, field->name, "unspecified");
+			break;
+		case BRAZE_SCHEMA_SOURCE:
+			if (!write_text_field(writer, field, &text))
+				write_string(writer, field->name, writer->map->settings->ecommerce_source);
+			break;
+		case BRAZE_SCHEMA_AMOUNT:
+		case BRAZE_SCHEMA_DISCOUNT:
+			written = braze_event_amount(writer, field);
+			break;
+		case BRAZE_SCHEMA_PRICE:
+			written = writer->price != NULL;
+			/* of a view, whose product has no quantity */
+			if (written && braze_event_is_negative(writer->price))
+				writer->below_zero = field->name;
+			else if (written)
+			{
+				braze_names_add(&writer->consumed, (BrazeString) {"price", 5});
+				braze_event_number(writer, field->name, writer->price);
+			}
+			break;
+		case BRAZE_SCHEMA_QUANTITY:
+			braze_names_add(&writer->consumed, (BrazeString) {"quantity", 8});
+			braze_event_key(writer, field->name);
+			braze_text_bytes(&writer->map->text, digits,
+							 snprintf(digits, sizeof(digits), "%d", writer->quantity));
+			break;
+		case BRAZE_SCHEMA_TOTAL:
+			written = braze_event_total(writer, field);
+			break;
+		case BRAZE_SCHEMA_TYPES:
+			written = write_types(writer, field);
+			break;
+		case BRAZE_SCHEMA_DISCOUNTS:
+			written = write_discounts(writer, field);
+			break;
+		case BRAZE_SCHEMA_ACTION:
+			write_action(writer, field);
+			break;
+		case BRAZE_SCHEMA_CURRENCY:
+			written = braze_event_currency(writer, field);
+			break;
+		case BRAZE_SCHEMA_PRODUCTS:
+			written = write_products(writer, field);
+			break;
+	}
+
+	if (!written && field->required)
+		add_missing(writer, field->name);
+}
+
+/*
+ * Everything of the object that no field took, as far as there is room; where
+ * names meet, metadata wins.
+ */
+static void
+write_metadata(BrazeEventWriter *writer)
+{
+	BrazeText  *text = &writer->map->text;
+	int			room = text->limit - braze_text_mark(text) - (int) sizeof(",\"metadata\":");
+	BrazeProperties metadata;
+	JsonbContainer *given = NULL;
+	JsonbValue	value;
+
+	if (text->full || room <= 0)
+		return;
+	/* a call that has metadata already, as Braze has it, keeps its shape */
+	if (braze_lookup(writer->object, "metadata", &value))
+		given = braze_object(&value);
+	if (given != NULL)
+		braze_names_add(&writer->consumed, (BrazeString) {"metadata", 8});
+
+	braze_properties_begin(&metadata, writer->map, braze_no_reserved,
+						   Min(room, BRAZE_MAX_EVENT_PROPERTIES));
+	braze_properties_add(&metadata, given, NULL, NULL);
+	braze_properties_add(&metadata, writer->object, &writer->consumed, given);
+	braze_properties_end(&metadata);
+	braze_properties_write(&metadata, "metadata");
+}
+
+/* false, with nothing written, when a field is missing */
+static bool
+write_product(BrazeEventWriter *writer)
+{
+	BrazeText  *text = &writer->map->text;
+	int			mark = braze_text_mark(text);
+
+	braze_text_char(text, '{');
+	writer->first = true;
+	for (const BrazeSchemaField *field = braze_product_fields; field->name != NULL; field++)
+		write_field(writer, field);
+	if (writer->missing.len > 0)
+	{
+		if (!text->full)
+			braze_text_rewind(text, mark);
+		return false;
+	}
+	if (writer->fit == BRAZE_FIT_ALL)
+		write_metadata(writer);
+	braze_text_char(text, '}');
+	return true;
+}
+
+static bool
+write_products(BrazeEventWriter *writer, const BrazeSchemaField *field)
+{
+	BrazeMap   *map = writer->map;
+	BrazeText  *text = &map->text;
+	int			mark = braze_text_mark(text);
+	bool		empty = true;
+	BrazeProducts products;
+	BrazeEventWriter		product = *writer;
+
+	initStringInfo(&product.missing);
+	braze_event_key(writer, field->name);
+	braze_text_char(text, '[');
+	if (writer->product_is_call)
+	{
+		/* what the product lacks, the call lacks */
+		if (!write_product(&product))
+			add_missing(writer, product.missing.data);
+		empty = false;
+	}
+	else if (braze_products_begin(&products, writer->object))
+	{
+		while (!text->full && braze_products_next(&products, &product.object))
+		{
+			int			before = braze_text_mark(text);
+			char		label[BRAZE_LABEL_SIZE];
+
+			CHECK_FOR_INTERRUPTS();
+			snprintf(label, sizeof(label), "Product %d", products.number);
+			if (product.object == NULL)
+			{
+				braze_note(map, "%s was left out: it is no object.", label);
+				continue;
+			}
+			if (!braze_event_find_price(writer, product.object, label, &product.price, &product.quantity))
+				continue;
+			product.consumed.count = 0;
+			product.product_id.data = NULL;
+			resetStringInfo(&product.missing);
+			if (!empty)
+				braze_text_char(text, ',');
+			if (write_product(&product))
+			{
+				empty = false;
+				continue;
+			}
+			braze_note(map, "%s was left out: Braze needs its %s.",
+					   label, product.missing.data);
+			if (!text->full)
+				braze_text_rewind(text, before);
+		}
+		braze_names_add(&writer->consumed, (BrazeString) {"products", 8});
+	}
+	if (empty)
+	{
+		if (!text->full)
+			braze_text_rewind(text, mark);
+		return false;
+	}
+	braze_text_char(text, ']');
+	return true;
+}
+
+/* is the call its own product: a product call, or an order without a list? */
+static bool
+is_product_call(const BrazeEventWriter *writer)
+{
+	BrazeProducts products;
+	BrazeString text;
+	BrazeString key;
+
+	if (writer->schema->product_call)
+		return !braze_products_begin(&products, writer->object) ||
+			braze_first_text(writer->object, braze_product_fields[0].sources,
+							 BRAZE_MAX_PRODUCT_ID, &text, &key);
+	return braze_schema_has_products(writer->schema) &&
+		!braze_products_begin(&products, writer->object) &&
+		braze_first_text(writer->object, braze_product_fields[0].sources,
+						 BRAZE_MAX_PRODUCT_ID, &text, &key) &&
+		braze_first_number(writer->object, braze_price_sources, &key) != NULL;
+}
+
+/* writes the event; false when it lacks a field or is too large, with nothing written */
+static bool
+write_event(BrazeEventWriter *writer)
+{
+	BrazeMap   *map = writer->map;
+	BrazeText  *text = &map->text;
+	int			limit;
+
+	resetStringInfo(&writer->missing);
+	writer->below_zero = NULL;
+	writer->action = NULL;
+	writer->consumed.count = 0;
+	writer->product_id.data = NULL;
+
+	braze_object_begin(map, BRAZE_EVENTS);
+	braze_write_app_id(map);
+	braze_text_literal(text, ",\"name\":");
+	braze_text_string(text, writer->schema->event, strlen(writer->schema->event));
+	braze_write_time(map);
+	braze_text_literal(text, ",\"properties\":");
+	limit = braze_text_narrow(text, BRAZE_MAX_EVENT_PROPERTIES - CLOSING);
+	braze_text_char(text, '{');
+	writer->first = true;
+	for (const BrazeSchemaField *field = writer->schema->fields; field->name != NULL; field++)
+		write_field(writer, field);
+	if (writer->missing.len == 0 && writer->fit != BRAZE_FIT_NO_METADATA &&
+		!writer->product_is_call)
+		write_metadata(writer);
+	text->limit = limit;
+
+	if (writer->missing.len > 0 || writer->below_zero != NULL || text->full)
+	{
+		braze_object_cancel(map);
+		return false;
+	}
+	braze_text_close(text, '}');
+	return braze_object_end(map);
+}
+
+/* notes why there is no such event; what was noted on the way is not true then */
+static bool
+give_up(BrazeEventWriter *writer, int nnotes)
+{
+	BrazeMap   *map = writer->map;
+	const char *event = writer->schema->event;
+	const char *first = braze_notes_take_back(map, nnotes);
+
+	/* the first thing that went wrong often explains the rest */
+	first = first == NULL ? "" : psprintf(" %s", first);
+	if (writer->object == NULL)
+		braze_note(map, "The call did not become Braze's recommended event %s: it has no properties.",
+				   event);
+	else if (writer->missing.len > 0)
+		braze_note(map, "The call did not become Braze's recommended event %s: it lacks %s; add that to the properties.%s",
+				   event, writer->missing.data, first);
+	else if (writer->below_zero != NULL)
+		braze_note(map, "The call did not become Braze's recommended event %s: its %s is below 0, and Braze takes 0 or more.",
+				   event, writer->below_zero);
+	else if (writer->fit == BRAZE_FIT_NOT)
+		braze_note(map, "The call did not become Braze's recommended event %s: it is larger than the %d bytes that Braze takes.",
+				   event, BRAZE_MAX_EVENT_PROPERTIES);
+	else
+		braze_note(map, "The call did not become Braze's recommended event %s.%s", event, first);
+	return false;
+}
+
+bool
+braze_map_recommended(BrazeMap *map, BrazeCommerceCall call)
+{
+	BrazeEventWriter writer;
+	BrazeString key;
+	int			nnotes = map->mapped.nnotes;
+
+	writer.map = map;
+	writer.schema = braze_schema(call);
+	writer.object = map->call.properties;
+	writer.fit = BRAZE_FIT_ALL;
+	writer.below_zero = NULL;
+	initStringInfo(&writer.missing);
+	if (writer.object == NULL)
+		return give_up(&writer, nnotes);
+
+	writer.product_is_call = is_product_call(&writer);
+	writer.quantity = 1;
+	writer.price = braze_first_number(writer.object, braze_price_sources, &key);
+	if (writer.product_is_call && writer.price != NULL &&
+		!braze_event_fit_price(&writer, writer.object, "The product", &writer.price,
+							   &writer.quantity))
+		return give_up(&writer, nnotes);
+
+	for (; writer.fit < BRAZE_FIT_NOT; writer.fit++)
+	{
+		if (write_event(&writer))
+			return true;
+		if (writer.missing.len > 0 || writer.below_zero != NULL)
+			return give_up(&writer, nnotes);
+		if (writer.fit == BRAZE_FIT_ALL)
+			braze_note(map, "What the products hold besides Braze's own fields was left out: the event is larger than the %d bytes that Braze takes.",
+					   BRAZE_MAX_EVENT_PROPERTIES);
+	}
+	return give_up(&writer, nnotes);
+}

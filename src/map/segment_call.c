@@ -1,0 +1,264 @@
+/*-------------------------------------------------------------------------
+ *
+ * segment_call.c
+ *	  A Segment call, read out of jsonb.
+ *
+ * Knows the Segment spec, nothing of Braze but the names that its integration
+ * has there.
+ *
+ *-------------------------------------------------------------------------
+ */
+#include "postgres.h"
+
+#include "utils/builtins.h"
+
+#include "base/call_kind.h"
+#include "map/segment_call.h"
+
+typedef struct FieldName
+{
+	const char *name;
+	BrazeCallField field;
+} FieldName;
+
+/*
+ * In the order in which jsonb keeps keys (see braze_string_compare), so that
+ * one walk over both finds them all.  The camelCase spelling of a field is
+ * always the shorter one, comes first, and therefore wins.
+ */
+static const FieldName field_names[] = {
+	{"name", BRAZE_CALL_NAME},
+	{"type", BRAZE_CALL_TYPE},
+	{"event", BRAZE_CALL_EVENT},
+	{"sentAt", BRAZE_CALL_SENT_AT},
+	{"traits", BRAZE_CALL_TRAITS},
+	{"userId", BRAZE_CALL_USER_ID},
+	{"context", BRAZE_CALL_CONTEXT},
+	{"groupId", BRAZE_CALL_GROUP_ID},
+	{"sent_at", BRAZE_CALL_SENT_AT},
+	{"user_id", BRAZE_CALL_USER_ID},
+	{"category", BRAZE_CALL_CATEGORY},
+	{"group_id", BRAZE_CALL_GROUP_ID},
+	{"_metadata", BRAZE_CALL_METADATA},
+	{"timestamp", BRAZE_CALL_TIMESTAMP},
+	{"previousId", BRAZE_CALL_PREVIOUS_ID},
+	{"properties", BRAZE_CALL_PROPERTIES},
+	{"receivedAt", BRAZE_CALL_RECEIVED_AT},
+	{"anonymousId", BRAZE_CALL_ANONYMOUS_ID},
+	{"previous_id", BRAZE_CALL_PREVIOUS_ID},
+	{"received_at", BRAZE_CALL_RECEIVED_AT},
+	{"anonymous_id", BRAZE_CALL_ANONYMOUS_ID},
+	{"integrations", BRAZE_CALL_INTEGRATIONS},
+	{"originalTimestamp", BRAZE_CALL_ORIGINAL_TIMESTAMP},
+	{"original_timestamp", BRAZE_CALL_ORIGINAL_TIMESTAMP},
+};
+
+/* the names under which Segment has had its integration with Braze */
+static const char *const integration_names[] = {
+	"Braze", "Appboy", "Braze Cloud Mode (Actions)",
+};
+
+/* what stands under a name, in any case; false in one spelling is false */
+static void
+read_switch(BrazeCallIntegration *integration, JsonbContainer *object, const char *name)
+{
+	bool		all = strcmp(name, "All") == 0;
+	BrazeWalk	walk;
+	BrazeString key;
+	JsonbValue	value = {.type = jbvNull};
+
+	braze_walk_object(&walk, object);
+	while (braze_walk_pair(&walk, &key, &value))
+	{
+		if (key.length != (int) strlen(name) ||
+			pg_strncasecmp(key.data, name, key.length) != 0)
+			continue;
+		if (value.type == jbvBool && !value.val.boolean)
+		{
+			if (all)
+				integration->all_refused = true;
+			else
+				integration->refused = true;
+		}
+		else if (all)
+			continue;
+		else if (value.type == jbvBool)
+			integration->asked_for = true;
+		else if (braze_is_object(&value))
+		{
+			integration->asked_for = true;
+			if (integration->nobjects < lengthof(integration->objects))
+				integration->objects[integration->nobjects++] = value.val.binary.data;
+		}
+	}
+}
+
+static void
+read_integrations(BrazeCallIntegration *integration, const JsonbValue *integrations)
+{
+	JsonbContainer *object = braze_object(integrations);
+
+	if (object == NULL)
+		return;
+
+	read_switch(integration, object, "All");
+	for (int i = 0; i < lengthof(integration_names); i++)
+		read_switch(integration, object, integration_names[i]);
+}
+
+/* hostile lists are read this far */
+#define MAX_BUNDLED		32
+
+static bool
+begins_with(BrazeString string, const char *prefix)
+{
+	int			length = strlen(prefix);
+
+	return string.length >= length && pg_strncasecmp(string.data, prefix, length) == 0;
+}
+
+/* the next string of a list */
+static bool
+next_name(BrazeWalk *walk, BrazeString *name)
+{
+	JsonbValue	value;
+
+	while (braze_walk_element(walk, &value))
+	{
+		if (value.type == jbvString)
+		{
+			name->data = value.val.string.val;
+			name->length = value.val.string.len;
+			return true;
+		}
+	}
+	return false;
+}
+
+bool
+braze_call_is_bundled(const BrazeCall *call)
+{
+	JsonbContainer *metadata = braze_object(&call->fields[BRAZE_CALL_METADATA]);
+	JsonbValue	bundled;
+	JsonbValue	failed;
+	bool		any_failed;
+	BrazeWalk	walk;
+	BrazeString name;
+	int			count = 0;
+
+	if (metadata == NULL || !braze_lookup(metadata, "bundled", &bundled) ||
+		!braze_is_array(&bundled))
+		return false;
+	any_failed = braze_lookup(metadata, "failedInitializations", &failed) &&
+		braze_is_array(&failed);
+
+	braze_walk_array(&walk, bundled.val.binary.data);
+	while (count < MAX_BUNDLED && next_name(&walk, &name))
+	{
+		bool		has_failed = false;
+		BrazeWalk	failures;
+		BrazeString failure;
+
+		if (!begins_with(name, "Braze") && !begins_with(name, "Appboy"))
+			continue;
+		count++;
+		/* an SDK that was blocked stands in both lists, and has sent nothing */
+		if (any_failed)
+		{
+			braze_walk_array(&failures, failed.val.binary.data);
+			while (!has_failed && next_name(&failures, &failure))
+				has_failed = failure.length == name.length &&
+					pg_strncasecmp(failure.data, name.data, name.length) == 0;
+		}
+		if (!has_failed)
+			return true;
+	}
+	return false;
+}
+
+void
+braze_call_read(BrazeCall *call, JsonbContainer *object)
+{
+	BrazeWalk	walk;
+	BrazeString key;
+	JsonbValue	value;
+	int			next = 0;
+
+	for (int i = 0; i < BRAZE_CALL_FIELDS; i++)
+		call->fields[i].type = jbvNull;
+	memset(&call->integration, 0, sizeof(call->integration));
+
+	braze_walk_object(&walk, object);
+	while (next < lengthof(field_names) && braze_walk_pair(&walk, &key, &value))
+	{
+		int			order = 1;
+
+		while (next < lengthof(field_names))
+		{
+			const char *name = field_names[next].name;
+
+			order = braze_string_compare(name, strlen(name), key.data, key.length);
+			if (order >= 0)
+				break;
+			next++;
+		}
+		if (order == 0 && call->fields[field_names[next].field].type == jbvNull)
+			call->fields[field_names[next].field] = value;
+	}
+
+	call->traits = braze_object(&call->fields[BRAZE_CALL_TRAITS]);
+	call->properties = braze_object(&call->fields[BRAZE_CALL_PROPERTIES]);
+	call->context = braze_object(&call->fields[BRAZE_CALL_CONTEXT]);
+
+	if (call->fields[BRAZE_CALL_INTEGRATIONS].type != jbvNull)
+		read_integrations(&call->integration, &call->fields[BRAZE_CALL_INTEGRATIONS]);
+	if (braze_call_context(call, "integrations", &value))
+		read_integrations(&call->integration, &value);
+}
+
+bool
+braze_call_context(const BrazeCall *call, const char *key, JsonbValue *value)
+{
+	return call->context != NULL && braze_lookup(call->context, key, value) &&
+		value->type != jbvNull;
+}
+
+bool
+braze_call_context_in(const BrazeCall *call, const char *object, const char *key,
+					  JsonbValue *value)
+{
+	JsonbValue	inner;
+
+	return braze_call_context(call, object, &inner) && braze_is_object(&inner) &&
+		braze_lookup(inner.val.binary.data, key, value) && value->type != jbvNull;
+}
+
+/* ----- whose meaning a call has ----- */
+
+static const char *const kinds[] = {
+	[BRAZE_SEGMENT_CALL] = "segment",
+	[BRAZE_DELETE_USER_CALL] = "delete_user",
+};
+
+Datum
+braze_call_kind_text(BrazeCallKind kind)
+{
+	return CStringGetTextDatum(kinds[kind]);
+}
+
+BrazeCallKind
+braze_call_kind_read(Datum value)
+{
+	struct varlena *name = pg_detoast_datum_packed((struct varlena *) DatumGetPointer(value));
+
+	for (int i = 0; i < lengthof(kinds); i++)
+	{
+		if (strlen(kinds[i]) == VARSIZE_ANY_EXHDR(name) &&
+			memcmp(kinds[i], VARDATA_ANY(name), strlen(kinds[i])) == 0)
+			return i;
+	}
+	ereport(ERROR,
+			(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+			 errmsg("call_kind \"%s\" is not known", TextDatumGetCString(value)),
+			 errhint("Valid values are segment and delete_user.")));
+}

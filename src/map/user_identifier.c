@@ -1,0 +1,303 @@
+/*-------------------------------------------------------------------------
+ *
+ * user_identifier.c
+ *	  Which of the call's ids names the user at Braze.
+ *
+ *-------------------------------------------------------------------------
+ */
+#include "postgres.h"
+
+#include "map/map_internal.h"
+
+bool
+braze_list_has(const BrazeNameList *list, BrazeString text)
+{
+	int			low = 0;
+	int			high = list->count - 1;
+
+	while (low <= high)
+	{
+		int			middle = (low + high) / 2;
+		const char *name = list->names[middle];
+		int			order = strncmp(text.data, name, text.length);
+
+		/* text is not terminated: a longer name comes after it */
+		if (order == 0 && name[text.length] == '\0')
+			return true;
+		if (order <= 0)
+			high = middle - 1;
+		else
+			low = middle + 1;
+	}
+	return false;
+}
+
+bool
+braze_id_text(BrazeMap *map, const char *what, const JsonbValue *value, int max,
+			  BrazeString *text)
+{
+	if (value->type == jbvNull)
+		return false;
+	if (value->type != jbvString && value->type != jbvNumeric)
+	{
+		braze_note(map, "The %s was not used: it is neither a string nor a number.", what);
+		return false;
+	}
+	if (!braze_scalar_text(value, text) || text->length > max)
+	{
+		braze_note(map, "The %s was not used: it is longer than the %d bytes that Braze takes.",
+				   what, max);
+		return false;
+	}
+	if (braze_trim(*text).length == 0)
+	{
+		braze_note(map, "The %s was not used: it is empty.", what);
+		return false;
+	}
+	if (braze_list_has(&map->settings->ignored_ids, *text))
+	{
+		braze_note(map, "The %s was not used: it is one of the destination's ignored_ids.", what);
+		return false;
+	}
+	return true;
+}
+
+static bool
+resolve_braze_id(BrazeMap *map, BrazeIdentifier *identifier)
+{
+	const BrazeCallIntegration *integration = &map->call.integration;
+	JsonbValue	value;
+
+	for (int i = 0; i < integration->nobjects; i++)
+	{
+		if (braze_lookup(integration->objects[i], "braze_id", &value) &&
+			braze_id_text(map, "braze_id of the integrations", &value,
+						  BRAZE_MAX_EXTERNAL_ID, &identifier->value))
+			return true;
+	}
+	return false;
+}
+
+static bool
+resolve_user_alias(BrazeMap *map, BrazeIdentifier *identifier)
+{
+	const BrazeCallIntegration *integration = &map->call.integration;
+	JsonbValue	alias;
+	JsonbValue	name;
+	JsonbValue	label;
+
+	for (int i = 0; i < integration->nobjects; i++)
+	{
+		if (!braze_lookup(integration->objects[i], "user_alias", &alias) ||
+			alias.type == jbvNull)
+			continue;
+		if (!braze_is_object(&alias) ||
+			!braze_lookup(alias.val.binary.data, "alias_name", &name) ||
+			!braze_lookup(alias.val.binary.data, "alias_label", &label) ||
+			name.type == jbvNull || label.type == jbvNull)
+		{
+			braze_note(map, "The user_alias of the integrations was not used: it must have an alias_name and an alias_label.");
+			continue;
+		}
+		if (braze_id_text(map, "alias_name of the integrations", &name,
+						  BRAZE_MAX_ALIAS, &identifier->value) &&
+			braze_id_text(map, "alias_label of the integrations", &label,
+						  BRAZE_MAX_ALIAS, &identifier->label))
+			return true;
+	}
+	identifier->label.data = NULL;
+	return false;
+}
+
+/* email and phone stand among the traits, wherever a call keeps them */
+static bool
+resolve_address(BrazeMap *map, BrazeIdentifier *identifier)
+{
+	bool		email = identifier->source == BRAZE_ID_EMAIL;
+	const char *key = email ? "email" : "phone";
+	JsonbContainer *objects[3] = {map->call.traits, NULL, map->call.properties};
+	JsonbValue	value;
+
+	if (braze_call_context(&map->call, "traits", &value) && braze_is_object(&value))
+		objects[1] = value.val.binary.data;
+
+	for (int i = 0; i < lengthof(objects); i++)
+	{
+		if (objects[i] == NULL || !braze_lookup(objects[i], key, &value) ||
+			!braze_id_text(map, key, &value, BRAZE_MAX_EXTERNAL_ID, &identifier->value))
+			continue;
+		identifier->value = braze_trim(identifier->value);
+		if (!email || braze_is_email(identifier->value))
+			return true;
+		braze_note(map, "The email was not used to identify the user: it is no valid address.");
+	}
+	return false;
+}
+
+bool
+braze_resolve(BrazeMap *map, BrazeIdSource source, BrazeIdentifier *identifier)
+{
+	const BrazeCall *call = &map->call;
+
+	identifier->source = source;
+	identifier->label.data = NULL;
+	identifier->label.length = 0;
+
+	switch (source)
+	{
+		case BRAZE_ID_USER_ID:
+			return braze_id_text(map, "userId", &call->fields[BRAZE_CALL_USER_ID],
+								 BRAZE_MAX_EXTERNAL_ID, &identifier->value);
+		case BRAZE_ID_BRAZE_ID:
+			return resolve_braze_id(map, identifier);
+		case BRAZE_ID_USER_ALIAS:
+			return resolve_user_alias(map, identifier);
+		case BRAZE_ID_ANONYMOUS_ID:
+			if (!braze_id_text(map, "anonymousId", &call->fields[BRAZE_CALL_ANONYMOUS_ID],
+							   BRAZE_MAX_ALIAS, &identifier->value))
+				return false;
+			identifier->label.data = map->settings->anonymous_alias_label;
+			identifier->label.length = strlen(identifier->label.data);
+			return true;
+		case BRAZE_ID_EMAIL:
+		case BRAZE_ID_PHONE:
+			return resolve_address(map, identifier);
+	}
+	return false;
+}
+
+void
+braze_write_identifier(BrazeMap *map, const BrazeIdentifier *identifier)
+{
+	BrazeText  *text = &map->text;
+
+	switch (identifier->source)
+	{
+		case BRAZE_ID_USER_ID:
+			braze_text_literal(text, "\"external_id\":");
+			break;
+		case BRAZE_ID_BRAZE_ID:
+			braze_text_literal(text, "\"braze_id\":");
+			break;
+		case BRAZE_ID_EMAIL:
+			braze_text_literal(text, "\"email\":");
+			break;
+		case BRAZE_ID_PHONE:
+			braze_text_literal(text, "\"phone\":");
+			break;
+		case BRAZE_ID_USER_ALIAS:
+		case BRAZE_ID_ANONYMOUS_ID:
+			braze_text_literal(text, "\"user_alias\":{\"alias_name\":");
+			braze_text_string(text, identifier->value.data, identifier->value.length);
+			braze_text_literal(text, ",\"alias_label\":");
+			braze_text_string(text, identifier->label.data, identifier->label.length);
+			braze_text_char(text, '}');
+			return;
+	}
+	braze_text_string(text, identifier->value.data, identifier->value.length);
+}
+
+void
+braze_add_user(BrazeMap *map, const BrazeIdentifier *identifier)
+{
+	BrazeMapped *mapped = &map->mapped;
+	BrazeSpan  *span = &mapped->users[mapped->nusers].json;
+
+	Assert(mapped->nusers < BRAZE_USERS_PER_CALL);
+	span->offset = braze_text_mark(&map->text);
+	braze_write_identifier(map, identifier);
+	span->length = braze_text_mark(&map->text) - span->offset;
+	mapped->users[mapped->nusers].link = -1;
+	mapped->nusers++;
+}
+
+static bool
+is_among_identifiers(const BrazeSettings *settings, BrazeIdSource source)
+{
+	for (int i = 0; i < settings->nidentifiers; i++)
+	{
+		if (settings->identifiers[i] == source)
+			return true;
+	}
+	return false;
+}
+
+/* the identity object that makes one of these the user with the external_id */
+static int
+link_of(BrazeIdSource source)
+{
+	switch (source)
+	{
+		case BRAZE_ID_ANONYMOUS_ID:
+			return BRAZE_ALIASES_TO_IDENTIFY;
+		case BRAZE_ID_EMAIL:
+			return BRAZE_EMAILS_TO_IDENTIFY;
+		case BRAZE_ID_PHONE:
+			return BRAZE_PHONE_NUMBERS_TO_IDENTIFY;
+		default:
+			return -1;
+	}
+}
+
+static void
+add_further_user(BrazeMap *map, BrazeIdSource source, int link)
+{
+	BrazeIdentifier identifier;
+
+	if (is_among_identifiers(map->settings, source) &&
+		braze_resolve(map, source, &identifier))
+	{
+		braze_add_user(map, &identifier);
+		map->mapped.users[map->mapped.nusers - 1].link = link;
+	}
+}
+
+/*
+ * A call that knows a person by several ids is about all of them: each may
+ * have objects of its own under way, which must arrive first.
+ */
+static void
+add_further_users(BrazeMap *map)
+{
+	static const BrazeIdSource sources[] = {
+		BRAZE_ID_ANONYMOUS_ID, BRAZE_ID_EMAIL, BRAZE_ID_PHONE
+	};
+
+	if (map->identifier.source == BRAZE_ID_USER_ID)
+	{
+		for (int i = 0; i < lengthof(sources); i++)
+		{
+			/* absent is no reason for a note */
+			if (sources[i] != BRAZE_ID_ANONYMOUS_ID ||
+				map->call.fields[BRAZE_CALL_ANONYMOUS_ID].type != jbvNull)
+				add_further_user(map, sources[i], link_of(sources[i]));
+		}
+	}
+	else if (map->identifier.source == BRAZE_ID_ANONYMOUS_ID &&
+			 map->call.fields[BRAZE_CALL_USER_ID].type != jbvNull)
+		add_further_user(map, BRAZE_ID_USER_ID, -1);
+}
+
+bool
+braze_map_identifier(BrazeMap *map)
+{
+	const BrazeSettings *settings = map->settings;
+
+	for (int i = 0; i < settings->nidentifiers; i++)
+	{
+		if (braze_resolve(map, settings->identifiers[i], &map->identifier))
+		{
+			braze_add_user(map, &map->identifier);
+			add_further_users(map);
+			return true;
+		}
+	}
+
+	if (map->call.fields[BRAZE_CALL_ANONYMOUS_ID].type == jbvNull)
+		braze_reject(map, "The call has no usable identifier; give it a userId.");
+	else if (is_among_identifiers(map->settings, BRAZE_ID_ANONYMOUS_ID))
+		braze_skip(map, "The call was skipped: it is of an anonymous visitor whose anonymousId is not usable.");
+	else
+		braze_skip(map, "The call was skipped: it is of an anonymous visitor; add anonymous_id to the destination's identifiers to send such calls.");
+	return false;
+}

@@ -1,0 +1,245 @@
+/*-------------------------------------------------------------------------
+ *
+ * discard.c
+ *	  Taking out of the pack what was not sent, and what is held at all.
+ *
+ *-------------------------------------------------------------------------
+ */
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "pack/pack.h"
+#include "pack/pack_internal.h"
+
+/* a call that is partly sent must not be read again from its beginning */
+static bool
+droppable(const PackedCall *call)
+{
+	return call->state == CALL_WAITING && (!call->started || call->pub.gone);
+}
+
+void
+braze_pack_mark_gone(BrazePack *pack, BrazeGone gone, void *arg)
+{
+	for (PackedCall *call = pack->all; call != NULL; call = call->all_next)
+	{
+		if (call->state != CALL_DONE && !call->pub.gone)
+			call->pub.gone = gone(&call->pub, arg);
+	}
+	for (BrazeRequest *request = pack->requests; request != NULL; request = request->next)
+	{
+		for (int i = 0; i < request->ncalls; i++)
+			request->has_gone = request->has_gone || request->calls[i]->pub.gone;
+	}
+}
+
+typedef bool (*Leaving) (const PackedCall *call);
+
+static void
+drop_from_lane(BrazePack *pack, Lane *lane, Leaving leaving)
+{
+	PackedCall **link = &lane->head;
+	PackedCall *call;
+
+	lane->tail = NULL;
+	lane->waiting_objects = 0;
+	while ((call = *link) != NULL)
+	{
+		if (leaving(call))
+			*link = *braze_lane_link(call, lane);
+		else
+		{
+			lane->tail = call;
+			lane->waiting_objects += braze_remaining_objects(call);
+			link = braze_lane_link(call, lane);
+		}
+	}
+	braze_lane_has_room(pack, lane);
+}
+
+static void
+drop_from_list(ReadyList *list, Leaving leaving)
+{
+	CallList	kept = {NULL, NULL};
+	int64_t		objects = 0;
+	PackedCall *call;
+
+	while ((call = braze_calls_pop(&list->calls)) != NULL)
+	{
+		if (leaving(call))
+			continue;
+		braze_calls_append(&kept, call);
+		objects += call->ready_weight;
+	}
+	list->calls = kept;
+	list->objects = objects;
+}
+
+/* out of whatever they wait in */
+static void
+take_out(BrazePack *pack, Leaving leaving)
+{
+	for (int i = 0; i < BRAZE_ENDPOINTS; i++)
+	{
+		drop_from_list(&pack->ready[i], leaving);
+		drop_from_list(&pack->again[i], leaving);
+	}
+	for (size_t i = 0; i < pack->nbuckets; i++)
+	{
+		for (Lane *lane = pack->buckets[i]; lane != NULL; lane = lane->next_in_bucket)
+			drop_from_lane(pack, lane, leaving);
+	}
+}
+
+/* frees them; returns the lowest of their ids, 0 when there was none */
+static int64_t
+drop_calls(BrazePack *pack, Leaving leaving)
+{
+	PackedCall *call;
+	PackedCall *next;
+	int64_t		lowest = 0;
+
+	take_out(pack, leaving);
+	for (call = pack->all; call != NULL; call = next)
+	{
+		next = call->all_next;
+		if (!leaving(call))
+			continue;
+		if (lowest == 0 || call->pub.id < lowest)
+			lowest = call->pub.id;
+		braze_pack_free_call(pack, call);
+	}
+
+	/* one that left may have headed a lane */
+	for (call = pack->all; call != NULL; call = call->all_next)
+	{
+		if (call->state == CALL_WAITING)
+			braze_pack_make_ready(pack, call, 0);
+	}
+	return lowest;
+}
+
+int64_t
+braze_pack_drop_waiting(BrazePack *pack)
+{
+	int64_t		deferred = braze_drop_deferred(pack);
+	int64_t		lowest = drop_calls(pack, droppable);
+
+	return lowest == 0 || (deferred != 0 && deferred < lowest) ? deferred : lowest;
+}
+
+static bool
+gone_and_waiting(const PackedCall *call)
+{
+	return call->state == CALL_WAITING && call->pub.gone;
+}
+
+void
+braze_pack_drop_gone(BrazePack *pack)
+{
+	for (const PackedCall *call = pack->all; call != NULL; call = call->all_next)
+	{
+		if (gone_and_waiting(call))
+		{
+			(void) drop_calls(pack, gone_and_waiting);
+			return;
+		}
+	}
+}
+
+static bool
+given_up(const PackedCall *call)
+{
+	return call->given_up && call->state == CALL_WAITING;
+}
+
+/* what Braze has taken of it is not refused */
+static bool
+refuse_rest(BrazePack *pack, PackedCall *call, const BrazeGivingUp *why)
+{
+	char		reason[BRAZE_REASON_SIZE * 2];
+	bool		whole = (call->pub.nrefused == 0);
+
+	snprintf(reason, sizeof(reason), "queued %lld s ago and not delivered: %s",
+			 (long long) ((why->wall_clock - call->pub.row.queued_at) / 1000000), why->reason);
+	for (int i = 0; i < call->pub.nobjects; i++)
+		whole = whole && (call->objects[i].number < 0 || call->objects[i].state < OBJECT_ACCEPTED);
+	if (whole)
+		return braze_pack_add_refusal(pack, call, BRAZE_WHOLE_CALL, why->http_status, false, reason);
+	for (int i = call->next_object; i < call->pub.nobjects; i++)
+	{
+		if (call->objects[i].state < OBJECT_ACCEPTED &&
+			!braze_pack_add_refusal(pack, call, call->objects[i].number, why->http_status, false, reason))
+			return false;
+	}
+	return true;
+}
+
+bool
+braze_pack_give_up(BrazePack *pack, const BrazeGivingUp *why, int64_t now)
+{
+	for (PackedCall *call = pack->all; call != NULL; call = call->all_next)
+	{
+		if (call->state != CALL_WAITING || call->pub.gone ||
+			call->pub.row.queued_at >= why->queued_before ||
+			!why->endpoints[braze_next_endpoint(call)])
+			continue;
+		if (!refuse_rest(pack, call, why))
+			return false;
+		call->given_up = true;
+	}
+	take_out(pack, given_up);
+
+	/* first to the end what waits behind them, since lanes may go with them */
+	for (PackedCall *call = pack->all; call != NULL; call = call->all_next)
+	{
+		for (int i = 0; i < call->nlanes && given_up(call); i++)
+		{
+			if (call->lanes[i]->head != NULL)
+				braze_pack_make_ready(pack, call->lanes[i]->head, now);
+		}
+	}
+	for (PackedCall *call = pack->all; call != NULL; call = call->all_next)
+	{
+		if (!given_up(call))
+			continue;
+		for (int i = 0; i < call->nlanes; i++)
+			braze_lane_unref(pack, call->lanes[i]);
+		call->nlanes = 0;
+		call->state = CALL_DONE;
+		braze_calls_append(&pack->done, call);
+	}
+	return true;
+}
+
+static int
+compare_ids(const void *a, const void *b)
+{
+	int64_t		left = *(const int64_t *) a;
+	int64_t		right = *(const int64_t *) b;
+
+	return (left > right) - (left < right);
+}
+
+int64_t *
+braze_pack_ids(const BrazePack *pack, int *count)
+{
+	int			ndeferred = braze_deferred_ids(pack, NULL);
+	int64_t    *ids = malloc(sizeof(int64_t) * (pack->ncalls + ndeferred + 1));
+	int			n;
+
+	if (ids == NULL)
+		return NULL;
+	n = braze_deferred_ids(pack, ids);
+	for (const PackedCall *call = pack->all; call != NULL; call = call->all_next)
+		ids[n++] = call->pub.id;
+	qsort(ids, n, sizeof(int64_t), compare_ids);
+	*count = n;
+	return ids;
+}
+
+bool
+braze_pack_ids_contain(const int64_t *ids, int count, int64_t id)
+{
+	return count > 0 && bsearch(&id, ids, count, sizeof(int64_t), compare_ids) != NULL;
+}

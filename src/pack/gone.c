@@ -1,0 +1,169 @@
+/*-------------------------------------------------------------------------
+ *
+ * gone.c
+ *	  Calls that are not sent, or not again, with the request they are in.
+ *
+ *-------------------------------------------------------------------------
+ */
+#include <stdio.h>
+
+#include "pack/pack.h"
+#include "pack/pack_internal.h"
+
+/* a call that could not be taken out of the queue is tried again after this */
+#define LEFT_OUT_DELAY_MS	1000
+
+/* ----- gone ----- */
+
+static void
+unwrite(BrazePack *pack, BrazeRequest *request)
+{
+	pack->memory -= request->body_length;
+	request->body_length = 0;
+}
+
+/* whatever is left of calls that are gone needs no sending */
+void
+braze_request_leave_gone(BrazePack *pack, BrazeRequest *request)
+{
+	if (!request->has_gone)
+		return;
+	for (int i = 0; i < request->ncalls; i++)
+	{
+		PackedCall *call = request->calls[i];
+
+		for (int j = call->next_object; call->pub.gone && j < call->pub.nobjects; j++)
+		{
+			if (call->objects[j].state <= OBJECT_UNFOLD)
+				call->objects[j].state = OBJECT_ACCEPTED;
+		}
+	}
+
+	/* what was written has them still */
+	unwrite(pack, request);
+}
+
+/* ----- out of the queue, and left out ----- */
+
+int
+braze_request_ncalls(const BrazeRequest *request)
+{
+	return request->ncalls;
+}
+
+BrazeCall *
+braze_request_call(BrazeRequest *request, int number)
+{
+	return &request->calls[number]->pub;
+}
+
+bool
+braze_request_follows(const BrazeRequest *request, int earlier, int later)
+{
+	const PackedCall *first = request->calls[earlier];
+	const PackedCall *second = request->calls[later];
+
+	for (int i = 0; i < first->nlanes; i++)
+	{
+		for (int j = 0; j < second->nlanes; j++)
+		{
+			if (first->lanes[i] == second->lanes[j])
+				return true;
+		}
+	}
+	return false;
+}
+
+void
+braze_request_leave_out(BrazeRequest *request, int number, bool gone)
+{
+	PackedCall *call = request->calls[number];
+
+	if (gone)
+	{
+		call->pub.gone = true;
+		request->has_gone = true;
+		return;
+	}
+	call->left_out = true;
+	request->has_left_out = true;
+	for (int i = call->next_object; i < call->next_object + call->taken; i++)
+	{
+		if (call->objects[i].state <= OBJECT_UNFOLD)
+			call->objects[i].state = OBJECT_LEFT_OUT;
+	}
+}
+
+/* the request is over: what was left out waits for the next one */
+void
+braze_request_take_in(BrazePack *pack, BrazeRequest *request, int64_t now)
+{
+	if (!request->has_left_out)
+		return;
+	for (int i = 0; i < request->ncalls; i++)
+	{
+		PackedCall *call = request->calls[i];
+
+		if (!call->left_out)
+			continue;
+		call->left_out = false;
+		for (int j = call->next_object; j < call->next_object + call->taken; j++)
+		{
+			if (call->objects[j].state == OBJECT_LEFT_OUT)
+				call->objects[j].state = OBJECT_PENDING;
+		}
+		for (int j = 0; j < call->nlanes; j++)
+			braze_lane_delay(pack, call->lanes[j], now + LEFT_OUT_DELAY_MS);
+	}
+}
+
+bool
+braze_pack_has_stranded(const BrazePack *pack)
+{
+	return pack->stranded;
+}
+
+BrazeCall *
+braze_pack_next_stranded(BrazePack *pack, BrazeCall *previous)
+{
+	PackedCall *call = previous != NULL ? ((PackedCall *) previous)->all_next : pack->all;
+
+	while (call != NULL &&
+		   (call->state != CALL_WAITING || call->pub.letter == 0 || call->pub.judged))
+		call = call->all_next;
+	return call != NULL ? &call->pub : NULL;
+}
+
+void
+braze_pack_end_stranded(BrazePack *pack)
+{
+	pack->stranded = false;
+}
+
+/* ----- in doubt ----- */
+
+/* Braze may have accepted what was just sent, and it is not to be sent again */
+bool
+braze_request_doubt(BrazePack *pack, BrazeRequest *request, const BrazeAnswer *answer,
+					int http_status)
+{
+	Range		range = request->ranges[request->nranges - 1];
+	char		reason[BRAZE_REASON_SIZE + 100];
+
+	snprintf(reason, sizeof(reason), "in doubt, braze_retry may make it count twice: %s",
+			 answer->reason);
+	for (int i = range.low; i < range.high; i++)
+	{
+		PackedObject *object = braze_object_at(request, i);
+		PackedCall *call = request->objects[i].call;
+
+		if (object->state != OBJECT_PENDING)
+			continue;
+		if (!braze_pack_add_refusal(pack, call, object->number, http_status, true, reason))
+			return false;
+		object->state = OBJECT_REFUSED;
+		call->pub.judged = true;
+		braze_remember_in_doubt(call, request->objects[i].object);
+	}
+	return true;
+}

@@ -1,0 +1,296 @@
+/*-------------------------------------------------------------------------
+ *
+ * identity_link.c
+ *	  Identity objects in front of a call's own: two identifiers of one person
+ *	  become one user at Braze.
+ *
+ * Whether that is needed is known only when everything earlier of both is
+ * answered, so it is decided when the call is ready to start.
+ *
+ *-------------------------------------------------------------------------
+ */
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+#include "pack/pack.h"
+#include "pack/pack_internal.h"
+
+/* an identity object's text: what stands before, between and behind the keys */
+typedef struct LinkShape
+{
+	const char *before;
+	const char *between;
+	const char *behind;
+	bool		main_first;
+} LinkShape;
+
+static const LinkShape identify_shape = {"{", ",", "}", true};
+static const LinkShape address_shape = {"{", ",", BRAZE_PRIORITIZATION "}", true};
+static const LinkShape merge_shape = {
+	"{\"identifier_to_merge\":{", "},\"identifier_to_keep\":{", "}}", false
+};
+
+static char *
+put(char *to, const char *from, size_t length)
+{
+	memcpy(to, from, length);
+	return to + length;
+}
+
+static char *
+link_text(const LinkShape *shape, const Lane *user, const Lane *other, size_t *length)
+{
+	const Lane *first = shape->main_first ? user : other;
+	const Lane *second = shape->main_first ? other : user;
+	char	   *text;
+	char	   *to;
+
+	*length = strlen(shape->before) + first->key_length + strlen(shape->between) +
+		second->key_length + strlen(shape->behind);
+	text = to = malloc(*length);
+	if (text == NULL)
+		return NULL;
+	to = put(to, shape->before, strlen(shape->before));
+	to = put(to, first->key, first->key_length);
+	to = put(to, shape->between, strlen(shape->between));
+	to = put(to, second->key, second->key_length);
+	(void) put(to, shape->behind, strlen(shape->behind));
+	return text;
+}
+
+/* to somebody else than the call's user */
+static bool
+is_given_away(const PackedCall *call, int lane)
+{
+	const BrazeProfile *other = call->profiles[lane];
+
+	return other->owner != NULL &&
+		!braze_profile_is_owner(other, call->lanes[0]->key, call->lanes[0]->key_length);
+}
+
+/*
+ * Braze keeps one alias per label and silently ignores a second, so further
+ * ones are merged.  An alias of somebody else is never given again, and an
+ * address is linked once per pair.
+ */
+static int
+link_kind(const PackedCall *call, int lane)
+{
+	const BrazeProfile *user = call->profiles[0];
+	const BrazeProfile *other = call->profiles[lane];
+
+	if (call->links[lane] < 0 || user == NULL || other == NULL || !other->sent ||
+		is_given_away(call, lane))
+		return -1;
+	if (call->links[lane] != BRAZE_ALIASES_TO_IDENTIFY)
+		return other->owner != NULL ? -1 : call->links[lane];
+	return user->has_alias ? BRAZE_MERGE_UPDATES : BRAZE_ALIASES_TO_IDENTIFY;
+}
+
+/* without memory the link is left for the user's next call */
+static void
+fill_link(BrazePack *pack, PackedCall *call, int lane)
+{
+	PackedObject *object = &call->objects[lane - 1];
+	int			kind = link_kind(call, lane);
+	const LinkShape *shape = kind == BRAZE_MERGE_UPDATES ? &merge_shape
+		: kind == BRAZE_ALIASES_TO_IDENTIFY ? &identify_shape : &address_shape;
+	size_t		length;
+
+	object->state = OBJECT_ACCEPTED;
+	if (kind < 0)
+	{
+		const BrazeProfile *other = call->profiles[lane];
+
+		if (other != NULL && other->sent && is_given_away(call, lane))
+			call->pub.withheld = true;
+		return;
+	}
+	call->link_text[lane] = link_text(shape, call->lanes[0], call->lanes[lane], &length);
+	if (call->link_text[lane] == NULL)
+		return;
+	call->size += length;
+	pack->memory += length;
+	object->json = call->link_text[lane];
+	object->length = length;
+	object->kind = kind;
+	object->state = OBJECT_PENDING;
+}
+
+/* skips the links that are not needed; the lanes count what remains */
+void
+braze_link_decide(BrazePack *pack, PackedCall *call)
+{
+	int			remaining = braze_remaining_objects(call);
+
+	call->links_decided = true;
+	for (int lane = 1; lane <= call->nlinks && lane < call->nlanes; lane++)
+		fill_link(pack, call, lane);
+	while (call->next_object < call->nlinks &&
+		   call->objects[call->next_object].state == OBJECT_ACCEPTED)
+		call->next_object++;
+	for (int i = 0; i < call->nlanes; i++)
+	{
+		call->lanes[i]->waiting_objects += braze_remaining_objects(call) - remaining;
+		braze_lane_has_room(pack, call->lanes[i]);
+	}
+}
+
+static void
+forget_attributes(PackedCall *call)
+{
+	for (int i = 0; i < call->nlanes; i++)
+	{
+		if (call->profiles[i] != NULL)
+			braze_profile_forget(call->profiles[i]);
+	}
+}
+
+static void
+forget_everything(PackedCall *call)
+{
+	for (int i = 0; i < call->nlanes; i++)
+	{
+		BrazeProfile *profile = call->profiles[i];
+
+		if (profile == NULL)
+			continue;
+		braze_profile_forget(profile);
+		profile->sent = profile->has_alias = false;
+		(void) braze_profile_set_owner(profile, NULL, 0);
+	}
+}
+
+static bool
+remember_link(PackedCall *call, int lane)
+{
+	BrazeProfile *user = call->profiles[0];
+	BrazeProfile *other = call->profiles[lane];
+
+	if (!braze_profile_set_owner(other, call->lanes[0]->key, call->lanes[0]->key_length))
+		return false;
+	other->sent = false;
+	if (call->links[lane] == BRAZE_ALIASES_TO_IDENTIFY)
+	{
+		user->has_alias = true;
+		user->dirty = true;
+	}
+	return true;
+}
+
+/* Braze has accepted this object: what is remembered of the users changes */
+bool
+braze_remember_accepted(BrazePack *pack, PackedCall *call, int number)
+{
+	PackedObject *object = &call->objects[number];
+	BrazeProfile *profile = call->nlanes > 0 ? call->profiles[0] : NULL;
+
+	if (number < call->nlinks && !remember_link(call, number + 1))
+		return false;
+	switch (braze_kinds[object->kind].endpoint)
+	{
+		case BRAZE_USERS_IDENTIFY:
+		case BRAZE_USERS_MERGE:
+			forget_attributes(call);
+			return true;
+		case BRAZE_USERS_DELETE:
+			forget_everything(call);
+			return true;
+		case BRAZE_USERS_TRACK:
+			break;
+	}
+	if (profile == NULL)
+		return true;
+	if (!profile->sent)
+	{
+		profile->sent = true;
+		profile->dirty = true;
+	}
+	if (object->kind != BRAZE_ATTRIBUTES)
+		return true;
+	if (!pack->limits.changed_only)
+	{
+		/* not worth the reading, but what is known may be so no longer */
+		braze_profile_forget(profile);
+		return true;
+	}
+	return braze_fields_read(&pack->fields, object->json, object->length) &&
+		braze_profile_accepted(profile, &pack->fields, (uint32_t) (time(NULL) / 3600),
+							   pack->limits.resend_after);
+}
+
+/*
+ * Braze may have accepted these attributes all the same, in an earlier request
+ * of which nobody knows how it ended: so what it has now is not known.
+ */
+void
+braze_remember_refused(PackedCall *call, int number)
+{
+	if (call->nlanes > 0 && call->profiles[0] != NULL &&
+		call->objects[number].kind == BRAZE_ATTRIBUTES)
+		braze_profile_forget(call->profiles[0]);
+}
+
+/* a link to a user of whom Braze has nothing does no harm, a missing one does */
+void
+braze_remember_in_doubt(PackedCall *call, int number)
+{
+	BrazeProfile *profile = call->nlanes > 0 ? call->profiles[0] : NULL;
+
+	if (profile == NULL || profile->sent ||
+		braze_kinds[call->objects[number].kind].endpoint != BRAZE_USERS_TRACK)
+		return;
+	profile->sent = true;
+	profile->dirty = true;
+}
+
+/* into its place among those that wait, soonest first; mostly at the end */
+static void
+enter_delayed(BrazePack *pack, Lane *lane)
+{
+	Lane	  **link = &pack->delayed_head;
+
+	if (pack->delayed_tail != NULL && pack->delayed_tail->not_before <= lane->not_before)
+		link = &pack->delayed_tail->next_delayed;
+	while (*link != NULL && (*link)->not_before <= lane->not_before)
+		link = &(*link)->next_delayed;
+	lane->next_delayed = *link;
+	*link = lane;
+	if (lane->next_delayed == NULL)
+		pack->delayed_tail = lane;
+}
+
+static void
+leave_delayed(BrazePack *pack, Lane *lane)
+{
+	Lane	  **link = &pack->delayed_head;
+	Lane	   *before = NULL;
+
+	while (*link != lane)
+	{
+		before = *link;
+		link = &before->next_delayed;
+	}
+	*link = lane->next_delayed;
+	if (pack->delayed_tail == lane)
+		pack->delayed_tail = before;
+}
+
+/*
+ * Nothing of this user goes out before then: Braze answers the identity
+ * endpoints before it applies what they say, and a call that fails has a
+ * clock of its own.
+ */
+void
+braze_lane_delay(BrazePack *pack, Lane *lane, int64_t until)
+{
+	if (lane->not_before >= until)
+		return;
+	if (lane->not_before == 0)
+		lane->calls++;
+	else
+		leave_delayed(pack, lane);
+	lane->not_before = until;
+	enter_delayed(pack, lane);
+}

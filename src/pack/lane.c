@@ -1,0 +1,148 @@
+/*-------------------------------------------------------------------------
+ *
+ * lane.c
+ *	  Lanes: each is the queue of one user's calls.
+ *
+ *-------------------------------------------------------------------------
+ */
+#include <stdlib.h>
+#include <string.h>
+
+#include "braze/hash.h"
+#include "pack/pack.h"
+#include "pack/pack_internal.h"
+
+#define FIRST_BUCKETS	1024
+
+bool
+braze_lanes_grow(BrazePack *pack)
+{
+	size_t		nbuckets = pack->nbuckets ? pack->nbuckets * 2 : FIRST_BUCKETS;
+	Lane	  **buckets = calloc(nbuckets, sizeof(Lane *));
+
+	if (buckets == NULL)
+		return pack->nbuckets > 0;	/* a fuller table is only slower */
+	for (size_t i = 0; i < pack->nbuckets; i++)
+	{
+		Lane	   *lane = pack->buckets[i];
+
+		while (lane != NULL)
+		{
+			Lane	   *next = lane->next_in_bucket;
+			size_t		bucket = lane->hash & (nbuckets - 1);
+
+			lane->next_in_bucket = buckets[bucket];
+			buckets[bucket] = lane;
+			lane = next;
+		}
+	}
+	free(pack->buckets);
+	pack->memory += (nbuckets - pack->nbuckets) * sizeof(Lane *);
+	pack->buckets = buckets;
+	pack->nbuckets = nbuckets;
+	return true;
+}
+
+static size_t
+lane_size(const Lane *lane)
+{
+	return sizeof(Lane) + lane->key_length;
+}
+
+Lane *
+braze_lane_for(BrazePack *pack, const BrazePackUser *user)
+{
+	uint64_t	hash = braze_hash(user->key, user->length);
+	Lane	   *lane;
+	size_t		bucket;
+
+	if (pack->nlanes >= pack->nbuckets && !braze_lanes_grow(pack))
+		return NULL;
+	bucket = hash & (pack->nbuckets - 1);
+	for (lane = pack->buckets[bucket]; lane != NULL; lane = lane->next_in_bucket)
+	{
+		if (lane->hash == hash && lane->key_length == user->length &&
+			memcmp(lane->key, user->key, user->length) == 0)
+			return lane;
+	}
+
+	lane = calloc(1, sizeof(Lane) + user->length);
+	if (lane == NULL)
+		return NULL;
+	lane->hash = hash;
+	lane->key_length = user->length;
+	memcpy(lane->key, user->key, user->length);
+	lane->next_in_bucket = pack->buckets[bucket];
+	pack->buckets[bucket] = lane;
+	pack->nlanes++;
+	pack->memory += lane_size(lane);
+	return lane;
+}
+
+void
+braze_lane_unref(BrazePack *pack, Lane *lane)
+{
+	Lane	  **link;
+
+	if (--lane->calls > 0)
+		return;
+	link = &pack->buckets[lane->hash & (pack->nbuckets - 1)];
+	while (*link != lane)
+		link = &(*link)->next_in_bucket;
+	*link = lane->next_in_bucket;
+	pack->nlanes--;
+	pack->memory -= lane_size(lane);
+	free(lane);
+}
+
+/* the link from this call to the next one of the same lane */
+PackedCall **
+braze_lane_link(PackedCall *call, const Lane *lane)
+{
+	int			i = 0;
+
+	while (call->lanes[i] != lane)
+		i++;
+	return &call->next_in_lane[i];
+}
+
+int
+braze_remaining_objects(const PackedCall *call)
+{
+	return call->pub.nobjects - call->next_object;
+}
+
+void
+braze_lane_append(Lane *lane, PackedCall *call)
+{
+	*braze_lane_link(call, lane) = NULL;
+	if (lane->tail != NULL)
+		*braze_lane_link(lane->tail, lane) = call;
+	else
+		lane->head = call;
+	lane->tail = call;
+	lane->waiting_objects += braze_remaining_objects(call);
+}
+
+void
+braze_lane_prepend(Lane *lane, PackedCall *call)
+{
+	*braze_lane_link(call, lane) = lane->head;
+	lane->head = call;
+	if (lane->tail == NULL)
+		lane->tail = call;
+	lane->waiting_objects += braze_remaining_objects(call);
+}
+
+void
+braze_lane_pop(BrazePack *pack, Lane *lane)
+{
+	PackedCall *call = lane->head;
+
+	lane->head = *braze_lane_link(call, lane);
+	if (lane->head == NULL)
+		lane->tail = NULL;
+	*braze_lane_link(call, lane) = NULL;
+	lane->waiting_objects -= braze_remaining_objects(call);
+	braze_lane_has_room(pack, lane);
+}

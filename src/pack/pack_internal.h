@@ -1,0 +1,293 @@
+/*-------------------------------------------------------------------------
+ *
+ * pack_internal.h
+ *	  What pack.c (calls), lane.c (their users) and request.c share.
+ *
+ *-------------------------------------------------------------------------
+ */
+#ifndef BRAZE_PACK_INTERNAL_H
+#define BRAZE_PACK_INTERNAL_H
+
+#include "pack/pack.h"
+
+typedef struct PackedCall PackedCall;
+typedef struct Lane Lane;
+typedef struct Deferred Deferred;
+
+typedef enum ObjectState
+{
+	OBJECT_PENDING,
+	OBJECT_UNFOLD,				/* pending, and to be sent on its own */
+	OBJECT_ACCEPTED,			/* or needs no sending */
+	OBJECT_REFUSED,
+	OBJECT_LEFT_OUT				/* pending, but not in this request */
+} ObjectState;
+
+typedef struct PackedObject
+{
+	const char *json;
+	uint32_t	length;
+	int			number;
+	uint8_t		kind;
+	uint8_t		state;
+	bool		alone;			/* attributes that no others may join */
+	bool		unfolded;		/* Braze refused it folded */
+	bool		folded;			/* sent in the text of an earlier one */
+	int			fold_next;		/* position of the next one in this text, -1 */
+} PackedObject;
+
+typedef enum CallState
+{
+	CALL_WAITING,				/* in its lanes */
+	CALL_TAKEN,					/* in a request */
+	CALL_DONE
+} CallState;
+
+/*
+ * Calls that failed in one request, and so are tried again in one, without
+ * company: if one of them is the cause, no others suffer.
+ */
+typedef struct Suspects
+{
+	int			ncalls;			/* that point here */
+	int			failures;		/* in a row, of a call that stands alone, */
+	int			faults;			/* those with a status of 5xx among them */
+	int64_t		since;			/* when a call that stands alone failed first */
+	uint64_t	successes;		/* the endpoint's, at the last failure */
+} Suspects;
+
+struct PackedCall
+{
+	BrazeCall	pub;			/* first: the caller holds a pointer to it */
+	CallState	state;
+	int			nlinks;			/* objects[] begins with this many identity
+								 * objects, for lanes[1] and on; decided when
+								 * the call is ready to start */
+	bool		links_decided;
+	bool		started;		/* something of it was in a request */
+	bool		given_up;
+	bool		left_out;		/* of the request that it is in */
+	int			next_object;	/* all before it are answered */
+	int			taken;			/* objects from there on that a request has */
+	Suspects   *suspects;		/* it and those it failed with, NULL: it did not */
+	int			nlanes;
+	Lane	   *lanes[BRAZE_PACK_USERS];
+	PackedCall *next_in_lane[BRAZE_PACK_USERS];
+	BrazeProfile *profiles[BRAZE_PACK_USERS];	/* of each lane, as long as the
+												 * call lives; may be NULL */
+	PackedCall *next;			/* in the ready list, or in the done list */
+	bool		ready;
+	int64_t		ready_since;
+	int			ready_weight;	/* what it adds to the list's objects */
+	PackedCall *all_prev;		/* every call of the pack */
+	PackedCall *all_next;
+	size_t		size;			/* as accounted */
+	int			links[BRAZE_PACK_USERS];	/* of each lane: see BrazePackUser */
+	char	   *link_text[BRAZE_PACK_USERS];	/* malloc'd */
+	PackedObject objects[];
+};
+
+/* the calls of one user that wait, and whether a request holds earlier ones */
+struct Lane
+{
+	Lane	   *next_in_bucket;
+	int			calls;			/* that are about this user and not done */
+	uint64_t	hash;
+	PackedCall *head;
+	PackedCall *tail;
+	int			waiting_objects;
+	Deferred   *deferred;		/* calls that come after those that wait, or NULL */
+	BrazeRequest *busy;			/* the request that holds calls of this user */
+	int			taken_calls;	/* how many it holds */
+	int			last_kind;		/* the highest kind it holds of this user */
+	bool		closed;			/* nothing of this user may join it any more */
+	bool		has_attributes; /* it holds attributes of this user */
+	bool		has_alone;		/* and they are to stay alone */
+	uint64_t	fold_mark;		/* the body last written, */
+	int			fold_last;		/* and the last attributes of this user in it */
+	int64_t		not_before;		/* Braze is still at work on who this is */
+	Lane	   *next_delayed;
+	size_t		key_length;
+	char		key[];
+};
+
+typedef struct CallList
+{
+	PackedCall *head;
+	PackedCall *tail;
+} CallList;
+
+/* calls that could start at once, first come first served */
+typedef struct ReadyList
+{
+	CallList	calls;
+	int64_t		objects;		/* theirs and those behind them in their lanes */
+} ReadyList;
+
+/*
+ * Halving 225 objects goes 8 deep, and each level leaves one half behind;
+ * unfolding makes a range of each object.
+ */
+#define MAX_RANGES		(BRAZE_PACK_MAX_OBJECTS + 16)
+
+/* one object of the request */
+typedef struct ObjectRef
+{
+	PackedCall *call;
+	int			object;			/* index into the call's objects */
+} ObjectRef;
+
+typedef struct Range
+{
+	int			low;
+	int			high;			/* exclusive */
+} Range;
+
+struct BrazeRequest
+{
+	BrazeRequest *prev;			/* all of the pack's */
+	BrazeRequest *next;
+	BrazeRequest *next_later;
+	BrazeEndpoint endpoint;
+	bool		has_gone;		/* one of its calls is gone */
+	bool		has_left_out;	/* or left out */
+	int			ncalls;
+	int			nobjects;
+	size_t		bytes;			/* of the objects' text, commas included */
+	PackedCall *calls[BRAZE_PACK_MAX_OBJECTS];
+	ObjectRef	objects[BRAZE_PACK_MAX_OBJECTS];
+
+	/* the last range is the one under way, those before it come after it */
+	Range		ranges[MAX_RANGES];
+	int			nranges;
+
+	/* what was written: its objects in the order of the body */
+	BrazeSent	sent;
+	int			first_of_kind[BRAZE_KINDS];
+	int			order[BRAZE_PACK_MAX_OBJECTS];
+	int			norder;
+	char	   *body;
+	size_t		body_length;
+};
+
+struct BrazePack
+{
+	BrazePackLimits limits;
+	ReadyList	ready[BRAZE_ENDPOINTS];
+	ReadyList	again[BRAZE_ENDPOINTS]; /* ready, and failed before */
+	bool		again_first;	/* whose turn it is */
+	uint64_t	successes[BRAZE_ENDPOINTS]; /* requests that Braze has judged */
+	bool		down[BRAZE_ENDPOINTS];	/* the last one failed, and by no fault of its own */
+	CallList	done;
+	PackedCall *all;
+	int			ncalls;
+	size_t		memory;
+	int			in_flight;		/* requests that exist, put off or not */
+	int			finished;		/* requests that are over */
+	bool		stranded;		/* see braze_pack_has_stranded */
+	bool		one_call;		/* of the gates under way */
+	BrazeRequest *requests;		/* all of them */
+	BrazeRequest *later_head;	/* those put off, oldest first */
+	BrazeRequest *later_tail;
+	Lane	   *delayed_head;	/* those with a not_before, soonest first */
+	Lane	   *delayed_tail;
+	Deferred   *deferred;		/* of all lanes that have any */
+	Deferred   *candidates;		/* those whose first call may be wanted */
+	Deferred   *last_candidate;
+	uint64_t	fold_mark;
+	int64_t		unchanged;
+	BrazeFields fields;			/* scratch */
+	BrazeFields more_fields;
+	Lane	  **buckets;
+	size_t		nbuckets;		/* a power of two */
+	size_t		nlanes;
+};
+
+/* lane.c */
+extern bool braze_lanes_grow(BrazePack *pack);
+extern Lane *braze_lane_for(BrazePack *pack, const BrazePackUser *user);
+extern void braze_lane_unref(BrazePack *pack, Lane *lane);
+extern PackedCall **braze_lane_link(PackedCall *call, const Lane *lane);
+extern int	braze_remaining_objects(const PackedCall *call);
+extern void braze_lane_append(Lane *lane, PackedCall *call);
+extern void braze_lane_prepend(Lane *lane, PackedCall *call);
+extern void braze_lane_pop(BrazePack *pack, Lane *lane);
+
+/* deferred.c */
+
+/* does too much wait in one of the call's lanes, or are calls deferred there? */
+extern bool braze_must_defer(const BrazePack *pack, const PackedCall *call);
+extern bool braze_defer(BrazePack *pack, const PackedCall *call);
+
+/* fewer calls wait in this lane than before */
+extern void braze_lane_has_room(BrazePack *pack, Lane *lane);
+
+/* other limits: any lane may have room */
+extern void braze_deferred_may_go(BrazePack *pack);
+
+/* is this the call that braze_pack_wanted names, and about the same users? */
+extern bool braze_is_wanted(const BrazePack *pack, int64_t id);
+extern bool braze_wanted_is_like(const BrazePack *pack, const PackedCall *call);
+
+/* returns the lowest id, 0 when there was none */
+extern int64_t braze_drop_deferred(BrazePack *pack);
+
+/* how many, and which if ids is not NULL; calls about two users come twice */
+extern int	braze_deferred_ids(const BrazePack *pack, int64_t *ids);
+
+/* pack.c */
+extern void braze_calls_append(CallList *list, PackedCall *call);
+extern PackedCall *braze_calls_pop(CallList *list);
+extern void braze_pack_free_call(BrazePack *pack, PackedCall *call);
+extern BrazeEndpoint braze_next_endpoint(const PackedCall *call);
+extern PackedCall *braze_ready_pop(ReadyList *list);
+extern void braze_pack_make_ready(BrazePack *pack, PackedCall *call, int64_t now);
+extern void braze_pack_take(BrazePack *pack, PackedCall *call, BrazeRequest *request, int nobjects);
+extern void braze_pack_give_back(PackedCall *call);
+extern void braze_pack_end_delays(BrazePack *pack, int64_t now, int64_t *wait);
+extern void braze_pack_release_lanes(BrazePack *pack, PackedCall **calls,
+									 int ncalls, int64_t now);
+extern bool braze_pack_add_refusal(BrazePack *pack, PackedCall *call, int number,
+								   int http_status, bool in_doubt, const char *reason);
+
+/* isolate.c */
+extern void braze_suspects_leave(BrazePack *pack, PackedCall *call);
+extern bool braze_suspects_fail(BrazePack *pack, BrazeRequest *request,
+								const BrazeAnswer *answer, int http_status,
+								int64_t now);
+
+/* gone.c */
+extern void braze_request_leave_gone(BrazePack *pack, BrazeRequest *request);
+extern void braze_request_take_in(BrazePack *pack, BrazeRequest *request, int64_t now);
+extern bool braze_request_doubt(BrazePack *pack, BrazeRequest *request,
+								const BrazeAnswer *answer, int http_status);
+
+/* request_body.c */
+
+/* every array's name, quotes, brackets and comma fit in this */
+#define BRAZE_BODY_OVERHEAD	256
+
+/* its norder is 0 afterwards when nothing had to be sent after all */
+extern bool braze_request_write(BrazePack *pack, BrazeRequest *request);
+
+/* identity_link.c */
+extern void braze_link_decide(BrazePack *pack, PackedCall *call);
+extern bool braze_remember_accepted(BrazePack *pack, PackedCall *call, int object);
+extern void braze_remember_refused(PackedCall *call, int object);
+extern void braze_remember_in_doubt(PackedCall *call, int object);
+extern void braze_lane_delay(BrazePack *pack, Lane *lane, int64_t until);
+
+/* request.c */
+extern bool braze_request_refuse(BrazePack *pack, BrazeRequest *request, int position,
+								 int http_status, const char *reason);
+extern void braze_request_free(BrazePack *pack, BrazeRequest *request);
+
+static inline PackedObject *
+braze_object_at(const BrazeRequest *request, int position)
+{
+	const ObjectRef *ref = &request->objects[position];
+
+	return &ref->call->objects[ref->object];
+}
+
+#endif							/* BRAZE_PACK_INTERNAL_H */

@@ -1,0 +1,265 @@
+/*-------------------------------------------------------------------------
+ *
+ * profile_cache.c
+ *	  What is remembered of a user.
+ *
+ *-------------------------------------------------------------------------
+ */
+#include <stdlib.h>
+#include <string.h>
+
+#include "braze/hash.h"
+#include "pack/profile_cache.h"
+
+/* as bytes: the salt, then of each attribute name, value and hour */
+#define SALT_SIZE		8
+#define KNOWN_SIZE		20
+
+void
+braze_profile_free(BrazeProfile *profile)
+{
+	free(profile->owner);
+	free(profile->known);
+	memset(profile, 0, sizeof(*profile));
+}
+
+/* ----- who it was given to ----- */
+
+bool
+braze_profile_set_owner(BrazeProfile *profile, const char *owner, size_t length)
+{
+	char	   *copy = NULL;
+
+	if (owner != NULL)
+	{
+		copy = malloc(length + 1);
+		if (copy == NULL)
+			return false;
+		memcpy(copy, owner, length);
+		copy[length] = '\0';
+	}
+	free(profile->owner);
+	profile->owner = copy;
+	profile->owner_length = length;
+	profile->dirty = true;
+	return true;
+}
+
+bool
+braze_profile_is_owner(const BrazeProfile *profile, const char *owner, size_t length)
+{
+	return profile->owner != NULL && profile->owner_length == length &&
+		memcmp(profile->owner, owner, length) == 0;
+}
+
+/* ----- attributes ----- */
+
+void
+braze_profile_forget(BrazeProfile *profile)
+{
+	if (profile->nknown == 0)
+		return;
+	profile->nknown = 0;
+	profile->dirty = true;
+}
+
+static uint64_t
+salted_hash(const BrazeProfile *profile, const char *text, size_t length)
+{
+	return braze_hash_keyed((BrazeHashKey) {profile->salt, 0}, text, length);
+}
+
+static int
+compare_names(const void *a, const void *b)
+{
+	uint64_t	left = ((const BrazeKnown *) a)->name;
+	uint64_t	right = ((const BrazeKnown *) b)->name;
+
+	return (left > right) - (left < right);
+}
+
+static const BrazeKnown *
+find_known(const BrazeProfile *profile, const BrazeField *field)
+{
+	BrazeKnown	key = {.name = salted_hash(profile, field->name, field->name_length)};
+
+	return profile->nknown == 0 ? NULL :
+		bsearch(&key, profile->known, profile->nknown, sizeof(BrazeKnown), compare_names);
+}
+
+int
+braze_profile_filter(const BrazeProfile *profile, BrazeFields *fields,
+					 uint32_t hour, uint32_t max_age)
+{
+	int			kept = 0;
+	int			filtered;
+
+	if (fields->update_only || fields->merge_objects)
+		return 0;
+	for (int i = 0; i < fields->count; i++)
+	{
+		const BrazeField *field = &fields->list[i];
+		const BrazeKnown *known = NULL;
+
+		if (field->class == BRAZE_FIELD_VALUE && !field->overrides)
+			known = find_known(profile, field);
+		if (known != NULL &&
+			known->value == salted_hash(profile, field->value, field->value_length) &&
+			(max_age == 0 || hour - known->hour < max_age))
+			continue;
+		fields->list[kept++] = *field;
+	}
+	filtered = fields->count - kept;
+	fields->count = kept;
+	return filtered;
+}
+
+bool
+braze_fields_say_something(const BrazeFields *fields)
+{
+	for (int i = 0; i < fields->count; i++)
+	{
+		if (fields->list[i].class != BRAZE_FIELD_CONTROL)
+			return true;
+	}
+	return false;
+}
+
+/*
+ * What was known and what was accepted, both by name, become one list.  Of a
+ * value that need not have been sent only the hour of old is known; what was
+ * accepted with hour 0 is known no longer.
+ */
+static int
+merge_known(const BrazeProfile *profile, const BrazeKnown *new, int nnew,
+			uint32_t max_age, BrazeKnown *to, bool *changed)
+{
+	const BrazeKnown *old = profile->known;
+	int			nold = profile->nknown;
+	int			room = BRAZE_MAX_KNOWN - nold;
+	int			n = 0;
+
+	while (nold > 0 || nnew > 0)
+	{
+		int			order = nold == 0 ? 1 : nnew == 0 ? -1 : compare_names(old, new);
+		bool		same = order == 0 && old->value == new->value && new->hour > 0 &&
+			(max_age == 0 || new->hour - old->hour <= max_age);
+
+		if (order < 0 || same)
+			to[n++] = *old;
+		else if (new->hour > 0 && (order == 0 || room-- > 0))
+			to[n++] = *new;
+		if (order >= 0 && !same && (order == 0 || (new->hour > 0 && room >= 0)))
+			*changed = true;
+		if (order <= 0)
+			old++, nold--;
+		if (order >= 0)
+			new++, nnew--;
+	}
+	return n;
+}
+
+/*
+ * What an operator or a merge leaves behind is not known, and an update-only
+ * object may have found no profile: such attributes are unknown afterwards.
+ */
+bool
+braze_profile_accepted(BrazeProfile *profile, const BrazeFields *fields,
+					   uint32_t hour, uint32_t max_age)
+{
+	BrazeKnown *new = malloc(sizeof(BrazeKnown) * (fields->count + 1));
+	BrazeKnown *merged = malloc(sizeof(BrazeKnown) * (profile->nknown + fields->count + 1));
+	int			n = 0;
+
+	if (new == NULL || merged == NULL)
+	{
+		free(new);
+		free(merged);
+		return false;
+	}
+	for (int i = 0; i < fields->count; i++)
+	{
+		const BrazeField *field = &fields->list[i];
+		bool		unknown = field->class == BRAZE_FIELD_OPERATOR ||
+			fields->merge_objects || fields->update_only;
+
+		if (field->class != BRAZE_FIELD_VALUE && field->class != BRAZE_FIELD_OPERATOR)
+			continue;
+		new[n].name = salted_hash(profile, field->name, field->name_length);
+		new[n].value = salted_hash(profile, field->value, field->value_length);
+		new[n++].hour = unknown ? 0 : hour;
+	}
+	qsort(new, n, sizeof(BrazeKnown), compare_names);
+	profile->nknown = merge_known(profile, new, n, max_age, merged, &profile->dirty);
+	free(profile->known);
+	free(new);
+	profile->known = merged;
+	return true;
+}
+
+/* ----- as bytes ----- */
+
+static unsigned char *
+write_bytes(unsigned char *to, uint64_t value, int bytes)
+{
+	for (int i = 0; i < bytes; i++)
+		*to++ = (unsigned char) (value >> (8 * i));
+	return to;
+}
+
+static uint64_t
+read_bytes(const unsigned char **from, int bytes)
+{
+	uint64_t	value = 0;
+
+	for (int i = 0; i < bytes; i++)
+		value |= (uint64_t) *(*from)++ << (8 * i);
+	return value;
+}
+
+size_t
+braze_profile_size(const BrazeProfile *profile)
+{
+	return SALT_SIZE + (size_t) KNOWN_SIZE * profile->nknown;
+}
+
+void
+braze_profile_write(const BrazeProfile *profile, void *to)
+{
+	unsigned char *next = write_bytes(to, profile->salt, SALT_SIZE);
+
+	for (int i = 0; i < profile->nknown; i++)
+	{
+		const BrazeKnown *known = &profile->known[i];
+
+		next = write_bytes(next, known->name, 8);
+		next = write_bytes(next, known->value, 8);
+		next = write_bytes(next, known->hour, 4);
+	}
+}
+
+bool
+braze_profile_read(BrazeProfile *profile, const void *from, size_t length)
+{
+	const unsigned char *next = from;
+	int			n = length < SALT_SIZE ? 0 : (int) ((length - SALT_SIZE) / KNOWN_SIZE);
+
+	profile->nknown = 0;
+	if (n == 0)
+		return true;
+	free(profile->known);
+	profile->known = malloc(sizeof(BrazeKnown) * n);
+	if (profile->known == NULL)
+		return false;
+	profile->salt = read_bytes(&next, SALT_SIZE);
+	for (int i = 0; i < n; i++)
+	{
+		BrazeKnown *known = &profile->known[i];
+
+		known->name = read_bytes(&next, 8);
+		known->value = read_bytes(&next, 8);
+		known->hour = (uint32_t) read_bytes(&next, 4);
+	}
+	profile->nknown = n;
+	return true;
+}

@@ -1,0 +1,79 @@
+/*-------------------------------------------------------------------------
+ *
+ * profile_cache.h
+ *	  What is remembered of a user: which attributes Braze has, whether
+ *	  anything was sent to them, and to whom an alias was given.
+ *
+ * Plain C.  Attributes are remembered by hashes of their names and values,
+ * with a salt that nobody who chooses these can know.
+ *
+ *-------------------------------------------------------------------------
+ */
+#ifndef BRAZE_PROFILE_CACHE_H
+#define BRAZE_PROFILE_CACHE_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "pack/attributes.h"
+
+/* what a user has beyond so many attributes is not remembered, but sent again */
+#define BRAZE_MAX_KNOWN		5000
+
+typedef struct BrazeKnown
+{
+	uint64_t	name;
+	uint64_t	value;
+	uint32_t	hour;			/* since 1970, when Braze accepted it */
+} BrazeKnown;
+
+typedef struct BrazeProfile
+{
+	bool		sent;			/* objects were sent under this identifier */
+	bool		has_alias;		/* an alias was given to this user */
+	char	   *owner;			/* malloc'd: the user it was given to, NULL: none */
+	size_t		owner_length;
+	uint64_t	salt;			/* of the hashes; drawn by the keeper */
+	int			nknown;
+	BrazeKnown *known;			/* malloc'd, by name */
+	bool		dirty;			/* the table does not have this yet */
+} BrazeProfile;
+
+extern void braze_profile_free(BrazeProfile *profile);
+
+/* the user is somebody else's alias; false: out of memory.  NULL: nobody's */
+extern bool braze_profile_set_owner(BrazeProfile *profile, const char *owner, size_t length);
+extern bool braze_profile_is_owner(const BrazeProfile *profile, const char *owner, size_t length);
+
+/* forgets the attributes, as after a merge */
+extern void braze_profile_forget(BrazeProfile *profile);
+
+/*
+ * Takes out of the fields what Braze has already, unless it is older than
+ * max_age hours (0: never too old); returns how many.  A value that overrides
+ * another one stays: Braze may have that from a request which nobody could
+ * settle, and of which the profile does not know.
+ */
+extern int	braze_profile_filter(const BrazeProfile *profile, BrazeFields *fields,
+								 uint32_t hour, uint32_t max_age);
+
+/* is anything left that is worth a request? */
+extern bool braze_fields_say_something(const BrazeFields *fields);
+
+/*
+ * Braze has accepted these; false: out of memory.  What the filter would have
+ * taken out was not sent, so that it keeps the hour when it was.
+ */
+extern bool braze_profile_accepted(BrazeProfile *profile, const BrazeFields *fields,
+								   uint32_t hour, uint32_t max_age);
+
+/*
+ * The attributes and their salt as bytes for the table, in an order that all
+ * machines share: the size, the bytes, and back (false: no memory).
+ */
+extern size_t braze_profile_size(const BrazeProfile *profile);
+extern void braze_profile_write(const BrazeProfile *profile, void *to);
+extern bool braze_profile_read(BrazeProfile *profile, const void *from, size_t length);
+
+#endif							/* BRAZE_PROFILE_CACHE_H */

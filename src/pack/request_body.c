@@ -1,0 +1,198 @@
+/*-------------------------------------------------------------------------
+ *
+ * request_body.c
+ *	  Writing the body of a request: folding attributes, leaving out what Braze
+ *	  has.
+ *
+ *-------------------------------------------------------------------------
+ */
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+#include "pack/pack.h"
+#include "pack/pack_internal.h"
+
+static char *
+append(char *to, const char *from, size_t length)
+{
+	memcpy(to, from, length);
+	return to + length;
+}
+
+/* where the next byte of the body goes, and what it has of the current array */
+typedef struct Body
+{
+	char	   *to;
+	int			kind;
+	bool		any_array;
+} Body;
+
+/* puts what stands in front of an element */
+static void
+begin_element(BrazeRequest *request, Body *body, int position)
+{
+	int			kind = braze_object_at(request, position)->kind;
+	const char *array = braze_kinds[kind].array;
+
+	if (request->sent.counts[kind]++ > 0)
+		body->to = append(body->to, ",", 1);
+	else
+	{
+		if (body->any_array)
+			body->to = append(body->to, "],", 2);
+		body->any_array = true;
+		request->first_of_kind[kind] = request->norder;
+		body->to = append(body->to, "\"", 1);
+		body->to = append(body->to, array, strlen(array));
+		body->to = append(body->to, "\":[", 3);
+	}
+	request->order[request->norder++] = position;
+}
+
+/*
+ * Several attributes objects of one user become one; here it is only decided
+ * which: those of calls about him alone that may be folded at all.
+ */
+static void
+plan_folding(BrazePack *pack, BrazeRequest *request, Range range)
+{
+	uint64_t	mark = ++pack->fold_mark;
+
+	for (int i = range.low; i < range.high; i++)
+	{
+		PackedObject *object = braze_object_at(request, i);
+		PackedCall *call = request->objects[i].call;
+		Lane	   *lane;
+
+		object->folded = false;
+		object->fold_next = -1;
+		if (object->kind != BRAZE_ATTRIBUTES || object->state != OBJECT_PENDING ||
+			object->alone || object->unfolded || call->nlanes != 1)
+			continue;
+		lane = call->lanes[0];
+		if (lane->fold_mark == mark)
+		{
+			braze_object_at(request, lane->fold_last)->fold_next = i;
+			object->folded = true;
+		}
+		lane->fold_mark = mark;
+		lane->fold_last = i;
+	}
+}
+
+static void
+need_no_sending(BrazeRequest *request, int position)
+{
+	for (; position >= 0; position = braze_object_at(request, position)->fold_next)
+		braze_object_at(request, position)->state = OBJECT_ACCEPTED;
+}
+
+/* takes out what Braze has; false when nothing is left to send */
+static bool
+filter(BrazePack *pack, const BrazeProfile *profile)
+{
+	bool		said_something = braze_fields_say_something(&pack->fields);
+
+	pack->unchanged += braze_profile_filter(profile, &pack->fields,
+											(uint32_t) (time(NULL) / 3600),
+											pack->limits.resend_after);
+	if (braze_fields_say_something(&pack->fields))
+		return true;
+
+	/* an identifier alone creates a profile: once is enough */
+	return !said_something && !profile->sent;
+}
+
+static bool
+write_attributes(BrazePack *pack, BrazeRequest *request, Body *body, int position)
+{
+	const PackedObject *object = braze_object_at(request, position);
+	const PackedCall *call = request->objects[position].call;
+	const BrazeProfile *profile = NULL;
+
+	if (pack->limits.changed_only && call->nlanes > 0)
+		profile = call->profiles[0];
+	if (object->fold_next < 0 && profile == NULL)
+	{
+		begin_element(request, body, position);
+		body->to = append(body->to, object->json, object->length);
+		return true;
+	}
+
+	if (!braze_fields_read(&pack->fields, object->json, object->length))
+		return false;
+	for (int i = object->fold_next; i >= 0;)
+	{
+		const PackedObject *later = braze_object_at(request, i);
+
+		if (!braze_fields_read(&pack->more_fields, later->json, later->length) ||
+			!braze_fields_fold(&pack->fields, &pack->more_fields))
+			return false;
+		i = later->fold_next;
+	}
+	if (!braze_fields_unite(&pack->fields))
+		return false;
+	if (profile != NULL && !filter(pack, profile))
+	{
+		need_no_sending(request, position);
+		return true;
+	}
+	begin_element(request, body, position);
+	body->to = braze_fields_write(&pack->fields, body->to);
+	return true;
+}
+
+static bool
+write_kind(BrazePack *pack, BrazeRequest *request, Range range, Body *body)
+{
+	for (int i = range.low; i < range.high; i++)
+	{
+		const PackedObject *object = braze_object_at(request, i);
+
+		if (object->kind != body->kind || object->state != OBJECT_PENDING ||
+			object->folded)
+			continue;
+		if (object->kind == BRAZE_ATTRIBUTES)
+		{
+			if (!write_attributes(pack, request, body, i))
+				return false;
+		}
+		else
+		{
+			begin_element(request, body, i);
+			body->to = append(body->to, object->json, object->length);
+		}
+	}
+	return true;
+}
+
+/* writes what is still pending of the range under way */
+bool
+braze_request_write(BrazePack *pack, BrazeRequest *request)
+{
+	Range		range = request->ranges[request->nranges - 1];
+	size_t		size = BRAZE_BODY_OVERHEAD;
+	Body		body = {NULL, 0, false};
+
+	for (int i = range.low; i < range.high; i++)
+		size += braze_object_at(request, i)->length + 1;
+	free(request->body);
+	request->body = body.to = malloc(size);
+	if (body.to == NULL)
+		return false;
+
+	memset(&request->sent, 0, sizeof(request->sent));
+	request->sent.endpoint = request->endpoint;
+	request->norder = 0;
+	plan_folding(pack, request, range);
+	body.to = append(body.to, "{", 1);
+	for (; body.kind < BRAZE_KINDS; body.kind++)
+	{
+		if (!write_kind(pack, request, range, &body))
+			return false;
+	}
+	body.to = append(body.to, "]}", 2);
+	request->body_length = body.to - request->body;
+	return true;
+}

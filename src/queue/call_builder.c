@@ -1,0 +1,381 @@
+/*-------------------------------------------------------------------------
+ *
+ * call_builder.c
+ *	  Building a call, as jsonb or, where that cannot be, as text.
+ *
+ *-------------------------------------------------------------------------
+ */
+#include "postgres.h"
+
+#include "access/xact.h"
+#include "catalog/pg_type.h"
+#include "utils/builtins.h"
+#include "utils/datetime.h"
+#include "utils/json.h"
+#include "utils/memutils.h"
+#include "utils/resowner.h"
+#include "utils/timestamp.h"
+
+#include "json/jsonb_walk.h"
+#include "queue/call_builder.h"
+#include "queue/enqueue.h"
+
+#define UUID_LENGTH		36
+
+/*
+ * A level of nesting takes 8 bytes at least, so that a smaller document has no
+ * more than 128 of them, which any stack holds.
+ */
+#define SHALLOW_SIZE	1024
+
+/* where the time of a call may be written, in either spelling */
+static const char *const time_keys[] = {
+	"timestamp",
+	"originalTimestamp", "original_timestamp",
+	"receivedAt", "received_at",
+	"sentAt", "sent_at"
+};
+
+static const char *const message_id_keys[] = {"messageId", "message_id"};
+
+/* ----- keys and values ----- */
+
+static void
+push_string(BrazeCallBuilder *call, JsonbIteratorToken token, const char *string, int length)
+{
+	JsonbValue	value;
+
+	value.type = jbvString;
+	value.val.string.val = unconstify(char *, string);
+	value.val.string.len = length;
+	braze_jsonb_add(&call->state, token, &value);
+}
+
+static void
+append_string(StringInfo text, const char *string, int length)
+{
+	escape_json(text, pnstrdup(string, length));
+}
+
+void
+braze_call_add_inner_key(BrazeCallBuilder *call, const char *key)
+{
+	if (call->text == NULL)
+	{
+		push_string(call, WJB_KEY, key, strlen(key));
+		return;
+	}
+	if (call->text->data[call->text->len - 1] != '{')
+		appendStringInfoChar(call->text, ',');
+	escape_json(call->text, key);
+	appendStringInfoChar(call->text, ':');
+}
+
+void
+braze_call_add_key(BrazeCallBuilder *call, const char *key)
+{
+	braze_call_add_inner_key(call, key);
+	if (strcmp(key, "timestamp") == 0)
+		call->has_time = true;
+	else if (strcmp(key, "messageId") == 0)
+		call->has_message_id = true;
+}
+
+void
+braze_call_begin_object(BrazeCallBuilder *call)
+{
+	if (call->text == NULL)
+		braze_jsonb_add(&call->state, WJB_BEGIN_OBJECT, NULL);
+	else
+		appendStringInfoChar(call->text, '{');
+}
+
+void
+braze_call_end_object(BrazeCallBuilder *call)
+{
+	if (call->text == NULL)
+		braze_jsonb_add(&call->state, WJB_END_OBJECT, NULL);
+	else
+		appendStringInfoChar(call->text, '}');
+}
+
+/* a scalar, or jsonb */
+void
+braze_call_add_value(BrazeCallBuilder *call, JsonbValue *value)
+{
+	if (call->text == NULL)
+		braze_jsonb_add(&call->state, WJB_VALUE, value);
+	else
+	{
+		Jsonb	   *jsonb = JsonbValueToJsonb(value);
+
+		(void) JsonbToCString(call->text, &jsonb->root, VARSIZE(jsonb));
+	}
+}
+
+void
+braze_call_add_document(BrazeCallBuilder *call, Jsonb *jsonb)
+{
+	JsonbValue	value;
+
+	if (call->text != NULL)
+	{
+		(void) JsonbToCString(call->text, &jsonb->root, VARSIZE(jsonb));
+		return;
+	}
+	if (!JB_ROOT_IS_SCALAR(jsonb) || !JsonbExtractScalar(&jsonb->root, &value))
+	{
+		value.type = jbvBinary;
+		value.val.binary.data = &jsonb->root;
+		value.val.binary.len = VARSIZE(jsonb) - VARHDRSZ;
+	}
+	braze_jsonb_add(&call->state, WJB_VALUE, &value);
+}
+
+void
+braze_call_add_text(BrazeCallBuilder *call, const char *key, const char *value, int length)
+{
+	braze_call_add_key(call, key);
+	if (call->text == NULL)
+		push_string(call, WJB_VALUE, value, length);
+	else
+		append_string(call->text, value, length);
+}
+
+void
+braze_call_add_jsonb(BrazeCallBuilder *call, const char *key, Jsonb *value)
+{
+	braze_call_add_key(call, key);
+	braze_call_add_document(call, value);
+}
+
+void
+braze_call_add_timestamp(BrazeCallBuilder *call, const char *key, TimestampTz value)
+{
+	const int	utc = 0;
+	char	   *text = palloc(MAXDATELEN + 1);
+
+	JsonEncodeDateTime(text, TimestampTzGetDatum(value), TIMESTAMPTZOID, &utc);
+	braze_call_add_text(call, key, text, strlen(text));
+}
+
+static void
+begin_call(BrazeCallBuilder *call, const char *type, StringInfo text)
+{
+	memset(call, 0, sizeof(BrazeCallBuilder));
+	call->text = text;
+	braze_call_begin_object(call);
+	if (type)
+		braze_call_add_text(call, "type", type, strlen(type));
+}
+
+void
+braze_call_begin(BrazeCallBuilder *call, const char *type)
+{
+	begin_call(call, type, NULL);
+}
+
+/* a random UUID, version 4 */
+static char *
+new_message_id(void)
+{
+	static const char digits[] = "0123456789abcdef";
+	uint8		bytes[16];
+	char	   *text = palloc(UUID_LENGTH + 1);
+	char	   *out = text;
+
+	if (!pg_strong_random(bytes, sizeof(bytes)))
+		ereport(ERROR,
+				(errcode(ERRCODE_INTERNAL_ERROR),
+				 errmsg("could not generate random values")));
+	bytes[6] = (bytes[6] & 0x0f) | 0x40;
+	bytes[8] = (bytes[8] & 0x3f) | 0x80;
+	for (int i = 0; i < 16; i++)
+	{
+		if (i == 4 || i == 6 || i == 8 || i == 10)
+			*out++ = '-';
+		*out++ = digits[bytes[i] >> 4];
+		*out++ = digits[bytes[i] & 0x0f];
+	}
+	*out = '\0';
+	return text;
+}
+
+BrazeNewCall
+braze_call_finish(BrazeCallBuilder *call)
+{
+	BrazeNewCall result = {NULL, NULL, NULL, BRAZE_SEGMENT_CALL, call->has_message_id};
+
+	if (!call->has_time)
+		braze_call_add_timestamp(call, "timestamp", GetCurrentTimestamp());
+	if (!call->has_message_id)
+		braze_call_add_text(call, "messageId", new_message_id(), UUID_LENGTH);
+	braze_call_end_object(call);
+	if (call->text == NULL)
+		result.json = JsonbValueToJsonb(call->state.result);
+	else
+		result.text = call->text->data;
+	return result;
+}
+
+/* ----- values that jsonb cannot have ----- */
+
+bool
+braze_call_may_be_deep(Size bytes)
+{
+	return bytes > SHALLOW_SIZE;
+}
+
+/* what else goes wrong meanwhile is no value's fault, and not to be hidden */
+static bool
+is_of_values(int sqlstate)
+{
+	int			category = ERRCODE_TO_CATEGORY(sqlstate);
+
+	return category != ERRCODE_TRANSACTION_ROLLBACK &&
+		category != ERRCODE_INSUFFICIENT_RESOURCES &&
+		category != ERRCODE_OPERATOR_INTERVENTION &&
+		category != ERRCODE_SYSTEM_ERROR &&
+		sqlstate != ERRCODE_DATA_CORRUPTED &&
+		sqlstate != ERRCODE_INDEX_CORRUPTED;
+}
+
+static BrazeNewCall
+build_once(const char *type, BrazeCallFill fill, void *arg, StringInfo text)
+{
+	BrazeCallBuilder call;
+
+	begin_call(&call, type, text);
+	fill(&call, arg);
+	return braze_call_finish(&call);
+}
+
+/*
+ * The same, and NULL or what went wrong.  A subtransaction, since functions of
+ * types and casts may have opened anything.
+ */
+static ErrorData *
+try_to_build(const char *type, BrazeCallFill fill, void *arg, StringInfo text,
+			 BrazeNewCall *result)
+{
+	MemoryContext context = CurrentMemoryContext;
+	ResourceOwner owner = CurrentResourceOwner;
+	ErrorData  *volatile error = NULL;
+
+	BeginInternalSubTransaction(NULL);
+	MemoryContextSwitchTo(context);
+	PG_TRY();
+	{
+		*result = build_once(type, fill, arg, text);
+		ReleaseCurrentSubTransaction();
+	}
+	PG_CATCH();
+	{
+		MemoryContextSwitchTo(context);
+		error = CopyErrorData();
+		FlushErrorState();
+		RollbackAndReleaseCurrentSubTransaction();
+	}
+	PG_END_TRY();
+	MemoryContextSwitchTo(context);
+	CurrentResourceOwner = owner;
+	if (error != NULL && !is_of_values(error->sqlerrcode))
+		ReThrowError(error);
+	return error;
+}
+
+static const char *
+explain_error(const ErrorData *error)
+{
+	return psprintf("What the call was to have cannot be jsonb: %s.%s%s", error->message,
+					error->detail ? " " : "", error->detail ? error->detail : "");
+}
+
+BrazeNewCall
+braze_call_build(const char *type, BrazeCallFill fill, void *arg, BrazeCallRisk risk)
+{
+	bool		keep = (braze_on_invalid_call == BRAZE_INVALID_DEAD_LETTER);
+	BrazeNewCall result = {NULL};
+	ErrorData  *error = NULL;
+
+	if (risk != BRAZE_CALL_TOO_LARGE)
+	{
+		if (!keep || risk == BRAZE_CALL_SAFE)
+			return build_once(type, fill, arg, NULL);
+		error = try_to_build(type, fill, arg, NULL, &result);
+		if (error == NULL)
+			return result;
+	}
+	if (!keep)
+		result = build_once(type, fill, arg, makeStringInfo());
+	else if (try_to_build(type, fill, arg, makeStringInfo(), &result) != NULL)
+		result.text = NULL;
+	if (error != NULL)
+		result.reason = explain_error(error);
+	return result;
+}
+
+/* ----- a call that somebody else has built ----- */
+
+/* has the call a value other than null under one of the keys? */
+static bool
+has_any(Jsonb *call, const char *const *keys, int nkeys)
+{
+	JsonbValue	value;
+
+	for (int i = 0; i < nkeys; i++)
+	{
+		if (braze_lookup(&call->root, keys[i], &value) && value.type != jbvNull)
+			return true;
+	}
+	return false;
+}
+
+typedef struct Completion
+{
+	Jsonb	   *call;
+	bool		has_time;
+	bool		has_message_id;
+} Completion;
+
+/* a key that is there with null gets a later twin, and the later one stays */
+static void
+copy_members(BrazeCallBuilder *call, void *arg)
+{
+	const Completion *completion = arg;
+	JsonbIterator *it = JsonbIteratorInit(&completion->call->root);
+	JsonbIteratorToken token;
+	JsonbValue	value;
+
+	(void) JsonbIteratorNext(&it, &value, true);
+	while ((token = JsonbIteratorNext(&it, &value, true)) == WJB_KEY || token == WJB_VALUE)
+		braze_jsonb_add(&call->state, token, &value);
+	call->has_time = completion->has_time;
+	call->has_message_id = completion->has_message_id;
+}
+
+BrazeNewCall
+braze_call_complete(Jsonb *call)
+{
+	BrazeNewCall as_it_is = {call, NULL, NULL, BRAZE_SEGMENT_CALL, true};
+	BrazeNewCall result;
+	Completion	completion = {call};
+	ErrorData  *error;
+
+	/* the mapping says what is wrong with anything else, its size is looked at later */
+	if (!JB_ROOT_IS_OBJECT(call) || VARSIZE(call) > (Size) braze_max_call_size * 1024)
+		return as_it_is;
+
+	completion.has_time = has_any(call, time_keys, lengthof(time_keys));
+	completion.has_message_id = has_any(call, message_id_keys, lengthof(message_id_keys));
+	if (completion.has_time && completion.has_message_id)
+		return as_it_is;
+	if (braze_on_invalid_call != BRAZE_INVALID_DEAD_LETTER ||
+		!braze_call_may_be_deep(VARSIZE(call)))
+		return build_once(NULL, copy_members, &completion, NULL);
+	error = try_to_build(NULL, copy_members, &completion, NULL, &result);
+	if (error == NULL)
+		return result;
+	as_it_is.reason = explain_error(error);
+	return as_it_is;
+}

@@ -1,0 +1,89 @@
+/*-------------------------------------------------------------------------
+ *
+ * deduplicate.c
+ *	  The messageIds that were queued lately.
+ *
+ * What this costs is paid by destinations that deduplicate, and no others:
+ * nothing here is reached without that option.
+ *
+ *-------------------------------------------------------------------------
+ */
+#include "postgres.h"
+
+#include "access/table.h"
+#include "access/xact.h"
+#include "catalog/pg_type.h"
+#include "miscadmin.h"
+#include "tcop/utility.h"
+#include "utils/builtins.h"
+#include "utils/rel.h"
+#include "utils/timestamp.h"
+
+#include "base/catalog.h"
+#include "base/statement.h"
+#include "json/jsonb_walk.h"
+#include "json/value.h"
+#include "queue/deduplicate.h"
+#include "queue/queued_in_transaction.h"
+
+/* longer ids are not remembered: an index entry has to fit on a page */
+#define MAX_MESSAGE_ID	512
+
+/* the messageId of a call; false where it has none that can be remembered */
+static bool
+message_id(Jsonb *call, BrazeString *id)
+{
+	JsonbValue	value;
+
+	return JB_ROOT_IS_OBJECT(call) &&
+		(braze_lookup(&call->root, "messageId", &value) ||
+		 braze_lookup(&call->root, "message_id", &value)) &&
+		braze_solid_text(&value, id) && id->length <= MAX_MESSAGE_ID;
+}
+
+/*
+ * An id that is there is taken over when it has expired, and else left alone,
+ * in one statement: of two transactions with the same id, the unique index
+ * lets the second one wait for what becomes of the first.  True when the id was
+ * put, or taken over.
+ */
+static bool
+upsert(Relation rel, const char *destination, BrazeString id, int seconds)
+{
+	static const Oid types[4] = {TEXTOID, TEXTOID, TIMESTAMPTZOID, TIMESTAMPTZOID};
+	TimestampTz now = GetCurrentTransactionStartTimestamp();
+	Datum		values[4];
+	BrazeStatement statement = {rel, CMD_INSERT, NULL, lengthof(types), types, values};
+
+	values[0] = CStringGetTextDatum(destination);
+	values[1] = PointerGetDatum(cstring_to_text_with_len(id.data, id.length));
+	values[2] = TimestampTzGetDatum(now);
+	values[3] = TimestampTzGetDatum(now - seconds * USECS_PER_SEC);
+	statement.text = psprintf("INSERT INTO %s AS m (destination, message_id, queued_at) "
+							  "VALUES ($1, $2, $3) "
+							  "ON CONFLICT (destination, message_id) DO UPDATE "
+							  "SET queued_at = excluded.queued_at "
+							  "WHERE m.queued_at OPERATOR(pg_catalog.<=) $4",
+							  braze_statement_table(rel));
+	return braze_statement_run(&statement) > 0;
+}
+
+bool
+braze_message_remember(const char *destination, Jsonb *call, int seconds)
+{
+	Relation	rel;
+	BrazeString id;
+	bool		is_new;
+
+	if (!message_id(call, &id))
+		return true;
+	PreventCommandIfReadOnly("queueing a Segment call");
+
+	rel = table_open(braze_catalog_required()->messages, RowExclusiveLock);
+	is_new = upsert(rel, destination, id, seconds);
+	table_close(rel, NoLock);
+
+	if (!is_new)
+		braze_tally(destination)->duplicates++;
+	return is_new;
+}

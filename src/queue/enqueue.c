@@ -1,0 +1,189 @@
+/*-------------------------------------------------------------------------
+ *
+ * enqueue.c
+ *	  Judging a call and queueing it.
+ *
+ *-------------------------------------------------------------------------
+ */
+#include "postgres.h"
+
+#include "access/xact.h"
+#include "miscadmin.h"
+#include "utils/builtins.h"
+#include "utils/memutils.h"
+#include "utils/timestamp.h"
+
+#include "destination/destination.h"
+#include "map/map.h"
+#include "queue/deduplicate.h"
+#include "queue/enqueue.h"
+#include "queue/queue.h"
+#include "queue/queue_size.h"
+#include "queue/queued_in_transaction.h"
+
+/* a result that grew beyond this is not kept for the session's next call */
+#define MAX_KEPT_RESULT	(1024 * 1024)
+
+int			braze_on_invalid_call = BRAZE_INVALID_ERROR;
+int			braze_max_call_size = 1024;
+
+/*
+ * What the mapping says of a call, for this session's next look only.  Keeps
+ * its memory from call to call, which is most of what makes it cheap.
+ */
+static const BrazeMapped *
+judge(BrazeNewCall call, const BrazeSettings *settings)
+{
+	static MemoryContext context = NULL;
+	static MemoryContext scratch = NULL;
+	static BrazeMapped *mapped = NULL;
+	MemoryContext old;
+
+	if (context == NULL)
+	{
+		context = AllocSetContextCreate(TopMemoryContext, "segment_braze judgement",
+										ALLOCSET_DEFAULT_SIZES);
+		scratch = AllocSetContextCreate(TopMemoryContext, "segment_braze mapping",
+										ALLOCSET_DEFAULT_SIZES);
+	}
+	if (mapped && mapped->text.maxlen > MAX_KEPT_RESULT)
+	{
+		mapped = NULL;
+		MemoryContextReset(context);
+	}
+	if (mapped == NULL)
+	{
+		old = MemoryContextSwitchTo(context);
+		mapped = braze_mapped_create();
+		mapped->judging = true;
+		MemoryContextSwitchTo(old);
+	}
+
+	MemoryContextReset(scratch);
+	old = MemoryContextSwitchTo(scratch);
+	braze_map_call(call.json, call.kind, settings, GetCurrentTransactionStartTimestamp(),
+				   GetCurrentTransactionStartTimestamp(), mapped);
+	MemoryContextSwitchTo(old);
+	return mapped;
+}
+
+static void
+put_dead_letter(BrazeNewCall call, const char *destination, const char *reason)
+{
+	BrazeDeadLetter letter = {
+		.destination = destination,
+		.call = call.json,
+		.call_text = call.text,
+		.kind = call.kind,
+		.nobjects = -1,
+		.reason = reason,
+		.queued_at = GetCurrentTransactionStartTimestamp()
+	};
+	ItemPointerData tid;
+
+	(void) braze_queue_put_dead_letter(&letter, &tid);
+}
+
+/* raises an error where the destination does not say to drop the call */
+static void
+no_room(const char *destination, int max_queue_size, BrazeOnFull on_full)
+{
+	if (on_full == BRAZE_FULL_DROP && !braze_tally_dropped(destination))
+		return;
+	ereport(on_full == BRAZE_FULL_DROP ? WARNING : ERROR,
+			(errcode(ERRCODE_CONFIGURATION_LIMIT_EXCEEDED),
+			 errmsg("the queue of destination \"%s\" is full", destination),
+			 on_full == BRAZE_FULL_DROP ?
+			 errdetail("Calls are dropped, and counted in braze_status: those that are queued take up max_queue_size, %d kB.",
+					   max_queue_size) :
+			 errdetail("The calls that are queued take up max_queue_size, %d kB, or would with this one.",
+					   max_queue_size),
+			 errhint("braze_status says why they are not sent.  ALTER SERVER ... OPTIONS can "
+					 "set another max_queue_size, and on_full to error or drop.")));
+}
+
+static int64
+put_call(const BrazeDestination *destination, BrazeNewCall call)
+{
+	/* remembering can run code that empties the cache of destinations */
+	NameData	name = destination->name;
+	int			seconds = destination->settings.deduplicate;
+	int			limit = destination->settings.max_queue_size;
+	BrazeOnFull on_full = destination->settings.on_full;
+	int64		stored;
+	int64		id;
+
+	if (limit > 0 &&
+		!braze_queue_has_room(NameStr(name), limit * INT64CONST(1024), VARSIZE(call.json)))
+	{
+		no_room(NameStr(name), limit, on_full);
+		return 0;
+	}
+
+	/* an id that we made is no duplicate of anything */
+	if (seconds > 0 && call.has_own_id &&
+		!braze_message_remember(NameStr(name), call.json, seconds))
+		return 0;
+	id = braze_queue_put(NameStr(name), call.json, call.kind, limit > 0 ? &stored : NULL);
+	if (limit > 0)
+		braze_queue_size_add(NameStr(name), stored);
+	return id;
+}
+
+int64
+braze_enqueue_call(BrazeNewCall call, const char *destination_name, Oid roleid,
+				   bool never_fail)
+{
+	const BrazeDestination *destination;
+	const char *reason = call.reason;
+	bool		keep = braze_on_invalid_call == BRAZE_INVALID_DEAD_LETTER;
+
+	if (never_fail && keep)
+	{
+		BrazeDestinationProblem problem;
+
+		destination = braze_destination_find(destination_name, roleid, &problem);
+		if (destination == NULL)
+		{
+			/*
+			 * Without a destination: retrying the letter as it is would send
+			 * what its writer had no right to send.
+			 */
+			put_dead_letter(call, NULL, problem.message);
+			return 0;
+		}
+	}
+	else
+		destination = braze_destination_for(destination_name, roleid);
+
+	if (reason == NULL && VARSIZE(call.json) > (Size) braze_max_call_size * 1024)
+		reason = psprintf("The call has %zu bytes, and segment_braze.max_call_size is %d kB.",
+						  (Size) VARSIZE(call.json), braze_max_call_size);
+	if (reason)
+	{
+		if (!keep)
+			ereport(ERROR,
+					(errcode(ERRCODE_PROGRAM_LIMIT_EXCEEDED),
+					 errmsg("call is too large"),
+					 errdetail("%s", reason),
+					 errhint("Leave out what Braze does not need.")));
+	}
+	else
+	{
+		const BrazeMapped *mapped = judge(call, &destination->settings);
+
+		if (mapped->outcome != BRAZE_REJECT)
+			return put_call(destination, call);
+		reason = braze_mapped_notes(mapped);
+		if (!keep)
+			ereport(ERROR,
+					(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+					 errmsg("call would be rejected"),
+					 errdetail("%s", reason),
+					 errhint("braze_map shows what becomes of a call.  With "
+							 "segment_braze.on_invalid_call = dead_letter such a call "
+							 "is kept in braze_dead_letters instead.")));
+	}
+	put_dead_letter(call, NameStr(destination->name), reason);
+	return 0;
+}

@@ -1,0 +1,215 @@
+/*-------------------------------------------------------------------------
+ *
+ * queue_table.c
+ *	  Queueing a call, and recording one that cannot be sent.
+ *
+ *-------------------------------------------------------------------------
+ */
+#include "postgres.h"
+
+#include "access/detoast.h"
+#include "access/heaptoast.h"
+#include "access/table.h"
+#include "access/tableam.h"
+#include "access/xact.h"
+#include "catalog/pg_type.h"
+#include "commands/sequence.h"
+#include "miscadmin.h"
+#include "storage/lmgr.h"
+#include "tcop/utility.h"
+#include "utils/array.h"
+#include "utils/builtins.h"
+#include "utils/rel.h"
+#include "utils/resowner.h"
+#include "utils/snapmgr.h"
+
+#include "base/catalog.h"
+#include "base/compat.h"
+#include "base/table_write.h"
+#include "base/worker_wake.h"
+#include "queue/queue.h"
+
+/* a row as large as that may be compressed, or stored elsewhere */
+#define MAYBE_TOASTED	(TOAST_TUPLE_THRESHOLD / 2)
+
+
+/* what a transaction has locked of a table, so as not to ask for it each time */
+typedef struct HeldLocks
+{
+	LocalTransactionId transaction;
+	Oid			table;
+} HeldLocks;
+
+/* what the call takes up in the row that was inserted, as braze_status has it */
+static int64
+stored_bytes(Relation rel, ItemPointer tid, const void *call)
+{
+	TupleTableSlot *slot;
+	int64		bytes = VARATT_CAN_MAKE_SHORT(call) ? VARATT_CONVERTED_SHORT_SIZE(call) :
+	VARSIZE(call);
+
+	/* where the row is not known it is not compressed, for all that we know */
+	if (bytes < MAYBE_TOASTED || !ItemPointerIsValid(tid))
+		return bytes;
+	slot = table_slot_create(rel, NULL);
+	if (table_tuple_fetch_row_version(rel, tid, SnapshotAny, slot))
+	{
+		slot_getsomeattrs(slot, BRAZE_QUEUE_CALL);
+		bytes = toast_datum_size(slot->tts_values[BRAZE_QUEUE_CALL - 1]);
+	}
+	ExecDropSingleTupleTableSlot(slot);
+	return bytes;
+}
+
+/*
+ * The lock is taken before an id is drawn and kept until the transaction ends,
+ * savepoints or not: the worker asks the lock manager which transactions could
+ * still fill a hole in the ids, and those are exactly the holders.  The
+ * sequence is locked before, as DROP EXTENSION does, or the two would deadlock.
+ */
+static void
+lock_until_end(HeldLocks *held, Oid table, Oid sequence)
+{
+	LocalTransactionId transaction = braze_local_transaction_id();
+	ResourceOwner owner = CurrentResourceOwner;
+
+	if (held->transaction == transaction && held->table == table)
+		return;
+	CurrentResourceOwner = TopTransactionResourceOwner;
+	LockRelationOid(sequence, RowExclusiveLock);
+	LockRelationOid(table, RowExclusiveLock);
+	CurrentResourceOwner = owner;
+	held->transaction = transaction;
+	held->table = table;
+}
+
+/* Inserts a row; id is drawn here. */
+static int64
+put_row(HeldLocks *held, Oid table, Oid sequence, int columns,
+		Datum *values, bool *nulls, ItemPointer tid, int64 *stored)
+{
+	Relation	rel;
+	int64		id;
+
+	lock_until_end(held, table, sequence);
+	rel = table_open(table, NoLock);
+	if (RelationGetDescr(rel)->natts < columns)
+		braze_report_outdated();
+	id = nextval_internal(sequence, false);
+	values[0] = Int64GetDatum(id);
+	nulls[0] = false;
+	braze_table_insert(rel, columns, values, nulls, tid);
+	if (stored != NULL)
+		*stored = stored_bytes(rel, tid, DatumGetPointer(values[BRAZE_QUEUE_CALL - 1]));
+	table_close(rel, NoLock);
+	return id;
+}
+
+void
+braze_destination_read(Datum value, NameData *name)
+{
+	struct varlena *text = pg_detoast_datum_packed((struct varlena *) DatumGetPointer(value));
+	int			length = Min(VARSIZE_ANY_EXHDR(text), NAMEDATALEN - 1);
+
+	memcpy(NameStr(*name), VARDATA_ANY(text), length);
+	NameStr(*name)[length] = '\0';
+}
+
+Datum
+braze_objects_array(int nobjects, const int *objects)
+{
+	Datum	   *elements = palloc(sizeof(Datum) * Max(nobjects, 1));
+
+	for (int i = 0; i < nobjects; i++)
+		elements[i] = Int32GetDatum(objects[i]);
+	return PointerGetDatum(construct_array(elements, nobjects, INT4OID,
+										   sizeof(int32), true, TYPALIGN_INT));
+}
+
+/* a null among them is not ours and ignored */
+int
+braze_objects_read(Datum array, const int **objects)
+{
+	Datum	   *elements;
+	bool	   *nulls;
+	int		   *numbers;
+	int			count;
+	int			n = 0;
+
+	deconstruct_array(DatumGetArrayTypeP(array), INT4OID, sizeof(int32), true,
+					  TYPALIGN_INT, &elements, &nulls, &count);
+	numbers = palloc(sizeof(int) * Max(count, 1));
+	for (int i = 0; i < count; i++)
+	{
+		if (!nulls[i])
+			numbers[n++] = DatumGetInt32(elements[i]);
+	}
+	*objects = numbers;
+	return n;
+}
+
+int64
+braze_queue_put(const char *destination, Jsonb *call, BrazeCallKind kind, int64 *stored)
+{
+	static HeldLocks held;
+	const BrazeCatalog *catalog = braze_catalog_required();
+	Datum		values[BRAZE_QUEUE_COLUMNS];
+	bool		nulls[BRAZE_QUEUE_COLUMNS];
+	ItemPointerData tid;
+	int64		id;
+
+	PreventCommandIfReadOnly("queueing a Segment call");
+	memset(nulls, false, sizeof(nulls));
+	values[BRAZE_QUEUE_DESTINATION - 1] = CStringGetTextDatum(destination);
+	values[BRAZE_QUEUE_CALL - 1] = JsonbPGetDatum(call);
+	values[BRAZE_QUEUE_QUEUED_AT - 1] =
+		TimestampTzGetDatum(GetCurrentTransactionStartTimestamp());
+	nulls[BRAZE_QUEUE_OBJECTS - 1] = true;
+	nulls[BRAZE_QUEUE_DEAD_LETTER - 1] = true;
+	values[BRAZE_QUEUE_CALL_KIND - 1] = braze_call_kind_text(kind);
+	id = put_row(&held, catalog->queue, catalog->queue_sequence,
+				 BRAZE_QUEUE_COLUMNS, values, nulls, &tid, stored);
+	braze_wake_worker_at_commit();
+	return id;
+}
+
+int64
+braze_queue_put_dead_letter(const BrazeDeadLetter *letter, ItemPointer tid)
+{
+	static HeldLocks held;
+	const BrazeCatalog *catalog = braze_catalog_required();
+	Datum		values[BRAZE_DEAD_COLUMNS];
+	bool		nulls[BRAZE_DEAD_COLUMNS];
+
+	PreventCommandIfReadOnly("recording a dead letter");
+	memset(nulls, false, sizeof(nulls));
+	if (letter->destination != NULL)
+		values[BRAZE_DEAD_DESTINATION - 1] = CStringGetTextDatum(letter->destination);
+	else
+		nulls[BRAZE_DEAD_DESTINATION - 1] = true;
+	values[BRAZE_DEAD_CALL - 1] = JsonbPGetDatum(letter->call);
+	nulls[BRAZE_DEAD_CALL - 1] = (letter->call == NULL);
+	if (letter->call_text != NULL)
+		values[BRAZE_DEAD_CALL_TEXT - 1] = CStringGetTextDatum(letter->call_text);
+	else
+		nulls[BRAZE_DEAD_CALL_TEXT - 1] = true;
+	values[BRAZE_DEAD_CALL_KIND - 1] = braze_call_kind_text(letter->kind);
+	if (letter->nobjects >= 0)
+		values[BRAZE_DEAD_OBJECTS - 1] =
+			braze_objects_array(letter->nobjects, letter->objects);
+	else
+		nulls[BRAZE_DEAD_OBJECTS - 1] = true;
+	values[BRAZE_DEAD_STATE - 1] = braze_letter_state_text(letter->state);
+	values[BRAZE_DEAD_REASON - 1] = CStringGetTextDatum(letter->reason);
+	if (letter->http_status > 0)
+		values[BRAZE_DEAD_HTTP_STATUS - 1] = Int32GetDatum(letter->http_status);
+	else
+		nulls[BRAZE_DEAD_HTTP_STATUS - 1] = true;
+	values[BRAZE_DEAD_QUEUED_AT - 1] = TimestampTzGetDatum(letter->queued_at);
+	values[BRAZE_DEAD_FAILED_AT - 1] = TimestampTzGetDatum(GetCurrentTimestamp());
+	values[BRAZE_DEAD_ATTEMPTS - 1] = Int32GetDatum(letter->state == BRAZE_LETTER_IN_FLIGHT ? 0 : 1);
+	nulls[BRAZE_DEAD_RETRIED_AT - 1] = true;
+	nulls[BRAZE_DEAD_RETRY_ID - 1] = true;
+	return put_row(&held, catalog->dead_letters, catalog->dead_letters_sequence,
+				   BRAZE_DEAD_COLUMNS, values, nulls, tid, NULL);
+}

@@ -1,0 +1,137 @@
+/*-------------------------------------------------------------------------
+ *
+ * queued_in_transaction.c
+ *	  What a transaction did to a destination, which counts when it commits.
+ *
+ *-------------------------------------------------------------------------
+ */
+#include "postgres.h"
+
+#include "access/xact.h"
+#include "miscadmin.h"
+#include "utils/builtins.h"
+#include "utils/memutils.h"
+
+#include "base/shmem.h"
+#include "queue/queued_in_transaction.h"
+
+static BrazeTally *tallies = NULL;	/* in TopTransactionContext */
+static bool has_dropped = false;
+
+static BrazeTally *
+find_tally(SubTransactionId subtransaction, const char *destination)
+{
+	for (BrazeTally *tally = tallies; tally != NULL; tally = tally->next)
+	{
+		if (tally->subtransaction == subtransaction &&
+			strcmp(NameStr(tally->destination), destination) == 0)
+			return tally;
+	}
+	return NULL;
+}
+
+static void
+publish(const BrazeTally *tally)
+{
+	BrazeDestinationSlot *slot;
+
+	if (braze_shared == NULL || (tally->duplicates == 0 && tally->dropped == 0))
+		return;
+	LWLockAcquire(braze_shared->lock, LW_EXCLUSIVE);
+	slot = braze_destination_slot(MyDatabaseId, NameStr(tally->destination), true);
+	if (slot != NULL)
+	{
+		slot->duplicates += tally->duplicates;
+		slot->dropped += tally->dropped;
+	}
+	LWLockRelease(braze_shared->lock);
+}
+
+/* what a transaction that is prepared left out is not counted */
+static void
+at_transaction_end(XactEvent event, void *arg)
+{
+	if (event != XACT_EVENT_COMMIT && event != XACT_EVENT_ABORT &&
+		event != XACT_EVENT_PREPARE)
+		return;
+	for (BrazeTally *tally = tallies; tally != NULL; tally = tally->next)
+	{
+		braze_queue_size_end(tally->size, tally->bytes, event != XACT_EVENT_ABORT);
+		if (event == XACT_EVENT_COMMIT)
+			publish(tally);
+	}
+	tallies = NULL;
+	has_dropped = false;
+}
+
+static void
+at_subtransaction_end(SubXactEvent event, SubTransactionId mine, SubTransactionId parent,
+					  void *arg)
+{
+	BrazeTally **link = &tallies;
+
+	if (event != SUBXACT_EVENT_COMMIT_SUB && event != SUBXACT_EVENT_ABORT_SUB)
+		return;
+	while (*link != NULL)
+	{
+		BrazeTally *tally = *link;
+		BrazeTally *of_parent;
+
+		if (tally->subtransaction != mine)
+		{
+			link = &tally->next;
+			continue;
+		}
+		if (event == SUBXACT_EVENT_ABORT_SUB)
+			braze_queue_size_end(tally->size, tally->bytes, false);
+		else
+		{
+			of_parent = find_tally(parent, NameStr(tally->destination));
+			if (of_parent == NULL)
+			{
+				tally->subtransaction = parent;
+				link = &tally->next;
+				continue;
+			}
+			of_parent->duplicates += tally->duplicates;
+			of_parent->dropped += tally->dropped;
+			of_parent->bytes += tally->bytes;
+		}
+		*link = tally->next;
+		pfree(tally);
+	}
+}
+
+BrazeTally *
+braze_tally(const char *destination)
+{
+	static bool callbacks_registered = false;
+	SubTransactionId subtransaction = GetCurrentSubTransactionId();
+	BrazeTally *tally = find_tally(subtransaction, destination);
+
+	if (tally != NULL)
+		return tally;
+	if (!callbacks_registered)
+	{
+		RegisterXactCallback(at_transaction_end, NULL);
+		RegisterSubXactCallback(at_subtransaction_end, NULL);
+		callbacks_registered = true;
+	}
+	tally = MemoryContextAllocZero(TopTransactionContext, sizeof(BrazeTally));
+	tally->subtransaction = subtransaction;
+	namestrcpy(&tally->destination, destination);
+	tally->size = braze_queue_size_of(destination);
+	tally->next = tallies;
+	tallies = tally;
+	return tally;
+}
+
+bool
+braze_tally_dropped(const char *destination)
+{
+	bool		first = !has_dropped;
+
+	braze_tally(destination)->dropped++;
+	has_dropped = true;
+	return first;
+}

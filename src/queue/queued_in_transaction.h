@@ -1,0 +1,31 @@
+/*-------------------------------------------------------------------------
+ *
+ * queued_in_transaction.h
+ *	  What a transaction did to a destination, which counts when it commits.
+ *
+ *-------------------------------------------------------------------------
+ */
+#ifndef BRAZE_QUEUED_IN_TRANSACTION_H
+#define BRAZE_QUEUED_IN_TRANSACTION_H
+
+#include "queue/queue_size.h"
+
+/* of one destination in one subtransaction */
+typedef struct BrazeTally
+{
+	struct BrazeTally *next;
+	SubTransactionId subtransaction;
+	NameData	destination;
+	BrazeQueueSize *size;
+	int64		duplicates;		/* calls not queued because of deduplicate */
+	int64		dropped;		/* because of on_full */
+	int64		bytes;			/* queued, counted as open in size as well */
+} BrazeTally;
+
+/* that of the subtransaction under way */
+extern BrazeTally *braze_tally(const char *destination);
+
+/* counts a call that was dropped; true for the first one of the transaction */
+extern bool braze_tally_dropped(const char *destination);
+
+#endif							/* BRAZE_QUEUED_IN_TRANSACTION_H */

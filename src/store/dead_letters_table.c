@@ -1,0 +1,252 @@
+/*-------------------------------------------------------------------------
+ *
+ * dead_letters_table.c
+ *	  The dead letter that a queued call is a retry of.
+ *
+ * It stays readable while the retry is queued, and ends with it: deleted when
+ * the call was delivered, rewritten when it was rejected again.  The other
+ * letters stay until braze_purge, or as long as a setting says.
+ *
+ *-------------------------------------------------------------------------
+ */
+#include "postgres.h"
+
+#include "access/genam.h"
+#include "access/htup_details.h"
+#include "access/table.h"
+#include "access/tableam.h"
+#include "access/xact.h"
+#include "catalog/indexing.h"
+#include "storage/lmgr.h"
+#include "utils/builtins.h"
+#include "utils/fmgroids.h"
+#include "utils/rel.h"
+#include "utils/snapmgr.h"
+#include "utils/timestamp.h"
+
+#include "base/catalog.h"
+#include "base/compat.h"
+#include "base/table_write.h"
+#include "queue/queue.h"
+#include "store/claims_table.h"
+#include "store/retention.h"
+
+/* in the queue or among the letters */
+static bool
+find_row(Relation rel, Oid pkey, int64 id, Snapshot snapshot, TupleTableSlot *slot)
+{
+	Relation	index = index_open(pkey, AccessShareLock);
+	ScanKeyData key;
+	IndexScanDesc scan;
+	bool		found;
+
+	ScanKeyInit(&key, 1, BTEqualStrategyNumber, F_INT8EQ, Int64GetDatum(id));
+	scan = braze_index_beginscan(rel, index, snapshot, 1);
+	index_rescan(scan, &key, 1, NULL, 0);
+	found = index_getnext_slot(scan, ForwardScanDirection, slot);
+	if (found)
+		ExecMaterializeSlot(slot);
+	index_endscan(scan);
+	index_close(index, AccessShareLock);
+	return found;
+}
+
+/* its newest version, whatever the snapshot shows */
+static BrazeRetriedState
+lock_letter(Relation letters, TupleTableSlot *slot)
+{
+	ItemPointerData tid = slot->tts_tid;
+	TM_FailureData failure;
+
+	switch (table_tuple_lock(letters, &tid, GetActiveSnapshot(), slot,
+							 GetCurrentCommandId(true), LockTupleExclusive, LockWaitSkip,
+							 TUPLE_LOCK_FLAG_FIND_LAST_VERSION, &failure))
+	{
+		case TM_Ok:
+			return BRAZE_RETRIED_LOCKED;
+		case TM_WouldBlock:
+			return BRAZE_RETRIED_BUSY;
+		default:
+			return BRAZE_RETRIED_NONE;	/* somebody deleted it, perhaps we */
+	}
+}
+
+static bool
+is_retry(TupleTableSlot *slot, int64 queue_id)
+{
+	bool		isnull;
+	Datum		retry_id = slot_getattr(slot, BRAZE_DEAD_RETRY_ID, &isnull);
+
+	return !isnull && DatumGetInt64(retry_id) == queue_id;
+}
+
+/* queue_id 0: it is to be in flight */
+static BrazeRetriedState
+lock_one(BrazeRetried *retried, int64 letter, int64 queue_id)
+{
+	const BrazeCatalog *catalog = braze_catalog_required();
+	BrazeRetriedState state = BRAZE_RETRIED_NONE;
+	TupleTableSlot *slot;
+
+	if (!braze_table_try_lock(catalog->dead_letters, RowExclusiveLock))
+		return BRAZE_RETRIED_BUSY;
+	retried->letters = table_open(catalog->dead_letters, NoLock);
+	slot = table_slot_create(retried->letters, NULL);
+	if (find_row(retried->letters, catalog->dead_letters_pkey, letter,
+				 GetActiveSnapshot(), slot))
+		state = lock_letter(retried->letters, slot);
+	if (state == BRAZE_RETRIED_LOCKED)
+	{
+		if (queue_id != 0 ? is_retry(slot, queue_id) : braze_letter_is_in_flight(slot))
+			retried->letter = ExecCopySlotHeapTuple(slot);
+		else
+			state = BRAZE_RETRIED_NONE;
+	}
+	ExecDropSingleTupleTableSlot(slot);
+	if (state != BRAZE_RETRIED_LOCKED)
+		table_close(retried->letters, NoLock);
+	return state;
+}
+
+BrazeRetriedState
+braze_retried_lock(BrazeRetried *retried, int64 letter, int64 queue_id)
+{
+	return lock_one(retried, letter, queue_id);
+}
+
+BrazeRetriedState
+braze_retried_lock_in_flight(BrazeRetried *retried, int64 letter)
+{
+	return lock_one(retried, letter, 0);
+}
+
+void
+braze_retried_delete(BrazeRetried *retried)
+{
+	braze_table_delete_locked(retried->letters, &retried->letter->t_self);
+}
+
+BrazeLetterState
+braze_retried_state(const BrazeRetried *retried)
+{
+	bool		isnull;
+
+	return braze_letter_state_read(heap_getattr(retried->letter, BRAZE_DEAD_STATE,
+												RelationGetDescr(retried->letters), &isnull));
+}
+
+void
+braze_retried_move(BrazeRetried *retried, BrazeLetterState state, int64 retry_id,
+				   ItemPointer tid)
+{
+	TupleDesc	desc = RelationGetDescr(retried->letters);
+	Datum		values[BRAZE_DEAD_COLUMNS];
+	bool		nulls[BRAZE_DEAD_COLUMNS];
+
+	for (int i = 0; i < BRAZE_DEAD_COLUMNS; i++)
+		values[i] = heap_getattr(retried->letter, i + 1, desc, &nulls[i]);
+	values[BRAZE_DEAD_STATE - 1] = braze_letter_state_text(state);
+	values[BRAZE_DEAD_RETRIED_AT - 1] = TimestampTzGetDatum(GetCurrentTimestamp());
+	values[BRAZE_DEAD_RETRY_ID - 1] = Int64GetDatum(retry_id);
+	nulls[BRAZE_DEAD_RETRIED_AT - 1] = nulls[BRAZE_DEAD_RETRY_ID - 1] = (retry_id == 0);
+
+	/* in flight, perhaps for good: from now on it is kept, as any new letter */
+	if (retry_id == 0)
+		values[BRAZE_DEAD_FAILED_AT - 1] = TimestampTzGetDatum(GetCurrentTimestamp());
+	braze_table_update(retried->letters, &retried->letter->t_self, BRAZE_DEAD_COLUMNS,
+					   values, nulls, tid);
+}
+
+/* its call and when that was queued first stay as they are */
+void
+braze_retried_refused(BrazeRetried *retried, const BrazeDeadLetter *again)
+{
+	TupleDesc	desc = RelationGetDescr(retried->letters);
+	Datum		values[BRAZE_DEAD_COLUMNS];
+	bool		nulls[BRAZE_DEAD_COLUMNS];
+	int			attempts;
+	ItemPointerData tid;
+
+	for (int i = 0; i < BRAZE_DEAD_COLUMNS; i++)
+		values[i] = heap_getattr(retried->letter, i + 1, desc, &nulls[i]);
+	attempts = DatumGetInt32(values[BRAZE_DEAD_ATTEMPTS - 1]);
+	values[BRAZE_DEAD_ATTEMPTS - 1] = Int32GetDatum(Min(attempts, PG_INT32_MAX - 1) + 1);
+	nulls[BRAZE_DEAD_OBJECTS - 1] = (again->nobjects < 0);
+	if (again->nobjects >= 0)
+		values[BRAZE_DEAD_OBJECTS - 1] = braze_objects_array(again->nobjects, again->objects);
+	values[BRAZE_DEAD_STATE - 1] = braze_letter_state_text(again->state);
+	values[BRAZE_DEAD_REASON - 1] = CStringGetTextDatum(again->reason);
+	values[BRAZE_DEAD_HTTP_STATUS - 1] = Int32GetDatum(again->http_status);
+	nulls[BRAZE_DEAD_HTTP_STATUS - 1] = (again->http_status <= 0);
+	values[BRAZE_DEAD_FAILED_AT - 1] = TimestampTzGetDatum(GetCurrentTimestamp());
+	nulls[BRAZE_DEAD_RETRIED_AT - 1] = nulls[BRAZE_DEAD_RETRY_ID - 1] = true;
+	braze_table_update(retried->letters, &retried->letter->t_self, BRAZE_DEAD_COLUMNS,
+					   values, nulls, &tid);
+}
+
+void
+braze_retried_release(BrazeRetried *retried)
+{
+	heap_freetuple(retried->letter);
+	table_close(retried->letters, NoLock);
+}
+
+/* ----- letters that have expired ----- */
+
+/* is the letter's call in the queue?  When that cannot be seen, it may be */
+static bool
+is_queued(int64 letter, int64 queue_id)
+{
+	const BrazeCatalog *catalog = braze_catalog_required();
+	Relation	queue;
+	TupleTableSlot *slot;
+	Snapshot	snapshot;
+	bool		found;
+
+	if (!ConditionalLockRelationOid(catalog->queue, AccessShareLock))
+		return true;
+
+	/* to a snapshot from before the lock, a table that was rewritten is empty */
+	snapshot = RegisterSnapshot(GetLatestSnapshot());
+	queue = table_open(catalog->queue, NoLock);
+	slot = table_slot_create(queue, NULL);
+	found = find_row(queue, catalog->queue_pkey, queue_id, snapshot, slot);
+	if (found)
+	{
+		bool		isnull;
+		Datum		retried = slot_getattr(slot, BRAZE_QUEUE_DEAD_LETTER, &isnull);
+
+		found = !isnull && DatumGetInt64(retried) == letter;
+	}
+	ExecDropSingleTupleTableSlot(slot);
+	UnregisterSnapshot(snapshot);
+	table_close(queue, AccessShareLock);
+	return found;
+}
+
+static bool
+has_expired(TupleTableSlot *slot, void *arg)
+{
+	int			seconds = *(int *) arg;
+	bool		isnull;
+	TimestampTz failed_at;
+	int64		id;
+	Datum		retry_id;
+
+	failed_at = DatumGetTimestampTz(slot_getattr(slot, BRAZE_DEAD_FAILED_AT, &isnull));
+	if (failed_at > GetCurrentTransactionStartTimestamp() - seconds * USECS_PER_SEC)
+		return false;
+	id = DatumGetInt64(slot_getattr(slot, BRAZE_DEAD_ID, &isnull));
+	if (braze_letter_is_in_flight(slot) && braze_is_in_flight(id))
+		return false;
+	retry_id = slot_getattr(slot, BRAZE_DEAD_RETRY_ID, &isnull);
+	return isnull || !is_queued(id, DatumGetInt64(retry_id));
+}
+
+int
+braze_dead_letters_sweep(int seconds)
+{
+	static BrazeSweep sweep;
+
+	return braze_sweep(&sweep, braze_catalog_required()->dead_letters, has_expired, &seconds);
+}

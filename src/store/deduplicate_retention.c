@@ -1,0 +1,46 @@
+/*-------------------------------------------------------------------------
+ *
+ * deduplicate_retention.c
+ *	  Forgetting the messageIds that have expired.
+ *
+ *-------------------------------------------------------------------------
+ */
+#include "postgres.h"
+
+#include "access/xact.h"
+#include "utils/timestamp.h"
+
+#include "base/catalog.h"
+#include "queue/deduplicate.h"
+#include "queue/queue.h"
+#include "store/retention.h"
+
+/*
+ * Ids of a destination that does not deduplicate, now or as far as the worker
+ * knows, are kept this long: the option may be back, or new to us.
+ */
+#define KEPT_ANYWAY			(24 * 3600)
+
+static bool
+has_expired(TupleTableSlot *slot, void *arg)
+{
+	BrazeRemembers seconds = *(BrazeRemembers *) arg;
+	bool		isnull;
+	NameData	destination;
+	TimestampTz queued_at;
+	int			kept;
+
+	braze_destination_read(slot_getattr(slot, BRAZE_MESSAGES_DESTINATION, &isnull), &destination);
+	queued_at = DatumGetTimestampTz(slot_getattr(slot, BRAZE_MESSAGES_QUEUED_AT, &isnull));
+	kept = seconds(NameStr(destination));
+	return queued_at <= GetCurrentTransactionStartTimestamp() -
+		(kept > 0 ? kept : KEPT_ANYWAY) * USECS_PER_SEC;
+}
+
+int
+braze_messages_sweep(BrazeRemembers seconds)
+{
+	static BrazeSweep sweep;
+
+	return braze_sweep(&sweep, braze_catalog_required()->messages, has_expired, &seconds);
+}

@@ -1,0 +1,146 @@
+/*-------------------------------------------------------------------------
+ *
+ * paused_table.c
+ *	  Destinations that are paused, and why: braze_paused.
+ *
+ * A table, so that a pause survives a restart and a dump.
+ *
+ *-------------------------------------------------------------------------
+ */
+#include "postgres.h"
+
+#include "access/genam.h"
+#include "access/htup_details.h"
+#include "access/table.h"
+#include "catalog/indexing.h"
+#include "utils/builtins.h"
+#include "utils/fmgroids.h"
+#include "utils/rel.h"
+#include "utils/snapmgr.h"
+
+#include "base/catalog.h"
+#include "base/table_write.h"
+#include "braze/endpoint.h"
+#include "queue/queue.h"
+
+/* what endpoint is, when it is none of ours */
+#define UNKNOWN_ENDPOINT	(-2)
+
+/* by the first column alone: a destination has few endpoints */
+static SysScanDesc
+scan_paused(Relation rel, Oid pkey, const char *destination)
+{
+	ScanKeyData key;
+
+	ScanKeyInit(&key, BRAZE_PAUSED_DESTINATION, BTEqualStrategyNumber, F_TEXTEQ,
+				CStringGetTextDatum(destination));
+	return systable_beginscan(rel, pkey, true, NULL, 1, &key);
+}
+
+static const char *
+endpoint_path(int endpoint)
+{
+	return endpoint == BRAZE_WHOLE_DESTINATION ? "" : braze_endpoints[endpoint].path;
+}
+
+static int
+endpoint_by_path(const char *path)
+{
+	for (int i = BRAZE_WHOLE_DESTINATION; i < BRAZE_ENDPOINTS; i++)
+	{
+		if (strcmp(path, endpoint_path(i)) == 0)
+			return i;
+	}
+	return UNKNOWN_ENDPOINT;
+}
+
+static BrazePause *
+read_pause(HeapTuple tuple, TupleDesc desc)
+{
+	BrazePause *pause = palloc(sizeof(BrazePause));
+	bool		isnull;
+
+	pause->reason = TextDatumGetCString(heap_getattr(tuple, BRAZE_PAUSED_REASON, desc, &isnull));
+	pause->by_worker = DatumGetBool(heap_getattr(tuple, BRAZE_PAUSED_BY_WORKER, desc, &isnull));
+	pause->endpoint = endpoint_by_path(TextDatumGetCString(heap_getattr(tuple, BRAZE_PAUSED_ENDPOINT,
+																		desc, &isnull)));
+	return pause;
+}
+
+List *
+braze_pauses(const char *destination)
+{
+	const BrazeCatalog *catalog = braze_catalog_required();
+	Relation	rel = table_open(catalog->paused, AccessShareLock);
+	SysScanDesc scan = scan_paused(rel, catalog->paused_pkey, destination);
+	HeapTuple	tuple;
+	List	   *pauses = NIL;
+
+	while (HeapTupleIsValid(tuple = systable_getnext(scan)))
+	{
+		BrazePause *pause = read_pause(tuple, RelationGetDescr(rel));
+
+		if (pause->endpoint != UNKNOWN_ENDPOINT)
+			pauses = lappend(pauses, pause);
+	}
+	systable_endscan(scan);
+	table_close(rel, AccessShareLock);
+	return pauses;
+}
+
+static bool
+is_paused(const char *destination, int endpoint)
+{
+	ListCell   *cell;
+
+	foreach(cell, braze_pauses(destination))
+	{
+		if (((BrazePause *) lfirst(cell))->endpoint == endpoint)
+			return true;
+	}
+	return false;
+}
+
+void
+braze_pause_put(const char *destination, const BrazePause *pause)
+{
+	const BrazeCatalog *catalog = braze_catalog_required();
+	Relation	rel;
+	Datum		values[BRAZE_PAUSED_COLUMNS];
+	bool		nulls[BRAZE_PAUSED_COLUMNS] = {false};
+	ItemPointerData tid;
+
+	/* two at once: the second waits here, and finds the pause of the first */
+	rel = table_open(catalog->paused, ShareRowExclusiveLock);
+	if (!is_paused(destination, pause->endpoint))
+	{
+		values[BRAZE_PAUSED_DESTINATION - 1] = CStringGetTextDatum(destination);
+		values[BRAZE_PAUSED_REASON - 1] = CStringGetTextDatum(pause->reason);
+		values[BRAZE_PAUSED_PAUSED_AT - 1] = TimestampTzGetDatum(GetCurrentTimestamp());
+		values[BRAZE_PAUSED_BY_WORKER - 1] = BoolGetDatum(pause->by_worker);
+		values[BRAZE_PAUSED_ENDPOINT - 1] = CStringGetTextDatum(endpoint_path(pause->endpoint));
+		braze_table_insert(rel, BRAZE_PAUSED_COLUMNS, values, nulls, &tid);
+	}
+	table_close(rel, NoLock);
+}
+
+void
+braze_pauses_lift(const char *destination)
+{
+	const BrazeCatalog *catalog = braze_catalog_required();
+	Relation	rel = table_open(catalog->paused, ShareRowExclusiveLock);
+	SysScanDesc scan = scan_paused(rel, catalog->paused_pkey, destination);
+	HeapTuple	tuple;
+
+	while (HeapTupleIsValid(tuple = systable_getnext(scan)))
+	{
+		if (read_pause(tuple, RelationGetDescr(rel))->by_worker &&
+			braze_table_delete(rel, &tuple->t_self, GetActiveSnapshot()) != TM_Ok)
+			ereport(ERROR,
+					(errcode(ERRCODE_LOCK_NOT_AVAILABLE),
+					 errmsg("somebody has locked a row of table \"%s\"",
+							RelationGetRelationName(rel))));
+	}
+	systable_endscan(scan);
+	table_close(rel, NoLock);
+}

@@ -1,0 +1,599 @@
+/*-------------------------------------------------------------------------
+ *
+ * profiles_table.c
+ *	  What is remembered of users: the table braze_profiles, and a cache of it.
+ *
+ *-------------------------------------------------------------------------
+ */
+#include "postgres.h"
+
+#include "access/genam.h"
+#include "access/htup_details.h"
+#include "access/table.h"
+#include "access/tableam.h"
+#include "catalog/indexing.h"
+#include "catalog/pg_type.h"
+#include "lib/ilist.h"
+#include "mb/pg_wchar.h"
+#include "storage/bufmgr.h"
+#include "utils/builtins.h"
+#include "utils/fmgroids.h"
+#include "utils/hsearch.h"
+#include "utils/memutils.h"
+#include "utils/rel.h"
+#include "utils/snapmgr.h"
+#include "utils/timestamp.h"
+
+#include "base/catalog.h"
+#include "base/compat.h"
+#include "base/statement.h"
+#include "base/table_write.h"
+#include "braze/hash.h"
+#include "queue/queue.h"
+#include "store/profiles_table.h"
+#include "worker/worker.h"
+
+/* part of max_memory that profiles no call needs may keep */
+#define CACHE_SHARE		4
+
+/*
+ * A user who changes more often than this is written without his attributes,
+ * once, and with them when he was left alone for as long.  Each version of a
+ * row stays while a transaction is open anywhere, and finding the latest takes
+ * longer the more there are: a drain of three million changes of a thousand
+ * users slowed down to less than half.
+ */
+#define HOT_WRITES		8
+#define HOT_TIME_MS		10000
+
+/* longer identifiers would not fit into an index: a hash stands for them */
+#define MAX_KEY			1000
+#define KEPT_OF_KEY		100
+
+typedef struct Memory
+{
+	BrazeProfile profile;		/* first: what the pack knows of it */
+	NameData	destination;
+	char	   *user;			/* the key, as in the table */
+	uint64		hash;
+	struct Memory *next;		/* of the same hash */
+	int			pins;			/* calls that are not settled */
+	dlist_node	idle;			/* among those without, when pins is 0 */
+	Size		size;			/* as counted when it became idle */
+
+	/* where its row is, if it has one; a hint, as in settle.c */
+	bool		has_row;
+	Oid			storage;
+	ItemPointerData tid;
+
+	/* what the row says, but for the attributes */
+	bool		has_sent;
+	bool		has_alias;
+	uint64		has_owner;		/* a hash of this process, 0: none */
+
+	/* of a user who changes all the time: the row has no attributes */
+	bool		unknown;
+	int			writes;			/* in the time that began */
+	int64		began;
+	int64		settled_at;
+	dlist_node	unwritten;		/* when unknown: longest alone first */
+
+	/* written in the transaction under way */
+	bool		storing;
+	bool		storing_unknown;
+	ItemPointerData new_tid;	/* invalid: no row, or it is not known where */
+	struct Memory *next_storing;
+} Memory;
+
+typedef struct Bucket
+{
+	uint64		hash;			/* hash key */
+	Memory	   *first;
+} Bucket;
+
+static MemoryContext memory_context;
+static HTAB *buckets;
+static dlist_head idle = DLIST_STATIC_INIT(idle);	/* longest idle first */
+static Size idle_size = 0;
+static dlist_head unwritten = DLIST_STATIC_INIT(unwritten);
+static Memory *storing = NULL;
+static Oid	storing_in = InvalidOid;
+
+bool
+braze_memory_needed(const BrazeSettings *settings)
+{
+	if (settings->changed_attributes_only)
+		return true;
+	for (int i = 0; i < settings->nidentifiers; i++)
+	{
+		if (settings->identifiers[i] == BRAZE_ID_ANONYMOUS_ID ||
+			settings->identifiers[i] == BRAZE_ID_EMAIL ||
+			settings->identifiers[i] == BRAZE_ID_PHONE)
+			return true;
+	}
+	return false;
+}
+
+void
+braze_memory_init(void)
+{
+	HASHCTL		control;
+	BrazeHashKey seed;
+
+	if (!pg_strong_random(&seed, sizeof(seed)))
+		ereport(FATAL,
+				(errcode(ERRCODE_INTERNAL_ERROR),
+				 errmsg("could not generate a random key")));
+	braze_hash_set_seed(seed);
+
+	memory_context = AllocSetContextCreate(TopMemoryContext,
+										   "segment_braze profiles",
+										   ALLOCSET_DEFAULT_SIZES);
+	memset(&control, 0, sizeof(control));
+	control.keysize = sizeof(uint64);
+	control.entrysize = sizeof(Bucket);
+	control.hcxt = memory_context;
+	buckets = hash_create("segment_braze profiles", 1024, &control,
+						  HASH_ELEM | HASH_BLOBS | HASH_CONTEXT);
+}
+
+/* ----- the cache ----- */
+
+static void
+free_memory(Memory *memory)
+{
+	Bucket	   *bucket = hash_search(buckets, &memory->hash, HASH_FIND, NULL);
+	Memory	  **link = &bucket->first;
+
+	while (*link != memory)
+		link = &(*link)->next;
+	*link = memory->next;
+	if (bucket->first == NULL)
+		hash_search(buckets, &memory->hash, HASH_REMOVE, NULL);
+	/* what the table does not have is sent again, which does no harm */
+	if (memory->unknown)
+		dlist_delete(&memory->unwritten);
+	braze_profile_free(&memory->profile);
+	pfree(memory->user);
+	pfree(memory);
+}
+
+static void
+pin(Memory *memory)
+{
+	if (memory->pins++ == 0)
+	{
+		dlist_delete(&memory->idle);
+		idle_size -= memory->size;
+	}
+}
+
+static void
+trim_idle(Size limit)
+{
+	while (idle_size > limit && !dlist_is_empty(&idle))
+	{
+		Memory	   *oldest = dlist_container(Memory, idle, dlist_pop_head_node(&idle));
+
+		idle_size -= oldest->size;
+		free_memory(oldest);
+	}
+}
+
+static void
+make_idle(Memory *memory)
+{
+	memory->size = sizeof(Memory) + sizeof(Bucket) + strlen(memory->user) +
+		memory->profile.owner_length + sizeof(BrazeKnown) * memory->profile.nknown;
+	idle_size += memory->size;
+	dlist_push_tail(&idle, &memory->idle);
+	trim_idle((Size) braze_max_memory * 1024 * 1024 / CACHE_SHARE);
+}
+
+void
+braze_memory_release(BrazeProfile *profile)
+{
+	Memory	   *memory = (Memory *) profile;
+
+	Assert(memory->pins > 0);
+	if (--memory->pins == 0)
+		make_idle(memory);
+}
+
+void
+braze_memory_drop_cache(void)
+{
+	trim_idle(0);
+}
+
+/* ----- the table ----- */
+
+static SysScanDesc
+scan_row(Relation rel, Oid pkey, const Memory *memory)
+{
+	ScanKeyData keys[2];
+
+	ScanKeyInit(&keys[0], BRAZE_PROFILE_DESTINATION, BTEqualStrategyNumber,
+				F_TEXTEQ, CStringGetTextDatum(NameStr(memory->destination)));
+	ScanKeyInit(&keys[1], BRAZE_PROFILE_USER, BTEqualStrategyNumber, F_TEXTEQ,
+				CStringGetTextDatum(memory->user));
+	return systable_beginscan(rel, pkey, true, NULL, 2, keys);
+}
+
+static uint64
+hash_of_owner(const BrazeProfile *profile)
+{
+	return profile->owner == NULL ? 0 : braze_hash(profile->owner, profile->owner_length);
+}
+
+/* the row has what the profile says now */
+static void
+note_row(Memory *memory)
+{
+	memory->has_sent = memory->profile.sent;
+	memory->has_alias = memory->profile.has_alias;
+	memory->has_owner = hash_of_owner(&memory->profile);
+}
+
+static void
+read_row(Relation rel, HeapTuple tuple, Memory *memory)
+{
+	TupleDesc	desc = RelationGetDescr(rel);
+	BrazeProfile *profile = &memory->profile;
+	Datum		value;
+	bool		isnull;
+	bool		fine = true;
+
+	profile->sent = DatumGetBool(heap_getattr(tuple, BRAZE_PROFILE_SENT, desc, &isnull));
+	profile->has_alias = DatumGetBool(heap_getattr(tuple, BRAZE_PROFILE_HAS_ALIAS, desc, &isnull));
+	value = heap_getattr(tuple, BRAZE_PROFILE_OWNER, desc, &isnull);
+	if (!isnull)
+	{
+		/* as the pack has it, which is Braze's UTF-8 */
+		char	   *owner = TextDatumGetCString(value);
+		char	   *key = pg_server_to_any(owner, strlen(owner), PG_UTF8);
+
+		fine = braze_profile_set_owner(profile, key, strlen(key));
+		profile->dirty = false;
+	}
+	value = heap_getattr(tuple, BRAZE_PROFILE_ATTRIBUTES, desc, &isnull);
+	if (!isnull)
+	{
+		bytea	   *known = DatumGetByteaPP(value);
+
+		fine = fine && braze_profile_read(profile, VARDATA_ANY(known), VARSIZE_ANY_EXHDR(known));
+	}
+	if (!fine)
+		ereport(ERROR,
+				(errcode(ERRCODE_OUT_OF_MEMORY), errmsg("out of memory")));
+	note_row(memory);
+	memory->has_row = true;
+	memory->storage = rel->rd_rel->relfilenode;
+	memory->tid = tuple->t_self;
+}
+
+static void
+load(Memory *memory)
+{
+	const BrazeCatalog *catalog = braze_catalog_required();
+	Relation	rel = table_open(catalog->profiles, AccessShareLock);
+	SysScanDesc scan = scan_row(rel, catalog->profiles_pkey, memory);
+	HeapTuple	tuple = systable_getnext(scan);
+
+	if (HeapTupleIsValid(tuple))
+		read_row(rel, tuple, memory);
+	systable_endscan(scan);
+	table_close(rel, AccessShareLock);
+}
+
+static char *
+key_of(const char *user, int length)
+{
+	char	   *digest;
+
+	if (length <= MAX_KEY)
+		return MemoryContextStrdup(memory_context, pnstrdup(user, length));
+	digest = TextDatumGetCString(DirectFunctionCall2(binary_encode,
+													 DirectFunctionCall1(sha256_bytea,
+																		 PointerGetDatum(cstring_to_text_with_len(user, length))),
+													 CStringGetTextDatum("hex")));
+	return MemoryContextStrdup(memory_context,
+							   psprintf("%s...%s", pnstrdup(user, pg_mbcliplen(user, length, KEPT_OF_KEY)), digest));
+}
+
+BrazeProfile *
+braze_memory_get(const char *destination, const char *user, int length)
+{
+	char	   *key = key_of(user, length);
+	uint64		hash = braze_hash(key, strlen(key));
+	bool		found;
+	Bucket	   *bucket;
+	Memory	   *memory;
+
+	bucket = hash_search(buckets, &hash, HASH_FIND, NULL);
+	for (memory = bucket ? bucket->first : NULL; memory != NULL; memory = memory->next)
+	{
+		if (strcmp(memory->user, key) == 0 &&
+			strcmp(NameStr(memory->destination), destination) == 0)
+		{
+			pfree(key);
+			pin(memory);
+			return &memory->profile;
+		}
+	}
+
+	/* loaded before it is known to anybody: an error leaves nothing behind */
+	memory = MemoryContextAllocZero(memory_context, sizeof(Memory));
+	namestrcpy(&memory->destination, destination);
+	memory->user = key;
+	memory->hash = hash;
+	if (!pg_strong_random(&memory->profile.salt, sizeof(memory->profile.salt)))
+		ereport(ERROR,
+				(errcode(ERRCODE_INTERNAL_ERROR),
+				 errmsg("could not generate random bytes for a profile")));
+	load(memory);
+	bucket = hash_search(buckets, &hash, HASH_ENTER, &found);
+	if (!found)
+		bucket->first = NULL;
+	memory->next = bucket->first;
+	bucket->first = memory;
+	memory->pins = 1;
+	return &memory->profile;
+}
+
+static bool
+is_empty(const BrazeProfile *profile)
+{
+	return !profile->sent && !profile->has_alias && profile->owner == NULL &&
+		profile->nknown == 0;
+}
+
+/* writes the row; old is where the one before is, NULL if there is none */
+static void
+put_row(Relation rel, Memory *memory, ItemPointer old)
+{
+	const BrazeProfile *profile = &memory->profile;
+	Datum		values[BRAZE_PROFILE_COLUMNS];
+	bool		nulls[BRAZE_PROFILE_COLUMNS] = {false};
+	bytea	   *known;
+
+	values[BRAZE_PROFILE_DESTINATION - 1] = CStringGetTextDatum(NameStr(memory->destination));
+	values[BRAZE_PROFILE_USER - 1] = CStringGetTextDatum(memory->user);
+	values[BRAZE_PROFILE_SENT - 1] = BoolGetDatum(profile->sent);
+	values[BRAZE_PROFILE_HAS_ALIAS - 1] = BoolGetDatum(profile->has_alias);
+	if (profile->owner != NULL)
+		values[BRAZE_PROFILE_OWNER - 1] =
+			CStringGetTextDatum(pg_any_to_server(profile->owner, profile->owner_length, PG_UTF8));
+	else
+		nulls[BRAZE_PROFILE_OWNER - 1] = true;
+	known = palloc(VARHDRSZ + braze_profile_size(profile));
+	SET_VARSIZE(known, VARHDRSZ + braze_profile_size(profile));
+	braze_profile_write(profile, VARDATA(known));
+	values[BRAZE_PROFILE_ATTRIBUTES - 1] = PointerGetDatum(known);
+	nulls[BRAZE_PROFILE_ATTRIBUTES - 1] = (profile->nknown == 0 || memory->storing_unknown);
+	values[BRAZE_PROFILE_CHANGED_AT - 1] = TimestampTzGetDatum(GetCurrentTimestamp());
+	if (old != NULL)
+		braze_table_update(rel, old, BRAZE_PROFILE_COLUMNS, values, nulls, &memory->new_tid);
+	else
+		braze_table_insert(rel, BRAZE_PROFILE_COLUMNS, values, nulls, &memory->new_tid);
+	pfree(known);
+}
+
+/* is the row still where it was?  VACUUM FULL moves it, a user may delete it */
+static bool
+row_is_there(Relation rel, const Memory *memory)
+{
+	TupleTableSlot *slot;
+	ItemPointerData tid = memory->tid;
+	bool		there;
+
+	if (!memory->has_row || memory->storage != rel->rd_rel->relfilenode ||
+		ItemPointerGetBlockNumber(&tid) >= RelationGetNumberOfBlocks(rel))
+		return false;
+	slot = table_slot_create(rel, NULL);
+	there = table_tuple_fetch_row_version(rel, &tid, GetActiveSnapshot(), slot);
+	if (there)
+	{
+		bool		isnull;
+		char	   *user = TextDatumGetCString(slot_getattr(slot, BRAZE_PROFILE_USER, &isnull));
+		NameData	destination;
+
+		braze_destination_read(slot_getattr(slot, BRAZE_PROFILE_DESTINATION, &isnull), &destination);
+		there = (strcmp(user, memory->user) == 0 &&
+				 strcmp(NameStr(destination), NameStr(memory->destination)) == 0);
+		pfree(user);
+	}
+	ExecDropSingleTupleTableSlot(slot);
+	return there;
+}
+
+/* finds the row by its key; *tid says where */
+static bool
+find_row(Relation rel, Oid pkey, const Memory *memory, ItemPointerData *tid)
+{
+	SysScanDesc scan = scan_row(rel, pkey, memory);
+	HeapTuple	tuple = systable_getnext(scan);
+	bool		found = HeapTupleIsValid(tuple);
+
+	if (found)
+		*tid = tuple->t_self;
+	systable_endscan(scan);
+	return found;
+}
+
+static int64
+now_ms(void)
+{
+	return GetCurrentTimestamp() / 1000;
+}
+
+/* to the end of those that wait until they are left alone */
+static void
+postpone(Memory *memory)
+{
+	if (memory->unknown)
+		dlist_delete(&memory->unwritten);
+	memory->unknown = true;
+	memory->settled_at = now_ms();
+	dlist_push_tail(&unwritten, &memory->unwritten);
+}
+
+static bool
+is_hot(Memory *memory)
+{
+	int64		now = now_ms();
+
+	if (now - memory->began > HOT_TIME_MS)
+	{
+		memory->began = now;
+		memory->writes = 0;
+	}
+	return ++memory->writes > HOT_WRITES;
+}
+
+static bool
+row_says_the_same(const Memory *memory)
+{
+	return memory->has_sent == memory->profile.sent &&
+		memory->has_alias == memory->profile.has_alias &&
+		memory->has_owner == hash_of_owner(&memory->profile);
+}
+
+static void
+write_memory(Memory *memory, bool without_attributes)
+{
+	const BrazeCatalog *catalog = braze_catalog_required();
+	Relation	rel = table_open(catalog->profiles, RowExclusiveLock);
+	ItemPointerData tid = memory->tid;
+	bool		there;
+
+	there = row_is_there(rel, memory) ||
+		find_row(rel, catalog->profiles_pkey, memory, &tid);
+	ItemPointerSetInvalid(&memory->new_tid);
+	memory->storing_unknown = without_attributes;
+	if (!is_empty(&memory->profile))
+		put_row(rel, memory, there ? &tid : NULL);
+	else if (there && braze_table_delete(rel, &tid, GetActiveSnapshot()) != TM_Ok)
+		ereport(ERROR,
+				(errcode(ERRCODE_LOCK_NOT_AVAILABLE),
+				 errmsg("somebody has locked a row of table \"%s\"",
+						RelationGetRelationName(rel))));
+	storing_in = rel->rd_rel->relfilenode;
+	memory->storing = true;
+	memory->next_storing = storing;
+	storing = memory;
+	table_close(rel, NoLock);
+}
+
+void
+braze_memory_store(BrazeProfile *profile)
+{
+	Memory	   *memory = (Memory *) profile;
+
+	if (!profile->dirty || memory->storing)
+		return;
+	if (memory->unknown && row_says_the_same(memory))
+		postpone(memory);
+	else
+		write_memory(memory, is_hot(memory));
+}
+
+static bool
+is_alone(const Memory *memory)
+{
+	return now_ms() - memory->settled_at >= HOT_TIME_MS;
+}
+
+bool
+braze_memory_has_postponed(void)
+{
+	return !dlist_is_empty(&unwritten) &&
+		is_alone(dlist_container(Memory, unwritten, dlist_head_node(&unwritten)));
+}
+
+int
+braze_memory_store_postponed(void)
+{
+	dlist_iter	iter;
+
+	dlist_foreach(iter, &unwritten)
+	{
+		Memory	   *memory = dlist_container(Memory, unwritten, iter.cur);
+
+		if (!is_alone(memory))
+			break;
+		write_memory(memory, false);
+	}
+	return 0;
+}
+
+static void
+store_committed(Memory *memory)
+{
+	memory->has_row = ItemPointerIsValid(&memory->new_tid);
+	memory->storage = storing_in;
+	memory->tid = memory->new_tid;
+	note_row(memory);
+	if (memory->storing_unknown)
+	{
+		postpone(memory);
+		return;
+	}
+	if (memory->unknown)
+		dlist_delete(&memory->unwritten);
+	memory->unknown = false;
+	memory->profile.dirty = false;
+}
+
+void
+braze_memory_stored(bool committed)
+{
+	while (storing != NULL)
+	{
+		Memory	   *memory = storing;
+
+		storing = memory->next_storing;
+		memory->storing = false;
+		if (committed)
+			store_committed(memory);
+	}
+}
+
+static void
+delete_attributes(const char *destination)
+{
+	static const Oid type = TEXTOID;
+	Relation	rel = table_open(braze_catalog_required()->profiles, RowExclusiveLock);
+	Datum		value = CStringGetTextDatum(destination);
+	BrazeStatement statement = {rel, CMD_UPDATE};
+
+	statement.text = psprintf("UPDATE %s SET attributes = NULL "
+							  "WHERE destination OPERATOR(pg_catalog.=) $1 "
+							  "AND attributes IS NOT NULL", braze_statement_table(rel));
+	statement.nargs = 1;
+	statement.types = &type;
+	statement.values = &value;
+	(void) braze_statement_run(&statement);
+	table_close(rel, NoLock);
+}
+
+void
+braze_memory_forget_attributes(const char *destination)
+{
+	HASH_SEQ_STATUS status;
+	Bucket	   *bucket;
+
+	delete_attributes(destination);
+
+	/* what calls under way still need is stored again when they are settled */
+	braze_memory_drop_cache();
+	hash_seq_init(&status, buckets);
+	while ((bucket = hash_seq_search(&status)) != NULL)
+	{
+		for (Memory *memory = bucket->first; memory != NULL; memory = memory->next)
+		{
+			if (strcmp(NameStr(memory->destination), destination) == 0)
+				braze_profile_forget(&memory->profile);
+		}
+	}
+}

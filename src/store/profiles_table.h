@@ -1,0 +1,52 @@
+/*-------------------------------------------------------------------------
+ *
+ * profiles_table.h
+ *	  What is remembered of users: the table braze_profiles, and a cache of it.
+ *
+ * The worker is the only one to write the table.  A profile is loaded when a
+ * call about its user is read, stays while any such call is not settled, and
+ * is stored by the transaction that settles the call which changed it: so
+ * nothing is remembered that Braze did not accept, and nothing that it did is
+ * taken for something else, whatever is killed.  Of a user who changes all the
+ * time the table says that his attributes are not known, until he is left
+ * alone for a while.
+ *
+ *-------------------------------------------------------------------------
+ */
+#ifndef BRAZE_PROFILES_TABLE_H
+#define BRAZE_PROFILES_TABLE_H
+
+#include "destination/destination_settings.h"
+#include "pack/profile_cache.h"
+
+/* does this destination need a memory at all? */
+extern bool braze_memory_needed(const BrazeSettings *settings);
+
+extern void braze_memory_init(void);
+
+/* in a read's transaction; the caller releases it once per call */
+extern BrazeProfile *braze_memory_get(const char *destination,
+									  const char *user, int length);
+extern void braze_memory_release(BrazeProfile *profile);
+
+/*
+ * In a settle's transaction: writes the profile if the table does not have it
+ * yet.  After the commit, or the abort, braze_memory_stored says which.
+ */
+extern void braze_memory_store(BrazeProfile *profile);
+extern void braze_memory_stored(bool committed);
+
+/* users who were left alone since: in a transaction of its own; returns 0 */
+extern bool braze_memory_has_postponed(void);
+extern int	braze_memory_store_postponed(void);
+
+/*
+ * In a refresh: the destination sends attributes without looking at what is
+ * remembered, so that would be out of date once it looked again.
+ */
+extern void braze_memory_forget_attributes(const char *destination);
+
+/* forgets what no call needs now, so that the table is read anew */
+extern void braze_memory_drop_cache(void);
+
+#endif							/* BRAZE_PROFILES_TABLE_H */

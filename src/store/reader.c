@@ -1,0 +1,229 @@
+/*-------------------------------------------------------------------------
+ *
+ * reader.c
+ *	  Reading braze_queue in the order of its ids, each row once.
+ *
+ *-------------------------------------------------------------------------
+ */
+#include "postgres.h"
+
+#include "access/table.h"
+#include "access/tableam.h"
+#include "utils/builtins.h"
+#include "utils/fmgroids.h"
+#include "utils/rel.h"
+#include "utils/snapmgr.h"
+
+#include "base/catalog.h"
+#include "base/compat.h"
+#include "base/table_write.h"
+#include "store/reader.h"
+
+BrazeReader *
+braze_reader_create(void)
+{
+	BrazeReader *reader = palloc0(sizeof(BrazeReader));
+
+	reader->holes = braze_holes_create();
+	return reader;
+}
+
+bool
+braze_reader_begin(BrazeReader *reader)
+{
+	const BrazeCatalog *catalog = braze_catalog_required();
+
+	/* never wait: requests are under way, and whoever locks it may take long */
+	if (!braze_table_try_lock(catalog->queue, AccessShareLock))
+		return false;
+	reader->queue = table_open(catalog->queue, NoLock);
+	reader->pkey = index_open(catalog->queue_pkey, AccessShareLock);
+	reader->slot = table_slot_create(reader->queue, NULL);
+	reader->snapshot = GetActiveSnapshot();
+	braze_holes_begin(reader->holes, catalog->queue);
+	return true;
+}
+
+void
+braze_reader_start_over(BrazeReader *reader)
+{
+	reader->cursor = 0;
+	braze_holes_clear(reader->holes);
+}
+
+void
+braze_reader_end(BrazeReader *reader)
+{
+	ExecDropSingleTupleTableSlot(reader->slot);
+	index_close(reader->pkey, AccessShareLock);
+	table_close(reader->queue, AccessShareLock);
+	braze_reader_reset(reader);
+}
+
+void
+braze_reader_reset(BrazeReader *reader)
+{
+	reader->slot = NULL;
+	reader->pkey = NULL;
+	reader->queue = NULL;
+	reader->current = 0;
+}
+
+static bool
+consume(BrazeReader *reader, BrazeConsumer consumer, void *arg, int64 *id)
+{
+	TupleTableSlot *slot = reader->slot;
+	BrazeQueueRow row;
+	NameData	destination;
+	bool		taken;
+
+	slot_getsomeattrs(slot, BRAZE_QUEUE_COLUMNS);
+	row.id = *id = DatumGetInt64(slot->tts_values[BRAZE_QUEUE_ID - 1]);
+	reader->current = row.id;
+	row.tid = slot->tts_tid;
+	row.storage = reader->queue->rd_rel->relfilenode;
+	braze_destination_read(slot->tts_values[BRAZE_QUEUE_DESTINATION - 1], &destination);
+	row.destination = NameStr(destination);
+	row.call = slot->tts_values[BRAZE_QUEUE_CALL - 1];
+	row.kind = braze_call_kind_read(slot->tts_values[BRAZE_QUEUE_CALL_KIND - 1]);
+	row.queued_at = DatumGetTimestampTz(slot->tts_values[BRAZE_QUEUE_QUEUED_AT - 1]);
+	row.nobjects = -1;
+	row.objects = NULL;
+	if (!slot->tts_isnull[BRAZE_QUEUE_OBJECTS - 1])
+		row.nobjects = braze_objects_read(slot->tts_values[BRAZE_QUEUE_OBJECTS - 1],
+										  &row.objects);
+	taken = consumer(&row, arg);
+	reader->current = 0;
+	return taken;
+}
+
+static IndexScanDesc
+begin_scan(BrazeReader *reader, int64 after, int64 until)
+{
+	ScanKeyData keys[2];
+	IndexScanDesc scan;
+
+	ScanKeyInit(&keys[0], 1, BTGreaterStrategyNumber, F_INT8GT,
+				Int64GetDatum(after));
+	ScanKeyInit(&keys[1], 1, BTLessEqualStrategyNumber, F_INT8LE,
+				Int64GetDatum(until));
+	scan = braze_index_beginscan(reader->queue, reader->pkey, reader->snapshot,
+								 lengthof(keys));
+	index_rescan(scan, keys, lengthof(keys), NULL, 0);
+	return scan;
+}
+
+static bool
+next_row(BrazeReader *reader, IndexScanDesc scan)
+{
+	return index_getnext_slot(scan, ForwardScanDirection, reader->slot);
+}
+
+/* every id of a range that is there now; *place follows the range's last part */
+static void
+look_into(BrazeReader *reader, int *place, BrazeConsumer consumer, void *arg)
+{
+	BrazeHoles *holes = reader->holes;
+	BrazeHole	range = holes->ranges[*place];
+	IndexScanDesc scan = begin_scan(reader, range.low - 1, range.high);
+	int64		last = range.low - 1;
+
+	while (next_row(reader, scan))
+	{
+		braze_holes_reserve(holes);
+		if (!consume(reader, consumer, arg, &last))
+			elog(ERROR, "a call that fills a hole in the queue was not taken");
+		if (braze_holes_fill(holes, *place, last))
+			(*place)++;
+	}
+	index_endscan(scan);
+
+	/* what is left of the range stands at this place unless it was filled up */
+	if (last < range.high)
+		(*place)++;
+}
+
+void
+braze_reader_holes(BrazeReader *reader, BrazeConsumer consumer, void *arg)
+{
+	BrazeHoles *holes = reader->holes;
+	int			place = 0;
+
+	while (place < holes->nranges)
+	{
+		BrazeHoleGeneration *generation = holes->ranges[place].generation;
+
+		if (generation->due || generation->final)
+			look_into(reader, &place, consumer, arg);
+		else
+			place++;
+	}
+	braze_holes_end_look(holes);
+}
+
+int
+braze_reader_new(BrazeReader *reader, int max_rows, BrazeConsumer consumer,
+				 void *arg)
+{
+	BrazeHoles *holes = reader->holes;
+	IndexScanDesc scan = begin_scan(reader, reader->cursor, PG_INT64_MAX);
+	int			rows = 0;
+
+	while (rows < max_rows && !braze_holes_full(holes) &&
+		   next_row(reader, scan))
+	{
+		int64		id;
+
+		braze_holes_reserve(holes);
+		if (!consume(reader, consumer, arg, &id))
+			break;
+		if (id > reader->cursor + 1)
+			braze_holes_add(holes, reader->cursor + 1, id - 1);
+		reader->cursor = id;
+		rows++;
+	}
+	index_endscan(scan);
+	return rows;
+}
+
+int64
+braze_reader_range(BrazeReader *reader, int64 after, int64 until, int max_rows,
+				   BrazeConsumer consumer, void *arg)
+{
+	IndexScanDesc scan = begin_scan(reader, after, until);
+	int64		last = after;
+
+	while (max_rows-- > 0)
+	{
+		int64		id;
+
+		if (!next_row(reader, scan))
+		{
+			last = until;
+			break;
+		}
+		if (!consume(reader, consumer, arg, &id))
+			break;
+		last = id;
+	}
+	index_endscan(scan);
+	return last;
+}
+
+bool
+braze_reader_look_up(BrazeReader *reader, int64 id, BrazeConsumer consumer, void *arg)
+{
+	IndexScanDesc scan = begin_scan(reader, id - 1, id);
+	bool		found = next_row(reader, scan);
+
+	if (found)
+		(void) consume(reader, consumer, arg, &id);
+	index_endscan(scan);
+	return found;
+}
+
+bool
+braze_reader_has_holes(const BrazeReader *reader)
+{
+	return reader->holes->nranges > 0;
+}

@@ -1,0 +1,94 @@
+/*-------------------------------------------------------------------------
+ *
+ * retention.c
+ *	  Deleting what has expired from a table, a small part at a time.
+ *
+ * Goes through the table block by block, and begins again at its end.  An
+ * index by time would cost each row that is put, and would have to be read
+ * from its dead head while a long transaction is open.
+ *
+ *-------------------------------------------------------------------------
+ */
+#include "postgres.h"
+
+#include "access/heapam.h"
+#include "access/table.h"
+#include "access/tableam.h"
+#include "access/xact.h"
+#include "miscadmin.h"
+#include "storage/bufmgr.h"
+#include "storage/lmgr.h"
+#include "utils/rel.h"
+#include "utils/snapmgr.h"
+
+#include "base/table_write.h"
+#include "store/retention.h"
+
+/* half a megabyte: a few thousand rows, some milliseconds */
+#define BLOCKS_PER_SLICE	64
+
+/* at this pace 50,000 messages a second can be forgotten */
+#define PAUSE_MS			100
+/* and where nothing had expired there is no haste */
+#define IDLE_PAUSE_MS		500
+
+/* returns how many rows were deleted */
+static int
+sweep_slice(Relation rel, BlockNumber start, BlockNumber blocks,
+			BrazeExpired expired, void *arg)
+{
+	Snapshot	snapshot = GetActiveSnapshot();
+	TupleTableSlot *slot = table_slot_create(rel, NULL);
+	TableScanDesc scan = table_beginscan_strat(rel, snapshot, 0, NULL, true, false);
+	int			deleted = 0;
+
+	heap_setscanlimits(scan, start, blocks);
+	while (table_scan_getnextslot(scan, ForwardScanDirection, slot))
+	{
+		ItemPointerData tid = slot->tts_tid;
+
+		CHECK_FOR_INTERRUPTS();
+		if (!expired(slot, arg))
+			continue;
+
+		/* a row that a session is changing is not there to be deleted */
+		if (braze_table_delete(rel, &tid, snapshot) == TM_Ok)
+			deleted++;
+	}
+	table_endscan(scan);
+	ExecDropSingleTupleTableSlot(slot);
+	return deleted;
+}
+
+int
+braze_sweep(BrazeSweep *sweep, Oid table, BrazeExpired expired, void *arg)
+{
+	Relation	rel;
+	BlockNumber blocks;
+	int			deleted = 0;
+
+	/* whoever has it locked, by VACUUM FULL for instance, need not be waited for */
+	if (!ConditionalLockRelationOid(table, RowExclusiveLock))
+		return -1;
+	rel = table_open(table, NoLock);
+	blocks = RelationGetNumberOfBlocks(rel);
+	if (sweep->next_block >= sweep->end_block)
+	{
+		sweep->next_block = 0;
+		sweep->end_block = blocks;
+	}
+	/* VACUUM may have cut the file meanwhile */
+	sweep->end_block = Min(sweep->end_block, blocks);
+	if (sweep->next_block < sweep->end_block)
+	{
+		BlockNumber slice = Min(BLOCKS_PER_SLICE, sweep->end_block - sweep->next_block);
+
+		deleted = sweep_slice(rel, sweep->next_block, slice, expired, arg);
+		sweep->next_block += slice;
+	}
+	table_close(rel, NoLock);
+
+	if (sweep->next_block >= sweep->end_block)
+		return -1;
+	return deleted > 0 ? PAUSE_MS : IDLE_PAUSE_MS;
+}

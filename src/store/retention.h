@@ -1,0 +1,30 @@
+/*-------------------------------------------------------------------------
+ *
+ * retention.h
+ *	  Deleting what has expired from a table, a small part at a time.
+ *
+ *-------------------------------------------------------------------------
+ */
+#ifndef BRAZE_RETENTION_H
+#define BRAZE_RETENTION_H
+
+#include "executor/tuptable.h"
+#include "storage/block.h"
+
+/* where a sweep is, and where it ends; both 0 between two sweeps */
+typedef struct BrazeSweep
+{
+	BlockNumber next_block;
+	BlockNumber end_block;
+} BrazeSweep;
+
+/* may the row in the slot be deleted? */
+typedef bool (*BrazeExpired) (TupleTableSlot *slot, void *arg);
+
+/*
+ * Goes on with the sweep, in a transaction of the worker.  Returns in how many
+ * milliseconds to go on, or -1 at the end of the table.
+ */
+extern int	braze_sweep(BrazeSweep *sweep, Oid table, BrazeExpired expired, void *arg);
+
+#endif							/* BRAZE_RETENTION_H */

@@ -1,0 +1,371 @@
+/*-------------------------------------------------------------------------
+ *
+ * settle.c
+ *	  Calls that are done leave the queue, the refused ones for dead letters.
+ *
+ *-------------------------------------------------------------------------
+ */
+#include "postgres.h"
+
+#include "access/detoast.h"
+#include "access/genam.h"
+#include "access/table.h"
+#include "access/tableam.h"
+#include "access/xact.h"
+#include "catalog/pg_type.h"
+#include "storage/bufmgr.h"
+#include "utils/builtins.h"
+#include "utils/fmgroids.h"
+#include "utils/memutils.h"
+#include "utils/rel.h"
+#include "utils/snapmgr.h"
+
+#include "base/catalog.h"
+#include "base/compat.h"
+#include "base/statement.h"
+#include "base/table_write.h"
+#include "json/jsonb_walk.h"
+#include "json/value.h"
+#include "queue/queue.h"
+#include "queue/queue_size.h"
+
+/* what the transaction under way has deleted of a destination */
+typedef struct Deleted
+{
+	struct Deleted *next;
+	NameData	destination;
+	BrazeQueueSize *size;
+	int64		bytes;
+} Deleted;
+
+static Deleted *deleted = NULL; /* one for each destination that we saw */
+
+static bool
+open_table(BrazeSettleTable *table, Oid rel, Oid pkey, AttrNumber queued_at)
+{
+	if (!braze_table_try_lock(rel, RowExclusiveLock))
+		return false;
+	table->rel = table_open(rel, NoLock);
+	table->pkey = index_open(pkey, RowExclusiveLock);
+	table->slot = table_slot_create(table->rel, NULL);
+	table->nblocks = RelationGetNumberOfBlocks(table->rel);
+	table->queued_at = queued_at;
+	return true;
+}
+
+static void
+close_table(BrazeSettleTable *table)
+{
+	if (table->rel == NULL)
+		return;
+	ExecDropSingleTupleTableSlot(table->slot);
+	index_close(table->pkey, RowExclusiveLock);
+	table_close(table->rel, NoLock);
+}
+
+bool
+braze_settle_begin(BrazeSettler *settler)
+{
+	const BrazeCatalog *catalog = braze_catalog_required();
+
+	for (Deleted *entry = deleted; entry != NULL; entry = entry->next)
+		entry->bytes = 0;
+	settler->letters.rel = NULL;
+	return open_table(&settler->queue, catalog->queue, catalog->queue_pkey,
+					  BRAZE_QUEUE_QUEUED_AT);
+}
+
+bool
+braze_settle_open_letters(BrazeSettler *settler)
+{
+	const BrazeCatalog *catalog = braze_catalog_required();
+
+	return settler->letters.rel != NULL ||
+		open_table(&settler->letters, catalog->dead_letters,
+				   catalog->dead_letters_pkey, InvalidAttrNumber);
+}
+
+void
+braze_settle_end(BrazeSettler *settler)
+{
+	close_table(&settler->letters);
+	close_table(&settler->queue);
+}
+
+void
+braze_settle_committed(void)
+{
+	for (Deleted *entry = deleted; entry != NULL; entry = entry->next)
+	{
+		braze_queue_size_settled(entry->size, entry->bytes);
+		entry->bytes = 0;
+	}
+}
+
+/* a truncated queue may have given the id to another call meanwhile */
+static bool
+slot_has(BrazeSettleTable *table, int64 id, const BrazeSettleRow *row)
+{
+	slot_getallattrs(table->slot);
+	return DatumGetInt64(table->slot->tts_values[0]) == id &&
+		(table->queued_at == InvalidAttrNumber ||
+		 DatumGetTimestampTz(table->slot->tts_values[table->queued_at - 1]) == row->queued_at);
+}
+
+/* the row where it was read, if it is still there */
+static bool
+fetch_by_hint(BrazeSettleTable *table, int64 id, const BrazeSettleRow *row)
+{
+	ItemPointerData tid = row->tid;
+
+	if (row->storage != table->rel->rd_rel->relfilenode ||
+		!ItemPointerIsValid(&tid) ||
+		ItemPointerGetBlockNumber(&tid) >= table->nblocks)
+		return false;
+	return table_tuple_fetch_row_version(table->rel, &tid,
+										 GetActiveSnapshot(), table->slot) &&
+		slot_has(table, id, row);
+}
+
+static bool
+fetch_by_id(BrazeSettleTable *table, int64 id, const BrazeSettleRow *row)
+{
+	ScanKeyData key;
+	IndexScanDesc scan;
+	bool		found;
+
+	ScanKeyInit(&key, 1, BTEqualStrategyNumber, F_INT8EQ, Int64GetDatum(id));
+	scan = braze_index_beginscan(table->rel, table->pkey, GetActiveSnapshot(), 1);
+	index_rescan(scan, &key, 1, NULL, 0);
+	found = index_getnext_slot(scan, ForwardScanDirection, table->slot) &&
+		slot_has(table, id, row);
+
+	/* the slot must not lose its buffer with the scan */
+	if (found)
+		ExecMaterializeSlot(table->slot);
+	index_endscan(scan);
+	return found;
+}
+
+bool
+braze_settle_fetch(BrazeSettleTable *table, int64 id, const BrazeSettleRow *row)
+{
+	return fetch_by_hint(table, id, row) || fetch_by_id(table, id, row);
+}
+
+bool
+braze_settle_finds(BrazeSettler *settler, const BrazeSettleRow *row)
+{
+	BrazeSettleTable *table = &settler->queue;
+	bool		found;
+
+	if (row->letter != 0)
+	{
+		/* not to be decided now */
+		if (!braze_settle_open_letters(settler))
+			return true;
+		table = &settler->letters;
+	}
+	found = braze_settle_fetch(table, row->letter != 0 ? row->letter : row->id, row);
+	ExecClearTuple(table->slot);
+	return found;
+}
+
+/*
+ * The slot has a row of either table, which agree in these columns; it left
+ * the queue, or came back.
+ */
+void
+braze_settle_note_queued(TupleTableSlot *slot, bool back)
+{
+	int64		bytes = toast_datum_size(slot->tts_values[BRAZE_QUEUE_CALL - 1]);
+	Deleted    *entry = deleted;
+	NameData	destination;
+
+	braze_destination_read(slot->tts_values[BRAZE_QUEUE_DESTINATION - 1], &destination);
+	while (entry != NULL && strcmp(NameStr(entry->destination), NameStr(destination)) != 0)
+		entry = entry->next;
+	if (entry == NULL)
+	{
+		entry = MemoryContextAllocZero(TopMemoryContext, sizeof(Deleted));
+		entry->destination = destination;
+		entry->size = braze_queue_size_of(NameStr(destination));
+		entry->next = deleted;
+		deleted = entry;
+	}
+	entry->bytes += back ? -bytes : bytes;
+}
+
+TM_Result
+braze_settle_delete_fetched(BrazeSettler *settler, BrazeSettleTable *table)
+{
+	ItemPointerData tid = table->slot->tts_tid;
+	TM_Result	result = braze_table_delete(table->rel, &tid, GetActiveSnapshot());
+
+	if (result == TM_Ok && table == &settler->queue)
+		braze_settle_note_queued(table->slot, false);
+	return result;
+}
+
+/* a row that another transaction deleted meanwhile is gone too */
+static BrazeSettled
+settled(TM_Result result)
+{
+	return result == TM_Ok || result == TM_Deleted || result == TM_SelfModified ?
+		BRAZE_SETTLED : BRAZE_SETTLE_LATER;
+}
+
+/* what the queue's row says of the dead letter that it is a retry of */
+BrazeRetriedState
+braze_settle_lock_retried(BrazeSettler *settler, const BrazeSettleRow *row, BrazeRetried *retried)
+{
+	TupleTableSlot *slot = settler->queue.slot;
+
+	slot_getsomeattrs(slot, BRAZE_QUEUE_COLUMNS);
+	if (slot->tts_isnull[BRAZE_QUEUE_DEAD_LETTER - 1])
+		return BRAZE_RETRIED_NONE;
+	return braze_retried_lock(retried,
+							  DatumGetInt64(slot->tts_values[BRAZE_QUEUE_DEAD_LETTER - 1]),
+							  row->id);
+}
+
+BrazeSettled
+braze_settle_delete(BrazeSettler *settler, const BrazeSettleRow *row)
+{
+	BrazeSettled result = BRAZE_SETTLED;
+
+	if (row->letter != 0)
+		return braze_in_flight_delete(settler, row);
+	if (braze_settle_fetch(&settler->queue, row->id, row))
+	{
+		BrazeRetried retried;
+		BrazeRetriedState state = braze_settle_lock_retried(settler, row, &retried);
+
+		if (state == BRAZE_RETRIED_BUSY)
+			result = BRAZE_SETTLE_LATER;
+		else
+		{
+			TM_Result	deleted = braze_settle_delete_fetched(settler, &settler->queue);
+
+			result = settled(deleted);
+			if (state == BRAZE_RETRIED_LOCKED)
+			{
+				if (deleted == TM_Ok)
+					braze_retried_delete(&retried);
+				braze_retried_release(&retried);
+			}
+		}
+	}
+	ExecClearTuple(settler->queue.slot);
+	return result;
+}
+
+/* the row's place is taken by a letter, which lacks what the row has */
+static void
+put_letter(TupleTableSlot *slot, const BrazeDeadLetter *letter, BrazeRetried *retried)
+{
+	BrazeDeadLetter complete = *letter;
+	NameData	destination;
+	ItemPointerData tid;
+
+	/* of a call that was queued in part, no more than that was rejected */
+	if (complete.nobjects < 0 && !slot->tts_isnull[BRAZE_QUEUE_OBJECTS - 1])
+		complete.nobjects = braze_objects_read(slot->tts_values[BRAZE_QUEUE_OBJECTS - 1],
+											   &complete.objects);
+	if (retried != NULL)
+	{
+		braze_retried_refused(retried, &complete);
+		return;
+	}
+	braze_destination_read(slot->tts_values[BRAZE_QUEUE_DESTINATION - 1], &destination);
+	complete.destination = NameStr(destination);
+	complete.kind = braze_call_kind_read(slot->tts_values[BRAZE_QUEUE_CALL_KIND - 1]);
+	complete.call = DatumGetJsonbP(slot->tts_values[BRAZE_QUEUE_CALL - 1]);
+	complete.queued_at = DatumGetTimestampTz(slot->tts_values[BRAZE_QUEUE_QUEUED_AT - 1]);
+	(void) braze_queue_put_dead_letter(&complete, &tid);
+}
+
+BrazeSettled
+braze_settle_reject(BrazeSettler *settler, const BrazeSettleRow *row,
+					const BrazeDeadLetter *letter)
+{
+	BrazeSettled result = BRAZE_SETTLED;
+
+	if (row->letter != 0)
+		return braze_in_flight_reject(settler, row, letter);
+	if (braze_settle_fetch(&settler->queue, row->id, row))
+	{
+		BrazeRetried retried;
+		BrazeRetriedState state = braze_settle_lock_retried(settler, row, &retried);
+
+		if (state == BRAZE_RETRIED_BUSY)
+			result = BRAZE_SETTLE_LATER;
+		else
+		{
+			TM_Result	deleted = braze_settle_delete_fetched(settler, &settler->queue);
+
+			result = settled(deleted);
+			if (deleted == TM_Ok)
+				put_letter(settler->queue.slot, letter,
+						   state == BRAZE_RETRIED_LOCKED ? &retried : NULL);
+			if (state == BRAZE_RETRIED_LOCKED)
+				braze_retried_release(&retried);
+		}
+	}
+	ExecClearTuple(settler->queue.slot);
+	return result;
+}
+
+/* the user that the call names, in either spelling; false: it names none */
+static bool
+user_of(Datum call, BrazeString *user)
+{
+	Jsonb	   *jsonb = DatumGetJsonbP(call);
+	JsonbValue	value;
+
+	return JB_ROOT_IS_OBJECT(jsonb) &&
+		(braze_lookup(&jsonb->root, "userId", &value) ||
+		 braze_lookup(&jsonb->root, "user_id", &value)) &&
+		braze_scalar_text(&value, user);
+}
+
+static void
+delete_letters_of(Relation letters, Datum destination, BrazeString user)
+{
+	static const Oid types[2] = {TEXTOID, TEXTOID};
+	Datum		values[2];
+	BrazeStatement statement = {letters, CMD_DELETE};
+
+	values[0] = destination;
+	values[1] = PointerGetDatum(cstring_to_text_with_len(user.data, user.length));
+	statement.text =
+		psprintf("DELETE FROM %s WHERE destination OPERATOR(pg_catalog.=) $1 "
+				 "AND coalesce(call OPERATOR(pg_catalog.->>) 'userId', call OPERATOR(pg_catalog.->>) 'user_id') "
+				 "OPERATOR(pg_catalog.=) $2", braze_statement_table(letters));
+	statement.nargs = lengthof(types);
+	statement.types = types;
+	statement.values = values;
+	(void) braze_statement_run(&statement);
+
+	/* the letter of this call, if it is in flight, was among them */
+	PopActiveSnapshot();
+	PushActiveSnapshot(GetTransactionSnapshot());
+}
+
+bool
+braze_settle_forget_user(BrazeSettler *settler, const BrazeSettleRow *row)
+{
+	BrazeSettleTable *table = row->letter != 0 ? &settler->letters : &settler->queue;
+	AttrNumber	call = row->letter != 0 ? BRAZE_DEAD_CALL : BRAZE_QUEUE_CALL;
+	AttrNumber	destination = row->letter != 0 ? BRAZE_DEAD_DESTINATION : BRAZE_QUEUE_DESTINATION;
+	BrazeString user;
+
+	if (!braze_settle_open_letters(settler))
+		return false;
+	if (braze_settle_fetch(table, row->letter != 0 ? row->letter : row->id, row) &&
+		!table->slot->tts_isnull[call - 1] && !table->slot->tts_isnull[destination - 1] &&
+		user_of(table->slot->tts_values[call - 1], &user))
+		delete_letters_of(settler->letters.rel, table->slot->tts_values[destination - 1], user);
+	ExecClearTuple(table->slot);
+	return true;
+}

@@ -1,0 +1,604 @@
+/*-------------------------------------------------------------------------
+ *
+ * delivery.c
+ *	  The worker's side of one destination.
+ *
+ *-------------------------------------------------------------------------
+ */
+#include "postgres.h"
+
+#include <stdlib.h>
+
+#include "access/xact.h"
+#include "mb/pg_wchar.h"
+#include "miscadmin.h"
+#include "portability/instr_time.h"
+#include "utils/builtins.h"
+#include "utils/memutils.h"
+#include "utils/timestamp.h"
+
+#include "base/shmem.h"
+#include "store/notes_table.h"
+#include "store/profiles_table.h"
+#include "worker/delivery.h"
+#include "worker/delivery_internal.h"
+#include "worker/worker.h"
+
+/* Braze allows 20,000 a minute, over all identity endpoints */
+#define IDENTITY_REQUESTS_PER_SECOND	(20000 / 60.0)
+
+/*
+ * What is held of one user: as he gets one request at a time, this much is
+ * there while more of his calls are read again.
+ */
+#define REQUESTS_AHEAD	8
+
+List	   *braze_deliveries = NIL;
+
+MemoryContext braze_delivery_context;
+static MemoryContext row_context;	/* reset after each row */
+static BrazeMapped *mapped;
+
+void
+braze_delivery_init(void)
+{
+	MemoryContext old;
+
+	braze_delivery_context = AllocSetContextCreate(TopMemoryContext,
+											 "segment_braze deliveries",
+											 ALLOCSET_DEFAULT_SIZES);
+	row_context = AllocSetContextCreate(braze_delivery_context, "segment_braze row",
+										ALLOCSET_DEFAULT_SIZES);
+	old = MemoryContextSwitchTo(braze_delivery_context);
+	mapped = braze_mapped_create();
+	MemoryContextSwitchTo(old);
+}
+
+int64
+braze_now_ms(void)
+{
+	instr_time	now;
+
+	INSTR_TIME_SET_CURRENT(now);
+	return (int64) INSTR_TIME_GET_MILLISEC(now);
+}
+
+void
+braze_delivery_out_of_memory(void)
+{
+	ereport(ERROR,
+			(errcode(ERRCODE_OUT_OF_MEMORY),
+			 errmsg("out of memory"),
+			 errdetail("The worker of segment_braze starts again with what is in the queue.")));
+}
+
+/* ----- what the catalogs say ----- */
+
+BrazeDelivery *
+braze_delivery_by_name(const char *name)
+{
+	ListCell   *cell;
+
+	foreach(cell, braze_deliveries)
+	{
+		BrazeDelivery *delivery = lfirst(cell);
+
+		if (strcmp(NameStr(delivery->name), name) == 0)
+			return delivery;
+	}
+	return NULL;
+}
+
+static BrazePackLimits
+limits_of(const BrazeSettings *settings)
+{
+	BrazePackLimits limits;
+
+	limits.max_objects = settings->max_objects_per_request;
+	limits.max_body = BRAZE_PACK_MAX_BODY;
+	limits.max_in_flight = settings->max_requests_in_flight;
+	limits.max_waiting = REQUESTS_AHEAD * settings->max_objects_per_request;
+	limits.max_delay = settings->max_batch_delay;
+	limits.max_retry_age = (int64_t) settings->max_retry_age * 1000;
+	limits.identity_delay = settings->identity_delay;
+	limits.at_most_once = (settings->delivery == BRAZE_AT_MOST_ONCE);
+	limits.changed_only = settings->changed_attributes_only;
+	limits.resend_after = settings->resend_unchanged_after / SECS_PER_HOUR;
+	limits.release = braze_memory_release;
+	return limits;
+}
+
+static void
+reset_pace(BrazeDelivery *delivery)
+{
+	for (int i = 0; i < BRAZE_SERVICES; i++)
+		braze_pace_reset(&delivery->pace[i]);
+}
+
+static bool
+is_failing(const BrazeDelivery *delivery)
+{
+	for (int i = 0; i < BRAZE_SERVICES; i++)
+	{
+		if (delivery->pace[i].failures > 0)
+			return true;
+	}
+	return false;
+}
+
+static BrazeDelivery *
+create_delivery(const char *name)
+{
+	MemoryContext old = MemoryContextSwitchTo(braze_delivery_context);
+	BrazeDelivery *delivery = palloc0(sizeof(BrazeDelivery));
+	BrazePackLimits limits = limits_of(braze_default_settings());
+
+	namestrcpy(&delivery->name, name);
+	delivery->pack = braze_pack_create(&limits);
+	if (delivery->pack == NULL)
+		braze_delivery_out_of_memory();
+	reset_pace(delivery);
+	braze_bucket_set(&delivery->identity_requests, IDENTITY_REQUESTS_PER_SECOND);
+	delivery->size = braze_queue_size_of(name);
+	delivery->behind = true;
+	delivery->cursor = 0;
+	delivery->changed = true;
+	braze_deliveries = lappend(braze_deliveries, delivery);
+	MemoryContextSwitchTo(old);
+	return delivery;
+}
+
+void
+braze_delivery_fall_behind(BrazeDelivery *delivery, int64 cursor)
+{
+	if (delivery->behind && delivery->cursor <= cursor)
+		return;
+	delivery->behind = true;
+	delivery->cursor = cursor;
+}
+
+void
+braze_delivery_caught_up(BrazeDelivery *delivery)
+{
+	delivery->behind = false;
+	free(delivery->held);
+	delivery->held = NULL;
+	delivery->nheld = 0;
+}
+
+bool
+braze_delivery_holds(const BrazeDelivery *delivery, int64 id)
+{
+	return braze_pack_ids_contain(delivery->held, delivery->nheld, id);
+}
+
+void
+braze_delivery_list_calls(BrazeDelivery *delivery)
+{
+	free(delivery->listed);
+	delivery->listed = braze_pack_ids(delivery->pack, &delivery->nlisted);
+	if (delivery->listed == NULL)
+		braze_delivery_out_of_memory();
+}
+
+bool
+braze_delivery_has_call(const BrazeDelivery *delivery, int64 id)
+{
+	return braze_pack_ids_contain(delivery->listed, delivery->nlisted, id);
+}
+
+void
+braze_delivery_forget_list(BrazeDelivery *delivery)
+{
+	free(delivery->listed);
+	delivery->listed = NULL;
+	delivery->nlisted = 0;
+}
+
+void
+braze_delivery_drop_waiting(BrazeDelivery *delivery)
+{
+	int64		lowest = braze_pack_drop_waiting(delivery->pack);
+
+	if (lowest == 0)
+		return;
+	free(delivery->held);
+	delivery->held = braze_pack_ids(delivery->pack, &delivery->nheld);
+	if (delivery->held == NULL)
+		braze_delivery_out_of_memory();
+	braze_delivery_fall_behind(delivery, lowest - 1);
+}
+
+void
+braze_delivery_forget_gone(BrazeDelivery *delivery, BrazeGone gone, void *arg)
+{
+	braze_pack_mark_gone(delivery->pack, gone, arg);
+	braze_pack_drop_gone(delivery->pack);
+}
+
+void
+braze_delivery_start_over(BrazeDelivery *delivery)
+{
+	braze_delivery_drop_waiting(delivery);
+	free(delivery->held);
+	delivery->held = braze_pack_ids(delivery->pack, &delivery->nheld);
+	if (delivery->held == NULL)
+		braze_delivery_out_of_memory();
+	delivery->behind = false;
+}
+
+static void
+free_target(BrazeDelivery *delivery)
+{
+	if (delivery->target != NULL)
+		braze_http_target_free(delivery->target);
+	delivery->target = NULL;
+	if (delivery->key != NULL)
+	{
+		explicit_bzero(delivery->key, strlen(delivery->key));
+		pfree(delivery->key);
+	}
+	delivery->key = NULL;
+}
+
+static void
+set_target(BrazeDelivery *delivery, const char *key)
+{
+	const BrazeSettings *settings = &delivery->destination->settings;
+
+	delivery->key = MemoryContextStrdup(braze_delivery_context, key);
+	delivery->target = braze_http_target_create(settings->endpoint, key,
+												settings->ca_file,
+												settings->request_timeout);
+}
+
+static bool
+same_key(const BrazeDelivery *delivery, const char *key)
+{
+	if (delivery->key == NULL || key == NULL)
+		return delivery->key == key;
+	return strcmp(delivery->key, key) == 0;
+}
+
+static void
+refresh_one(BrazeDelivery *delivery, BrazeDestination *destination)
+{
+	char	   *problem = NULL;
+	char	   *key;
+	bool		options_changed = (destination != NULL);
+	bool		changed;
+	bool		was_paused = (delivery->paused != NULL);
+
+	if (destination != NULL)
+	{
+		BrazePackLimits limits = limits_of(&destination->settings);
+
+		if (delivery->destination != NULL)
+			MemoryContextDelete(delivery->destination->context);
+		delivery->destination = destination;
+		/* sessions count only while there is a limit */
+		braze_queue_size_unknown(delivery->size);
+		braze_pack_set_limits(delivery->pack, &limits);
+		delivery->at_most_once = limits.at_most_once;
+		braze_bucket_set(&delivery->requests,
+						 destination->settings.max_requests_per_second / 1000.0);
+	}
+	else
+		destination = delivery->destination;
+
+	key = braze_destination_key(destination, &problem);
+	if (key != NULL && destination->settings.endpoint == NULL)
+	{
+		key = NULL;
+		problem = "no datacenter and no custom_api_endpoint among the options of the server";
+	}
+	changed = options_changed || !same_key(delivery, key);
+	if (changed)
+	{
+		free_target(delivery);
+		if (key != NULL)
+			set_target(delivery, key);
+		if (key != NULL && delivery->target == NULL)
+			problem = "the endpoint or the REST API key holds characters that cannot be sent";
+		reset_pace(delivery);
+	}
+
+	/* a start changes nothing: a pause survives it */
+	braze_delivery_refresh_pauses(delivery, changed && delivery->known, problem);
+	delivery->known = true;
+	if (options_changed || (delivery->paused != NULL && !was_paused))
+		braze_delivery_drop_waiting(delivery);
+	for (int i = 0; i < BRAZE_SERVICES; i++)
+	{
+		if (was_paused || delivery->paused != NULL || !braze_deliver)
+			braze_pace_rested(&delivery->pace[i]);
+	}
+	if (was_paused && delivery->paused == NULL)
+	{
+		delivery->resumed = true;
+		braze_flood_reset(&delivery->flood);
+	}
+	if (options_changed && !delivery->destination->settings.changed_attributes_only)
+		braze_memory_forget_attributes(NameStr(delivery->name));
+	if (options_changed)
+		braze_memory_drop_cache();
+}
+
+static void
+server_is_gone(BrazeDelivery *delivery)
+{
+	braze_delivery_drop_waiting(delivery);
+	MemoryContextDelete(delivery->destination->context);
+	delivery->destination = NULL;
+	free_target(delivery);
+	braze_delivery_set_paused(delivery, "no such server");
+}
+
+static bool
+name_in_list(const List *names, const char *name)
+{
+	ListCell   *cell;
+
+	foreach(cell, names)
+	{
+		if (strcmp(lfirst(cell), name) == 0)
+			return true;
+	}
+	return false;
+}
+
+void
+braze_delivery_refresh(bool options_changed)
+{
+	List	   *names = braze_destination_names();
+	ListCell   *cell;
+
+	foreach(cell, braze_deliveries)
+	{
+		BrazeDelivery *delivery = lfirst(cell);
+
+		if (delivery->destination != NULL &&
+			!name_in_list(names, NameStr(delivery->name)))
+			server_is_gone(delivery);
+	}
+	foreach(cell, names)
+	{
+		BrazeDelivery *delivery = braze_delivery_by_name(lfirst(cell));
+		BrazeDestination *destination = NULL;
+
+		if (delivery == NULL)
+			delivery = create_delivery(lfirst(cell));
+		if (options_changed || delivery->destination == NULL)
+		{
+			MemoryContext old = MemoryContextSwitchTo(braze_delivery_context);
+
+			destination = braze_destination_load(lfirst(cell));
+			MemoryContextSwitchTo(old);
+			if (destination == NULL)
+				continue;		/* dropped since the names were read */
+		}
+		refresh_one(delivery, destination);
+	}
+}
+
+/* ----- from a row to the pack ----- */
+
+bool
+braze_delivery_open(const BrazeDelivery *delivery)
+{
+	return delivery->destination != NULL && delivery->paused == NULL;
+}
+
+static Size
+memory_share(void)
+{
+	return (Size) braze_max_memory * 1024 * 1024 /
+		Max(list_length(braze_deliveries), 1);
+}
+
+bool
+braze_delivery_has_room(const BrazeDelivery *delivery)
+{
+	return braze_pack_memory(delivery->pack) < memory_share();
+}
+
+bool
+braze_delivery_has_much_room(const BrazeDelivery *delivery)
+{
+	return braze_pack_memory(delivery->pack) < memory_share() / 4 * 3;
+}
+
+/*
+ * Ids alone may fill the memory there is, and would stay for ever if nothing
+ * could be read for them: so they have a quarter more.
+ */
+int64
+braze_delivery_wanted(const BrazeDelivery *delivery)
+{
+	if (!braze_delivery_open(delivery) ||
+		braze_pack_memory(delivery->pack) >= memory_share() / 4 * 5)
+		return 0;
+	return braze_pack_wanted(delivery->pack);
+}
+
+static BrazeRowAddress
+address_of(const BrazeQueueRow *row)
+{
+	BrazeRowAddress address;
+
+	address.storage = row->storage;
+	address.block = ItemPointerGetBlockNumberNoCheck(&row->tid);
+	address.offset = ItemPointerGetOffsetNumberNoCheck(&row->tid);
+	address.queued_at = row->queued_at;
+	return address;
+}
+
+/* which of the call's objects are to be sent: all, or those that the row names */
+static bool *
+wanted_objects(const BrazeQueueRow *row)
+{
+	bool	   *wanted = palloc(Max(mapped->nobjects, 1));
+
+	memset(wanted, row->nobjects < 0, mapped->nobjects);
+	for (int i = 0; i < row->nobjects; i++)
+		wanted[row->objects[i]] = true;
+	return wanted;
+}
+
+/* Braze reads UTF-8, and the mapping writes the database's encoding */
+static const char *
+as_utf8(const char *text, size_t *length)
+{
+	char	   *converted;
+
+	if (GetDatabaseEncoding() == PG_UTF8)
+		return text;
+	converted = pg_server_to_any(text, (int) *length, PG_UTF8);
+	if (converted != text)
+		*length = strlen(converted);
+	return converted;
+}
+
+/* it needs no request */
+static bool
+pack_done(BrazeDelivery *delivery, const BrazeQueueRow *row, const char *reason)
+{
+	return braze_pack_add_done(delivery->pack, row->id, address_of(row), reason);
+}
+
+static bool
+pack_mapped(BrazeDelivery *delivery, const BrazeQueueRow *row)
+{
+	BrazePackObject *objects = palloc(sizeof(BrazePackObject) *
+									  Max(mapped->nobjects, 1));
+	BrazePackUser users[BRAZE_USERS_PER_CALL];
+	bool	   *wanted;
+	int			n = 0;
+
+	if (!braze_mapped_has(mapped, row->objects, row->nobjects))
+		return pack_done(delivery, row, BRAZE_OTHER_OBJECTS);
+	wanted = wanted_objects(row);
+	for (int i = 0; i < mapped->nobjects; i++)
+	{
+		const BrazeObject *object = &mapped->objects[i];
+
+		if (!wanted[i])
+			continue;
+		objects[n].kind = object->kind;
+		objects[n].number = i;
+		objects[n].length = object->json.length;
+		objects[n].json = as_utf8(mapped->text.data + object->json.offset,
+								  &objects[n].length);
+		n++;
+	}
+	if (n == 0)
+		return pack_done(delivery, row, NULL);
+	for (int i = 0; i < mapped->nusers; i++)
+	{
+		const char *key = mapped->text.data + mapped->users[i].json.offset;
+
+		users[i].length = mapped->users[i].json.length;
+		users[i].key = as_utf8(key, &users[i].length);
+		users[i].link = mapped->users[i].link;
+		users[i].profile = NULL;
+		if (braze_memory_needed(&delivery->destination->settings))
+			users[i].profile = braze_memory_get(NameStr(delivery->name), key,
+												mapped->users[i].json.length);
+	}
+	return braze_pack_add(delivery->pack, row->id, address_of(row), n, objects,
+						  mapped->nusers, users, braze_now_ms());
+}
+
+void
+braze_delivery_take(BrazeDelivery *delivery, const BrazeQueueRow *row)
+{
+	MemoryContext old = MemoryContextSwitchTo(row_context);
+	bool		packed = true;
+
+	braze_map_call(DatumGetJsonbP(row->call), row->kind, &delivery->destination->settings,
+				   row->queued_at, GetCurrentTransactionStartTimestamp(), mapped);
+	/* one that was deferred was counted when it was read first */
+	if (row->id != braze_pack_wanted(delivery->pack))
+		braze_notes_count(NameStr(delivery->name), row->id, mapped);
+	switch (mapped->outcome)
+	{
+		case BRAZE_SEND:
+			packed = pack_mapped(delivery, row);
+			break;
+		case BRAZE_SKIP:
+			packed = pack_done(delivery, row, NULL);
+			break;
+		case BRAZE_REJECT:
+			packed = pack_done(delivery, row, braze_mapped_notes(mapped));
+			break;
+	}
+	MemoryContextSwitchTo(old);
+	MemoryContextReset(row_context);
+	if (!packed)
+		braze_delivery_out_of_memory();
+}
+
+void
+braze_delivery_reject(BrazeDelivery *delivery, const BrazeQueueRow *row,
+					  const char *reason)
+{
+	if (!pack_done(delivery, row, reason))
+		braze_delivery_out_of_memory();
+}
+
+/* ----- what becomes of it ----- */
+
+void
+braze_delivery_settled(BrazeDelivery *delivery, const BrazeCall *call)
+{
+	if (call->gone)
+		 /* it is nobody's any more */ ;
+	else if (call->nrefused > 0)
+		delivery->counts.rejected++;
+	else if (call->nobjects == 0)
+		delivery->counts.skipped++;
+	else
+		delivery->counts.delivered++;
+	if (call->withheld)
+		braze_notes_add(NameStr(delivery->name), call->id,
+						"The anonymousId was not joined with the user: it was joined with another user before.");
+	delivery->changed = true;
+	braze_pack_forget(delivery->pack, call);
+}
+
+void
+braze_delivery_report(BrazeDelivery *delivery)
+{
+	BrazeDestinationSlot *slot;
+	const char *paused = braze_delivery_paused_text(delivery);
+
+	if (!delivery->changed)
+		return;
+	delivery->changed = false;
+	LWLockAcquire(braze_shared->lock, LW_EXCLUSIVE);
+	slot = braze_destination_slot(MyDatabaseId, NameStr(delivery->name), true);
+	if (slot != NULL)
+	{
+		slot->state = delivery->paused != NULL ? BRAZE_DESTINATION_PAUSED
+			: is_failing(delivery) ? BRAZE_DESTINATION_RETRYING
+			: BRAZE_DESTINATION_RUNNING;
+		slot->in_flight = delivery->transfers;
+		slot->requests += delivery->counts.requests;
+		slot->delivered += delivery->counts.delivered;
+		slot->skipped += delivery->counts.skipped;
+		slot->rejected += delivery->counts.rejected;
+		slot->retries += delivery->counts.retries;
+		slot->ambiguous_resends += delivery->counts.ambiguous_resends;
+		slot->ambiguous_calls += delivery->counts.ambiguous_calls;
+		slot->unchanged += braze_pack_take_unchanged(delivery->pack);
+		slot->last_success = Max(slot->last_success, delivery->last_success);
+		if (delivery->last_error_at > slot->last_error_at)
+		{
+			slot->last_error_at = delivery->last_error_at;
+			strlcpy(slot->last_error, delivery->last_error, BRAZE_MESSAGE_SIZE);
+		}
+		strlcpy(slot->paused, paused ? paused : "", BRAZE_MESSAGE_SIZE);
+	}
+	LWLockRelease(braze_shared->lock);
+	memset(&delivery->counts, 0, sizeof(delivery->counts));
+}

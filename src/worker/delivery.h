@@ -1,0 +1,176 @@
+/*-------------------------------------------------------------------------
+ *
+ * delivery.h
+ *	  The worker's side of one destination: from a row of the queue to a
+ *	  request, and from an answer to calls that are done.
+ *
+ *-------------------------------------------------------------------------
+ */
+#ifndef BRAZE_DELIVERY_H
+#define BRAZE_DELIVERY_H
+
+#include "braze/http.h"
+#include "braze/pace.h"
+#include "destination/destination.h"
+#include "map/map.h"
+#include "pack/pack.h"
+#include "queue/queue.h"
+#include "queue/queue_size.h"
+
+/*
+ * Braze runs and counts /users/track and the identity endpoints apart: what
+ * goes wrong with one says nothing of the other.
+ */
+typedef enum BrazeService
+{
+	BRAZE_TRACK_SERVICE,
+	BRAZE_IDENTITY_SERVICE
+} BrazeService;
+
+#define BRAZE_SERVICES	(BRAZE_IDENTITY_SERVICE + 1)
+
+/* counted since the slot in shared memory was last brought up to date */
+typedef struct BrazeDeliveryCounts
+{
+	int64		requests;
+	int64		delivered;
+	int64		skipped;
+	int64		rejected;
+	int64		retries;
+	int64		ambiguous_resends;
+	int64		ambiguous_calls;
+} BrazeDeliveryCounts;
+
+typedef struct BrazeDelivery
+{
+	NameData	name;
+	BrazeDestination *destination;	/* NULL: there is no such server now */
+	bool		known;			/* there was one since the worker started */
+	BrazePack  *pack;
+	bool		at_most_once;
+	BrazePace	pace[BRAZE_SERVICES];
+	BrazeBucket requests;		/* max_requests_per_second, */
+	BrazeBucket identity_requests;	/* and what Braze allows of these */
+	BrazeHttpTarget *target;	/* NULL: no usable key, see paused */
+	char	   *key;
+	char	   *paused;			/* why nothing is sent, NULL: it is */
+	bool		pause_to_store; /* paused by an answer, not yet in the table */
+	char	   *closed[BRAZE_ENDPOINTS];	/* why nothing goes to this endpoint */
+	bool		closed_to_store[BRAZE_ENDPOINTS];
+	BrazeFlood	flood;
+	int			transfers;		/* requests at curl */
+	int			unsettled;		/* requests answered since the last settle */
+
+	/*
+	 * A destination that cannot take its calls falls behind the reader: it
+	 * has consumed its rows up to cursor, later ones only if held has them.
+	 */
+	bool		behind;
+	int64		cursor;
+	int64_t    *held;			/* malloc'd, ascending */
+	int			nheld;
+	int64_t    *listed;			/* the same, of all calls, while a sweep is under way */
+	int			nlisted;
+
+	BrazeQueueSize *size;		/* of what is queued for it */
+	bool		idle;			/* nothing was held before the read under way, */
+	BrazeQueueLook idle_look;	/* and so much was counted */
+
+	BrazeDeliveryCounts counts;
+	TimestampTz last_success;
+	TimestampTz last_error_at;
+	char		last_error[BRAZE_REASON_SIZE];
+	bool		changed;		/* the slot in shared memory is out of date */
+	bool		resumed;		/* its pause has ended since somebody looked */
+} BrazeDelivery;
+
+/* all destinations of this database that the worker knows */
+extern List *braze_deliveries;	/* of BrazeDelivery * */
+
+extern void braze_delivery_init(void);
+
+/* in a transaction: what the catalogs and the key files say now */
+extern void braze_delivery_refresh(bool options_changed);
+
+/*
+ * There are pauses by answers that no refresh has put into the table yet.  It
+ * is to do so before they are reported: who sees one may end it at once.
+ */
+extern bool braze_new_pauses;
+
+/* in a transaction: pauses by answers go into the table */
+extern void braze_delivery_store_pauses(BrazeDelivery *delivery);
+
+extern BrazeDelivery *braze_delivery_by_name(const char *name);
+
+/* takes a row: maps it and packs its objects */
+extern void braze_delivery_take(BrazeDelivery *delivery, const BrazeQueueRow *row);
+
+/* the same for a row that cannot be mapped */
+extern void braze_delivery_reject(BrazeDelivery *delivery,
+								  const BrazeQueueRow *row, const char *reason);
+
+/* the id of a deferred call to take again, 0: none */
+extern int64 braze_delivery_wanted(const BrazeDelivery *delivery);
+
+/* is there memory for further calls? */
+extern bool braze_delivery_has_room(const BrazeDelivery *delivery);
+
+/* so much that another read is worth it after one that filled it */
+extern bool braze_delivery_has_much_room(const BrazeDelivery *delivery);
+
+/* may it be given calls at all: is it known, and not paused? */
+extern bool braze_delivery_open(const BrazeDelivery *delivery);
+
+/* the reader goes on without it, from behind this id */
+extern void braze_delivery_fall_behind(BrazeDelivery *delivery, int64 cursor);
+extern void braze_delivery_caught_up(BrazeDelivery *delivery);
+
+/* what waits is read again, by other settings or when it may be sent */
+extern void braze_delivery_drop_waiting(BrazeDelivery *delivery);
+
+/* everything is to be read again, but for what is held */
+extern void braze_delivery_start_over(BrazeDelivery *delivery);
+
+/* what was taken out of the queue is not sent, as far as it is not under way */
+extern void braze_delivery_forget_gone(BrazeDelivery *delivery, BrazeGone gone, void *arg);
+
+/* for the sweep: lists the calls held, which has_call then searches */
+extern void braze_delivery_list_calls(BrazeDelivery *delivery);
+extern bool braze_delivery_has_call(const BrazeDelivery *delivery, int64 id);
+extern void braze_delivery_forget_list(BrazeDelivery *delivery);
+
+extern bool braze_delivery_holds(const BrazeDelivery *delivery, int64 id);
+
+/*
+ * Starts what may start, at most max_transfers requests over all; returns in
+ * how many milliseconds to call again, -1 for not before something happens.
+ */
+extern int64 braze_delivery_send(BrazeDelivery *delivery, BrazeHttp *http,
+								 int max_transfers);
+extern int	braze_delivery_transfers(void);
+
+/*
+ * Starts what send has left to this: requests whose calls are to leave the
+ * queue before, all in one transaction.  Returns as send does.
+ */
+extern long braze_delivery_launch(BrazeHttp *http);
+
+/* before the process ends: what was not sent must not be taken for sent */
+extern void braze_delivery_cancel_unsent(BrazeHttp *http);
+
+/* a transfer ended: what Braze said, and what becomes of the objects */
+extern void braze_delivery_answered(BrazeHttp *http, BrazeHttpRequest *done);
+
+/* are as many requests answered and not settled as may be under way? */
+extern bool braze_delivery_wants_settle(const BrazeDelivery *delivery);
+
+/* one of its calls is done and settled */
+extern void braze_delivery_settled(BrazeDelivery *delivery, const BrazeCall *call);
+
+extern void braze_delivery_report(BrazeDelivery *delivery);
+
+/* monotonic clock, milliseconds */
+extern int64 braze_now_ms(void);
+
+#endif							/* BRAZE_DELIVERY_H */

@@ -1,0 +1,187 @@
+/*-------------------------------------------------------------------------
+ *
+ * delivery_pause.c
+ *	  What a destination is not sent, or one of its endpoints, and why.
+ *
+ * By an operator, by an answer of Braze, or for want of a key.  An answer of
+ * /users/track pauses the destination.  One of another endpoint pauses that
+ * endpoint only: calls that need it wait, with the later ones of their users.
+ *
+ *-------------------------------------------------------------------------
+ */
+#include "postgres.h"
+
+#include "utils/memutils.h"
+
+#include "worker/delivery.h"
+#include "worker/delivery_internal.h"
+
+bool		braze_new_pauses = false;
+
+static char *
+keep_reason(char *old, const char *reason)
+{
+	if (old != NULL)
+		pfree(old);
+	return reason ? MemoryContextStrdup(braze_delivery_context, reason) : NULL;
+}
+
+void
+braze_delivery_set_paused(BrazeDelivery *delivery, const char *reason)
+{
+	delivery->paused = keep_reason(delivery->paused, reason);
+	delivery->changed = true;
+
+	/* what was judged of a request that cannot go on is to be settled */
+	for (int i = 0; i < BRAZE_ENDPOINTS && reason != NULL; i++)
+		braze_pack_recall(delivery->pack, i, braze_now_ms());
+}
+
+static void
+set_closed(BrazeDelivery *delivery, BrazeEndpoint endpoint, const char *reason)
+{
+	bool		was_closed = (delivery->closed[endpoint] != NULL);
+
+	delivery->closed[endpoint] = keep_reason(delivery->closed[endpoint], reason);
+	delivery->changed = true;
+	if (reason != NULL && !was_closed)
+		braze_pack_recall(delivery->pack, endpoint, braze_now_ms());
+	else if (reason == NULL && was_closed)
+	{
+		/* what waited may have been deleted meanwhile */
+		braze_delivery_drop_waiting(delivery);
+		delivery->resumed = true;
+	}
+}
+
+/* Braze does not want this destination's requests: keep all, and say so */
+void
+braze_delivery_pause(BrazeDelivery *delivery, const char *reason)
+{
+	if (delivery->paused != NULL)
+		return;
+	braze_delivery_set_paused(delivery, reason);
+	delivery->pause_to_store = braze_new_pauses = true;
+	braze_delivery_drop_waiting(delivery);
+	ereport(LOG,
+			(errmsg("segment_braze: destination \"%s\" is paused",
+					NameStr(delivery->name)),
+			 errdetail("%s", reason),
+			 errhint("Mend what it says; then braze_resume('%s'), or changing the server's options or key, sends what is queued.",
+					 NameStr(delivery->name))));
+}
+
+/* the same of one endpoint, which needs a permission of its own */
+void
+braze_delivery_close(BrazeDelivery *delivery, BrazeEndpoint endpoint, const char *reason)
+{
+	char	   *complete;
+
+	if (delivery->closed[endpoint] != NULL)
+		return;
+	complete = psprintf("%s; the REST API key needs the permission %s",
+						reason, braze_endpoints[endpoint].permission);
+	set_closed(delivery, endpoint, complete);
+	pfree(complete);
+	delivery->closed_to_store[endpoint] = braze_new_pauses = true;
+	ereport(LOG,
+			(errmsg("segment_braze: destination \"%s\" is paused for calls that need %s",
+					NameStr(delivery->name), braze_endpoints[endpoint].path),
+			 errdetail("%s", delivery->closed[endpoint]),
+			 errhint("Mend what it says; then braze_resume('%s'), or changing the server's options or key, sends these calls and the later ones of their users.",
+					 NameStr(delivery->name))));
+}
+
+void
+braze_delivery_store_pauses(BrazeDelivery *delivery)
+{
+	BrazePause	pause;
+
+	pause.by_worker = true;
+	if (delivery->pause_to_store && delivery->paused != NULL)
+	{
+		pause.endpoint = BRAZE_WHOLE_DESTINATION;
+		pause.reason = delivery->paused;
+		braze_pause_put(NameStr(delivery->name), &pause);
+	}
+	for (int i = 0; i < BRAZE_ENDPOINTS; i++)
+	{
+		if (!delivery->closed_to_store[i] || delivery->closed[i] == NULL)
+			continue;
+		pause.endpoint = i;
+		pause.reason = delivery->closed[i];
+		braze_pause_put(NameStr(delivery->name), &pause);
+	}
+}
+
+/* a pause ends that is not in the table, unless it has yet to get there */
+static bool
+is_over(bool *to_store, bool changed)
+{
+	if (*to_store && !changed)
+		return false;
+	*to_store = false;
+	return true;
+}
+
+/*
+ * A pause by the user stays until it is lifted; one by Braze's answer also
+ * ends when what Braze complained of, the key or the options, has changed.
+ */
+void
+braze_delivery_refresh_pauses(BrazeDelivery *delivery, bool changed, const char *key_problem)
+{
+	const char *paused = NULL;
+	const char *closed[BRAZE_ENDPOINTS] = {NULL};
+	bool		lift = false;
+	ListCell   *cell;
+
+	foreach(cell, braze_pauses(NameStr(delivery->name)))
+	{
+		BrazePause *pause = lfirst(cell);
+
+		if (pause->by_worker && changed)
+			lift = true;
+		else if (pause->endpoint == BRAZE_WHOLE_DESTINATION)
+			paused = pause->reason;
+		else
+			closed[pause->endpoint] = pause->reason;
+	}
+	if (lift)
+		braze_pauses_lift(NameStr(delivery->name));
+
+	if (paused != NULL || key_problem != NULL)
+	{
+		delivery->pause_to_store = false;
+		braze_delivery_set_paused(delivery, paused != NULL ? paused : key_problem);
+	}
+	else if (is_over(&delivery->pause_to_store, changed))
+		braze_delivery_set_paused(delivery, NULL);
+
+	for (int i = 0; i < BRAZE_ENDPOINTS; i++)
+	{
+		if (closed[i] != NULL)
+			delivery->closed_to_store[i] = false;
+		if (closed[i] != NULL || is_over(&delivery->closed_to_store[i], changed))
+			set_closed(delivery, i, closed[i]);
+	}
+}
+
+/* for people: what is paused, NULL: nothing; valid until the next call */
+const char *
+braze_delivery_paused_text(const BrazeDelivery *delivery)
+{
+	static char text[BRAZE_REASON_SIZE * 2];
+
+	if (delivery->paused != NULL)
+		return delivery->paused;
+	for (int i = 0; i < BRAZE_ENDPOINTS; i++)
+	{
+		if (delivery->closed[i] == NULL)
+			continue;
+		snprintf(text, sizeof(text), "calls that need %s wait: %s",
+				 braze_endpoints[i].path, delivery->closed[i]);
+		return text;
+	}
+	return NULL;
+}

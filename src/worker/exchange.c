@@ -1,0 +1,488 @@
+/*-------------------------------------------------------------------------
+ *
+ * exchange.c
+ *	  Requests of one destination going out, and what their answers mean for it.
+ *
+ *-------------------------------------------------------------------------
+ */
+#include "postgres.h"
+
+#include <stdlib.h>
+
+#include "lib/ilist.h"
+#include "mb/pg_wchar.h"
+#include "utils/memutils.h"
+#include "utils/timestamp.h"
+
+#include "worker/delivery.h"
+#include "worker/delivery_internal.h"
+#include "worker/round_claim.h"
+
+typedef struct Transfer
+{
+	BrazeHttpRequest http;		/* first: curl's side knows this address */
+	BrazeDelivery *delivery;
+	BrazeRequest *request;
+	struct Transfer *next_launch;
+	dlist_node	node;			/* in all_transfers */
+} Transfer;
+
+/* calls that could not be taken out of the queue are tried again after this */
+#define LAUNCH_RETRY_MS		1000
+
+static int	transfers = 0;			/* over all destinations */
+static dlist_head all_transfers = DLIST_STATIC_INIT(all_transfers);
+
+/* those whose calls are to leave the queue first, oldest first */
+static Transfer *first_launch = NULL;
+static Transfer **last_launch = &first_launch;
+static int64 next_launch_at = 0;
+
+int
+braze_delivery_transfers(void)
+{
+	return transfers;
+}
+
+static double
+random_fraction(void)
+{
+	return (double) random() / ((double) RAND_MAX + 1);
+}
+
+static void
+note_error(BrazeDelivery *delivery, const char *reason)
+{
+	strlcpy(delivery->last_error, reason, sizeof(delivery->last_error));
+	delivery->last_error_at = GetCurrentTimestamp();
+	delivery->changed = true;
+}
+
+static BrazePace *
+pace_of(BrazeDelivery *delivery, BrazeEndpoint endpoint)
+{
+	return &delivery->pace[endpoint == BRAZE_USERS_TRACK ? BRAZE_TRACK_SERVICE
+						   : BRAZE_IDENTITY_SERVICE];
+}
+
+/* may a request start now?  If not, wait is made no longer than until it may */
+static bool
+may_send(BrazeDelivery *delivery, BrazeEndpoint endpoint, bool fresh, int64_t now,
+		 int64_t *wait)
+{
+	int64_t		until = -1;
+
+	if (delivery->closed[endpoint] == NULL &&
+		braze_pace_ready(pace_of(delivery, endpoint), fresh, now, &until) &&
+		braze_bucket_ready(&delivery->requests, now, &until) &&
+		(endpoint == BRAZE_USERS_TRACK ||
+		 braze_bucket_ready(&delivery->identity_requests, now, &until)))
+		return true;
+	if (until >= 0 && (*wait < 0 || until < *wait))
+		*wait = until;
+	return false;
+}
+
+static void transfer_failed(BrazeHttp *http, Transfer *transfer);
+
+/* from here on the pace counts it as started */
+static void
+reserve(Transfer *transfer)
+{
+	BrazeDelivery *delivery = transfer->delivery;
+	BrazeEndpoint endpoint = braze_request_endpoint(transfer->request);
+	int64_t		now = braze_now_ms();
+
+	braze_pace_started(pace_of(delivery, endpoint));
+	braze_bucket_take(&delivery->requests, now);
+	if (endpoint != BRAZE_USERS_TRACK)
+		braze_bucket_take(&delivery->identity_requests, now);
+}
+
+static void
+send_reserved(BrazeHttp *http, Transfer *transfer)
+{
+	BrazeDelivery *delivery = transfer->delivery;
+
+	transfer->http.target = delivery->target;
+	transfer->http.path = braze_endpoints[braze_request_endpoint(transfer->request)].path;
+	transfer->http.body = braze_request_body(transfer->request,
+											 &transfer->http.body_length);
+	transfer->http.owner = transfer;
+	transfer->http.once = delivery->at_most_once;
+	delivery->counts.requests++;
+	delivery->changed = true;
+	if (!braze_http_send(http, &transfer->http))
+		transfer_failed(http, transfer);
+}
+
+static void
+start_transfer(BrazeHttp *http, Transfer *transfer)
+{
+	reserve(transfer);
+	send_reserved(http, transfer);
+}
+
+static void
+end_transfer(Transfer *transfer)
+{
+	transfer->delivery->transfers--;
+	transfers--;
+	dlist_delete(&transfer->node);
+	pfree(transfer);
+}
+
+/* what the answer says of when to send the next request */
+static void
+pace_by_answer(Transfer *transfer, const BrazeAnswer *answer, int64_t now)
+{
+	BrazeDelivery *delivery = transfer->delivery;
+	BrazePace  *pace = pace_of(delivery, braze_request_endpoint(transfer->request));
+
+	switch (answer->verdict)
+	{
+		case BRAZE_ACCEPTED:
+		case BRAZE_SOME_REFUSED:
+		case BRAZE_REFUSED_WHOLE:
+		case BRAZE_STOPPED:
+			braze_pace_succeeded(pace, &transfer->http.rate, now);
+			break;
+		case BRAZE_SLOW_DOWN:
+			braze_pace_slow_down(pace, &transfer->http.rate, now, random_fraction());
+			delivery->counts.retries++;
+			break;
+		case BRAZE_FAILED:
+			/* its own doing: no reason to keep others waiting */
+			if (braze_request_is_suspect(delivery->pack, transfer->request))
+				braze_pace_ended(pace);
+			else
+				braze_pace_failed(pace, !braze_request_is_again(transfer->request),
+								  now, random_fraction());
+			if (!answer->ambiguous || !delivery->at_most_once)
+				delivery->counts.retries++;
+			break;
+	}
+}
+
+static void
+note_answer(BrazeDelivery *delivery, const BrazeAnswer *answer)
+{
+	if (answer->verdict == BRAZE_ACCEPTED)
+		delivery->last_success = GetCurrentTimestamp();
+	if (answer->verdict != BRAZE_ACCEPTED)
+		note_error(delivery, answer->reason);
+	else if (answer->nerrors > 0)
+		note_error(delivery, answer->errors[0].reason);
+	else if (answer->reason[0] != '\0')
+		note_error(delivery, answer->reason);	/* of no object that we know */
+}
+
+/*
+ * Nothing has succeeded for max_retry_age: what is older than that is given
+ * up.  Looked at when an attempt has failed, so never in a pause.
+ */
+static void
+give_up_old_calls(Transfer *transfer, BrazeEndpoint endpoint, const BrazeAnswer *answer,
+				  int64_t now)
+{
+	BrazeDelivery *delivery = transfer->delivery;
+	const BrazePace *pace = pace_of(delivery, endpoint);
+	int			max_age = delivery->destination ? delivery->destination->settings.max_retry_age : 0;
+	char		reason[BRAZE_REASON_SIZE + 120];
+	BrazeGivingUp why;
+
+	if (max_age == 0 || pace->failing_since < 0 ||
+		now - pace->failing_since < (int64_t) max_age * 1000)
+		return;
+	snprintf(reason, sizeof(reason), "for %lld s all attempts have failed, the last with %s: max_retry_age is over",
+			 (long long) (now - pace->failing_since) / 1000, answer->reason);
+	for (int i = 0; i < BRAZE_ENDPOINTS; i++)
+		why.endpoints[i] = (pace_of(delivery, i) == pace);
+	why.wall_clock = GetCurrentTimestamp();
+	why.queued_before = why.wall_clock - (int64_t) max_age * USECS_PER_SEC;
+	why.reason = reason;
+	why.http_status = (int) transfer->http.status;
+	if (!braze_pack_give_up(delivery->pack, &why, now))
+		braze_delivery_out_of_memory();
+}
+
+static void
+guard_against_flood(Transfer *transfer, const BrazeAnswer *answer)
+{
+	BrazeFlood *flood = &transfer->delivery->flood;
+	const BrazeSent *sent = braze_request_sent(transfer->request);
+	int			calls = 0;
+
+	if (answer->verdict == BRAZE_REFUSED_WHOLE && braze_request_is_lone(transfer->request))
+	{
+		char		reason[BRAZE_REASON_SIZE + 100];
+
+		braze_flood_judged(flood, 1, true);
+		if (!braze_flood_is_on(flood))
+			return;
+		snprintf(reason, sizeof(reason), "over half of the last %d calls were refused as malformed, which is hardly their fault; %s",
+				 BRAZE_FLOOD_CALLS, answer->reason);
+		braze_delivery_pause(transfer->delivery, reason);
+	}
+	else if (answer->verdict == BRAZE_SOME_REFUSED)
+		braze_flood_judged(flood, answer->nerrors, false);
+	else if (answer->verdict == BRAZE_ACCEPTED)
+	{
+		for (int i = 0; i < BRAZE_KINDS; i++)
+			calls += sent->counts[i];
+		braze_flood_judged(flood, calls, false);
+	}
+}
+
+/* judges a transfer that is over, and sends the next part of its request */
+static void
+conclude(BrazeHttp *http, Transfer *transfer, const BrazeAnswer *answer)
+{
+	BrazeDelivery *delivery = transfer->delivery;
+	BrazeEndpoint endpoint = braze_request_endpoint(transfer->request);
+	int			calls = braze_request_sent_calls(transfer->request);
+	int64_t		now = braze_now_ms();
+	int64_t		wait = -1;
+	BrazeNext	next;
+
+	pace_by_answer(transfer, answer, now);
+	note_answer(delivery, answer);
+	guard_against_flood(transfer, answer);
+	next = braze_request_answered(delivery->pack, transfer->request, answer,
+								  (int) transfer->http.status, now);
+	if (answer->verdict == BRAZE_FAILED)
+		give_up_old_calls(transfer, endpoint, answer, now);
+	if (answer->verdict == BRAZE_STOPPED && endpoint != BRAZE_USERS_TRACK)
+		braze_delivery_close(delivery, endpoint, answer->reason);
+	else if (answer->verdict == BRAZE_STOPPED)
+		braze_delivery_pause(delivery, answer->reason);
+	if (transfer->http.repeated)
+	{
+		delivery->counts.ambiguous_resends++;
+		delivery->counts.ambiguous_calls += calls;
+	}
+	if (answer->ambiguous && (delivery->at_most_once || next == BRAZE_NEXT_LATER))
+	{
+		delivery->counts.ambiguous_resends += !delivery->at_most_once;
+		delivery->counts.ambiguous_calls += calls;
+	}
+	braze_http_release(http, &transfer->http);
+	delivery->changed = true;
+	switch (next)
+	{
+		case BRAZE_NEXT_SEND:
+			if (delivery->target != NULL && braze_delivery_open(delivery) &&
+				may_send(delivery, endpoint, !braze_request_is_again(transfer->request), now, &wait))
+			{
+				start_transfer(http, transfer);
+				return;
+			}
+			braze_request_put_off(delivery->pack, transfer->request);
+			if (!braze_delivery_open(delivery) || delivery->closed[endpoint] != NULL)
+				braze_pack_recall(delivery->pack, endpoint, now);
+			break;
+		case BRAZE_NEXT_NO_MEMORY:
+			braze_delivery_out_of_memory();
+			break;
+		case BRAZE_NEXT_DONE:
+		case BRAZE_NEXT_LATER:
+			break;
+	}
+	delivery->unsettled++;
+	end_transfer(transfer);
+}
+
+static void
+transfer_failed(BrazeHttp *http, Transfer *transfer)
+{
+	BrazeAnswer answer;
+
+	memset(&answer, 0, sizeof(answer));
+	answer.verdict = BRAZE_FAILED;
+	strlcpy(answer.reason, transfer->http.error, sizeof(answer.reason));
+	transfer->http.status = 0;
+	braze_rate_headers_reset(&transfer->http.rate);
+	conclude(http, transfer, &answer);
+}
+
+/*
+ * Braze's words are UTF-8, and need not exist in the database's encoding.
+ * Each such character becomes a question mark: what is said of a call must
+ * never be why it cannot be settled.
+ */
+static void
+in_database_encoding(char *reason)
+{
+	char	   *to = reason;
+
+	if (GetDatabaseEncoding() == PG_UTF8)
+		return;
+	for (const unsigned char *p = (const unsigned char *) reason; *p != '\0'; p++)
+	{
+		if (!IS_HIGHBIT_SET(*p))
+			*to++ = *p;
+		else if (*p >= 0xC0)	/* the first byte of a character */
+			*to++ = '?';
+	}
+	*to = '\0';
+}
+
+void
+braze_delivery_answered(BrazeHttp *http, BrazeHttpRequest *done)
+{
+	Transfer   *transfer = done->owner;
+	BrazeAnswer answer;
+
+	if (!braze_answer_read(&answer, braze_request_sent(transfer->request),
+						   done->status, done->answer, done->answer_length,
+						   done->truncated, done->error, done->unsent))
+		braze_delivery_out_of_memory();
+	in_database_encoding(answer.reason);
+	for (int i = 0; i < answer.nerrors; i++)
+		in_database_encoding(answer.errors[i].reason);
+	conclude(http, transfer, &answer);
+	braze_answer_free(&answer);
+}
+
+bool
+braze_delivery_wants_settle(const BrazeDelivery *delivery)
+{
+	return delivery->destination != NULL &&
+		delivery->unsettled >= delivery->destination->settings.max_requests_in_flight;
+}
+
+/* ----- at most once ----- */
+
+static bool
+has_calls_in_queue(BrazeRequest *request)
+{
+	for (int i = 0; i < braze_request_ncalls(request); i++)
+	{
+		if (braze_request_call(request, i)->letter == 0)
+			return true;
+	}
+	return false;
+}
+
+/* its calls are out of the queue, but for those left out; false: that is all */
+static bool
+launch_one(BrazeHttp *http, Transfer *transfer)
+{
+	BrazeDelivery *delivery = transfer->delivery;
+	BrazePace  *pace = pace_of(delivery, braze_request_endpoint(transfer->request));
+
+	switch (braze_request_rewrite(delivery->pack, transfer->request, braze_now_ms()))
+	{
+		case BRAZE_NEXT_SEND:
+			send_reserved(http, transfer);
+			return true;
+		case BRAZE_NEXT_NO_MEMORY:
+			braze_delivery_out_of_memory();
+			break;
+		case BRAZE_NEXT_DONE:
+		case BRAZE_NEXT_LATER:
+			braze_pace_ended(pace);
+			end_transfer(transfer);
+			break;
+	}
+	return false;
+}
+
+long
+braze_delivery_launch(BrazeHttp *http)
+{
+	Transfer   *transfer;
+	bool		launched;
+	long		timeout = -1;
+
+	if (first_launch == NULL)
+		return -1;
+	for (transfer = first_launch; transfer != NULL; transfer = transfer->next_launch)
+		braze_launch_add(transfer->delivery->pack, transfer->request);
+	launched = braze_launch_round();
+	while ((transfer = first_launch) != NULL)
+	{
+		first_launch = transfer->next_launch;
+		if (launched)
+		{
+			/* others may go instead, and what was left out later */
+			if (!launch_one(http, transfer))
+				timeout = 0;
+			continue;
+		}
+		braze_pace_ended(pace_of(transfer->delivery, braze_request_endpoint(transfer->request)));
+		braze_request_put_off(transfer->delivery->pack, transfer->request);
+		end_transfer(transfer);
+	}
+	last_launch = &first_launch;
+	if (launched)
+		return timeout;
+	next_launch_at = braze_now_ms() + LAUNCH_RETRY_MS;
+	return LAUNCH_RETRY_MS;
+}
+
+/* the process ends: what curl has not begun to write goes back to the queue */
+void
+braze_delivery_cancel_unsent(BrazeHttp *http)
+{
+	dlist_mutable_iter iter;
+
+	dlist_foreach_modify(iter, &all_transfers)
+	{
+		Transfer   *transfer = dlist_container(Transfer, node, iter.cur);
+
+		if (!transfer->http.once)
+			continue;
+		braze_http_cancel(http, &transfer->http);
+		if (transfer->http.unsent)
+			transfer_failed(http, transfer);
+	}
+}
+
+int64
+braze_delivery_send(BrazeDelivery *delivery, BrazeHttp *http, int max_transfers)
+{
+	/* what a kill would have sent again is bounded by what may be under way */
+	while (braze_delivery_open(delivery) && transfers < max_transfers &&
+		   !braze_delivery_wants_settle(delivery))
+	{
+		int64_t		wait = -1;
+		Transfer   *transfer;
+		BrazeRequest *request;
+		int64		now = braze_now_ms();
+
+		int64_t		pace_wait = -1;
+		BrazeGates	gates;
+
+		if (delivery->at_most_once && now < next_launch_at)
+			return next_launch_at - now;
+
+		/* while Braze fails, what may be lost in finding out is little */
+		gates.one_call = delivery->at_most_once &&
+			(delivery->pace[BRAZE_TRACK_SERVICE].failures > 0 ||
+			 delivery->pace[BRAZE_IDENTITY_SERVICE].failures > 0);
+		for (int endpoint = 0; endpoint < BRAZE_ENDPOINTS; endpoint++)
+		{
+			gates.fresh[endpoint] = may_send(delivery, endpoint, true, now, &pace_wait);
+			gates.again[endpoint] = may_send(delivery, endpoint, false, now, &pace_wait);
+		}
+		request = braze_pack_next_request(delivery->pack, &gates, now, &wait);
+		if (request == NULL)
+			return pace_wait >= 0 && (wait < 0 || pace_wait < wait) ? pace_wait : wait;
+		transfer = MemoryContextAllocZero(braze_delivery_context, sizeof(Transfer));
+		transfer->delivery = delivery;
+		transfer->request = request;
+		dlist_push_tail(&all_transfers, &transfer->node);
+		transfers++;
+		delivery->transfers++;
+		if (delivery->at_most_once && has_calls_in_queue(request))
+		{
+			reserve(transfer);
+			*last_launch = transfer;
+			last_launch = &transfer->next_launch;
+		}
+		else
+			start_transfer(http, transfer);
+	}
+	return -1;
+}

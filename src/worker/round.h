@@ -1,0 +1,63 @@
+/*-------------------------------------------------------------------------
+ *
+ * round.h
+ *	  The worker's transactions: refresh, read, settle, forget.
+ *
+ * Each is one short transaction.  An error in one is logged and never ends
+ * the worker; what it was about stays where it was.
+ *
+ *-------------------------------------------------------------------------
+ */
+#ifndef BRAZE_ROUND_H
+#define BRAZE_ROUND_H
+
+typedef enum BrazeReadResult
+{
+	BRAZE_READ_ALL,				/* nothing further is there for now */
+	BRAZE_READ_MORE,			/* a further round would find rows */
+	BRAZE_READ_FAILED
+} BrazeReadResult;
+
+/* calls settled in one transaction */
+#define BRAZE_SETTLE_BATCH	10000
+
+/* has this process settled anything yet? */
+extern bool braze_first_settle_done;
+
+/* the last settle failed: nothing new may be sent until one succeeds */
+extern bool braze_settle_blocked;
+
+/*
+ * Calls may have been taken out of the queue: nothing is sent before a look.
+ * Also set by an invalidation of the queue's table, so messages are to be
+ * accepted before each send.
+ */
+extern bool braze_forget_due;
+
+extern void braze_rounds_init(void);
+
+/* destinations, their options, keys and pauses */
+extern bool braze_refresh_round(bool options_changed);
+
+extern BrazeReadResult braze_read_round(void);
+
+/* forgets old messageIds; in how many milliseconds to go on, -1: at the next nap */
+extern int	braze_messages_round(void);
+
+/* the same for dead letters */
+extern int	braze_dead_letters_round(void);
+
+/* writes what was put off of users who changed all the time */
+extern int	braze_profiles_round(void);
+
+/* may rows appear that no commit of ours announces: holes, a backlog? */
+extern bool braze_reader_waits(void);
+
+/* collects the calls that are done and tells how many there are */
+extern int	braze_settle_pending(void);
+extern bool braze_settle_round(void);
+
+/* what is held and not in the queue any more is forgotten */
+extern bool braze_forget_round(void);
+
+#endif							/* BRAZE_ROUND_H */

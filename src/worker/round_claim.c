@@ -1,0 +1,213 @@
+/*-------------------------------------------------------------------------
+ *
+ * round_claim.c
+ *	  The worker's transactions before what is sent at most once, and after
+ *	  what was not sent.
+ *
+ * One for all the requests that are about to start, and one for all calls
+ * that wait again.
+ *
+ *-------------------------------------------------------------------------
+ */
+#include "postgres.h"
+
+#include "access/xact.h"
+#include "utils/memutils.h"
+
+#include "store/claims_table.h"
+#include "worker/delivery.h"
+#include "worker/round_claim.h"
+#include "worker/round_internal.h"
+
+/* a call that is to be moved, and where to */
+typedef struct Move
+{
+	BrazePack  *pack;
+	BrazeRequest *request;		/* NULL: back to the queue */
+	BrazeCall  *call;
+	int			number;			/* in the request */
+	BrazeSettleRow row;
+	BrazeMoved	result;
+} Move;
+
+static Move *moves = NULL;
+static int	nmoves = 0;
+static int	maxmoves = 0;
+
+static void
+add_move(BrazePack *pack, BrazeRequest *request, BrazeCall *call, int number)
+{
+	Move	   *move;
+
+	if (nmoves == maxmoves)
+	{
+		maxmoves = Max(maxmoves * 2, 1024);
+		moves = moves == NULL ? MemoryContextAlloc(braze_rounds_context, sizeof(Move) * maxmoves)
+			: repalloc(moves, sizeof(Move) * maxmoves);
+	}
+	move = &moves[nmoves++];
+	move->pack = pack;
+	move->request = request;
+	move->call = call;
+	move->number = number;
+	move->row = braze_settle_row_of(call);
+	move->result = BRAZE_MOVE_LATER;
+}
+
+/* a user's call does not overtake one of his that has to wait */
+static bool
+must_wait(const Move *move)
+{
+	for (const Move *before = move - 1;
+		 before >= moves && before->request == move->request; before--)
+	{
+		if (before->result == BRAZE_MOVE_LATER &&
+			braze_request_follows(move->request, before->number, move->number))
+			return true;
+	}
+	return false;
+}
+
+static void
+move_all(BrazeSettler *settler)
+{
+	for (int i = 0; i < nmoves; i++)
+	{
+		Move	   *move = &moves[i];
+
+		if (move->request == NULL)
+			move->result = braze_in_flight_put_back(settler, &move->row);
+		else if (!must_wait(move))
+			move->result = braze_in_flight_move(settler, &move->row);
+		if (move->result == BRAZE_MOVED && move->request != NULL)
+			braze_in_flight_announce(move->row.letter);
+	}
+}
+
+/* the commit is through */
+static void
+take_moves(void)
+{
+	for (int i = 0; i < nmoves; i++)
+	{
+		Move	   *move = &moves[i];
+		BrazeCall  *call = move->call;
+
+		if (move->result == BRAZE_MOVED)
+		{
+			if (call->letter != 0)
+				braze_in_flight_leave(call->flight);
+			call->letter = move->row.letter;
+			call->is_retry = move->row.is_retry;
+			call->before = move->row.before;
+			if (call->letter != 0)
+				call->flight = braze_in_flight_enter(call->letter);
+			call->row.storage = move->row.storage;
+			call->row.block = ItemPointerGetBlockNumberNoCheck(&move->row.tid);
+			call->row.offset = ItemPointerGetOffsetNumberNoCheck(&move->row.tid);
+		}
+		else if (move->request == NULL && move->result == BRAZE_MOVE_GONE)
+		{
+			/* it is in the queue no more either, so it will not be sent */
+			braze_in_flight_leave(call->flight);
+			call->letter = 0;
+		}
+		else if (move->request != NULL)
+			braze_request_leave_out(move->request, move->number,
+									move->result == BRAZE_MOVE_GONE);
+	}
+}
+
+static bool
+move_round(const char *activity, bool back)
+{
+	MemoryContext caller = CurrentMemoryContext;
+	volatile bool ok = false;
+
+	PG_TRY();
+	{
+		BrazeSettler settler;
+
+		braze_round_begin(activity);
+		if (braze_settle_begin(&settler))
+		{
+			move_all(&settler);
+			braze_settle_end(&settler);
+			ok = true;
+		}
+
+		/* nothing may be sent before this is on disk, whatever the settings */
+		ForceSyncCommit();
+		if (back)
+			braze_in_flight_count_put_back();
+		braze_round_end();
+		braze_settle_committed();
+	}
+	PG_CATCH();
+	{
+		FreeErrorData(braze_round_fail(caller));
+		ok = false;
+	}
+	PG_END_TRY();
+	MemoryContextSwitchTo(caller);
+	if (ok)
+		take_moves();
+	if (back)
+		braze_in_flight_count_put_back();
+	braze_in_flight_publish();
+	nmoves = 0;
+	return ok;
+}
+
+void
+braze_launch_add(BrazePack *pack, BrazeRequest *request)
+{
+	for (int i = 0; i < braze_request_ncalls(request); i++)
+	{
+		BrazeCall  *call = braze_request_call(request, i);
+
+		if (call->letter == 0)
+			add_move(pack, request, call, i);
+	}
+}
+
+bool
+braze_launch_round(void)
+{
+	return nmoves == 0 || move_round("taking calls out of the queue", false);
+}
+
+bool
+braze_put_back_round(void)
+{
+	ListCell   *cell;
+
+	foreach(cell, braze_deliveries)
+	{
+		BrazeDelivery *delivery = lfirst(cell);
+		BrazeCall  *call = NULL;
+
+		if (!braze_pack_has_stranded(delivery->pack))
+			continue;
+		while ((call = braze_pack_next_stranded(delivery->pack, call)) != NULL)
+			add_move(delivery->pack, NULL, call, 0);
+	}
+	if (nmoves > 0 && !move_round("putting calls back into the queue", true))
+		return false;
+	foreach(cell, braze_deliveries)
+		braze_pack_end_stranded(((BrazeDelivery *) lfirst(cell))->pack);
+	return true;
+}
+
+bool
+braze_put_back_wanted(void)
+{
+	ListCell   *cell;
+
+	foreach(cell, braze_deliveries)
+	{
+		if (braze_pack_has_stranded(((BrazeDelivery *) lfirst(cell))->pack))
+			return true;
+	}
+	return false;
+}

@@ -1,0 +1,26 @@
+/*-------------------------------------------------------------------------
+ *
+ * round_claim.h
+ *	  The worker's transactions before what is sent at most once, and after
+ *	  what was not sent.
+ *
+ *-------------------------------------------------------------------------
+ */
+#ifndef BRAZE_ROUND_CLAIM_H
+#define BRAZE_ROUND_CLAIM_H
+
+#include "pack/pack.h"
+
+/*
+ * Takes the calls of the requests that were added out of the queue.  What is
+ * not there any more, or locked, is left out of its request; see
+ * braze_request_rewrite.  False: nothing has happened, try again later.
+ */
+extern void braze_launch_add(BrazePack *pack, BrazeRequest *request);
+extern bool braze_launch_round(void);
+
+/* puts back what is out of the queue and not under way */
+extern bool braze_put_back_wanted(void);
+extern bool braze_put_back_round(void);
+
+#endif							/* BRAZE_ROUND_CLAIM_H */

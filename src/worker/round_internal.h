@@ -1,0 +1,28 @@
+/*-------------------------------------------------------------------------
+ *
+ * round_internal.h
+ *	  What the files that hold the worker's transactions share.
+ *
+ *-------------------------------------------------------------------------
+ */
+#ifndef BRAZE_ROUND_INTERNAL_H
+#define BRAZE_ROUND_INTERNAL_H
+
+#include "pack/pack.h"
+#include "queue/queue.h"
+#include "utils/elog.h"
+#include "utils/palloc.h"
+
+/* lives as long as the worker */
+extern MemoryContext braze_rounds_context;
+
+/* a transaction whose errors are ours to handle */
+extern void braze_round_begin(const char *activity);
+extern void braze_round_end(void);
+
+/* logs the error and cleans up; returns a copy that the caller frees */
+extern ErrorData *braze_round_fail(MemoryContext caller);
+
+extern BrazeSettleRow braze_settle_row_of(const BrazeCall *call);
+
+#endif							/* BRAZE_ROUND_INTERNAL_H */

@@ -1,0 +1,361 @@
+/*-------------------------------------------------------------------------
+ *
+ * round_read.c
+ *	  Which rows of the queue a read takes, and which destination gets them.
+ *
+ *-------------------------------------------------------------------------
+ */
+#include "postgres.h"
+
+#include "access/detoast.h"
+#include "access/xlog.h"
+#include "access/xlog_internal.h"
+#include "utils/memutils.h"
+#include "utils/rel.h"
+
+#include "queue/enqueue.h"
+#include "worker/delivery.h"
+#include "worker/round_read.h"
+#include "worker/worker.h"
+
+/* rows of one read: the transaction stays short, the cost of a round small */
+#define READ_BATCH		5000
+
+/* how often a call that raises an error is tried before it is given up */
+#define MAX_ATTEMPTS	3
+
+/* a slice of the sweep: ids at least, and rows that are there at most */
+#define SWEEP_IDS		50000
+#define SWEEP_ROWS		10000
+
+/* the next slice has more ids if one took less than this, else fewer */
+#define SWEEP_MS		5
+
+/* the call that made the last read fail, and how often in a row */
+static int64 failing_id = 0;
+static int	failures = 0;
+static char *failing_reason = NULL;
+
+/* the last read ended before a row that there was no memory for */
+static bool stopped = false;
+
+/* a row was taken that may not be on disk yet */
+static bool unflushed = false;
+
+static bool
+all_others_behind(const BrazeDelivery *delivery)
+{
+	ListCell   *cell;
+
+	foreach(cell, braze_deliveries)
+	{
+		BrazeDelivery *other = lfirst(cell);
+
+		if (other != delivery && !other->behind)
+			return false;
+	}
+	return true;
+}
+
+static void
+take(BrazeDelivery *delivery, const BrazeQueueRow *row)
+{
+	Size		size = toast_raw_datum_size(row->call);
+
+	/* first: an error in what follows must not hide it */
+	unflushed = true;
+	if (row->id == failing_id && failures >= MAX_ATTEMPTS)
+		braze_delivery_reject(delivery, row, failing_reason);
+
+	/* a plain INSERT was not held to it */
+	else if (size > (Size) braze_max_call_size * 1024)
+		braze_delivery_reject(delivery, row,
+							  psprintf("The call has %zu bytes, and segment_braze.max_call_size is %d kB.",
+									   size, braze_max_call_size));
+	else
+		braze_delivery_take(delivery, row);
+}
+
+/* what is new: every id comes here once, whatever its destination */
+static bool
+consume_new(const BrazeQueueRow *row, void *arg)
+{
+	BrazeDelivery *delivery = braze_delivery_by_name(row->destination);
+
+	/* no such server: its backlog is read when there is one */
+	if (delivery == NULL || delivery->behind ||
+		braze_delivery_holds(delivery, row->id))
+		return true;
+	if (!braze_delivery_open(delivery))
+	{
+		braze_delivery_fall_behind(delivery, row->id - 1);
+		return true;
+	}
+	if (!braze_delivery_has_room(delivery))
+	{
+		/* reading on for nobody would only mean to read it all twice */
+		if (all_others_behind(delivery))
+		{
+			stopped = true;
+			return false;
+		}
+		braze_delivery_fall_behind(delivery, row->id - 1);
+		return true;
+	}
+	take(delivery, row);
+	return true;
+}
+
+/* what fills a hole: nobody else will see it, so there is always room */
+static bool
+consume_hole(const BrazeQueueRow *row, void *arg)
+{
+	BrazeDelivery *delivery = braze_delivery_by_name(row->destination);
+
+	if (delivery == NULL || delivery->destination == NULL)
+		return true;
+	if (delivery->behind && row->id > delivery->cursor)
+		return true;
+	take(delivery, row);
+	return true;
+}
+
+/* what a destination that fell behind has not had yet */
+static bool
+consume_backlog(const BrazeQueueRow *row, void *arg)
+{
+	BrazeDelivery *delivery = arg;
+
+	if (strcmp(row->destination, NameStr(delivery->name)) != 0 ||
+		braze_delivery_holds(delivery, row->id))
+		return true;
+	if (!braze_delivery_has_room(delivery))
+		return false;
+	take(delivery, row);
+
+	/* at once: an error at a later row must not have this one read again */
+	delivery->cursor = row->id;
+	return true;
+}
+
+/* true when there is more to read at once */
+static bool
+read_backlog(BrazeReader *reader, BrazeDelivery *delivery)
+{
+	int64		until = reader->cursor;
+	int64		reached;
+
+	if (!braze_delivery_open(delivery) || !braze_delivery_has_room(delivery))
+		return false;
+	reached = braze_reader_range(reader, delivery->cursor, until, READ_BATCH,
+								 consume_backlog, delivery);
+	delivery->cursor = reached;
+	if (reached >= until)
+	{
+		braze_delivery_caught_up(delivery);
+		return false;
+	}
+	return braze_delivery_has_room(delivery);
+}
+
+/* ----- calls of which the pack has kept the id alone ----- */
+
+static bool
+consume_wanted(const BrazeQueueRow *row, void *arg)
+{
+	take(arg, row);
+	return true;
+}
+
+static void
+read_wanted(BrazeReader *reader, BrazeDelivery *delivery)
+{
+	for (int i = 0; i < READ_BATCH; i++)
+	{
+		int64		id = braze_delivery_wanted(delivery);
+
+		if (id == 0)
+			break;
+		if (!braze_reader_look_up(reader, id, consume_wanted, delivery))
+			braze_pack_wanted_done(delivery->pack);
+	}
+}
+
+bool
+braze_intake_may_go_on(void)
+{
+	ListCell   *cell;
+
+	foreach(cell, braze_deliveries)
+	{
+		BrazeDelivery *delivery = lfirst(cell);
+
+		if ((delivery->behind || stopped) && braze_delivery_open(delivery) &&
+			braze_delivery_has_much_room(delivery))
+			return true;
+		if (braze_delivery_wanted(delivery) != 0)
+			return true;
+	}
+	return false;
+}
+
+/* ----- ids that moved backwards ----- */
+
+/*
+ * The queue's table is stored in another file than at the last read: it was
+ * truncated, perhaps with its sequence, or only rewritten.  Everybody reads
+ * it from the start; what is held is not read twice.
+ */
+static void
+start_over(BrazeReader *reader)
+{
+	ListCell   *cell;
+
+	braze_reader_start_over(reader);
+	foreach(cell, braze_deliveries)
+		braze_delivery_start_over(lfirst(cell));
+}
+
+/* a row that the cursor has passed, and nobody holds: setval, a restore */
+static bool
+consume_stray(const BrazeQueueRow *row, void *arg)
+{
+	BrazeDelivery *delivery = braze_delivery_by_name(row->destination);
+	BrazeReader *reader = arg;
+
+	if (delivery == NULL || !braze_delivery_open(delivery) ||
+		(delivery->behind && row->id > delivery->cursor) ||
+		braze_holes_contain(reader->holes, row->id) ||
+		braze_delivery_has_call(delivery, row->id))
+		return true;
+	if (!braze_delivery_has_room(delivery))
+		return false;
+	ereport(LOG,
+			(errmsg("segment_braze: call %lld was queued with an id far below the last one",
+					(long long) row->id),
+			 errdetail("The last id read was %lld.", (long long) reader->cursor),
+			 errhint("Was the sequence of braze_queue set back?  Such calls are sent, but late.")));
+	take(delivery, row);
+	return true;
+}
+
+/*
+ * Looks through a slice of the ids that were read, once in a nap: what is
+ * there and not held was inserted with an id that the cursor had passed.
+ * Nothing else depends on it, so it may take its time.
+ */
+static void
+sweep(BrazeReader *reader)
+{
+	static int64 next_sweep = 0;
+	static int64 swept = 0;
+	static int64 ids = SWEEP_IDS;
+	int64		now = braze_now_ms();
+	int64		until = reader->cursor;
+	ListCell   *cell;
+
+	if (now < next_sweep)
+		return;
+	next_sweep = now + braze_nap;
+	if (swept >= until)
+	{
+		swept = 0;
+		return;
+	}
+	if (until - swept > ids)
+		until = swept + ids;
+	foreach(cell, braze_deliveries)
+		braze_delivery_list_calls(lfirst(cell));
+	swept = braze_reader_range(reader, swept, until, SWEEP_ROWS, consume_stray, reader);
+	foreach(cell, braze_deliveries)
+		braze_delivery_forget_list(lfirst(cell));
+
+	/*
+	 * Dead rows cost time, ids that nobody drew do not: one that is far ahead
+	 * of the others must not make the sweep last for days.
+	 */
+	if (braze_now_ms() - now < SWEEP_MS)
+		ids = Min(ids, PG_INT64_MAX / 2) * 2;
+	else
+		ids = Max(ids / 2, SWEEP_IDS);
+}
+
+/* ----- a read ----- */
+
+bool
+braze_intake_read(BrazeReader *reader)
+{
+	static Oid	storage = InvalidOid;
+	ListCell   *cell;
+	bool		more = false;
+	bool		anybody = false;
+
+	stopped = false;
+	if (OidIsValid(storage) && storage != reader->queue->rd_rel->relfilenode)
+		start_over(reader);
+	storage = reader->queue->rd_rel->relfilenode;
+
+	braze_reader_holes(reader, consume_hole, NULL);
+
+	foreach(cell, braze_deliveries)
+		read_wanted(reader, lfirst(cell));
+
+	/* the backlogs first: who catches up here takes part in what is new */
+	foreach(cell, braze_deliveries)
+	{
+		BrazeDelivery *delivery = lfirst(cell);
+
+		if (delivery->behind)
+			more = read_backlog(reader, delivery) || more;
+		anybody = anybody || !delivery->behind;
+	}
+	if (anybody)
+	{
+		int			rows = braze_reader_new(reader, READ_BATCH, consume_new, NULL);
+
+		more = more || rows == READ_BATCH;
+	}
+	sweep(reader);
+	return more;
+}
+
+/*
+ * What was read may not be on disk yet if its transaction did not wait for
+ * that (synchronous_commit = off).  A read that took nothing flushes nothing,
+ * or the others on this server would gain little by not waiting.
+ */
+void
+braze_intake_flush(void)
+{
+	XLogRecPtr	end;
+	uint64		offset;
+
+	if (!unflushed)
+		return;
+
+	/*
+	 * At the very start of a page the insert position lies behind a header
+	 * that nobody has written, and nothing can be flushed up to there.
+	 */
+	end = GetXLogInsertRecPtr();
+	offset = end % XLOG_BLCKSZ;
+	if (offset == SizeOfXLogShortPHD || offset == SizeOfXLogLongPHD)
+		end -= offset;
+	XLogFlush(end);
+	unflushed = false;
+}
+
+/* an error while a call was read or mapped is pinned on that call */
+void
+braze_intake_failed(const BrazeReader *reader, const char *message)
+{
+	int64		id = reader->current;
+
+	if (id == 0)
+		return;
+	failures = (id == failing_id) ? failures + 1 : 1;
+	failing_id = id;
+	if (failing_reason != NULL)
+		pfree(failing_reason);
+	failing_reason = MemoryContextStrdup(TopMemoryContext, message);
+}

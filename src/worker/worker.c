@@ -1,0 +1,546 @@
+/*-------------------------------------------------------------------------
+ *
+ * worker.c
+ *	  The process that delivers the calls of one database.
+ *
+ * Its loop: take answers, settle what is done, read what is new, send.  Each
+ * of the steps that need the database is one short transaction, and none is
+ * open while it waits.
+ *
+ *-------------------------------------------------------------------------
+ */
+#include "postgres.h"
+
+#include "access/xact.h"
+#include "catalog/pg_authid.h"
+#include "catalog/pg_foreign_server.h"
+#include "libpq/pqsignal.h"
+#include "miscadmin.h"
+#include "pgstat.h"
+#include "postmaster/bgworker.h"
+#include "postmaster/interrupt.h"
+#include "storage/ipc.h"
+#include "storage/lock.h"
+#include "storage/proc.h"
+#include "tcop/tcopprot.h"
+#include "utils/guc.h"
+#include "utils/inval.h"
+#include "utils/memutils.h"
+#include "utils/snapmgr.h"
+#include "utils/syscache.h"
+
+#include "base/catalog.h"
+#include "base/compat.h"
+#include "base/shmem.h"
+#include "base/statement.h"
+#include "base/wait_event.h"
+#include "braze/http.h"
+#include "store/reader.h"
+#include "worker/delivery.h"
+#include "worker/round.h"
+#include "worker/round_claim.h"
+#include "worker/round_read.h"
+#include "worker/worker.h"
+
+/* while requests are under way, new rows are looked for this often */
+#define READ_INTERVAL_MS	2
+
+/* holes whose owners do not wake us when they end are looked at this often */
+#define HOLE_INTERVAL_MS	50
+
+/* a settle that failed is tried again this much later */
+#define SETTLE_RETRY_MS		1000
+
+/* what is answered waits this long at most for company before it is settled */
+#define SETTLE_DELAY_MS		10
+
+/* at shutdown, answers that are about to come are waited for this long */
+#define DRAIN_MS			300
+
+/* a request that goes alone may hold up those of other destinations this long */
+#define ALONE_MS			1000
+
+#define MAX_CONNECTIONS		1000
+
+/* which of the advisory locks' fields keeps ours apart from the users' */
+#define WORKER_LOCK_FIELD	77
+
+static BrazeDatabaseSlot *slot;
+static bool options_changed = true;
+static int64 next_refresh = 0;
+static bool look = true;		/* something may have been queued */
+
+static void
+server_changed(Datum arg, int cacheid, uint32 hashvalue)
+{
+	options_changed = true;
+}
+
+/*
+ * Runs after the process has left the process array: whoever waits for the
+ * slot to be cleared may then rely on the database being left alone.
+ */
+static void
+clear_slot(int code, Datum arg)
+{
+	LWLockAcquire(braze_shared->lock, LW_EXCLUSIVE);
+	slot->pid = 0;
+	slot->latch = NULL;
+	slot->settle_blocked[0] = '\0';
+	slot->read_blocked[0] = '\0';
+	if (slot->state == BRAZE_DATABASE_RUNNING ||
+		slot->state == BRAZE_DATABASE_STARTING ||
+		slot->state == BRAZE_DATABASE_OUTDATED)
+		slot->state = BRAZE_DATABASE_WANTED;
+	LWLockRelease(braze_shared->lock);
+	braze_wake_launcher();
+}
+
+static void
+set_slot_state(BrazeDatabaseState state)
+{
+	LWLockAcquire(braze_shared->lock, LW_EXCLUSIVE);
+	slot->state = state;
+	LWLockRelease(braze_shared->lock);
+}
+
+/* nothing that ALTER DATABASE or ALTER ROLE sets may change what we do */
+static void
+fix_settings(void)
+{
+	static const char *const settings[][2] = {
+		{"synchronous_commit", "local"},
+		{"default_transaction_isolation", "read committed"},
+		{"default_transaction_read_only", "off"},
+		{"default_transaction_deferrable", "off"},
+		{"TimeZone", "UTC"},
+		{"search_path", "pg_catalog, pg_temp"},
+		{"statement_timeout", "0"},
+		{"lock_timeout", "1s"},
+		{"idle_in_transaction_session_timeout", "0"},
+		{"row_security", "off"},
+		BRAZE_TIMEOUTS_SINCE_17
+	};
+
+	for (int i = 0; i < lengthof(settings); i++)
+		SetConfigOption(settings[i][0], settings[i][1], PGC_SUSET, PGC_S_OVERRIDE);
+
+	/* ALTER DATABASE can set even the role, and the tables are closed to others */
+	SetUserIdAndSecContext(BOOTSTRAP_SUPERUSERID, 0);
+}
+
+/* one worker per database: whoever holds this lock is it */
+static bool
+lock_extension(Oid extension)
+{
+	LOCKTAG		tag;
+
+	SET_LOCKTAG_ADVISORY(tag, MyDatabaseId, extension, 0, WORKER_LOCK_FIELD);
+	return LockAcquire(&tag, ExclusiveLock, true, true) != LOCKACQUIRE_NOT_AVAIL;
+}
+
+/* until ALTER EXTENSION UPDATE; it is looked for as often as for other things */
+static void
+wait_for_update(void)
+{
+	static bool logged = false;
+
+	set_slot_state(BRAZE_DATABASE_OUTDATED);
+	if (!logged)
+		ereport(LOG,
+				(errmsg("segment_braze: the extension is older than its library, nothing is sent"),
+				 errhint("Run ALTER EXTENSION %s UPDATE.", BRAZE_EXTENSION)));
+	logged = true;
+	(void) WaitLatch(MyLatch, WL_LATCH_SET | WL_TIMEOUT | WL_EXIT_ON_PM_DEATH,
+					 braze_nap, PG_WAIT_EXTENSION);
+	ResetLatch(MyLatch);
+	CHECK_FOR_INTERRUPTS();
+}
+
+/* exits when there is nothing for a worker to do in this database */
+static void
+require_extension(void)
+{
+	const BrazeCatalog *catalog;
+	bool		locked;
+
+	for (;;)
+	{
+		StartTransactionCommand();
+		catalog = braze_catalog();
+		locked = (catalog != NULL && lock_extension(catalog->extension));
+		CommitTransactionCommand();
+		if (catalog != NULL || !braze_catalog_is_outdated())
+			break;
+		wait_for_update();
+	}
+
+	if (catalog == NULL)
+	{
+		set_slot_state(BRAZE_DATABASE_NO_EXTENSION);
+		proc_exit(0);
+	}
+	if (!locked)
+		proc_exit(0);
+	set_slot_state(BRAZE_DATABASE_RUNNING);
+}
+
+static void
+attach(int index)
+{
+	BrazeDatabaseSlot *mine = &braze_shared->databases[index];
+
+	LWLockAcquire(braze_shared->lock, LW_EXCLUSIVE);
+	if (mine->pid == 0 && OidIsValid(mine->database))
+	{
+		mine->pid = MyProcPid;
+		mine->lowest_in_flight = PG_INT64_MAX;
+		mine->latch = MyLatch;
+		slot = mine;
+	}
+	LWLockRelease(braze_shared->lock);
+	if (slot == NULL)
+		proc_exit(0);
+	on_shmem_exit(clear_slot, (Datum) 0);
+}
+
+static long
+shorter(long timeout, int64 other)
+{
+	if (other < 0 || (timeout >= 0 && timeout <= other))
+		return timeout;
+	return (long) other;
+}
+
+/* takes all answers that are there */
+static void
+take_answers(BrazeHttp *http)
+{
+	BrazeHttpRequest *done;
+
+	while ((done = braze_http_next_done(http)) != NULL)
+		braze_delivery_answered(http, done);
+}
+
+/*
+ * The server shuts down, or somebody needs the database: what Braze has
+ * accepted is settled if that is possible at once, so that it is not sent
+ * again.  Interrupts are held off, since the next one ends the process.
+ */
+static void
+drain(BrazeHttp *http)
+{
+	int64		deadline = braze_now_ms() + DRAIN_MS;
+	int64		left;
+
+	HOLD_INTERRUPTS();
+	while (braze_delivery_transfers() > 0 &&
+		   (left = deadline - braze_now_ms()) > 0)
+	{
+		(void) WaitLatchOrSocket(NULL,
+								 WL_SOCKET_READABLE | WL_TIMEOUT | WL_EXIT_ON_PM_DEATH,
+								 braze_http_fd(http),
+								 shorter((long) left, braze_http_timeout(http)),
+								 braze_wait_event(BRAZE_WAIT_WORKER_SHUTDOWN));
+		take_answers(http);
+	}
+	braze_delivery_cancel_unsent(http);
+	if (braze_settle_pending() > 0)
+		(void) braze_settle_round();
+	if (braze_put_back_wanted())
+		(void) braze_put_back_round();
+	RESUME_INTERRUPTS();
+}
+
+static bool
+settle_is_wanted(void)
+{
+	ListCell   *cell;
+
+	foreach(cell, braze_deliveries)
+	{
+		if (braze_delivery_wants_settle(lfirst(cell)))
+			return true;
+	}
+	return false;
+}
+
+/* settles when it pays, or when nothing else is left to do */
+static long
+settle_if_due(int64 now)
+{
+	static int64 retry_at = 0;
+	static int64 waiting_since = 0;
+	int			pending = braze_settle_pending();
+
+	if (pending == 0)
+	{
+		waiting_since = 0;
+		return -1;
+	}
+	if (waiting_since == 0)
+		waiting_since = now;
+	if (now < retry_at)
+		return retry_at - now;
+	if (braze_delivery_transfers() > 0 && braze_first_settle_done &&
+		!settle_is_wanted() && pending < BRAZE_SETTLE_BATCH && now - waiting_since < SETTLE_DELAY_MS)
+		return SETTLE_DELAY_MS - (now - waiting_since);
+	if (!braze_settle_round())
+		retry_at = braze_now_ms() + SETTLE_RETRY_MS;
+	waiting_since = 0;
+	return braze_settle_pending() > 0 ? SETTLE_RETRY_MS : -1;
+}
+
+/* what was not sent goes back to the queue, where it survives this process */
+static long
+put_back_if_due(int64 now)
+{
+	static int64 retry_at = 0;
+
+	if (!braze_put_back_wanted())
+		return -1;
+	if (now < retry_at)
+		return retry_at - now;
+	if (braze_put_back_round())
+		return -1;
+	retry_at = braze_now_ms() + SETTLE_RETRY_MS;
+	return SETTLE_RETRY_MS;
+}
+
+static long
+read_if_due(int64 now)
+{
+	static int64 next_read = 0;
+	static int64 next_hole = 0;
+	BrazeReadResult result;
+
+	if (braze_intake_may_go_on())
+		look = true;
+	if (!look && (!braze_reader_waits() || now < next_hole))
+		return braze_reader_waits() ? next_hole - now : -1;
+	if (now < next_read)
+		return next_read - now;
+	look = false;
+	result = braze_read_round();
+	now = braze_now_ms();
+	next_hole = now + HOLE_INTERVAL_MS;
+	next_read = now;
+	if (result == BRAZE_READ_MORE)
+	{
+		look = true;
+		return 0;
+	}
+	if (result == BRAZE_READ_FAILED)
+	{
+		look = true;
+		next_read = now + SETTLE_RETRY_MS;
+		return SETTLE_RETRY_MS;
+	}
+	if (braze_delivery_transfers() > 0)
+		next_read = now + READ_INTERVAL_MS;
+	return braze_reader_waits() ? HOLE_INTERVAL_MS : -1;
+}
+
+/* what was purged must not be sent, so this comes before everything else */
+static long
+look_for_purged(int64 now)
+{
+	static int64 retry_at = 0;
+
+	if (slot->purged)
+	{
+		slot->purged = false;
+		braze_forget_due = true;
+		retry_at = 0;
+	}
+	if (!braze_forget_due)
+		return -1;
+	if (now < retry_at)
+		return retry_at - now;
+	if (braze_forget_round())
+		return -1;
+	retry_at = braze_now_ms() + SETTLE_RETRY_MS;
+	return SETTLE_RETRY_MS;
+}
+
+/* removes what has expired, each table at its own pace */
+static long
+sweep_if_due(int64 now)
+{
+	static struct
+	{
+		int			(*round) (void);
+		int64		next;
+	}			sweeps[] = {
+		{braze_messages_round, 0}, {braze_dead_letters_round, 0}, {braze_profiles_round, 0}
+	};
+	long		timeout = -1;
+
+	for (int i = 0; i < lengthof(sweeps); i++)
+	{
+		if (now >= sweeps[i].next)
+		{
+			int			pause = sweeps[i].round();
+
+			sweeps[i].next = now + (pause < 0 ? braze_nap : pause);
+		}
+		timeout = shorter(timeout, sweeps[i].next - now);
+	}
+	return timeout;
+}
+
+/*
+ * A call that crashes the server on its way must not take a whole batch of
+ * requests with it each time, so after a start one request goes alone.  If
+ * that one hangs, another destination may try.
+ */
+static long
+send_all(BrazeHttp *http)
+{
+	static int64 last_start = 0;
+	int64		now = braze_now_ms();
+	long		timeout = -1;
+	ListCell   *cell;
+
+	if (!braze_deliver || braze_settle_blocked || braze_forget_due)
+		return -1;
+	foreach(cell, braze_deliveries)
+	{
+		BrazeDelivery *delivery = lfirst(cell);
+		int			under_way = braze_delivery_transfers();
+		int			max_transfers = INT_MAX;
+
+		if (!braze_first_settle_done)
+		{
+			max_transfers = under_way;
+			if (under_way == 0 ||
+				(delivery->transfers == 0 && now - last_start >= ALONE_MS))
+				max_transfers++;
+		}
+		timeout = shorter(timeout, braze_delivery_send(delivery, http, max_transfers));
+		if (braze_delivery_transfers() > under_way)
+			last_start = now;
+	}
+	if (!braze_first_settle_done && now - last_start < ALONE_MS)
+		timeout = shorter(timeout, ALONE_MS - (now - last_start));
+	return shorter(timeout, braze_delivery_launch(http));
+}
+
+static void
+report_all(void)
+{
+	ListCell   *cell;
+
+	foreach(cell, braze_deliveries)
+		braze_delivery_report(lfirst(cell));
+}
+
+/* destinations, their options, keys and pauses; true when they were read anew */
+static bool
+refresh_if_due(int64 now)
+{
+	bool		changed = options_changed;
+	bool		refreshed;
+
+	if (slot->refresh || braze_new_pauses)
+	{
+		slot->refresh = braze_new_pauses = false;
+		next_refresh = 0;
+	}
+	if (!changed && now < next_refresh)
+		return false;
+	options_changed = false;
+	refreshed = braze_refresh_round(changed);
+	if (!refreshed)
+		options_changed = changed;
+	next_refresh = now + braze_nap;
+	look = true;
+	return refreshed;
+}
+
+static void
+main_loop(BrazeHttp *http)
+{
+	for (;;)
+	{
+		int64		now = braze_now_ms();
+		long		timeout = braze_nap;
+		int			events;
+
+		/* curl's callbacks are never under way here, so it may be left by longjmp */
+		if (ProcDiePending)
+			drain(http);
+		CHECK_FOR_INTERRUPTS();
+		if (ConfigReloadPending)
+		{
+			ConfigReloadPending = false;
+			ProcessConfigFile(PGC_SIGHUP);
+
+			/* delivery may be on from now: not before the pauses are read */
+			next_refresh = 0;
+		}
+		AcceptInvalidationMessages();
+		(void) refresh_if_due(now);
+
+		timeout = shorter(timeout, look_for_purged(now));
+		take_answers(http);
+		timeout = shorter(timeout, settle_if_due(now));
+		timeout = shorter(timeout, put_back_if_due(now));
+		timeout = shorter(timeout, sweep_if_due(now));
+		if (braze_deliver)
+			timeout = shorter(timeout, read_if_due(now));
+
+		/* what was read now may have been queued after a pause or ALTER SERVER */
+		AcceptInvalidationMessages();
+		if (refresh_if_due(now))
+			timeout = 0;
+		timeout = shorter(timeout, look_for_purged(braze_now_ms()));
+		timeout = shorter(timeout, send_all(http));
+		report_all();
+
+		timeout = shorter(timeout, braze_http_timeout(http));
+		events = WaitLatchOrSocket(MyLatch,
+								   WL_LATCH_SET | WL_SOCKET_READABLE |
+								   WL_TIMEOUT | WL_EXIT_ON_PM_DEATH,
+								   braze_http_fd(http), timeout,
+								   braze_wait_event(braze_delivery_transfers() > 0 ?
+													BRAZE_WAIT_WORKER_ANSWER :
+													BRAZE_WAIT_WORKER_NAP));
+		if (events & WL_LATCH_SET)
+		{
+			ResetLatch(MyLatch);
+			look = true;
+		}
+	}
+}
+
+void
+braze_worker_main(Datum arg)
+{
+	BrazeHttp  *http;
+	char		error[256];
+	Oid			database;
+
+	pqsignal(SIGHUP, SignalHandlerForConfigReload);
+	pqsignal(SIGTERM, die);
+	BackgroundWorkerUnblockSignals();
+
+	attach(DatumGetInt32(arg));
+	database = slot->database;
+	BackgroundWorkerInitializeConnectionByOid(database, InvalidOid, 0);
+	fix_settings();
+	braze_statement_init_worker();
+	require_extension();
+
+	CacheRegisterSyscacheCallback(FOREIGNSERVEROID, server_changed, (Datum) 0);
+	CacheRegisterSyscacheCallback(USERMAPPINGOID, server_changed, (Datum) 0);
+
+	http = braze_http_create(MAX_CONNECTIONS, error, sizeof(error));
+	if (http == NULL)
+		ereport(ERROR,
+				(errcode(ERRCODE_SYSTEM_ERROR),
+				 errmsg("segment_braze could not set up libcurl: %s", error)));
+	braze_delivery_init();
+	braze_rounds_init();
+	main_loop(http);
+}
