@@ -72,11 +72,11 @@ fold_lists(const char *field, const char *element, int n)
 	BrazeFields other;
 	double		began = now_ms();
 
-	braze_fields_init(&folded);
-	braze_fields_init(&other);
-	must(braze_fields_read(&folded, earlier, strlen(earlier)) &&
-		 braze_fields_read(&other, later, strlen(later)) &&
-		 braze_fields_fold(&folded, &other), "the objects do not fold");
+	braze_attributes_init(&folded);
+	braze_attributes_init(&other);
+	must(braze_attributes_read(&folded, earlier, strlen(earlier)) &&
+		 braze_attributes_read(&other, later, strlen(later)) &&
+		 braze_attributes_fold(&folded, &other), "the objects do not fold");
 	return now_ms() - began;
 }
 
@@ -135,7 +135,7 @@ send_all(BrazePack *pack, const BrazeAnswer *answer)
 	int64_t		wait;
 	int			done = 0;
 
-	while ((request = braze_pack_next_request(pack, &all_open, 0, &wait)) != NULL)
+	while ((request = braze_request_next(pack, &all_open, 0, &wait)) != NULL)
 	{
 		while (braze_request_answered(pack, request, answer, 201, 0) == BRAZE_NEXT_SEND)
 			continue;
@@ -190,8 +190,8 @@ pack_gone(int n)
 
 	for (int i = 0; i < n; i++)
 		add_call(pack, i + 1, i % 1000, -1, false);
-	braze_pack_mark_gone(pack, is_odd, NULL);
-	(void) braze_pack_drop_waiting(pack);
+	braze_discard_mark_gone(pack, is_odd, NULL);
+	(void) braze_discard_drop_waiting(pack);
 	return now_ms() - began;
 }
 
@@ -214,7 +214,7 @@ pack_deferred(int n)
 		int			before = done;
 
 		done += send_all(pack, &accepted);
-		wanted = braze_pack_wanted(pack, ids, 1000);
+		wanted = braze_deferred_wanted(pack, ids, 1000);
 		for (int i = 0; i < wanted; i++)
 			add_call(pack, ids[i], 1, ids[i] - 601, true);
 		must(done > before || wanted > 0, "the deferred calls stand still");

@@ -32,7 +32,7 @@ bench_map_length(PG_FUNCTION_ARGS)
 		MemoryContext old = MemoryContextSwitchTo(TopMemoryContext);
 
 		mapped = braze_mapped_create();
-		settings = braze_default_settings();
+		settings = braze_destination_default_settings();
 		now = GetCurrentTimestamp();
 		MemoryContextSwitchTo(old);
 	}

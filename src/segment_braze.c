@@ -61,6 +61,6 @@ _PG_init(void)
 							GUC_UNIT_KB,
 							NULL, NULL, NULL);
 
-	braze_worker_init();
+	braze_launcher_init();
 	braze_reserve_guc_prefix("segment_braze");
 }

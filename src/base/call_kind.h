@@ -18,7 +18,7 @@ typedef enum BrazeCallKind
 } BrazeCallKind;
 
 /* as the tables have it */
-extern Datum braze_call_kind_text(BrazeCallKind kind);
-extern BrazeCallKind braze_call_kind_read(Datum value);
+extern Datum braze_segment_call_kind_text(BrazeCallKind kind);
+extern BrazeCallKind braze_segment_call_kind_read(Datum value);
 
 #endif							/* BRAZE_CALL_KIND_H */

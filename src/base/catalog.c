@@ -162,7 +162,7 @@ braze_catalog_is_outdated(void)
 }
 
 void
-braze_report_outdated(void)
+braze_catalog_report_outdated(void)
 {
 	ereport(ERROR,
 			(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
@@ -176,7 +176,7 @@ braze_catalog_required(void)
 	const BrazeCatalog *found = braze_catalog();
 
 	if (found == NULL && outdated)
-		braze_report_outdated();
+		braze_catalog_report_outdated();
 	if (found == NULL)
 		ereport(ERROR,
 				(errcode(ERRCODE_UNDEFINED_OBJECT),

@@ -98,7 +98,7 @@ extern const BrazeCatalog *braze_catalog(void);
 extern bool braze_catalog_is_outdated(void);
 
 /* the error that says so */
-extern void braze_report_outdated(void);
+extern void braze_catalog_report_outdated(void);
 
 /* the same as braze_catalog, or an error that says to create or update it */
 extern const BrazeCatalog *braze_catalog_required(void);

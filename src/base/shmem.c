@@ -77,7 +77,7 @@ braze_shmem_init(void)
 }
 
 BrazeDatabaseSlot *
-braze_database_slot(Oid database, bool create)
+braze_shmem_database(Oid database, bool create)
 {
 	BrazeDatabaseSlot *free_slot = NULL;
 
@@ -99,7 +99,7 @@ braze_database_slot(Oid database, bool create)
 }
 
 BrazeDestinationSlot *
-braze_destination_slot(Oid database, const char *name, bool create)
+braze_shmem_destination(Oid database, const char *name, bool create)
 {
 	BrazeDestinationSlot *free_slot = NULL;
 
@@ -123,7 +123,7 @@ braze_destination_slot(Oid database, const char *name, bool create)
 }
 
 void
-braze_wake_launcher(void)
+braze_shmem_wake_launcher(void)
 {
 	Latch	   *latch = braze_shared->launcher_latch;
 

@@ -104,11 +104,11 @@ extern BrazeShared *braze_shared;
 extern void braze_shmem_init(void);
 
 /* the caller holds the lock, exclusively to make a new slot; NULL: no room */
-extern BrazeDatabaseSlot *braze_database_slot(Oid database, bool create);
-extern BrazeDestinationSlot *braze_destination_slot(Oid database,
+extern BrazeDatabaseSlot *braze_shmem_database(Oid database, bool create);
+extern BrazeDestinationSlot *braze_shmem_destination(Oid database,
 													const char *name,
 													bool create);
 
-extern void braze_wake_launcher(void);
+extern void braze_shmem_wake_launcher(void);
 
 #endif							/* BRAZE_SHMEM_H */

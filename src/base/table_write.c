@@ -25,7 +25,7 @@
 #include "base/table_write.h"
 
 bool
-braze_table_try_lock(Oid table, LOCKMODE mode)
+braze_table_write_try_lock(Oid table, LOCKMODE mode)
 {
 	if (!ConditionalLockRelationOid(table, mode))
 		return false;
@@ -262,21 +262,21 @@ write_row(Relation rel, ItemPointer old, int columns, Datum *values, bool *nulls
 }
 
 void
-braze_table_insert(Relation rel, int columns, Datum *values, bool *nulls,
+braze_table_write_insert(Relation rel, int columns, Datum *values, bool *nulls,
 				   ItemPointer tid)
 {
 	write_row(rel, NULL, columns, values, nulls, tid);
 }
 
 void
-braze_table_update(Relation rel, ItemPointer old, int columns, Datum *values,
+braze_table_write_update(Relation rel, ItemPointer old, int columns, Datum *values,
 				   bool *nulls, ItemPointer tid)
 {
 	write_row(rel, old, columns, values, nulls, tid);
 }
 
 void
-braze_table_delete_locked(Relation rel, ItemPointer tid)
+braze_table_write_delete_locked(Relation rel, ItemPointer tid)
 {
 	if (braze_statement_is_needed(rel, CMD_DELETE))
 		delete_by_statement(rel, tid);
@@ -285,7 +285,7 @@ braze_table_delete_locked(Relation rel, ItemPointer tid)
 }
 
 TM_Result
-braze_table_delete(Relation rel, ItemPointer tid, Snapshot snapshot)
+braze_table_write_delete(Relation rel, ItemPointer tid, Snapshot snapshot)
 {
 	TM_FailureData failure;
 	TM_Result	result;

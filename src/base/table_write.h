@@ -23,26 +23,26 @@
  * and a new active snapshot.  To one from before, a table that was rewritten
  * meanwhile is empty.
  */
-extern bool braze_table_try_lock(Oid table, LOCKMODE mode);
+extern bool braze_table_write_try_lock(Oid table, LOCKMODE mode);
 
 /*
  * columns are those of the install script, values and nulls theirs.  *tid says
  * where the row is; it is invalid where that is not known.
  */
-extern void braze_table_insert(Relation rel, int columns, Datum *values,
+extern void braze_table_write_insert(Relation rel, int columns, Datum *values,
 							   bool *nulls, ItemPointer tid);
 
 /* the row at *old, its latest version; columns that were added keep their values */
-extern void braze_table_update(Relation rel, ItemPointer old, int columns,
+extern void braze_table_write_update(Relation rel, ItemPointer old, int columns,
 							   Datum *values, bool *nulls, ItemPointer tid);
 
 /*
  * For the worker, which waits for nobody: TM_Ok, or what became of the row, or
  * TM_WouldBlock (TM_BeingModified) when somebody has locked it.
  */
-extern TM_Result braze_table_delete(Relation rel, ItemPointer tid, Snapshot snapshot);
+extern TM_Result braze_table_write_delete(Relation rel, ItemPointer tid, Snapshot snapshot);
 
-/* of a row that this transaction has locked, which braze_table_delete cannot */
-extern void braze_table_delete_locked(Relation rel, ItemPointer tid);
+/* of a row that this transaction has locked, which braze_table_write_delete cannot */
+extern void braze_table_write_delete_locked(Relation rel, ItemPointer tid);
 
 #endif							/* BRAZE_TABLE_WRITE_H */

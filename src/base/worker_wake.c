@@ -37,7 +37,7 @@ wake_own_worker(bool refresh)
 	static BrazeDatabaseSlot *slot = NULL;
 
 	if (slot == NULL || slot->database != MyDatabaseId)
-		slot = braze_database_slot(MyDatabaseId, false);
+		slot = braze_shmem_database(MyDatabaseId, false);
 	if (slot != NULL && slot->pid != 0 && slot->latch != NULL)
 	{
 		/* no worker clears it before it has seen the latch */
@@ -55,7 +55,7 @@ want_worker(void)
 	BrazeDatabaseSlot *slot;
 
 	LWLockAcquire(braze_shared->lock, LW_EXCLUSIVE);
-	slot = braze_database_slot(MyDatabaseId, true);
+	slot = braze_shmem_database(MyDatabaseId, true);
 	if (slot == NULL)
 		braze_shared->probe_all = true;
 	else
@@ -65,7 +65,7 @@ want_worker(void)
 		slot->wanted_at_once = true;
 	}
 	LWLockRelease(braze_shared->lock);
-	braze_wake_launcher();
+	braze_shmem_wake_launcher();
 }
 
 static void
@@ -76,7 +76,7 @@ release_holds(void)
 	LWLockAcquire(braze_shared->lock, LW_EXCLUSIVE);
 	foreach(cell, held_databases)
 	{
-		BrazeDatabaseSlot *slot = braze_database_slot(lfirst_oid(cell), false);
+		BrazeDatabaseSlot *slot = braze_shmem_database(lfirst_oid(cell), false);
 
 		if (slot != NULL && slot->held > 0)
 		{
@@ -87,7 +87,7 @@ release_holds(void)
 	LWLockRelease(braze_shared->lock);
 	list_free(held_databases);
 	held_databases = NIL;
-	braze_wake_launcher();
+	braze_shmem_wake_launcher();
 }
 
 static void
@@ -98,7 +98,7 @@ at_transaction_end(XactEvent event, void *arg)
 	if (!committed && event != XACT_EVENT_ABORT && event != XACT_EVENT_PREPARE)
 		return;
 	if (refresh_worker && committed)
-		braze_queue_sizes_unknown();
+		braze_queue_size_all_unknown();
 	if (wake_worker && committed)
 		wake_own_worker(refresh_worker);
 	if (wake_launcher && committed)
@@ -120,7 +120,7 @@ register_callback(void)
 }
 
 void
-braze_wake_worker_at_commit(void)
+braze_worker_wake_at_commit(void)
 {
 	if (braze_shared == NULL)
 		return;
@@ -129,28 +129,28 @@ braze_wake_worker_at_commit(void)
 }
 
 void
-braze_refresh_worker_at_commit(void)
+braze_worker_wake_refresh_at_commit(void)
 {
-	braze_wake_worker_at_commit();
+	braze_worker_wake_at_commit();
 	refresh_worker = true;
 }
 
 void
-braze_tell_purged_at_commit(void)
+braze_worker_wake_purged_at_commit(void)
 {
-	braze_refresh_worker_at_commit();
+	braze_worker_wake_refresh_at_commit();
 	purged = true;
 }
 
 void
-braze_wake_worker(void)
+braze_worker_wake(void)
 {
 	if (braze_shared != NULL)
 		wake_own_worker(false);
 }
 
 void
-braze_wake_launcher_at_commit(void)
+braze_worker_wake_launcher_at_commit(void)
 {
 	if (braze_shared == NULL)
 		return;
@@ -159,7 +159,7 @@ braze_wake_launcher_at_commit(void)
 }
 
 void
-braze_hold_database(Oid database)
+braze_worker_wake_hold_database(Oid database)
 {
 	BrazeDatabaseSlot *slot;
 	MemoryContext old;
@@ -174,7 +174,7 @@ braze_hold_database(Oid database)
 	MemoryContextSwitchTo(old);
 
 	LWLockAcquire(braze_shared->lock, LW_EXCLUSIVE);
-	slot = braze_database_slot(database, true);
+	slot = braze_shmem_database(database, true);
 	if (slot != NULL)
 		slot->held++;
 	LWLockRelease(braze_shared->lock);

@@ -11,24 +11,24 @@
 #include "postgres_ext.h"
 
 /* this transaction, if it commits, leaves work for the worker of its database */
-extern void braze_wake_worker_at_commit(void);
+extern void braze_worker_wake_at_commit(void);
 
 /* the same for what the worker reads seldom: pauses */
-extern void braze_refresh_worker_at_commit(void);
+extern void braze_worker_wake_refresh_at_commit(void);
 
 /* the same, and calls that it may hold were taken out of the queue */
-extern void braze_tell_purged_at_commit(void);
+extern void braze_worker_wake_purged_at_commit(void);
 
 /* at once, for what is committed already */
-extern void braze_wake_worker(void);
+extern void braze_worker_wake(void);
 
 /* this transaction, if it commits, leaves a database that wants a worker */
-extern void braze_wake_launcher_at_commit(void);
+extern void braze_worker_wake_launcher_at_commit(void);
 
 /*
  * Ends the database's worker and keeps another from starting until this
  * transaction ends; waits until the worker has let go of the database.
  */
-extern void braze_hold_database(Oid database);
+extern void braze_worker_wake_hold_database(Oid database);
 
 #endif							/* BRAZE_WORKER_WAKE_H */

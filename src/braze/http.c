@@ -366,11 +366,11 @@ braze_http_destroy(BrazeHttp *http)
 		BrazeHttpRequest *request = http->active->request;
 
 		detach_transfer(http, http->active);
-		braze_http_answer_free(request);
+		braze_http_transfer_answer_free(request);
 	}
 	while (http->first_done != NULL)
 	{
-		braze_http_answer_free(http->first_done);
+		braze_http_transfer_answer_free(http->first_done);
 		http->first_done = http->first_done->next_done;
 	}
 	while (http->spare != NULL)
@@ -412,7 +412,7 @@ braze_http_send(BrazeHttp *http, BrazeHttpRequest *request)
 	if (transfer == NULL)
 	{
 		restore_signals(&saved);
-		braze_http_report(request, "out of memory");
+		braze_http_transfer_report(request, "out of memory");
 		return false;
 	}
 	transfer->request = request;
@@ -430,7 +430,7 @@ braze_http_send(BrazeHttp *http, BrazeHttpRequest *request)
 		added = curl_multi_add_handle(pool_of(http, transfer)->multi, transfer->easy);
 	if (result != CURLE_OK || added != CURLM_OK)
 	{
-		braze_http_report(request, result != CURLE_OK ?
+		braze_http_transfer_report(request, result != CURLE_OK ?
 					 curl_easy_strerror(result) : curl_multi_strerror(added));
 		braze_http_transfer_give_back(http, transfer);
 		restore_signals(&saved);
@@ -478,7 +478,7 @@ braze_http_cancel(BrazeHttp *http, BrazeHttpRequest *request)
 				http->last_done = previous;
 		}
 	}
-	braze_http_answer_free(request);
+	braze_http_transfer_answer_free(request);
 }
 
 int
@@ -523,5 +523,5 @@ void
 braze_http_release(BrazeHttp *http, BrazeHttpRequest *request)
 {
 	(void) http;
-	braze_http_answer_free(request);
+	braze_http_transfer_answer_free(request);
 }

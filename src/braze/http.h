@@ -78,11 +78,11 @@ extern void braze_http_destroy(BrazeHttp *http);
  * (127.0.0.0/8, [::1], localhost).  ca_file may be NULL.  NULL when out of
  * memory, or if the endpoint or the key is not fit to be sent.
  */
-extern BrazeHttpTarget *braze_http_target_create(const char *endpoint,
+extern BrazeHttpTarget *braze_http_url_create(const char *endpoint,
 												 const char *api_key,
 												 const char *ca_file,
 												 long timeout_ms);
-extern void braze_http_target_free(BrazeHttpTarget *target);
+extern void braze_http_url_free(BrazeHttpTarget *target);
 
 /* starts a transfer; false (with request->error) when it cannot even start */
 extern bool braze_http_send(BrazeHttp *http, BrazeHttpRequest *request);

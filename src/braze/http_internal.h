@@ -68,7 +68,7 @@ struct BrazeHttp
 extern int64_t braze_http_now(clockid_t clock);
 
 /* http_url.c */
-extern void braze_http_target_drop(BrazeHttpTarget *target);
+extern void braze_http_url_drop(BrazeHttpTarget *target);
 
 /*
  * http_transfer.c.  A transfer that is given back must not be in the multi
@@ -91,7 +91,7 @@ extern bool braze_http_transfer_may_start_again(const HttpTransfer *transfer, CU
 
 /* fills the request's answer or error from how its transfer ended */
 extern void braze_http_transfer_judge(HttpTransfer *transfer, CURLcode result);
-extern void braze_http_report(BrazeHttpRequest *request, const char *text);
-extern void braze_http_answer_free(BrazeHttpRequest *request);
+extern void braze_http_transfer_report(BrazeHttpRequest *request, const char *text);
+extern void braze_http_transfer_answer_free(BrazeHttpRequest *request);
 
 #endif							/* BRAZE_HTTP_INTERNAL_H */

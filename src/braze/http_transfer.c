@@ -235,7 +235,7 @@ braze_http_transfer_give_back(BrazeHttp *http, HttpTransfer *transfer)
 	/* before the target and its headers go: the handle points to them */
 	curl_easy_reset(transfer->easy);
 	if (transfer->target != NULL)
-		braze_http_target_drop(transfer->target);
+		braze_http_url_drop(transfer->target);
 	transfer->target = NULL;
 	transfer->request = NULL;
 
@@ -253,7 +253,7 @@ braze_http_transfer_give_back(BrazeHttp *http, HttpTransfer *transfer)
 }
 
 void
-braze_http_answer_free(BrazeHttpRequest *request)
+braze_http_transfer_answer_free(BrazeHttpRequest *request)
 {
 	free(request->answer);
 	request->answer = NULL;
@@ -375,7 +375,7 @@ braze_http_transfer_configure(HttpTransfer *transfer)
 }
 
 void
-braze_http_report(BrazeHttpRequest *request, const char *text)
+braze_http_transfer_report(BrazeHttpRequest *request, const char *text)
 {
 	snprintf(request->error, sizeof(request->error), "%s", text);
 }
@@ -443,7 +443,7 @@ braze_http_transfer_judge(HttpTransfer *transfer, CURLcode result)
 	else
 	{
 		if (transfer->refusal != NULL)
-			braze_http_report(request, transfer->refusal);
+			braze_http_transfer_report(request, transfer->refusal);
 		else if (result != CURLE_OK)
 		{
 			char		text[CURL_ERROR_SIZE + 64];
@@ -451,11 +451,11 @@ braze_http_transfer_judge(HttpTransfer *transfer, CURLcode result)
 			snprintf(text, sizeof(text), "%s%s", subject_of(result),
 					 transfer->curl_error[0] != '\0' ?
 					 transfer->curl_error : curl_easy_strerror(result));
-			braze_http_report(request, text);
+			braze_http_transfer_report(request, text);
 		}
 		else
-			braze_http_report(request, "the answer ended in its headers");
+			braze_http_transfer_report(request, "the answer ended in its headers");
 		request->truncated = false;
-		braze_http_answer_free(request);
+		braze_http_transfer_answer_free(request);
 	}
 }

@@ -136,7 +136,7 @@ wipe_and_free(char *secret)
 }
 
 void
-braze_http_target_drop(BrazeHttpTarget *target)
+braze_http_url_drop(BrazeHttpTarget *target)
 {
 	if (--target->references > 0)
 		return;
@@ -150,7 +150,7 @@ braze_http_target_drop(BrazeHttpTarget *target)
 }
 
 BrazeHttpTarget *
-braze_http_target_create(const char *endpoint, const char *api_key,
+braze_http_url_create(const char *endpoint, const char *api_key,
 						 const char *ca_file, long timeout_ms)
 {
 	static const char bearer[] = "Authorization: Bearer ";
@@ -192,15 +192,15 @@ braze_http_target_create(const char *endpoint, const char *api_key,
 	free(authorization);
 	if (!ok)
 	{
-		braze_http_target_drop(target);
+		braze_http_url_drop(target);
 		return NULL;
 	}
 	return target;
 }
 
 void
-braze_http_target_free(BrazeHttpTarget *target)
+braze_http_url_free(BrazeHttpTarget *target)
 {
 	if (target != NULL)
-		braze_http_target_drop(target);
+		braze_http_url_drop(target);
 }

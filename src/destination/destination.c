@@ -68,7 +68,7 @@ invalidate_cache(Datum arg, int cacheid, uint32 hashvalue)
 }
 
 const BrazeSettings *
-braze_default_settings(void)
+braze_destination_default_settings(void)
 {
 	static BrazeSettings *settings = NULL;
 
@@ -77,7 +77,7 @@ braze_default_settings(void)
 		MemoryContext old = MemoryContextSwitchTo(TopMemoryContext);
 		BrazeSettings *defaults = palloc(sizeof(BrazeSettings));
 
-		braze_options_load(NIL, defaults);
+		braze_option_validator_load(NIL, defaults);
 		settings = defaults;
 		MemoryContextSwitchTo(old);
 	}
@@ -119,7 +119,7 @@ braze_destination_load(const char *name)
 	namestrcpy(&destination->name, server->servername);
 	destination->serverid = server->serverid;
 	destination->context = context;
-	braze_options_load(server->options, &destination->settings);
+	braze_option_validator_load(server->options, &destination->settings);
 
 	/* the validator refuses it, and the catalogs may hold it all the same */
 	if (destination->settings.delivery == BRAZE_AT_MOST_ONCE)

@@ -34,7 +34,7 @@ extern BrazeDestination *braze_destination_load(const char *name);
 extern List *braze_destination_names(void);
 
 /* the settings of a destination without options */
-extern const BrazeSettings *braze_default_settings(void);
+extern const BrazeSettings *braze_destination_default_settings(void);
 
 /* why there is no destination to use; the texts are as for ereport */
 typedef struct BrazeDestinationProblem

@@ -29,7 +29,7 @@ BRAZE_SQL_FUNCTION(braze_validator);
 BRAZE_SQL_FUNCTION(braze_options);
 
 void
-braze_options_load(List *given, BrazeSettings *settings)
+braze_option_validator_load(List *given, BrazeSettings *settings)
 {
 	memset(settings, 0, sizeof(BrazeSettings));
 	for (int i = 0; i < braze_option_count; i++)
@@ -204,7 +204,7 @@ braze_validator(PG_FUNCTION_ARGS)
 		BrazeSettings settings;
 
 		/* a change that is lost would leave what is remembered wrong for good */
-		braze_options_load(given, &settings);
+		braze_option_validator_load(given, &settings);
 		if (settings.delivery == BRAZE_AT_MOST_ONCE && settings.changed_attributes_only)
 			ereport(ERROR,
 					(errcode(ERRCODE_FDW_INVALID_OPTION_NAME),

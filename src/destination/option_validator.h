@@ -24,7 +24,7 @@
  * ignored, and a value that is not understood counts as not given.  Strings
  * are allocated in the current memory context.
  */
-extern void braze_options_load(List *options, BrazeSettings *settings);
+extern void braze_option_validator_load(List *options, BrazeSettings *settings);
 
 /* is it a key that can stand in an HTTP header? */
 extern bool braze_key_is_valid(const char *key);

@@ -183,7 +183,7 @@ find_settings(FunctionCallInfo fcinfo)
 	if (problem.sqlstate == ERRCODE_AMBIGUOUS_PARAMETER ||
 		(braze_destination_setting != NULL && braze_destination_setting[0] != '\0'))
 		return &braze_destination_for(NULL, GetUserId())->settings;
-	return braze_default_settings();
+	return braze_destination_default_settings();
 }
 
 Datum
@@ -197,7 +197,7 @@ braze_map(PG_FUNCTION_ARGS)
 				 errmsg("call must not be null"),
 				 errhint("Pass a Segment call, such as '{\"type\": \"track\", \"userId\": \"u1\", \"event\": \"Signed Up\"}'.")));
 
-	braze_materialize(fcinfo, MAP_COLUMNS);
+	braze_srf_materialize(fcinfo, MAP_COLUMNS);
 	mapped = braze_mapped_create();
 	braze_map_call(PG_GETARG_JSONB_P(0), BRAZE_SEGMENT_CALL, find_settings(fcinfo),
 				   GetCurrentTransactionStartTimestamp(),
@@ -214,13 +214,13 @@ braze_map(PG_FUNCTION_ARGS)
 Datum
 braze_map_queued(PG_FUNCTION_ARGS)
 {
-	const BrazeSettings *settings = braze_default_settings();
+	const BrazeSettings *settings = braze_destination_default_settings();
 	BrazeMapped *mapped;
 	const int  *wanted = NULL;
 	int			nwanted = 0;
 	char	   *extra = NULL;
 
-	braze_materialize(fcinfo, MAP_COLUMNS);
+	braze_srf_materialize(fcinfo, MAP_COLUMNS);
 	if (PG_ARGISNULL(0))
 		return (Datum) 0;
 
@@ -237,11 +237,11 @@ braze_map_queued(PG_FUNCTION_ARGS)
 			extra = psprintf("There is no such server: \"%s\"; the call waits until there is.", name);
 	}
 	if (!PG_ARGISNULL(2))
-		nwanted = braze_objects_read(PG_GETARG_DATUM(2), &wanted);
+		nwanted = braze_queue_table_objects_read(PG_GETARG_DATUM(2), &wanted);
 
 	mapped = braze_mapped_create();
 	braze_map_call(PG_GETARG_JSONB_P(0),
-				   PG_ARGISNULL(4) ? BRAZE_SEGMENT_CALL : braze_call_kind_read(PG_GETARG_DATUM(4)),
+				   PG_ARGISNULL(4) ? BRAZE_SEGMENT_CALL : braze_segment_call_kind_read(PG_GETARG_DATUM(4)),
 				   settings,
 				   PG_ARGISNULL(3) ? GetCurrentTransactionStartTimestamp() : PG_GETARG_TIMESTAMPTZ(3),
 				   GetCurrentTransactionStartTimestamp(), mapped);

@@ -22,7 +22,7 @@
 #include "functions/column.h"
 
 BrazeRow
-braze_row_deform(HeapTuple tuple, TupleDesc desc)
+braze_column_deform_row(HeapTuple tuple, TupleDesc desc)
 {
 	BrazeRow	row;
 
@@ -33,7 +33,7 @@ braze_row_deform(HeapTuple tuple, TupleDesc desc)
 }
 
 const char *
-braze_next_column(void *state)
+braze_column_next(void *state)
 {
 	BrazeColumnNames *names = state;
 
@@ -106,7 +106,7 @@ bool
 braze_column_may_fail(const BrazeColumn *column, Datum datum)
 {
 	return column->may_fail ||
-		(column->base_type == JSONBOID && braze_call_may_be_deep(toast_raw_datum_size(datum)));
+		(column->base_type == JSONBOID && braze_call_builder_may_be_deep(toast_raw_datum_size(datum)));
 }
 
 /*
@@ -187,11 +187,11 @@ braze_column_add(BrazeCallBuilder *call, const BrazeColumn *column, Datum datum)
 				break;
 			}
 		case JSONBOID:
-			braze_call_add_document(call, DatumGetJsonbP(datum));
+			braze_call_builder_add_document(call, DatumGetJsonbP(datum));
 			return;
 		default:
-			braze_call_add_document(call, DatumGetJsonbP(FunctionCall1(column->to_jsonb, datum)));
+			braze_call_builder_add_document(call, DatumGetJsonbP(FunctionCall1(column->to_jsonb, datum)));
 			return;
 	}
-	braze_call_add_value(call, &value);
+	braze_call_builder_add_value(call, &value);
 }

@@ -31,7 +31,7 @@ typedef struct BrazeRow
 	bool	   *nulls;
 } BrazeRow;
 
-extern BrazeRow braze_row_deform(HeapTuple tuple, TupleDesc desc);
+extern BrazeRow braze_column_deform_row(HeapTuple tuple, TupleDesc desc);
 
 /* key is not copied; what else the column needs is in the current context */
 extern void braze_column_set(BrazeColumn *column, TupleDesc desc, int index,
@@ -52,6 +52,6 @@ typedef struct BrazeColumnNames
 	int			i;
 } BrazeColumnNames;
 
-extern const char *braze_next_column(void *names);
+extern const char *braze_column_next(void *names);
 
 #endif							/* BRAZE_COLUMN_H */

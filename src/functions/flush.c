@@ -56,7 +56,7 @@ is_for(TupleTableSlot *slot, AttrNumber column, Name destination)
 	value = slot_getattr(slot, column, &isnull);
 	if (isnull)
 		return false;
-	braze_destination_read(value, &name);
+	braze_queue_table_destination(value, &name);
 	return strcmp(NameStr(name), NameStr(*destination)) == 0;
 }
 
@@ -106,7 +106,7 @@ is_in_flight(Relation letters, TupleTableSlot *slot, Wait *wait)
 {
 	return (wait->last_letter == 0 || id_of(slot) <= wait->last_letter) &&
 		is_for(slot, BRAZE_DEAD_DESTINATION, wait->destination) &&
-		braze_letter_is_in_flight(slot);
+		braze_claims_table_is_claimed(slot);
 }
 
 /* the last row that is looked at, from id on, that is awaited; 0: none */
@@ -170,14 +170,14 @@ is_settled(Wait *wait)
 {
 	const BrazeCatalog *catalog = braze_catalog_required();
 	int64		put_backs;
-	int64		before = braze_in_flight_lowest(&put_backs);
+	int64		before = braze_claims_table_lowest(&put_backs);
 	Snapshot	now = RegisterSnapshot(GetLatestSnapshot());
 	bool		settled = false;
 
 	if (find(catalog->queue, catalog->queue_pkey, wait->id, now, true, was_there, wait) == 0)
 	{
 		int64		put_backs_after;
-		int64		lowest = Min(before, braze_in_flight_lowest(&put_backs_after));
+		int64		lowest = Min(before, braze_claims_table_lowest(&put_backs_after));
 
 		/* else the bound may have passed what the snapshot shows in flight */
 		settled = (put_backs == put_backs_after &&
@@ -214,9 +214,9 @@ braze_flush(PG_FUNCTION_ARGS)
 		: deadline_after(PG_GETARG_INTERVAL_P(0));
 
 	/* calls that came by COPY or a plain INSERT woke nobody */
-	braze_wake_worker();
+	braze_worker_wake();
 	wait.destination = PG_ARGISNULL(1) ? NULL : PG_GETARG_NAME(1);
-	(void) braze_in_flight_lowest(&wait.put_backs);
+	(void) braze_claims_table_lowest(&wait.put_backs);
 	wait.began = RegisterSnapshot(GetLatestSnapshot());
 	wait.began_at = GetCurrentTimestamp();
 	while (!(settled = is_settled(&wait)))

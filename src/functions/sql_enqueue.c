@@ -117,7 +117,7 @@ braze_enqueue(PG_FUNCTION_ARGS)
 				 errmsg("call must not be null"),
 				 errhint("Pass a Segment call, such as '{\"type\": \"track\", "
 						 "\"userId\": \"u1\", \"event\": \"Song Played\"}'.")));
-	return enqueue(fcinfo, braze_call_complete(PG_GETARG_JSONB_P(0)), 1);
+	return enqueue(fcinfo, braze_call_builder_complete(PG_GETARG_JSONB_P(0)), 1);
 }
 
 /* the arguments on their way into a call */
@@ -146,15 +146,15 @@ add_arguments(BrazeCallBuilder *call, void *arg)
 				{
 					text	   *value = PG_GETARG_TEXT_PP(i);
 
-					braze_call_add_text(call, argument->key, VARDATA_ANY(value),
+					braze_call_builder_add_text(call, argument->key, VARDATA_ANY(value),
 										VARSIZE_ANY_EXHDR(value));
 					break;
 				}
 			case ARGUMENT_JSONB:
-				braze_call_add_jsonb(call, argument->key, PG_GETARG_JSONB_P(i));
+				braze_call_builder_add_jsonb(call, argument->key, PG_GETARG_JSONB_P(i));
 				break;
 			case ARGUMENT_TIMESTAMP:
-				braze_call_add_timestamp(call, argument->key, PG_GETARG_TIMESTAMPTZ(i));
+				braze_call_builder_add_timestamp(call, argument->key, PG_GETARG_TIMESTAMPTZ(i));
 				break;
 		}
 	}
@@ -177,7 +177,7 @@ assess_arguments(const ArgumentCall *argument_call, Size *bytes)
 			continue;
 		size = toast_raw_datum_size(PG_GETARG_DATUM(i));
 		*bytes += size;
-		may_fail = may_fail || (type == ARGUMENT_JSONB && braze_call_may_be_deep(size));
+		may_fail = may_fail || (type == ARGUMENT_JSONB && braze_call_builder_may_be_deep(size));
 	}
 	return *bytes > MAX_JSONB_SIZE ? BRAZE_CALL_TOO_LARGE :
 		may_fail ? BRAZE_CALL_MAY_FAIL : BRAZE_CALL_SAFE;
@@ -195,7 +195,7 @@ build_and_enqueue(FunctionCallInfo fcinfo, const char *type, BrazeCallKind kind,
 	while (arguments[argument_call.narguments].key != NULL)
 		argument_call.narguments++;
 	risk = assess_arguments(&argument_call, &bytes);
-	call = braze_call_build(type, add_arguments, &argument_call, risk);
+	call = braze_call_builder_build(type, add_arguments, &argument_call, risk);
 	if (risk == BRAZE_CALL_TOO_LARGE)
 		call.reason = psprintf("The call has %zu bytes, and segment_braze.max_call_size is %d kB.",
 							   bytes, braze_max_call_size);

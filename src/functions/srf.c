@@ -15,7 +15,7 @@
 #include "functions/srf.h"
 
 void
-braze_materialize(FunctionCallInfo fcinfo, int columns)
+braze_srf_materialize(FunctionCallInfo fcinfo, int columns)
 {
 	ReturnSetInfo *result = (ReturnSetInfo *) fcinfo->resultinfo;
 	MemoryContext old;
@@ -31,7 +31,7 @@ braze_materialize(FunctionCallInfo fcinfo, int columns)
 	if (get_call_result_type(fcinfo, NULL, &desc) != TYPEFUNC_COMPOSITE)
 		elog(ERROR, "return type must be a row type");
 	if (desc->natts != columns)
-		braze_report_outdated();
+		braze_catalog_report_outdated();
 	result->returnMode = SFRM_Materialize;
 	result->setResult = tuplestore_begin_heap((result->allowedModes & SFRM_Materialize_Random) != 0,
 											  false, work_mem);

@@ -14,6 +14,6 @@
  * Sets up fcinfo->resultinfo's setResult and setDesc; 15 has a function for it.
  * An older install script may declare fewer columns than we would put.
  */
-extern void braze_materialize(FunctionCallInfo fcinfo, int columns);
+extern void braze_srf_materialize(FunctionCallInfo fcinfo, int columns);
 
 #endif							/* BRAZE_SRF_H */

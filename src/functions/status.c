@@ -45,7 +45,7 @@ why_no_worker(void)
 
 	LWLockAcquire(braze_shared->lock, LW_SHARED);
 	launcher = (braze_shared->launcher_pid != 0);
-	slot = braze_database_slot(MyDatabaseId, false);
+	slot = braze_shmem_database(MyDatabaseId, false);
 	if (slot != NULL)
 	{
 		state = slot->state;
@@ -53,7 +53,7 @@ why_no_worker(void)
 		strlcpy(settle_blocked, slot->settle_blocked, BRAZE_MESSAGE_SIZE);
 		strlcpy(read_blocked, slot->read_blocked, BRAZE_MESSAGE_SIZE);
 	}
-	else if (braze_database_slot(InvalidOid, false) == NULL)
+	else if (braze_shmem_database(InvalidOid, false) == NULL)
 		state = BRAZE_DATABASE_NO_SLOT; /* there are no more of them than workers */
 	LWLockRelease(braze_shared->lock);
 
@@ -160,7 +160,7 @@ braze_counters(PG_FUNCTION_ARGS)
 	ReturnSetInfo *result = (ReturnSetInfo *) fcinfo->resultinfo;
 	BrazeDestinationSlot copy;
 
-	braze_materialize(fcinfo, COUNTER_COLUMNS);
+	braze_srf_materialize(fcinfo, COUNTER_COLUMNS);
 	for (int i = 0; braze_shared != NULL && i < BRAZE_MAX_DESTINATIONS; i++)
 	{
 		/* text is made of it outside the lock: that may fail */
@@ -186,7 +186,7 @@ braze_notify_queued(PG_FUNCTION_ARGS)
 				(errcode(ERRCODE_E_R_I_E_TRIGGER_PROTOCOL_VIOLATED),
 				 errmsg("braze_notify_queued is a trigger function"),
 				 errhint("It is for the triggers of braze_queue.")));
-	braze_wake_worker_at_commit();
+	braze_worker_wake_at_commit();
 	return PointerGetDatum(NULL);
 }
 
@@ -206,9 +206,9 @@ braze_notify_changed(PG_FUNCTION_ARGS)
 		return PointerGetDatum(NULL);
 	if (RelationGetRelid(((TriggerData *) fcinfo->context)->tg_relation) ==
 		braze_catalog_required()->queue)
-		braze_tell_purged_at_commit();
+		braze_worker_wake_purged_at_commit();
 	else
-		braze_refresh_worker_at_commit();
+		braze_worker_wake_refresh_at_commit();
 	return PointerGetDatum(NULL);
 }
 
@@ -221,9 +221,9 @@ Datum
 braze_notify_worker(PG_FUNCTION_ARGS)
 {
 	if (!PG_ARGISNULL(0) && PG_GETARG_BOOL(0))
-		braze_tell_purged_at_commit();
+		braze_worker_wake_purged_at_commit();
 	else
-		braze_refresh_worker_at_commit();
+		braze_worker_wake_refresh_at_commit();
 	PG_RETURN_VOID();
 }
 
@@ -232,6 +232,6 @@ BRAZE_SQL_FUNCTION(braze_request_worker);
 Datum
 braze_request_worker(PG_FUNCTION_ARGS)
 {
-	braze_wake_launcher_at_commit();
+	braze_worker_wake_launcher_at_commit();
 	PG_RETURN_VOID();
 }

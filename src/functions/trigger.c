@@ -89,13 +89,13 @@ add_members(BrazeCallBuilder *call, RowCall *row_call)
 		{
 			if (!take_value(row_call, column, row->values[column->index]))
 				continue;
-			braze_call_add_inner_key(call, column->key);
+			braze_call_builder_add_inner_key(call, column->key);
 			braze_column_add(call, column, row->values[column->index]);
 		}
 		else if (is_removed(row_call, column))
 		{
-			braze_call_add_inner_key(call, column->key);
-			braze_call_add_value(call, &null);
+			braze_call_builder_add_inner_key(call, column->key);
+			braze_call_builder_add_value(call, &null);
 		}
 	}
 }
@@ -108,7 +108,7 @@ add_field(BrazeCallBuilder *call, RowCall *row_call, const BrazeColumn *column, 
 
 	if (row_call->row->nulls[column->index] || !take_value(row_call, column, datum))
 		return;
-	braze_call_add_key(call, key);
+	braze_call_builder_add_key(call, key);
 	braze_column_add(call, column, datum);
 }
 
@@ -121,7 +121,7 @@ add_row(BrazeCallBuilder *call, void *arg)
 	row_call->bytes = 0;
 	resetStringInfo(&row_call->left_out);
 	for (int i = 0; i < plan->nliterals; i++)
-		braze_call_add_text(call, plan->literals[i].key, plan->literals[i].text,
+		braze_call_builder_add_text(call, plan->literals[i].key, plan->literals[i].text,
 							strlen(plan->literals[i].text));
 	for (int i = 0; i < plan->nfields; i++)
 		add_field(call, row_call, &plan->fields[i], plan->fields[i].key);
@@ -129,10 +129,10 @@ add_row(BrazeCallBuilder *call, void *arg)
 		add_field(call, row_call, &plan->members[0], plan->object);
 	else if (plan->object)
 	{
-		braze_call_add_key(call, plan->object);
-		braze_call_begin_object(call);
+		braze_call_builder_add_key(call, plan->object);
+		braze_call_builder_begin_object(call);
 		add_members(call, row_call);
-		braze_call_end_object(call);
+		braze_call_builder_end_object(call);
 	}
 }
 
@@ -164,7 +164,7 @@ build_call(const BrazeTriggerPlan *plan, TupleDesc desc, const BrazeRow *row, co
 	initStringInfo(&row_call.left_out);
 	assess_columns(row, plan->fields, plan->nfields, &bytes, &may_fail);
 	assess_columns(row, plan->members, plan->nmembers, &bytes, &may_fail);
-	call = braze_call_build(plan->type, add_row, &row_call,
+	call = braze_call_builder_build(plan->type, add_row, &row_call,
 							!fits(bytes) ? BRAZE_CALL_TOO_LARGE :
 							may_fail ? BRAZE_CALL_MAY_FAIL : BRAZE_CALL_SAFE);
 	if (row_call.left_out.len > 0)
@@ -238,15 +238,15 @@ braze_trigger(PG_FUNCTION_ARGS)
 				 errhint("Call it from a trigger: CREATE TRIGGER ... FOR EACH ROW "
 						 "EXECUTE FUNCTION braze_trigger(...).")));
 	check_level(data->tg_trigger);
-	plan = braze_trigger_plan(data->tg_trigger, data->tg_relation);
+	plan = braze_trigger_arguments_plan(data->tg_trigger, data->tg_relation);
 	desc = RelationGetDescr(data->tg_relation);
 	tuple = TRIGGER_FIRED_BY_UPDATE(data->tg_event) ?
 		data->tg_newtuple : data->tg_trigtuple;
-	row = braze_row_deform(tuple, desc);
+	row = braze_column_deform_row(tuple, desc);
 	if (TRIGGER_FIRED_BY_UPDATE(data->tg_event) &&
 		(plan->send_removed || plan->only_changed))
 	{
-		before = braze_row_deform(data->tg_trigtuple, desc);
+		before = braze_column_deform_row(data->tg_trigtuple, desc);
 		old = &before;
 	}
 
@@ -336,7 +336,7 @@ braze_trigger_created(Oid relid, const char *name)
 	if (trigger != NULL && is_ours(trigger))
 	{
 		check_level(trigger);
-		check_creator(braze_trigger_plan(trigger, rel)->destination, rel);
+		check_creator(braze_trigger_arguments_plan(trigger, rel)->destination, rel);
 	}
 	table_close(rel, NoLock);
 }

@@ -211,7 +211,7 @@ find_column(Planner *planner, const char *name, const char *argument)
 	refuse(planner, ERRCODE_UNDEFINED_COLUMN,
 		   psprintf("column \"%s\" in argument \"%s\" of braze_trigger does not exist",
 					name, argument),
-		   name_hint(name, braze_next_column, &state, &again, "columns"));
+		   name_hint(name, braze_column_next, &state, &again, "columns"));
 }
 
 static bool
@@ -636,7 +636,7 @@ sweep_plans(void)
 }
 
 const BrazeTriggerPlan *
-braze_trigger_plan(const Trigger *trigger, Relation rel)
+braze_trigger_arguments_plan(const Trigger *trigger, Relation rel)
 {
 	PlanEntry  *entry;
 	BrazeTriggerPlan *plan;

@@ -52,6 +52,6 @@ typedef struct BrazeTriggerPlan
  * The plan of a trigger, from this session's cache.  Stays allocated until
  * the transaction ends.  Raises an error when the arguments make no sense.
  */
-extern const BrazeTriggerPlan *braze_trigger_plan(const Trigger *trigger, Relation rel);
+extern const BrazeTriggerPlan *braze_trigger_arguments_plan(const Trigger *trigger, Relation rel);
 
 #endif							/* BRAZE_TRIGGER_ARGUMENTS_H */

@@ -180,7 +180,7 @@ has_column(TupleDesc desc, const char *name)
 	BrazeColumnNames names = {desc, 0};
 	const char *column;
 
-	while ((column = braze_next_column(&names)) != NULL)
+	while ((column = braze_column_next(&names)) != NULL)
 	{
 		if (strcmp(column, name) == 0)
 			return true;
@@ -258,7 +258,7 @@ rename_column(RowPlan *plan, const char *name, const char *key)
 	}
 	if (has_column(plan->desc, name))
 		return;
-	closest = braze_closest_name(name, braze_next_column, &columns);
+	closest = braze_closest_name(name, braze_column_next, &columns);
 	ereport(ERROR,
 			(errcode(ERRCODE_UNDEFINED_COLUMN),
 			 errmsg("column \"%s\" in names does not exist in the row", name),
@@ -435,7 +435,7 @@ add_column(BrazeCallBuilder *call, const PlacedColumn *placed, Datum datum)
 	/* in UTC, so that the calendar date of a birthday is not the session's */
 	if (column->base_type == TIMESTAMPTZOID)
 	{
-		braze_call_add_timestamp(call, column->key, DatumGetTimestampTz(datum));
+		braze_call_builder_add_timestamp(call, column->key, DatumGetTimestampTz(datum));
 		return;
 	}
 
@@ -447,11 +447,11 @@ add_column(BrazeCallBuilder *call, const PlacedColumn *placed, Datum datum)
 
 		if (parsed)
 		{
-			braze_call_add_jsonb(call, column->key, parsed);
+			braze_call_builder_add_jsonb(call, column->key, parsed);
 			return;
 		}
 	}
-	braze_call_add_key(call, column->key);
+	braze_call_builder_add_key(call, column->key);
 	braze_column_add(call, column, datum);
 }
 
@@ -492,10 +492,10 @@ add_place(BrazeCallBuilder *call, const RowPlan *plan, const BrazeRow *row, Plac
 	{
 		if (places[i].inside != place || !has_values(plan, row, i))
 			continue;
-		braze_call_add_key(call, places[i].key ? places[i].key : plan->type->object);
-		braze_call_begin_object(call);
+		braze_call_builder_add_key(call, places[i].key ? places[i].key : plan->type->object);
+		braze_call_builder_begin_object(call);
 		add_place(call, plan, row, i);
-		braze_call_end_object(call);
+		braze_call_builder_end_object(call);
 	}
 }
 
@@ -545,12 +545,12 @@ braze_call_from_row(PG_FUNCTION_ARGS)
 	ItemPointerSetInvalid(&tuple.t_self);
 	tuple.t_tableOid = InvalidOid;
 	tuple.t_data = header;
-	row = braze_row_deform(&tuple, plan->desc);
+	row = braze_column_deform_row(&tuple, plan->desc);
 	if (plan->type->bit == TRACK)
 		prefer_event_text(plan, &row);
 
-	braze_call_begin(&call, plan->type->name);
+	braze_call_builder_begin(&call, plan->type->name);
 	add_place(&call, plan, &row, IN_CALL);
-	braze_call_end_object(&call);
+	braze_call_builder_end_object(&call);
 	PG_RETURN_JSONB_P(JsonbValueToJsonb(call.state.result));
 }

@@ -104,7 +104,7 @@ write_escape(BrazeText *text, unsigned char c)
 }
 
 void
-braze_text_string(BrazeText *text, const char *data, int length)
+braze_json_write_string(BrazeText *text, const char *data, int length)
 {
 	char	   *p;
 	int			run = plain_run(data, length);
@@ -139,17 +139,17 @@ braze_text_string(BrazeText *text, const char *data, int length)
 }
 
 bool
-braze_text_number(BrazeText *text, Numeric number)
+braze_json_write_number(BrazeText *text, Numeric number)
 {
 	BrazeDecimal decimal;
 	char	   *p;
 
-	braze_decimal_read(&decimal, number);
-	if (!braze_decimal_in_range(&decimal))
+	braze_number_read(&decimal, number);
+	if (!braze_number_in_range(&decimal))
 		return false;
-	p = braze_text_reserve(text, braze_decimal_print_size(&decimal));
+	p = braze_text_reserve(text, braze_number_print_size(&decimal));
 	if (p != NULL)
-		text->out->len += braze_decimal_print(&decimal, p);
+		text->out->len += braze_number_print(&decimal, p);
 	return true;
 }
 
@@ -209,7 +209,7 @@ write_nested_time(BrazeText *text, const JsonbValue *value)
 
 	if (length == 0)
 		return false;
-	braze_text_string(text, printed, length);
+	braze_json_write_string(text, printed, length);
 	return true;
 }
 
@@ -235,7 +235,7 @@ write_object(BrazeText *text, JsonbContainer *object, BrazeNesting nesting,
 			continue;
 		if (!empty)
 			braze_text_char(text, ',');
-		braze_text_string(text, key.data, key.length);
+		braze_json_write_string(text, key.data, key.length);
 		braze_text_char(text, ':');
 		if (braze_string_is(key, "$time"))
 		{
@@ -310,11 +310,11 @@ write_value(BrazeText *text, const JsonbValue *value, BrazeNesting nesting,
 				if (braze_longer_than(string, BRAZE_MAX_NAME))
 					loss->flags |= BRAZE_LONG_STRING;
 			}
-			braze_text_string(text, value->val.string.val, value->val.string.len);
+			braze_json_write_string(text, value->val.string.val, value->val.string.len);
 			return true;
 
 		case jbvNumeric:
-			if (braze_text_number(text, value->val.numeric))
+			if (braze_json_write_number(text, value->val.numeric))
 				return true;
 			loss->flags |= BRAZE_LOST_NUMBER;
 			return false;
@@ -343,7 +343,7 @@ write_value(BrazeText *text, const JsonbValue *value, BrazeNesting nesting,
 }
 
 bool
-braze_text_value(BrazeText *text, const JsonbValue *value, BrazeNesting nesting,
+braze_json_write_value(BrazeText *text, const JsonbValue *value, BrazeNesting nesting,
 				 BrazeLoss *loss)
 {
 	loss->flags = 0;
@@ -351,11 +351,11 @@ braze_text_value(BrazeText *text, const JsonbValue *value, BrazeNesting nesting,
 }
 
 bool
-braze_text_value_except(BrazeText *text, const JsonbValue *value, BrazeNesting nesting,
+braze_json_write_value_except(BrazeText *text, const JsonbValue *value, BrazeNesting nesting,
 						const char *const *except, BrazeLoss *loss)
 {
 	if (except == NULL || !braze_is_object(value))
-		return braze_text_value(text, value, nesting, loss);
+		return braze_json_write_value(text, value, nesting, loss);
 	loss->flags = 0;
 	return write_object(text, value->val.binary.data, nesting, except, loss, 0);
 }

@@ -132,21 +132,21 @@ braze_text_narrow(BrazeText *text, int length)
 	return before;
 }
 
-extern void braze_text_string(BrazeText *text, const char *data, int length);
+extern void braze_json_write_string(BrazeText *text, const char *data, int length);
 
 /* false, with nothing written, for a number that Braze cannot read */
-extern bool braze_text_number(BrazeText *text, Numeric number);
+extern bool braze_json_write_number(BrazeText *text, Numeric number);
 
 /*
  * Writes a value; what cannot be sent inside it is left out, and loss says
  * what.  Returns false, with nothing written, when nothing is left of it.
  * Whether it did fit is in text->full.
  */
-extern bool braze_text_value(BrazeText *text, const JsonbValue *value,
+extern bool braze_json_write_value(BrazeText *text, const JsonbValue *value,
 							 BrazeNesting nesting, BrazeLoss *loss);
 
 /* the same, but for an object without the keys in except, NULL-terminated */
-extern bool braze_text_value_except(BrazeText *text, const JsonbValue *value,
+extern bool braze_json_write_value_except(BrazeText *text, const JsonbValue *value,
 									BrazeNesting nesting, const char *const *except,
 									BrazeLoss *loss);
 

@@ -48,7 +48,7 @@
 #define MAX_WHOLE			INT64CONST(900000000000000)
 
 void
-braze_decimal_read(BrazeDecimal *decimal, Numeric number)
+braze_number_read(BrazeDecimal *decimal, Numeric number)
 {
 	const char *data;
 	uint16		header;
@@ -100,13 +100,13 @@ digit(const BrazeDecimal *decimal, int index)
 }
 
 bool
-braze_decimal_is_zero(const BrazeDecimal *decimal)
+braze_number_is_zero(const BrazeDecimal *decimal)
 {
 	return decimal->ndigits == 0;
 }
 
 bool
-braze_decimal_is_whole(const BrazeDecimal *decimal)
+braze_number_is_whole(const BrazeDecimal *decimal)
 {
 	for (int i = Max(decimal->weight + 1, 0); i < decimal->ndigits; i++)
 	{
@@ -117,7 +117,7 @@ braze_decimal_is_whole(const BrazeDecimal *decimal)
 }
 
 bool
-braze_decimal_in_range(const BrazeDecimal *decimal)
+braze_number_in_range(const BrazeDecimal *decimal)
 {
 	int			exponent;
 	int			leading;
@@ -144,7 +144,7 @@ braze_decimal_in_range(const BrazeDecimal *decimal)
 }
 
 bool
-braze_decimal_exceeds(const BrazeDecimal *decimal, int limit)
+braze_number_exceeds(const BrazeDecimal *decimal, int limit)
 {
 	int64		whole = 0;
 
@@ -152,11 +152,11 @@ braze_decimal_exceeds(const BrazeDecimal *decimal, int limit)
 		return true;
 	for (int i = 0; i <= decimal->weight; i++)
 		whole = whole * 10000 + digit(decimal, i);
-	return whole > limit || (whole == limit && !braze_decimal_is_whole(decimal));
+	return whole > limit || (whole == limit && !braze_number_is_whole(decimal));
 }
 
 bool
-braze_decimal_int64(const BrazeDecimal *decimal, int shift, int64 *result)
+braze_number_int64(const BrazeDecimal *decimal, int shift, int64 *result)
 {
 	int64		value = 0;
 	int			fraction;
@@ -183,7 +183,7 @@ braze_decimal_int64(const BrazeDecimal *decimal, int shift, int64 *result)
 }
 
 int
-braze_decimal_print_size(const BrazeDecimal *decimal)
+braze_number_print_size(const BrazeDecimal *decimal)
 {
 	int			size = 2;		/* the sign, the point */
 
@@ -192,7 +192,7 @@ braze_decimal_print_size(const BrazeDecimal *decimal)
 }
 
 int
-braze_decimal_print(const BrazeDecimal *decimal, char *out)
+braze_number_print(const BrazeDecimal *decimal, char *out)
 {
 	char	   *start = out;
 	char	   *end;
@@ -284,8 +284,8 @@ in_range_or_null(Numeric number)
 {
 	BrazeDecimal decimal;
 
-	braze_decimal_read(&decimal, number);
-	return braze_decimal_in_range(&decimal) ? number : NULL;
+	braze_number_read(&decimal, number);
+	return braze_number_in_range(&decimal) ? number : NULL;
 }
 
 Numeric

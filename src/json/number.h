@@ -23,25 +23,25 @@ typedef struct BrazeDecimal
 	const int16 *digits;
 } BrazeDecimal;
 
-extern void braze_decimal_read(BrazeDecimal *decimal, Numeric number);
+extern void braze_number_read(BrazeDecimal *decimal, Numeric number);
 
 /* can Braze read it: finite and within 1.7e308 of zero? */
-extern bool braze_decimal_in_range(const BrazeDecimal *decimal);
+extern bool braze_number_in_range(const BrazeDecimal *decimal);
 
-extern bool braze_decimal_is_zero(const BrazeDecimal *decimal);
-extern bool braze_decimal_is_whole(const BrazeDecimal *decimal);
+extern bool braze_number_is_zero(const BrazeDecimal *decimal);
+extern bool braze_number_is_whole(const BrazeDecimal *decimal);
 
 /* is its distance from zero more than limit? */
-extern bool braze_decimal_exceeds(const BrazeDecimal *decimal, int limit);
+extern bool braze_number_exceeds(const BrazeDecimal *decimal, int limit);
 
 /* the number times 10^shift, what is behind the point cut; false past 9e14 */
-extern bool braze_decimal_int64(const BrazeDecimal *decimal, int shift, int64 *result);
+extern bool braze_number_int64(const BrazeDecimal *decimal, int shift, int64 *result);
 
-/* an upper bound of what braze_decimal_print writes */
-extern int	braze_decimal_print_size(const BrazeDecimal *decimal);
+/* an upper bound of what braze_number_print writes */
+extern int	braze_number_print_size(const BrazeDecimal *decimal);
 
 /* the digits that numeric_out would write; returns how many bytes */
-extern int	braze_decimal_print(const BrazeDecimal *decimal, char *out);
+extern int	braze_number_print(const BrazeDecimal *decimal, char *out);
 
 /*
  * The number that a value is: a number or a numeric string, within range.

@@ -348,8 +348,8 @@ read_number(Numeric number, BrazeTime *time)
 	int64		whole;
 	int64		days;
 
-	braze_decimal_read(&decimal, number);
-	if (!braze_decimal_int64(&decimal, 0, &whole))
+	braze_number_read(&decimal, number);
+	if (!braze_number_int64(&decimal, 0, &whole))
 		return false;
 
 	time->date_only = whole > -FIRST_EPOCH && whole < FIRST_EPOCH;
@@ -358,7 +358,7 @@ read_number(Numeric number, BrazeTime *time)
 		time->year = whole / 10000;
 		time->month = whole / 100 % 100;
 		time->day = whole % 100;
-		if (!braze_decimal_is_whole(&decimal) || !is_calendar_date(time) ||
+		if (!braze_number_is_whole(&decimal) || !is_calendar_date(time) ||
 			time->year < FIRST_YEAR || time->year > LAST_YEAR)
 			return false;
 		time->ms = (date2j(time->year, time->month, time->day) - UNIX_EPOCH_JDATE) * MS_PER_DAY;
@@ -367,7 +367,7 @@ read_number(Numeric number, BrazeTime *time)
 
 	if (whole >= FIRST_MS_EPOCH || whole <= -FIRST_MS_EPOCH)
 		time->ms = whole;
-	else if (!braze_decimal_int64(&decimal, 3, &time->ms))
+	else if (!braze_number_int64(&decimal, 3, &time->ms))
 		return false;
 	if (time->ms < FIRST_EPOCH_MS || time->ms > LAST_TIME_MS)
 		return false;
@@ -483,7 +483,7 @@ braze_time_print(int64 ms, char *out)
 }
 
 bool
-braze_date(const JsonbValue *value, char *out)
+braze_time_date(const JsonbValue *value, char *out)
 {
 	BrazeTime	time;
 

@@ -38,7 +38,7 @@ extern bool braze_time_in_range(int64 ms);
 extern bool braze_time_print(int64 ms, char *out);
 
 /* a date of birth: BRAZE_DATE_LENGTH bytes are written to out */
-extern bool braze_date(const JsonbValue *value, char *out);
+extern bool braze_time_date(const JsonbValue *value, char *out);
 
 /*
  * The value of a "$time": a date where it is one alone, else a time.  Returns

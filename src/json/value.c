@@ -48,11 +48,11 @@ braze_scalar_text(const JsonbValue *value, BrazeString *text)
 		BrazeDecimal decimal;
 		char	   *digits;
 
-		braze_decimal_read(&decimal, value->val.numeric);
-		if (!decimal.finite || braze_decimal_print_size(&decimal) > MAX_DIGITS)
+		braze_number_read(&decimal, value->val.numeric);
+		if (!decimal.finite || braze_number_print_size(&decimal) > MAX_DIGITS)
 			return false;
-		digits = palloc(braze_decimal_print_size(&decimal));
-		text->length = braze_decimal_print(&decimal, digits);
+		digits = palloc(braze_number_print_size(&decimal));
+		text->length = braze_number_print(&decimal, digits);
 		text->data = digits;
 		return true;
 	}

@@ -10,7 +10,7 @@
 #include "map/map_internal.h"
 
 void
-braze_map_alias(BrazeMap *map)
+braze_call_alias_map(BrazeMap *map)
 {
 	BrazeCall  *call = &map->call;
 	bool		identify = map->settings->alias_calls == BRAZE_ALIAS_IDENTIFY;
@@ -19,61 +19,61 @@ braze_map_alias(BrazeMap *map)
 
 	if (map->settings->alias_calls == BRAZE_ALIAS_SKIP)
 	{
-		braze_skip(map, "The alias call was skipped: the destination's alias_calls is skip; set it to merge or identify to send such calls.");
+		braze_mapping_note_skip(map, "The alias call was skipped: the destination's alias_calls is skip; set it to merge or identify to send such calls.");
 		return;
 	}
 
-	if (!braze_resolve(map, BRAZE_ID_USER_ID, &user))
+	if (!braze_user_identifier_resolve(map, BRAZE_ID_USER_ID, &user))
 	{
-		braze_reject(map, "The alias call has no usable userId.");
+		braze_mapping_note_reject(map, "The alias call has no usable userId.");
 		return;
 	}
 	previous.source = identify ? BRAZE_ID_ANONYMOUS_ID : BRAZE_ID_USER_ID;
 	previous.label.data = identify ? map->settings->anonymous_alias_label : NULL;
 	previous.label.length = identify ? strlen(previous.label.data) : 0;
-	if (!braze_id_text(map, "previousId", &call->fields[BRAZE_CALL_PREVIOUS_ID],
+	if (!braze_user_identifier_text(map, "previousId", &call->fields[BRAZE_CALL_PREVIOUS_ID],
 					   identify ? BRAZE_MAX_ALIAS : BRAZE_MAX_EXTERNAL_ID, &previous.value))
 	{
-		braze_reject(map, "The alias call has no usable previousId.");
+		braze_mapping_note_reject(map, "The alias call has no usable previousId.");
 		return;
 	}
 	if (user.value.length == previous.value.length &&
 		memcmp(user.value.data, previous.value.data, user.value.length) == 0)
 	{
-		braze_skip(map, "The alias call was skipped: its userId and previousId are the same.");
+		braze_mapping_note_skip(map, "The alias call was skipped: its userId and previousId are the same.");
 		return;
 	}
 
-	braze_add_user(map, &user);
-	braze_add_user(map, &previous);
+	braze_user_identifier_add(map, &user);
+	braze_user_identifier_add(map, &previous);
 
 	braze_plain_object_begin(map, identify ? BRAZE_ALIASES_TO_IDENTIFY : BRAZE_MERGE_UPDATES);
 	if (identify)
 	{
 		braze_text_char(&map->text, '{');
-		braze_write_identifier(map, &user);
+		braze_user_identifier_write(map, &user);
 		braze_text_char(&map->text, ',');
-		braze_write_identifier(map, &previous);
+		braze_user_identifier_write(map, &previous);
 		braze_text_char(&map->text, '}');
 	}
 	else
 	{
 		braze_text_literal(&map->text, "{\"identifier_to_merge\":{");
-		braze_write_identifier(map, &previous);
+		braze_user_identifier_write(map, &previous);
 		braze_text_literal(&map->text, "},\"identifier_to_keep\":{");
-		braze_write_identifier(map, &user);
+		braze_user_identifier_write(map, &user);
 		braze_text_literal(&map->text, "}}");
 	}
 	braze_plain_object_end(map);
 }
 
 void
-braze_map_delete_user(BrazeMap *map)
+braze_call_alias_map_delete_user(BrazeMap *map)
 {
 	BrazeText  *text = &map->text;
 	BrazeString value;
 
-	if (!braze_map_identifier(map))
+	if (!braze_user_identifier_map(map))
 		return;
 	value = map->identifier.value;
 
@@ -81,19 +81,19 @@ braze_map_delete_user(BrazeMap *map)
 	{
 		case BRAZE_ID_USER_ID:
 			braze_plain_object_begin(map, BRAZE_DELETE_EXTERNAL_IDS);
-			braze_text_string(text, value.data, value.length);
+			braze_json_write_string(text, value.data, value.length);
 			break;
 		case BRAZE_ID_BRAZE_ID:
 			braze_plain_object_begin(map, BRAZE_DELETE_BRAZE_IDS);
-			braze_text_string(text, value.data, value.length);
+			braze_json_write_string(text, value.data, value.length);
 			break;
 		case BRAZE_ID_USER_ALIAS:
 		case BRAZE_ID_ANONYMOUS_ID:
 			braze_plain_object_begin(map, BRAZE_DELETE_USER_ALIASES);
 			braze_text_literal(text, "{\"alias_name\":");
-			braze_text_string(text, value.data, value.length);
+			braze_json_write_string(text, value.data, value.length);
 			braze_text_literal(text, ",\"alias_label\":");
-			braze_text_string(text, map->identifier.label.data, map->identifier.label.length);
+			braze_json_write_string(text, map->identifier.label.data, map->identifier.label.length);
 			braze_text_char(text, '}');
 			break;
 		case BRAZE_ID_EMAIL:
@@ -101,7 +101,7 @@ braze_map_delete_user(BrazeMap *map)
 			braze_plain_object_begin(map, map->identifier.source == BRAZE_ID_EMAIL ?
 									 BRAZE_DELETE_EMAIL_ADDRESSES : BRAZE_DELETE_PHONE_NUMBERS);
 			braze_text_char(text, '{');
-			braze_write_identifier(map, &map->identifier);
+			braze_user_identifier_write(map, &map->identifier);
 			braze_text_literal(text, BRAZE_PRIORITIZATION);
 			braze_text_char(text, '}');
 			break;
@@ -110,12 +110,12 @@ braze_map_delete_user(BrazeMap *map)
 }
 
 void
-braze_map_delete(BrazeMap *map)
+braze_call_alias_map_delete(BrazeMap *map)
 {
 	if (map->settings->delete_calls == BRAZE_DELETE_SKIP)
 	{
-		braze_skip(map, "The delete call was skipped: the destination's delete_calls is skip; set it to delete to send such calls, or use braze_delete_user.");
+		braze_mapping_note_skip(map, "The delete call was skipped: the destination's delete_calls is skip; set it to delete to send such calls, or use braze_delete_user.");
 		return;
 	}
-	braze_map_delete_user(map);
+	braze_call_alias_map_delete_user(map);
 }

@@ -36,7 +36,7 @@ is_subscription(BrazeMap *map, BrazeString group, const char **state)
 		return false;
 	if (braze_is_uuid(braze_trim(group)))
 		return true;
-	braze_note(map, "The group call was not taken for a subscription group: that needs a groupId that is the group's UUID.");
+	braze_mapping_note(map, "The group call was not taken for a subscription group: that needs a groupId that is the group's UUID.");
 	return false;
 }
 
@@ -59,11 +59,11 @@ note_traits(BrazeMap *map, bool subscription)
 			count++;
 	}
 	if (count > 0)
-		braze_note(map, "The traits of the group were left out: a profile at Braze has only the user's own; send them with an identify call if they belong there.");
+		braze_mapping_note(map, "The traits of the group were left out: a profile at Braze has only the user's own; send them with an identify call if they belong there.");
 }
 
 void
-braze_map_group(BrazeMap *map)
+braze_call_group_map(BrazeMap *map)
 {
 	JsonbValue	buffer;
 	const JsonbValue *value = find_group_id(map, &buffer);
@@ -73,33 +73,33 @@ braze_map_group(BrazeMap *map)
 
 	if (value->type == jbvNull)
 	{
-		braze_reject(map, "The group call has no groupId.");
+		braze_mapping_note_reject(map, "The group call has no groupId.");
 		return;
 	}
 	if (value->type != jbvString && value->type != jbvNumeric)
 	{
-		braze_reject(map, "The group call's groupId is neither a string nor a number.");
+		braze_mapping_note_reject(map, "The group call's groupId is neither a string nor a number.");
 		return;
 	}
 	if (!braze_scalar_text(value, &group) ||
 		braze_longer_than(group, BRAZE_MAX_NAME - strlen(ATTRIBUTE_PREFIX)))
 	{
-		braze_reject(map, "The group call's groupId is longer than %d characters: the attribute's name would be too long for Braze.",
+		braze_mapping_note_reject(map, "The group call's groupId is longer than %d characters: the attribute's name would be too long for Braze.",
 					 (int) (BRAZE_MAX_NAME - strlen(ATTRIBUTE_PREFIX)));
 		return;
 	}
 	if (braze_trim(group).length == 0)
 	{
-		braze_reject(map, "The group call's groupId is empty.");
+		braze_mapping_note_reject(map, "The group call's groupId is empty.");
 		return;
 	}
-	if (!braze_map_identifier(map))
+	if (!braze_user_identifier_map(map))
 		return;
 
 	subscription = is_subscription(map, group, &state);
 	if (subscription && state == NULL)
 	{
-		braze_reject(map, "The group call's subscription state cannot be read; it must be subscribed or unsubscribed.");
+		braze_mapping_note_reject(map, "The group call's subscription state cannot be read; it must be subscribed or unsubscribed.");
 		return;
 	}
 	braze_object_begin(map, BRAZE_ATTRIBUTES);
@@ -107,9 +107,9 @@ braze_map_group(BrazeMap *map)
 	{
 		group = braze_trim(group);
 		braze_text_literal(&map->text, ",\"subscription_groups\":[{\"subscription_group_id\":");
-		braze_text_string(&map->text, group.data, group.length);
+		braze_json_write_string(&map->text, group.data, group.length);
 		braze_text_literal(&map->text, ",\"subscription_state\":");
-		braze_text_string(&map->text, state, strlen(state));
+		braze_json_write_string(&map->text, state, strlen(state));
 		braze_text_literal(&map->text, "}]");
 	}
 	else

@@ -64,14 +64,14 @@ write_custom(Identify *identify, BrazeString name, const JsonbValue *value,
 	if (value->type == jbvNull)
 		braze_text_literal(text, "null");
 	else
-		written = braze_text_value_except(text, value, BRAZE_IN_ATTRIBUTE, except, &loss);
+		written = braze_json_write_value_except(text, value, BRAZE_IN_ATTRIBUTE, except, &loss);
 	text->limit = limit;
 
 	if (text->full)
 	{
 		braze_text_rewind(text, mark);
-		braze_note(map, "The trait %s was left out: it is too large; Braze takes %d bytes in one, and 3.5 MB in a request.",
-				   braze_quote(name), BRAZE_MAX_ATTRIBUTE);
+		braze_mapping_note(map, "The trait %s was left out: it is too large; Braze takes %d bytes in one, and 3.5 MB in a request.",
+				   braze_mapping_note_quote(name), BRAZE_MAX_ATTRIBUTE);
 		return;
 	}
 	if (!written)
@@ -81,10 +81,10 @@ write_custom(Identify *identify, BrazeString name, const JsonbValue *value,
 	if (loss.flags != 0)
 	{
 		if (value->type == jbvNumeric)
-			braze_note(map, "The trait %s was left out: Braze cannot read a number beyond 1.7e308.",
-					   braze_quote(name));
+			braze_mapping_note(map, "The trait %s was left out: Braze cannot read a number beyond 1.7e308.",
+					   braze_mapping_note_quote(name));
 		else
-			braze_note_loss(map, "trait", name, &loss, written);
+			braze_mapping_note_loss(map, "trait", name, &loss, written);
 	}
 }
 
@@ -117,8 +117,8 @@ read_address(Identify *identify, BrazeString trait, const JsonbValue *value)
 		if (attribute)
 			write_custom(identify, trait, value, NULL);
 		else
-			braze_note(map, "The trait %s was left out: it is no object with a city and a country; set address_attribute to send it as it is.",
-					   braze_quote(trait));
+			braze_mapping_note(map, "The trait %s was left out: it is no object with a city and a country; set address_attribute to send it as it is.",
+					   braze_mapping_note_quote(trait));
 		return;
 	}
 
@@ -138,8 +138,8 @@ read_address(Identify *identify, BrazeString trait, const JsonbValue *value)
 	if (attribute)
 		write_custom(identify, trait, value, parts);
 	else
-		braze_note(map, "What the trait %s holds besides city and country was left out: Braze has no field for it; set address_attribute to send it as a custom attribute.",
-				   braze_quote(trait));
+		braze_mapping_note(map, "What the trait %s holds besides city and country was left out: Braze has no field for it; set address_attribute to send it as a custom attribute.",
+				   braze_mapping_note_quote(trait));
 }
 
 static void
@@ -160,7 +160,7 @@ read_traits(Identify *identify)
 
 		if (!braze_name(map, "trait", object, key, &name))
 			continue;
-		trait = braze_trait(name);
+		trait = braze_traits_write(name);
 		switch (trait->use)
 		{
 			case BRAZE_TRAIT_PREFERRED:
@@ -175,8 +175,8 @@ read_traits(Identify *identify)
 			case BRAZE_TRAIT_CONSUMED:
 				break;
 			case BRAZE_TRAIT_REFUSED:
-				braze_note(map, "The trait %s was left out: it would change which profile is meant; rename it if it is an attribute of your own.",
-						   braze_quote(name));
+				braze_mapping_note(map, "The trait %s was left out: it would change which profile is meant; rename it if it is an attribute of your own.",
+						   braze_mapping_note_quote(name));
 				break;
 			case BRAZE_TRAIT_CUSTOM:
 				write_custom(identify, name, &value, NULL);
@@ -214,9 +214,9 @@ read_context(Identify *identify)
 			(identify->touched & (1U << sources[i].field)))
 			continue;
 		if (sources[i].object != NULL)
-			found = braze_call_context_in(call, sources[i].object, sources[i].key, &value);
+			found = braze_segment_call_context_in(call, sources[i].object, sources[i].key, &value);
 		else
-			found = braze_call_context(call, sources[i].key, &value);
+			found = braze_segment_call_context(call, sources[i].key, &value);
 		if (found)
 			fill_slot(identify, sources[i].field, 1, name, &value);
 	}
@@ -236,8 +236,8 @@ write_candidate(Identify *identify, BrazeField field, int candidate)
 
 	if (value->type == jbvNull && !info->nullable)
 	{
-		braze_note(map, "The trait %s was left out: Braze takes no null for it.",
-				   braze_quote(slot->trait[candidate]));
+		braze_mapping_note(map, "The trait %s was left out: Braze takes no null for it.",
+				   braze_mapping_note_quote(slot->trait[candidate]));
 		return false;
 	}
 	braze_write_key(map, info->name, strlen(info->name));
@@ -253,8 +253,8 @@ write_candidate(Identify *identify, BrazeField field, int candidate)
 
 	if (text->full)
 	{
-		braze_note(map, "The trait %s was left out: it is too large; Braze takes %d bytes in one, and 3.5 MB in a request.",
-				   braze_quote(slot->trait[candidate]), BRAZE_MAX_ATTRIBUTE);
+		braze_mapping_note(map, "The trait %s was left out: it is too large; Braze takes %d bytes in one, and 3.5 MB in a request.",
+				   braze_mapping_note_quote(slot->trait[candidate]), BRAZE_MAX_ATTRIBUTE);
 		written = false;
 	}
 	if (written)
@@ -284,15 +284,15 @@ write_fields(Identify *identify)
 		if (is_identifier(identify->map, field))
 		{
 			if (slot->value[1].type == jbvNull)
-				braze_note(identify->map, "The trait %s was left out: the user is identified by it, so it cannot be removed.",
-						   braze_quote(slot->trait[1]));
+				braze_mapping_note(identify->map, "The trait %s was left out: the user is identified by it, so it cannot be removed.",
+						   braze_mapping_note_quote(slot->trait[1]));
 			continue;
 		}
 		/* Braze takes an email for the identifier before it looks at the phone */
 		if (field == BRAZE_FIELD_EMAIL && identify->map->identifier.source == BRAZE_ID_PHONE)
 		{
-			braze_note(identify->map, "The trait %s was left out: the user is identified by phone here, and Braze would take the email instead.",
-					   braze_quote(slot->trait[1]));
+			braze_mapping_note(identify->map, "The trait %s was left out: the user is identified by phone here, and Braze would take the email instead.",
+					   braze_mapping_note_quote(slot->trait[1]));
 			continue;
 		}
 		if (slot->present[0] && write_candidate(identify, field, 0))
@@ -314,43 +314,43 @@ write_context_token(Identify *identify)
 
 	if (!map->settings->push_tokens_from_context ||
 		(identify->touched & (1U << BRAZE_FIELD_PUSH_TOKENS)) ||
-		!braze_call_context_in(&map->call, "device", "token", &value) ||
+		!braze_segment_call_context_in(&map->call, "device", "token", &value) ||
 		!braze_solid_text(&value, &token))
 		return;
 	if (map->settings->app_identifier == NULL)
 	{
-		braze_note(map, "The push token of context.device was left out: the destination has no app_identifier.");
+		braze_mapping_note(map, "The push token of context.device was left out: the destination has no app_identifier.");
 		return;
 	}
 	braze_text_literal(text, ",\"push_tokens\":[{\"app_id\":");
-	braze_text_string(text, map->settings->app_identifier, strlen(map->settings->app_identifier));
+	braze_json_write_string(text, map->settings->app_identifier, strlen(map->settings->app_identifier));
 	braze_text_literal(text, ",\"token\":");
-	braze_text_string(text, token.data, token.length);
-	if (braze_call_context_in(&map->call, "device", "id", &value))
+	braze_json_write_string(text, token.data, token.length);
+	if (braze_segment_call_context_in(&map->call, "device", "id", &value))
 	{
 		if (braze_solid_text(&value, &device) && device.length >= BRAZE_MIN_DEVICE_ID &&
 			device.length <= BRAZE_MAX_DEVICE_ID)
 		{
 			braze_text_literal(text, ",\"device_id\":");
-			braze_text_string(text, device.data, device.length);
+			braze_json_write_string(text, device.data, device.length);
 		}
 		else
-			braze_note(map, "The id of context.device was left out: Braze takes 8 to 255 bytes.");
+			braze_mapping_note(map, "The id of context.device was left out: Braze takes 8 to 255 bytes.");
 	}
 	braze_text_literal(text, "}]");
 	identify->written++;
 }
 
 void
-braze_map_identify(BrazeMap *map)
+braze_call_identify_map(BrazeMap *map)
 {
 	Identify	identify;
 
-	if (!braze_map_identifier(map))
+	if (!braze_user_identifier_map(map))
 		return;
 	if (braze_map_is_too_old(map))
 	{
-		braze_skip(map, "The identify call was skipped: it is older than the destination's max_attribute_age, and could overwrite newer values.");
+		braze_mapping_note_skip(map, "The identify call was skipped: it is older than the destination's max_attribute_age, and could overwrite newer values.");
 		return;
 	}
 
@@ -368,7 +368,7 @@ braze_map_identify(BrazeMap *map)
 	if (identify.written == 0 && map->settings->update_existing_only)
 	{
 		braze_object_cancel(map);
-		braze_skip(map, "The identify call was skipped: it has no usable trait, and the destination's update_existing_only forbids to create a profile.");
+		braze_mapping_note_skip(map, "The identify call was skipped: it has no usable trait, and the destination's update_existing_only forbids to create a profile.");
 		return;
 	}
 	braze_object_end(map);

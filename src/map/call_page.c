@@ -25,7 +25,7 @@ find_text(BrazeMap *map, BrazeCallField field, const char *key, bool *own)
 		return text;
 	if (map->call.fields[field].type != jbvNull &&
 		map->call.fields[field].type != jbvString)
-		braze_note(map, "The call's %s was left out: it is neither a string nor a number.", key);
+		braze_mapping_note(map, "The call's %s was left out: it is neither a string nor a number.", key);
 	if (map->call.properties != NULL && braze_lookup(map->call.properties, key, &value) &&
 		braze_scalar_text(&value, &text) && braze_trim(text).length > 0)
 		return text;
@@ -49,10 +49,10 @@ map_view(BrazeMap *map, const char *call, const char *noun)
 	if (!settings->track_all_pages && !(settings->track_named_pages && title.data != NULL))
 	{
 		if (settings->track_named_pages)
-			braze_skip(map, "The %s call was skipped: it has no name, and the destination sends only named ones; track_all_pages sends all.",
+			braze_mapping_note_skip(map, "The %s call was skipped: it has no name, and the destination sends only named ones; track_all_pages sends all.",
 					   call);
 		else
-			braze_skip(map, "The %s call was skipped: the destination's track_all_pages and track_named_pages are both off.",
+			braze_mapping_note_skip(map, "The %s call was skipped: the destination's track_all_pages and track_named_pages are both off.",
 					   call);
 		return;
 	}
@@ -81,17 +81,17 @@ map_view(BrazeMap *map, const char *call, const char *noun)
 	name.length = buffer.len;
 	if (braze_longer_than(name, BRAZE_MAX_NAME))
 	{
-		braze_reject(map, "The event that the %s call becomes has a name of more than %d characters, which Braze refuses; shorten the call's name or category.",
+		braze_mapping_note_reject(map, "The event that the %s call becomes has a name of more than %d characters, which Braze refuses; shorten the call's name or category.",
 					 call, BRAZE_MAX_NAME);
 		return;
 	}
-	if (!braze_event_passes(map, name) || !braze_map_identifier(map))
+	if (!braze_call_track_passes(map, name) || !braze_user_identifier_map(map))
 		return;
 
 	braze_object_begin(map, BRAZE_EVENTS);
 	braze_write_app_id(map);
 	braze_text_literal(&map->text, ",\"name\":");
-	braze_text_string(&map->text, name.data, name.length);
+	braze_json_write_string(&map->text, name.data, name.length);
 	braze_write_time(map);
 	braze_properties_begin(&properties, map, braze_event_reserved,
 						   BRAZE_MAX_EVENT_PROPERTIES);
@@ -112,13 +112,13 @@ map_view(BrazeMap *map, const char *call, const char *noun)
 }
 
 void
-braze_map_page(BrazeMap *map)
+braze_call_page_map(BrazeMap *map)
 {
 	map_view(map, "page", "Page");
 }
 
 void
-braze_map_screen(BrazeMap *map)
+braze_call_page_map_screen(BrazeMap *map)
 {
 	map_view(map, "screen", "Screen");
 }

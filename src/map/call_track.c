@@ -11,14 +11,14 @@
 #include "map/purchase.h"
 
 void
-braze_map_event(BrazeMap *map, BrazeString name)
+braze_call_track_map_event(BrazeMap *map, BrazeString name)
 {
 	BrazeProperties properties;
 
 	braze_object_begin(map, BRAZE_EVENTS);
 	braze_write_app_id(map);
 	braze_text_literal(&map->text, ",\"name\":");
-	braze_text_string(&map->text, name.data, name.length);
+	braze_json_write_string(&map->text, name.data, name.length);
 	braze_write_time(map);
 	if (map->call.properties != NULL)
 	{
@@ -32,20 +32,20 @@ braze_map_event(BrazeMap *map, BrazeString name)
 }
 
 bool
-braze_event_passes(BrazeMap *map, BrazeString name)
+braze_call_track_passes(BrazeMap *map, BrazeString name)
 {
 	const BrazeSettings *settings = map->settings;
 
-	if (settings->events_only.count > 0 && !braze_list_has(&settings->events_only, name))
+	if (settings->events_only.count > 0 && !braze_user_identifier_list_has(&settings->events_only, name))
 	{
-		braze_skip(map, "The event %s was skipped: it is not among the destination's events_only.",
-				   braze_quote(name));
+		braze_mapping_note_skip(map, "The event %s was skipped: it is not among the destination's events_only.",
+				   braze_mapping_note_quote(name));
 		return false;
 	}
-	if (settings->events_except.count > 0 && braze_list_has(&settings->events_except, name))
+	if (settings->events_except.count > 0 && braze_user_identifier_list_has(&settings->events_except, name))
 	{
-		braze_skip(map, "The event %s was skipped: it is among the destination's events_except.",
-				   braze_quote(name));
+		braze_mapping_note_skip(map, "The event %s was skipped: it is among the destination's events_except.",
+				   braze_mapping_note_quote(name));
 		return false;
 	}
 	return true;
@@ -59,41 +59,41 @@ read_event_name(BrazeMap *map, BrazeString *name)
 
 	if (event->type == jbvNull)
 	{
-		braze_reject(map, "The track call has no event; give it the name of one.");
+		braze_mapping_note_reject(map, "The track call has no event; give it the name of one.");
 		return false;
 	}
 	if (event->type != jbvString && event->type != jbvNumeric)
 	{
-		braze_reject(map, "The track call's event is neither a string nor a number.");
+		braze_mapping_note_reject(map, "The track call's event is neither a string nor a number.");
 		return false;
 	}
 	if (!braze_scalar_text(event, name) || braze_longer_than(*name, BRAZE_MAX_NAME))
 	{
-		braze_reject(map, "The track call's event has a name of more than %d characters, which Braze refuses; shorten it.",
+		braze_mapping_note_reject(map, "The track call's event has a name of more than %d characters, which Braze refuses; shorten it.",
 					 BRAZE_MAX_NAME);
 		return false;
 	}
 	if (braze_trim(*name).length == 0)
 	{
-		braze_reject(map, "The track call's event is empty; give it a name.");
+		braze_mapping_note_reject(map, "The track call's event is empty; give it a name.");
 		return false;
 	}
 	if (name->data[0] == '$')
 	{
-		braze_reject(map, "The track call's event begins with \"$\", which Braze refuses; rename it.");
+		braze_mapping_note_reject(map, "The track call's event begins with \"$\", which Braze refuses; rename it.");
 		return false;
 	}
 	return true;
 }
 
 void
-braze_map_track(BrazeMap *map)
+braze_call_track_map(BrazeMap *map)
 {
 	BrazeString name;
 
-	if (!read_event_name(map, &name) || !braze_event_passes(map, name) ||
-		!braze_map_identifier(map))
+	if (!read_event_name(map, &name) || !braze_call_track_passes(map, name) ||
+		!braze_user_identifier_map(map))
 		return;
-	if (!braze_map_commerce(map, name))
-		braze_map_event(map, name);
+	if (!braze_commerce_map(map, name))
+		braze_call_track_map_event(map, name);
 }

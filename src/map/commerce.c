@@ -95,7 +95,7 @@ find_call(BrazeString name)
 }
 
 bool
-braze_map_commerce(BrazeMap *map, BrazeString name)
+braze_commerce_map(BrazeMap *map, BrazeString name)
 {
 	BrazeOrdersAs orders_as = map->settings->orders_as;
 	BrazeCommerceCall call;
@@ -106,32 +106,32 @@ braze_map_commerce(BrazeMap *map, BrazeString name)
 	 * Braze recognises the event by its name, whatever orders_as says, and
 	 * where it does not fit the schema drops it and answers with success.
 	 */
-	call = braze_recommended_event(name);
+	call = braze_recommended_schema_event(name);
 	if (call != BRAZE_NO_COMMERCE_CALL)
 	{
-		if (!braze_map_recommended(map, call))
-			braze_reject(map, "Braze would drop the event %s: it knows events of this name, and this one does not have what they need.",
-						 braze_quote(name));
+		if (!braze_recommended_event_map(map, call))
+			braze_mapping_note_reject(map, "Braze would drop the event %s: it knows events of this name, and this one does not have what they need.",
+						 braze_mapping_note_quote(name));
 		return true;
 	}
 
 	call = find_call(name);
 	if (call == BRAZE_NO_COMMERCE_CALL)
 		return map->settings->log_purchase_when_revenue_present &&
-			braze_map_revenue(map, name, false) == BRAZE_REVENUE_RECORDED;
+			braze_purchase_map_revenue(map, name, false) == BRAZE_REVENUE_RECORDED;
 	if (call == BRAZE_OTHER_COMMERCE_CALL)
 		return false;
 
 	/* events before purchases, as Braze applies them */
 	if (orders_as != BRAZE_ORDERS_PURCHASES)
-		recommended = braze_map_recommended(map, call);
+		recommended = braze_recommended_event_map(map, call);
 	if (orders_as != BRAZE_ORDERS_ECOMMERCE && call == BRAZE_ORDER_COMPLETED)
-		purchases = braze_map_purchases(map, name);
+		purchases = braze_purchase_map(map, name);
 	return recommended || purchases;
 }
 
 bool
-braze_first_text(JsonbContainer *object, const char *const *keys, int max,
+braze_commerce_first_text(JsonbContainer *object, const char *const *keys, int max,
 				 BrazeString *text, BrazeString *key)
 {
 	JsonbValue	value;
@@ -151,7 +151,7 @@ braze_first_text(JsonbContainer *object, const char *const *keys, int max,
 }
 
 Numeric
-braze_first_number(JsonbContainer *object, const char *const *keys, BrazeString *key)
+braze_commerce_first_number(JsonbContainer *object, const char *const *keys, BrazeString *key)
 {
 	JsonbValue	value;
 	Numeric		number;
@@ -172,7 +172,7 @@ braze_first_number(JsonbContainer *object, const char *const *keys, BrazeString 
 }
 
 bool
-braze_products_begin(BrazeProducts *products, JsonbContainer *properties)
+braze_commerce_products_begin(BrazeProducts *products, JsonbContainer *properties)
 {
 	JsonbValue	value;
 
@@ -192,7 +192,7 @@ braze_products_begin(BrazeProducts *products, JsonbContainer *properties)
 }
 
 bool
-braze_products_next(BrazeProducts *products, JsonbContainer **object)
+braze_commerce_products_next(BrazeProducts *products, JsonbContainer **object)
 {
 	JsonbValue	value;
 
@@ -210,7 +210,7 @@ braze_products_next(BrazeProducts *products, JsonbContainer **object)
 }
 
 const char *
-braze_find_currency(BrazeMap *map, JsonbContainer *first, JsonbContainer *second)
+braze_commerce_find_currency(BrazeMap *map, JsonbContainer *first, JsonbContainer *second)
 {
 	JsonbContainer *objects[2] = {first, second};
 	bool		given = false;
@@ -228,13 +228,13 @@ braze_find_currency(BrazeMap *map, JsonbContainer *first, JsonbContainer *second
 		currency = braze_currency(&value);
 		if (currency != NULL)
 			return currency;
-		braze_note(map, "A currency was passed over: it is not a code of ISO 4217 such as USD.");
+		braze_mapping_note(map, "A currency was passed over: it is not a code of ISO 4217 such as USD.");
 	}
 	return given ? NULL : map->settings->default_currency;
 }
 
 bool
-braze_find_quantity(BrazeMap *map, JsonbContainer *product, const char *label,
+braze_commerce_find_quantity(BrazeMap *map, JsonbContainer *product, const char *label,
 					int max, bool refunds, Numeric *price, int *quantity)
 {
 	JsonbValue	value;
@@ -248,13 +248,13 @@ braze_find_quantity(BrazeMap *map, JsonbContainer *product, const char *label,
 	number = braze_number(&value);
 	if (number == NULL)
 	{
-		braze_note(map, "%s was counted once: its quantity is no number.", label);
+		braze_mapping_note(map, "%s was counted once: its quantity is no number.", label);
 		return true;
 	}
-	braze_decimal_read(&decimal, number);
-	if (braze_decimal_is_zero(&decimal))
+	braze_number_read(&decimal, number);
+	if (braze_number_is_zero(&decimal))
 	{
-		braze_note(map, "%s was left out: its quantity is 0.", label);
+		braze_mapping_note(map, "%s was left out: its quantity is 0.", label);
 		return false;
 	}
 	if (decimal.negative)
@@ -262,10 +262,10 @@ braze_find_quantity(BrazeMap *map, JsonbContainer *product, const char *label,
 		number = braze_number_negate(number);
 		*price = braze_number_negate(*price);
 		if (refunds)
-			braze_note(map, "%s was recorded with a negated price: its quantity is negative.", label);
-		braze_decimal_read(&decimal, number);
+			braze_mapping_note(map, "%s was recorded with a negated price: its quantity is negative.", label);
+		braze_number_read(&decimal, number);
 	}
-	if (braze_decimal_is_whole(&decimal) && braze_decimal_int64(&decimal, 0, &whole) &&
+	if (braze_number_is_whole(&decimal) && braze_number_int64(&decimal, 0, &whole) &&
 		whole <= max)
 	{
 		*quantity = whole;
@@ -274,14 +274,14 @@ braze_find_quantity(BrazeMap *map, JsonbContainer *product, const char *label,
 	*price = braze_number_multiply(*price, number);
 	if (*price == NULL)
 	{
-		braze_note(map, "%s was left out: its price times its quantity is too large.", label);
+		braze_mapping_note(map, "%s was left out: its price times its quantity is too large.", label);
 		return false;
 	}
-	if (braze_decimal_is_whole(&decimal))
-		braze_note(map, "%s was recorded once, at its price times its quantity: the quantity is larger than %d.",
+	if (braze_number_is_whole(&decimal))
+		braze_mapping_note(map, "%s was recorded once, at its price times its quantity: the quantity is larger than %d.",
 				   label, max);
 	else
-		braze_note(map, "%s was recorded once, at its price times its quantity: Braze takes whole quantities only.",
+		braze_mapping_note(map, "%s was recorded once, at its price times its quantity: Braze takes whole quantities only.",
 				   label);
 	return true;
 }

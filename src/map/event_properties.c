@@ -46,19 +46,19 @@ braze_name(BrazeMap *map, const char *what, JsonbContainer *object,
 
 	if (name->length == 0)
 	{
-		braze_note(map, "A %s without a name was left out; give it one.", what);
+		braze_mapping_note(map, "A %s without a name was left out; give it one.", what);
 		return false;
 	}
 	if (name->data[0] == '$')
 	{
-		braze_note(map, "The %s %s was left out: Braze refuses names that begin with \"$\"; rename it.",
-				   what, braze_quote(*name));
+		braze_mapping_note(map, "The %s %s was left out: Braze refuses names that begin with \"$\"; rename it.",
+				   what, braze_mapping_note_quote(*name));
 		return false;
 	}
 	if (braze_longer_than(*name, BRAZE_MAX_NAME))
 	{
-		braze_note(map, "The %s %s was left out: its name is longer than %d characters; shorten it.",
-				   what, braze_quote(*name), BRAZE_MAX_NAME);
+		braze_mapping_note(map, "The %s %s was left out: its name is longer than %d characters; shorten it.",
+				   what, braze_mapping_note_quote(*name), BRAZE_MAX_NAME);
 		return false;
 	}
 	if (likely(name->length == key.length))
@@ -71,14 +71,14 @@ braze_name(BrazeMap *map, const char *what, JsonbContainer *object,
 	if (braze_lookup_key(object, name->data, name->length, &other) ||
 		braze_names_has(&map->padded, *name))
 	{
-		braze_note(map, "A second %s %s was left out: its name is the same without the white space around it.",
-				   what, braze_quote(*name));
+		braze_mapping_note(map, "A second %s %s was left out: its name is the same without the white space around it.",
+				   what, braze_mapping_note_quote(*name));
 		return false;
 	}
 	if (map->padded.count == BRAZE_NAMES)
 	{
-		braze_note(map, "The %s %s was left out: more than %d names have white space around them.",
-				   what, braze_quote(*name), BRAZE_NAMES);
+		braze_mapping_note(map, "The %s %s was left out: more than %d names have white space around them.",
+				   what, braze_mapping_note_quote(*name), BRAZE_NAMES);
 		return false;
 	}
 	braze_names_add(&map->padded, *name);

@@ -24,17 +24,17 @@ typedef struct CallType
 } CallType;
 
 static const CallType call_types[] = {
-	{"track", braze_map_track},
-	{"identify", braze_map_identify},
-	{"page", braze_map_page},
-	{"screen", braze_map_screen},
-	{"group", braze_map_group},
-	{"alias", braze_map_alias},
-	{"delete", braze_map_delete},
+	{"track", braze_call_track_map},
+	{"identify", braze_call_identify_map},
+	{"page", braze_call_page_map},
+	{"screen", braze_call_page_map_screen},
+	{"group", braze_call_group_map},
+	{"alias", braze_call_alias_map},
+	{"delete", braze_call_alias_map_delete},
 };
 
 /* asked for by name in SQL, so it does not obey delete_calls */
-static const CallType deletion = {"delete", braze_map_delete_user};
+static const CallType deletion = {"delete", braze_call_alias_map_delete_user};
 
 BrazeMapped *
 braze_mapped_create(void)
@@ -47,8 +47,8 @@ braze_mapped_create(void)
 	mapped->objects = palloc(sizeof(BrazeObject) * mapped->maxobjects);
 	mapped->maxnotes = BRAZE_MAX_NOTES + 1;
 	mapped->notes = palloc(sizeof(BrazeNote) * mapped->maxnotes);
-	braze_entries_init(&map->own);
-	braze_entries_init(&map->shared);
+	braze_properties_init(&map->own);
+	braze_properties_init(&map->shared);
 	initStringInfo(&mapped->text);
 	enlargeStringInfo(&mapped->text, TEXT_SIZE);
 	initStringInfo(&map->notes);
@@ -76,7 +76,7 @@ reset(BrazeMap *map)
 	map->have_time = false;
 	map->padded.count = 0;
 	map->shared_of = NULL;
-	braze_notes_reset(map);
+	braze_mapping_note_reset(map);
 }
 
 static const CallType *
@@ -107,10 +107,10 @@ map_call(BrazeMap *map, Jsonb *jsonb, BrazeCallKind kind)
 
 	if (!JB_ROOT_IS_OBJECT(jsonb))
 	{
-		braze_reject(map, "The call is no JSON object; a call has at least a type and a userId.");
+		braze_mapping_note_reject(map, "The call is no JSON object; a call has at least a type and a userId.");
 		return;
 	}
-	braze_call_read(&map->call, &jsonb->root);
+	braze_segment_call_read(&map->call, &jsonb->root);
 
 	type = find_type(map, kind);
 	if (type == NULL)
@@ -120,40 +120,40 @@ map_call(BrazeMap *map, Jsonb *jsonb, BrazeCallKind kind)
 			BrazeString name = {call->fields[BRAZE_CALL_TYPE].val.string.val,
 			call->fields[BRAZE_CALL_TYPE].val.string.len};
 
-			braze_reject(map, "The call's type %s is unknown; it must be track, identify, page, screen, group, alias or delete.",
-						 braze_quote(name));
+			braze_mapping_note_reject(map, "The call's type %s is unknown; it must be track, identify, page, screen, group, alias or delete.",
+						 braze_mapping_note_quote(name));
 		}
 		else
-			braze_reject(map, "The call has no type; it must be track, identify, page, screen, group, alias or delete.");
+			braze_mapping_note_reject(map, "The call has no type; it must be track, identify, page, screen, group, alias or delete.");
 		return;
 	}
 
 	if (call->integration.refused)
 	{
-		braze_skip(map, "The call was skipped: its integrations switch Braze off.");
+		braze_mapping_note_skip(map, "The call was skipped: its integrations switch Braze off.");
 		return;
 	}
 	if (call->integration.all_refused && !call->integration.asked_for)
 	{
-		braze_skip(map, "The call was skipped: its integrations switch all destinations off, and do not name Braze.");
+		braze_mapping_note_skip(map, "The call was skipped: its integrations switch all destinations off, and do not name Braze.");
 		return;
 	}
 
-	if (braze_call_is_bundled(call))
+	if (braze_segment_call_is_bundled(call))
 	{
-		braze_skip(map, "The call was skipped: Braze's SDK in the browser has sent it, as _metadata.bundled says.");
+		braze_mapping_note_skip(map, "The call was skipped: Braze's SDK in the browser has sent it, as _metadata.bundled says.");
 		return;
 	}
 
 	if (call->traits == NULL && call->fields[BRAZE_CALL_TRAITS].type != jbvNull)
-		braze_note(map, "The call's traits were left out: they are no object.");
+		braze_mapping_note(map, "The call's traits were left out: they are no object.");
 	if (call->properties == NULL && call->fields[BRAZE_CALL_PROPERTIES].type != jbvNull)
-		braze_note(map, "The call's properties were left out: they are no object.");
+		braze_mapping_note(map, "The call's properties were left out: they are no object.");
 	type->map(map);
 
 	/* what did not fit into the call's total was left out with a note */
 	if (map->mapped.outcome == BRAZE_SEND && map->mapped.nobjects == 0)
-		braze_reject(map, "Nothing of the call is left to be sent.");
+		braze_mapping_note_reject(map, "Nothing of the call is left to be sent.");
 }
 
 void
@@ -167,7 +167,7 @@ braze_map_call(Jsonb *call, BrazeCallKind kind, const BrazeSettings *settings,
 	map->now = now;
 	reset(map);
 	map_call(map, call, kind);
-	braze_notes_finish(map);
+	braze_mapping_note_finish(map);
 }
 
 static void
@@ -203,7 +203,7 @@ braze_object_cancel(BrazeMap *map)
 {
 	map->text.limit = map->limit_before;
 	braze_text_rewind(&map->text, map->object_start);
-	braze_notes_to_call(map);
+	braze_mapping_note_to_call(map);
 }
 
 bool
@@ -212,7 +212,7 @@ braze_plain_object_end(BrazeMap *map)
 	if (map->text.full)
 	{
 		braze_object_cancel(map);
-		braze_note(map, "What follows in the call was left out: it is too large for Braze; split it.");
+		braze_mapping_note(map, "What follows in the call was left out: it is too large for Braze; split it.");
 		return false;
 	}
 	map->text.limit = map->limit_before;
@@ -265,7 +265,7 @@ braze_write_app_id(BrazeMap *map)
 
 		if ((braze_lookup(integration->objects[i], "app_id", &value) ||
 			 braze_lookup(integration->objects[i], "appId", &value)) &&
-			braze_id_text(map, "app_id of the integrations", &value,
+			braze_user_identifier_text(map, "app_id of the integrations", &value,
 						  BRAZE_MAX_EXTERNAL_ID, &text))
 			app_id = braze_trim(text);
 	}
@@ -277,7 +277,7 @@ braze_write_app_id(BrazeMap *map)
 	if (app_id.data != NULL)
 	{
 		braze_text_literal(&map->text, ",\"app_id\":");
-		braze_text_string(&map->text, app_id.data, app_id.length);
+		braze_json_write_string(&map->text, app_id.data, app_id.length);
 	}
 }
 
@@ -291,7 +291,7 @@ read_time(BrazeMap *map, BrazeCallField field, const char *name, int64 *ms)
 		return false;
 	if (braze_time(value, ms))
 		return true;
-	braze_note(map, "The call's %s was passed over: it is not a time from 1970-01-02 to 2100-12-31; write it as YYYY-MM-DDTHH:MM:SSZ.",
+	braze_mapping_note(map, "The call's %s was passed over: it is not a time from 1970-01-02 to 2100-12-31; write it as YYYY-MM-DDTHH:MM:SSZ.",
 			   name);
 	return false;
 }
@@ -328,7 +328,7 @@ find_time(BrazeMap *map)
 		corrected = received - (sent - original);
 		if (braze_time_in_range(corrected))
 			return corrected;
-		braze_note(map, "The call's sentAt was passed over: it is too far from its originalTimestamp.");
+		braze_mapping_note(map, "The call's sentAt was passed over: it is too far from its originalTimestamp.");
 	}
 	if (has_original)
 		return original;

@@ -89,7 +89,7 @@ typedef struct BrazeMap
 	int			nnotes_over;	/* notes beyond BRAZE_MAX_NOTES */
 	int			note_object;	/* what a note is about at this moment */
 
-	/* set by braze_map_identifier */
+	/* set by braze_user_identifier_map */
 	BrazeIdentifier identifier;
 
 	/* of the object that is being written */
@@ -117,26 +117,26 @@ typedef struct BrazeMap
 /* ---- mapping_note.c: notes ---- */
 
 /* a note on the object that is being written, or on the call when there is none */
-extern void braze_note(BrazeMap *map, const char *format,...) pg_attribute_printf(2, 3);
-extern void braze_skip(BrazeMap *map, const char *format,...) pg_attribute_printf(2, 3);
-extern void braze_reject(BrazeMap *map, const char *format,...) pg_attribute_printf(2, 3);
+extern void braze_mapping_note(BrazeMap *map, const char *format,...) pg_attribute_printf(2, 3);
+extern void braze_mapping_note_skip(BrazeMap *map, const char *format,...) pg_attribute_printf(2, 3);
+extern void braze_mapping_note_reject(BrazeMap *map, const char *format,...) pg_attribute_printf(2, 3);
 
 /* a name of the call's, for use in a note: in quotes, cut, without control characters */
-extern char *braze_quote(BrazeString name);
+extern char *braze_mapping_note_quote(BrazeString name);
 
 /* the notes on the object that was to come next are on the call: it is not sent */
-extern void braze_notes_to_call(BrazeMap *map);
-extern void braze_notes_reset(BrazeMap *map);
+extern void braze_mapping_note_to_call(BrazeMap *map);
+extern void braze_mapping_note_reset(BrazeMap *map);
 
 /*
  * Takes back the notes that are not in the first count: what they were about
  * did not come to pass.  Returns the first of them, NULL if there was none.
  */
-extern char *braze_notes_take_back(BrazeMap *map, int count);
-extern void braze_notes_finish(BrazeMap *map);
+extern char *braze_mapping_note_take_back(BrazeMap *map, int count);
+extern void braze_mapping_note_finish(BrazeMap *map);
 
-/* notes on what braze_text_value left out of a value */
-extern void braze_note_loss(BrazeMap *map, const char *what, BrazeString name,
+/* notes on what braze_json_write_value left out of a value */
+extern void braze_mapping_note_loss(BrazeMap *map, const char *what, BrazeString name,
 							const BrazeLoss *loss, bool kept);
 
 /* ---- map.c: objects ---- */
@@ -167,7 +167,7 @@ static inline void
 braze_write_key(BrazeMap *map, const char *name, int length)
 {
 	braze_text_char(&map->text, ',');
-	braze_text_string(&map->text, name, length);
+	braze_json_write_string(&map->text, name, length);
 	braze_text_char(&map->text, ':');
 }
 
@@ -177,21 +177,21 @@ braze_write_key(BrazeMap *map, const char *name, int length)
  * Finds the identifier of the call's objects and the users that the call is
  * about.  False when there is none: the call is then skipped or rejected.
  */
-extern bool braze_map_identifier(BrazeMap *map);
+extern bool braze_user_identifier_map(BrazeMap *map);
 
 /* does this source resolve?  Notes say why not */
-extern bool braze_resolve(BrazeMap *map, BrazeIdSource source, BrazeIdentifier *identifier);
+extern bool braze_user_identifier_resolve(BrazeMap *map, BrazeIdSource source, BrazeIdentifier *identifier);
 
 /* is the text usable as an id of at most max bytes?  Notes say why not */
-extern bool braze_id_text(BrazeMap *map, const char *what, const JsonbValue *value,
+extern bool braze_user_identifier_text(BrazeMap *map, const char *what, const JsonbValue *value,
 						  int max, BrazeString *text);
 
 /* "external_id":"u1" */
-extern void braze_write_identifier(BrazeMap *map, const BrazeIdentifier *identifier);
-extern void braze_add_user(BrazeMap *map, const BrazeIdentifier *identifier);
+extern void braze_user_identifier_write(BrazeMap *map, const BrazeIdentifier *identifier);
+extern void braze_user_identifier_add(BrazeMap *map, const BrazeIdentifier *identifier);
 
 /* does this list of the settings hold the text? */
-extern bool braze_list_has(const BrazeNameList *list, BrazeString text);
+extern bool braze_user_identifier_list_has(const BrazeNameList *list, BrazeString text);
 
 /* ---- event_properties.c: the names of traits and properties ---- */
 
@@ -223,7 +223,7 @@ typedef struct BrazeProperties
 	int			count;			/* once they are ended: all that stay */
 } BrazeProperties;
 
-extern void braze_entries_init(BrazeEntries *entries);
+extern void braze_properties_init(BrazeEntries *entries);
 
 /* one object's properties at a time; limit: bytes, braces included */
 extern void braze_properties_begin(BrazeProperties *properties, BrazeMap *map,
@@ -255,17 +255,17 @@ extern void braze_properties_write(BrazeProperties *properties, const char *key)
 
 /* ---- the calls ---- */
 
-extern void braze_map_identify(BrazeMap *map);
-extern void braze_map_track(BrazeMap *map);
-extern void braze_map_page(BrazeMap *map);
-extern void braze_map_screen(BrazeMap *map);
-extern void braze_map_group(BrazeMap *map);
-extern void braze_map_alias(BrazeMap *map);
-extern void braze_map_delete(BrazeMap *map);
-extern void braze_map_delete_user(BrazeMap *map);
+extern void braze_call_identify_map(BrazeMap *map);
+extern void braze_call_track_map(BrazeMap *map);
+extern void braze_call_page_map(BrazeMap *map);
+extern void braze_call_page_map_screen(BrazeMap *map);
+extern void braze_call_group_map(BrazeMap *map);
+extern void braze_call_alias_map(BrazeMap *map);
+extern void braze_call_alias_map_delete(BrazeMap *map);
+extern void braze_call_alias_map_delete_user(BrazeMap *map);
 
 /* call_track.c: an event of this name with the call's properties */
-extern void braze_map_event(BrazeMap *map, BrazeString name);
-extern bool braze_event_passes(BrazeMap *map, BrazeString name);
+extern void braze_call_track_map_event(BrazeMap *map, BrazeString name);
+extern bool braze_call_track_passes(BrazeMap *map, BrazeString name);
 
 #endif							/* BRAZE_MAP_INTERNAL_H */

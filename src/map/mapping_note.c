@@ -17,7 +17,7 @@
 #include "map/map_internal.h"
 
 char *
-braze_quote(BrazeString name)
+braze_mapping_note_quote(BrazeString name)
 {
 	int			length = name.length;
 	bool		cut = length > BRAZE_MAX_QUOTE;
@@ -38,7 +38,7 @@ braze_quote(BrazeString name)
 }
 
 void
-braze_notes_reset(BrazeMap *map)
+braze_mapping_note_reset(BrazeMap *map)
 {
 	map->mapped.nnotes = 0;
 	map->nnotes_over = 0;
@@ -96,7 +96,7 @@ add_note(BrazeMap *map, int object, const char *format, va_list args)
 }
 
 void
-braze_note(BrazeMap *map, const char *format,...)
+braze_mapping_note(BrazeMap *map, const char *format,...)
 {
 	va_list		args;
 
@@ -106,7 +106,7 @@ braze_note(BrazeMap *map, const char *format,...)
 }
 
 void
-braze_notes_to_call(BrazeMap *map)
+braze_mapping_note_to_call(BrazeMap *map)
 {
 	BrazeMapped *mapped = &map->mapped;
 
@@ -119,7 +119,7 @@ braze_notes_to_call(BrazeMap *map)
 }
 
 char *
-braze_notes_take_back(BrazeMap *map, int count)
+braze_mapping_note_take_back(BrazeMap *map, int count)
 {
 	BrazeMapped *mapped = &map->mapped;
 	BrazeSpan	first;
@@ -160,7 +160,7 @@ end_call(BrazeMap *map, BrazeOutcome outcome, const char *format, va_list args)
 }
 
 void
-braze_skip(BrazeMap *map, const char *format,...)
+braze_mapping_note_skip(BrazeMap *map, const char *format,...)
 {
 	va_list		args;
 
@@ -170,7 +170,7 @@ braze_skip(BrazeMap *map, const char *format,...)
 }
 
 void
-braze_reject(BrazeMap *map, const char *format,...)
+braze_mapping_note_reject(BrazeMap *map, const char *format,...)
 {
 	va_list		args;
 
@@ -181,7 +181,7 @@ braze_reject(BrazeMap *map, const char *format,...)
 
 /* moves the sentences behind the objects' text, where the result has them */
 void
-braze_notes_finish(BrazeMap *map)
+braze_mapping_note_finish(BrazeMap *map)
 {
 	BrazeMapped *mapped = &map->mapped;
 	int			base = mapped->text.len;
@@ -206,34 +206,34 @@ braze_notes_finish(BrazeMap *map)
 }
 
 void
-braze_note_loss(BrazeMap *map, const char *what, BrazeString name,
+braze_mapping_note_loss(BrazeMap *map, const char *what, BrazeString name,
 				const BrazeLoss *loss, bool kept)
 {
 	char	   *quoted;
 
 	if ((loss->flags & ~BRAZE_LONG_STRING) == 0)
 		return;
-	quoted = braze_quote(name);
+	quoted = braze_mapping_note_quote(name);
 	if (loss->flags & BRAZE_LOST_NULL)
-		braze_note(map, "Nulls inside the %s %s were left out: Braze takes none inside a value.",
+		braze_mapping_note(map, "Nulls inside the %s %s were left out: Braze takes none inside a value.",
 				   what, quoted);
 	if (loss->flags & BRAZE_LOST_KEY)
-		braze_note(map, "The key %s inside the %s %s was left out: Braze refuses such a name; rename the key.",
-				   braze_quote(loss->key), what, quoted);
+		braze_mapping_note(map, "The key %s inside the %s %s was left out: Braze refuses such a name; rename the key.",
+				   braze_mapping_note_quote(loss->key), what, quoted);
 	if (loss->flags & BRAZE_LOST_OPERATOR)
-		braze_note(map, "The operator %s inside the %s %s was left out: its value is not of the type that Braze takes for it.",
-				   braze_quote(loss->key), what, quoted);
+		braze_mapping_note(map, "The operator %s inside the %s %s was left out: its value is not of the type that Braze takes for it.",
+				   braze_mapping_note_quote(loss->key), what, quoted);
 	if (loss->flags & BRAZE_LOST_DEPTH)
-		braze_note(map, "What is nested more than %d levels deep inside the %s %s was left out.",
+		braze_mapping_note(map, "What is nested more than %d levels deep inside the %s %s was left out.",
 				   BRAZE_MAX_DEPTH, what, quoted);
 	if (loss->flags & BRAZE_LOST_NUMBER)
-		braze_note(map, "A number inside the %s %s was left out: Braze cannot read one beyond 1.7e308.",
+		braze_mapping_note(map, "A number inside the %s %s was left out: Braze cannot read one beyond 1.7e308.",
 				   what, quoted);
 	if (loss->flags & BRAZE_LOST_TIME)
-		braze_note(map, "A \"$time\" inside the %s %s was left out: it is not a date of the years 1 to 3000; write it as YYYY-MM-DDTHH:MM:SSZ.",
+		braze_mapping_note(map, "A \"$time\" inside the %s %s was left out: it is not a date of the years 1 to 3000; write it as YYYY-MM-DDTHH:MM:SSZ.",
 				   what, quoted);
 	if (!kept)
-		braze_note(map, "The %s %s was left out: nothing of it is left.", what, quoted);
+		braze_mapping_note(map, "The %s %s was left out: nothing of it is left.", what, quoted);
 }
 
 char *

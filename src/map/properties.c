@@ -26,7 +26,7 @@
 /* ----- a set of entries ----- */
 
 void
-braze_entries_init(BrazeEntries *entries)
+braze_properties_init(BrazeEntries *entries)
 {
 	initStringInfo(&entries->data);
 	entries->text.out = &entries->data;
@@ -68,8 +68,8 @@ record_entry(BrazeEntries *entries, BrazeString name, int offset)
 static void
 note_too_large(BrazeMap *map, BrazeString name)
 {
-	braze_note(map, "The property %s was left out: with it the properties are larger than Braze takes.",
-			   braze_quote(name));
+	braze_mapping_note(map, "The property %s was left out: with it the properties are larger than Braze takes.",
+			   braze_mapping_note_quote(name));
 }
 
 /* smaller ones first; of the same size, earlier ones */
@@ -160,9 +160,9 @@ add_entry(BrazeMap *map, BrazeEntries *entries, BrazeString name, const JsonbVal
 
 	limit = braze_text_narrow(text, entries->longest);
 	braze_text_char(text, ',');
-	braze_text_string(text, name.data, name.length);
+	braze_json_write_string(text, name.data, name.length);
 	braze_text_char(text, ':');
-	written = braze_text_value(text, value, BRAZE_IN_PROPERTY, &loss);
+	written = braze_json_write_value(text, value, BRAZE_IN_PROPERTY, &loss);
 	text->limit = limit;
 
 	if (text->full)
@@ -176,16 +176,16 @@ add_entry(BrazeMap *map, BrazeEntries *entries, BrazeString name, const JsonbVal
 	if (unlikely(loss.flags != 0))
 	{
 		if (value->type == jbvNull)
-			braze_note(map, "The property %s was left out: it is null, and Braze takes no null in properties.",
-					   braze_quote(name));
+			braze_mapping_note(map, "The property %s was left out: it is null, and Braze takes no null in properties.",
+					   braze_mapping_note_quote(name));
 		else if (value->type == jbvNumeric)
-			braze_note(map, "The property %s was left out: Braze cannot read a number beyond 1.7e308.",
-					   braze_quote(name));
+			braze_mapping_note(map, "The property %s was left out: Braze cannot read a number beyond 1.7e308.",
+					   braze_mapping_note_quote(name));
 		else
-			braze_note_loss(map, "property", name, &loss, written);
+			braze_mapping_note_loss(map, "property", name, &loss, written);
 		if (loss.flags & BRAZE_LONG_STRING)
-			braze_note(map, "The property %s holds a text of more than %d characters: Braze cuts off the rest.",
-					   braze_quote(name), BRAZE_MAX_NAME);
+			braze_mapping_note(map, "The property %s holds a text of more than %d characters: Braze cuts off the rest.",
+					   braze_mapping_note_quote(name), BRAZE_MAX_NAME);
 	}
 	if (!written)
 		return;
@@ -237,8 +237,8 @@ add_object(BrazeMap *map, BrazeEntries *entries, JsonbContainer *object,
 			continue;
 		if (is_reserved(braze_trim(key), reserved))
 		{
-			braze_note(map, "The property %s was left out: Braze keeps that name for itself; rename the property.",
-					   braze_quote(braze_trim(key)));
+			braze_mapping_note(map, "The property %s was left out: Braze keeps that name for itself; rename the property.",
+					   braze_mapping_note_quote(braze_trim(key)));
 			continue;
 		}
 		if (beside != NULL &&
@@ -446,7 +446,7 @@ braze_properties_end(BrazeProperties *properties)
 	if (properties->nshared > 0)
 		properties->count += properties->nshared - properties->nhidden;
 	if (properties->count > BRAZE_MAX_PROPERTIES)
-		braze_note(map, "There are more than %d properties: Braze ignores the rest.",
+		braze_mapping_note(map, "There are more than %d properties: Braze ignores the rest.",
 				   BRAZE_MAX_PROPERTIES);
 }
 

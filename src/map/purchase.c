@@ -54,11 +54,11 @@ write_purchase(BrazeMap *map, Purchase *purchase, int quantity)
 	braze_object_begin(map, BRAZE_PURCHASES);
 	braze_write_app_id(map);
 	braze_text_literal(text, ",\"product_id\":");
-	braze_text_string(text, purchase->product_id.data, purchase->product_id.length);
+	braze_json_write_string(text, purchase->product_id.data, purchase->product_id.length);
 	braze_text_literal(text, ",\"currency\":");
-	braze_text_string(text, purchase->currency, strlen(purchase->currency));
+	braze_json_write_string(text, purchase->currency, strlen(purchase->currency));
 	braze_text_literal(text, ",\"price\":");
-	braze_text_number(text, purchase->price);
+	braze_json_write_number(text, purchase->price);
 	braze_text_literal(text, ",\"quantity\":");
 	braze_text_bytes(text, digits, snprintf(digits, sizeof(digits), "%d", quantity));
 	braze_write_time(map);
@@ -106,29 +106,29 @@ record_product(BrazeMap *map, JsonbContainer *product, JsonbContainer *order,
 	Purchase	purchase;
 	BrazeString key;
 
-	if (!braze_first_text(product, braze_product_id_keys, BRAZE_MAX_PRODUCT_ID,
+	if (!braze_commerce_first_text(product, braze_product_id_keys, BRAZE_MAX_PRODUCT_ID,
 						  &purchase.product_id, &key))
 	{
-		braze_note(map, "%s was left out: it has no product_id (productId, id, sku or name) of 1 to %d characters.",
+		braze_mapping_note(map, "%s was left out: it has no product_id (productId, id, sku or name) of 1 to %d characters.",
 				   label, BRAZE_MAX_PRODUCT_ID);
 		return true;
 	}
 	purchase.consumed.count = 0;
 	braze_names_add(&purchase.consumed, key);
 
-	purchase.price = braze_first_number(product, price_keys, &key);
+	purchase.price = braze_commerce_first_number(product, price_keys, &key);
 	if (purchase.price == NULL)
 	{
-		braze_note(map, "%s was left out: it has no price that is a number.", label);
+		braze_mapping_note(map, "%s was left out: it has no price that is a number.", label);
 		return true;
 	}
-	if (!braze_find_quantity(map, product, label, MAX_PIECES, true,
+	if (!braze_commerce_find_quantity(map, product, label, MAX_PIECES, true,
 							 &purchase.price, &purchase.quantity))
 		return true;
-	purchase.currency = braze_find_currency(map, product, order);
+	purchase.currency = braze_commerce_find_currency(map, product, order);
 	if (purchase.currency == NULL)
 	{
-		braze_note(map, "%s was left out: its currency is not a code of ISO 4217.", label);
+		braze_mapping_note(map, "%s was left out: its currency is not a code of ISO 4217.", label);
 		return true;
 	}
 
@@ -148,7 +148,7 @@ map_product(BrazeMap *map, JsonbContainer *product, JsonbContainer *order, const
 	map->note_object = before;
 	room = record_product(map, product, order, label);
 	if (map->mapped.nobjects == before)
-		braze_notes_to_call(map);
+		braze_mapping_note_to_call(map);
 	map->note_object = 0;
 	return room;
 }
@@ -157,17 +157,17 @@ map_product(BrazeMap *map, JsonbContainer *product, JsonbContainer *order, const
 static Numeric
 find_amount(JsonbContainer *object, const char *const *keys, BrazeString *key)
 {
-	Numeric		amount = braze_first_number(object, keys, key);
+	Numeric		amount = braze_commerce_first_number(object, keys, key);
 	BrazeDecimal decimal;
 
 	if (amount == NULL)
 		return NULL;
-	braze_decimal_read(&decimal, amount);
-	return braze_decimal_is_zero(&decimal) ? NULL : amount;
+	braze_number_read(&decimal, amount);
+	return braze_number_is_zero(&decimal) ? NULL : amount;
 }
 
 BrazeRevenue
-braze_map_revenue(BrazeMap *map, BrazeString name, bool order)
+braze_purchase_map_revenue(BrazeMap *map, BrazeString name, bool order)
 {
 	JsonbContainer *object = map->call.properties;
 	int			nnotes = map->mapped.nnotes;
@@ -181,12 +181,12 @@ braze_map_revenue(BrazeMap *map, BrazeString name, bool order)
 		purchase.price = find_amount(object, total_keys, &key);
 	if (purchase.price == NULL)
 		return BRAZE_NO_REVENUE;
-	purchase.currency = braze_find_currency(map, object, NULL);
+	purchase.currency = braze_commerce_find_currency(map, object, NULL);
 	if (purchase.currency == NULL)
 	{
-		(void) braze_notes_take_back(map, nnotes);
-		braze_note(map, "The %s was not recorded as a purchase: its currency is not a code of ISO 4217 such as USD.",
-				   braze_quote(key));
+		(void) braze_mapping_note_take_back(map, nnotes);
+		braze_mapping_note(map, "The %s was not recorded as a purchase: its currency is not a code of ISO 4217 such as USD.",
+				   braze_mapping_note_quote(key));
 		return BRAZE_REVENUE_LEFT_OUT;
 	}
 
@@ -206,13 +206,13 @@ is_product(JsonbContainer *properties)
 	BrazeString text;
 	BrazeString key;
 
-	return braze_first_text(properties, braze_product_id_keys, BRAZE_MAX_PRODUCT_ID,
+	return braze_commerce_first_text(properties, braze_product_id_keys, BRAZE_MAX_PRODUCT_ID,
 							&text, &key) &&
-		braze_first_number(properties, price_keys, &key) != NULL;
+		braze_commerce_first_number(properties, price_keys, &key) != NULL;
 }
 
 bool
-braze_map_purchases(BrazeMap *map, BrazeString name)
+braze_purchase_map(BrazeMap *map, BrazeString name)
 {
 	JsonbContainer *properties = map->call.properties;
 	int			before = map->mapped.nobjects;
@@ -221,16 +221,16 @@ braze_map_purchases(BrazeMap *map, BrazeString name)
 	BrazeProducts products;
 	JsonbContainer *product;
 
-	if (properties != NULL && braze_products_begin(&products, properties))
+	if (properties != NULL && braze_commerce_products_begin(&products, properties))
 	{
-		while (braze_products_next(&products, &product))
+		while (braze_commerce_products_next(&products, &product))
 		{
 			char		label[BRAZE_LABEL_SIZE];
 
 			CHECK_FOR_INTERRUPTS();
 			snprintf(label, sizeof(label), "Product %d", products.number);
 			if (product == NULL)
-				braze_note(map, "%s was left out: it is no object.", label);
+				braze_mapping_note(map, "%s was left out: it is no object.", label);
 			else if (!map_product(map, product, properties, label))
 				break;
 		}
@@ -240,19 +240,19 @@ braze_map_purchases(BrazeMap *map, BrazeString name)
 
 	if (map->mapped.nobjects > before)
 		return true;
-	switch (braze_map_revenue(map, name, true))
+	switch (braze_purchase_map_revenue(map, name, true))
 	{
 		case BRAZE_REVENUE_RECORDED:
-			braze_note(map, "The order was recorded as one purchase of its revenue or total: it has no product that could be recorded.");
+			braze_mapping_note(map, "The order was recorded as one purchase of its revenue or total: it has no product that could be recorded.");
 			return true;
 		case BRAZE_REVENUE_LEFT_OUT:
-			(void) braze_notes_take_back(map, nnotes);
-			braze_note(map, "The order was not recorded as a purchase: its currency is not a code of ISO 4217 such as USD.");
+			(void) braze_mapping_note_take_back(map, nnotes);
+			braze_mapping_note(map, "The order was not recorded as a purchase: its currency is not a code of ISO 4217 such as USD.");
 			break;
 		case BRAZE_NO_REVENUE:
 			/* the products go with the custom event, whatever was noted on them */
-			first = braze_notes_take_back(map, nnotes);
-			braze_note(map, "The order was not recorded as a purchase: it has neither a product that could be recorded nor a revenue or total.%s",
+			first = braze_mapping_note_take_back(map, nnotes);
+			braze_mapping_note(map, "The order was not recorded as a purchase: it has neither a product that could be recorded nor a revenue or total.%s",
 					   first == NULL ? "" : psprintf(" %s", first));
 			break;
 	}

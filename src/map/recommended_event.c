@@ -24,7 +24,7 @@ static void
 write_string(BrazeEventWriter *writer, const char *name, const char *value)
 {
 	braze_event_key(writer, name);
-	braze_text_string(&writer->map->text, value, strlen(value));
+	braze_json_write_string(&writer->map->text, value, strlen(value));
 }
 
 static bool
@@ -34,13 +34,13 @@ write_text_field(BrazeEventWriter *writer, const BrazeSchemaField *field, BrazeS
 	bool		is_id = field->type == BRAZE_SCHEMA_STRING &&
 		strcmp(field->name, "product_id") == 0;
 
-	if (!braze_first_text(writer->object, field->sources, is_id ? BRAZE_MAX_PRODUCT_ID : 0,
+	if (!braze_commerce_first_text(writer->object, field->sources, is_id ? BRAZE_MAX_PRODUCT_ID : 0,
 						  text, &key))
 		return false;
 	if (!braze_names_has(&writer->consumed, key))
 		braze_names_add(&writer->consumed, key);
 	braze_event_key(writer, field->name);
-	braze_text_string(&writer->map->text, text->data, text->length);
+	braze_json_write_string(&writer->map->text, text->data, text->length);
 	if (is_id)
 		writer->product_id = *text;
 	return true;
@@ -66,7 +66,7 @@ write_view_type(BrazeEventWriter *writer, const JsonbValue *value, bool *empty)
 		braze_text_char(&writer->map->text, ',');
 	*empty = false;
 	braze_solid_text(value, &text);
-	braze_text_string(&writer->map->text, text.data, text.length);
+	braze_json_write_string(&writer->map->text, text.data, text.length);
 }
 
 /* those that Braze knows; if there are others, all are in metadata, too */
@@ -163,17 +163,17 @@ write_discounts(BrazeEventWriter *writer, const BrazeSchemaField *field)
 
 		if (!braze_is_object(&entry))
 		{
-			braze_note(map, "An entry of the property %s was left out: it is no object.",
-					   braze_quote(name));
+			braze_mapping_note(map, "An entry of the property %s was left out: it is no object.",
+					   braze_mapping_note_quote(name));
 			continue;
 		}
 		if (!empty)
 			braze_text_char(text, ',');
-		if (braze_text_value(text, &entry, BRAZE_IN_PROPERTY, &loss))
+		if (braze_json_write_value(text, &entry, BRAZE_IN_PROPERTY, &loss))
 			empty = false;
 		else if (!text->full)
 			braze_text_rewind(text, mark);
-		braze_note_loss(map, "property", name, &loss, true);
+		braze_mapping_note_loss(map, "property", name, &loss, true);
 	}
 	braze_text_char(text, ']');
 	return true;
@@ -235,7 +235,7 @@ write_field(BrazeEventWriter *writer, const BrazeSchemaField *field)
 			if (!written && writer->product_id.data != NULL)
 			{
 				braze_event_key(writer, field->name);
-				braze_text_string(&writer->map->text, writer->product_id.data,
+				braze_json_write_string(&writer->map->text, writer->product_id.data,
 								  writer->product_id.length);
 				written = true;
 			}
@@ -250,17 +250,17 @@ write_field(BrazeEventWriter *writer, const BrazeSchemaField *field)
 			break;
 		case BRAZE_SCHEMA_AMOUNT:
 		case BRAZE_SCHEMA_DISCOUNT:
-			written = braze_event_amount(writer, field);
+			written = braze_recommended_money_amount(writer, field);
 			break;
 		case BRAZE_SCHEMA_PRICE:
 			written = writer->price != NULL;
 			/* of a view, whose product has no quantity */
-			if (written && braze_event_is_negative(writer->price))
+			if (written && braze_recommended_money_is_negative(writer->price))
 				writer->below_zero = field->name;
 			else if (written)
 			{
 				braze_names_add(&writer->consumed, (BrazeString) {"price", 5});
-				braze_event_number(writer, field->name, writer->price);
+				braze_recommended_money_number(writer, field->name, writer->price);
 			}
 			break;
 		case BRAZE_SCHEMA_QUANTITY:
@@ -270,7 +270,7 @@ write_field(BrazeEventWriter *writer, const BrazeSchemaField *field)
 							 snprintf(digits, sizeof(digits), "%d", writer->quantity));
 			break;
 		case BRAZE_SCHEMA_TOTAL:
-			written = braze_event_total(writer, field);
+			written = braze_recommended_money_total(writer, field);
 			break;
 		case BRAZE_SCHEMA_TYPES:
 			written = write_types(writer, field);
@@ -282,7 +282,7 @@ write_field(BrazeEventWriter *writer, const BrazeSchemaField *field)
 			write_action(writer, field);
 			break;
 		case BRAZE_SCHEMA_CURRENCY:
-			written = braze_event_currency(writer, field);
+			written = braze_recommended_money_currency(writer, field);
 			break;
 		case BRAZE_SCHEMA_PRODUCTS:
 			written = write_products(writer, field);
@@ -365,9 +365,9 @@ write_products(BrazeEventWriter *writer, const BrazeSchemaField *field)
 			add_missing(writer, product.missing.data);
 		empty = false;
 	}
-	else if (braze_products_begin(&products, writer->object))
+	else if (braze_commerce_products_begin(&products, writer->object))
 	{
-		while (!text->full && braze_products_next(&products, &product.object))
+		while (!text->full && braze_commerce_products_next(&products, &product.object))
 		{
 			int			before = braze_text_mark(text);
 			char		label[BRAZE_LABEL_SIZE];
@@ -376,10 +376,10 @@ write_products(BrazeEventWriter *writer, const BrazeSchemaField *field)
 			snprintf(label, sizeof(label), "Product %d", products.number);
 			if (product.object == NULL)
 			{
-				braze_note(map, "%s was left out: it is no object.", label);
+				braze_mapping_note(map, "%s was left out: it is no object.", label);
 				continue;
 			}
-			if (!braze_event_find_price(writer, product.object, label, &product.price, &product.quantity))
+			if (!braze_recommended_money_find_price(writer, product.object, label, &product.price, &product.quantity))
 				continue;
 			product.consumed.count = 0;
 			product.product_id.data = NULL;
@@ -391,7 +391,7 @@ write_products(BrazeEventWriter *writer, const BrazeSchemaField *field)
 				empty = false;
 				continue;
 			}
-			braze_note(map, "%s was left out: Braze needs its %s.",
+			braze_mapping_note(map, "%s was left out: Braze needs its %s.",
 					   label, product.missing.data);
 			if (!text->full)
 				braze_text_rewind(text, before);
@@ -417,14 +417,14 @@ is_product_call(const BrazeEventWriter *writer)
 	BrazeString key;
 
 	if (writer->schema->product_call)
-		return !braze_products_begin(&products, writer->object) ||
-			braze_first_text(writer->object, braze_product_fields[0].sources,
+		return !braze_commerce_products_begin(&products, writer->object) ||
+			braze_commerce_first_text(writer->object, braze_product_fields[0].sources,
 							 BRAZE_MAX_PRODUCT_ID, &text, &key);
-	return braze_schema_has_products(writer->schema) &&
-		!braze_products_begin(&products, writer->object) &&
-		braze_first_text(writer->object, braze_product_fields[0].sources,
+	return braze_recommended_schema_has_products(writer->schema) &&
+		!braze_commerce_products_begin(&products, writer->object) &&
+		braze_commerce_first_text(writer->object, braze_product_fields[0].sources,
 						 BRAZE_MAX_PRODUCT_ID, &text, &key) &&
-		braze_first_number(writer->object, braze_price_sources, &key) != NULL;
+		braze_commerce_first_number(writer->object, braze_price_sources, &key) != NULL;
 }
 
 /* writes the event; false when it lacks a field or is too large, with nothing written */
@@ -444,7 +444,7 @@ write_event(BrazeEventWriter *writer)
 	braze_object_begin(map, BRAZE_EVENTS);
 	braze_write_app_id(map);
 	braze_text_literal(text, ",\"name\":");
-	braze_text_string(text, writer->schema->event, strlen(writer->schema->event));
+	braze_json_write_string(text, writer->schema->event, strlen(writer->schema->event));
 	braze_write_time(map);
 	braze_text_literal(text, ",\"properties\":");
 	limit = braze_text_narrow(text, BRAZE_MAX_EVENT_PROPERTIES - CLOSING);
@@ -472,36 +472,36 @@ give_up(BrazeEventWriter *writer, int nnotes)
 {
 	BrazeMap   *map = writer->map;
 	const char *event = writer->schema->event;
-	const char *first = braze_notes_take_back(map, nnotes);
+	const char *first = braze_mapping_note_take_back(map, nnotes);
 
 	/* the first thing that went wrong often explains the rest */
 	first = first == NULL ? "" : psprintf(" %s", first);
 	if (writer->object == NULL)
-		braze_note(map, "The call did not become Braze's recommended event %s: it has no properties.",
+		braze_mapping_note(map, "The call did not become Braze's recommended event %s: it has no properties.",
 				   event);
 	else if (writer->missing.len > 0)
-		braze_note(map, "The call did not become Braze's recommended event %s: it lacks %s; add that to the properties.%s",
+		braze_mapping_note(map, "The call did not become Braze's recommended event %s: it lacks %s; add that to the properties.%s",
 				   event, writer->missing.data, first);
 	else if (writer->below_zero != NULL)
-		braze_note(map, "The call did not become Braze's recommended event %s: its %s is below 0, and Braze takes 0 or more.",
+		braze_mapping_note(map, "The call did not become Braze's recommended event %s: its %s is below 0, and Braze takes 0 or more.",
 				   event, writer->below_zero);
 	else if (writer->fit == BRAZE_FIT_NOT)
-		braze_note(map, "The call did not become Braze's recommended event %s: it is larger than the %d bytes that Braze takes.",
+		braze_mapping_note(map, "The call did not become Braze's recommended event %s: it is larger than the %d bytes that Braze takes.",
 				   event, BRAZE_MAX_EVENT_PROPERTIES);
 	else
-		braze_note(map, "The call did not become Braze's recommended event %s.%s", event, first);
+		braze_mapping_note(map, "The call did not become Braze's recommended event %s.%s", event, first);
 	return false;
 }
 
 bool
-braze_map_recommended(BrazeMap *map, BrazeCommerceCall call)
+braze_recommended_event_map(BrazeMap *map, BrazeCommerceCall call)
 {
 	BrazeEventWriter writer;
 	BrazeString key;
 	int			nnotes = map->mapped.nnotes;
 
 	writer.map = map;
-	writer.schema = braze_schema(call);
+	writer.schema = braze_recommended_schema(call);
 	writer.object = map->call.properties;
 	writer.fit = BRAZE_FIT_ALL;
 	writer.below_zero = NULL;
@@ -511,9 +511,9 @@ braze_map_recommended(BrazeMap *map, BrazeCommerceCall call)
 
 	writer.product_is_call = is_product_call(&writer);
 	writer.quantity = 1;
-	writer.price = braze_first_number(writer.object, braze_price_sources, &key);
+	writer.price = braze_commerce_first_number(writer.object, braze_price_sources, &key);
 	if (writer.product_is_call && writer.price != NULL &&
-		!braze_event_fit_price(&writer, writer.object, "The product", &writer.price,
+		!braze_recommended_money_fit_price(&writer, writer.object, "The product", &writer.price,
 							   &writer.quantity))
 		return give_up(&writer, nnotes);
 
@@ -524,7 +524,7 @@ braze_map_recommended(BrazeMap *map, BrazeCommerceCall call)
 		if (writer.missing.len > 0 || writer.below_zero != NULL)
 			return give_up(&writer, nnotes);
 		if (writer.fit == BRAZE_FIT_ALL)
-			braze_note(map, "What the products hold besides Braze's own fields was left out: the event is larger than the %d bytes that Braze takes.",
+			braze_mapping_note(map, "What the products hold besides Braze's own fields was left out: the event is larger than the %d bytes that Braze takes.",
 					   BRAZE_MAX_EVENT_PROPERTIES);
 	}
 	return give_up(&writer, nnotes);

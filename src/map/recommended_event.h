@@ -46,7 +46,7 @@ braze_event_key(BrazeEventWriter *writer, const char *name)
 	if (!writer->first)
 		braze_text_char(text, ',');
 	writer->first = false;
-	braze_text_string(text, name, strlen(name));
+	braze_json_write_string(text, name, strlen(name));
 	braze_text_char(text, ':');
 }
 
@@ -54,23 +54,23 @@ braze_event_key(BrazeEventWriter *writer, const char *name)
 
 extern const char *const braze_price_sources[];
 
-extern bool braze_event_is_negative(Numeric number);
+extern bool braze_recommended_money_is_negative(Numeric number);
 
 /*
  * Makes the quantity and the price of a product fit for Braze, which takes
  * prices of 0 or more.  False, with a note: leave the product out.
  */
-extern bool braze_event_fit_price(BrazeEventWriter *writer, JsonbContainer *product,
+extern bool braze_recommended_money_fit_price(BrazeEventWriter *writer, JsonbContainer *product,
 								  const char *label, Numeric *price, int *quantity);
 
 /* the same for the price that the product has; false, too, when it has none */
-extern bool braze_event_find_price(BrazeEventWriter *writer, JsonbContainer *product,
+extern bool braze_recommended_money_find_price(BrazeEventWriter *writer, JsonbContainer *product,
 								   const char *label, Numeric *price, int *quantity);
 
 /* these write a field; false: there is no value for it */
-extern void braze_event_number(BrazeEventWriter *writer, const char *name, Numeric number);
-extern bool braze_event_amount(BrazeEventWriter *writer, const BrazeSchemaField *field);
-extern bool braze_event_total(BrazeEventWriter *writer, const BrazeSchemaField *field);
-extern bool braze_event_currency(BrazeEventWriter *writer, const BrazeSchemaField *field);
+extern void braze_recommended_money_number(BrazeEventWriter *writer, const char *name, Numeric number);
+extern bool braze_recommended_money_amount(BrazeEventWriter *writer, const BrazeSchemaField *field);
+extern bool braze_recommended_money_total(BrazeEventWriter *writer, const BrazeSchemaField *field);
+extern bool braze_recommended_money_currency(BrazeEventWriter *writer, const BrazeSchemaField *field);
 
 #endif							/* BRAZE_RECOMMENDED_EVENT_H */

@@ -22,56 +22,56 @@
 const char *const braze_price_sources[] = {"price", NULL};
 
 void
-braze_event_number(BrazeEventWriter *writer, const char *name, Numeric number)
+braze_recommended_money_number(BrazeEventWriter *writer, const char *name, Numeric number)
 {
 	braze_event_key(writer, name);
-	braze_text_number(&writer->map->text, number);
+	braze_json_write_number(&writer->map->text, number);
 }
 
 bool
-braze_event_is_negative(Numeric number)
+braze_recommended_money_is_negative(Numeric number)
 {
 	BrazeDecimal decimal;
 
-	braze_decimal_read(&decimal, number);
+	braze_number_read(&decimal, number);
 	return decimal.negative;
 }
 
 bool
-braze_event_fit_price(BrazeEventWriter *writer, JsonbContainer *product,
+braze_recommended_money_fit_price(BrazeEventWriter *writer, JsonbContainer *product,
 					  const char *label, Numeric *price, int *quantity)
 {
 	BrazeMap   *map = writer->map;
 
-	if (!braze_find_quantity(map, product, label, MAX_QUANTITY, false, price, quantity))
+	if (!braze_commerce_find_quantity(map, product, label, MAX_QUANTITY, false, price, quantity))
 		return false;
-	if (!braze_event_is_negative(*price))
+	if (!braze_recommended_money_is_negative(*price))
 		return true;
 	if (!writer->schema->absolute)
 	{
-		braze_note(map, "%s was left out: its price is below 0, and Braze takes no such price in %s.",
+		braze_mapping_note(map, "%s was left out: its price is below 0, and Braze takes no such price in %s.",
 				   label, writer->schema->event);
 		return false;
 	}
 	*price = braze_number_negate(*price);
-	braze_note(map, "%s has its price without the sign: Braze takes 0 or more in %s.",
+	braze_mapping_note(map, "%s has its price without the sign: Braze takes 0 or more in %s.",
 			   label, writer->schema->event);
 	return true;
 }
 
 bool
-braze_event_find_price(BrazeEventWriter *writer, JsonbContainer *product,
+braze_recommended_money_find_price(BrazeEventWriter *writer, JsonbContainer *product,
 					   const char *label, Numeric *price, int *quantity)
 {
 	BrazeString key;
 
-	*price = braze_first_number(product, braze_price_sources, &key);
+	*price = braze_commerce_first_number(product, braze_price_sources, &key);
 	if (*price == NULL)
 	{
-		braze_note(writer->map, "%s was left out: it has no price that is a number.", label);
+		braze_mapping_note(writer->map, "%s was left out: it has no price that is a number.", label);
 		return false;
 	}
-	return braze_event_fit_price(writer, product, label, price, quantity);
+	return braze_recommended_money_fit_price(writer, product, label, price, quantity);
 }
 
 /* the sum of price times quantity over the products that are sent; NULL: too large */
@@ -89,17 +89,17 @@ sum_products(BrazeEventWriter *writer)
 	if (writer->product_is_call)
 		return writer->price == NULL ? NULL :
 			braze_number_multiply(writer->price, int64_to_numeric(writer->quantity));
-	if (!braze_products_begin(&products, writer->object))
+	if (!braze_commerce_products_begin(&products, writer->object))
 		return NULL;
-	while (sum != NULL && braze_products_next(&products, &product))
+	while (sum != NULL && braze_commerce_products_next(&products, &product))
 	{
 		char		label[BRAZE_LABEL_SIZE];
 
 		CHECK_FOR_INTERRUPTS();
 		snprintf(label, sizeof(label), "Product %d", products.number);
 		if (product == NULL ||
-			!braze_first_text(product, braze_product_fields[0].sources, BRAZE_MAX_PRODUCT_ID, &text, &key) ||
-			!braze_event_find_price(writer, product, label, &price, &quantity))
+			!braze_commerce_first_text(product, braze_product_fields[0].sources, BRAZE_MAX_PRODUCT_ID, &text, &key) ||
+			!braze_recommended_money_find_price(writer, product, label, &price, &quantity))
 			continue;
 		price = braze_number_multiply(price, int64_to_numeric(quantity));
 		sum = price == NULL ? NULL : braze_number_add(sum, price);
@@ -111,33 +111,33 @@ sum_products(BrazeEventWriter *writer)
 static bool
 fit_amount(BrazeEventWriter *writer, const BrazeSchemaField *field, Numeric *amount)
 {
-	if (!braze_event_is_negative(*amount))
+	if (!braze_recommended_money_is_negative(*amount))
 		return true;
 	if (!writer->schema->absolute && field->type != BRAZE_SCHEMA_DISCOUNT)
 		return false;
 	*amount = braze_number_negate(*amount);
-	braze_note(writer->map, "The %s was sent without its sign: Braze takes 0 or more in %s.",
+	braze_mapping_note(writer->map, "The %s was sent without its sign: Braze takes 0 or more in %s.",
 			   field->name, writer->schema->event);
 	return true;
 }
 
 /* one that does not fit goes where all goes that has no field: into metadata */
 bool
-braze_event_amount(BrazeEventWriter *writer, const BrazeSchemaField *field)
+braze_recommended_money_amount(BrazeEventWriter *writer, const BrazeSchemaField *field)
 {
 	BrazeString key;
-	Numeric		amount = braze_first_number(writer->object, field->sources, &key);
+	Numeric		amount = braze_commerce_first_number(writer->object, field->sources, &key);
 
 	if (amount == NULL)
 		return false;
 	if (!fit_amount(writer, field, &amount))
 	{
-		braze_note(writer->map, "The property %s is not the %s of %s: it is below 0, and Braze takes 0 or more.",
-				   braze_quote(key), field->name, writer->schema->event);
+		braze_mapping_note(writer->map, "The property %s is not the %s of %s: it is below 0, and Braze takes 0 or more.",
+				   braze_mapping_note_quote(key), field->name, writer->schema->event);
 		return false;
 	}
 	braze_names_add(&writer->consumed, key);
-	braze_event_number(writer, field->name, amount);
+	braze_recommended_money_number(writer, field->name, amount);
 	return true;
 }
 
@@ -146,10 +146,10 @@ braze_event_amount(BrazeEventWriter *writer, const BrazeSchemaField *field)
  * worth: then there is a total only if the call has one.
  */
 bool
-braze_event_total(BrazeEventWriter *writer, const BrazeSchemaField *field)
+braze_recommended_money_total(BrazeEventWriter *writer, const BrazeSchemaField *field)
 {
 	BrazeString key;
-	Numeric		total = braze_first_number(writer->object, field->sources, &key);
+	Numeric		total = braze_commerce_first_number(writer->object, field->sources, &key);
 
 	if (total != NULL)
 		braze_names_add(&writer->consumed, key);
@@ -164,25 +164,25 @@ braze_event_total(BrazeEventWriter *writer, const BrazeSchemaField *field)
 		writer->below_zero = field->name;
 		return true;
 	}
-	braze_event_number(writer, field->name, total);
+	braze_recommended_money_number(writer, field->name, total);
 	return true;
 }
 
 bool
-braze_event_currency(BrazeEventWriter *writer, const BrazeSchemaField *field)
+braze_recommended_money_currency(BrazeEventWriter *writer, const BrazeSchemaField *field)
 {
 	JsonbContainer *product = NULL;
 	BrazeProducts products;
 	const char *currency;
 
 	/* the call has one currency: its own, else that of its first product */
-	if (!writer->product_is_call && braze_products_begin(&products, writer->object))
-		braze_products_next(&products, &product);
-	currency = braze_find_currency(writer->map, writer->object, product);
+	if (!writer->product_is_call && braze_commerce_products_begin(&products, writer->object))
+		braze_commerce_products_next(&products, &product);
+	currency = braze_commerce_find_currency(writer->map, writer->object, product);
 	if (currency == NULL)
 		return false;
 	braze_names_add(&writer->consumed, (BrazeString) {"currency", 8});
 	braze_event_key(writer, field->name);
-	braze_text_string(&writer->map->text, currency, strlen(currency));
+	braze_json_write_string(&writer->map->text, currency, strlen(currency));
 	return true;
 }

@@ -83,19 +83,19 @@ static const BrazeSchema schemas[] = {
 };
 
 const BrazeSchema *
-braze_schema(BrazeCommerceCall call)
+braze_recommended_schema(BrazeCommerceCall call)
 {
 	return &schemas[call];
 }
 
 bool
-braze_schema_has_products(const BrazeSchema *schema)
+braze_recommended_schema_has_products(const BrazeSchema *schema)
 {
 	return schema->fields != product_viewed;
 }
 
 BrazeCommerceCall
-braze_recommended_event(BrazeString name)
+braze_recommended_schema_event(BrazeString name)
 {
 	for (int i = 0; i < lengthof(schemas); i++)
 	{

@@ -53,8 +53,8 @@ typedef struct BrazeSchema
 extern const BrazeSchemaField braze_product_fields[];
 
 /* false for the event of a product that is viewed: it names no others */
-extern bool braze_schema_has_products(const BrazeSchema *schema);
+extern bool braze_recommended_schema_has_products(const BrazeSchema *schema);
 
-extern const BrazeSchema *braze_schema(BrazeCommerceCall call);
+extern const BrazeSchema *braze_recommended_schema(BrazeCommerceCall call);
 
 #endif							/* BRAZE_RECOMMENDED_SCHEMA_H */

@@ -136,7 +136,7 @@ next_name(BrazeWalk *walk, BrazeString *name)
 }
 
 bool
-braze_call_is_bundled(const BrazeCall *call)
+braze_segment_call_is_bundled(const BrazeCall *call)
 {
 	JsonbContainer *metadata = braze_object(&call->fields[BRAZE_CALL_METADATA]);
 	JsonbValue	bundled;
@@ -177,7 +177,7 @@ braze_call_is_bundled(const BrazeCall *call)
 }
 
 void
-braze_call_read(BrazeCall *call, JsonbContainer *object)
+braze_segment_call_read(BrazeCall *call, JsonbContainer *object)
 {
 	BrazeWalk	walk;
 	BrazeString key;
@@ -212,24 +212,24 @@ braze_call_read(BrazeCall *call, JsonbContainer *object)
 
 	if (call->fields[BRAZE_CALL_INTEGRATIONS].type != jbvNull)
 		read_integrations(&call->integration, &call->fields[BRAZE_CALL_INTEGRATIONS]);
-	if (braze_call_context(call, "integrations", &value))
+	if (braze_segment_call_context(call, "integrations", &value))
 		read_integrations(&call->integration, &value);
 }
 
 bool
-braze_call_context(const BrazeCall *call, const char *key, JsonbValue *value)
+braze_segment_call_context(const BrazeCall *call, const char *key, JsonbValue *value)
 {
 	return call->context != NULL && braze_lookup(call->context, key, value) &&
 		value->type != jbvNull;
 }
 
 bool
-braze_call_context_in(const BrazeCall *call, const char *object, const char *key,
+braze_segment_call_context_in(const BrazeCall *call, const char *object, const char *key,
 					  JsonbValue *value)
 {
 	JsonbValue	inner;
 
-	return braze_call_context(call, object, &inner) && braze_is_object(&inner) &&
+	return braze_segment_call_context(call, object, &inner) && braze_is_object(&inner) &&
 		braze_lookup(inner.val.binary.data, key, value) && value->type != jbvNull;
 }
 
@@ -241,13 +241,13 @@ static const char *const kinds[] = {
 };
 
 Datum
-braze_call_kind_text(BrazeCallKind kind)
+braze_segment_call_kind_text(BrazeCallKind kind)
 {
 	return CStringGetTextDatum(kinds[kind]);
 }
 
 BrazeCallKind
-braze_call_kind_read(Datum value)
+braze_segment_call_kind_read(Datum value)
 {
 	struct varlena *name = pg_detoast_datum_packed((struct varlena *) DatumGetPointer(value));
 

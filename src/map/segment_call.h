@@ -56,16 +56,16 @@ typedef struct BrazeCall
 } BrazeCall;
 
 /* has a browser's own SDK of Braze sent the call?  Segment notes that in it */
-extern bool braze_call_is_bundled(const BrazeCall *call);
+extern bool braze_segment_call_is_bundled(const BrazeCall *call);
 
 /* object: the call's root, which must be an object */
-extern void braze_call_read(BrazeCall *call, JsonbContainer *object);
+extern void braze_segment_call_read(BrazeCall *call, JsonbContainer *object);
 
 /* a value inside context, such as context.device; false where there is none */
-extern bool braze_call_context(const BrazeCall *call, const char *key, JsonbValue *value);
+extern bool braze_segment_call_context(const BrazeCall *call, const char *key, JsonbValue *value);
 
 /* a value inside an object inside context, such as context.location.country */
-extern bool braze_call_context_in(const BrazeCall *call, const char *object,
+extern bool braze_segment_call_context_in(const BrazeCall *call, const char *object,
 								  const char *key, JsonbValue *value);
 
 #endif							/* BRAZE_SEGMENT_CALL_H */

@@ -113,7 +113,7 @@ compare_traits(const void *a, const void *b)
 }
 
 const BrazeTrait *
-braze_trait(BrazeString name)
+braze_traits_write(BrazeString name)
 {
 	/* the table is in the order of the documentation; this is for searching */
 	static const BrazeTrait *sorted[lengthof(traits)];
@@ -149,7 +149,7 @@ braze_trait(BrazeString name)
 static bool
 refuse(BrazeMap *map, BrazeString trait, const char *why)
 {
-	braze_note(map, "The trait %s was left out: %s.", braze_quote(trait), why);
+	braze_mapping_note(map, "The trait %s was left out: %s.", braze_mapping_note_quote(trait), why);
 	return false;
 }
 
@@ -160,7 +160,7 @@ write_text(BrazeMap *map, BrazeString trait, const JsonbValue *value)
 
 	if (!braze_scalar_text(value, &text))
 		return refuse(map, trait, "Braze takes a string for it");
-	braze_text_string(&map->text, text.data, text.length);
+	braze_json_write_string(&map->text, text.data, text.length);
 	return true;
 }
 
@@ -171,7 +171,7 @@ write_email(BrazeMap *map, BrazeString trait, const JsonbValue *value)
 
 	if (!braze_solid_text(value, &text) || !braze_is_email(text))
 		return refuse(map, trait, "it is no valid email address, for which Braze would refuse the whole profile update");
-	braze_text_string(&map->text, text.data, text.length);
+	braze_json_write_string(&map->text, text.data, text.length);
 	return true;
 }
 
@@ -183,9 +183,9 @@ write_phone(BrazeMap *map, BrazeString trait, const JsonbValue *value)
 	if (!braze_solid_text(value, &text))
 		return refuse(map, trait, "it is empty or no string");
 	if (!braze_is_e164(text))
-		braze_note(map, "The trait %s may not be reached by SMS: Braze recommends the format E.164, such as +14155552671.",
-				   braze_quote(trait));
-	braze_text_string(&map->text, text.data, text.length);
+		braze_mapping_note(map, "The trait %s may not be reached by SMS: Braze recommends the format E.164, such as +14155552671.",
+				   braze_mapping_note_quote(trait));
+	braze_json_write_string(&map->text, text.data, text.length);
 	return true;
 }
 
@@ -194,9 +194,9 @@ write_date(BrazeMap *map, BrazeString trait, const JsonbValue *value)
 {
 	char		date[BRAZE_DATE_LENGTH];
 
-	if (!braze_date(value, date))
+	if (!braze_time_date(value, date))
 		return refuse(map, trait, "it is not a date of the years 1900 to 2100; write it as YYYY-MM-DD");
-	braze_text_string(&map->text, date, sizeof(date));
+	braze_json_write_string(&map->text, date, sizeof(date));
 	return true;
 }
 
@@ -223,7 +223,7 @@ write_gender(BrazeMap *map, BrazeString trait, const JsonbValue *value)
 			if ((int) strlen(genders[i].spelling) == text.length &&
 				pg_strncasecmp(genders[i].spelling, text.data, text.length) == 0)
 			{
-				braze_text_string(&map->text, genders[i].code, 1);
+				braze_json_write_string(&map->text, genders[i].code, 1);
 				return true;
 			}
 		}
@@ -250,9 +250,9 @@ write_language(BrazeMap *map, BrazeString trait, const JsonbValue *value)
 	}
 	if (length >= 2 &&
 		(length == text.length || text.data[length] == '-' || text.data[length] == '_'))
-		braze_text_string(&map->text, code, length);
+		braze_json_write_string(&map->text, code, length);
 	else
-		braze_text_string(&map->text, text.data, text.length);
+		braze_json_write_string(&map->text, text.data, text.length);
 	return true;
 }
 
@@ -265,7 +265,7 @@ write_image_url(BrazeMap *map, BrazeString trait, const JsonbValue *value)
 		return refuse(map, trait, "Braze takes a string for it");
 	if (braze_longer_than(text, BRAZE_MAX_IMAGE_URL))
 		return refuse(map, trait, "it is longer than the 1024 characters that Braze takes");
-	braze_text_string(&map->text, text.data, text.length);
+	braze_json_write_string(&map->text, text.data, text.length);
 	return true;
 }
 
@@ -281,8 +281,8 @@ coordinate(JsonbContainer *location, const char *key, int limit)
 	number = braze_number(&value);
 	if (number == NULL)
 		return NULL;
-	braze_decimal_read(&decimal, number);
-	return braze_decimal_exceeds(&decimal, limit) ? NULL : number;
+	braze_number_read(&decimal, number);
+	return braze_number_exceeds(&decimal, limit) ? NULL : number;
 }
 
 static bool
@@ -299,9 +299,9 @@ write_location(BrazeMap *map, BrazeString trait, const JsonbValue *value)
 	if (longitude == NULL || latitude == NULL)
 		return refuse(map, trait, "it needs a longitude within 180 and a latitude within 90, both numbers");
 	braze_text_literal(&map->text, "{\"longitude\":");
-	braze_text_number(&map->text, longitude);
+	braze_json_write_number(&map->text, longitude);
 	braze_text_literal(&map->text, ",\"latitude\":");
-	braze_text_number(&map->text, latitude);
+	braze_json_write_number(&map->text, latitude);
 	braze_text_char(&map->text, '}');
 	return true;
 }
@@ -313,7 +313,7 @@ write_subscribe(BrazeMap *map, BrazeString trait, const JsonbValue *value)
 
 	if (state == NULL)
 		return refuse(map, trait, "it must be opted_in, subscribed or unsubscribed");
-	braze_text_string(&map->text, state, strlen(state));
+	braze_json_write_string(&map->text, state, strlen(state));
 	return true;
 }
 
@@ -346,7 +346,7 @@ write_time(BrazeMap *map, BrazeString trait, const JsonbValue *value)
 	if (!braze_time(value, &ms))
 		return refuse(map, trait, "it is not a time from 1970-01-02 to 2100-12-31; write it as YYYY-MM-DDTHH:MM:SSZ");
 	braze_time_print(ms, time);
-	braze_text_string(&map->text, time, sizeof(time));
+	braze_json_write_string(&map->text, time, sizeof(time));
 	return true;
 }
 
@@ -359,8 +359,8 @@ write_account(BrazeMap *map, BrazeString trait, const JsonbValue *value)
 
 	if (!braze_is_object(value))
 		return refuse(map, trait, "Braze takes an object for it");
-	written = braze_text_value(&map->text, value, BRAZE_IN_ATTRIBUTE, &loss);
-	braze_note_loss(map, "trait", trait, &loss, written);
+	written = braze_json_write_value(&map->text, value, BRAZE_IN_ATTRIBUTE, &loss);
+	braze_mapping_note_loss(map, "trait", trait, &loss, written);
 	return written;
 }
 
@@ -389,8 +389,8 @@ write_list(BrazeMap *map, BrazeString trait, const JsonbValue *value,
 				braze_text_char(text, ',');
 			if (object == NULL || !write_entry(map, trait, object))
 			{
-				braze_note(map, "An entry of the trait %s was left out: %s.",
-						   braze_quote(trait), why);
+				braze_mapping_note(map, "An entry of the trait %s was left out: %s.",
+						   braze_mapping_note_quote(trait), why);
 				if (!text->full)
 					braze_text_rewind(text, mark);
 				continue;
@@ -424,9 +424,9 @@ write_group(BrazeMap *map, BrazeString trait, JsonbContainer *group)
 		return false;
 
 	braze_text_literal(&map->text, "{\"subscription_group_id\":");
-	braze_text_string(&map->text, id.data, id.length);
+	braze_json_write_string(&map->text, id.data, id.length);
 	braze_text_literal(&map->text, ",\"subscription_state\":");
-	braze_text_string(&map->text, state, strlen(state));
+	braze_json_write_string(&map->text, state, strlen(state));
 	if (braze_lookup(group, "use_double_opt_in_logic", &value))
 	{
 		if (braze_flag(&value, &flag))
@@ -435,8 +435,8 @@ write_group(BrazeMap *map, BrazeString trait, JsonbContainer *group)
 			write_boolean(map, flag);
 		}
 		else
-			braze_note(map, "The use_double_opt_in_logic of an entry of the trait %s was left out: it must be true or false.",
-					   braze_quote(trait));
+			braze_mapping_note(map, "The use_double_opt_in_logic of an entry of the trait %s was left out: it must be true or false.",
+					   braze_mapping_note_quote(trait));
 	}
 	braze_text_char(&map->text, '}');
 	return true;
@@ -462,20 +462,20 @@ write_token(BrazeMap *map, BrazeString trait, JsonbContainer *token)
 		return false;
 
 	braze_text_literal(&map->text, "{\"app_id\":");
-	braze_text_string(&map->text, app_id.data, app_id.length);
+	braze_json_write_string(&map->text, app_id.data, app_id.length);
 	braze_text_literal(&map->text, ",\"token\":");
-	braze_text_string(&map->text, text.data, text.length);
+	braze_json_write_string(&map->text, text.data, text.length);
 	if (braze_lookup(token, "device_id", &value) && value.type != jbvNull)
 	{
 		if (braze_solid_text(&value, &device) && device.length >= BRAZE_MIN_DEVICE_ID &&
 			device.length <= BRAZE_MAX_DEVICE_ID)
 		{
 			braze_text_literal(&map->text, ",\"device_id\":");
-			braze_text_string(&map->text, device.data, device.length);
+			braze_json_write_string(&map->text, device.data, device.length);
 		}
 		else
-			braze_note(map, "The device_id of an entry of the trait %s was left out: it must have %d to %d bytes.",
-					   braze_quote(trait), BRAZE_MIN_DEVICE_ID, BRAZE_MAX_DEVICE_ID);
+			braze_mapping_note(map, "The device_id of an entry of the trait %s was left out: it must have %d to %d bytes.",
+					   braze_mapping_note_quote(trait), BRAZE_MIN_DEVICE_ID, BRAZE_MAX_DEVICE_ID);
 	}
 	braze_text_char(&map->text, '}');
 	return true;

@@ -10,7 +10,7 @@
 #include "map/map_internal.h"
 
 bool
-braze_list_has(const BrazeNameList *list, BrazeString text)
+braze_user_identifier_list_has(const BrazeNameList *list, BrazeString text)
 {
 	int			low = 0;
 	int			high = list->count - 1;
@@ -33,30 +33,30 @@ braze_list_has(const BrazeNameList *list, BrazeString text)
 }
 
 bool
-braze_id_text(BrazeMap *map, const char *what, const JsonbValue *value, int max,
+braze_user_identifier_text(BrazeMap *map, const char *what, const JsonbValue *value, int max,
 			  BrazeString *text)
 {
 	if (value->type == jbvNull)
 		return false;
 	if (value->type != jbvString && value->type != jbvNumeric)
 	{
-		braze_note(map, "The %s was not used: it is neither a string nor a number.", what);
+		braze_mapping_note(map, "The %s was not used: it is neither a string nor a number.", what);
 		return false;
 	}
 	if (!braze_scalar_text(value, text) || text->length > max)
 	{
-		braze_note(map, "The %s was not used: it is longer than the %d bytes that Braze takes.",
+		braze_mapping_note(map, "The %s was not used: it is longer than the %d bytes that Braze takes.",
 				   what, max);
 		return false;
 	}
 	if (braze_trim(*text).length == 0)
 	{
-		braze_note(map, "The %s was not used: it is empty.", what);
+		braze_mapping_note(map, "The %s was not used: it is empty.", what);
 		return false;
 	}
-	if (braze_list_has(&map->settings->ignored_ids, *text))
+	if (braze_user_identifier_list_has(&map->settings->ignored_ids, *text))
 	{
-		braze_note(map, "The %s was not used: it is one of the destination's ignored_ids.", what);
+		braze_mapping_note(map, "The %s was not used: it is one of the destination's ignored_ids.", what);
 		return false;
 	}
 	return true;
@@ -71,7 +71,7 @@ resolve_braze_id(BrazeMap *map, BrazeIdentifier *identifier)
 	for (int i = 0; i < integration->nobjects; i++)
 	{
 		if (braze_lookup(integration->objects[i], "braze_id", &value) &&
-			braze_id_text(map, "braze_id of the integrations", &value,
+			braze_user_identifier_text(map, "braze_id of the integrations", &value,
 						  BRAZE_MAX_EXTERNAL_ID, &identifier->value))
 			return true;
 	}
@@ -96,12 +96,12 @@ resolve_user_alias(BrazeMap *map, BrazeIdentifier *identifier)
 			!braze_lookup(alias.val.binary.data, "alias_label", &label) ||
 			name.type == jbvNull || label.type == jbvNull)
 		{
-			braze_note(map, "The user_alias of the integrations was not used: it must have an alias_name and an alias_label.");
+			braze_mapping_note(map, "The user_alias of the integrations was not used: it must have an alias_name and an alias_label.");
 			continue;
 		}
-		if (braze_id_text(map, "alias_name of the integrations", &name,
+		if (braze_user_identifier_text(map, "alias_name of the integrations", &name,
 						  BRAZE_MAX_ALIAS, &identifier->value) &&
-			braze_id_text(map, "alias_label of the integrations", &label,
+			braze_user_identifier_text(map, "alias_label of the integrations", &label,
 						  BRAZE_MAX_ALIAS, &identifier->label))
 			return true;
 	}
@@ -118,24 +118,24 @@ resolve_address(BrazeMap *map, BrazeIdentifier *identifier)
 	JsonbContainer *objects[3] = {map->call.traits, NULL, map->call.properties};
 	JsonbValue	value;
 
-	if (braze_call_context(&map->call, "traits", &value) && braze_is_object(&value))
+	if (braze_segment_call_context(&map->call, "traits", &value) && braze_is_object(&value))
 		objects[1] = value.val.binary.data;
 
 	for (int i = 0; i < lengthof(objects); i++)
 	{
 		if (objects[i] == NULL || !braze_lookup(objects[i], key, &value) ||
-			!braze_id_text(map, key, &value, BRAZE_MAX_EXTERNAL_ID, &identifier->value))
+			!braze_user_identifier_text(map, key, &value, BRAZE_MAX_EXTERNAL_ID, &identifier->value))
 			continue;
 		identifier->value = braze_trim(identifier->value);
 		if (!email || braze_is_email(identifier->value))
 			return true;
-		braze_note(map, "The email was not used to identify the user: it is no valid address.");
+		braze_mapping_note(map, "The email was not used to identify the user: it is no valid address.");
 	}
 	return false;
 }
 
 bool
-braze_resolve(BrazeMap *map, BrazeIdSource source, BrazeIdentifier *identifier)
+braze_user_identifier_resolve(BrazeMap *map, BrazeIdSource source, BrazeIdentifier *identifier)
 {
 	const BrazeCall *call = &map->call;
 
@@ -146,14 +146,14 @@ braze_resolve(BrazeMap *map, BrazeIdSource source, BrazeIdentifier *identifier)
 	switch (source)
 	{
 		case BRAZE_ID_USER_ID:
-			return braze_id_text(map, "userId", &call->fields[BRAZE_CALL_USER_ID],
+			return braze_user_identifier_text(map, "userId", &call->fields[BRAZE_CALL_USER_ID],
 								 BRAZE_MAX_EXTERNAL_ID, &identifier->value);
 		case BRAZE_ID_BRAZE_ID:
 			return resolve_braze_id(map, identifier);
 		case BRAZE_ID_USER_ALIAS:
 			return resolve_user_alias(map, identifier);
 		case BRAZE_ID_ANONYMOUS_ID:
-			if (!braze_id_text(map, "anonymousId", &call->fields[BRAZE_CALL_ANONYMOUS_ID],
+			if (!braze_user_identifier_text(map, "anonymousId", &call->fields[BRAZE_CALL_ANONYMOUS_ID],
 							   BRAZE_MAX_ALIAS, &identifier->value))
 				return false;
 			identifier->label.data = map->settings->anonymous_alias_label;
@@ -167,7 +167,7 @@ braze_resolve(BrazeMap *map, BrazeIdSource source, BrazeIdentifier *identifier)
 }
 
 void
-braze_write_identifier(BrazeMap *map, const BrazeIdentifier *identifier)
+braze_user_identifier_write(BrazeMap *map, const BrazeIdentifier *identifier)
 {
 	BrazeText  *text = &map->text;
 
@@ -188,24 +188,24 @@ braze_write_identifier(BrazeMap *map, const BrazeIdentifier *identifier)
 		case BRAZE_ID_USER_ALIAS:
 		case BRAZE_ID_ANONYMOUS_ID:
 			braze_text_literal(text, "\"user_alias\":{\"alias_name\":");
-			braze_text_string(text, identifier->value.data, identifier->value.length);
+			braze_json_write_string(text, identifier->value.data, identifier->value.length);
 			braze_text_literal(text, ",\"alias_label\":");
-			braze_text_string(text, identifier->label.data, identifier->label.length);
+			braze_json_write_string(text, identifier->label.data, identifier->label.length);
 			braze_text_char(text, '}');
 			return;
 	}
-	braze_text_string(text, identifier->value.data, identifier->value.length);
+	braze_json_write_string(text, identifier->value.data, identifier->value.length);
 }
 
 void
-braze_add_user(BrazeMap *map, const BrazeIdentifier *identifier)
+braze_user_identifier_add(BrazeMap *map, const BrazeIdentifier *identifier)
 {
 	BrazeMapped *mapped = &map->mapped;
 	BrazeSpan  *span = &mapped->users[mapped->nusers].json;
 
 	Assert(mapped->nusers < BRAZE_USERS_PER_CALL);
 	span->offset = braze_text_mark(&map->text);
-	braze_write_identifier(map, identifier);
+	braze_user_identifier_write(map, identifier);
 	span->length = braze_text_mark(&map->text) - span->offset;
 	mapped->users[mapped->nusers].link = -1;
 	mapped->nusers++;
@@ -245,9 +245,9 @@ add_further_user(BrazeMap *map, BrazeIdSource source, int link)
 	BrazeIdentifier identifier;
 
 	if (is_among_identifiers(map->settings, source) &&
-		braze_resolve(map, source, &identifier))
+		braze_user_identifier_resolve(map, source, &identifier))
 	{
-		braze_add_user(map, &identifier);
+		braze_user_identifier_add(map, &identifier);
 		map->mapped.users[map->mapped.nusers - 1].link = link;
 	}
 }
@@ -279,25 +279,25 @@ add_further_users(BrazeMap *map)
 }
 
 bool
-braze_map_identifier(BrazeMap *map)
+braze_user_identifier_map(BrazeMap *map)
 {
 	const BrazeSettings *settings = map->settings;
 
 	for (int i = 0; i < settings->nidentifiers; i++)
 	{
-		if (braze_resolve(map, settings->identifiers[i], &map->identifier))
+		if (braze_user_identifier_resolve(map, settings->identifiers[i], &map->identifier))
 		{
-			braze_add_user(map, &map->identifier);
+			braze_user_identifier_add(map, &map->identifier);
 			add_further_users(map);
 			return true;
 		}
 	}
 
 	if (map->call.fields[BRAZE_CALL_ANONYMOUS_ID].type == jbvNull)
-		braze_reject(map, "The call has no usable identifier; give it a userId.");
+		braze_mapping_note_reject(map, "The call has no usable identifier; give it a userId.");
 	else if (is_among_identifiers(map->settings, BRAZE_ID_ANONYMOUS_ID))
-		braze_skip(map, "The call was skipped: it is of an anonymous visitor whose anonymousId is not usable.");
+		braze_mapping_note_skip(map, "The call was skipped: it is of an anonymous visitor whose anonymousId is not usable.");
 	else
-		braze_skip(map, "The call was skipped: it is of an anonymous visitor; add anonymous_id to the destination's identifiers to send such calls.");
+		braze_mapping_note_skip(map, "The call was skipped: it is of an anonymous visitor; add anonymous_id to the destination's identifiers to send such calls.");
 	return false;
 }

@@ -155,7 +155,7 @@ classify(const BrazeField *field)
 /* ----- fields ----- */
 
 void
-braze_fields_init(BrazeFields *fields)
+braze_attributes_init(BrazeFields *fields)
 {
 	memset(fields, 0, sizeof(*fields));
 }
@@ -173,13 +173,13 @@ free_owned(BrazeFields *fields)
 }
 
 void
-braze_fields_free(BrazeFields *fields)
+braze_attributes_free(BrazeFields *fields)
 {
 	free_owned(fields);
 	free(fields->list);
 	free(fields->places);
 	free(fields->arrays);
-	braze_fields_init(fields);
+	braze_attributes_init(fields);
 }
 
 static bool
@@ -200,7 +200,7 @@ add_field(BrazeFields *fields, const BrazeField *field)
 }
 
 bool
-braze_fields_read(BrazeFields *fields, const char *json, size_t length)
+braze_attributes_read(BrazeFields *fields, const char *json, size_t length)
 {
 	const char *end = json + length - 1;
 	const char *p;
@@ -442,7 +442,7 @@ unite_field(BrazeFields *fields, BrazeField *field)
 }
 
 bool
-braze_fields_unite(BrazeFields *fields)
+braze_attributes_unite(BrazeFields *fields)
 {
 	for (int i = 0; i < fields->count; i++)
 	{
@@ -525,7 +525,7 @@ append_array(BrazeFields *fields, BrazeField *earlier, const BrazeField *field)
 }
 
 bool
-braze_fields_fold(BrazeFields *fields, const BrazeFields *later)
+braze_attributes_fold(BrazeFields *fields, const BrazeFields *later)
 {
 	if (!fill_places(fields, later->count))
 		return false;
@@ -562,7 +562,7 @@ braze_fields_fold(BrazeFields *fields, const BrazeFields *later)
 /* ----- writing ----- */
 
 char *
-braze_fields_write(const BrazeFields *fields, char *to)
+braze_attributes_write(const BrazeFields *fields, char *to)
 {
 	*to++ = '{';
 	for (int i = 0; i < fields->count; i++)

@@ -62,11 +62,11 @@ typedef struct BrazeFields
 	void	   *owned;			/* text that united arrays made necessary */
 } BrazeFields;
 
-extern void braze_fields_init(BrazeFields *fields);
-extern void braze_fields_free(BrazeFields *fields);
+extern void braze_attributes_init(BrazeFields *fields);
+extern void braze_attributes_free(BrazeFields *fields);
 
 /* false: out of memory.  The fields point into the text. */
-extern bool braze_fields_read(BrazeFields *fields, const char *json, size_t length);
+extern bool braze_attributes_read(BrazeFields *fields, const char *json, size_t length);
 
 /* must the object be applied on its own, since it changes what is there? */
 extern bool braze_attributes_stand_alone(const char *json, size_t length);
@@ -76,10 +76,10 @@ extern bool braze_attributes_stand_alone(const char *json, size_t length);
  * and push tokens unite.  Both must have the same flags and not stand alone.
  * After the last one, unite writes the united arrays.  False: out of memory.
  */
-extern bool braze_fields_fold(BrazeFields *fields, const BrazeFields *later);
-extern bool braze_fields_unite(BrazeFields *fields);
+extern bool braze_attributes_fold(BrazeFields *fields, const BrazeFields *later);
+extern bool braze_attributes_unite(BrazeFields *fields);
 
 /* returns the end of the text */
-extern char *braze_fields_write(const BrazeFields *fields, char *to);
+extern char *braze_attributes_write(const BrazeFields *fields, char *to);
 
 #endif							/* BRAZE_ATTRIBUTES_H */

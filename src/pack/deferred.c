@@ -174,7 +174,7 @@ takes_calls(const BrazePack *pack, const Lane *lane)
 }
 
 void
-braze_lane_has_room(BrazePack *pack, Lane *lane)
+braze_deferred_lane_has_room(BrazePack *pack, Lane *lane)
 {
 	if (lane->deferred != NULL && takes_calls(pack, lane))
 		add_candidate(pack, lane->deferred);
@@ -235,7 +235,7 @@ unreserve_entry(BrazePack *pack, Lane *lane)
 }
 
 bool
-braze_must_defer(const BrazePack *pack, const PackedCall *call)
+braze_deferred_must(const BrazePack *pack, const PackedCall *call)
 {
 	for (int i = 0; i < call->nlanes; i++)
 	{
@@ -262,7 +262,7 @@ new_shared(BrazePack *pack, const PackedCall *call)
 }
 
 bool
-braze_defer(BrazePack *pack, const PackedCall *call)
+braze_deferred_add(BrazePack *pack, const PackedCall *call)
 {
 	Shared	   *shared = NULL;
 	int			reserved = 0;
@@ -288,7 +288,7 @@ braze_defer(BrazePack *pack, const PackedCall *call)
 			chunk->entries[chunk->n].id = call->pub.id;
 		chunk->is_shared[chunk->n++] = (shared != NULL);
 		if (deferred->count++ == 0)
-			braze_lane_has_room(pack, call->lanes[i]);
+			braze_deferred_lane_has_room(pack, call->lanes[i]);
 	}
 	return true;
 }
@@ -313,7 +313,7 @@ remove_first(BrazePack *pack, Deferred *deferred)
 	}
 	if (++deferred->first == deferred->head->n)
 		remove_head(pack, deferred);
-	braze_lane_has_room(pack, deferred->lane);
+	braze_deferred_lane_has_room(pack, deferred->lane);
 }
 
 static bool
@@ -333,7 +333,7 @@ may_be_taken_back(const BrazePack *pack, const Deferred *deferred)
 }
 
 int64_t
-braze_pack_wanted(BrazePack *pack)
+braze_deferred_wanted(BrazePack *pack)
 {
 	while (pack->candidates != NULL)
 	{
@@ -350,7 +350,7 @@ braze_pack_wanted(BrazePack *pack)
 }
 
 bool
-braze_is_wanted(const BrazePack *pack, int64_t id)
+braze_deferred_is_wanted(const BrazePack *pack, int64_t id)
 {
 	return pack->candidates != NULL && first_id(pack->candidates) == id &&
 		may_be_taken_back(pack, pack->candidates);
@@ -358,7 +358,7 @@ braze_is_wanted(const BrazePack *pack, int64_t id)
 
 /* is it about the users that it was about when it was deferred? */
 bool
-braze_wanted_is_like(const BrazePack *pack, const PackedCall *call)
+braze_deferred_is_like(const BrazePack *pack, const PackedCall *call)
 {
 	const Deferred *deferred = pack->candidates;
 	const Shared *shared = first_shared(deferred);
@@ -370,7 +370,7 @@ braze_wanted_is_like(const BrazePack *pack, const PackedCall *call)
 }
 
 void
-braze_pack_wanted_done(BrazePack *pack)
+braze_deferred_done(BrazePack *pack)
 {
 	Deferred   *deferred = pack->candidates;
 	Shared	   *shared = first_shared(deferred);
@@ -395,7 +395,7 @@ void
 braze_deferred_may_go(BrazePack *pack)
 {
 	for (Deferred *deferred = pack->deferred; deferred != NULL; deferred = deferred->next)
-		braze_lane_has_room(pack, deferred->lane);
+		braze_deferred_lane_has_room(pack, deferred->lane);
 }
 
 int
@@ -422,7 +422,7 @@ braze_deferred_ids(const BrazePack *pack, int64_t *ids)
 }
 
 int64_t
-braze_drop_deferred(BrazePack *pack)
+braze_deferred_drop(BrazePack *pack)
 {
 	int64_t		lowest = 0;
 

@@ -19,7 +19,7 @@ droppable(const PackedCall *call)
 }
 
 void
-braze_pack_mark_gone(BrazePack *pack, BrazeGone gone, void *arg)
+braze_discard_mark_gone(BrazePack *pack, BrazeGone gone, void *arg)
 {
 	for (PackedCall *call = pack->all; call != NULL; call = call->all_next)
 	{
@@ -50,11 +50,11 @@ drop_from_lane(BrazePack *pack, Lane *lane, Leaving leaving)
 		else
 		{
 			lane->tail = call;
-			lane->waiting_objects += braze_remaining_objects(call);
+			lane->waiting_objects += braze_lane_remaining_objects(call);
 			link = braze_lane_link(call, lane);
 		}
 	}
-	braze_lane_has_room(pack, lane);
+	braze_deferred_lane_has_room(pack, lane);
 }
 
 static void
@@ -64,11 +64,11 @@ drop_from_list(ReadyList *list, Leaving leaving)
 	int64_t		objects = 0;
 	PackedCall *call;
 
-	while ((call = braze_calls_pop(&list->calls)) != NULL)
+	while ((call = braze_pack_calls_pop(&list->calls)) != NULL)
 	{
 		if (leaving(call))
 			continue;
-		braze_calls_append(&kept, call);
+		braze_pack_calls_append(&kept, call);
 		objects += call->ready_weight;
 	}
 	list->calls = kept;
@@ -120,9 +120,9 @@ drop_calls(BrazePack *pack, Leaving leaving)
 }
 
 int64_t
-braze_pack_drop_waiting(BrazePack *pack)
+braze_discard_drop_waiting(BrazePack *pack)
 {
-	int64_t		deferred = braze_drop_deferred(pack);
+	int64_t		deferred = braze_deferred_drop(pack);
 	int64_t		lowest = drop_calls(pack, droppable);
 
 	return lowest == 0 || (deferred != 0 && deferred < lowest) ? deferred : lowest;
@@ -135,7 +135,7 @@ gone_and_waiting(const PackedCall *call)
 }
 
 void
-braze_pack_drop_gone(BrazePack *pack)
+braze_discard_drop_gone(BrazePack *pack)
 {
 	for (const PackedCall *call = pack->all; call != NULL; call = call->all_next)
 	{
@@ -176,13 +176,13 @@ refuse_rest(BrazePack *pack, PackedCall *call, const BrazeGivingUp *why)
 }
 
 bool
-braze_pack_give_up(BrazePack *pack, const BrazeGivingUp *why, int64_t now)
+braze_discard_give_up(BrazePack *pack, const BrazeGivingUp *why, int64_t now)
 {
 	for (PackedCall *call = pack->all; call != NULL; call = call->all_next)
 	{
 		if (call->state != CALL_WAITING || call->pub.gone ||
 			call->pub.row.queued_at >= why->queued_before ||
-			!why->endpoints[braze_next_endpoint(call)])
+			!why->endpoints[braze_pack_next_endpoint(call)])
 			continue;
 		if (!refuse_rest(pack, call, why))
 			return false;
@@ -207,7 +207,7 @@ braze_pack_give_up(BrazePack *pack, const BrazeGivingUp *why, int64_t now)
 			braze_lane_unref(pack, call->lanes[i]);
 		call->nlanes = 0;
 		call->state = CALL_DONE;
-		braze_calls_append(&pack->done, call);
+		braze_pack_calls_append(&pack->done, call);
 	}
 	return true;
 }
@@ -222,7 +222,7 @@ compare_ids(const void *a, const void *b)
 }
 
 int64_t *
-braze_pack_ids(const BrazePack *pack, int *count)
+braze_discard_ids(const BrazePack *pack, int *count)
 {
 	int			ndeferred = braze_deferred_ids(pack, NULL);
 	int64_t    *ids = malloc(sizeof(int64_t) * (pack->ncalls + ndeferred + 1));
@@ -239,7 +239,7 @@ braze_pack_ids(const BrazePack *pack, int *count)
 }
 
 bool
-braze_pack_ids_contain(const int64_t *ids, int count, int64_t id)
+braze_discard_ids_contain(const int64_t *ids, int count, int64_t id)
 {
 	return count > 0 && bsearch(&id, ids, count, sizeof(int64_t), compare_ids) != NULL;
 }

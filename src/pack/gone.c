@@ -24,7 +24,7 @@ unwrite(BrazePack *pack, BrazeRequest *request)
 
 /* whatever is left of calls that are gone needs no sending */
 void
-braze_request_leave_gone(BrazePack *pack, BrazeRequest *request)
+braze_gone_leave_gone(BrazePack *pack, BrazeRequest *request)
 {
 	if (!request->has_gone)
 		return;
@@ -46,19 +46,19 @@ braze_request_leave_gone(BrazePack *pack, BrazeRequest *request)
 /* ----- out of the queue, and left out ----- */
 
 int
-braze_request_ncalls(const BrazeRequest *request)
+braze_gone_ncalls(const BrazeRequest *request)
 {
 	return request->ncalls;
 }
 
 BrazeCall *
-braze_request_call(BrazeRequest *request, int number)
+braze_gone_call(BrazeRequest *request, int number)
 {
 	return &request->calls[number]->pub;
 }
 
 bool
-braze_request_follows(const BrazeRequest *request, int earlier, int later)
+braze_gone_follows(const BrazeRequest *request, int earlier, int later)
 {
 	const PackedCall *first = request->calls[earlier];
 	const PackedCall *second = request->calls[later];
@@ -75,7 +75,7 @@ braze_request_follows(const BrazeRequest *request, int earlier, int later)
 }
 
 void
-braze_request_leave_out(BrazeRequest *request, int number, bool gone)
+braze_gone_leave_out(BrazeRequest *request, int number, bool gone)
 {
 	PackedCall *call = request->calls[number];
 
@@ -96,7 +96,7 @@ braze_request_leave_out(BrazeRequest *request, int number, bool gone)
 
 /* the request is over: what was left out waits for the next one */
 void
-braze_request_take_in(BrazePack *pack, BrazeRequest *request, int64_t now)
+braze_gone_take_in(BrazePack *pack, BrazeRequest *request, int64_t now)
 {
 	if (!request->has_left_out)
 		return;
@@ -113,18 +113,18 @@ braze_request_take_in(BrazePack *pack, BrazeRequest *request, int64_t now)
 				call->objects[j].state = OBJECT_PENDING;
 		}
 		for (int j = 0; j < call->nlanes; j++)
-			braze_lane_delay(pack, call->lanes[j], now + LEFT_OUT_DELAY_MS);
+			braze_identity_link_delay(pack, call->lanes[j], now + LEFT_OUT_DELAY_MS);
 	}
 }
 
 bool
-braze_pack_has_stranded(const BrazePack *pack)
+braze_gone_has_stranded(const BrazePack *pack)
 {
 	return pack->stranded;
 }
 
 BrazeCall *
-braze_pack_next_stranded(BrazePack *pack, BrazeCall *previous)
+braze_gone_next_stranded(BrazePack *pack, BrazeCall *previous)
 {
 	PackedCall *call = previous != NULL ? ((PackedCall *) previous)->all_next : pack->all;
 
@@ -135,7 +135,7 @@ braze_pack_next_stranded(BrazePack *pack, BrazeCall *previous)
 }
 
 void
-braze_pack_end_stranded(BrazePack *pack)
+braze_gone_end_stranded(BrazePack *pack)
 {
 	pack->stranded = false;
 }
@@ -144,7 +144,7 @@ braze_pack_end_stranded(BrazePack *pack)
 
 /* Braze may have accepted what was just sent, and it is not to be sent again */
 bool
-braze_request_doubt(BrazePack *pack, BrazeRequest *request, const BrazeAnswer *answer,
+braze_gone_doubt(BrazePack *pack, BrazeRequest *request, const BrazeAnswer *answer,
 					int http_status)
 {
 	Range		range = request->ranges[request->nranges - 1];
@@ -163,7 +163,7 @@ braze_request_doubt(BrazePack *pack, BrazeRequest *request, const BrazeAnswer *a
 			return false;
 		object->state = OBJECT_REFUSED;
 		call->pub.judged = true;
-		braze_remember_in_doubt(call, request->objects[i].object);
+		braze_identity_link_in_doubt(call, request->objects[i].object);
 	}
 	return true;
 }

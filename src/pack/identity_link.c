@@ -66,7 +66,7 @@ is_given_away(const PackedCall *call, int lane)
 	const BrazeProfile *other = call->profiles[lane];
 
 	return other->owner != NULL &&
-		!braze_profile_is_owner(other, call->lanes[0]->key, call->lanes[0]->key_length);
+		!braze_profile_cache_is_owner(other, call->lanes[0]->key, call->lanes[0]->key_length);
 }
 
 /*
@@ -120,9 +120,9 @@ fill_link(BrazePack *pack, PackedCall *call, int lane)
 
 /* skips the links that are not needed; the lanes count what remains */
 void
-braze_link_decide(BrazePack *pack, PackedCall *call)
+braze_identity_link_decide(BrazePack *pack, PackedCall *call)
 {
-	int			remaining = braze_remaining_objects(call);
+	int			remaining = braze_lane_remaining_objects(call);
 
 	call->links_decided = true;
 	for (int lane = 1; lane <= call->nlinks && lane < call->nlanes; lane++)
@@ -132,8 +132,8 @@ braze_link_decide(BrazePack *pack, PackedCall *call)
 		call->next_object++;
 	for (int i = 0; i < call->nlanes; i++)
 	{
-		call->lanes[i]->waiting_objects += braze_remaining_objects(call) - remaining;
-		braze_lane_has_room(pack, call->lanes[i]);
+		call->lanes[i]->waiting_objects += braze_lane_remaining_objects(call) - remaining;
+		braze_deferred_lane_has_room(pack, call->lanes[i]);
 	}
 }
 
@@ -143,7 +143,7 @@ forget_attributes(PackedCall *call)
 	for (int i = 0; i < call->nlanes; i++)
 	{
 		if (call->profiles[i] != NULL)
-			braze_profile_forget(call->profiles[i]);
+			braze_profile_cache_forget(call->profiles[i]);
 	}
 }
 
@@ -156,9 +156,9 @@ forget_everything(PackedCall *call)
 
 		if (profile == NULL)
 			continue;
-		braze_profile_forget(profile);
+		braze_profile_cache_forget(profile);
 		profile->sent = profile->has_alias = false;
-		(void) braze_profile_set_owner(profile, NULL, 0);
+		(void) braze_profile_cache_set_owner(profile, NULL, 0);
 	}
 }
 
@@ -168,7 +168,7 @@ remember_link(PackedCall *call, int lane)
 	BrazeProfile *user = call->profiles[0];
 	BrazeProfile *other = call->profiles[lane];
 
-	if (!braze_profile_set_owner(other, call->lanes[0]->key, call->lanes[0]->key_length))
+	if (!braze_profile_cache_set_owner(other, call->lanes[0]->key, call->lanes[0]->key_length))
 		return false;
 	other->sent = false;
 	if (call->links[lane] == BRAZE_ALIASES_TO_IDENTIFY)
@@ -181,7 +181,7 @@ remember_link(PackedCall *call, int lane)
 
 /* Braze has accepted this object: what is remembered of the users changes */
 bool
-braze_remember_accepted(BrazePack *pack, PackedCall *call, int number)
+braze_identity_link_accepted(BrazePack *pack, PackedCall *call, int number)
 {
 	PackedObject *object = &call->objects[number];
 	BrazeProfile *profile = call->nlanes > 0 ? call->profiles[0] : NULL;
@@ -212,11 +212,11 @@ braze_remember_accepted(BrazePack *pack, PackedCall *call, int number)
 	if (!pack->limits.changed_only)
 	{
 		/* not worth the reading, but what is known may be so no longer */
-		braze_profile_forget(profile);
+		braze_profile_cache_forget(profile);
 		return true;
 	}
-	return braze_fields_read(&pack->fields, object->json, object->length) &&
-		braze_profile_accepted(profile, &pack->fields, (uint32_t) (time(NULL) / 3600),
+	return braze_attributes_read(&pack->fields, object->json, object->length) &&
+		braze_profile_cache_accepted(profile, &pack->fields, (uint32_t) (time(NULL) / 3600),
 							   pack->limits.resend_after);
 }
 
@@ -225,16 +225,16 @@ braze_remember_accepted(BrazePack *pack, PackedCall *call, int number)
  * of which nobody knows how it ended: so what it has now is not known.
  */
 void
-braze_remember_refused(PackedCall *call, int number)
+braze_identity_link_refused(PackedCall *call, int number)
 {
 	if (call->nlanes > 0 && call->profiles[0] != NULL &&
 		call->objects[number].kind == BRAZE_ATTRIBUTES)
-		braze_profile_forget(call->profiles[0]);
+		braze_profile_cache_forget(call->profiles[0]);
 }
 
 /* a link to a user of whom Braze has nothing does no harm, a missing one does */
 void
-braze_remember_in_doubt(PackedCall *call, int number)
+braze_identity_link_in_doubt(PackedCall *call, int number)
 {
 	BrazeProfile *profile = call->nlanes > 0 ? call->profiles[0] : NULL;
 
@@ -283,7 +283,7 @@ leave_delayed(BrazePack *pack, Lane *lane)
  * clock of its own.
  */
 void
-braze_lane_delay(BrazePack *pack, Lane *lane, int64_t until)
+braze_identity_link_delay(BrazePack *pack, Lane *lane, int64_t until)
 {
 	if (lane->not_before >= until)
 		return;

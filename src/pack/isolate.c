@@ -27,7 +27,7 @@
 #define RETRY_CAP_MS		(60 * 1000)
 
 bool
-braze_request_is_suspect(const BrazePack *pack, const BrazeRequest *request)
+braze_isolate_is_suspect(const BrazePack *pack, const BrazeRequest *request)
 {
 	const Suspects *suspects = request->calls[0]->suspects;
 
@@ -36,7 +36,7 @@ braze_request_is_suspect(const BrazePack *pack, const BrazeRequest *request)
 }
 
 void
-braze_suspects_leave(BrazePack *pack, PackedCall *call)
+braze_isolate_leave(BrazePack *pack, PackedCall *call)
 {
 	Suspects   *suspects = call->suspects;
 
@@ -61,7 +61,7 @@ suspect(BrazePack *pack, PackedCall **calls, int ncalls, const Suspects *like)
 	}
 	for (int i = 0; i < ncalls; i++)
 	{
-		braze_suspects_leave(pack, calls[i]);
+		braze_isolate_leave(pack, calls[i]);
 		calls[i]->suspects = suspects;
 	}
 }
@@ -128,13 +128,13 @@ is_hopeless(const BrazePack *pack, const Suspects *suspects, const BrazeAnswer *
  * this.  False when memory is out.
  */
 bool
-braze_suspects_fail(BrazePack *pack, BrazeRequest *request, const BrazeAnswer *answer,
+braze_isolate_fail(BrazePack *pack, BrazeRequest *request, const BrazeAnswer *answer,
 					int http_status, int64_t now)
 {
 	Range		range = request->ranges[request->nranges - 1];
 	PackedCall *calls[BRAZE_PACK_MAX_OBJECTS];
 	int			n = failed_calls(request, range, calls);
-	bool		guilty = braze_request_is_suspect(pack, request);
+	bool		guilty = braze_isolate_is_suspect(pack, request);
 	Suspects	next = {0};
 	int			first = braze_request_is_again(request) ? (n + 1) / 2 : n;
 	int64_t		delay = 0;
@@ -164,7 +164,7 @@ braze_suspects_fail(BrazePack *pack, BrazeRequest *request, const BrazeAnswer *a
 	for (int i = 0; i < n && delay > 0; i++)
 	{
 		for (int j = 0; j < calls[i]->nlanes; j++)
-			braze_lane_delay(pack, calls[i]->lanes[j], now + delay);
+			braze_identity_link_delay(pack, calls[i]->lanes[j], now + delay);
 	}
 	return true;
 }

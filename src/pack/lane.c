@@ -15,7 +15,7 @@
 #define FIRST_BUCKETS	1024
 
 bool
-braze_lanes_grow(BrazePack *pack)
+braze_lane_grow(BrazePack *pack)
 {
 	size_t		nbuckets = pack->nbuckets ? pack->nbuckets * 2 : FIRST_BUCKETS;
 	Lane	  **buckets = calloc(nbuckets, sizeof(Lane *));
@@ -56,7 +56,7 @@ braze_lane_for(BrazePack *pack, const BrazePackUser *user)
 	Lane	   *lane;
 	size_t		bucket;
 
-	if (pack->nlanes >= pack->nbuckets && !braze_lanes_grow(pack))
+	if (pack->nlanes >= pack->nbuckets && !braze_lane_grow(pack))
 		return NULL;
 	bucket = hash & (pack->nbuckets - 1);
 	for (lane = pack->buckets[bucket]; lane != NULL; lane = lane->next_in_bucket)
@@ -107,7 +107,7 @@ braze_lane_link(PackedCall *call, const Lane *lane)
 }
 
 int
-braze_remaining_objects(const PackedCall *call)
+braze_lane_remaining_objects(const PackedCall *call)
 {
 	return call->pub.nobjects - call->next_object;
 }
@@ -121,7 +121,7 @@ braze_lane_append(Lane *lane, PackedCall *call)
 	else
 		lane->head = call;
 	lane->tail = call;
-	lane->waiting_objects += braze_remaining_objects(call);
+	lane->waiting_objects += braze_lane_remaining_objects(call);
 }
 
 void
@@ -131,7 +131,7 @@ braze_lane_prepend(Lane *lane, PackedCall *call)
 	lane->head = call;
 	if (lane->tail == NULL)
 		lane->tail = call;
-	lane->waiting_objects += braze_remaining_objects(call);
+	lane->waiting_objects += braze_lane_remaining_objects(call);
 }
 
 void
@@ -143,6 +143,6 @@ braze_lane_pop(BrazePack *pack, Lane *lane)
 	if (lane->head == NULL)
 		lane->tail = NULL;
 	*braze_lane_link(call, lane) = NULL;
-	lane->waiting_objects -= braze_remaining_objects(call);
-	braze_lane_has_room(pack, lane);
+	lane->waiting_objects -= braze_lane_remaining_objects(call);
+	braze_deferred_lane_has_room(pack, lane);
 }

@@ -18,7 +18,7 @@
 /* ----- lists ----- */
 
 void
-braze_calls_append(CallList *list, PackedCall *call)
+braze_pack_calls_append(CallList *list, PackedCall *call)
 {
 	call->next = NULL;
 	if (list->tail != NULL)
@@ -29,7 +29,7 @@ braze_calls_append(CallList *list, PackedCall *call)
 }
 
 PackedCall *
-braze_calls_pop(CallList *list)
+braze_pack_calls_pop(CallList *list)
 {
 	PackedCall *call = list->head;
 
@@ -46,7 +46,7 @@ braze_calls_pop(CallList *list)
 /* ----- what can start ----- */
 
 BrazeEndpoint
-braze_next_endpoint(const PackedCall *call)
+braze_pack_next_endpoint(const PackedCall *call)
 {
 	return braze_kinds[call->objects[call->next_object].kind].endpoint;
 }
@@ -54,7 +54,7 @@ braze_next_endpoint(const PackedCall *call)
 static ReadyList *
 ready_list(BrazePack *pack, const PackedCall *call)
 {
-	BrazeEndpoint endpoint = braze_next_endpoint(call);
+	BrazeEndpoint endpoint = braze_pack_next_endpoint(call);
 
 	return call->suspects != NULL ? &pack->again[endpoint] : &pack->ready[endpoint];
 }
@@ -76,19 +76,19 @@ braze_pack_make_ready(BrazePack *pack, PackedCall *call, int64_t now)
 		weight += call->lanes[i]->waiting_objects;
 	}
 	if (!call->links_decided)
-		braze_link_decide(pack, call);
+		braze_identity_link_decide(pack, call);
 	list = ready_list(pack, call);
 	call->ready = true;
 	call->ready_since = now;
 	call->ready_weight = weight;
 	list->objects += weight;
-	braze_calls_append(&list->calls, call);
+	braze_pack_calls_append(&list->calls, call);
 }
 
 PackedCall *
-braze_ready_pop(ReadyList *list)
+braze_pack_ready_pop(ReadyList *list)
 {
-	PackedCall *call = braze_calls_pop(&list->calls);
+	PackedCall *call = braze_pack_calls_pop(&list->calls);
 
 	if (call != NULL)
 	{
@@ -131,7 +131,7 @@ braze_pack_take(BrazePack *pack, PackedCall *call, BrazeRequest *request, int no
 		lane->has_alone = lane->has_alone || alone;
 		if (last_kind > lane->last_kind)
 			lane->last_kind = last_kind;
-		if (call->nlanes > 1 || nobjects < braze_remaining_objects(call))
+		if (call->nlanes > 1 || nobjects < braze_lane_remaining_objects(call))
 			lane->closed = true;
 	}
 	call->state = CALL_TAKEN;
@@ -182,13 +182,13 @@ braze_pack_release_lanes(BrazePack *pack, PackedCall **calls, int ncalls,
 	{
 		PackedCall *call = calls[i];
 
-		if (braze_remaining_objects(call) > 0)
+		if (braze_lane_remaining_objects(call) > 0)
 			continue;
 		for (int j = 0; j < call->nlanes; j++)
 			braze_lane_unref(pack, call->lanes[j]);
 		call->nlanes = 0;
 		call->state = CALL_DONE;
-		braze_calls_append(&pack->done, call);
+		braze_pack_calls_append(&pack->done, call);
 	}
 }
 
@@ -380,26 +380,26 @@ braze_pack_add(BrazePack *pack, int64_t id, BrazeRowAddress row,
 	size_t		size;
 	PackedCall *call = new_call_in_lanes(pack, id, row, nobjects, objects,
 										 nusers, users, &size);
-	bool		wanted = braze_is_wanted(pack, id);
+	bool		wanted = braze_deferred_is_wanted(pack, id);
 	bool		deferred;
 
 	if (call == NULL)
 		return false;
-	if ((wanted && braze_wanted_is_like(pack, call)) || !braze_must_defer(pack, call))
+	if ((wanted && braze_deferred_is_like(pack, call)) || !braze_deferred_must(pack, call))
 	{
 		if (wanted)
-			braze_pack_wanted_done(pack);
+			braze_deferred_done(pack);
 		join_lanes(pack, call, size, now);
 		return true;
 	}
 
 	/* if it was deferred before, somebody has changed its row since */
-	deferred = braze_defer(pack, call);
+	deferred = braze_deferred_add(pack, call);
 	if (deferred)
 	{
 		release_profiles(pack, call);
 		if (wanted)
-			braze_pack_wanted_done(pack);
+			braze_deferred_done(pack);
 	}
 	discard(pack, call);
 	return deferred;
@@ -440,7 +440,7 @@ braze_pack_free_call(BrazePack *pack, PackedCall *call)
 	if (call->all_next != NULL)
 		call->all_next->all_prev = call->all_prev;
 	pack->ncalls--;
-	braze_suspects_leave(pack, call);
+	braze_isolate_leave(pack, call);
 	pack->memory -= call->size;
 	for (int i = 0; i < BRAZE_PACK_USERS; i++)
 		free(call->link_text[i]);
@@ -473,16 +473,16 @@ braze_pack_add_done(BrazePack *pack, int64_t id, BrazeRowAddress row,
 		braze_pack_free_call(pack, call);
 		return false;
 	}
-	if (braze_is_wanted(pack, id))
-		braze_pack_wanted_done(pack);
-	braze_calls_append(&pack->done, call);
+	if (braze_deferred_is_wanted(pack, id))
+		braze_deferred_done(pack);
+	braze_pack_calls_append(&pack->done, call);
 	return true;
 }
 
 const BrazeCall *
 braze_pack_next_done(BrazePack *pack)
 {
-	PackedCall *call = braze_calls_pop(&pack->done);
+	PackedCall *call = braze_pack_calls_pop(&pack->done);
 
 	return call != NULL ? &call->pub : NULL;
 }
@@ -504,7 +504,7 @@ braze_pack_create(const BrazePackLimits *limits)
 		return NULL;
 	pack->memory = sizeof(BrazePack);
 	braze_pack_set_limits(pack, limits);
-	if (!braze_lanes_grow(pack))
+	if (!braze_lane_grow(pack))
 	{
 		free(pack);
 		return NULL;

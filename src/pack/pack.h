@@ -136,8 +136,8 @@ extern bool braze_pack_add(BrazePack *pack, int64_t id, BrazeRowAddress row,
  * read again, and added or added as done; or it is gone, and wanted no more.
  * 0: none is.
  */
-extern int64_t braze_pack_wanted(BrazePack *pack);
-extern void braze_pack_wanted_done(BrazePack *pack);
+extern int64_t braze_deferred_wanted(BrazePack *pack);
+extern void braze_deferred_done(BrazePack *pack);
 
 /*
  * A call that needs no request: it comes out as done at once, skipped, or
@@ -166,14 +166,14 @@ typedef struct BrazeGates
  * to ask again, in milliseconds, -1 for not before something else happens.
  * Requests that were put off come first.
  */
-extern BrazeRequest *braze_pack_next_request(BrazePack *pack, const BrazeGates *gates,
+extern BrazeRequest *braze_request_next(BrazePack *pack, const BrazeGates *gates,
 											 int64_t now, int64_t *wait);
 
 /*
  * Nothing goes to this endpoint for a while: requests put off are no more, and
  * their calls come out as done or wait again.
  */
-extern void braze_pack_recall(BrazePack *pack, BrazeEndpoint endpoint, int64_t now);
+extern void braze_request_cancel_postponed(BrazePack *pack, BrazeEndpoint endpoint, int64_t now);
 
 /* what to send; valid until the request is answered */
 extern BrazeEndpoint braze_request_endpoint(const BrazeRequest *request);
@@ -190,7 +190,7 @@ extern bool braze_request_is_again(const BrazeRequest *request);
  * If this request fails, is that its own doing?  It is when it failed before,
  * and others to its endpoint have succeeded since, the last one included.
  */
-extern bool braze_request_is_suspect(const BrazePack *pack, const BrazeRequest *request);
+extern bool braze_isolate_is_suspect(const BrazePack *pack, const BrazeRequest *request);
 
 /* of how many calls it holds something */
 extern int	braze_request_sent_calls(const BrazeRequest *request);
@@ -207,32 +207,32 @@ extern BrazeNext braze_request_answered(BrazePack *pack, BrazeRequest *request,
 										const BrazeAnswer *answer,
 										int http_status, int64_t now);
 
-/* for a part that cannot be sent now: braze_pack_next_request brings it */
+/* for a part that cannot be sent now: braze_request_next brings it */
 extern void braze_request_put_off(BrazePack *pack, BrazeRequest *request);
 
 /*
  * What is sent at most once leaves the queue before.  The calls of a request,
  * in order; is a later one about a user of an earlier one?
  */
-extern int	braze_request_ncalls(const BrazeRequest *request);
-extern BrazeCall *braze_request_call(BrazeRequest *request, int number);
-extern bool braze_request_follows(const BrazeRequest *request, int earlier, int later);
+extern int	braze_gone_ncalls(const BrazeRequest *request);
+extern BrazeCall *braze_gone_call(BrazeRequest *request, int number);
+extern bool braze_gone_follows(const BrazeRequest *request, int earlier, int later);
 
 /*
  * Before anything of the request is sent: leaves out a call that is gone, or
  * one that has to wait.  After that it is written anew; BRAZE_NEXT_DONE: there
  * is nothing to send, and it is gone.
  */
-extern void braze_request_leave_out(BrazeRequest *request, int number, bool gone);
+extern void braze_gone_leave_out(BrazeRequest *request, int number, bool gone);
 extern BrazeNext braze_request_rewrite(BrazePack *pack, BrazeRequest *request, int64_t now);
 
 /*
  * Calls that were taken out of the queue, and wait again with nothing judged:
  * are there any since the last end_stranded?  previous NULL: the first.
  */
-extern bool braze_pack_has_stranded(const BrazePack *pack);
-extern BrazeCall *braze_pack_next_stranded(BrazePack *pack, BrazeCall *previous);
-extern void braze_pack_end_stranded(BrazePack *pack);
+extern bool braze_gone_has_stranded(const BrazePack *pack);
+extern BrazeCall *braze_gone_next_stranded(BrazePack *pack, BrazeCall *previous);
+extern void braze_gone_end_stranded(BrazePack *pack);
 
 /* a call that is done, NULL when there is no further one */
 extern const BrazeCall *braze_pack_next_done(BrazePack *pack);
@@ -242,7 +242,7 @@ extern void braze_pack_forget(BrazePack *pack, const BrazeCall *call);
  * Drops the calls of which nothing was sent yet, deferred ones too, so that they can be read and
  * added again later; returns the lowest of their ids, 0 when there was none.
  */
-extern int64_t braze_pack_drop_waiting(BrazePack *pack);
+extern int64_t braze_discard_drop_waiting(BrazePack *pack);
 
 /* calls that are given up since nothing succeeds; wall clock in microseconds */
 typedef struct BrazeGivingUp
@@ -255,7 +255,7 @@ typedef struct BrazeGivingUp
 } BrazeGivingUp;
 
 /* those that wait for one of these endpoints come out as refused */
-extern bool braze_pack_give_up(BrazePack *pack, const BrazeGivingUp *why, int64_t now);
+extern bool braze_discard_give_up(BrazePack *pack, const BrazeGivingUp *why, int64_t now);
 
 /*
  * Marks the calls that gone() knows to be gone from the queue.  A drop then
@@ -264,14 +264,14 @@ extern bool braze_pack_give_up(BrazePack *pack, const BrazeGivingUp *why, int64_
  */
 typedef bool (*BrazeGone) (const BrazeCall *call, void *arg);
 
-extern void braze_pack_mark_gone(BrazePack *pack, BrazeGone gone, void *arg);
-extern void braze_pack_drop_gone(BrazePack *pack);
+extern void braze_discard_mark_gone(BrazePack *pack, BrazeGone gone, void *arg);
+extern void braze_discard_drop_gone(BrazePack *pack);
 
 /*
  * The ids of all calls held, ascending, malloc'd; NULL when memory is out.
  * For reading again after a drop.
  */
-extern int64_t *braze_pack_ids(const BrazePack *pack, int *count);
-extern bool braze_pack_ids_contain(const int64_t *ids, int count, int64_t id);
+extern int64_t *braze_discard_ids(const BrazePack *pack, int *count);
+extern bool braze_discard_ids_contain(const int64_t *ids, int count, int64_t id);
 
 #endif							/* BRAZE_PACK_H */

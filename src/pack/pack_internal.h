@@ -184,7 +184,7 @@ struct BrazePack
 	size_t		memory;
 	int			in_flight;		/* requests that exist, put off or not */
 	int			finished;		/* requests that are over */
-	bool		stranded;		/* see braze_pack_has_stranded */
+	bool		stranded;		/* see braze_gone_has_stranded */
 	bool		one_call;		/* of the gates under way */
 	BrazeRequest *requests;		/* all of them */
 	BrazeRequest *later_head;	/* those put off, oldest first */
@@ -204,11 +204,11 @@ struct BrazePack
 };
 
 /* lane.c */
-extern bool braze_lanes_grow(BrazePack *pack);
+extern bool braze_lane_grow(BrazePack *pack);
 extern Lane *braze_lane_for(BrazePack *pack, const BrazePackUser *user);
 extern void braze_lane_unref(BrazePack *pack, Lane *lane);
 extern PackedCall **braze_lane_link(PackedCall *call, const Lane *lane);
-extern int	braze_remaining_objects(const PackedCall *call);
+extern int	braze_lane_remaining_objects(const PackedCall *call);
 extern void braze_lane_append(Lane *lane, PackedCall *call);
 extern void braze_lane_prepend(Lane *lane, PackedCall *call);
 extern void braze_lane_pop(BrazePack *pack, Lane *lane);
@@ -216,31 +216,31 @@ extern void braze_lane_pop(BrazePack *pack, Lane *lane);
 /* deferred.c */
 
 /* does too much wait in one of the call's lanes, or are calls deferred there? */
-extern bool braze_must_defer(const BrazePack *pack, const PackedCall *call);
-extern bool braze_defer(BrazePack *pack, const PackedCall *call);
+extern bool braze_deferred_must(const BrazePack *pack, const PackedCall *call);
+extern bool braze_deferred_add(BrazePack *pack, const PackedCall *call);
 
 /* fewer calls wait in this lane than before */
-extern void braze_lane_has_room(BrazePack *pack, Lane *lane);
+extern void braze_deferred_lane_has_room(BrazePack *pack, Lane *lane);
 
 /* other limits: any lane may have room */
 extern void braze_deferred_may_go(BrazePack *pack);
 
-/* is this the call that braze_pack_wanted names, and about the same users? */
-extern bool braze_is_wanted(const BrazePack *pack, int64_t id);
-extern bool braze_wanted_is_like(const BrazePack *pack, const PackedCall *call);
+/* is this the call that braze_deferred_wanted names, and about the same users? */
+extern bool braze_deferred_is_wanted(const BrazePack *pack, int64_t id);
+extern bool braze_deferred_is_like(const BrazePack *pack, const PackedCall *call);
 
 /* returns the lowest id, 0 when there was none */
-extern int64_t braze_drop_deferred(BrazePack *pack);
+extern int64_t braze_deferred_drop(BrazePack *pack);
 
 /* how many, and which if ids is not NULL; calls about two users come twice */
 extern int	braze_deferred_ids(const BrazePack *pack, int64_t *ids);
 
 /* pack.c */
-extern void braze_calls_append(CallList *list, PackedCall *call);
-extern PackedCall *braze_calls_pop(CallList *list);
+extern void braze_pack_calls_append(CallList *list, PackedCall *call);
+extern PackedCall *braze_pack_calls_pop(CallList *list);
 extern void braze_pack_free_call(BrazePack *pack, PackedCall *call);
-extern BrazeEndpoint braze_next_endpoint(const PackedCall *call);
-extern PackedCall *braze_ready_pop(ReadyList *list);
+extern BrazeEndpoint braze_pack_next_endpoint(const PackedCall *call);
+extern PackedCall *braze_pack_ready_pop(ReadyList *list);
 extern void braze_pack_make_ready(BrazePack *pack, PackedCall *call, int64_t now);
 extern void braze_pack_take(BrazePack *pack, PackedCall *call, BrazeRequest *request, int nobjects);
 extern void braze_pack_give_back(PackedCall *call);
@@ -251,15 +251,15 @@ extern bool braze_pack_add_refusal(BrazePack *pack, PackedCall *call, int number
 								   int http_status, bool in_doubt, const char *reason);
 
 /* isolate.c */
-extern void braze_suspects_leave(BrazePack *pack, PackedCall *call);
-extern bool braze_suspects_fail(BrazePack *pack, BrazeRequest *request,
+extern void braze_isolate_leave(BrazePack *pack, PackedCall *call);
+extern bool braze_isolate_fail(BrazePack *pack, BrazeRequest *request,
 								const BrazeAnswer *answer, int http_status,
 								int64_t now);
 
 /* gone.c */
-extern void braze_request_leave_gone(BrazePack *pack, BrazeRequest *request);
-extern void braze_request_take_in(BrazePack *pack, BrazeRequest *request, int64_t now);
-extern bool braze_request_doubt(BrazePack *pack, BrazeRequest *request,
+extern void braze_gone_leave_gone(BrazePack *pack, BrazeRequest *request);
+extern void braze_gone_take_in(BrazePack *pack, BrazeRequest *request, int64_t now);
+extern bool braze_gone_doubt(BrazePack *pack, BrazeRequest *request,
 								const BrazeAnswer *answer, int http_status);
 
 /* request_body.c */
@@ -268,14 +268,14 @@ extern bool braze_request_doubt(BrazePack *pack, BrazeRequest *request,
 #define BRAZE_BODY_OVERHEAD	256
 
 /* its norder is 0 afterwards when nothing had to be sent after all */
-extern bool braze_request_write(BrazePack *pack, BrazeRequest *request);
+extern bool braze_request_body_write(BrazePack *pack, BrazeRequest *request);
 
 /* identity_link.c */
-extern void braze_link_decide(BrazePack *pack, PackedCall *call);
-extern bool braze_remember_accepted(BrazePack *pack, PackedCall *call, int object);
-extern void braze_remember_refused(PackedCall *call, int object);
-extern void braze_remember_in_doubt(PackedCall *call, int object);
-extern void braze_lane_delay(BrazePack *pack, Lane *lane, int64_t until);
+extern void braze_identity_link_decide(BrazePack *pack, PackedCall *call);
+extern bool braze_identity_link_accepted(BrazePack *pack, PackedCall *call, int object);
+extern void braze_identity_link_refused(PackedCall *call, int object);
+extern void braze_identity_link_in_doubt(PackedCall *call, int object);
+extern void braze_identity_link_delay(BrazePack *pack, Lane *lane, int64_t until);
 
 /* request.c */
 extern bool braze_request_refuse(BrazePack *pack, BrazeRequest *request, int position,

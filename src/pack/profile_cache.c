@@ -16,7 +16,7 @@
 #define KNOWN_SIZE		20
 
 void
-braze_profile_free(BrazeProfile *profile)
+braze_profile_cache_free(BrazeProfile *profile)
 {
 	free(profile->owner);
 	free(profile->known);
@@ -26,7 +26,7 @@ braze_profile_free(BrazeProfile *profile)
 /* ----- who it was given to ----- */
 
 bool
-braze_profile_set_owner(BrazeProfile *profile, const char *owner, size_t length)
+braze_profile_cache_set_owner(BrazeProfile *profile, const char *owner, size_t length)
 {
 	char	   *copy = NULL;
 
@@ -46,7 +46,7 @@ braze_profile_set_owner(BrazeProfile *profile, const char *owner, size_t length)
 }
 
 bool
-braze_profile_is_owner(const BrazeProfile *profile, const char *owner, size_t length)
+braze_profile_cache_is_owner(const BrazeProfile *profile, const char *owner, size_t length)
 {
 	return profile->owner != NULL && profile->owner_length == length &&
 		memcmp(profile->owner, owner, length) == 0;
@@ -55,7 +55,7 @@ braze_profile_is_owner(const BrazeProfile *profile, const char *owner, size_t le
 /* ----- attributes ----- */
 
 void
-braze_profile_forget(BrazeProfile *profile)
+braze_profile_cache_forget(BrazeProfile *profile)
 {
 	if (profile->nknown == 0)
 		return;
@@ -88,7 +88,7 @@ find_known(const BrazeProfile *profile, const BrazeField *field)
 }
 
 int
-braze_profile_filter(const BrazeProfile *profile, BrazeFields *fields,
+braze_profile_cache_filter(const BrazeProfile *profile, BrazeFields *fields,
 					 uint32_t hour, uint32_t max_age)
 {
 	int			kept = 0;
@@ -115,7 +115,7 @@ braze_profile_filter(const BrazeProfile *profile, BrazeFields *fields,
 }
 
 bool
-braze_fields_say_something(const BrazeFields *fields)
+braze_profile_cache_says_something(const BrazeFields *fields)
 {
 	for (int i = 0; i < fields->count; i++)
 	{
@@ -164,7 +164,7 @@ merge_known(const BrazeProfile *profile, const BrazeKnown *new, int nnew,
  * object may have found no profile: such attributes are unknown afterwards.
  */
 bool
-braze_profile_accepted(BrazeProfile *profile, const BrazeFields *fields,
+braze_profile_cache_accepted(BrazeProfile *profile, const BrazeFields *fields,
 					   uint32_t hour, uint32_t max_age)
 {
 	BrazeKnown *new = malloc(sizeof(BrazeKnown) * (fields->count + 1));
@@ -218,13 +218,13 @@ read_bytes(const unsigned char **from, int bytes)
 }
 
 size_t
-braze_profile_size(const BrazeProfile *profile)
+braze_profile_cache_size(const BrazeProfile *profile)
 {
 	return SALT_SIZE + (size_t) KNOWN_SIZE * profile->nknown;
 }
 
 void
-braze_profile_write(const BrazeProfile *profile, void *to)
+braze_profile_cache_write(const BrazeProfile *profile, void *to)
 {
 	unsigned char *next = write_bytes(to, profile->salt, SALT_SIZE);
 
@@ -239,7 +239,7 @@ braze_profile_write(const BrazeProfile *profile, void *to)
 }
 
 bool
-braze_profile_read(BrazeProfile *profile, const void *from, size_t length)
+braze_profile_cache_read(BrazeProfile *profile, const void *from, size_t length)
 {
 	const unsigned char *next = from;
 	int			n = length < SALT_SIZE ? 0 : (int) ((length - SALT_SIZE) / KNOWN_SIZE);

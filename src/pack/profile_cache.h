@@ -40,14 +40,14 @@ typedef struct BrazeProfile
 	bool		dirty;			/* the table does not have this yet */
 } BrazeProfile;
 
-extern void braze_profile_free(BrazeProfile *profile);
+extern void braze_profile_cache_free(BrazeProfile *profile);
 
 /* the user is somebody else's alias; false: out of memory.  NULL: nobody's */
-extern bool braze_profile_set_owner(BrazeProfile *profile, const char *owner, size_t length);
-extern bool braze_profile_is_owner(const BrazeProfile *profile, const char *owner, size_t length);
+extern bool braze_profile_cache_set_owner(BrazeProfile *profile, const char *owner, size_t length);
+extern bool braze_profile_cache_is_owner(const BrazeProfile *profile, const char *owner, size_t length);
 
 /* forgets the attributes, as after a merge */
-extern void braze_profile_forget(BrazeProfile *profile);
+extern void braze_profile_cache_forget(BrazeProfile *profile);
 
 /*
  * Takes out of the fields what Braze has already, unless it is older than
@@ -55,25 +55,25 @@ extern void braze_profile_forget(BrazeProfile *profile);
  * another one stays: Braze may have that from a request which nobody could
  * settle, and of which the profile does not know.
  */
-extern int	braze_profile_filter(const BrazeProfile *profile, BrazeFields *fields,
+extern int	braze_profile_cache_filter(const BrazeProfile *profile, BrazeFields *fields,
 								 uint32_t hour, uint32_t max_age);
 
 /* is anything left that is worth a request? */
-extern bool braze_fields_say_something(const BrazeFields *fields);
+extern bool braze_profile_cache_says_something(const BrazeFields *fields);
 
 /*
  * Braze has accepted these; false: out of memory.  What the filter would have
  * taken out was not sent, so that it keeps the hour when it was.
  */
-extern bool braze_profile_accepted(BrazeProfile *profile, const BrazeFields *fields,
+extern bool braze_profile_cache_accepted(BrazeProfile *profile, const BrazeFields *fields,
 								   uint32_t hour, uint32_t max_age);
 
 /*
  * The attributes and their salt as bytes for the table, in an order that all
  * machines share: the size, the bytes, and back (false: no memory).
  */
-extern size_t braze_profile_size(const BrazeProfile *profile);
-extern void braze_profile_write(const BrazeProfile *profile, void *to);
-extern bool braze_profile_read(BrazeProfile *profile, const void *from, size_t length);
+extern size_t braze_profile_cache_size(const BrazeProfile *profile);
+extern void braze_profile_cache_write(const BrazeProfile *profile, void *to);
+extern bool braze_profile_cache_read(BrazeProfile *profile, const void *from, size_t length);
 
 #endif							/* BRAZE_PROFILE_CACHE_H */

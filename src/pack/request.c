@@ -118,7 +118,7 @@ fill(BrazePack *pack, BrazeRequest *request, ReadyList *list)
 		/* a call is divided only when even an empty request is too small */
 		if (n == 0 || (!whole && request->nobjects > 0))
 			break;
-		(void) braze_ready_pop(list);
+		(void) braze_pack_ready_pop(list);
 		add_call(pack, request, call, n);
 		if (pack->one_call)
 			break;
@@ -289,7 +289,7 @@ prepare(BrazePack *pack, BrazeRequest *request)
 {
 	pack->memory -= request->body_length;
 	request->body_length = 0;
-	if (!braze_request_write(pack, request))
+	if (!braze_request_body_write(pack, request))
 		return false;
 	pack->memory += request->body_length;
 	return true;
@@ -326,8 +326,8 @@ may_start(const BrazePack *pack, BrazeEndpoint endpoint, const ReadyList *list,
 static void
 finish(BrazePack *pack, BrazeRequest *request, int64_t now)
 {
-	braze_request_leave_gone(pack, request);
-	braze_request_take_in(pack, request, now);
+	braze_gone_leave_gone(pack, request);
+	braze_gone_take_in(pack, request, now);
 	for (int i = request->ncalls - 1; i >= 0; i--)
 	{
 		PackedCall *call = request->calls[i];
@@ -346,7 +346,7 @@ finish(BrazePack *pack, BrazeRequest *request, int64_t now)
 			call->next_object > first)
 		{
 			for (int j = 0; j < call->nlanes; j++)
-				braze_lane_delay(pack, call->lanes[j], now + pack->limits.identity_delay);
+				braze_identity_link_delay(pack, call->lanes[j], now + pack->limits.identity_delay);
 		}
 	}
 	pack->finished++;
@@ -355,7 +355,7 @@ finish(BrazePack *pack, BrazeRequest *request, int64_t now)
 }
 
 void
-braze_pack_recall(BrazePack *pack, BrazeEndpoint endpoint, int64_t now)
+braze_request_cancel_postponed(BrazePack *pack, BrazeEndpoint endpoint, int64_t now)
 {
 	BrazeRequest *request = pack->later_head;
 
@@ -379,7 +379,7 @@ braze_pack_recall(BrazePack *pack, BrazeEndpoint endpoint, int64_t now)
 static BrazeNext
 advance(BrazePack *pack, BrazeRequest *request, int64_t now)
 {
-	braze_request_leave_gone(pack, request);
+	braze_gone_leave_gone(pack, request);
 	for (;;)
 	{
 		while (request->nranges > 0 &&
@@ -438,7 +438,7 @@ start_request(BrazePack *pack, BrazeEndpoint endpoint, ReadyList *list, int64_t 
 static BrazeRequest *
 resume_request(BrazePack *pack, BrazeRequest *request, int64_t now)
 {
-	braze_request_leave_gone(pack, request);
+	braze_gone_leave_gone(pack, request);
 	return request->body_length > 0 ? request : prepared(pack, request, now);
 }
 
@@ -461,7 +461,7 @@ next_of(BrazePack *pack, ReadyList *lists, const bool *gates, int64_t now, int64
 }
 
 BrazeRequest *
-braze_pack_next_request(BrazePack *pack, const BrazeGates *gates, int64_t now,
+braze_request_next(BrazePack *pack, const BrazeGates *gates, int64_t now,
 						int64_t *wait)
 {
 	BrazeRequest *request;
@@ -507,7 +507,7 @@ braze_request_refuse(BrazePack *pack, BrazeRequest *request, int position,
 		return false;
 	object->state = OBJECT_REFUSED;
 	request->objects[position].call->pub.judged = true;
-	braze_remember_refused(request->objects[position].call,
+	braze_identity_link_refused(request->objects[position].call,
 						   request->objects[position].object);
 	return true;
 }
@@ -573,7 +573,7 @@ accept_pending(BrazePack *pack, BrazeRequest *request, Range range)
 
 		if (object->state != OBJECT_PENDING)
 			continue;
-		if (!braze_remember_accepted(pack, request->objects[i].call,
+		if (!braze_identity_link_accepted(pack, request->objects[i].call,
 									 request->objects[i].object))
 			return false;
 		object->state = OBJECT_ACCEPTED;
@@ -641,8 +641,8 @@ braze_request_answered(BrazePack *pack, BrazeRequest *request,
 		case BRAZE_SLOW_DOWN:
 			if (answer->verdict == BRAZE_FAILED &&
 				(answer->ambiguous && pack->limits.at_most_once ?
-				 !braze_request_doubt(pack, request, answer, http_status) :
-				 !braze_suspects_fail(pack, request, answer, http_status, now)))
+				 !braze_gone_doubt(pack, request, answer, http_status) :
+				 !braze_isolate_fail(pack, request, answer, http_status, now)))
 				return BRAZE_NEXT_NO_MEMORY;
 			pending = pending_in(request, (Range) {0, request->nobjects});
 			finish(pack, request, now);

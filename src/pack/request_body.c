@@ -92,12 +92,12 @@ need_no_sending(BrazeRequest *request, int position)
 static bool
 filter(BrazePack *pack, const BrazeProfile *profile)
 {
-	bool		said_something = braze_fields_say_something(&pack->fields);
+	bool		said_something = braze_profile_cache_says_something(&pack->fields);
 
-	pack->unchanged += braze_profile_filter(profile, &pack->fields,
+	pack->unchanged += braze_profile_cache_filter(profile, &pack->fields,
 											(uint32_t) (time(NULL) / 3600),
 											pack->limits.resend_after);
-	if (braze_fields_say_something(&pack->fields))
+	if (braze_profile_cache_says_something(&pack->fields))
 		return true;
 
 	/* an identifier alone creates a profile: once is enough */
@@ -120,18 +120,18 @@ write_attributes(BrazePack *pack, BrazeRequest *request, Body *body, int positio
 		return true;
 	}
 
-	if (!braze_fields_read(&pack->fields, object->json, object->length))
+	if (!braze_attributes_read(&pack->fields, object->json, object->length))
 		return false;
 	for (int i = object->fold_next; i >= 0;)
 	{
 		const PackedObject *later = braze_object_at(request, i);
 
-		if (!braze_fields_read(&pack->more_fields, later->json, later->length) ||
-			!braze_fields_fold(&pack->fields, &pack->more_fields))
+		if (!braze_attributes_read(&pack->more_fields, later->json, later->length) ||
+			!braze_attributes_fold(&pack->fields, &pack->more_fields))
 			return false;
 		i = later->fold_next;
 	}
-	if (!braze_fields_unite(&pack->fields))
+	if (!braze_attributes_unite(&pack->fields))
 		return false;
 	if (profile != NULL && !filter(pack, profile))
 	{
@@ -139,7 +139,7 @@ write_attributes(BrazePack *pack, BrazeRequest *request, Body *body, int positio
 		return true;
 	}
 	begin_element(request, body, position);
-	body->to = braze_fields_write(&pack->fields, body->to);
+	body->to = braze_attributes_write(&pack->fields, body->to);
 	return true;
 }
 
@@ -169,7 +169,7 @@ write_kind(BrazePack *pack, BrazeRequest *request, Range range, Body *body)
 
 /* writes what is still pending of the range under way */
 bool
-braze_request_write(BrazePack *pack, BrazeRequest *request)
+braze_request_body_write(BrazePack *pack, BrazeRequest *request)
 {
 	Range		range = request->ranges[request->nranges - 1];
 	size_t		size = BRAZE_BODY_OVERHEAD;

@@ -58,7 +58,7 @@ append_string(StringInfo text, const char *string, int length)
 }
 
 void
-braze_call_add_inner_key(BrazeCallBuilder *call, const char *key)
+braze_call_builder_add_inner_key(BrazeCallBuilder *call, const char *key)
 {
 	if (call->text == NULL)
 	{
@@ -72,9 +72,9 @@ braze_call_add_inner_key(BrazeCallBuilder *call, const char *key)
 }
 
 void
-braze_call_add_key(BrazeCallBuilder *call, const char *key)
+braze_call_builder_add_key(BrazeCallBuilder *call, const char *key)
 {
-	braze_call_add_inner_key(call, key);
+	braze_call_builder_add_inner_key(call, key);
 	if (strcmp(key, "timestamp") == 0)
 		call->has_time = true;
 	else if (strcmp(key, "messageId") == 0)
@@ -82,7 +82,7 @@ braze_call_add_key(BrazeCallBuilder *call, const char *key)
 }
 
 void
-braze_call_begin_object(BrazeCallBuilder *call)
+braze_call_builder_begin_object(BrazeCallBuilder *call)
 {
 	if (call->text == NULL)
 		braze_jsonb_add(&call->state, WJB_BEGIN_OBJECT, NULL);
@@ -91,7 +91,7 @@ braze_call_begin_object(BrazeCallBuilder *call)
 }
 
 void
-braze_call_end_object(BrazeCallBuilder *call)
+braze_call_builder_end_object(BrazeCallBuilder *call)
 {
 	if (call->text == NULL)
 		braze_jsonb_add(&call->state, WJB_END_OBJECT, NULL);
@@ -101,7 +101,7 @@ braze_call_end_object(BrazeCallBuilder *call)
 
 /* a scalar, or jsonb */
 void
-braze_call_add_value(BrazeCallBuilder *call, JsonbValue *value)
+braze_call_builder_add_value(BrazeCallBuilder *call, JsonbValue *value)
 {
 	if (call->text == NULL)
 		braze_jsonb_add(&call->state, WJB_VALUE, value);
@@ -114,7 +114,7 @@ braze_call_add_value(BrazeCallBuilder *call, JsonbValue *value)
 }
 
 void
-braze_call_add_document(BrazeCallBuilder *call, Jsonb *jsonb)
+braze_call_builder_add_document(BrazeCallBuilder *call, Jsonb *jsonb)
 {
 	JsonbValue	value;
 
@@ -133,9 +133,9 @@ braze_call_add_document(BrazeCallBuilder *call, Jsonb *jsonb)
 }
 
 void
-braze_call_add_text(BrazeCallBuilder *call, const char *key, const char *value, int length)
+braze_call_builder_add_text(BrazeCallBuilder *call, const char *key, const char *value, int length)
 {
-	braze_call_add_key(call, key);
+	braze_call_builder_add_key(call, key);
 	if (call->text == NULL)
 		push_string(call, WJB_VALUE, value, length);
 	else
@@ -143,20 +143,20 @@ braze_call_add_text(BrazeCallBuilder *call, const char *key, const char *value, 
 }
 
 void
-braze_call_add_jsonb(BrazeCallBuilder *call, const char *key, Jsonb *value)
+braze_call_builder_add_jsonb(BrazeCallBuilder *call, const char *key, Jsonb *value)
 {
-	braze_call_add_key(call, key);
-	braze_call_add_document(call, value);
+	braze_call_builder_add_key(call, key);
+	braze_call_builder_add_document(call, value);
 }
 
 void
-braze_call_add_timestamp(BrazeCallBuilder *call, const char *key, TimestampTz value)
+braze_call_builder_add_timestamp(BrazeCallBuilder *call, const char *key, TimestampTz value)
 {
 	const int	utc = 0;
 	char	   *text = palloc(MAXDATELEN + 1);
 
 	JsonEncodeDateTime(text, TimestampTzGetDatum(value), TIMESTAMPTZOID, &utc);
-	braze_call_add_text(call, key, text, strlen(text));
+	braze_call_builder_add_text(call, key, text, strlen(text));
 }
 
 static void
@@ -164,13 +164,13 @@ begin_call(BrazeCallBuilder *call, const char *type, StringInfo text)
 {
 	memset(call, 0, sizeof(BrazeCallBuilder));
 	call->text = text;
-	braze_call_begin_object(call);
+	braze_call_builder_begin_object(call);
 	if (type)
-		braze_call_add_text(call, "type", type, strlen(type));
+		braze_call_builder_add_text(call, "type", type, strlen(type));
 }
 
 void
-braze_call_begin(BrazeCallBuilder *call, const char *type)
+braze_call_builder_begin(BrazeCallBuilder *call, const char *type)
 {
 	begin_call(call, type, NULL);
 }
@@ -202,15 +202,15 @@ new_message_id(void)
 }
 
 BrazeNewCall
-braze_call_finish(BrazeCallBuilder *call)
+braze_call_builder_finish(BrazeCallBuilder *call)
 {
 	BrazeNewCall result = {NULL, NULL, NULL, BRAZE_SEGMENT_CALL, call->has_message_id};
 
 	if (!call->has_time)
-		braze_call_add_timestamp(call, "timestamp", GetCurrentTimestamp());
+		braze_call_builder_add_timestamp(call, "timestamp", GetCurrentTimestamp());
 	if (!call->has_message_id)
-		braze_call_add_text(call, "messageId", new_message_id(), UUID_LENGTH);
-	braze_call_end_object(call);
+		braze_call_builder_add_text(call, "messageId", new_message_id(), UUID_LENGTH);
+	braze_call_builder_end_object(call);
 	if (call->text == NULL)
 		result.json = JsonbValueToJsonb(call->state.result);
 	else
@@ -221,7 +221,7 @@ braze_call_finish(BrazeCallBuilder *call)
 /* ----- values that jsonb cannot have ----- */
 
 bool
-braze_call_may_be_deep(Size bytes)
+braze_call_builder_may_be_deep(Size bytes)
 {
 	return bytes > SHALLOW_SIZE;
 }
@@ -247,7 +247,7 @@ build_once(const char *type, BrazeCallFill fill, void *arg, StringInfo text)
 
 	begin_call(&call, type, text);
 	fill(&call, arg);
-	return braze_call_finish(&call);
+	return braze_call_builder_finish(&call);
 }
 
 /*
@@ -292,7 +292,7 @@ explain_error(const ErrorData *error)
 }
 
 BrazeNewCall
-braze_call_build(const char *type, BrazeCallFill fill, void *arg, BrazeCallRisk risk)
+braze_call_builder_build(const char *type, BrazeCallFill fill, void *arg, BrazeCallRisk risk)
 {
 	bool		keep = (braze_on_invalid_call == BRAZE_INVALID_DEAD_LETTER);
 	BrazeNewCall result = {NULL};
@@ -355,7 +355,7 @@ copy_members(BrazeCallBuilder *call, void *arg)
 }
 
 BrazeNewCall
-braze_call_complete(Jsonb *call)
+braze_call_builder_complete(Jsonb *call)
 {
 	BrazeNewCall as_it_is = {call, NULL, NULL, BRAZE_SEGMENT_CALL, true};
 	BrazeNewCall result;
@@ -371,7 +371,7 @@ braze_call_complete(Jsonb *call)
 	if (completion.has_time && completion.has_message_id)
 		return as_it_is;
 	if (braze_on_invalid_call != BRAZE_INVALID_DEAD_LETTER ||
-		!braze_call_may_be_deep(VARSIZE(call)))
+		!braze_call_builder_may_be_deep(VARSIZE(call)))
 		return build_once(NULL, copy_members, &completion, NULL);
 	error = try_to_build(NULL, copy_members, &completion, NULL, &result);
 	if (error == NULL)

@@ -17,7 +17,7 @@
 
 /*
  * A call being built.  Keys are string constants; values that are passed as
- * Datums are not copied and must live until braze_call_finish.
+ * Datums are not copied and must live until braze_call_builder_finish.
  */
 typedef struct BrazeCallBuilder
 {
@@ -27,21 +27,21 @@ typedef struct BrazeCallBuilder
 	bool		has_message_id;
 } BrazeCallBuilder;
 
-extern void braze_call_begin(BrazeCallBuilder *call, const char *type);
+extern void braze_call_builder_begin(BrazeCallBuilder *call, const char *type);
 
 /* a key of the call, of an object in it, and the values that follow one */
-extern void braze_call_add_key(BrazeCallBuilder *call, const char *key);
-extern void braze_call_add_inner_key(BrazeCallBuilder *call, const char *key);
-extern void braze_call_begin_object(BrazeCallBuilder *call);
-extern void braze_call_end_object(BrazeCallBuilder *call);
-extern void braze_call_add_value(BrazeCallBuilder *call, JsonbValue *value);
-extern void braze_call_add_document(BrazeCallBuilder *call, Jsonb *value);
+extern void braze_call_builder_add_key(BrazeCallBuilder *call, const char *key);
+extern void braze_call_builder_add_inner_key(BrazeCallBuilder *call, const char *key);
+extern void braze_call_builder_begin_object(BrazeCallBuilder *call);
+extern void braze_call_builder_end_object(BrazeCallBuilder *call);
+extern void braze_call_builder_add_value(BrazeCallBuilder *call, JsonbValue *value);
+extern void braze_call_builder_add_document(BrazeCallBuilder *call, Jsonb *value);
 
 /* both at once */
-extern void braze_call_add_text(BrazeCallBuilder *call, const char *key,
+extern void braze_call_builder_add_text(BrazeCallBuilder *call, const char *key,
 								const char *value, int length);
-extern void braze_call_add_jsonb(BrazeCallBuilder *call, const char *key, Jsonb *value);
-extern void braze_call_add_timestamp(BrazeCallBuilder *call, const char *key,
+extern void braze_call_builder_add_jsonb(BrazeCallBuilder *call, const char *key, Jsonb *value);
+extern void braze_call_builder_add_timestamp(BrazeCallBuilder *call, const char *key,
 									 TimestampTz value);
 
 /* a call with timestamp and messageId, to be queued */
@@ -55,7 +55,7 @@ typedef struct BrazeNewCall
 } BrazeNewCall;
 
 /* adds timestamp and messageId where the caller added none */
-extern BrazeNewCall braze_call_finish(BrazeCallBuilder *call);
+extern BrazeNewCall braze_call_builder_finish(BrazeCallBuilder *call);
 
 /*
  * What may happen when jsonb is made of the values of a call.  Errors are not
@@ -77,13 +77,13 @@ typedef void (*BrazeCallFill) (BrazeCallBuilder *call, void *arg);
  * makes this fail: the call is text then, with the reason.  One that is too
  * large is text in any case, and fill says why.
  */
-extern BrazeNewCall braze_call_build(const char *type, BrazeCallFill fill, void *arg,
+extern BrazeNewCall braze_call_builder_build(const char *type, BrazeCallFill fill, void *arg,
 									 BrazeCallRisk risk);
 
 /* the call with timestamp and messageId, which are added where it has none */
-extern BrazeNewCall braze_call_complete(Jsonb *call);
+extern BrazeNewCall braze_call_builder_complete(Jsonb *call);
 
 /* may a document of that many bytes be too deep for the stack? */
-extern bool braze_call_may_be_deep(Size bytes);
+extern bool braze_call_builder_may_be_deep(Size bytes);
 
 #endif							/* BRAZE_CALL_BUILDER_H */

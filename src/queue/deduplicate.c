@@ -69,7 +69,7 @@ upsert(Relation rel, const char *destination, BrazeString id, int seconds)
 }
 
 bool
-braze_message_remember(const char *destination, Jsonb *call, int seconds)
+braze_deduplicate_remember(const char *destination, Jsonb *call, int seconds)
 {
 	Relation	rel;
 	BrazeString id;
@@ -84,6 +84,6 @@ braze_message_remember(const char *destination, Jsonb *call, int seconds)
 	table_close(rel, NoLock);
 
 	if (!is_new)
-		braze_tally(destination)->duplicates++;
+		braze_queued_in_transaction(destination)->duplicates++;
 	return is_new;
 }

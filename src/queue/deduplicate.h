@@ -16,7 +16,7 @@
  * if this transaction commits.  Waits for a transaction that is queueing the
  * same messageId.
  */
-extern bool braze_message_remember(const char *destination, Jsonb *call, int seconds);
+extern bool braze_deduplicate_remember(const char *destination, Jsonb *call, int seconds);
 
 /*
  * deduplicate_retention.c: forgets what has expired, a small part of the table at
@@ -26,6 +26,6 @@ extern bool braze_message_remember(const char *destination, Jsonb *call, int sec
  */
 typedef int (*BrazeRemembers) (const char *destination);
 
-extern int	braze_messages_sweep(BrazeRemembers seconds);
+extern int	braze_deduplicate_retention_sweep(BrazeRemembers seconds);
 
 #endif							/* BRAZE_DEDUPLICATE_H */

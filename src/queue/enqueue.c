@@ -81,14 +81,14 @@ put_dead_letter(BrazeNewCall call, const char *destination, const char *reason)
 	};
 	ItemPointerData tid;
 
-	(void) braze_queue_put_dead_letter(&letter, &tid);
+	(void) braze_queue_table_put_dead_letter(&letter, &tid);
 }
 
 /* raises an error where the destination does not say to drop the call */
 static void
 no_room(const char *destination, int max_queue_size, BrazeOnFull on_full)
 {
-	if (on_full == BRAZE_FULL_DROP && !braze_tally_dropped(destination))
+	if (on_full == BRAZE_FULL_DROP && !braze_queued_in_transaction_dropped(destination))
 		return;
 	ereport(on_full == BRAZE_FULL_DROP ? WARNING : ERROR,
 			(errcode(ERRCODE_CONFIGURATION_LIMIT_EXCEEDED),
@@ -114,7 +114,7 @@ put_call(const BrazeDestination *destination, BrazeNewCall call)
 	int64		id;
 
 	if (limit > 0 &&
-		!braze_queue_has_room(NameStr(name), limit * INT64CONST(1024), VARSIZE(call.json)))
+		!braze_queue_size_has_room(NameStr(name), limit * INT64CONST(1024), VARSIZE(call.json)))
 	{
 		no_room(NameStr(name), limit, on_full);
 		return 0;
@@ -122,9 +122,9 @@ put_call(const BrazeDestination *destination, BrazeNewCall call)
 
 	/* an id that we made is no duplicate of anything */
 	if (seconds > 0 && call.has_own_id &&
-		!braze_message_remember(NameStr(name), call.json, seconds))
+		!braze_deduplicate_remember(NameStr(name), call.json, seconds))
 		return 0;
-	id = braze_queue_put(NameStr(name), call.json, call.kind, limit > 0 ? &stored : NULL);
+	id = braze_queue_table_put(NameStr(name), call.json, call.kind, limit > 0 ? &stored : NULL);
 	if (limit > 0)
 		braze_queue_size_add(NameStr(name), stored);
 	return id;

@@ -64,20 +64,20 @@ typedef struct BrazeDeadLetter
  * queue_table.c: what ordinary sessions do.  No permission is checked here; the
  * caller has checked USAGE on the destination.
  */
-extern int64 braze_queue_put(const char *destination, Jsonb *call, BrazeCallKind kind,
+extern int64 braze_queue_table_put(const char *destination, Jsonb *call, BrazeCallKind kind,
 							 int64 *stored);	/* bytes; NULL: not asked */
-extern int64 braze_queue_put_dead_letter(const BrazeDeadLetter *letter,
+extern int64 braze_queue_table_put_dead_letter(const BrazeDeadLetter *letter,
 										 ItemPointer tid);
 
 /*
  * The name of a destination as a table has it; a user may have put one there
  * that is longer than any server's, and is cut.
  */
-extern void braze_destination_read(Datum value, NameData *name);
+extern void braze_queue_table_destination(Datum value, NameData *name);
 
 /* numbers of a call's objects, as both tables have them */
-extern Datum braze_objects_array(int nobjects, const int *objects);
-extern int	braze_objects_read(Datum array, const int **objects);
+extern Datum braze_queue_table_objects_array(int nobjects, const int *objects);
+extern int	braze_queue_table_objects_read(Datum array, const int **objects);
 
 /*
  * settle.c: what the worker does with calls that are done, in a transaction of
@@ -171,26 +171,26 @@ typedef struct BrazeRetried
 	HeapTuple	letter;
 } BrazeRetried;
 
-extern BrazeRetriedState braze_retried_lock(BrazeRetried *retried, int64 letter,
+extern BrazeRetriedState braze_dead_letters_table_lock(BrazeRetried *retried, int64 letter,
 											int64 queue_id);
 
 /* the same for a letter that is in flight, whatever it points at */
-extern BrazeRetriedState braze_retried_lock_in_flight(BrazeRetried *retried, int64 letter);
-extern void braze_retried_delete(BrazeRetried *retried);
+extern BrazeRetriedState braze_dead_letters_table_lock_in_flight(BrazeRetried *retried, int64 letter);
+extern void braze_dead_letters_table_delete(BrazeRetried *retried);
 
-extern BrazeLetterState braze_retried_state(const BrazeRetried *retried);
+extern BrazeLetterState braze_dead_letters_table_state(const BrazeRetried *retried);
 
-/* only its state, and the queued call, 0: none, it is in flight; tid as braze_table_update sets it */
-extern void braze_retried_move(BrazeRetried *retried, BrazeLetterState state,
+/* only its state, and the queued call, 0: none, it is in flight; tid as braze_table_write_update sets it */
+extern void braze_dead_letters_table_move(BrazeRetried *retried, BrazeLetterState state,
 							   int64 retry_id, ItemPointer tid);
-extern void braze_retried_refused(BrazeRetried *retried, const BrazeDeadLetter *again);
-extern void braze_retried_release(BrazeRetried *retried);
+extern void braze_dead_letters_table_refused(BrazeRetried *retried, const BrazeDeadLetter *again);
+extern void braze_dead_letters_table_release(BrazeRetried *retried);
 
 /*
  * Deletes dead letters that are older, a small part of the table at each call;
  * in how many milliseconds to go on, -1 at its end.
  */
-extern int	braze_dead_letters_sweep(int seconds);
+extern int	braze_dead_letters_table_sweep(int seconds);
 
 /* settle.c: the one that the row fetched from the queue names */
 extern BrazeRetriedState braze_settle_lock_retried(BrazeSettler *settler,
@@ -208,19 +208,19 @@ typedef enum BrazeMoved
 	BRAZE_MOVE_LATER			/* somebody has locked it, or its place is taken */
 } BrazeMoved;
 
-extern BrazeMoved braze_in_flight_move(BrazeSettler *settler, BrazeSettleRow *row);
-extern BrazeMoved braze_in_flight_put_back(BrazeSettler *settler, BrazeSettleRow *row);
+extern BrazeMoved braze_claims_table_move(BrazeSettler *settler, BrazeSettleRow *row);
+extern BrazeMoved braze_claims_table_put_back(BrazeSettler *settler, BrazeSettleRow *row);
 
 /* as those of settle.c, for a call that is in flight */
-extern BrazeSettled braze_in_flight_delete(BrazeSettler *settler, const BrazeSettleRow *row);
-extern BrazeSettled braze_in_flight_reject(BrazeSettler *settler, const BrazeSettleRow *row,
+extern BrazeSettled braze_claims_table_delete(BrazeSettler *settler, const BrazeSettleRow *row);
+extern BrazeSettled braze_claims_table_reject(BrazeSettler *settler, const BrazeSettleRow *row,
 										   const BrazeDeadLetter *letter);
 
-extern bool braze_letter_is_in_flight(TupleTableSlot *letter);
+extern bool braze_claims_table_is_claimed(TupleTableSlot *letter);
 
 /* a letter's state as its table has it */
-extern Datum braze_letter_state_text(BrazeLetterState state);
-extern BrazeLetterState braze_letter_state_read(Datum value);
+extern Datum braze_dead_letters_table_state_text(BrazeLetterState state);
+extern BrazeLetterState braze_dead_letters_table_state_read(Datum value);
 
 /* paused_table.c: destinations that are paused, and why */
 #define BRAZE_WHOLE_DESTINATION	(-1)
@@ -232,10 +232,10 @@ typedef struct BrazePause
 	bool		by_worker;		/* because of an answer of Braze */
 } BrazePause;
 
-extern List *braze_pauses(const char *destination); /* of BrazePause * */
-extern void braze_pause_put(const char *destination, const BrazePause *pause);
+extern List *braze_paused_table_read(const char *destination); /* of BrazePause * */
+extern void braze_paused_table_put(const char *destination, const BrazePause *pause);
 
 /* those by an answer of Braze */
-extern void braze_pauses_lift(const char *destination);
+extern void braze_paused_table_lift(const char *destination);
 
 #endif							/* BRAZE_QUEUE_H */

@@ -87,12 +87,12 @@ braze_queue_size_of(const char *destination)
 	if (braze_shared != NULL)
 	{
 		LWLockAcquire(braze_shared->lock, LW_SHARED);
-		slot = braze_destination_slot(MyDatabaseId, destination, false);
+		slot = braze_shmem_destination(MyDatabaseId, destination, false);
 		LWLockRelease(braze_shared->lock);
 		if (slot == NULL)
 		{
 			LWLockAcquire(braze_shared->lock, LW_EXCLUSIVE);
-			slot = braze_destination_slot(MyDatabaseId, destination, true);
+			slot = braze_shmem_destination(MyDatabaseId, destination, true);
 			LWLockRelease(braze_shared->lock);
 		}
 	}
@@ -116,7 +116,7 @@ open_bytes(BrazeQueueSize *size)
 void
 braze_queue_size_add(const char *destination, int64 bytes)
 {
-	BrazeTally *tally = braze_tally(destination);
+	BrazeTally *tally = braze_queued_in_transaction(destination);
 
 	tally->bytes += bytes;
 	pg_atomic_fetch_add_u64(&tally->size->open, (uint64) bytes);
@@ -146,7 +146,7 @@ braze_queue_size_unknown(BrazeQueueSize *size)
 }
 
 void
-braze_queue_sizes_unknown(void)
+braze_queue_size_all_unknown(void)
 {
 	LWLockAcquire(braze_shared->lock, LW_SHARED);
 	for (int i = 0; i < BRAZE_MAX_DESTINATIONS; i++)
@@ -199,7 +199,7 @@ read_bytes(const char *destination)
 
 		CHECK_FOR_INTERRUPTS();
 		slot_getsomeattrs(slot, BRAZE_QUEUE_CALL);
-		braze_destination_read(slot->tts_values[BRAZE_QUEUE_DESTINATION - 1], &name);
+		braze_queue_table_destination(slot->tts_values[BRAZE_QUEUE_DESTINATION - 1], &name);
 		if (strcmp(NameStr(name), destination) == 0 &&
 			!TransactionIdIsCurrentTransactionId(DatumGetTransactionId(xmin)))
 			bytes += toast_datum_size(slot->tts_values[BRAZE_QUEUE_CALL - 1]);
@@ -297,9 +297,9 @@ fits(BrazeQueueSize *size, int64 limit, int64 bytes)
 }
 
 bool
-braze_queue_has_room(const char *destination, int64 limit, int64 bytes)
+braze_queue_size_has_room(const char *destination, int64 limit, int64 bytes)
 {
-	BrazeQueueSize *size = braze_tally(destination)->size;
+	BrazeQueueSize *size = braze_queued_in_transaction(destination)->size;
 	BrazeQueueLook look = braze_queue_size_look(size);
 	bool		known = is_known(size, look.counted);
 	int64		files;

@@ -47,13 +47,13 @@ extern BrazeQueueSize *braze_queue_size_of(const char *destination);
  * One that was queued is then added; what a transaction has added is of those
  * that are open until it ends.
  */
-extern bool braze_queue_has_room(const char *destination, int64 limit, int64 bytes);
+extern bool braze_queue_size_has_room(const char *destination, int64 limit, int64 bytes);
 extern void braze_queue_size_add(const char *destination, int64 bytes);
 extern void braze_queue_size_end(BrazeQueueSize *size, int64 bytes, bool committed);
 
 /* the rows of the queue were changed otherwise, or what is counted has */
 extern void braze_queue_size_unknown(BrazeQueueSize *size);
-extern void braze_queue_sizes_unknown(void);
+extern void braze_queue_size_all_unknown(void);
 
 /* for the worker: a call is settled */
 extern void braze_queue_size_settled(BrazeQueueSize *size, int64 bytes);

@@ -94,11 +94,11 @@ put_row(HeldLocks *held, Oid table, Oid sequence, int columns,
 	lock_until_end(held, table, sequence);
 	rel = table_open(table, NoLock);
 	if (RelationGetDescr(rel)->natts < columns)
-		braze_report_outdated();
+		braze_catalog_report_outdated();
 	id = nextval_internal(sequence, false);
 	values[0] = Int64GetDatum(id);
 	nulls[0] = false;
-	braze_table_insert(rel, columns, values, nulls, tid);
+	braze_table_write_insert(rel, columns, values, nulls, tid);
 	if (stored != NULL)
 		*stored = stored_bytes(rel, tid, DatumGetPointer(values[BRAZE_QUEUE_CALL - 1]));
 	table_close(rel, NoLock);
@@ -106,7 +106,7 @@ put_row(HeldLocks *held, Oid table, Oid sequence, int columns,
 }
 
 void
-braze_destination_read(Datum value, NameData *name)
+braze_queue_table_destination(Datum value, NameData *name)
 {
 	struct varlena *text = pg_detoast_datum_packed((struct varlena *) DatumGetPointer(value));
 	int			length = Min(VARSIZE_ANY_EXHDR(text), NAMEDATALEN - 1);
@@ -116,7 +116,7 @@ braze_destination_read(Datum value, NameData *name)
 }
 
 Datum
-braze_objects_array(int nobjects, const int *objects)
+braze_queue_table_objects_array(int nobjects, const int *objects)
 {
 	Datum	   *elements = palloc(sizeof(Datum) * Max(nobjects, 1));
 
@@ -128,7 +128,7 @@ braze_objects_array(int nobjects, const int *objects)
 
 /* a null among them is not ours and ignored */
 int
-braze_objects_read(Datum array, const int **objects)
+braze_queue_table_objects_read(Datum array, const int **objects)
 {
 	Datum	   *elements;
 	bool	   *nulls;
@@ -149,7 +149,7 @@ braze_objects_read(Datum array, const int **objects)
 }
 
 int64
-braze_queue_put(const char *destination, Jsonb *call, BrazeCallKind kind, int64 *stored)
+braze_queue_table_put(const char *destination, Jsonb *call, BrazeCallKind kind, int64 *stored)
 {
 	static HeldLocks held;
 	const BrazeCatalog *catalog = braze_catalog_required();
@@ -166,15 +166,15 @@ braze_queue_put(const char *destination, Jsonb *call, BrazeCallKind kind, int64 
 		TimestampTzGetDatum(GetCurrentTransactionStartTimestamp());
 	nulls[BRAZE_QUEUE_OBJECTS - 1] = true;
 	nulls[BRAZE_QUEUE_DEAD_LETTER - 1] = true;
-	values[BRAZE_QUEUE_CALL_KIND - 1] = braze_call_kind_text(kind);
+	values[BRAZE_QUEUE_CALL_KIND - 1] = braze_segment_call_kind_text(kind);
 	id = put_row(&held, catalog->queue, catalog->queue_sequence,
 				 BRAZE_QUEUE_COLUMNS, values, nulls, &tid, stored);
-	braze_wake_worker_at_commit();
+	braze_worker_wake_at_commit();
 	return id;
 }
 
 int64
-braze_queue_put_dead_letter(const BrazeDeadLetter *letter, ItemPointer tid)
+braze_queue_table_put_dead_letter(const BrazeDeadLetter *letter, ItemPointer tid)
 {
 	static HeldLocks held;
 	const BrazeCatalog *catalog = braze_catalog_required();
@@ -193,13 +193,13 @@ braze_queue_put_dead_letter(const BrazeDeadLetter *letter, ItemPointer tid)
 		values[BRAZE_DEAD_CALL_TEXT - 1] = CStringGetTextDatum(letter->call_text);
 	else
 		nulls[BRAZE_DEAD_CALL_TEXT - 1] = true;
-	values[BRAZE_DEAD_CALL_KIND - 1] = braze_call_kind_text(letter->kind);
+	values[BRAZE_DEAD_CALL_KIND - 1] = braze_segment_call_kind_text(letter->kind);
 	if (letter->nobjects >= 0)
 		values[BRAZE_DEAD_OBJECTS - 1] =
-			braze_objects_array(letter->nobjects, letter->objects);
+			braze_queue_table_objects_array(letter->nobjects, letter->objects);
 	else
 		nulls[BRAZE_DEAD_OBJECTS - 1] = true;
-	values[BRAZE_DEAD_STATE - 1] = braze_letter_state_text(letter->state);
+	values[BRAZE_DEAD_STATE - 1] = braze_dead_letters_table_state_text(letter->state);
 	values[BRAZE_DEAD_REASON - 1] = CStringGetTextDatum(letter->reason);
 	if (letter->http_status > 0)
 		values[BRAZE_DEAD_HTTP_STATUS - 1] = Int32GetDatum(letter->http_status);

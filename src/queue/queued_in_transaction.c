@@ -38,7 +38,7 @@ publish(const BrazeTally *tally)
 	if (braze_shared == NULL || (tally->duplicates == 0 && tally->dropped == 0))
 		return;
 	LWLockAcquire(braze_shared->lock, LW_EXCLUSIVE);
-	slot = braze_destination_slot(MyDatabaseId, NameStr(tally->destination), true);
+	slot = braze_shmem_destination(MyDatabaseId, NameStr(tally->destination), true);
 	if (slot != NULL)
 	{
 		slot->duplicates += tally->duplicates;
@@ -103,7 +103,7 @@ at_subtransaction_end(SubXactEvent event, SubTransactionId mine, SubTransactionI
 }
 
 BrazeTally *
-braze_tally(const char *destination)
+braze_queued_in_transaction(const char *destination)
 {
 	static bool callbacks_registered = false;
 	SubTransactionId subtransaction = GetCurrentSubTransactionId();
@@ -127,11 +127,11 @@ braze_tally(const char *destination)
 }
 
 bool
-braze_tally_dropped(const char *destination)
+braze_queued_in_transaction_dropped(const char *destination)
 {
 	bool		first = !has_dropped;
 
-	braze_tally(destination)->dropped++;
+	braze_queued_in_transaction(destination)->dropped++;
 	has_dropped = true;
 	return first;
 }

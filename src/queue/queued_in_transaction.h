@@ -23,9 +23,9 @@ typedef struct BrazeTally
 } BrazeTally;
 
 /* that of the subtransaction under way */
-extern BrazeTally *braze_tally(const char *destination);
+extern BrazeTally *braze_queued_in_transaction(const char *destination);
 
 /* counts a call that was dropped; true for the first one of the transaction */
-extern bool braze_tally_dropped(const char *destination);
+extern bool braze_queued_in_transaction_dropped(const char *destination);
 
 #endif							/* BRAZE_QUEUED_IN_TRANSACTION_H */

@@ -35,13 +35,13 @@ static const char *const states[] = {
 };
 
 Datum
-braze_letter_state_text(BrazeLetterState state)
+braze_dead_letters_table_state_text(BrazeLetterState state)
 {
 	return CStringGetTextDatum(states[state]);
 }
 
 BrazeLetterState
-braze_letter_state_read(Datum value)
+braze_dead_letters_table_state_read(Datum value)
 {
 	char	   *name = TextDatumGetCString(value);
 
@@ -54,12 +54,12 @@ braze_letter_state_read(Datum value)
 }
 
 bool
-braze_letter_is_in_flight(TupleTableSlot *letter)
+braze_claims_table_is_claimed(TupleTableSlot *letter)
 {
 	bool		isnull;
 	Datum		state = slot_getattr(letter, BRAZE_DEAD_STATE, &isnull);
 
-	return braze_letter_state_read(state) == BRAZE_LETTER_IN_FLIGHT;
+	return braze_dead_letters_table_state_read(state) == BRAZE_LETTER_IN_FLIGHT;
 }
 
 /* ----- out of the queue ----- */
@@ -78,26 +78,26 @@ put_in_flight(BrazeSettler *settler, BrazeRetried *retried, BrazeSettleRow *row)
 		/* its reason stays: why it was rejected before */
 		row->letter = DatumGetInt64(slot->tts_values[BRAZE_QUEUE_DEAD_LETTER - 1]);
 		row->is_retry = true;
-		row->before = braze_retried_state(retried);
-		braze_retried_move(retried, BRAZE_LETTER_IN_FLIGHT, 0, &row->tid);
+		row->before = braze_dead_letters_table_state(retried);
+		braze_dead_letters_table_move(retried, BRAZE_LETTER_IN_FLIGHT, 0, &row->tid);
 		return;
 	}
 	memset(&letter, 0, sizeof(letter));
-	braze_destination_read(slot->tts_values[BRAZE_QUEUE_DESTINATION - 1], &destination);
+	braze_queue_table_destination(slot->tts_values[BRAZE_QUEUE_DESTINATION - 1], &destination);
 	letter.destination = NameStr(destination);
 
 	/* as it is stored */
 	letter.call = (Jsonb *) DatumGetPointer(slot->tts_values[BRAZE_QUEUE_CALL - 1]);
-	letter.kind = braze_call_kind_read(slot->tts_values[BRAZE_QUEUE_CALL_KIND - 1]);
+	letter.kind = braze_segment_call_kind_read(slot->tts_values[BRAZE_QUEUE_CALL_KIND - 1]);
 	letter.nobjects = -1;
 	if (!slot->tts_isnull[BRAZE_QUEUE_OBJECTS - 1])
-		letter.nobjects = braze_objects_read(slot->tts_values[BRAZE_QUEUE_OBJECTS - 1],
+		letter.nobjects = braze_queue_table_objects_read(slot->tts_values[BRAZE_QUEUE_OBJECTS - 1],
 											 &letter.objects);
 	letter.state = BRAZE_LETTER_IN_FLIGHT;
 	letter.reason = "sent at most once, and not answered yet";
 	letter.queued_at = row->queued_at;
 	row->is_retry = false;
-	row->letter = braze_queue_put_dead_letter(&letter, &row->tid);
+	row->letter = braze_queue_table_put_dead_letter(&letter, &row->tid);
 }
 
 static BrazeMoved
@@ -108,7 +108,7 @@ moved(TM_Result result)
 }
 
 BrazeMoved
-braze_in_flight_move(BrazeSettler *settler, BrazeSettleRow *row)
+braze_claims_table_move(BrazeSettler *settler, BrazeSettleRow *row)
 {
 	BrazeMoved	result = BRAZE_MOVE_GONE;
 
@@ -127,7 +127,7 @@ braze_in_flight_move(BrazeSettler *settler, BrazeSettleRow *row)
 			if (result == BRAZE_MOVED)
 				put_in_flight(settler, state == BRAZE_RETRIED_LOCKED ? &retried : NULL, row);
 			if (state == BRAZE_RETRIED_LOCKED)
-				braze_retried_release(&retried);
+				braze_dead_letters_table_release(&retried);
 		}
 	}
 	ExecClearTuple(settler->queue.slot);
@@ -170,7 +170,7 @@ put_in_queue(BrazeSettler *settler, BrazeSettleRow *row)
 	values[BRAZE_QUEUE_DEAD_LETTER - 1] = Int64GetDatum(row->letter);
 	nulls[BRAZE_QUEUE_DEAD_LETTER - 1] = !row->is_retry;
 	values[BRAZE_QUEUE_CALL_KIND - 1] = slot->tts_values[BRAZE_DEAD_CALL_KIND - 1];
-	braze_table_insert(queue, BRAZE_QUEUE_COLUMNS, values, nulls, &row->tid);
+	braze_table_write_insert(queue, BRAZE_QUEUE_COLUMNS, values, nulls, &row->tid);
 	row->storage = queue->rd_rel->relfilenode;
 	row->letter = 0;
 	braze_settle_note_queued(slot, true);
@@ -180,13 +180,13 @@ static BrazeMoved
 put_back_retried(BrazeSettler *settler, BrazeSettleRow *row)
 {
 	BrazeRetried retried;
-	BrazeRetriedState state = braze_retried_lock_in_flight(&retried, row->letter);
+	BrazeRetriedState state = braze_dead_letters_table_lock_in_flight(&retried, row->letter);
 	ItemPointerData tid;
 
 	if (state != BRAZE_RETRIED_LOCKED)
 		return state == BRAZE_RETRIED_BUSY ? BRAZE_MOVE_LATER : BRAZE_MOVE_GONE;
-	braze_retried_move(&retried, row->before, row->id, &tid);
-	braze_retried_release(&retried);
+	braze_dead_letters_table_move(&retried, row->before, row->id, &tid);
+	braze_dead_letters_table_release(&retried);
 	return BRAZE_MOVED;
 }
 
@@ -199,7 +199,7 @@ is_a_call(TupleTableSlot *letter)
 }
 
 BrazeMoved
-braze_in_flight_put_back(BrazeSettler *settler, BrazeSettleRow *row)
+braze_claims_table_put_back(BrazeSettler *settler, BrazeSettleRow *row)
 {
 	BrazeMoved	result = BRAZE_MOVE_GONE;
 
@@ -207,7 +207,7 @@ braze_in_flight_put_back(BrazeSettler *settler, BrazeSettleRow *row)
 		id_is_taken(&settler->queue, row->id))
 		return BRAZE_MOVE_LATER;
 	if (braze_settle_fetch(&settler->letters, row->letter, row) &&
-		braze_letter_is_in_flight(settler->letters.slot) &&
+		braze_claims_table_is_claimed(settler->letters.slot) &&
 		is_a_call(settler->letters.slot))
 	{
 		result = row->is_retry ? put_back_retried(settler, row)
@@ -222,14 +222,14 @@ braze_in_flight_put_back(BrazeSettler *settler, BrazeSettleRow *row)
 /* ----- settled ----- */
 
 BrazeSettled
-braze_in_flight_delete(BrazeSettler *settler, const BrazeSettleRow *row)
+braze_claims_table_delete(BrazeSettler *settler, const BrazeSettleRow *row)
 {
 	BrazeSettled result = BRAZE_SETTLED;
 
 	if (!braze_settle_open_letters(settler))
 		return BRAZE_SETTLE_LATER;
 	if (braze_settle_fetch(&settler->letters, row->letter, row) &&
-		braze_letter_is_in_flight(settler->letters.slot) &&
+		braze_claims_table_is_claimed(settler->letters.slot) &&
 		moved(braze_settle_delete_fetched(settler, &settler->letters)) == BRAZE_MOVE_LATER)
 		result = BRAZE_SETTLE_LATER;
 	ExecClearTuple(settler->letters.slot);
@@ -237,7 +237,7 @@ braze_in_flight_delete(BrazeSettler *settler, const BrazeSettleRow *row)
 }
 
 BrazeSettled
-braze_in_flight_reject(BrazeSettler *settler, const BrazeSettleRow *row,
+braze_claims_table_reject(BrazeSettler *settler, const BrazeSettleRow *row,
 					   const BrazeDeadLetter *letter)
 {
 	BrazeDeadLetter complete = *letter;
@@ -245,7 +245,7 @@ braze_in_flight_reject(BrazeSettler *settler, const BrazeSettleRow *row,
 	Datum		objects;
 	bool		isnull;
 
-	switch (braze_retried_lock_in_flight(&retried, row->letter))
+	switch (braze_dead_letters_table_lock_in_flight(&retried, row->letter))
 	{
 		case BRAZE_RETRIED_BUSY:
 			return BRAZE_SETTLE_LATER;
@@ -256,9 +256,9 @@ braze_in_flight_reject(BrazeSettler *settler, const BrazeSettleRow *row,
 			objects = heap_getattr(retried.letter, BRAZE_DEAD_OBJECTS,
 								   RelationGetDescr(retried.letters), &isnull);
 			if (complete.nobjects < 0 && !isnull)
-				complete.nobjects = braze_objects_read(objects, &complete.objects);
-			braze_retried_refused(&retried, &complete);
-			braze_retried_release(&retried);
+				complete.nobjects = braze_queue_table_objects_read(objects, &complete.objects);
+			braze_dead_letters_table_refused(&retried, &complete);
+			braze_dead_letters_table_release(&retried);
 			break;
 	}
 	return BRAZE_SETTLED;
@@ -293,7 +293,7 @@ publish(int64 lowest)
 	if (lowest == published)
 		return;
 	LWLockAcquire(braze_shared->lock, LW_EXCLUSIVE);
-	slot = braze_database_slot(MyDatabaseId, false);
+	slot = braze_shmem_database(MyDatabaseId, false);
 	if (slot != NULL)
 		slot->lowest_in_flight = lowest;
 	LWLockRelease(braze_shared->lock);
@@ -301,13 +301,13 @@ publish(int64 lowest)
 }
 
 void
-braze_in_flight_announce(int64 letter)
+braze_claims_table_announce(int64 letter)
 {
 	publish(Min(published, letter));
 }
 
 int
-braze_in_flight_enter(int64 letter)
+braze_claims_table_enter(int64 letter)
 {
 	younger.lowest = Min(younger.lowest, letter);
 	younger.letters++;
@@ -315,7 +315,7 @@ braze_in_flight_enter(int64 letter)
 }
 
 void
-braze_in_flight_leave(int of_generation)
+braze_claims_table_leave(int of_generation)
 {
 	if (of_generation == generation)
 		younger.letters--;
@@ -324,7 +324,7 @@ braze_in_flight_leave(int of_generation)
 }
 
 void
-braze_in_flight_publish(void)
+braze_claims_table_publish(void)
 {
 	if (older.letters == 0)
 	{
@@ -339,19 +339,19 @@ braze_in_flight_publish(void)
 }
 
 void
-braze_in_flight_count_put_back(void)
+braze_claims_table_count_put_back(void)
 {
 	BrazeDatabaseSlot *slot;
 
 	LWLockAcquire(braze_shared->lock, LW_EXCLUSIVE);
-	slot = braze_database_slot(MyDatabaseId, false);
+	slot = braze_shmem_database(MyDatabaseId, false);
 	if (slot != NULL)
 		slot->put_backs++;
 	LWLockRelease(braze_shared->lock);
 }
 
 int64
-braze_in_flight_lowest(int64 *put_backs)
+braze_claims_table_lowest(int64 *put_backs)
 {
 	BrazeDatabaseSlot *slot;
 	int64		lowest = PG_INT64_MAX;
@@ -360,7 +360,7 @@ braze_in_flight_lowest(int64 *put_backs)
 	if (braze_shared == NULL)
 		return lowest;
 	LWLockAcquire(braze_shared->lock, LW_SHARED);
-	slot = braze_database_slot(MyDatabaseId, false);
+	slot = braze_shmem_database(MyDatabaseId, false);
 	if (slot != NULL && slot->pid != 0)
 		lowest = slot->lowest_in_flight;
 	if (slot != NULL)
@@ -370,16 +370,16 @@ braze_in_flight_lowest(int64 *put_backs)
 }
 
 bool
-braze_is_in_flight(int64 letter)
+braze_claims_table_holds(int64 letter)
 {
 	int64		put_backs;
 
-	return letter >= braze_in_flight_lowest(&put_backs);
+	return letter >= braze_claims_table_lowest(&put_backs);
 }
 
 BRAZE_SQL_FUNCTION(braze_in_flight);
 Datum
 braze_in_flight(PG_FUNCTION_ARGS)
 {
-	PG_RETURN_BOOL(braze_is_in_flight(PG_GETARG_INT64(0)));
+	PG_RETURN_BOOL(braze_claims_table_holds(PG_GETARG_INT64(0)));
 }

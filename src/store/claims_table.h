@@ -13,26 +13,26 @@
  * it commits, and enters afterwards; it leaves when it is settled or back in
  * the queue.  enter returns what leave is to be told.
  */
-extern void braze_in_flight_announce(int64 letter);
-extern int	braze_in_flight_enter(int64 letter);
-extern void braze_in_flight_leave(int generation);
+extern void braze_claims_table_announce(int64 letter);
+extern int	braze_claims_table_enter(int64 letter);
+extern void braze_claims_table_leave(int generation);
 
 /* after any of these: what is no longer under way may be retried */
-extern void braze_in_flight_publish(void);
+extern void braze_claims_table_publish(void);
 
 /*
  * Before the transaction that puts calls back commits, and after it before
  * publish: between two looks with the same count, none went back unseen.
  */
-extern void braze_in_flight_count_put_back(void);
+extern void braze_claims_table_count_put_back(void);
 
 /*
  * For everybody: no letter with a lower id is under way.  To be asked after the
  * letter was seen.  put_backs is how often calls were put back so far.
  */
-extern int64 braze_in_flight_lowest(int64 *put_backs);
+extern int64 braze_claims_table_lowest(int64 *put_backs);
 
 /* of a letter whose state says so: is it now, or was it when the worker ended? */
-extern bool braze_is_in_flight(int64 letter);
+extern bool braze_claims_table_holds(int64 letter);
 
 #endif							/* BRAZE_CLAIMS_TABLE_H */

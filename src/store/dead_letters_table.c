@@ -88,7 +88,7 @@ lock_one(BrazeRetried *retried, int64 letter, int64 queue_id)
 	BrazeRetriedState state = BRAZE_RETRIED_NONE;
 	TupleTableSlot *slot;
 
-	if (!braze_table_try_lock(catalog->dead_letters, RowExclusiveLock))
+	if (!braze_table_write_try_lock(catalog->dead_letters, RowExclusiveLock))
 		return BRAZE_RETRIED_BUSY;
 	retried->letters = table_open(catalog->dead_letters, NoLock);
 	slot = table_slot_create(retried->letters, NULL);
@@ -97,7 +97,7 @@ lock_one(BrazeRetried *retried, int64 letter, int64 queue_id)
 		state = lock_letter(retried->letters, slot);
 	if (state == BRAZE_RETRIED_LOCKED)
 	{
-		if (queue_id != 0 ? is_retry(slot, queue_id) : braze_letter_is_in_flight(slot))
+		if (queue_id != 0 ? is_retry(slot, queue_id) : braze_claims_table_is_claimed(slot))
 			retried->letter = ExecCopySlotHeapTuple(slot);
 		else
 			state = BRAZE_RETRIED_NONE;
@@ -109,34 +109,34 @@ lock_one(BrazeRetried *retried, int64 letter, int64 queue_id)
 }
 
 BrazeRetriedState
-braze_retried_lock(BrazeRetried *retried, int64 letter, int64 queue_id)
+braze_dead_letters_table_lock(BrazeRetried *retried, int64 letter, int64 queue_id)
 {
 	return lock_one(retried, letter, queue_id);
 }
 
 BrazeRetriedState
-braze_retried_lock_in_flight(BrazeRetried *retried, int64 letter)
+braze_dead_letters_table_lock_in_flight(BrazeRetried *retried, int64 letter)
 {
 	return lock_one(retried, letter, 0);
 }
 
 void
-braze_retried_delete(BrazeRetried *retried)
+braze_dead_letters_table_delete(BrazeRetried *retried)
 {
-	braze_table_delete_locked(retried->letters, &retried->letter->t_self);
+	braze_table_write_delete_locked(retried->letters, &retried->letter->t_self);
 }
 
 BrazeLetterState
-braze_retried_state(const BrazeRetried *retried)
+braze_dead_letters_table_state(const BrazeRetried *retried)
 {
 	bool		isnull;
 
-	return braze_letter_state_read(heap_getattr(retried->letter, BRAZE_DEAD_STATE,
+	return braze_dead_letters_table_state_read(heap_getattr(retried->letter, BRAZE_DEAD_STATE,
 												RelationGetDescr(retried->letters), &isnull));
 }
 
 void
-braze_retried_move(BrazeRetried *retried, BrazeLetterState state, int64 retry_id,
+braze_dead_letters_table_move(BrazeRetried *retried, BrazeLetterState state, int64 retry_id,
 				   ItemPointer tid)
 {
 	TupleDesc	desc = RelationGetDescr(retried->letters);
@@ -145,7 +145,7 @@ braze_retried_move(BrazeRetried *retried, BrazeLetterState state, int64 retry_id
 
 	for (int i = 0; i < BRAZE_DEAD_COLUMNS; i++)
 		values[i] = heap_getattr(retried->letter, i + 1, desc, &nulls[i]);
-	values[BRAZE_DEAD_STATE - 1] = braze_letter_state_text(state);
+	values[BRAZE_DEAD_STATE - 1] = braze_dead_letters_table_state_text(state);
 	values[BRAZE_DEAD_RETRIED_AT - 1] = TimestampTzGetDatum(GetCurrentTimestamp());
 	values[BRAZE_DEAD_RETRY_ID - 1] = Int64GetDatum(retry_id);
 	nulls[BRAZE_DEAD_RETRIED_AT - 1] = nulls[BRAZE_DEAD_RETRY_ID - 1] = (retry_id == 0);
@@ -153,13 +153,13 @@ braze_retried_move(BrazeRetried *retried, BrazeLetterState state, int64 retry_id
 	/* in flight, perhaps for good: from now on it is kept, as any new letter */
 	if (retry_id == 0)
 		values[BRAZE_DEAD_FAILED_AT - 1] = TimestampTzGetDatum(GetCurrentTimestamp());
-	braze_table_update(retried->letters, &retried->letter->t_self, BRAZE_DEAD_COLUMNS,
+	braze_table_write_update(retried->letters, &retried->letter->t_self, BRAZE_DEAD_COLUMNS,
 					   values, nulls, tid);
 }
 
 /* its call and when that was queued first stay as they are */
 void
-braze_retried_refused(BrazeRetried *retried, const BrazeDeadLetter *again)
+braze_dead_letters_table_refused(BrazeRetried *retried, const BrazeDeadLetter *again)
 {
 	TupleDesc	desc = RelationGetDescr(retried->letters);
 	Datum		values[BRAZE_DEAD_COLUMNS];
@@ -173,19 +173,19 @@ braze_retried_refused(BrazeRetried *retried, const BrazeDeadLetter *again)
 	values[BRAZE_DEAD_ATTEMPTS - 1] = Int32GetDatum(Min(attempts, PG_INT32_MAX - 1) + 1);
 	nulls[BRAZE_DEAD_OBJECTS - 1] = (again->nobjects < 0);
 	if (again->nobjects >= 0)
-		values[BRAZE_DEAD_OBJECTS - 1] = braze_objects_array(again->nobjects, again->objects);
-	values[BRAZE_DEAD_STATE - 1] = braze_letter_state_text(again->state);
+		values[BRAZE_DEAD_OBJECTS - 1] = braze_queue_table_objects_array(again->nobjects, again->objects);
+	values[BRAZE_DEAD_STATE - 1] = braze_dead_letters_table_state_text(again->state);
 	values[BRAZE_DEAD_REASON - 1] = CStringGetTextDatum(again->reason);
 	values[BRAZE_DEAD_HTTP_STATUS - 1] = Int32GetDatum(again->http_status);
 	nulls[BRAZE_DEAD_HTTP_STATUS - 1] = (again->http_status <= 0);
 	values[BRAZE_DEAD_FAILED_AT - 1] = TimestampTzGetDatum(GetCurrentTimestamp());
 	nulls[BRAZE_DEAD_RETRIED_AT - 1] = nulls[BRAZE_DEAD_RETRY_ID - 1] = true;
-	braze_table_update(retried->letters, &retried->letter->t_self, BRAZE_DEAD_COLUMNS,
+	braze_table_write_update(retried->letters, &retried->letter->t_self, BRAZE_DEAD_COLUMNS,
 					   values, nulls, &tid);
 }
 
 void
-braze_retried_release(BrazeRetried *retried)
+braze_dead_letters_table_release(BrazeRetried *retried)
 {
 	heap_freetuple(retried->letter);
 	table_close(retried->letters, NoLock);
@@ -237,16 +237,16 @@ has_expired(TupleTableSlot *slot, void *arg)
 	if (failed_at > GetCurrentTransactionStartTimestamp() - seconds * USECS_PER_SEC)
 		return false;
 	id = DatumGetInt64(slot_getattr(slot, BRAZE_DEAD_ID, &isnull));
-	if (braze_letter_is_in_flight(slot) && braze_is_in_flight(id))
+	if (braze_claims_table_is_claimed(slot) && braze_claims_table_holds(id))
 		return false;
 	retry_id = slot_getattr(slot, BRAZE_DEAD_RETRY_ID, &isnull);
 	return isnull || !is_queued(id, DatumGetInt64(retry_id));
 }
 
 int
-braze_dead_letters_sweep(int seconds)
+braze_dead_letters_table_sweep(int seconds)
 {
 	static BrazeSweep sweep;
 
-	return braze_sweep(&sweep, braze_catalog_required()->dead_letters, has_expired, &seconds);
+	return braze_retention_sweep(&sweep, braze_catalog_required()->dead_letters, has_expired, &seconds);
 }

@@ -30,7 +30,7 @@ has_expired(TupleTableSlot *slot, void *arg)
 	TimestampTz queued_at;
 	int			kept;
 
-	braze_destination_read(slot_getattr(slot, BRAZE_MESSAGES_DESTINATION, &isnull), &destination);
+	braze_queue_table_destination(slot_getattr(slot, BRAZE_MESSAGES_DESTINATION, &isnull), &destination);
 	queued_at = DatumGetTimestampTz(slot_getattr(slot, BRAZE_MESSAGES_QUEUED_AT, &isnull));
 	kept = seconds(NameStr(destination));
 	return queued_at <= GetCurrentTransactionStartTimestamp() -
@@ -38,9 +38,9 @@ has_expired(TupleTableSlot *slot, void *arg)
 }
 
 int
-braze_messages_sweep(BrazeRemembers seconds)
+braze_deduplicate_retention_sweep(BrazeRemembers seconds)
 {
 	static BrazeSweep sweep;
 
-	return braze_sweep(&sweep, braze_catalog_required()->messages, has_expired, &seconds);
+	return braze_retention_sweep(&sweep, braze_catalog_required()->messages, has_expired, &seconds);
 }

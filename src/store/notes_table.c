@@ -46,7 +46,7 @@ static HTAB *counts;
 static MemoryContext notes_context;
 
 void
-braze_notes_init(void)
+braze_notes_table_init(void)
 {
 	HASHCTL		control;
 
@@ -93,7 +93,7 @@ count_one(const char *destination, BrazeOutcome outcome, const char *sentence,
 }
 
 void
-braze_notes_count(const char *destination, int64 id, const BrazeMapped *mapped)
+braze_notes_table_count(const char *destination, int64 id, const BrazeMapped *mapped)
 {
 	for (int i = 0; i < mapped->nnotes; i++)
 	{
@@ -105,7 +105,7 @@ braze_notes_count(const char *destination, int64 id, const BrazeMapped *mapped)
 }
 
 void
-braze_notes_add(const char *destination, int64 id, const char *sentence)
+braze_notes_table_add(const char *destination, int64 id, const char *sentence)
 {
 	count_one(destination, BRAZE_SEND, sentence, strlen(sentence), id);
 }
@@ -142,7 +142,7 @@ store_one(Relation rel, const char *text, const NoteCount *count)
 }
 
 void
-braze_notes_store(void)
+braze_notes_table_store(void)
 {
 	Relation	rel = table_open(braze_catalog_required()->notes, RowExclusiveLock);
 	HASH_SEQ_STATUS status;
@@ -165,7 +165,7 @@ braze_notes_store(void)
 }
 
 void
-braze_notes_stored(void)
+braze_notes_table_stored(void)
 {
 	HASH_SEQ_STATUS status;
 	NoteCount  *count;

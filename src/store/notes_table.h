@@ -13,19 +13,19 @@
 /* distinct notes that are counted one by one, per worker; the rest together */
 #define BRAZE_MAX_NOTES		1000
 
-extern void braze_notes_init(void);
+extern void braze_notes_table_init(void);
 
 /* the notes of a call that was mapped for delivery; no database involved */
-extern void braze_notes_count(const char *destination, int64 id,
+extern void braze_notes_table_count(const char *destination, int64 id,
 							  const BrazeMapped *mapped);
 
 /* a sentence that only delivery could find */
-extern void braze_notes_add(const char *destination, int64 id, const char *sentence);
+extern void braze_notes_table_add(const char *destination, int64 id, const char *sentence);
 
 /* in a transaction: adds what was counted since to the table */
-extern void braze_notes_store(void);
+extern void braze_notes_table_store(void);
 
 /* that transaction has committed */
-extern void braze_notes_stored(void);
+extern void braze_notes_table_stored(void);
 
 #endif							/* BRAZE_NOTES_TABLE_H */

@@ -68,7 +68,7 @@ read_pause(HeapTuple tuple, TupleDesc desc)
 }
 
 List *
-braze_pauses(const char *destination)
+braze_paused_table_read(const char *destination)
 {
 	const BrazeCatalog *catalog = braze_catalog_required();
 	Relation	rel = table_open(catalog->paused, AccessShareLock);
@@ -93,7 +93,7 @@ is_paused(const char *destination, int endpoint)
 {
 	ListCell   *cell;
 
-	foreach(cell, braze_pauses(destination))
+	foreach(cell, braze_paused_table_read(destination))
 	{
 		if (((BrazePause *) lfirst(cell))->endpoint == endpoint)
 			return true;
@@ -102,7 +102,7 @@ is_paused(const char *destination, int endpoint)
 }
 
 void
-braze_pause_put(const char *destination, const BrazePause *pause)
+braze_paused_table_put(const char *destination, const BrazePause *pause)
 {
 	const BrazeCatalog *catalog = braze_catalog_required();
 	Relation	rel;
@@ -119,13 +119,13 @@ braze_pause_put(const char *destination, const BrazePause *pause)
 		values[BRAZE_PAUSED_PAUSED_AT - 1] = TimestampTzGetDatum(GetCurrentTimestamp());
 		values[BRAZE_PAUSED_BY_WORKER - 1] = BoolGetDatum(pause->by_worker);
 		values[BRAZE_PAUSED_ENDPOINT - 1] = CStringGetTextDatum(endpoint_path(pause->endpoint));
-		braze_table_insert(rel, BRAZE_PAUSED_COLUMNS, values, nulls, &tid);
+		braze_table_write_insert(rel, BRAZE_PAUSED_COLUMNS, values, nulls, &tid);
 	}
 	table_close(rel, NoLock);
 }
 
 void
-braze_pauses_lift(const char *destination)
+braze_paused_table_lift(const char *destination)
 {
 	const BrazeCatalog *catalog = braze_catalog_required();
 	Relation	rel = table_open(catalog->paused, ShareRowExclusiveLock);
@@ -135,7 +135,7 @@ braze_pauses_lift(const char *destination)
 	while (HeapTupleIsValid(tuple = systable_getnext(scan)))
 	{
 		if (read_pause(tuple, RelationGetDescr(rel))->by_worker &&
-			braze_table_delete(rel, &tuple->t_self, GetActiveSnapshot()) != TM_Ok)
+			braze_table_write_delete(rel, &tuple->t_self, GetActiveSnapshot()) != TM_Ok)
 			ereport(ERROR,
 					(errcode(ERRCODE_LOCK_NOT_AVAILABLE),
 					 errmsg("somebody has locked a row of table \"%s\"",

@@ -100,7 +100,7 @@ static Memory *storing = NULL;
 static Oid	storing_in = InvalidOid;
 
 bool
-braze_memory_needed(const BrazeSettings *settings)
+braze_profiles_table_needed(const BrazeSettings *settings)
 {
 	if (settings->changed_attributes_only)
 		return true;
@@ -115,7 +115,7 @@ braze_memory_needed(const BrazeSettings *settings)
 }
 
 void
-braze_memory_init(void)
+braze_profiles_table_init(void)
 {
 	HASHCTL		control;
 	BrazeHashKey seed;
@@ -153,7 +153,7 @@ free_memory(Memory *memory)
 	/* what the table does not have is sent again, which does no harm */
 	if (memory->unknown)
 		dlist_delete(&memory->unwritten);
-	braze_profile_free(&memory->profile);
+	braze_profile_cache_free(&memory->profile);
 	pfree(memory->user);
 	pfree(memory);
 }
@@ -191,7 +191,7 @@ make_idle(Memory *memory)
 }
 
 void
-braze_memory_release(BrazeProfile *profile)
+braze_profiles_table_release(BrazeProfile *profile)
 {
 	Memory	   *memory = (Memory *) profile;
 
@@ -201,7 +201,7 @@ braze_memory_release(BrazeProfile *profile)
 }
 
 void
-braze_memory_drop_cache(void)
+braze_profiles_table_drop_cache(void)
 {
 	trim_idle(0);
 }
@@ -253,7 +253,7 @@ read_row(Relation rel, HeapTuple tuple, Memory *memory)
 		char	   *owner = TextDatumGetCString(value);
 		char	   *key = pg_server_to_any(owner, strlen(owner), PG_UTF8);
 
-		fine = braze_profile_set_owner(profile, key, strlen(key));
+		fine = braze_profile_cache_set_owner(profile, key, strlen(key));
 		profile->dirty = false;
 	}
 	value = heap_getattr(tuple, BRAZE_PROFILE_ATTRIBUTES, desc, &isnull);
@@ -261,7 +261,7 @@ read_row(Relation rel, HeapTuple tuple, Memory *memory)
 	{
 		bytea	   *known = DatumGetByteaPP(value);
 
-		fine = fine && braze_profile_read(profile, VARDATA_ANY(known), VARSIZE_ANY_EXHDR(known));
+		fine = fine && braze_profile_cache_read(profile, VARDATA_ANY(known), VARSIZE_ANY_EXHDR(known));
 	}
 	if (!fine)
 		ereport(ERROR,
@@ -302,7 +302,7 @@ key_of(const char *user, int length)
 }
 
 BrazeProfile *
-braze_memory_get(const char *destination, const char *user, int length)
+braze_profiles_table_get(const char *destination, const char *user, int length)
 {
 	char	   *key = key_of(user, length);
 	uint64		hash = braze_hash(key, strlen(key));
@@ -366,16 +366,16 @@ put_row(Relation rel, Memory *memory, ItemPointer old)
 			CStringGetTextDatum(pg_any_to_server(profile->owner, profile->owner_length, PG_UTF8));
 	else
 		nulls[BRAZE_PROFILE_OWNER - 1] = true;
-	known = palloc(VARHDRSZ + braze_profile_size(profile));
-	SET_VARSIZE(known, VARHDRSZ + braze_profile_size(profile));
-	braze_profile_write(profile, VARDATA(known));
+	known = palloc(VARHDRSZ + braze_profile_cache_size(profile));
+	SET_VARSIZE(known, VARHDRSZ + braze_profile_cache_size(profile));
+	braze_profile_cache_write(profile, VARDATA(known));
 	values[BRAZE_PROFILE_ATTRIBUTES - 1] = PointerGetDatum(known);
 	nulls[BRAZE_PROFILE_ATTRIBUTES - 1] = (profile->nknown == 0 || memory->storing_unknown);
 	values[BRAZE_PROFILE_CHANGED_AT - 1] = TimestampTzGetDatum(GetCurrentTimestamp());
 	if (old != NULL)
-		braze_table_update(rel, old, BRAZE_PROFILE_COLUMNS, values, nulls, &memory->new_tid);
+		braze_table_write_update(rel, old, BRAZE_PROFILE_COLUMNS, values, nulls, &memory->new_tid);
 	else
-		braze_table_insert(rel, BRAZE_PROFILE_COLUMNS, values, nulls, &memory->new_tid);
+		braze_table_write_insert(rel, BRAZE_PROFILE_COLUMNS, values, nulls, &memory->new_tid);
 	pfree(known);
 }
 
@@ -398,7 +398,7 @@ row_is_there(Relation rel, const Memory *memory)
 		char	   *user = TextDatumGetCString(slot_getattr(slot, BRAZE_PROFILE_USER, &isnull));
 		NameData	destination;
 
-		braze_destination_read(slot_getattr(slot, BRAZE_PROFILE_DESTINATION, &isnull), &destination);
+		braze_queue_table_destination(slot_getattr(slot, BRAZE_PROFILE_DESTINATION, &isnull), &destination);
 		there = (strcmp(user, memory->user) == 0 &&
 				 strcmp(NameStr(destination), NameStr(memory->destination)) == 0);
 		pfree(user);
@@ -473,7 +473,7 @@ write_memory(Memory *memory, bool without_attributes)
 	memory->storing_unknown = without_attributes;
 	if (!is_empty(&memory->profile))
 		put_row(rel, memory, there ? &tid : NULL);
-	else if (there && braze_table_delete(rel, &tid, GetActiveSnapshot()) != TM_Ok)
+	else if (there && braze_table_write_delete(rel, &tid, GetActiveSnapshot()) != TM_Ok)
 		ereport(ERROR,
 				(errcode(ERRCODE_LOCK_NOT_AVAILABLE),
 				 errmsg("somebody has locked a row of table \"%s\"",
@@ -486,7 +486,7 @@ write_memory(Memory *memory, bool without_attributes)
 }
 
 void
-braze_memory_store(BrazeProfile *profile)
+braze_profiles_table_store(BrazeProfile *profile)
 {
 	Memory	   *memory = (Memory *) profile;
 
@@ -505,14 +505,14 @@ is_alone(const Memory *memory)
 }
 
 bool
-braze_memory_has_postponed(void)
+braze_profiles_table_has_postponed(void)
 {
 	return !dlist_is_empty(&unwritten) &&
 		is_alone(dlist_container(Memory, unwritten, dlist_head_node(&unwritten)));
 }
 
 int
-braze_memory_store_postponed(void)
+braze_profiles_table_store_postponed(void)
 {
 	dlist_iter	iter;
 
@@ -546,7 +546,7 @@ store_committed(Memory *memory)
 }
 
 void
-braze_memory_stored(bool committed)
+braze_profiles_table_stored(bool committed)
 {
 	while (storing != NULL)
 	{
@@ -578,7 +578,7 @@ delete_attributes(const char *destination)
 }
 
 void
-braze_memory_forget_attributes(const char *destination)
+braze_profiles_table_forget_attributes(const char *destination)
 {
 	HASH_SEQ_STATUS status;
 	Bucket	   *bucket;
@@ -586,14 +586,14 @@ braze_memory_forget_attributes(const char *destination)
 	delete_attributes(destination);
 
 	/* what calls under way still need is stored again when they are settled */
-	braze_memory_drop_cache();
+	braze_profiles_table_drop_cache();
 	hash_seq_init(&status, buckets);
 	while ((bucket = hash_seq_search(&status)) != NULL)
 	{
 		for (Memory *memory = bucket->first; memory != NULL; memory = memory->next)
 		{
 			if (strcmp(NameStr(memory->destination), destination) == 0)
-				braze_profile_forget(&memory->profile);
+				braze_profile_cache_forget(&memory->profile);
 		}
 	}
 }

@@ -20,33 +20,33 @@
 #include "pack/profile_cache.h"
 
 /* does this destination need a memory at all? */
-extern bool braze_memory_needed(const BrazeSettings *settings);
+extern bool braze_profiles_table_needed(const BrazeSettings *settings);
 
-extern void braze_memory_init(void);
+extern void braze_profiles_table_init(void);
 
 /* in a read's transaction; the caller releases it once per call */
-extern BrazeProfile *braze_memory_get(const char *destination,
+extern BrazeProfile *braze_profiles_table_get(const char *destination,
 									  const char *user, int length);
-extern void braze_memory_release(BrazeProfile *profile);
+extern void braze_profiles_table_release(BrazeProfile *profile);
 
 /*
  * In a settle's transaction: writes the profile if the table does not have it
- * yet.  After the commit, or the abort, braze_memory_stored says which.
+ * yet.  After the commit, or the abort, braze_profiles_table_stored says which.
  */
-extern void braze_memory_store(BrazeProfile *profile);
-extern void braze_memory_stored(bool committed);
+extern void braze_profiles_table_store(BrazeProfile *profile);
+extern void braze_profiles_table_stored(bool committed);
 
 /* users who were left alone since: in a transaction of its own; returns 0 */
-extern bool braze_memory_has_postponed(void);
-extern int	braze_memory_store_postponed(void);
+extern bool braze_profiles_table_has_postponed(void);
+extern int	braze_profiles_table_store_postponed(void);
 
 /*
  * In a refresh: the destination sends attributes without looking at what is
  * remembered, so that would be out of date once it looked again.
  */
-extern void braze_memory_forget_attributes(const char *destination);
+extern void braze_profiles_table_forget_attributes(const char *destination);
 
 /* forgets what no call needs now, so that the table is read anew */
-extern void braze_memory_drop_cache(void);
+extern void braze_profiles_table_drop_cache(void);
 
 #endif							/* BRAZE_PROFILES_TABLE_H */

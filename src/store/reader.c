@@ -34,7 +34,7 @@ braze_reader_begin(BrazeReader *reader)
 	const BrazeCatalog *catalog = braze_catalog_required();
 
 	/* never wait: requests are under way, and whoever locks it may take long */
-	if (!braze_table_try_lock(catalog->queue, AccessShareLock))
+	if (!braze_table_write_try_lock(catalog->queue, AccessShareLock))
 		return false;
 	reader->queue = table_open(catalog->queue, NoLock);
 	reader->pkey = index_open(catalog->queue_pkey, AccessShareLock);
@@ -82,15 +82,15 @@ consume(BrazeReader *reader, BrazeConsumer consumer, void *arg, int64 *id)
 	reader->current = row.id;
 	row.tid = slot->tts_tid;
 	row.storage = reader->queue->rd_rel->relfilenode;
-	braze_destination_read(slot->tts_values[BRAZE_QUEUE_DESTINATION - 1], &destination);
+	braze_queue_table_destination(slot->tts_values[BRAZE_QUEUE_DESTINATION - 1], &destination);
 	row.destination = NameStr(destination);
 	row.call = slot->tts_values[BRAZE_QUEUE_CALL - 1];
-	row.kind = braze_call_kind_read(slot->tts_values[BRAZE_QUEUE_CALL_KIND - 1]);
+	row.kind = braze_segment_call_kind_read(slot->tts_values[BRAZE_QUEUE_CALL_KIND - 1]);
 	row.queued_at = DatumGetTimestampTz(slot->tts_values[BRAZE_QUEUE_QUEUED_AT - 1]);
 	row.nobjects = -1;
 	row.objects = NULL;
 	if (!slot->tts_isnull[BRAZE_QUEUE_OBJECTS - 1])
-		row.nobjects = braze_objects_read(slot->tts_values[BRAZE_QUEUE_OBJECTS - 1],
+		row.nobjects = braze_queue_table_objects_read(slot->tts_values[BRAZE_QUEUE_OBJECTS - 1],
 										  &row.objects);
 	taken = consumer(&row, arg);
 	reader->current = 0;

@@ -52,7 +52,7 @@ sweep_slice(Relation rel, BlockNumber start, BlockNumber blocks,
 			continue;
 
 		/* a row that a session is changing is not there to be deleted */
-		if (braze_table_delete(rel, &tid, snapshot) == TM_Ok)
+		if (braze_table_write_delete(rel, &tid, snapshot) == TM_Ok)
 			deleted++;
 	}
 	table_endscan(scan);
@@ -61,7 +61,7 @@ sweep_slice(Relation rel, BlockNumber start, BlockNumber blocks,
 }
 
 int
-braze_sweep(BrazeSweep *sweep, Oid table, BrazeExpired expired, void *arg)
+braze_retention_sweep(BrazeSweep *sweep, Oid table, BrazeExpired expired, void *arg)
 {
 	Relation	rel;
 	BlockNumber blocks;

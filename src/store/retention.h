@@ -25,6 +25,6 @@ typedef bool (*BrazeExpired) (TupleTableSlot *slot, void *arg);
  * Goes on with the sweep, in a transaction of the worker.  Returns in how many
  * milliseconds to go on, or -1 at the end of the table.
  */
-extern int	braze_sweep(BrazeSweep *sweep, Oid table, BrazeExpired expired, void *arg);
+extern int	braze_retention_sweep(BrazeSweep *sweep, Oid table, BrazeExpired expired, void *arg);
 
 #endif							/* BRAZE_RETENTION_H */

@@ -43,7 +43,7 @@ static Deleted *deleted = NULL; /* one for each destination that we saw */
 static bool
 open_table(BrazeSettleTable *table, Oid rel, Oid pkey, AttrNumber queued_at)
 {
-	if (!braze_table_try_lock(rel, RowExclusiveLock))
+	if (!braze_table_write_try_lock(rel, RowExclusiveLock))
 		return false;
 	table->rel = table_open(rel, NoLock);
 	table->pkey = index_open(pkey, RowExclusiveLock);
@@ -182,7 +182,7 @@ braze_settle_note_queued(TupleTableSlot *slot, bool back)
 	Deleted    *entry = deleted;
 	NameData	destination;
 
-	braze_destination_read(slot->tts_values[BRAZE_QUEUE_DESTINATION - 1], &destination);
+	braze_queue_table_destination(slot->tts_values[BRAZE_QUEUE_DESTINATION - 1], &destination);
 	while (entry != NULL && strcmp(NameStr(entry->destination), NameStr(destination)) != 0)
 		entry = entry->next;
 	if (entry == NULL)
@@ -200,7 +200,7 @@ TM_Result
 braze_settle_delete_fetched(BrazeSettler *settler, BrazeSettleTable *table)
 {
 	ItemPointerData tid = table->slot->tts_tid;
-	TM_Result	result = braze_table_delete(table->rel, &tid, GetActiveSnapshot());
+	TM_Result	result = braze_table_write_delete(table->rel, &tid, GetActiveSnapshot());
 
 	if (result == TM_Ok && table == &settler->queue)
 		braze_settle_note_queued(table->slot, false);
@@ -224,7 +224,7 @@ braze_settle_lock_retried(BrazeSettler *settler, const BrazeSettleRow *row, Braz
 	slot_getsomeattrs(slot, BRAZE_QUEUE_COLUMNS);
 	if (slot->tts_isnull[BRAZE_QUEUE_DEAD_LETTER - 1])
 		return BRAZE_RETRIED_NONE;
-	return braze_retried_lock(retried,
+	return braze_dead_letters_table_lock(retried,
 							  DatumGetInt64(slot->tts_values[BRAZE_QUEUE_DEAD_LETTER - 1]),
 							  row->id);
 }
@@ -235,7 +235,7 @@ braze_settle_delete(BrazeSettler *settler, const BrazeSettleRow *row)
 	BrazeSettled result = BRAZE_SETTLED;
 
 	if (row->letter != 0)
-		return braze_in_flight_delete(settler, row);
+		return braze_claims_table_delete(settler, row);
 	if (braze_settle_fetch(&settler->queue, row->id, row))
 	{
 		BrazeRetried retried;
@@ -251,8 +251,8 @@ braze_settle_delete(BrazeSettler *settler, const BrazeSettleRow *row)
 			if (state == BRAZE_RETRIED_LOCKED)
 			{
 				if (deleted == TM_Ok)
-					braze_retried_delete(&retried);
-				braze_retried_release(&retried);
+					braze_dead_letters_table_delete(&retried);
+				braze_dead_letters_table_release(&retried);
 			}
 		}
 	}
@@ -270,19 +270,19 @@ put_letter(TupleTableSlot *slot, const BrazeDeadLetter *letter, BrazeRetried *re
 
 	/* of a call that was queued in part, no more than that was rejected */
 	if (complete.nobjects < 0 && !slot->tts_isnull[BRAZE_QUEUE_OBJECTS - 1])
-		complete.nobjects = braze_objects_read(slot->tts_values[BRAZE_QUEUE_OBJECTS - 1],
+		complete.nobjects = braze_queue_table_objects_read(slot->tts_values[BRAZE_QUEUE_OBJECTS - 1],
 											   &complete.objects);
 	if (retried != NULL)
 	{
-		braze_retried_refused(retried, &complete);
+		braze_dead_letters_table_refused(retried, &complete);
 		return;
 	}
-	braze_destination_read(slot->tts_values[BRAZE_QUEUE_DESTINATION - 1], &destination);
+	braze_queue_table_destination(slot->tts_values[BRAZE_QUEUE_DESTINATION - 1], &destination);
 	complete.destination = NameStr(destination);
-	complete.kind = braze_call_kind_read(slot->tts_values[BRAZE_QUEUE_CALL_KIND - 1]);
+	complete.kind = braze_segment_call_kind_read(slot->tts_values[BRAZE_QUEUE_CALL_KIND - 1]);
 	complete.call = DatumGetJsonbP(slot->tts_values[BRAZE_QUEUE_CALL - 1]);
 	complete.queued_at = DatumGetTimestampTz(slot->tts_values[BRAZE_QUEUE_QUEUED_AT - 1]);
-	(void) braze_queue_put_dead_letter(&complete, &tid);
+	(void) braze_queue_table_put_dead_letter(&complete, &tid);
 }
 
 BrazeSettled
@@ -292,7 +292,7 @@ braze_settle_reject(BrazeSettler *settler, const BrazeSettleRow *row,
 	BrazeSettled result = BRAZE_SETTLED;
 
 	if (row->letter != 0)
-		return braze_in_flight_reject(settler, row, letter);
+		return braze_claims_table_reject(settler, row, letter);
 	if (braze_settle_fetch(&settler->queue, row->id, row))
 	{
 		BrazeRetried retried;
@@ -309,7 +309,7 @@ braze_settle_reject(BrazeSettler *settler, const BrazeSettleRow *row,
 				put_letter(settler->queue.slot, letter,
 						   state == BRAZE_RETRIED_LOCKED ? &retried : NULL);
 			if (state == BRAZE_RETRIED_LOCKED)
-				braze_retried_release(&retried);
+				braze_dead_letters_table_release(&retried);
 		}
 	}
 	ExecClearTuple(settler->queue.slot);

@@ -80,7 +80,7 @@ make_room(const char *name, bool creating)
 		allowed = (allowed || is_template(database)) &&
 			may_create_databases();
 	if (allowed)
-		braze_hold_database(database);
+		braze_worker_wake_hold_database(database);
 }
 
 static const char *
@@ -172,7 +172,7 @@ utility(PlannedStmt *pstmt, const char *queryString, bool readOnlyTree,
 }
 
 void
-braze_utility_init(void)
+braze_database_commands_init(void)
 {
 	prev_ProcessUtility = ProcessUtility_hook;
 	ProcessUtility_hook = utility;

@@ -104,7 +104,7 @@ limits_of(const BrazeSettings *settings)
 	limits.at_most_once = (settings->delivery == BRAZE_AT_MOST_ONCE);
 	limits.changed_only = settings->changed_attributes_only;
 	limits.resend_after = settings->resend_unchanged_after / SECS_PER_HOUR;
-	limits.release = braze_memory_release;
+	limits.release = braze_profiles_table_release;
 	return limits;
 }
 
@@ -131,7 +131,7 @@ create_delivery(const char *name)
 {
 	MemoryContext old = MemoryContextSwitchTo(braze_delivery_context);
 	BrazeDelivery *delivery = palloc0(sizeof(BrazeDelivery));
-	BrazePackLimits limits = limits_of(braze_default_settings());
+	BrazePackLimits limits = limits_of(braze_destination_default_settings());
 
 	namestrcpy(&delivery->name, name);
 	delivery->pack = braze_pack_create(&limits);
@@ -169,14 +169,14 @@ braze_delivery_caught_up(BrazeDelivery *delivery)
 bool
 braze_delivery_holds(const BrazeDelivery *delivery, int64 id)
 {
-	return braze_pack_ids_contain(delivery->held, delivery->nheld, id);
+	return braze_discard_ids_contain(delivery->held, delivery->nheld, id);
 }
 
 void
 braze_delivery_list_calls(BrazeDelivery *delivery)
 {
 	free(delivery->listed);
-	delivery->listed = braze_pack_ids(delivery->pack, &delivery->nlisted);
+	delivery->listed = braze_discard_ids(delivery->pack, &delivery->nlisted);
 	if (delivery->listed == NULL)
 		braze_delivery_out_of_memory();
 }
@@ -184,7 +184,7 @@ braze_delivery_list_calls(BrazeDelivery *delivery)
 bool
 braze_delivery_has_call(const BrazeDelivery *delivery, int64 id)
 {
-	return braze_pack_ids_contain(delivery->listed, delivery->nlisted, id);
+	return braze_discard_ids_contain(delivery->listed, delivery->nlisted, id);
 }
 
 void
@@ -198,12 +198,12 @@ braze_delivery_forget_list(BrazeDelivery *delivery)
 void
 braze_delivery_drop_waiting(BrazeDelivery *delivery)
 {
-	int64		lowest = braze_pack_drop_waiting(delivery->pack);
+	int64		lowest = braze_discard_drop_waiting(delivery->pack);
 
 	if (lowest == 0)
 		return;
 	free(delivery->held);
-	delivery->held = braze_pack_ids(delivery->pack, &delivery->nheld);
+	delivery->held = braze_discard_ids(delivery->pack, &delivery->nheld);
 	if (delivery->held == NULL)
 		braze_delivery_out_of_memory();
 	braze_delivery_fall_behind(delivery, lowest - 1);
@@ -212,8 +212,8 @@ braze_delivery_drop_waiting(BrazeDelivery *delivery)
 void
 braze_delivery_forget_gone(BrazeDelivery *delivery, BrazeGone gone, void *arg)
 {
-	braze_pack_mark_gone(delivery->pack, gone, arg);
-	braze_pack_drop_gone(delivery->pack);
+	braze_discard_mark_gone(delivery->pack, gone, arg);
+	braze_discard_drop_gone(delivery->pack);
 }
 
 void
@@ -221,7 +221,7 @@ braze_delivery_start_over(BrazeDelivery *delivery)
 {
 	braze_delivery_drop_waiting(delivery);
 	free(delivery->held);
-	delivery->held = braze_pack_ids(delivery->pack, &delivery->nheld);
+	delivery->held = braze_discard_ids(delivery->pack, &delivery->nheld);
 	if (delivery->held == NULL)
 		braze_delivery_out_of_memory();
 	delivery->behind = false;
@@ -231,7 +231,7 @@ static void
 free_target(BrazeDelivery *delivery)
 {
 	if (delivery->target != NULL)
-		braze_http_target_free(delivery->target);
+		braze_http_url_free(delivery->target);
 	delivery->target = NULL;
 	if (delivery->key != NULL)
 	{
@@ -247,7 +247,7 @@ set_target(BrazeDelivery *delivery, const char *key)
 	const BrazeSettings *settings = &delivery->destination->settings;
 
 	delivery->key = MemoryContextStrdup(braze_delivery_context, key);
-	delivery->target = braze_http_target_create(settings->endpoint, key,
+	delivery->target = braze_http_url_create(settings->endpoint, key,
 												settings->ca_file,
 												settings->request_timeout);
 }
@@ -304,7 +304,7 @@ refresh_one(BrazeDelivery *delivery, BrazeDestination *destination)
 	}
 
 	/* a start changes nothing: a pause survives it */
-	braze_delivery_refresh_pauses(delivery, changed && delivery->known, problem);
+	braze_delivery_pause_refresh_pauses(delivery, changed && delivery->known, problem);
 	delivery->known = true;
 	if (options_changed || (delivery->paused != NULL && !was_paused))
 		braze_delivery_drop_waiting(delivery);
@@ -319,9 +319,9 @@ refresh_one(BrazeDelivery *delivery, BrazeDestination *destination)
 		braze_flood_reset(&delivery->flood);
 	}
 	if (options_changed && !delivery->destination->settings.changed_attributes_only)
-		braze_memory_forget_attributes(NameStr(delivery->name));
+		braze_profiles_table_forget_attributes(NameStr(delivery->name));
 	if (options_changed)
-		braze_memory_drop_cache();
+		braze_profiles_table_drop_cache();
 }
 
 static void
@@ -331,7 +331,7 @@ server_is_gone(BrazeDelivery *delivery)
 	MemoryContextDelete(delivery->destination->context);
 	delivery->destination = NULL;
 	free_target(delivery);
-	braze_delivery_set_paused(delivery, "no such server");
+	braze_delivery_pause_set_paused(delivery, "no such server");
 }
 
 static bool
@@ -418,7 +418,7 @@ braze_delivery_wanted(const BrazeDelivery *delivery)
 	if (!braze_delivery_open(delivery) ||
 		braze_pack_memory(delivery->pack) >= memory_share() / 4 * 5)
 		return 0;
-	return braze_pack_wanted(delivery->pack);
+	return braze_deferred_wanted(delivery->pack);
 }
 
 static BrazeRowAddress
@@ -501,8 +501,8 @@ pack_mapped(BrazeDelivery *delivery, const BrazeQueueRow *row)
 		users[i].key = as_utf8(key, &users[i].length);
 		users[i].link = mapped->users[i].link;
 		users[i].profile = NULL;
-		if (braze_memory_needed(&delivery->destination->settings))
-			users[i].profile = braze_memory_get(NameStr(delivery->name), key,
+		if (braze_profiles_table_needed(&delivery->destination->settings))
+			users[i].profile = braze_profiles_table_get(NameStr(delivery->name), key,
 												mapped->users[i].json.length);
 	}
 	return braze_pack_add(delivery->pack, row->id, address_of(row), n, objects,
@@ -518,8 +518,8 @@ braze_delivery_take(BrazeDelivery *delivery, const BrazeQueueRow *row)
 	braze_map_call(DatumGetJsonbP(row->call), row->kind, &delivery->destination->settings,
 				   row->queued_at, GetCurrentTransactionStartTimestamp(), mapped);
 	/* one that was deferred was counted when it was read first */
-	if (row->id != braze_pack_wanted(delivery->pack))
-		braze_notes_count(NameStr(delivery->name), row->id, mapped);
+	if (row->id != braze_deferred_wanted(delivery->pack))
+		braze_notes_table_count(NameStr(delivery->name), row->id, mapped);
 	switch (mapped->outcome)
 	{
 		case BRAZE_SEND:
@@ -560,7 +560,7 @@ braze_delivery_settled(BrazeDelivery *delivery, const BrazeCall *call)
 	else
 		delivery->counts.delivered++;
 	if (call->withheld)
-		braze_notes_add(NameStr(delivery->name), call->id,
+		braze_notes_table_add(NameStr(delivery->name), call->id,
 						"The anonymousId was not joined with the user: it was joined with another user before.");
 	delivery->changed = true;
 	braze_pack_forget(delivery->pack, call);
@@ -570,13 +570,13 @@ void
 braze_delivery_report(BrazeDelivery *delivery)
 {
 	BrazeDestinationSlot *slot;
-	const char *paused = braze_delivery_paused_text(delivery);
+	const char *paused = braze_delivery_pause_paused_text(delivery);
 
 	if (!delivery->changed)
 		return;
 	delivery->changed = false;
 	LWLockAcquire(braze_shared->lock, LW_EXCLUSIVE);
-	slot = braze_destination_slot(MyDatabaseId, NameStr(delivery->name), true);
+	slot = braze_shmem_destination(MyDatabaseId, NameStr(delivery->name), true);
 	if (slot != NULL)
 	{
 		slot->state = delivery->paused != NULL ? BRAZE_DESTINATION_PAUSED

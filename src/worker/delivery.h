@@ -99,7 +99,7 @@ extern void braze_delivery_refresh(bool options_changed);
 extern bool braze_new_pauses;
 
 /* in a transaction: pauses by answers go into the table */
-extern void braze_delivery_store_pauses(BrazeDelivery *delivery);
+extern void braze_delivery_pause_store_pauses(BrazeDelivery *delivery);
 
 extern BrazeDelivery *braze_delivery_by_name(const char *name);
 
@@ -146,24 +146,24 @@ extern bool braze_delivery_holds(const BrazeDelivery *delivery, int64 id);
  * Starts what may start, at most max_transfers requests over all; returns in
  * how many milliseconds to call again, -1 for not before something happens.
  */
-extern int64 braze_delivery_send(BrazeDelivery *delivery, BrazeHttp *http,
+extern int64 braze_exchange_send(BrazeDelivery *delivery, BrazeHttp *http,
 								 int max_transfers);
-extern int	braze_delivery_transfers(void);
+extern int	braze_exchange_transfers(void);
 
 /*
  * Starts what send has left to this: requests whose calls are to leave the
  * queue before, all in one transaction.  Returns as send does.
  */
-extern long braze_delivery_launch(BrazeHttp *http);
+extern long braze_exchange_launch(BrazeHttp *http);
 
 /* before the process ends: what was not sent must not be taken for sent */
-extern void braze_delivery_cancel_unsent(BrazeHttp *http);
+extern void braze_exchange_cancel_unsent(BrazeHttp *http);
 
 /* a transfer ended: what Braze said, and what becomes of the objects */
-extern void braze_delivery_answered(BrazeHttp *http, BrazeHttpRequest *done);
+extern void braze_exchange_answered(BrazeHttp *http, BrazeHttpRequest *done);
 
 /* are as many requests answered and not settled as may be under way? */
-extern bool braze_delivery_wants_settle(const BrazeDelivery *delivery);
+extern bool braze_exchange_wants_settle(const BrazeDelivery *delivery);
 
 /* one of its calls is done and settled */
 extern void braze_delivery_settled(BrazeDelivery *delivery, const BrazeCall *call);

@@ -27,14 +27,14 @@ keep_reason(char *old, const char *reason)
 }
 
 void
-braze_delivery_set_paused(BrazeDelivery *delivery, const char *reason)
+braze_delivery_pause_set_paused(BrazeDelivery *delivery, const char *reason)
 {
 	delivery->paused = keep_reason(delivery->paused, reason);
 	delivery->changed = true;
 
 	/* what was judged of a request that cannot go on is to be settled */
 	for (int i = 0; i < BRAZE_ENDPOINTS && reason != NULL; i++)
-		braze_pack_recall(delivery->pack, i, braze_now_ms());
+		braze_request_cancel_postponed(delivery->pack, i, braze_now_ms());
 }
 
 static void
@@ -45,7 +45,7 @@ set_closed(BrazeDelivery *delivery, BrazeEndpoint endpoint, const char *reason)
 	delivery->closed[endpoint] = keep_reason(delivery->closed[endpoint], reason);
 	delivery->changed = true;
 	if (reason != NULL && !was_closed)
-		braze_pack_recall(delivery->pack, endpoint, braze_now_ms());
+		braze_request_cancel_postponed(delivery->pack, endpoint, braze_now_ms());
 	else if (reason == NULL && was_closed)
 	{
 		/* what waited may have been deleted meanwhile */
@@ -60,7 +60,7 @@ braze_delivery_pause(BrazeDelivery *delivery, const char *reason)
 {
 	if (delivery->paused != NULL)
 		return;
-	braze_delivery_set_paused(delivery, reason);
+	braze_delivery_pause_set_paused(delivery, reason);
 	delivery->pause_to_store = braze_new_pauses = true;
 	braze_delivery_drop_waiting(delivery);
 	ereport(LOG,
@@ -73,7 +73,7 @@ braze_delivery_pause(BrazeDelivery *delivery, const char *reason)
 
 /* the same of one endpoint, which needs a permission of its own */
 void
-braze_delivery_close(BrazeDelivery *delivery, BrazeEndpoint endpoint, const char *reason)
+braze_delivery_pause_close(BrazeDelivery *delivery, BrazeEndpoint endpoint, const char *reason)
 {
 	char	   *complete;
 
@@ -93,7 +93,7 @@ braze_delivery_close(BrazeDelivery *delivery, BrazeEndpoint endpoint, const char
 }
 
 void
-braze_delivery_store_pauses(BrazeDelivery *delivery)
+braze_delivery_pause_store_pauses(BrazeDelivery *delivery)
 {
 	BrazePause	pause;
 
@@ -102,7 +102,7 @@ braze_delivery_store_pauses(BrazeDelivery *delivery)
 	{
 		pause.endpoint = BRAZE_WHOLE_DESTINATION;
 		pause.reason = delivery->paused;
-		braze_pause_put(NameStr(delivery->name), &pause);
+		braze_paused_table_put(NameStr(delivery->name), &pause);
 	}
 	for (int i = 0; i < BRAZE_ENDPOINTS; i++)
 	{
@@ -110,7 +110,7 @@ braze_delivery_store_pauses(BrazeDelivery *delivery)
 			continue;
 		pause.endpoint = i;
 		pause.reason = delivery->closed[i];
-		braze_pause_put(NameStr(delivery->name), &pause);
+		braze_paused_table_put(NameStr(delivery->name), &pause);
 	}
 }
 
@@ -129,14 +129,14 @@ is_over(bool *to_store, bool changed)
  * ends when what Braze complained of, the key or the options, has changed.
  */
 void
-braze_delivery_refresh_pauses(BrazeDelivery *delivery, bool changed, const char *key_problem)
+braze_delivery_pause_refresh_pauses(BrazeDelivery *delivery, bool changed, const char *key_problem)
 {
 	const char *paused = NULL;
 	const char *closed[BRAZE_ENDPOINTS] = {NULL};
 	bool		lift = false;
 	ListCell   *cell;
 
-	foreach(cell, braze_pauses(NameStr(delivery->name)))
+	foreach(cell, braze_paused_table_read(NameStr(delivery->name)))
 	{
 		BrazePause *pause = lfirst(cell);
 
@@ -148,15 +148,15 @@ braze_delivery_refresh_pauses(BrazeDelivery *delivery, bool changed, const char 
 			closed[pause->endpoint] = pause->reason;
 	}
 	if (lift)
-		braze_pauses_lift(NameStr(delivery->name));
+		braze_paused_table_lift(NameStr(delivery->name));
 
 	if (paused != NULL || key_problem != NULL)
 	{
 		delivery->pause_to_store = false;
-		braze_delivery_set_paused(delivery, paused != NULL ? paused : key_problem);
+		braze_delivery_pause_set_paused(delivery, paused != NULL ? paused : key_problem);
 	}
 	else if (is_over(&delivery->pause_to_store, changed))
-		braze_delivery_set_paused(delivery, NULL);
+		braze_delivery_pause_set_paused(delivery, NULL);
 
 	for (int i = 0; i < BRAZE_ENDPOINTS; i++)
 	{
@@ -169,7 +169,7 @@ braze_delivery_refresh_pauses(BrazeDelivery *delivery, bool changed, const char 
 
 /* for people: what is paused, NULL: nothing; valid until the next call */
 const char *
-braze_delivery_paused_text(const BrazeDelivery *delivery)
+braze_delivery_pause_paused_text(const BrazeDelivery *delivery)
 {
 	static char text[BRAZE_REASON_SIZE * 2];
 

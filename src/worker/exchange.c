@@ -39,7 +39,7 @@ static Transfer **last_launch = &first_launch;
 static int64 next_launch_at = 0;
 
 int
-braze_delivery_transfers(void)
+braze_exchange_transfers(void)
 {
 	return transfers;
 }
@@ -153,7 +153,7 @@ pace_by_answer(Transfer *transfer, const BrazeAnswer *answer, int64_t now)
 			break;
 		case BRAZE_FAILED:
 			/* its own doing: no reason to keep others waiting */
-			if (braze_request_is_suspect(delivery->pack, transfer->request))
+			if (braze_isolate_is_suspect(delivery->pack, transfer->request))
 				braze_pace_ended(pace);
 			else
 				braze_pace_failed(pace, !braze_request_is_again(transfer->request),
@@ -202,7 +202,7 @@ give_up_old_calls(Transfer *transfer, BrazeEndpoint endpoint, const BrazeAnswer 
 	why.queued_before = why.wall_clock - (int64_t) max_age * USECS_PER_SEC;
 	why.reason = reason;
 	why.http_status = (int) transfer->http.status;
-	if (!braze_pack_give_up(delivery->pack, &why, now))
+	if (!braze_discard_give_up(delivery->pack, &why, now))
 		braze_delivery_out_of_memory();
 }
 
@@ -253,7 +253,7 @@ conclude(BrazeHttp *http, Transfer *transfer, const BrazeAnswer *answer)
 	if (answer->verdict == BRAZE_FAILED)
 		give_up_old_calls(transfer, endpoint, answer, now);
 	if (answer->verdict == BRAZE_STOPPED && endpoint != BRAZE_USERS_TRACK)
-		braze_delivery_close(delivery, endpoint, answer->reason);
+		braze_delivery_pause_close(delivery, endpoint, answer->reason);
 	else if (answer->verdict == BRAZE_STOPPED)
 		braze_delivery_pause(delivery, answer->reason);
 	if (transfer->http.repeated)
@@ -279,7 +279,7 @@ conclude(BrazeHttp *http, Transfer *transfer, const BrazeAnswer *answer)
 			}
 			braze_request_put_off(delivery->pack, transfer->request);
 			if (!braze_delivery_open(delivery) || delivery->closed[endpoint] != NULL)
-				braze_pack_recall(delivery->pack, endpoint, now);
+				braze_request_cancel_postponed(delivery->pack, endpoint, now);
 			break;
 		case BRAZE_NEXT_NO_MEMORY:
 			braze_delivery_out_of_memory();
@@ -328,7 +328,7 @@ in_database_encoding(char *reason)
 }
 
 void
-braze_delivery_answered(BrazeHttp *http, BrazeHttpRequest *done)
+braze_exchange_answered(BrazeHttp *http, BrazeHttpRequest *done)
 {
 	Transfer   *transfer = done->owner;
 	BrazeAnswer answer;
@@ -345,7 +345,7 @@ braze_delivery_answered(BrazeHttp *http, BrazeHttpRequest *done)
 }
 
 bool
-braze_delivery_wants_settle(const BrazeDelivery *delivery)
+braze_exchange_wants_settle(const BrazeDelivery *delivery)
 {
 	return delivery->destination != NULL &&
 		delivery->unsettled >= delivery->destination->settings.max_requests_in_flight;
@@ -356,9 +356,9 @@ braze_delivery_wants_settle(const BrazeDelivery *delivery)
 static bool
 has_calls_in_queue(BrazeRequest *request)
 {
-	for (int i = 0; i < braze_request_ncalls(request); i++)
+	for (int i = 0; i < braze_gone_ncalls(request); i++)
 	{
-		if (braze_request_call(request, i)->letter == 0)
+		if (braze_gone_call(request, i)->letter == 0)
 			return true;
 	}
 	return false;
@@ -389,7 +389,7 @@ launch_one(BrazeHttp *http, Transfer *transfer)
 }
 
 long
-braze_delivery_launch(BrazeHttp *http)
+braze_exchange_launch(BrazeHttp *http)
 {
 	Transfer   *transfer;
 	bool		launched;
@@ -398,8 +398,8 @@ braze_delivery_launch(BrazeHttp *http)
 	if (first_launch == NULL)
 		return -1;
 	for (transfer = first_launch; transfer != NULL; transfer = transfer->next_launch)
-		braze_launch_add(transfer->delivery->pack, transfer->request);
-	launched = braze_launch_round();
+		braze_round_claim_add(transfer->delivery->pack, transfer->request);
+	launched = braze_round_claim();
 	while ((transfer = first_launch) != NULL)
 	{
 		first_launch = transfer->next_launch;
@@ -423,7 +423,7 @@ braze_delivery_launch(BrazeHttp *http)
 
 /* the process ends: what curl has not begun to write goes back to the queue */
 void
-braze_delivery_cancel_unsent(BrazeHttp *http)
+braze_exchange_cancel_unsent(BrazeHttp *http)
 {
 	dlist_mutable_iter iter;
 
@@ -440,11 +440,11 @@ braze_delivery_cancel_unsent(BrazeHttp *http)
 }
 
 int64
-braze_delivery_send(BrazeDelivery *delivery, BrazeHttp *http, int max_transfers)
+braze_exchange_send(BrazeDelivery *delivery, BrazeHttp *http, int max_transfers)
 {
 	/* what a kill would have sent again is bounded by what may be under way */
 	while (braze_delivery_open(delivery) && transfers < max_transfers &&
-		   !braze_delivery_wants_settle(delivery))
+		   !braze_exchange_wants_settle(delivery))
 	{
 		int64_t		wait = -1;
 		Transfer   *transfer;
@@ -466,7 +466,7 @@ braze_delivery_send(BrazeDelivery *delivery, BrazeHttp *http, int max_transfers)
 			gates.fresh[endpoint] = may_send(delivery, endpoint, true, now, &pace_wait);
 			gates.again[endpoint] = may_send(delivery, endpoint, false, now, &pace_wait);
 		}
-		request = braze_pack_next_request(delivery->pack, &gates, now, &wait);
+		request = braze_request_next(delivery->pack, &gates, now, &wait);
 		if (request == NULL)
 			return pace_wait >= 0 && (wait < 0 || pace_wait < wait) ? pace_wait : wait;
 		transfer = MemoryContextAllocZero(braze_delivery_context, sizeof(Transfer));

@@ -166,7 +166,7 @@ tend(Known *known, bool probe_all)
 		known->no_extension = false;
 		known->ask_again = true;
 	}
-	slot = braze_database_slot(known->database, known->listed && !known->no_extension);
+	slot = braze_shmem_database(known->database, known->listed && !known->no_extension);
 	if (slot != NULL)
 	{
 		notice_stillborn(known, slot);
@@ -248,7 +248,7 @@ free_orphans(void)
 		BrazeDestinationSlot *slot = &braze_shared->destinations[i];
 
 		if (OidIsValid(slot->database) && !is_known(slot->database) &&
-			braze_database_slot(slot->database, false) == NULL)
+			braze_shmem_database(slot->database, false) == NULL)
 			slot->database = InvalidOid;
 	}
 	LWLockRelease(braze_shared->lock);
@@ -260,7 +260,7 @@ has_slot(Oid database)
 	bool		has;
 
 	LWLockAcquire(braze_shared->lock, LW_SHARED);
-	has = (braze_database_slot(database, false) != NULL);
+	has = (braze_shmem_database(database, false) != NULL);
 	LWLockRelease(braze_shared->lock);
 	return has;
 }
@@ -430,10 +430,10 @@ register_launcher(void)
 }
 
 void
-braze_worker_init(void)
+braze_launcher_init(void)
 {
 	define_settings();
-	braze_utility_init();
+	braze_database_commands_init();
 	if (!process_shared_preload_libraries_in_progress)
 		return;
 	braze_shmem_init();

@@ -71,7 +71,7 @@ queue_invalidated(Datum arg, Oid relid)
 }
 
 void
-braze_rounds_init(void)
+braze_round_init(void)
 {
 	MemoryContext old;
 
@@ -80,8 +80,8 @@ braze_rounds_init(void)
 										   ALLOCSET_DEFAULT_SIZES);
 	old = MemoryContextSwitchTo(braze_rounds_context);
 	reader = braze_reader_create();
-	braze_notes_init();
-	braze_memory_init();
+	braze_notes_table_init();
+	braze_profiles_table_init();
 	done = palloc(sizeof(Done) * maxdone);
 	CacheRegisterRelcacheCallback(queue_invalidated, (Datum) 0);
 	MemoryContextSwitchTo(old);
@@ -156,7 +156,7 @@ store_pauses(void)
 	ListCell   *cell;
 
 	foreach(cell, braze_deliveries)
-		braze_delivery_store_pauses(lfirst(cell));
+		braze_delivery_pause_store_pauses(lfirst(cell));
 }
 
 /* during a pause its calls may have been taken out of the queue */
@@ -176,7 +176,7 @@ look_at_resumed(void)
 }
 
 bool
-braze_refresh_round(bool options_changed)
+braze_round_refresh(bool options_changed)
 {
 	MemoryContext caller = CurrentMemoryContext;
 	volatile bool ok = true;
@@ -185,13 +185,13 @@ braze_refresh_round(bool options_changed)
 	{
 		braze_round_begin("reading the destinations");
 		store_pauses();
-		braze_notes_store();
+		braze_notes_table_store();
 		CommandCounterIncrement();
 		PopActiveSnapshot();
 		PushActiveSnapshot(GetTransactionSnapshot());
 		braze_delivery_refresh(options_changed);
 		braze_round_end();
-		braze_notes_stored();
+		braze_notes_table_stored();
 		refreshed = true;
 		look_at_resumed();
 	}
@@ -220,13 +220,13 @@ remembers(const char *destination)
 static int
 sweep_messages(void)
 {
-	return braze_messages_sweep(remembers);
+	return braze_deduplicate_retention_sweep(remembers);
 }
 
 static int
 sweep_dead_letters(void)
 {
-	return braze_dead_letters_sweep(braze_dead_letter_retention);
+	return braze_dead_letters_table_sweep(braze_dead_letter_retention);
 }
 
 static int
@@ -252,21 +252,21 @@ sweep_round(const char *activity, int (*sweep) (void))
 }
 
 int
-braze_messages_round(void)
+braze_round_messages(void)
 {
 	return refreshed ? sweep_round("forgetting old messages", sweep_messages) : -1;
 }
 
 int
-braze_profiles_round(void)
+braze_round_profiles(void)
 {
-	if (braze_memory_has_postponed())
-		braze_memory_stored(sweep_round("remembering users", braze_memory_store_postponed) == 0);
+	if (braze_profiles_table_has_postponed())
+		braze_profiles_table_stored(sweep_round("remembering users", braze_profiles_table_store_postponed) == 0);
 	return -1;
 }
 
 int
-braze_dead_letters_round(void)
+braze_round_dead_letters(void)
 {
 	return braze_dead_letter_retention > 0 ?
 		sweep_round("removing old dead letters", sweep_dead_letters) : -1;
@@ -344,14 +344,14 @@ report_read(const char *problem)
 		return;
 	reported = (problem[0] != '\0');
 	LWLockAcquire(braze_shared->lock, LW_EXCLUSIVE);
-	slot = braze_database_slot(MyDatabaseId, false);
+	slot = braze_shmem_database(MyDatabaseId, false);
 	if (slot != NULL)
 		strlcpy(slot->read_blocked, problem, BRAZE_MESSAGE_SIZE);
 	LWLockRelease(braze_shared->lock);
 }
 
 BrazeReadResult
-braze_read_round(void)
+braze_round_read_queue(void)
 {
 	MemoryContext caller = CurrentMemoryContext;
 	volatile BrazeReadResult result = BRAZE_READ_ALL;
@@ -363,7 +363,7 @@ braze_read_round(void)
 		braze_round_begin("reading the queue");
 		if (braze_reader_begin(reader))
 		{
-			if (braze_intake_read(reader))
+			if (braze_round_read_read(reader))
 				result = BRAZE_READ_MORE;
 			braze_reader_end(reader);
 		}
@@ -375,13 +375,13 @@ braze_read_round(void)
 	{
 		error = braze_round_fail(caller);
 		if (!is_passing(error->sqlerrcode))
-			braze_intake_failed(reader, error->message);
+			braze_round_read_failed(reader, error->message);
 		braze_reader_reset(reader);
 		result = BRAZE_READ_FAILED;
 	}
 	PG_END_TRY();
 	MemoryContextSwitchTo(caller);
-	braze_intake_flush();
+	braze_round_read_flush();
 	if (result == BRAZE_READ_ALL)
 		correct_idle();
 	report_read(error != NULL ? error->message :
@@ -392,7 +392,7 @@ braze_read_round(void)
 }
 
 bool
-braze_reader_waits(void)
+braze_round_reader_waits(void)
 {
 	ListCell   *cell;
 
@@ -421,7 +421,7 @@ allow_all(void)
 }
 
 int
-braze_settle_pending(void)
+braze_round_settle_pending(void)
 {
 	ListCell   *cell;
 
@@ -481,7 +481,7 @@ reject(BrazeSettler *settler, const BrazeCall *call, const BrazeSettleRow *row)
 }
 
 BrazeSettleRow
-braze_settle_row_of(const BrazeCall *call)
+braze_round_settle_row_of(const BrazeCall *call)
 {
 	BrazeSettleRow row;
 
@@ -501,7 +501,7 @@ settle_all(BrazeSettler *settler)
 	for (int i = 0; i < ndone; i++)
 	{
 		const BrazeCall *call = done[i].call;
-		BrazeSettleRow row = braze_settle_row_of(call);
+		BrazeSettleRow row = braze_round_settle_row_of(call);
 		BrazeSettled result;
 
 		if (call->deletes && call->nrefused == 0 && !call->gone &&
@@ -513,7 +513,7 @@ settle_all(BrazeSettler *settler)
 			result = braze_settle_delete(settler, &row);
 		done[i].settled = (result == BRAZE_SETTLED);
 		for (int j = 0; j < call->nprofiles; j++)
-			braze_memory_store(call->profiles[j]);
+			braze_profiles_table_store(call->profiles[j]);
 	}
 }
 
@@ -531,10 +531,10 @@ forget_settled(void)
 			continue;
 		}
 		if (done[i].call->letter != 0)
-			braze_in_flight_leave(done[i].call->flight);
+			braze_claims_table_leave(done[i].call->flight);
 		braze_delivery_settled(done[i].delivery, done[i].call);
 	}
-	braze_in_flight_publish();
+	braze_claims_table_publish();
 	ndone = kept;
 
 	/* what is kept is a row that somebody has locked: it holds up nobody */
@@ -550,14 +550,14 @@ report_blocked(const char *problem)
 	if (problem[0] == '\0' && !braze_settle_blocked)
 		return;
 	LWLockAcquire(braze_shared->lock, LW_EXCLUSIVE);
-	slot = braze_database_slot(MyDatabaseId, false);
+	slot = braze_shmem_database(MyDatabaseId, false);
 	if (slot != NULL)
 		strlcpy(slot->settle_blocked, problem, BRAZE_MESSAGE_SIZE);
 	LWLockRelease(braze_shared->lock);
 }
 
 bool
-braze_settle_round(void)
+braze_round_settle(void)
 {
 	MemoryContext caller = CurrentMemoryContext;
 	volatile bool ok = false;
@@ -584,7 +584,7 @@ braze_settle_round(void)
 	PG_END_TRY();
 	MemoryContextSwitchTo(caller);
 
-	braze_memory_stored(ok);
+	braze_profiles_table_stored(ok);
 	report_blocked(ok ? "" : error != NULL ? error->message : "somebody has locked the table braze_queue");
 	if (error != NULL)
 		FreeErrorData(error);
@@ -603,14 +603,14 @@ braze_settle_round(void)
 static bool
 is_gone(const BrazeCall *call, void *settler)
 {
-	BrazeSettleRow row = braze_settle_row_of(call);
+	BrazeSettleRow row = braze_round_settle_row_of(call);
 
 	CHECK_FOR_INTERRUPTS();
 	return !braze_settle_finds(settler, &row);
 }
 
 bool
-braze_forget_round(void)
+braze_round_forget(void)
 {
 	MemoryContext caller = CurrentMemoryContext;
 	volatile bool ok = false;

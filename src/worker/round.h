@@ -34,30 +34,30 @@ extern bool braze_settle_blocked;
  */
 extern bool braze_forget_due;
 
-extern void braze_rounds_init(void);
+extern void braze_round_init(void);
 
 /* destinations, their options, keys and pauses */
-extern bool braze_refresh_round(bool options_changed);
+extern bool braze_round_refresh(bool options_changed);
 
-extern BrazeReadResult braze_read_round(void);
+extern BrazeReadResult braze_round_read_queue(void);
 
 /* forgets old messageIds; in how many milliseconds to go on, -1: at the next nap */
-extern int	braze_messages_round(void);
+extern int	braze_round_messages(void);
 
 /* the same for dead letters */
-extern int	braze_dead_letters_round(void);
+extern int	braze_round_dead_letters(void);
 
 /* writes what was put off of users who changed all the time */
-extern int	braze_profiles_round(void);
+extern int	braze_round_profiles(void);
 
 /* may rows appear that no commit of ours announces: holes, a backlog? */
-extern bool braze_reader_waits(void);
+extern bool braze_round_reader_waits(void);
 
 /* collects the calls that are done and tells how many there are */
-extern int	braze_settle_pending(void);
-extern bool braze_settle_round(void);
+extern int	braze_round_settle_pending(void);
+extern bool braze_round_settle(void);
 
 /* what is held and not in the queue any more is forgotten */
-extern bool braze_forget_round(void);
+extern bool braze_round_forget(void);
 
 #endif							/* BRAZE_ROUND_H */

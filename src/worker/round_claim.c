@@ -50,7 +50,7 @@ add_move(BrazePack *pack, BrazeRequest *request, BrazeCall *call, int number)
 	move->request = request;
 	move->call = call;
 	move->number = number;
-	move->row = braze_settle_row_of(call);
+	move->row = braze_round_settle_row_of(call);
 	move->result = BRAZE_MOVE_LATER;
 }
 
@@ -62,7 +62,7 @@ must_wait(const Move *move)
 		 before >= moves && before->request == move->request; before--)
 	{
 		if (before->result == BRAZE_MOVE_LATER &&
-			braze_request_follows(move->request, before->number, move->number))
+			braze_gone_follows(move->request, before->number, move->number))
 			return true;
 	}
 	return false;
@@ -76,11 +76,11 @@ move_all(BrazeSettler *settler)
 		Move	   *move = &moves[i];
 
 		if (move->request == NULL)
-			move->result = braze_in_flight_put_back(settler, &move->row);
+			move->result = braze_claims_table_put_back(settler, &move->row);
 		else if (!must_wait(move))
-			move->result = braze_in_flight_move(settler, &move->row);
+			move->result = braze_claims_table_move(settler, &move->row);
 		if (move->result == BRAZE_MOVED && move->request != NULL)
-			braze_in_flight_announce(move->row.letter);
+			braze_claims_table_announce(move->row.letter);
 	}
 }
 
@@ -96,12 +96,12 @@ take_moves(void)
 		if (move->result == BRAZE_MOVED)
 		{
 			if (call->letter != 0)
-				braze_in_flight_leave(call->flight);
+				braze_claims_table_leave(call->flight);
 			call->letter = move->row.letter;
 			call->is_retry = move->row.is_retry;
 			call->before = move->row.before;
 			if (call->letter != 0)
-				call->flight = braze_in_flight_enter(call->letter);
+				call->flight = braze_claims_table_enter(call->letter);
 			call->row.storage = move->row.storage;
 			call->row.block = ItemPointerGetBlockNumberNoCheck(&move->row.tid);
 			call->row.offset = ItemPointerGetOffsetNumberNoCheck(&move->row.tid);
@@ -109,11 +109,11 @@ take_moves(void)
 		else if (move->request == NULL && move->result == BRAZE_MOVE_GONE)
 		{
 			/* it is in the queue no more either, so it will not be sent */
-			braze_in_flight_leave(call->flight);
+			braze_claims_table_leave(call->flight);
 			call->letter = 0;
 		}
 		else if (move->request != NULL)
-			braze_request_leave_out(move->request, move->number,
+			braze_gone_leave_out(move->request, move->number,
 									move->result == BRAZE_MOVE_GONE);
 	}
 }
@@ -139,7 +139,7 @@ move_round(const char *activity, bool back)
 		/* nothing may be sent before this is on disk, whatever the settings */
 		ForceSyncCommit();
 		if (back)
-			braze_in_flight_count_put_back();
+			braze_claims_table_count_put_back();
 		braze_round_end();
 		braze_settle_committed();
 	}
@@ -153,18 +153,18 @@ move_round(const char *activity, bool back)
 	if (ok)
 		take_moves();
 	if (back)
-		braze_in_flight_count_put_back();
-	braze_in_flight_publish();
+		braze_claims_table_count_put_back();
+	braze_claims_table_publish();
 	nmoves = 0;
 	return ok;
 }
 
 void
-braze_launch_add(BrazePack *pack, BrazeRequest *request)
+braze_round_claim_add(BrazePack *pack, BrazeRequest *request)
 {
-	for (int i = 0; i < braze_request_ncalls(request); i++)
+	for (int i = 0; i < braze_gone_ncalls(request); i++)
 	{
-		BrazeCall  *call = braze_request_call(request, i);
+		BrazeCall  *call = braze_gone_call(request, i);
 
 		if (call->letter == 0)
 			add_move(pack, request, call, i);
@@ -172,13 +172,13 @@ braze_launch_add(BrazePack *pack, BrazeRequest *request)
 }
 
 bool
-braze_launch_round(void)
+braze_round_claim(void)
 {
 	return nmoves == 0 || move_round("taking calls out of the queue", false);
 }
 
 bool
-braze_put_back_round(void)
+braze_round_claim_release(void)
 {
 	ListCell   *cell;
 
@@ -187,26 +187,26 @@ braze_put_back_round(void)
 		BrazeDelivery *delivery = lfirst(cell);
 		BrazeCall  *call = NULL;
 
-		if (!braze_pack_has_stranded(delivery->pack))
+		if (!braze_gone_has_stranded(delivery->pack))
 			continue;
-		while ((call = braze_pack_next_stranded(delivery->pack, call)) != NULL)
+		while ((call = braze_gone_next_stranded(delivery->pack, call)) != NULL)
 			add_move(delivery->pack, NULL, call, 0);
 	}
 	if (nmoves > 0 && !move_round("putting calls back into the queue", true))
 		return false;
 	foreach(cell, braze_deliveries)
-		braze_pack_end_stranded(((BrazeDelivery *) lfirst(cell))->pack);
+		braze_gone_end_stranded(((BrazeDelivery *) lfirst(cell))->pack);
 	return true;
 }
 
 bool
-braze_put_back_wanted(void)
+braze_round_claim_release_wanted(void)
 {
 	ListCell   *cell;
 
 	foreach(cell, braze_deliveries)
 	{
-		if (braze_pack_has_stranded(((BrazeDelivery *) lfirst(cell))->pack))
+		if (braze_gone_has_stranded(((BrazeDelivery *) lfirst(cell))->pack))
 			return true;
 	}
 	return false;

@@ -16,11 +16,11 @@
  * not there any more, or locked, is left out of its request; see
  * braze_request_rewrite.  False: nothing has happened, try again later.
  */
-extern void braze_launch_add(BrazePack *pack, BrazeRequest *request);
-extern bool braze_launch_round(void);
+extern void braze_round_claim_add(BrazePack *pack, BrazeRequest *request);
+extern bool braze_round_claim(void);
 
 /* puts back what is out of the queue and not under way */
-extern bool braze_put_back_wanted(void);
-extern bool braze_put_back_round(void);
+extern bool braze_round_claim_release_wanted(void);
+extern bool braze_round_claim_release(void);
 
 #endif							/* BRAZE_ROUND_CLAIM_H */

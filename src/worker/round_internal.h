@@ -23,6 +23,6 @@ extern void braze_round_end(void);
 /* logs the error and cleans up; returns a copy that the caller frees */
 extern ErrorData *braze_round_fail(MemoryContext caller);
 
-extern BrazeSettleRow braze_settle_row_of(const BrazeCall *call);
+extern BrazeSettleRow braze_round_settle_row_of(const BrazeCall *call);
 
 #endif							/* BRAZE_ROUND_INTERNAL_H */

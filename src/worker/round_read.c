@@ -177,12 +177,12 @@ read_wanted(BrazeReader *reader, BrazeDelivery *delivery)
 		if (id == 0)
 			break;
 		if (!braze_reader_look_up(reader, id, consume_wanted, delivery))
-			braze_pack_wanted_done(delivery->pack);
+			braze_deferred_done(delivery->pack);
 	}
 }
 
 bool
-braze_intake_may_go_on(void)
+braze_round_read_may_go_on(void)
 {
 	ListCell   *cell;
 
@@ -283,7 +283,7 @@ sweep(BrazeReader *reader)
 /* ----- a read ----- */
 
 bool
-braze_intake_read(BrazeReader *reader)
+braze_round_read_read(BrazeReader *reader)
 {
 	static Oid	storage = InvalidOid;
 	ListCell   *cell;
@@ -325,7 +325,7 @@ braze_intake_read(BrazeReader *reader)
  * or the others on this server would gain little by not waiting.
  */
 void
-braze_intake_flush(void)
+braze_round_read_flush(void)
 {
 	XLogRecPtr	end;
 	uint64		offset;
@@ -347,7 +347,7 @@ braze_intake_flush(void)
 
 /* an error while a call was read or mapped is pinned on that call */
 void
-braze_intake_failed(const BrazeReader *reader, const char *message)
+braze_round_read_failed(const BrazeReader *reader, const char *message)
 {
 	int64		id = reader->current;
 

@@ -93,7 +93,7 @@ clear_slot(int code, Datum arg)
 		slot->state == BRAZE_DATABASE_OUTDATED)
 		slot->state = BRAZE_DATABASE_WANTED;
 	LWLockRelease(braze_shared->lock);
-	braze_wake_launcher();
+	braze_shmem_wake_launcher();
 }
 
 static void
@@ -219,7 +219,7 @@ take_answers(BrazeHttp *http)
 	BrazeHttpRequest *done;
 
 	while ((done = braze_http_next_done(http)) != NULL)
-		braze_delivery_answered(http, done);
+		braze_exchange_answered(http, done);
 }
 
 /*
@@ -234,7 +234,7 @@ drain(BrazeHttp *http)
 	int64		left;
 
 	HOLD_INTERRUPTS();
-	while (braze_delivery_transfers() > 0 &&
+	while (braze_exchange_transfers() > 0 &&
 		   (left = deadline - braze_now_ms()) > 0)
 	{
 		(void) WaitLatchOrSocket(NULL,
@@ -244,11 +244,11 @@ drain(BrazeHttp *http)
 								 braze_wait_event(BRAZE_WAIT_WORKER_SHUTDOWN));
 		take_answers(http);
 	}
-	braze_delivery_cancel_unsent(http);
-	if (braze_settle_pending() > 0)
-		(void) braze_settle_round();
-	if (braze_put_back_wanted())
-		(void) braze_put_back_round();
+	braze_exchange_cancel_unsent(http);
+	if (braze_round_settle_pending() > 0)
+		(void) braze_round_settle();
+	if (braze_round_claim_release_wanted())
+		(void) braze_round_claim_release();
 	RESUME_INTERRUPTS();
 }
 
@@ -259,7 +259,7 @@ settle_is_wanted(void)
 
 	foreach(cell, braze_deliveries)
 	{
-		if (braze_delivery_wants_settle(lfirst(cell)))
+		if (braze_exchange_wants_settle(lfirst(cell)))
 			return true;
 	}
 	return false;
@@ -271,7 +271,7 @@ settle_if_due(int64 now)
 {
 	static int64 retry_at = 0;
 	static int64 waiting_since = 0;
-	int			pending = braze_settle_pending();
+	int			pending = braze_round_settle_pending();
 
 	if (pending == 0)
 	{
@@ -282,13 +282,13 @@ settle_if_due(int64 now)
 		waiting_since = now;
 	if (now < retry_at)
 		return retry_at - now;
-	if (braze_delivery_transfers() > 0 && braze_first_settle_done &&
+	if (braze_exchange_transfers() > 0 && braze_first_settle_done &&
 		!settle_is_wanted() && pending < BRAZE_SETTLE_BATCH && now - waiting_since < SETTLE_DELAY_MS)
 		return SETTLE_DELAY_MS - (now - waiting_since);
-	if (!braze_settle_round())
+	if (!braze_round_settle())
 		retry_at = braze_now_ms() + SETTLE_RETRY_MS;
 	waiting_since = 0;
-	return braze_settle_pending() > 0 ? SETTLE_RETRY_MS : -1;
+	return braze_round_settle_pending() > 0 ? SETTLE_RETRY_MS : -1;
 }
 
 /* what was not sent goes back to the queue, where it survives this process */
@@ -297,11 +297,11 @@ put_back_if_due(int64 now)
 {
 	static int64 retry_at = 0;
 
-	if (!braze_put_back_wanted())
+	if (!braze_round_claim_release_wanted())
 		return -1;
 	if (now < retry_at)
 		return retry_at - now;
-	if (braze_put_back_round())
+	if (braze_round_claim_release())
 		return -1;
 	retry_at = braze_now_ms() + SETTLE_RETRY_MS;
 	return SETTLE_RETRY_MS;
@@ -314,14 +314,14 @@ read_if_due(int64 now)
 	static int64 next_hole = 0;
 	BrazeReadResult result;
 
-	if (braze_intake_may_go_on())
+	if (braze_round_read_may_go_on())
 		look = true;
-	if (!look && (!braze_reader_waits() || now < next_hole))
-		return braze_reader_waits() ? next_hole - now : -1;
+	if (!look && (!braze_round_reader_waits() || now < next_hole))
+		return braze_round_reader_waits() ? next_hole - now : -1;
 	if (now < next_read)
 		return next_read - now;
 	look = false;
-	result = braze_read_round();
+	result = braze_round_read_queue();
 	now = braze_now_ms();
 	next_hole = now + HOLE_INTERVAL_MS;
 	next_read = now;
@@ -336,9 +336,9 @@ read_if_due(int64 now)
 		next_read = now + SETTLE_RETRY_MS;
 		return SETTLE_RETRY_MS;
 	}
-	if (braze_delivery_transfers() > 0)
+	if (braze_exchange_transfers() > 0)
 		next_read = now + READ_INTERVAL_MS;
-	return braze_reader_waits() ? HOLE_INTERVAL_MS : -1;
+	return braze_round_reader_waits() ? HOLE_INTERVAL_MS : -1;
 }
 
 /* what was purged must not be sent, so this comes before everything else */
@@ -357,7 +357,7 @@ look_for_purged(int64 now)
 		return -1;
 	if (now < retry_at)
 		return retry_at - now;
-	if (braze_forget_round())
+	if (braze_round_forget())
 		return -1;
 	retry_at = braze_now_ms() + SETTLE_RETRY_MS;
 	return SETTLE_RETRY_MS;
@@ -372,7 +372,7 @@ sweep_if_due(int64 now)
 		int			(*round) (void);
 		int64		next;
 	}			sweeps[] = {
-		{braze_messages_round, 0}, {braze_dead_letters_round, 0}, {braze_profiles_round, 0}
+		{braze_round_messages, 0}, {braze_round_dead_letters, 0}, {braze_round_profiles, 0}
 	};
 	long		timeout = -1;
 
@@ -407,7 +407,7 @@ send_all(BrazeHttp *http)
 	foreach(cell, braze_deliveries)
 	{
 		BrazeDelivery *delivery = lfirst(cell);
-		int			under_way = braze_delivery_transfers();
+		int			under_way = braze_exchange_transfers();
 		int			max_transfers = INT_MAX;
 
 		if (!braze_first_settle_done)
@@ -417,13 +417,13 @@ send_all(BrazeHttp *http)
 				(delivery->transfers == 0 && now - last_start >= ALONE_MS))
 				max_transfers++;
 		}
-		timeout = shorter(timeout, braze_delivery_send(delivery, http, max_transfers));
-		if (braze_delivery_transfers() > under_way)
+		timeout = shorter(timeout, braze_exchange_send(delivery, http, max_transfers));
+		if (braze_exchange_transfers() > under_way)
 			last_start = now;
 	}
 	if (!braze_first_settle_done && now - last_start < ALONE_MS)
 		timeout = shorter(timeout, ALONE_MS - (now - last_start));
-	return shorter(timeout, braze_delivery_launch(http));
+	return shorter(timeout, braze_exchange_launch(http));
 }
 
 static void
@@ -450,7 +450,7 @@ refresh_if_due(int64 now)
 	if (!changed && now < next_refresh)
 		return false;
 	options_changed = false;
-	refreshed = braze_refresh_round(changed);
+	refreshed = braze_round_refresh(changed);
 	if (!refreshed)
 		options_changed = changed;
 	next_refresh = now + braze_nap;
@@ -503,7 +503,7 @@ main_loop(BrazeHttp *http)
 								   WL_LATCH_SET | WL_SOCKET_READABLE |
 								   WL_TIMEOUT | WL_EXIT_ON_PM_DEATH,
 								   braze_http_fd(http), timeout,
-								   braze_wait_event(braze_delivery_transfers() > 0 ?
+								   braze_wait_event(braze_exchange_transfers() > 0 ?
 													BRAZE_WAIT_WORKER_ANSWER :
 													BRAZE_WAIT_WORKER_NAP));
 		if (events & WL_LATCH_SET)
@@ -541,6 +541,6 @@ braze_worker_main(Datum arg)
 				(errcode(ERRCODE_SYSTEM_ERROR),
 				 errmsg("segment_braze could not set up libcurl: %s", error)));
 	braze_delivery_init();
-	braze_rounds_init();
+	braze_round_init();
 	main_loop(http);
 }

@@ -18,10 +18,10 @@ extern int	braze_nap;			/* milliseconds */
 extern int	braze_dead_letter_retention;	/* seconds, 0: for ever */
 
 /* defines the settings, registers the launcher when preloaded */
-extern void braze_worker_init(void);
+extern void braze_launcher_init(void);
 
 /* keeps a worker out of the way of commands that need the database alone */
-extern void braze_utility_init(void);
+extern void braze_database_commands_init(void);
 
 /* a database whose worker ended without finding out more is tried this late */
 #define BRAZE_RESTART_INTERVAL_MS	5000

@@ -157,7 +157,7 @@ hold_profile(int number)
 		user->profile = malloc(sizeof(BrazeProfile));
 		*user->profile = user->stored;
 		user->profile->salt = number;
-		braze_profile_read(user->profile, user->known, user->size);
+		braze_profile_cache_read(user->profile, user->known, user->size);
 	}
 	return user->profile;
 }
@@ -175,14 +175,14 @@ release_profile(BrazeProfile *profile)
 		return;
 	may_fail = false;			/* this is the model's own */
 	free(user->known);
-	user->size = braze_profile_size(profile);
+	user->size = braze_profile_cache_size(profile);
 	user->known = malloc(user->size);
-	braze_profile_write(profile, user->known);
+	braze_profile_cache_write(profile, user->known);
 	user->stored = *profile;
 	user->stored.known = NULL;
 	user->stored.nknown = 0;
 	profile->owner = NULL;		/* which the stored one has now */
-	braze_profile_free(profile);
+	braze_profile_cache_free(profile);
 	free(profile);
 	user->profile = NULL;
 	may_fail = short_of_memory;
@@ -312,9 +312,9 @@ add_call(int id)
 static void
 drop_and_read_again(void)
 {
-	int64_t		lowest = braze_pack_drop_waiting(pack);
+	int64_t		lowest = braze_discard_drop_waiting(pack);
 	int			count;
-	int64_t    *held = braze_pack_ids(pack, &count);
+	int64_t    *held = braze_discard_ids(pack, &count);
 	int			next = 0;
 	int64_t		first_missing = 0;
 
@@ -339,7 +339,7 @@ add_back(void)
 {
 	for (int n = dice(50); n >= 0 && broken == NULL; n--)
 	{
-		int64_t		id = braze_pack_wanted(pack);
+		int64_t		id = braze_deferred_wanted(pack);
 		int			held = braze_pack_calls(pack);
 
 		if (id == 0)
@@ -672,7 +672,7 @@ forget_flying(int place, bool judged, BrazeEndpoint endpoint)
 static void
 recall(BrazeEndpoint endpoint)
 {
-	braze_pack_recall(pack, endpoint, now);
+	braze_request_cancel_postponed(pack, endpoint, now);
 	for (int i = 0; i <= MODEL_MAX_USERS; i++)
 	{
 		bool		is_flying = false;
@@ -812,23 +812,23 @@ launch(BrazeRequest *request)
 {
 	bool		waits[BRAZE_PACK_MAX_OBJECTS] = {false};
 
-	for (int i = 0; i < braze_request_ncalls(request); i++)
+	for (int i = 0; i < braze_gone_ncalls(request); i++)
 	{
-		BrazeCall  *call = braze_request_call(request, i);
+		BrazeCall  *call = braze_gone_call(request, i);
 
 		for (int j = 0; j < i; j++)
-			waits[i] = waits[i] || (waits[j] && braze_request_follows(request, j, i));
+			waits[i] = waits[i] || (waits[j] && braze_gone_follows(request, j, i));
 		if (call->letter != 0)
 			continue;
 		if (waits[i] || dice(50) == 0)
 		{
 			waits[i] = true;
-			braze_request_leave_out(request, i, false);
+			braze_gone_leave_out(request, i, false);
 		}
 		else if (!calls[call->id].sent && dice(100) == 0)
 		{
 			calls[call->id].gone = true;
-			braze_request_leave_out(request, i, true);
+			braze_gone_leave_out(request, i, true);
 		}
 		else
 			call->letter = call->id;
@@ -836,9 +836,9 @@ launch(BrazeRequest *request)
 	switch (braze_request_rewrite(pack, request, now))
 	{
 		case BRAZE_NEXT_SEND:
-			for (int i = 0; i < braze_request_ncalls(request); i++)
-				promise(waits[i] || calls[braze_request_call(request, i)->id].gone ||
-						braze_request_call(request, i)->letter != 0, "what is sent has left the queue");
+			for (int i = 0; i < braze_gone_ncalls(request); i++)
+				promise(waits[i] || calls[braze_gone_call(request, i)->id].gone ||
+						braze_gone_call(request, i)->letter != 0, "what is sent has left the queue");
 			return true;
 		case BRAZE_NEXT_DONE:
 			return false;
@@ -854,14 +854,14 @@ put_back(void)
 {
 	BrazeCall  *call = NULL;
 
-	if (!braze_pack_has_stranded(pack))
+	if (!braze_gone_has_stranded(pack))
 		return;
-	while ((call = braze_pack_next_stranded(pack, call)) != NULL)
+	while ((call = braze_gone_next_stranded(pack, call)) != NULL)
 	{
 		promise(!call->judged, "nothing is put back that was judged");
 		call->letter = 0;
 	}
-	braze_pack_end_stranded(pack);
+	braze_gone_end_stranded(pack);
 }
 
 static void
@@ -884,7 +884,7 @@ send_what_may_go(void)
 		BrazeRequest *request;
 
 		memory_is_short();
-		request = braze_pack_next_request(pack, &gates, now, &wait);
+		request = braze_request_next(pack, &gates, now, &wait);
 		enough = memory_is_enough();
 		if (request == NULL)
 			break;
@@ -909,7 +909,7 @@ give_up(void)
 
 	why.endpoints[dice(BRAZE_ENDPOINTS)] = true;
 	why.queued_before = dice(ncalls + 1);
-	promise(braze_pack_give_up(pack, &why, now), "giving up works");
+	promise(braze_discard_give_up(pack, &why, now), "giving up works");
 	collect_done();
 }
 

@@ -17,7 +17,7 @@ pack_destroy(BrazePack *pack)
 		braze_request_free(pack, pack->requests);
 	while (pack->all != NULL)
 		braze_pack_free_call(pack, pack->all);
-	(void) braze_drop_deferred(pack);
+	(void) braze_deferred_drop(pack);
 	while (pack->delayed_head != NULL)
 	{
 		Lane	   *lane = pack->delayed_head;
@@ -25,8 +25,8 @@ pack_destroy(BrazePack *pack)
 		pack->delayed_head = lane->next_delayed;
 		braze_lane_unref(pack, lane);
 	}
-	braze_fields_free(&pack->fields);
-	braze_fields_free(&pack->more_fields);
+	braze_attributes_free(&pack->fields);
+	braze_attributes_free(&pack->more_fields);
 	free(pack->buckets);
 	free(pack);
 }

@@ -15,7 +15,7 @@ written(const BrazeFields *fields)
 {
 	static char text[10000];
 
-	*braze_fields_write(fields, text) = '\0';
+	*braze_attributes_write(fields, text) = '\0';
 	return text;
 }
 
@@ -29,20 +29,20 @@ fold_all(const char *first,...)
 	const char *json;
 	va_list		args;
 
-	braze_fields_init(&all);
-	braze_fields_init(&later);
-	braze_fields_read(&all, first, strlen(first));
+	braze_attributes_init(&all);
+	braze_attributes_init(&later);
+	braze_attributes_read(&all, first, strlen(first));
 	va_start(args, first);
 	for (json = va_arg(args, const char *); (next = va_arg(args, const char *)) != NULL; json = next)
 	{
-		braze_fields_read(&later, json, strlen(json));
-		braze_fields_fold(&all, &later);
+		braze_attributes_read(&later, json, strlen(json));
+		braze_attributes_fold(&all, &later);
 	}
 	va_end(args);
-	braze_fields_unite(&all);
+	braze_attributes_unite(&all);
 	is_text(written(&all), json, "fold");
-	braze_fields_free(&all);
-	braze_fields_free(&later);
+	braze_attributes_free(&all);
+	braze_attributes_free(&later);
 }
 
 #define folds(first, second, expected)	fold_all(first, second, expected, NULL)
@@ -62,10 +62,10 @@ accepted_within(const char *json, uint32_t hour, uint32_t max_age)
 	BrazeFields fields;
 	bool		fine;
 
-	braze_fields_init(&fields);
-	braze_fields_read(&fields, json, strlen(json));
-	fine = braze_profile_accepted(&profile, &fields, hour, max_age);
-	braze_fields_free(&fields);
+	braze_attributes_init(&fields);
+	braze_attributes_read(&fields, json, strlen(json));
+	fine = braze_profile_cache_accepted(&profile, &fields, hour, max_age);
+	braze_attributes_free(&fields);
 	return fine;
 }
 
@@ -80,11 +80,11 @@ filters(const char *json, uint32_t hour, uint32_t max_age, const char *expected)
 {
 	BrazeFields fields;
 
-	braze_fields_init(&fields);
-	braze_fields_read(&fields, json, strlen(json));
-	braze_profile_filter(&profile, &fields, hour, max_age);
+	braze_attributes_init(&fields);
+	braze_attributes_read(&fields, json, strlen(json));
+	braze_profile_cache_filter(&profile, &fields, hour, max_age);
 	is_text(written(&fields), expected, "filter");
-	braze_fields_free(&fields);
+	braze_attributes_free(&fields);
 }
 
 /* the objects become one before what is known is taken out of it */
@@ -95,17 +95,17 @@ filters_folded(const char *first, const char *second, const char *third,
 	BrazeFields all;
 	BrazeFields later;
 
-	braze_fields_init(&all);
-	braze_fields_init(&later);
-	braze_fields_read(&all, first, strlen(first));
-	braze_fields_read(&later, second, strlen(second));
-	braze_fields_fold(&all, &later);
-	braze_fields_read(&later, third, strlen(third));
-	braze_fields_fold(&all, &later);
-	braze_profile_filter(&profile, &all, 10, 0);
+	braze_attributes_init(&all);
+	braze_attributes_init(&later);
+	braze_attributes_read(&all, first, strlen(first));
+	braze_attributes_read(&later, second, strlen(second));
+	braze_attributes_fold(&all, &later);
+	braze_attributes_read(&later, third, strlen(third));
+	braze_attributes_fold(&all, &later);
+	braze_profile_cache_filter(&profile, &all, 10, 0);
 	is_text(written(&all), expected, "filter what was folded");
-	braze_fields_free(&all);
-	braze_fields_free(&later);
+	braze_attributes_free(&all);
+	braze_attributes_free(&later);
 }
 
 /* more than are remembered: the others are sent whenever they come */
@@ -123,7 +123,7 @@ many_attributes(void)
 	is_int(profile.nknown, BRAZE_MAX_KNOWN, "no more attributes are remembered than a row may hold");
 	accepted(json, 11);
 	is_int(profile.nknown, BRAZE_MAX_KNOWN, "and no more after that");
-	braze_profile_forget(&profile);
+	braze_profile_cache_forget(&profile);
 }
 
 /* values that anybody could make: a changed one must never look unchanged */
@@ -145,12 +145,12 @@ collide_values(void)
 static void
 is_owned(void)
 {
-	ok(!braze_profile_is_owner(&profile, "", 0), "nobody owns it");
-	braze_profile_set_owner(&profile, "u1", 2);
-	ok(braze_profile_is_owner(&profile, "u1", 2) && !braze_profile_is_owner(&profile, "u2", 2) &&
-	   !braze_profile_is_owner(&profile, "u1x", 3), "somebody does");
-	braze_profile_set_owner(&profile, NULL, 0);
-	ok(!braze_profile_is_owner(&profile, "u1", 2), "and does no longer");
+	ok(!braze_profile_cache_is_owner(&profile, "", 0), "nobody owns it");
+	braze_profile_cache_set_owner(&profile, "u1", 2);
+	ok(braze_profile_cache_is_owner(&profile, "u1", 2) && !braze_profile_cache_is_owner(&profile, "u2", 2) &&
+	   !braze_profile_cache_is_owner(&profile, "u1x", 3), "somebody does");
+	braze_profile_cache_set_owner(&profile, NULL, 0);
+	ok(!braze_profile_cache_is_owner(&profile, "u1", 2), "and does no longer");
 }
 
 int
@@ -232,14 +232,14 @@ main(void)
 
 	accepted("{\"external_id\":\"u\",\"n1\":1,\"n2\":2,\"n3\":3,\"n4\":4,\"n5\":5,\"n6\":6,\"n7\":7,\"n8\":8,\"n9\":9}", 7);
 	memset(&copy, 0, sizeof(copy));
-	braze_profile_write(&profile, bytes);
-	braze_profile_read(&copy, bytes, braze_profile_size(&profile));
+	braze_profile_cache_write(&profile, bytes);
+	braze_profile_cache_read(&copy, bytes, braze_profile_cache_size(&profile));
 	is_int(copy.nknown, profile.nknown, "as many attributes come back as were written");
 	ok(!copy.dirty, "and what was read is not dirty");
-	braze_profile_free(&profile);
+	braze_profile_cache_free(&profile);
 	profile = copy;
 	filters("{\"external_id\":\"u\",\"n9\":9,\"n1\":2}", 8, 0, "{\"external_id\":\"u\",\"n1\":2}");
-	braze_profile_forget(&profile);
+	braze_profile_cache_forget(&profile);
 	filters("{\"external_id\":\"u\",\"n9\":9}", 8, 0, "{\"external_id\":\"u\",\"n9\":9}");
 
 	/* what was not sent again does not look as if it had been */
@@ -251,10 +251,10 @@ main(void)
 	ok(profile.dirty, "and what does is");
 	filters("{\"external_id\":\"u\",\"a\":1,\"b\":2}", 160, 50, "{\"external_id\":\"u\",\"a\":1}");
 
-	braze_profile_forget(&profile);
+	braze_profile_cache_forget(&profile);
 	many_attributes();
 	collide_values();
 	is_owned();
-	braze_profile_free(&profile);
+	braze_profile_cache_free(&profile);
 	return done();
 }

@@ -63,7 +63,7 @@ target_at(const char *scheme, const char *host, int port, const char *ca_file, l
 	char		endpoint[100];
 
 	snprintf(endpoint, sizeof(endpoint), "%s://%s:%d", scheme, host, port);
-	return braze_http_target_create(endpoint, KEY, ca_file, timeout_ms);
+	return braze_http_url_create(endpoint, KEY, ca_file, timeout_ms);
 }
 
 static void
@@ -80,7 +80,7 @@ static void
 end(void)
 {
 	braze_http_destroy(http);
-	braze_http_target_free(target);
+	braze_http_url_free(target);
 	server_stop(server);
 }
 
@@ -317,7 +317,7 @@ static void
 test_refused(void)
 {
 	begin(accept_all, LONG);
-	braze_http_target_free(target);
+	braze_http_url_free(target);
 	/* nobody listens on a port that was bound and is free again */
 	target = target_at("http", "127.0.0.1", server_port(server), NULL, LONG);
 	server_stop(server);
@@ -596,7 +596,7 @@ test_cancel(void)
 	braze_http_cancel(http, &requests[4]);
 	server_wait_closed(server, 2);
 	ok(braze_http_next_done(http) == NULL, "a request that is cancelled is not reported");
-	braze_http_target_free(target);
+	braze_http_url_free(target);
 	target = NULL;
 	ok(braze_http_next_done(http) == NULL, "the target is kept by the requests under way");
 	end();
@@ -675,9 +675,9 @@ test_many(void)
 static bool
 fit(const char *endpoint, const char *key)
 {
-	BrazeHttpTarget *made = braze_http_target_create(endpoint, key, NULL, LONG);
+	BrazeHttpTarget *made = braze_http_url_create(endpoint, key, NULL, LONG);
 
-	braze_http_target_free(made);
+	braze_http_url_free(made);
 	return made != NULL;
 }
 
@@ -712,8 +712,8 @@ test_targets(void)
 	ok(!fit("https://example.com", "key\n"), "and one that ends a line");
 	ok(!fit("https://example.com", "key\x7f"), "and any control character");
 	ok(!fit(NULL, KEY) && !fit("https://example.com", NULL), "and none at all");
-	ok(braze_http_target_create("https://example.com", KEY, NULL, 0) == NULL, "and no time to wait");
-	braze_http_target_free(NULL);
+	ok(braze_http_url_create("https://example.com", KEY, NULL, 0) == NULL, "and no time to wait");
+	braze_http_url_free(NULL);
 }
 
 /* ----- TLS ----- */
@@ -749,11 +749,11 @@ test_system_authorities(void)
 	target = target_at("https", "127.0.0.1", server_port(server), NULL, LONG);
 	is_int(post("{}"), 201, "an authority of the system's is trusted");
 	release();
-	braze_http_target_free(target);
+	braze_http_url_free(target);
 	target = target_at("https", "127.0.0.1", server_port(server), other_file, LONG);
 	is_int(post("{}"), 0, "but not where ca_file stands in for the system's");
 	release();
-	braze_http_target_free(target);
+	braze_http_url_free(target);
 
 	system_authorities = NULL;
 	braze_http_destroy(http);
@@ -784,12 +784,12 @@ test_tls(void)
 	ok(strcasestr(request.error, "certificate") != NULL, "and it says so: %s", request.error);
 	ok(request.unsent, "before anything was written");
 	release();
-	braze_http_target_free(target);
+	braze_http_url_free(target);
 
 	target = target_at("https", "127.0.0.1", server_port(server), other_file, LONG);
 	is_int(post("{}"), 0, "and one of another authority than ca_file's");
 	release();
-	braze_http_target_free(target);
+	braze_http_url_free(target);
 
 	target = target_at("https", "127.0.0.1", server_port(server), file, LONG);
 	is_int(post("{\"a\":1}"), 200, "with ca_file it is trusted");
@@ -797,19 +797,19 @@ test_tls(void)
 	release();
 	is_int(post("{\"a\":2}"), 200, "a second time");
 	release();
-	braze_http_target_free(target);
+	braze_http_url_free(target);
 	is_int(server_connections(server), 3, "on the connection that is there");
 
 	target = target_at("https", "localhost", server_port(server), file, LONG);
 	is_int(post("{}"), 0, "not under another name than the certificate's");
 	release();
-	braze_http_target_free(target);
+	braze_http_url_free(target);
 
 	target = target_at("https", "127.0.0.1", server_port(server), "/nonexistent", LONG);
 	is_int(post("{}"), 0, "not when ca_file is not there");
 	ok(strstr(request.error, "/nonexistent") != NULL, "and it names it: %s", request.error);
 	release();
-	braze_http_target_free(target);
+	braze_http_url_free(target);
 
 	braze_http_destroy(http);
 	server_stop(server);
@@ -820,7 +820,7 @@ test_tls(void)
 	test_system_authorities();
 
 	begin(greet, LONG);
-	braze_http_target_free(target);
+	braze_http_url_free(target);
 	target = target_at("https", "127.0.0.1", server_port(server), NULL, LONG);
 	is_int(post("{}"), 0, "a server without TLS gets no request");
 	release();

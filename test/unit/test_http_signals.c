@@ -53,7 +53,7 @@ fails_by_name(const char *endpoint)
 {
 	char		error[256];
 	BrazeHttp  *http = braze_http_create(2, error, sizeof(error));
-	BrazeHttpTarget *target = braze_http_target_create(endpoint, "key", NULL, 60000);
+	BrazeHttpTarget *target = braze_http_url_create(endpoint, "key", NULL, 60000);
 	BrazeHttpRequest request = {.target = target, .path = "/", .body = "", .body_length = 0};
 	bool		failed = false;
 
@@ -68,7 +68,7 @@ fails_by_name(const char *endpoint)
 		failed = request.status == 0 && request.error[0] != '\0';
 		braze_http_release(http, &request);
 	}
-	braze_http_target_free(target);
+	braze_http_url_free(target);
 	braze_http_destroy(http);
 	return failed;
 }

@@ -113,35 +113,35 @@ test_start(void)
 	limits = (BrazePackLimits) {.max_objects = 75, .max_body = BRAZE_PACK_MAX_BODY, .max_in_flight = 10, .max_waiting = 600, .max_delay = 20};
 	now = 100;
 	pack = braze_pack_create(&limits);
-	ok(braze_pack_next_request(pack, &all_open, now, &wait) == NULL && wait == -1, "an empty pack waits for nothing");
+	ok(braze_request_next(pack, &all_open, now, &wait) == NULL && wait == -1, "an empty pack waits for nothing");
 	add_events(1, 1, -1);
-	first = braze_pack_next_request(pack, &all_open, now, &wait);
+	first = braze_request_next(pack, &all_open, now, &wait);
 	is_int(objects_in(first), 1, "nothing is under way: a lone call goes at once");
 	add_events(2, 10, -1);
-	ok(braze_pack_next_request(pack, &all_open, now, &wait) == NULL, "something is under way: ten calls wait for company");
+	ok(braze_request_next(pack, &all_open, now, &wait) == NULL, "something is under way: ten calls wait for company");
 	is_int(wait, 20, "for max_batch_delay");
 	now += 20;
-	second = braze_pack_next_request(pack, &all_open, now, &wait);
+	second = braze_request_next(pack, &all_open, now, &wait);
 	is_int(objects_in(second), 10, "then they go");
 	add_events(100, 80, -1);
-	is_int(objects_in(braze_pack_next_request(pack, &all_open, now, &wait)), 75, "a full request goes at once");
-	ok(braze_pack_next_request(pack, &all_open, now, &wait) == NULL, "what is left over waits");
+	is_int(objects_in(braze_request_next(pack, &all_open, now, &wait)), 75, "a full request goes at once");
+	ok(braze_request_next(pack, &all_open, now, &wait) == NULL, "what is left over waits");
 	accept(second);
 	accept(first);
 	pack_destroy(pack);
 
 	pack = braze_pack_create(&limits);
 	add_events(1, 200, 7);
-	first = braze_pack_next_request(pack, &all_open, now, &wait);
+	first = braze_request_next(pack, &all_open, now, &wait);
 	is_int(objects_in(first), 75, "one user's calls fill a request");
 	now += 1000;
-	ok(braze_pack_next_request(pack, &all_open, now, &wait) == NULL, "and his others wait for its answer");
-	is_int(braze_pack_drop_waiting(pack), 76, "what waits can be dropped, from the lowest id on");
+	ok(braze_request_next(pack, &all_open, now, &wait) == NULL, "and his others wait for its answer");
+	is_int(braze_discard_drop_waiting(pack), 76, "what waits can be dropped, from the lowest id on");
 	is_int(braze_pack_calls(pack), 75, "what is under way stays");
 	accept(first);
 	while (braze_pack_next_done(pack) != NULL)
 		continue;
-	ok(braze_pack_next_request(pack, &all_open, now, &wait) == NULL, "and nothing of what was dropped is sent");
+	ok(braze_request_next(pack, &all_open, now, &wait) == NULL, "and nothing of what was dropped is sent");
 	pack_destroy(pack);
 }
 
@@ -168,7 +168,7 @@ test_large_call(void)
 	add_events(2, 1, 0);
 	for (int i = 0; i < 4; i++)
 	{
-		request = braze_pack_next_request(pack, &all_open, now, &wait);
+		request = braze_request_next(pack, &all_open, now, &wait);
 		sizes[i] = objects_in(request);
 		if (request != NULL)
 			accept(request);
@@ -196,7 +196,7 @@ halve(const bool *bad, int *refused, bool *right)
 	limits = (BrazePackLimits) {.max_objects = 75, .max_body = BRAZE_PACK_MAX_BODY, .max_in_flight = 10, .max_waiting = 600};
 	pack = braze_pack_create(&limits);
 	add_events(1, 75, -1);
-	request = braze_pack_next_request(pack, &all_open, now, &wait);
+	request = braze_request_next(pack, &all_open, now, &wait);
 	while (next == BRAZE_NEXT_SEND)
 	{
 		bool		any = false;
@@ -260,7 +260,7 @@ test_halving(void)
 static void
 release_profile(BrazeProfile *profile)
 {
-	braze_profile_free(profile);
+	braze_profile_cache_free(profile);
 	free(profile);
 }
 
@@ -301,12 +301,12 @@ test_profiles(void)
 		.changed_only = true, .release = release_profile};
 	pack = braze_pack_create(&limits);
 	add_attributes(1, "\"plan\":\"a\"", calloc(1, sizeof(BrazeProfile)));
-	request = braze_pack_next_request(pack, &all_open, now, &wait);
+	request = braze_request_next(pack, &all_open, now, &wait);
 	/* the options have changed: from now on nothing is remembered */
 	add_attributes(2, "\"plan\":\"b\"", NULL);
 	accept(request);
 	forget_one();
-	request = braze_pack_next_request(pack, &all_open, now, &wait);
+	request = braze_request_next(pack, &all_open, now, &wait);
 	ok(body_has(request, "\"plan\":\"b\""), "a profile is not used longer than by the calls that hold it");
 	accept(request);
 	forget_one();
@@ -321,7 +321,7 @@ test_profiles(void)
 		limits.changed_only = (id != 2);
 		braze_pack_set_limits(pack, &limits);
 		add_attributes(id, id == 2 ? "\"plan\":\"b\"" : "\"plan\":\"a\"", profile);
-		request = braze_pack_next_request(pack, &all_open, now, &wait);
+		request = braze_request_next(pack, &all_open, now, &wait);
 		ok(body_has(request, id == 2 ? "\"plan\":\"b\"" : "\"plan\":\"a\""),
 		   "what was sent with changed_attributes_only off is remembered too (%d)", id);
 		if (request != NULL)
@@ -348,7 +348,7 @@ memory_of_linked(bool needed)
 	pack = braze_pack_create(&limits);
 	braze_pack_add(pack, 1, (BrazeRowAddress) {0}, 1, &object, 2, owners, now);
 	memory = braze_pack_memory(pack);
-	request = braze_pack_next_request(pack, &all_open, now, &wait);
+	request = braze_request_next(pack, &all_open, now, &wait);
 	ok(body_has(request, "aliases_to_identify") == needed, "an alias is linked if something was sent to it");
 	pack_destroy(pack);
 	return memory;
@@ -376,14 +376,14 @@ test_refused_attributes(void)
 	limits.release = keep_profile;
 	pack = braze_pack_create(&limits);
 	add_attributes(1, "\"plan\":\"a\"", profile);
-	accept(braze_pack_next_request(pack, &all_open, now, &wait));
+	accept(braze_request_next(pack, &all_open, now, &wait));
 	forget_one();
 	add_attributes(2, "\"plan\":\"b\"", profile);
-	request = braze_pack_next_request(pack, &all_open, now, &wait);
+	request = braze_request_next(pack, &all_open, now, &wait);
 	braze_request_answered(pack, request, &refusal, 400, now);
 	forget_one();
 	add_attributes(3, "\"plan\":\"a\"", profile);
-	request = braze_pack_next_request(pack, &all_open, now, &wait);
+	request = braze_request_next(pack, &all_open, now, &wait);
 	ok(body_has(request, "\"plan\":\"a\""), "after a refusal it is not known what Braze has");
 	pack_destroy(pack);
 	release_profile(profile);
@@ -409,13 +409,13 @@ test_link_in_doubt(void)
 	limits.release = keep_profile;
 	pack = braze_pack_create(&limits);
 	braze_pack_add(pack, 1, (BrazeRowAddress) {0}, 1, &object, 1, &owners[1], now);
-	request = braze_pack_next_request(pack, &all_open, now, &wait);
+	request = braze_request_next(pack, &all_open, now, &wait);
 	braze_request_answered(pack, request, &answer, 503, now);
 	forget_one();
 
 	owners[1].link = BRAZE_ALIASES_TO_IDENTIFY;
 	braze_pack_add(pack, 2, (BrazeRowAddress) {0}, 1, &object, 2, owners, now);
-	request = braze_pack_next_request(pack, &all_open, now, &wait);
+	request = braze_request_next(pack, &all_open, now, &wait);
 	ok(body_has(request, "aliases_to_identify"), "a visitor is joined with his user if what was sent of him ended in doubt");
 	pack_destroy(pack);
 	limits.at_most_once = false;
@@ -468,18 +468,18 @@ test_gone(void)
 	limits = (BrazePackLimits) {.max_objects = 4, .max_body = BRAZE_PACK_MAX_BODY, .max_in_flight = 10, .max_waiting = 600};
 	pack = braze_pack_create(&limits);
 	add_events(1, 4, -1);
-	request = braze_pack_next_request(pack, &all_open, now, &wait);
+	request = braze_request_next(pack, &all_open, now, &wait);
 	add_events(6, 1, -1);
-	alone = braze_pack_next_request(pack, &all_open, now, &wait);
+	alone = braze_request_next(pack, &all_open, now, &wait);
 	add_events(7, 2, 1);
 	fail(request);
 	fail(alone);
-	braze_pack_mark_gone(pack, is_even, NULL);
-	is_int(braze_pack_drop_waiting(pack), 2, "what waits is dropped, and what is gone of that which failed");
-	request = braze_pack_next_request(pack, &all_open, now, &wait);
+	braze_discard_mark_gone(pack, is_even, NULL);
+	is_int(braze_discard_drop_waiting(pack), 2, "what waits is dropped, and what is gone of that which failed");
+	request = braze_request_next(pack, &all_open, now, &wait);
 	is_int(objects_in(request), 2, "what failed goes again without the calls that are gone");
 	ok(body_has(request, "c1_0") && body_has(request, "c3_0"), "and with the others");
-	ok(braze_pack_next_request(pack, &all_open, now, &wait) == NULL, "one that has no others does not go at all");
+	ok(braze_request_next(pack, &all_open, now, &wait) == NULL, "one that has no others does not go at all");
 	accept(request);
 	is_int(count_done(&gone), 2, "they come out as done");
 	is_int(gone, 0, "and are not gone");
@@ -487,11 +487,11 @@ test_gone(void)
 
 	/* under way when they are marked */
 	add_events(1, 4, -1);
-	request = braze_pack_next_request(pack, &all_open, now, &wait);
-	braze_pack_mark_gone(pack, is_even, NULL);
+	request = braze_request_next(pack, &all_open, now, &wait);
+	braze_discard_mark_gone(pack, is_even, NULL);
 	is_int(objects_in(request), 4, "what is under way stays so");
 	fail(request);
-	request = braze_pack_next_request(pack, &all_open, now, &wait);
+	request = braze_request_next(pack, &all_open, now, &wait);
 	is_int(objects_in(request), 2, "but is not sent again");
 	accept(request);
 	is_int(count_done(&gone), 4, "all come out as done");
@@ -501,13 +501,13 @@ test_gone(void)
 	/* two calls of one user that failed together, the first of which is gone */
 	pack = braze_pack_create(&limits);
 	add_events(2, 2, 1);
-	request = braze_pack_next_request(pack, &all_open, now, &wait);
+	request = braze_request_next(pack, &all_open, now, &wait);
 	is_int(objects_in(request), 2, "two calls of one user go together");
 	fail(request);
-	braze_pack_mark_gone(pack, is_even, NULL);
-	braze_pack_drop_waiting(pack);
+	braze_discard_mark_gone(pack, is_even, NULL);
+	braze_discard_drop_waiting(pack);
 	now += 100 * 1000;
-	request = braze_pack_next_request(pack, &all_open, now, &wait);
+	request = braze_request_next(pack, &all_open, now, &wait);
 	ok(objects_in(request) == 1 && body_has(request, "c3_0"), "when the first is gone the second goes alone");
 	pack_destroy(pack);
 
@@ -522,20 +522,20 @@ test_gone(void)
 		}
 		braze_pack_add(pack, 2, (BrazeRowAddress) {0, 0, 0, 0}, 10, objects, 1, &user, now);
 		braze_pack_add(pack, 3, (BrazeRowAddress) {0, 0, 0, 0}, 1, objects, 1, &user, now);
-		request = braze_pack_next_request(pack, &all_open, now, &wait);
+		request = braze_request_next(pack, &all_open, now, &wait);
 		if (waiting)
 		{
 			accept(request);
-			braze_pack_mark_gone(pack, is_even, NULL);
-			braze_pack_drop_waiting(pack);
+			braze_discard_mark_gone(pack, is_even, NULL);
+			braze_discard_drop_waiting(pack);
 			is_int(braze_pack_calls(pack), 0, "of a call that waits for its second request nothing is left");
 		}
 		else
 		{
-			braze_pack_mark_gone(pack, is_even, NULL);
+			braze_discard_mark_gone(pack, is_even, NULL);
 			accept(request);
 			is_int(count_done(&gone), 1, "a call whose first request is under way is done with it");
-			is_int(objects_in(braze_pack_next_request(pack, &all_open, now, &wait)), 1, "and the user's next one follows");
+			is_int(objects_in(braze_request_next(pack, &all_open, now, &wait)), 1, "and the user's next one follows");
 		}
 		pack_destroy(pack);
 	}
@@ -548,7 +548,7 @@ take_back(int first, int user)
 	int			n = 0;
 	int64_t		id;
 
-	while ((id = braze_pack_wanted(pack)) != 0)
+	while ((id = braze_deferred_wanted(pack)) != 0)
 	{
 		if (id != first + n)
 			break;
@@ -577,28 +577,28 @@ test_deferred(void)
 	memory = braze_pack_memory(pack);
 	add_events(1001, 100, 7);
 	ok(braze_pack_memory(pack) - memory <= 100 * 11, "and of the others little more than the id");
-	free(braze_pack_ids(pack, &n));
+	free(braze_discard_ids(pack, &n));
 	is_int(n, 1100, "which is known all the same");
-	is_int(braze_pack_wanted(pack), 0, "none is wanted while there is no room");
+	is_int(braze_deferred_wanted(pack), 0, "none is wanted while there is no room");
 
-	request = braze_pack_next_request(pack, &all_open, now, &wait);
+	request = braze_request_next(pack, &all_open, now, &wait);
 	is_int(objects_in(request), 75, "the user's calls start");
 	add_events(2000, 75, -1);
-	other = braze_pack_next_request(pack, &all_open, now, &wait);
+	other = braze_request_next(pack, &all_open, now, &wait);
 	is_int(objects_in(other), 75, "and so do those of others");
 	accept(other);
 
-	is_int(braze_pack_wanted(pack), 101, "with room, the first that was deferred is wanted");
+	is_int(braze_deferred_wanted(pack), 101, "with room, the first that was deferred is wanted");
 	add_events(3000, 1, 7);
 	is_int(braze_pack_calls(pack), 100 + 75, "a new one waits behind those that are deferred");
-	braze_pack_wanted_done(pack);
-	is_int(braze_pack_wanted(pack), 102, "one that is gone is passed over");
+	braze_deferred_done(pack);
+	is_int(braze_deferred_wanted(pack), 102, "one that is gone is passed over");
 	braze_pack_add_done(pack, 102, (BrazeRowAddress) {0}, NULL);
 	is_int(braze_pack_calls(pack), 100 + 75 + 1, "one that needs no request comes out as done");
 	is_int(take_back(103, 7), 75, "and as many as there is room for are taken back");
 	accept(request);
-	is_int(braze_pack_drop_waiting(pack), 76, "deferred calls are dropped with those that wait");
-	is_int(braze_pack_wanted(pack), 0, "and not wanted then");
+	is_int(braze_discard_drop_waiting(pack), 76, "deferred calls are dropped with those that wait");
+	is_int(braze_deferred_wanted(pack), 0, "and not wanted then");
 	is_int(count_done(&n), 75 + 75 + 1, "what was under way comes out");
 	ok(braze_pack_memory(pack) == empty, "their memory comes back");
 	pack_destroy(pack);
@@ -636,14 +636,14 @@ test_deferred_for_two(void)
 	for (int i = 0; i < CALLS; i++)
 		add_for_two(11 + i, 7, 100 + i);
 	is_int(braze_pack_calls(pack), 10, "calls about a user who has no room, and about others, are deferred");
-	while (taken < CALLS && (request = braze_pack_next_request(pack, &all_open, now, &wait)) != NULL)
+	while (taken < CALLS && (request = braze_request_next(pack, &all_open, now, &wait)) != NULL)
 	{
 		int64_t		id;
 		int			n;
 
 		accept(request);
 		(void) count_done(&n);
-		while ((id = braze_pack_wanted(pack)) != 0 && asked++ < CALLS)
+		while ((id = braze_deferred_wanted(pack)) != 0 && asked++ < CALLS)
 		{
 			if (id == 11 + taken)
 				taken++;
@@ -653,19 +653,19 @@ test_deferred_for_two(void)
 	ok(taken == CALLS && asked == CALLS, "each is wanted once, in turn (%d of %d)", taken, asked);
 
 	/* somebody changes the row of one that is deferred */
-	while ((request = braze_pack_next_request(pack, &all_open, now, &wait)) != NULL)
+	while ((request = braze_request_next(pack, &all_open, now, &wait)) != NULL)
 		accept(request);
 	add_events(50001, 10, 7);
 	add_for_two(50011, 7, 8);
 	add_for_two(50012, 7, 8);
-	accept(braze_pack_next_request(pack, &all_open, now, &wait));
-	is_int(braze_pack_wanted(pack), 50011, "it is wanted");
+	accept(braze_request_next(pack, &all_open, now, &wait));
+	is_int(braze_deferred_wanted(pack), 50011, "it is wanted");
 	add_for_two(50011, 7, 9);
-	is_int(braze_pack_wanted(pack), 50012, "about another user it waits behind the others");
+	is_int(braze_deferred_wanted(pack), 50012, "about another user it waits behind the others");
 	add_for_two(50012, 7, 8);
-	is_int(braze_pack_wanted(pack), 50011, "and is wanted again");
+	is_int(braze_deferred_wanted(pack), 50011, "and is wanted again");
 	add_for_two(50011, 7, 9);
-	is_int(braze_pack_wanted(pack), 0, "once");
+	is_int(braze_deferred_wanted(pack), 0, "once");
 	pack_destroy(pack);
 	limits.max_waiting = 600;
 	limits.max_objects = 75;
@@ -683,14 +683,14 @@ test_give_up(void)
 	limits = (BrazePackLimits) {.max_objects = 2, .max_body = BRAZE_PACK_MAX_BODY, .max_in_flight = 10, .max_waiting = 100};
 	pack = braze_pack_create(&limits);
 	add_events(1, 5, 1);
-	request = braze_pack_next_request(pack, &all_open, now, &wait);
+	request = braze_request_next(pack, &all_open, now, &wait);
 	why.endpoints[BRAZE_USERS_MERGE] = true;
-	ok(braze_pack_give_up(pack, &why, now) && braze_pack_next_done(pack) == NULL, "calls for other endpoints are not given up");
+	ok(braze_discard_give_up(pack, &why, now) && braze_pack_next_done(pack) == NULL, "calls for other endpoints are not given up");
 	why.endpoints[BRAZE_USERS_TRACK] = true;
 	why.queued_before = 0;
-	ok(braze_pack_give_up(pack, &why, now) && braze_pack_next_done(pack) == NULL, "nor are younger ones");
+	ok(braze_discard_give_up(pack, &why, now) && braze_pack_next_done(pack) == NULL, "nor are younger ones");
 	why.queued_before = 1;
-	ok(braze_pack_give_up(pack, &why, now), "the others are");
+	ok(braze_discard_give_up(pack, &why, now), "the others are");
 	for (int i = 0; i < 3; i++)
 	{
 		call = braze_pack_next_done(pack);
@@ -702,17 +702,17 @@ test_give_up(void)
 	is_int(braze_pack_calls(pack), 2, "but for those under way");
 	add_events(6, 1, 1);
 	fail(request);
-	request = braze_pack_next_request(pack, &all_open, now, &wait);
+	request = braze_request_next(pack, &all_open, now, &wait);
 	is_int(objects_in(request), 2, "they are sent again");
 	accept(request);
-	is_int(objects_in(braze_pack_next_request(pack, &all_open, now, &wait)), 1, "and so are the user's later ones");
+	is_int(objects_in(braze_request_next(pack, &all_open, now, &wait)), 1, "and so are the user's later ones");
 	braze_pack_add(pack, 7, (BrazeRowAddress) {0}, 1,
 				   &(BrazePackObject) {BRAZE_MERGE_UPDATES, 0, "{}", 2}, 1,
 				   &(BrazePackUser) {"\"external_id\":\"u9\"", 18, -1, NULL}, now);
 	add_events(8, 1, 9);
 	why.endpoints[BRAZE_USERS_TRACK] = false;
-	ok(braze_pack_give_up(pack, &why, now), "what waits for one endpoint is given up");
-	ok(body_has(braze_pack_next_request(pack, &all_open, now, &wait), "c8_0"), "and what waited behind it goes");
+	ok(braze_discard_give_up(pack, &why, now), "what waits for one endpoint is given up");
+	ok(body_has(braze_request_next(pack, &all_open, now, &wait), "c8_0"), "and what waited behind it goes");
 	pack_destroy(pack);
 }
 
@@ -724,7 +724,7 @@ succeed(int id)
 	int64_t		wait;
 
 	add_events(id, 1, -1);
-	accept(braze_pack_next_request(pack, &fresh, now, &wait));
+	accept(braze_request_next(pack, &fresh, now, &wait));
 }
 
 static void
@@ -738,49 +738,49 @@ test_suspects(void)
 	limits = (BrazePackLimits) {.max_objects = 75, .max_body = BRAZE_PACK_MAX_BODY, .max_in_flight = 10, .max_waiting = 600};
 	pack = braze_pack_create(&limits);
 	add_events(1, 4, -1);
-	request = braze_pack_next_request(pack, &all_open, now, &wait);
-	ok(!braze_request_is_again(request) && !braze_request_is_suspect(pack, request), "what was never tried is no suspect");
+	request = braze_request_next(pack, &all_open, now, &wait);
+	ok(!braze_request_is_again(request) && !braze_isolate_is_suspect(pack, request), "what was never tried is no suspect");
 	fail(request);
-	request = braze_pack_next_request(pack, &all_open, now, &wait);
+	request = braze_request_next(pack, &all_open, now, &wait);
 	ok(objects_in(request) == 4 && braze_request_is_again(request), "what failed is tried again");
-	ok(!braze_request_is_suspect(pack, request), "it is no suspect while nothing succeeds");
+	ok(!braze_isolate_is_suspect(pack, request), "it is no suspect while nothing succeeds");
 	fail(request);
-	request = braze_pack_next_request(pack, &all_open, now, &wait);
+	request = braze_request_next(pack, &all_open, now, &wait);
 	is_int(objects_in(request), 2, "but its halves go one by one");
 	fail(request);
-	request = braze_pack_next_request(pack, &all_open, now, &wait);
+	request = braze_request_next(pack, &all_open, now, &wait);
 	ok(objects_in(request) == 2 && body_has(request, "c3_0"), "in turns");
 	accept(request);
-	request = braze_pack_next_request(pack, &all_open, now, &wait);
-	ok(objects_in(request) == 1 && braze_request_is_suspect(pack, request), "when one succeeds, the other is a suspect");
+	request = braze_request_next(pack, &all_open, now, &wait);
+	ok(objects_in(request) == 1 && braze_isolate_is_suspect(pack, request), "when one succeeds, the other is a suspect");
 	fail(request);
-	request = braze_pack_next_request(pack, &all_open, now, &wait);
+	request = braze_request_next(pack, &all_open, now, &wait);
 	ok(body_has(request, "c2_0"), "the next is not held up by it");
 	accept(request);
-	ok(braze_pack_next_request(pack, &all_open, now, &wait) == NULL && wait == delay, "it has a clock of its own");
+	ok(braze_request_next(pack, &all_open, now, &wait) == NULL && wait == delay, "it has a clock of its own");
 
 	for (int attempt = 2; attempt < 8; attempt++)
 	{
 		succeed(100 + attempt);
 		now += delay;
-		request = braze_pack_next_request(pack, &all_open, now, &wait);
+		request = braze_request_next(pack, &all_open, now, &wait);
 		fail(request);
 		delay *= 2;
-		ok(braze_pack_next_request(pack, &all_open, now, &wait) == NULL && wait == delay,
+		ok(braze_request_next(pack, &all_open, now, &wait) == NULL && wait == delay,
 		   "that goes ever slower (%lld ms)", (long long) wait);
 	}
 	now += delay;
-	request = braze_pack_next_request(pack, &all_open, now, &wait);
-	ok(!braze_request_is_suspect(pack, request), "an attempt since which nothing has succeeded does not count");
+	request = braze_request_next(pack, &all_open, now, &wait);
+	ok(!braze_isolate_is_suspect(pack, request), "an attempt since which nothing has succeeded does not count");
 	fail(request);
-	request = braze_pack_next_request(pack, &all_open, now, &wait);
+	request = braze_request_next(pack, &all_open, now, &wait);
 	ok(body_has(request, "c1_0"), "nor is it delayed");
 	add_events(200, 1, -1);
-	accept(braze_pack_next_request(pack, &all_open, now, &wait));
+	accept(braze_request_next(pack, &all_open, now, &wait));
 	add_events(201, 1, -1);
-	fail(braze_pack_next_request(pack, &all_open, now, &wait));
-	ok(!braze_request_is_suspect(pack, request), "nor one while others fail");
-	accept(braze_pack_next_request(pack, &all_open, now, &wait));
+	fail(braze_request_next(pack, &all_open, now, &wait));
+	ok(!braze_isolate_is_suspect(pack, request), "nor one while others fail");
+	accept(braze_request_next(pack, &all_open, now, &wait));
 	while ((call = braze_pack_next_done(pack)) != NULL)
 	{
 		ok(call->nrefused == 0, "none was blamed (%lld)", (long long) call->id);
@@ -805,14 +805,14 @@ test_clocks(void)
 	add_events(1, 1, -1);
 	for (int i = 0; i < 3; i++)
 	{
-		slow = braze_pack_next_request(pack, &all_open, now, &wait);
+		slow = braze_request_next(pack, &all_open, now, &wait);
 		fail(slow);
 		succeed(10 + i);
 		now += 2000;
 	}
 	add_events(2, 1, -1);
-	slow = braze_pack_next_request(pack, &all_open, now, &wait);
-	fast = braze_pack_next_request(pack, &all_open, now, &wait);
+	slow = braze_request_next(pack, &all_open, now, &wait);
+	fast = braze_request_next(pack, &all_open, now, &wait);
 	ok(slow != NULL && fast != NULL, "two are under way");
 	if (body_has(fast, "c1_0"))
 	{
@@ -822,13 +822,13 @@ test_clocks(void)
 		slow = other;
 	}
 	fail(fast);
-	fast = braze_pack_next_request(pack, &all_open, now, &wait);
+	fast = braze_request_next(pack, &all_open, now, &wait);
 	succeed(20);
 	fail(slow);
 	fail(fast);
-	ok(braze_pack_next_request(pack, &all_open, now, &wait) == NULL && wait == 500, "the shorter wait is the next (%lld ms)", (long long) wait);
+	ok(braze_request_next(pack, &all_open, now, &wait) == NULL && wait == 500, "the shorter wait is the next (%lld ms)", (long long) wait);
 	now += 500;
-	ok(body_has(braze_pack_next_request(pack, &all_open, now, &wait), "c2_0"), "and ends first");
+	ok(body_has(braze_request_next(pack, &all_open, now, &wait), "c2_0"), "and ends first");
 	pack_destroy(pack);
 }
 
