@@ -153,12 +153,28 @@ braze_json_write_number(BrazeText *text, Numeric number)
 	return true;
 }
 
+void
+braze_lost_add(BrazeLostNames *lost, BrazeString name)
+{
+	for (int i = 0; i < lost->count; i++)
+	{
+		if (lost->names[i].length == name.length &&
+			memcmp(lost->names[i].data, name.data, name.length) == 0)
+			return;
+	}
+	if (lost->count < BRAZE_LOST_NAMES)
+		lost->names[lost->count++] = name;
+	else
+		lost->nothers++;
+}
+
 /* may this key stand inside a value?  If not, loss says why */
 static bool
 nested_key_passes(BrazeString key, const JsonbValue *value, BrazeNesting nesting,
 				  BrazeLoss *loss)
 {
 	int			lost = 0;
+	BrazeLostNames *names;
 
 	if (key.length == 0 || braze_longer_than(key, BRAZE_MAX_NAME))
 		lost = BRAZE_LOST_KEY;
@@ -183,8 +199,10 @@ nested_key_passes(BrazeString key, const JsonbValue *value, BrazeNesting nesting
 
 	if (lost == 0)
 		return true;
-	if (!(loss->flags & (BRAZE_LOST_KEY | BRAZE_LOST_OPERATOR)))
-		loss->key = key;
+	names = lost == BRAZE_LOST_KEY ? &loss->keys : &loss->operators;
+	if (!(loss->flags & lost))
+		names->count = names->nothers = 0;
+	braze_lost_add(names, key);
 	loss->flags |= lost;
 	return false;
 }

@@ -46,10 +46,23 @@ typedef enum BrazeNesting
 #define BRAZE_LOST_OPERATOR		0x20
 #define BRAZE_LONG_STRING		0x40
 
+/* names that were left out: the first few, and how many others there were */
+#define BRAZE_LOST_NAMES		3
+
+typedef struct BrazeLostNames
+{
+	int			count;
+	int			nothers;
+	BrazeString names[BRAZE_LOST_NAMES];
+} BrazeLostNames;
+
+extern void braze_lost_add(BrazeLostNames *lost, BrazeString name);
+
 typedef struct BrazeLoss
 {
 	int			flags;
-	BrazeString key;			/* the first one that was refused */
+	BrazeLostNames keys;		/* with BRAZE_LOST_KEY, else not to be read */
+	BrazeLostNames operators;	/* with BRAZE_LOST_OPERATOR */
 } BrazeLoss;
 
 /* room for length bytes at the end, or NULL; the caller then advances */

@@ -49,6 +49,9 @@ braze_scalar_text(const JsonbValue *value, BrazeString *text)
 		char	   *digits;
 
 		braze_number_read(&decimal, value->val.numeric);
+		/* 12345.00, as a column of numeric(12,2) has it, is the id 12345 */
+		if (decimal.finite && braze_number_is_whole(&decimal))
+			decimal.scale = 0;
 		if (!decimal.finite || braze_number_print_size(&decimal) > MAX_DIGITS)
 			return false;
 		digits = palloc(braze_number_print_size(&decimal));
@@ -66,6 +69,18 @@ braze_solid_text(const JsonbValue *value, BrazeString *text)
 		return false;
 	*text = braze_trim(*text);
 	return text->length > 0;
+}
+
+bool
+braze_is_json_text(const JsonbValue *value)
+{
+	BrazeString text;
+	char		last;
+
+	if (value->type != jbvString || !braze_solid_text(value, &text))
+		return false;
+	last = text.data[text.length - 1];
+	return (text.data[0] == '[' && last == ']') || (text.data[0] == '{' && last == '}');
 }
 
 bool

@@ -14,13 +14,17 @@
 extern bool braze_longer_than(BrazeString string, int characters);
 
 /*
- * The text of a string, or the digits of a number (palloc'd); false for other
- * types, and for numbers of more than a thousand digits.
+ * The text of a string, or the digits of a number (palloc'd), of a whole one
+ * without a point; false for other types, and for numbers of more than a
+ * thousand digits.
  */
 extern bool braze_scalar_text(const JsonbValue *value, BrazeString *text);
 
 /* as the text above, trimmed, and false when nothing is left */
 extern bool braze_solid_text(const JsonbValue *value, BrazeString *text);
+
+/* a string that begins and ends as a JSON array or object does */
+extern bool braze_is_json_text(const JsonbValue *value);
 
 /* a string that is one of two spellings of a boolean, or a boolean */
 extern bool braze_flag(const JsonbValue *value, bool *flag);

@@ -43,6 +43,49 @@ fill_slot(Identify *identify, BrazeField field, int candidate, BrazeString trait
 	slot->value[candidate] = *value;
 }
 
+/* is it nothing but operators by their names, one of them with a wrong value? */
+static bool
+is_broken_operation(JsonbContainer *object)
+{
+	bool		broken = false;
+	BrazeWalk	walk;
+	BrazeString key;
+	JsonbValue	value = {.type = jbvNull};
+
+	braze_walk_object(&walk, object);
+	while (braze_walk_pair(&walk, &key, &value))
+	{
+		if (braze_string_is(key, "inc"))
+			broken = broken || value.type != jbvNumeric;
+		else if (braze_string_is(key, "add") || braze_string_is(key, "remove"))
+			broken = broken || !braze_is_array(&value);
+		else
+			return false;
+	}
+	return broken;
+}
+
+/* what Braze makes of an attribute that it takes */
+static void
+note_custom(BrazeMap *map, BrazeString name, const JsonbValue *value)
+{
+	JsonbContainer *object = braze_object(value);
+	JsonbValue	part;
+
+	if (braze_is_array(value) && JsonContainerSize(value->val.binary.data) > BRAZE_MAX_ELEMENTS)
+		braze_mapping_note(map, "The trait %s has more than %d values: Braze keeps the newest of those that differ.",
+				   braze_mapping_note_quote(name), BRAZE_MAX_ELEMENTS);
+	if (object == NULL)
+		return;
+	if (is_broken_operation(object))
+		braze_mapping_note(map, "The trait %s is an object to Braze and no operation: inc takes a number, add and remove take a list.",
+				   braze_mapping_note_quote(name));
+	if (braze_lookup(object, "$add", &part) && braze_is_array(&part) &&
+		braze_lookup(object, "$remove", &part) && braze_is_array(&part))
+		braze_mapping_note(map, "The trait %s has both $add and $remove: Braze adds first, and then removes all that match, what was added too.",
+				   braze_mapping_note_quote(name));
+}
+
 /*
  * An attribute of the user's own making: the value, without the keys in except
  * when it is an object (NULL: all keys).
@@ -77,7 +120,12 @@ write_custom(Identify *identify, BrazeString name, const JsonbValue *value,
 	if (!written)
 		braze_text_rewind(text, mark);
 	else
+	{
 		identify->written++;
+		note_custom(map, name, value);
+		if (loss.flags & BRAZE_LONG_STRING)
+			braze_note_long(map, name);
+	}
 	if (loss.flags != 0)
 	{
 		if (value->type == jbvNumeric)
@@ -362,6 +410,7 @@ braze_call_identify_map(BrazeMap *map)
 		read_traits(&identify);
 	read_context(&identify);
 	write_fields(&identify);
+	braze_notes_on_long(map, "trait", "traits");
 	write_context_token(&identify);
 
 	/* the identifier alone creates a profile, which is not wanted here */

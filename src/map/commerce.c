@@ -77,6 +77,18 @@ name_matches(BrazeString name, const char *pattern)
 	return p == end;
 }
 
+/* a list that was written as text twice; of a warehouse's row it is parsed */
+static void
+note_products(BrazeMap *map)
+{
+	JsonbValue	products;
+
+	if (map->call.properties != NULL &&
+		braze_lookup(map->call.properties, "products", &products) &&
+		braze_is_json_text(&products))
+		braze_mapping_note(map, "The products were not read: they are a text that holds JSON; send the list itself.");
+}
+
 static BrazeCommerceCall
 find_call(BrazeString name)
 {
@@ -109,6 +121,7 @@ braze_commerce_map(BrazeMap *map, BrazeString name)
 	call = braze_recommended_schema_event(name);
 	if (call != BRAZE_NO_COMMERCE_CALL)
 	{
+		note_products(map);
 		if (!braze_recommended_event_map(map, call))
 			braze_mapping_note_reject(map, "Braze would drop the event %s: it knows events of this name, and this one does not have what they need.",
 						 braze_mapping_note_quote(name));
@@ -122,6 +135,8 @@ braze_commerce_map(BrazeMap *map, BrazeString name)
 	if (call == BRAZE_OTHER_COMMERCE_CALL)
 		return false;
 
+	if (orders_as != BRAZE_ORDERS_PURCHASES || call == BRAZE_ORDER_COMPLETED)
+		note_products(map);
 	/* events before purchases, as Braze applies them */
 	if (orders_as != BRAZE_ORDERS_PURCHASES)
 		recommended = braze_recommended_event_map(map, call);

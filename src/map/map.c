@@ -99,6 +99,22 @@ find_type(const BrazeMap *map, BrazeCallKind kind)
 	return NULL;
 }
 
+/* an empty list is what PHP makes of an empty object */
+static void
+note_no_object(BrazeMap *map, BrazeCallField field, const char *name)
+{
+	const JsonbValue *value = &map->call.fields[field];
+
+	if (value->type == jbvNull || braze_is_object(value) ||
+		(braze_is_array(value) && JsonContainerSize(value->val.binary.data) == 0))
+		return;
+	if (braze_is_json_text(value))
+		braze_mapping_note(map, "The call's %s were left out: they are a text that holds JSON; send the object itself.",
+				   name);
+	else
+		braze_mapping_note(map, "The call's %s were left out: they are no object.", name);
+}
+
 static void
 map_call(BrazeMap *map, Jsonb *jsonb, BrazeCallKind kind)
 {
@@ -145,10 +161,8 @@ map_call(BrazeMap *map, Jsonb *jsonb, BrazeCallKind kind)
 		return;
 	}
 
-	if (call->traits == NULL && call->fields[BRAZE_CALL_TRAITS].type != jbvNull)
-		braze_mapping_note(map, "The call's traits were left out: they are no object.");
-	if (call->properties == NULL && call->fields[BRAZE_CALL_PROPERTIES].type != jbvNull)
-		braze_mapping_note(map, "The call's properties were left out: they are no object.");
+	note_no_object(map, BRAZE_CALL_TRAITS, "traits");
+	note_no_object(map, BRAZE_CALL_PROPERTIES, "properties");
 	type->map(map);
 
 	/* what did not fit into the call's total was left out with a note */

@@ -24,6 +24,7 @@
 #define BRAZE_MAX_PURCHASE_PROPERTIES	51200
 #define BRAZE_MAX_ATTRIBUTE				102400
 #define BRAZE_MAX_PROPERTIES			256 /* properties of one object */
+#define BRAZE_MAX_ELEMENTS				500 /* values of an array attribute */
 
 /* an object must fit into a request of 3.5 MB with room to spare */
 #define BRAZE_MAX_OBJECT				3000000
@@ -59,6 +60,7 @@ typedef struct BrazeEntry
 	int			offset;
 	int			length;
 	bool		left_out;
+	bool		is_long;		/* Braze cuts a text in it, which is not noted yet */
 	uint32		hidden;			/* of shared ones: the round in which an object
 								 * has the name itself */
 } BrazeEntry;
@@ -101,6 +103,8 @@ typedef struct BrazeMap
 	bool		have_time;
 	int64		time;
 
+	BrazeLostNames long_texts;	/* those that Braze cuts, not noted yet */
+
 	/* names that were trimmed, in the traits or properties at hand */
 	BrazeNames	padded;
 
@@ -134,6 +138,13 @@ extern void braze_mapping_note_reset(BrazeMap *map);
  */
 extern char *braze_mapping_note_take_back(BrazeMap *map, int count);
 extern void braze_mapping_note_finish(BrazeMap *map);
+
+/*
+ * A trait or property with a text that Braze cuts, and one note on all of them:
+ * they may be many, and should not crowd out what was lost.
+ */
+extern void braze_note_long(BrazeMap *map, BrazeString name);
+extern void braze_notes_on_long(BrazeMap *map, const char *one, const char *several);
 
 /* notes on what braze_json_write_value left out of a value */
 extern void braze_mapping_note_loss(BrazeMap *map, const char *what, BrazeString name,

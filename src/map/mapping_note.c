@@ -43,6 +43,7 @@ braze_mapping_note_reset(BrazeMap *map)
 	map->mapped.nnotes = 0;
 	map->nnotes_over = 0;
 	map->note_object = 0;
+	map->long_texts.count = map->long_texts.nothers = 0;
 	resetStringInfo(&map->notes);
 }
 
@@ -205,6 +206,45 @@ braze_mapping_note_finish(BrazeMap *map)
 	}
 }
 
+/* "a", "b" and "c", or "a", "b", "c" and 2 more */
+static char *
+quote_names(const BrazeLostNames *lost)
+{
+	StringInfoData list;
+
+	initStringInfo(&list);
+	for (int i = 0; i < lost->count; i++)
+	{
+		if (i > 0)
+			appendStringInfoString(&list, i == lost->count - 1 && lost->nothers == 0 ?
+								   " and " : ", ");
+		appendStringInfoString(&list, braze_mapping_note_quote(lost->names[i]));
+	}
+	if (lost->nothers > 0)
+		appendStringInfo(&list, " and %d more", lost->nothers);
+	return list.data;
+}
+
+void
+braze_note_long(BrazeMap *map, BrazeString name)
+{
+	braze_lost_add(&map->long_texts, name);
+}
+
+void
+braze_notes_on_long(BrazeMap *map, const char *one, const char *several)
+{
+	BrazeLostNames *texts = &map->long_texts;
+
+	if (texts->count == 1)
+		braze_mapping_note(map, "The %s %s holds a text of more than %d characters: Braze cuts off the rest.",
+				   one, quote_names(texts), BRAZE_MAX_NAME);
+	else if (texts->count > 1)
+		braze_mapping_note(map, "The %s %s hold texts of more than %d characters: Braze cuts off the rest.",
+				   several, quote_names(texts), BRAZE_MAX_NAME);
+	texts->count = texts->nothers = 0;
+}
+
 void
 braze_mapping_note_loss(BrazeMap *map, const char *what, BrazeString name,
 				const BrazeLoss *loss, bool kept)
@@ -218,11 +258,23 @@ braze_mapping_note_loss(BrazeMap *map, const char *what, BrazeString name,
 		braze_mapping_note(map, "Nulls inside the %s %s were left out: Braze takes none inside a value.",
 				   what, quoted);
 	if (loss->flags & BRAZE_LOST_KEY)
-		braze_mapping_note(map, "The key %s inside the %s %s was left out: Braze refuses such a name; rename the key.",
-				   braze_mapping_note_quote(loss->key), what, quoted);
+	{
+		if (loss->keys.count == 1)
+			braze_mapping_note(map, "The key %s inside the %s %s was left out: Braze refuses such a name; rename the key.",
+					   quote_names(&loss->keys), what, quoted);
+		else
+			braze_mapping_note(map, "The keys %s inside the %s %s were left out: Braze refuses such names; rename the keys.",
+					   quote_names(&loss->keys), what, quoted);
+	}
 	if (loss->flags & BRAZE_LOST_OPERATOR)
-		braze_mapping_note(map, "The operator %s inside the %s %s was left out: its value is not of the type that Braze takes for it.",
-				   braze_mapping_note_quote(loss->key), what, quoted);
+	{
+		if (loss->operators.count == 1)
+			braze_mapping_note(map, "The operator %s inside the %s %s was left out: its value is not of the type that Braze takes for it.",
+					   quote_names(&loss->operators), what, quoted);
+		else
+			braze_mapping_note(map, "The operators %s inside the %s %s were left out: their values are not of the types that Braze takes for them.",
+					   quote_names(&loss->operators), what, quoted);
+	}
 	if (loss->flags & BRAZE_LOST_DEPTH)
 		braze_mapping_note(map, "What is nested more than %d levels deep inside the %s %s was left out.",
 				   BRAZE_MAX_DEPTH, what, quoted);

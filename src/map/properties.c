@@ -11,6 +11,8 @@
  */
 #include "postgres.h"
 
+#include <limits.h>
+
 #include "utils/memutils.h"
 
 #include "map/map_internal.h"
@@ -47,7 +49,7 @@ begin_entries(BrazeEntries *entries, int limit)
 }
 
 static void
-record_entry(BrazeEntries *entries, BrazeString name, int offset)
+record_entry(BrazeEntries *entries, BrazeString name, int offset, bool is_long)
 {
 	BrazeEntry *entry;
 
@@ -62,6 +64,7 @@ record_entry(BrazeEntries *entries, BrazeString name, int offset)
 	entry->offset = offset;
 	entry->length = entries->data.len - offset;
 	entry->left_out = false;
+	entry->is_long = is_long;
 	entry->hidden = 0;
 }
 
@@ -183,13 +186,10 @@ add_entry(BrazeMap *map, BrazeEntries *entries, BrazeString name, const JsonbVal
 					   braze_mapping_note_quote(name));
 		else
 			braze_mapping_note_loss(map, "property", name, &loss, written);
-		if (loss.flags & BRAZE_LONG_STRING)
-			braze_mapping_note(map, "The property %s holds a text of more than %d characters: Braze cuts off the rest.",
-					   braze_mapping_note_quote(name), BRAZE_MAX_NAME);
 	}
 	if (!written)
 		return;
-	record_entry(entries, name, mark);
+	record_entry(entries, name, mark, loss.flags & BRAZE_LONG_STRING);
 	if (unlikely(entries->data.len > entries->limit * GROWN_LIMITS))
 		cut_entries(map, entries);
 }
@@ -432,6 +432,19 @@ leave_out_largest(BrazeProperties *properties)
 	keep_first(map, own, i);
 }
 
+/* of the entries that stay, since of the others nothing is cut */
+static void
+note_long(BrazeMap *map, BrazeEntry *list, int count, uint32 hidden)
+{
+	for (int i = 0; i < count; i++)
+	{
+		if (!list[i].is_long || list[i].hidden == hidden)
+			continue;
+		list[i].is_long = false;
+		braze_note_long(map, list[i].name);
+	}
+}
+
 void
 braze_properties_end(BrazeProperties *properties)
 {
@@ -442,6 +455,10 @@ braze_properties_end(BrazeProperties *properties)
 		length += properties->shared_length;
 	if (length + 1 > map->own.limit)
 		leave_out_largest(properties);
+	note_long(map, map->own.list, map->own.count, UINT_MAX);
+	if (properties->nshared > 0)
+		note_long(map, map->shared.list, properties->nshared, map->round);
+	braze_notes_on_long(map, "property", "properties");
 	properties->count = map->own.count;
 	if (properties->nshared > 0)
 		properties->count += properties->nshared - properties->nhidden;

@@ -103,6 +103,7 @@ static bool
 record_product(BrazeMap *map, JsonbContainer *product, JsonbContainer *order,
 			   const char *label)
 {
+	int			nnotes = map->mapped.nnotes;
 	Purchase	purchase;
 	BrazeString key;
 
@@ -122,15 +123,16 @@ record_product(BrazeMap *map, JsonbContainer *product, JsonbContainer *order,
 		braze_mapping_note(map, "%s was left out: it has no price that is a number.", label);
 		return true;
 	}
-	if (!braze_commerce_find_quantity(map, product, label, MAX_PIECES, true,
-							 &purchase.price, &purchase.quantity))
-		return true;
 	purchase.currency = braze_commerce_find_currency(map, product, order);
 	if (purchase.currency == NULL)
 	{
-		braze_mapping_note(map, "%s was left out: its currency is not a code of ISO 4217.", label);
+		(void) braze_mapping_note_take_back(map, nnotes);
+		braze_mapping_note(map, "%s was left out: its currency is not a code of ISO 4217 such as USD.", label);
 		return true;
 	}
+	if (!braze_commerce_find_quantity(map, product, label, MAX_PIECES, true,
+							 &purchase.price, &purchase.quantity))
+		return true;
 
 	consume(&purchase.consumed, "price");
 	consume(&purchase.consumed, "quantity");

@@ -370,9 +370,11 @@ write_products(BrazeEventWriter *writer, const BrazeSchemaField *field)
 		while (!text->full && braze_commerce_products_next(&products, &product.object))
 		{
 			int			before = braze_text_mark(text);
+			int			nnotes;
 			char		label[BRAZE_LABEL_SIZE];
 
 			CHECK_FOR_INTERRUPTS();
+			nnotes = map->mapped.nnotes;
 			snprintf(label, sizeof(label), "Product %d", products.number);
 			if (product.object == NULL)
 			{
@@ -391,6 +393,7 @@ write_products(BrazeEventWriter *writer, const BrazeSchemaField *field)
 				empty = false;
 				continue;
 			}
+			(void) braze_mapping_note_take_back(map, nnotes);
 			braze_mapping_note(map, "%s was left out: Braze needs its %s.",
 					   label, product.missing.data);
 			if (!text->full)

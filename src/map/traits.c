@@ -15,6 +15,7 @@
 #define MAX_LATITUDE		90
 
 static bool write_text(BrazeMap *map, BrazeString trait, const JsonbValue *value);
+static bool write_known_name(BrazeMap *map, BrazeString trait, const JsonbValue *value);
 static bool write_email(BrazeMap *map, BrazeString trait, const JsonbValue *value);
 static bool write_phone(BrazeMap *map, BrazeString trait, const JsonbValue *value);
 static bool write_date(BrazeMap *map, BrazeString trait, const JsonbValue *value);
@@ -37,9 +38,9 @@ const BrazeFieldInfo braze_fields[BRAZE_FIELDS] = {
 	[BRAZE_FIELD_DOB] = {"dob", write_date, true},
 	[BRAZE_FIELD_GENDER] = {"gender", write_gender, true},
 	[BRAZE_FIELD_HOME_CITY] = {"home_city", write_text, true},
-	[BRAZE_FIELD_COUNTRY] = {"country", write_text, true},
+	[BRAZE_FIELD_COUNTRY] = {"country", write_known_name, true},
 	[BRAZE_FIELD_LANGUAGE] = {"language", write_language, true},
-	[BRAZE_FIELD_TIME_ZONE] = {"time_zone", write_text, true},
+	[BRAZE_FIELD_TIME_ZONE] = {"time_zone", write_known_name, true},
 	[BRAZE_FIELD_IMAGE_URL] = {"image_url", write_image_url, true},
 	[BRAZE_FIELD_CURRENT_LOCATION] = {"current_location", write_location, false},
 	[BRAZE_FIELD_EMAIL_SUBSCRIBE] = {"email_subscribe", write_subscribe, false},
@@ -65,6 +66,8 @@ static const BrazeTrait traits[] = {
 	{"braze_subscription_groups", BRAZE_TRAIT_PREFERRED, BRAZE_FIELD_SUBSCRIPTION_GROUPS},
 	{"address", BRAZE_TRAIT_ADDRESS},
 	{"id", BRAZE_TRAIT_CONSUMED},
+	{"userId", BRAZE_TRAIT_CONSUMED},
+	{"anonymousId", BRAZE_TRAIT_CONSUMED},
 
 	/* Braze's own names */
 	{"first_name", BRAZE_TRAIT_FIELD, BRAZE_FIELD_FIRST_NAME},
@@ -160,8 +163,26 @@ write_text(BrazeMap *map, BrazeString trait, const JsonbValue *value)
 
 	if (!braze_scalar_text(value, &text))
 		return refuse(map, trait, "Braze takes a string for it");
+	if (braze_longer_than(text, BRAZE_MAX_NAME))
+		braze_note_long(map, trait);
 	braze_json_write_string(&map->text, text.data, text.length);
 	return true;
+}
+
+/* a name that Braze looks up: white space around it would make it another */
+static bool
+write_known_name(BrazeMap *map, BrazeString trait, const JsonbValue *value)
+{
+	BrazeString text;
+	JsonbValue	trimmed;
+
+	if (!braze_scalar_text(value, &text))
+		return refuse(map, trait, "Braze takes a string for it");
+	text = braze_trim(text);
+	trimmed.type = jbvString;
+	trimmed.val.string.val = unconstify(char *, text.data);
+	trimmed.val.string.len = text.length;
+	return write_text(map, trait, &trimmed);
 }
 
 static bool
@@ -241,6 +262,7 @@ write_language(BrazeMap *map, BrazeString trait, const JsonbValue *value)
 
 	if (!braze_scalar_text(value, &text))
 		return refuse(map, trait, "Braze takes a string for it");
+	text = braze_trim(text);
 	while (length < text.length && length < lengthof(code) &&
 		   pg_ascii_tolower((unsigned char) text.data[length]) >= 'a' &&
 		   pg_ascii_tolower((unsigned char) text.data[length]) <= 'z')
@@ -402,6 +424,8 @@ write_list(BrazeMap *map, BrazeString trait, const JsonbValue *value,
 	else if (braze_is_object(value) && write_entry(map, trait, value->val.binary.data))
 		empty = false;
 
+	if (empty && braze_is_json_text(value))
+		return refuse(map, trait, "it is a text that holds JSON; send the list itself");
 	if (empty)
 		return refuse(map, trait, why);
 	braze_text_char(text, ']');

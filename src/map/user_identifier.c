@@ -278,11 +278,37 @@ add_further_users(BrazeMap *map)
 		add_further_user(map, BRAZE_ID_USER_ID, -1);
 }
 
+static bool
+has_user_id(JsonbContainer *traits)
+{
+	JsonbValue	value;
+
+	return traits != NULL &&
+		((braze_lookup(traits, "userId", &value) && value.type != jbvNull) ||
+		 (braze_lookup(traits, "user_id", &value) && value.type != jbvNull));
+}
+
+/* a userId that stands where nobody looks for it */
+static void
+note_misplaced_user_id(BrazeMap *map)
+{
+	JsonbValue	value;
+
+	if (map->call.fields[BRAZE_CALL_USER_ID].type != jbvNull)
+		return;
+	if (has_user_id(map->call.traits))
+		braze_mapping_note(map, "The userId of the traits was not used: it belongs beside them, as the call's userId.");
+	else if (braze_segment_call_context(&map->call, "traits", &value) &&
+			 has_user_id(braze_object(&value)))
+		braze_mapping_note(map, "The userId of context.traits was not used: it belongs at the top, as the call's userId.");
+}
+
 bool
 braze_user_identifier_map(BrazeMap *map)
 {
 	const BrazeSettings *settings = map->settings;
 
+	note_misplaced_user_id(map);
 	for (int i = 0; i < settings->nidentifiers; i++)
 	{
 		if (braze_user_identifier_resolve(map, settings->identifiers[i], &map->identifier))

@@ -154,9 +154,9 @@ remove_entries(json_object *array, json_object *entries)
 {
 	for (size_t i = 0; i < json_object_array_length(entries); i++)
 	{
-		int			found = entry_position(array, json_object_array_get_idx(entries, i));
+		int			found;
 
-		if (found >= 0)
+		while ((found = entry_position(array, json_object_array_get_idx(entries, i))) >= 0)
 			json_object_array_del_idx(array, (size_t) found, 1);
 	}
 }
@@ -211,24 +211,24 @@ is_operator(json_object *value)
 	return operators > 0;
 }
 
+/* what is added can be removed by the same object: adding comes first */
 static void
 operate(json_object *attributes, const char *name, json_object *value, bool merge)
 {
-	json_object_object_foreach(value, key, member)
-	{
-		if (strcmp(key, "inc") == 0)
-			increment(attributes, name, member);
-		else if (strcmp(key, "add") == 0)
-			add_values(array_of(attributes, name), member, true);
-		else if (strcmp(key, "remove") == 0)
-			remove_values(array_of(attributes, name), member);
-		else if (strcmp(key, "$add") == 0)
-			add_values(array_of(attributes, name), member, false);
-		else if (strcmp(key, "$update") == 0)
-			update_entries(array_of(attributes, name), member, merge);
-		else
-			remove_entries(array_of(attributes, name), member);
-	}
+	json_object *member;
+
+	if (json_object_object_get_ex(value, "inc", &member))
+		increment(attributes, name, member);
+	if (json_object_object_get_ex(value, "add", &member))
+		add_values(array_of(attributes, name), member, true);
+	if (json_object_object_get_ex(value, "$add", &member))
+		add_values(array_of(attributes, name), member, false);
+	if (json_object_object_get_ex(value, "$update", &member))
+		update_entries(array_of(attributes, name), member, merge);
+	if (json_object_object_get_ex(value, "remove", &member))
+		remove_values(array_of(attributes, name), member);
+	if (json_object_object_get_ex(value, "$remove", &member))
+		remove_entries(array_of(attributes, name), member);
 }
 
 /* one state per group: the later one wins */

@@ -69,4 +69,23 @@ SELECT map('{"type": "identify", "userId": "u1", "traits": {"plan": "pro"}}', 'u
 SELECT map('{"type": "track", "userId": "u1", "event": "E", "timestamp": "2024-05-06"}', 'update_existing_only', 'true');
 SELECT map('{"type": "track", "event": "E", "timestamp": "2024-05-06", "integrations": {"Braze": {"user_alias": {"alias_name": "n", "alias_label": "l"}}}}', 'update_existing_only', 'true');
 
+-- a whole number is the id of its integer, wherever an id stands; texts stay as they are
+SELECT map('{"type": "identify", "userId": 12345.0}');
+SELECT map('{"type": "identify", "userId": 12345.00, "anonymousId": -7.000}', 'identifiers', 'anonymous_id');
+SELECT map('{"type": "identify", "userId": 12345.50}');
+SELECT map('{"type": "identify", "userId": "12345.0"}');
+SELECT map('{"type": "identify", "userId": 9007199254740993.0}');
+SELECT map('{"type": "identify", "userId": 0.0}');
+SELECT map('{"type": "group", "userId": 1.0, "groupId": 77.0}');
+SELECT map('{"type": "alias", "userId": 2.0, "previousId": 1.00}', 'alias_calls', 'merge');
+SELECT map('{"type": "identify", "integrations": {"Braze": {"user_alias": {"alias_name": 5.0, "alias_label": "crm"}}}}');
+SELECT map('{"type": "track", "userId": 1.0, "event": 404.0, "timestamp": "2024-05-06"}');
+SELECT map('{"type": "track", "userId": 1.0, "event": "Order Completed", "timestamp": "2024-05-06", "properties": {"order_id": 10.0, "products": [{"product_id": 99.0, "price": 5.00}]}}', 'orders_as', 'both');
+-- a userId that stands only in the traits is not used
+SELECT map('{"type": "identify", "traits": {"userId": "u1", "plan": "pro"}}');
+SELECT map('{"type": "identify", "anonymousId": "a1", "traits": {"user_id": "u1"}}', 'identifiers', 'anonymous_id');
+SELECT map('{"type": "track", "anonymousId": "a1", "event": "E", "context": {"traits": {"userId": 7}}}');
+SELECT map('{"type": "identify", "userId": "u1", "traits": {"userId": "u1", "anonymousId": "a1", "id": "u1", "plan": "pro"}}');
+SELECT map('{"type": "identify", "traits": {"userId": null}}');
+
 ROLLBACK;

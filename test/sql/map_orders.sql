@@ -43,6 +43,8 @@ SELECT track('Completed Order', '{"products": [{"sku": "a", "price": 0.01, "quan
 SELECT track('Completed Order', '{"products": [{"sku": "a", "price": 19.99, "quantity": 1.5}]}');
 SELECT track('Completed Order', '{"products": [{"sku": "a", "price": 5, "quantity": 0}, {"sku": "b", "price": 5, "quantity": -2}, {"sku": "c", "price": 5, "quantity": -0.5}]}');
 SELECT track('Completed Order', '{"products": [{"sku": "a", "price": 1e300, "quantity": 1e300}, {"sku": "b", "price": 1}]}');
+-- a product that is left out was not recorded in some way before
+SELECT track('Completed Order', '{"products": [{"sku": "a", "price": 1, "quantity": 1.5, "currency": "?"}, {"sku": "b", "price": 1}]}');
 
 -- properties: the product's other fields, then the order's; a product's wins
 SELECT track('Completed Order', '{"order_id": "o1", "coupon": "SPRING", "total": 25, "affiliation": null, "color": "any", "products": [{"sku": "a", "price": 1, "color": "red", "coupon": null}]}');

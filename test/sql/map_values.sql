@@ -66,4 +66,40 @@ SELECT identify(jsonb_build_object('s', repeat('x', 102399), 't', 1));
 SELECT identify(jsonb_build_object('s', repeat(E'\u0001', 20000), 't', 1));
 SELECT identify(jsonb_build_object('l', (SELECT jsonb_agg(i) FROM generate_series(1, 30000) i), 't', 1));
 
+-- each key that was left out is named, up to three; keys and operators apart
+SELECT identify('{"company": {"a.b": 1, "$x": 2, "$y": 3, "ok": 2}}');
+SELECT identify('{"company": {"a.b": 1, "ok": 2}}');
+SELECT identify('{"company": {"$x": 2, "$add": 3, "ok": 2}}');
+SELECT identify('{"company": {"$add": 1, "$remove": 2, "$update": 3, "$new_object": 4, "a b": 1, "a c": 1, "a d": 1, "a e": 1, "a f": 1, "ok": 2}}');
+SELECT identify('{"list": [{"a.b": 1, "ok": 1}, {"a.b": 2, "c.d": 1, "ok": 1}, {"c.d": 3, "ok": 1}]}');
+SELECT track('E', '{"o": {"$a": 1, "$b": 2, "": 3, "$d": 4, "ok": 1}}');
+
+-- operators: what is none to Braze, and what takes back what it did
+SELECT identify('{"visits": {"inc": "1"}}');
+SELECT identify('{"tags": {"add": "x"}}');
+SELECT identify('{"tags": {"add": ["x"], "remove": "y"}}');
+SELECT identify('{"visits": {"inc": 1}, "tags": {"add": ["x"], "remove": ["y"]}, "mixed": {"add": "x", "note": "y"}}');
+SELECT identify('{"pets": {"$add": [{"id": 1}], "$remove": [{"$identifier_key": "id", "$identifier_value": 1}]}}');
+
+-- what Braze cuts
+SELECT regexp_replace(line, 'x{10,}', 'x', 'g') FROM identify(jsonb_build_object('a', repeat('x', 256), 'b', repeat('x', 255), 'first_name', repeat('x', 256), 'o', jsonb_build_object('p', repeat('x', 300)), 'l', jsonb_build_array(repeat('x', 256)))) line;
+SELECT left(line, 100) FROM identify(jsonb_build_object('a', (SELECT jsonb_agg(i) FROM generate_series(1, 500) i), 'b', (SELECT jsonb_agg(i) FROM generate_series(1, 501) i))) line;
+-- of a property that is left out nothing is cut
+SELECT regexp_replace(line, 'x{10,}', 'x', 'g') FROM track('E', jsonb_build_object('a', repeat('x', 102300), 'b', repeat('x', 300), 'c', 1)) line;
+SELECT regexp_replace(line, 'x{10,}', 'x', 'g') FROM track('Order Completed', jsonb_build_object('a', repeat('x', 51000), 'b', repeat('x', 300), 'c', repeat('x', 300), 'products', '[{"sku": "1", "price": 1, "c": 1}, {"sku": "2", "price": 1, "c": 2}]'::jsonb)) line;
+
+-- names that Braze looks up are trimmed
+SELECT identify('{"language": " en-US ", "country": " GB", "time_zone": "Europe/London\n"}');
+SELECT identify('{"language": " ", "home_city": " London "}');
+
+-- lists given as text are not read; an empty list may be PHP's empty object
+SELECT identify('{"push_tokens": "[{\"app_id\": \"a\", \"token\": \"t\"}]", "subscription_groups": "{}"}');
+SELECT track('Order Completed', '{"order_id": "o1", "revenue": 5, "products": "[{\"sku\": \"a\", \"price\": 5}]"}');
+SELECT track('Cart Updated', '{"cart_id": "c1", "products": " [] "}', 'orders_as', 'ecommerce');
+SELECT track('Song Played', '{"products": "[]"}', 'orders_as', 'ecommerce');
+SELECT map('{"type": "identify", "userId": "u1", "traits": []}');
+SELECT map('{"type": "track", "userId": "u1", "event": "E", "timestamp": "2024-05-06", "properties": []}');
+SELECT map('{"type": "identify", "userId": "u1", "traits": "{\"plan\": \"pro\"}"}');
+SELECT map('{"type": "identify", "userId": "u1", "traits": [1]}');
+
 ROLLBACK;
