@@ -96,6 +96,7 @@ typedef struct BrazeSettler
 {
 	BrazeSettleTable queue;
 	BrazeSettleTable letters;	/* opened when a call in flight is settled */
+	struct BrazeForgotten *forgotten;	/* users who were deleted; NULL: none */
 } BrazeSettler;
 
 typedef enum BrazeSettled
@@ -140,8 +141,17 @@ extern BrazeSettled braze_settle_reject(BrazeSettler *settler,
 										const BrazeSettleRow *row,
 										const BrazeDeadLetter *letter);
 
-/* a user was deleted by this call: their dead letters go too; false: not now */
+/*
+ * A user was deleted by this call: their dead letters go too, but for those of
+ * later calls; false: not now.  What is noted is done by
+ * braze_settle_forget_letters, for all users at once, since it looks through
+ * all letters.
+ */
 extern bool braze_settle_forget_user(BrazeSettler *settler, const BrazeSettleRow *row);
+extern void braze_settle_forget_letters(BrazeSettler *settler);
+
+/* a letter was put or rewritten, after the users so far were deleted */
+extern void braze_settle_note_letter(BrazeSettler *settler, int64 letter);
 
 /* of one of the settler's tables; false: somebody deleted it, a purge for instance */
 extern bool braze_settle_fetch(BrazeSettleTable *table, int64 id, const BrazeSettleRow *row);

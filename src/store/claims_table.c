@@ -259,6 +259,7 @@ braze_claims_table_reject(BrazeSettler *settler, const BrazeSettleRow *row,
 				complete.nobjects = braze_queue_table_objects_read(objects, &complete.objects);
 			braze_dead_letters_table_refused(&retried, &complete);
 			braze_dead_letters_table_release(&retried);
+			braze_settle_note_letter(settler, row->letter);
 			break;
 	}
 	return BRAZE_SETTLED;

@@ -14,6 +14,7 @@
 #include "access/xact.h"
 #include "catalog/pg_type.h"
 #include "storage/bufmgr.h"
+#include "utils/array.h"
 #include "utils/builtins.h"
 #include "utils/fmgroids.h"
 #include "utils/memutils.h"
@@ -28,6 +29,7 @@
 #include "json/value.h"
 #include "queue/queue.h"
 #include "queue/queue_size.h"
+#include "store/claims_table.h"
 
 /* what the transaction under way has deleted of a destination */
 typedef struct Deleted
@@ -71,6 +73,7 @@ braze_settle_begin(BrazeSettler *settler)
 	for (Deleted *entry = deleted; entry != NULL; entry = entry->next)
 		entry->bytes = 0;
 	settler->letters.rel = NULL;
+	settler->forgotten = NULL;
 	return open_table(&settler->queue, catalog->queue, catalog->queue_pkey,
 					  BRAZE_QUEUE_QUEUED_AT);
 }
@@ -262,8 +265,9 @@ braze_settle_delete(BrazeSettler *settler, const BrazeSettleRow *row)
 
 /* the row's place is taken by a letter, which lacks what the row has */
 static void
-put_letter(TupleTableSlot *slot, const BrazeDeadLetter *letter, BrazeRetried *retried)
+put_letter(BrazeSettler *settler, const BrazeDeadLetter *letter, BrazeRetried *retried)
 {
+	TupleTableSlot *slot = settler->queue.slot;
 	BrazeDeadLetter complete = *letter;
 	NameData	destination;
 	ItemPointerData tid;
@@ -275,6 +279,7 @@ put_letter(TupleTableSlot *slot, const BrazeDeadLetter *letter, BrazeRetried *re
 	if (retried != NULL)
 	{
 		braze_dead_letters_table_refused(retried, &complete);
+		braze_settle_note_letter(settler, DatumGetInt64(slot->tts_values[BRAZE_QUEUE_DEAD_LETTER - 1]));
 		return;
 	}
 	braze_queue_table_destination(slot->tts_values[BRAZE_QUEUE_DESTINATION - 1], &destination);
@@ -282,7 +287,7 @@ put_letter(TupleTableSlot *slot, const BrazeDeadLetter *letter, BrazeRetried *re
 	complete.kind = braze_segment_call_kind_read(slot->tts_values[BRAZE_QUEUE_CALL_KIND - 1]);
 	complete.call = DatumGetJsonbP(slot->tts_values[BRAZE_QUEUE_CALL - 1]);
 	complete.queued_at = DatumGetTimestampTz(slot->tts_values[BRAZE_QUEUE_QUEUED_AT - 1]);
-	(void) braze_queue_table_put_dead_letter(&complete, &tid);
+	braze_settle_note_letter(settler, braze_queue_table_put_dead_letter(&complete, &tid));
 }
 
 BrazeSettled
@@ -306,7 +311,7 @@ braze_settle_reject(BrazeSettler *settler, const BrazeSettleRow *row,
 
 			result = settled(deleted);
 			if (deleted == TM_Ok)
-				put_letter(settler->queue.slot, letter,
+				put_letter(settler, letter,
 						   state == BRAZE_RETRIED_LOCKED ? &retried : NULL);
 			if (state == BRAZE_RETRIED_LOCKED)
 				braze_dead_letters_table_release(&retried);
@@ -329,27 +334,30 @@ user_of(Datum call, BrazeString *user)
 		braze_scalar_text(&value, user);
 }
 
-static void
-delete_letters_of(Relation letters, Datum destination, BrazeString user)
+/*
+ * Users who were deleted, in order, and the letters that came into being among
+ * them: after so many of these users.
+ */
+typedef struct BrazeForgotten
 {
-	static const Oid types[2] = {TEXTOID, TEXTOID};
-	Datum		values[2];
-	BrazeStatement statement = {letters, CMD_DELETE};
+	int			nusers;
+	ArrayBuildState *destinations;
+	ArrayBuildState *users;
+	ArrayBuildState *letters;
+	ArrayBuildState *after;
+} BrazeForgotten;
 
-	values[0] = destination;
-	values[1] = PointerGetDatum(cstring_to_text_with_len(user.data, user.length));
-	statement.text =
-		psprintf("DELETE FROM %s WHERE destination OPERATOR(pg_catalog.=) $1 "
-				 "AND coalesce(call OPERATOR(pg_catalog.->>) 'userId', call OPERATOR(pg_catalog.->>) 'user_id') "
-				 "OPERATOR(pg_catalog.=) $2", braze_statement_table(letters));
-	statement.nargs = lengthof(types);
-	statement.types = types;
-	statement.values = values;
-	(void) braze_statement_run(&statement);
+static void
+append_value(ArrayBuildState **array, Datum value, Oid type)
+{
+	*array = accumArrayResult(*array, value, false, type, CurrentMemoryContext);
+}
 
-	/* the letter of this call, if it is in flight, was among them */
-	PopActiveSnapshot();
-	PushActiveSnapshot(GetTransactionSnapshot());
+static Datum
+array_of(ArrayBuildState *array, Oid type)
+{
+	return array == NULL ? PointerGetDatum(construct_empty_array(type)) :
+		makeArrayResult(array, CurrentMemoryContext);
 }
 
 bool
@@ -365,7 +373,63 @@ braze_settle_forget_user(BrazeSettler *settler, const BrazeSettleRow *row)
 	if (braze_settle_fetch(table, row->letter != 0 ? row->letter : row->id, row) &&
 		!table->slot->tts_isnull[call - 1] && !table->slot->tts_isnull[destination - 1] &&
 		user_of(table->slot->tts_values[call - 1], &user))
-		delete_letters_of(settler->letters.rel, table->slot->tts_values[destination - 1], user);
+	{
+		BrazeForgotten *forgotten = settler->forgotten;
+
+		if (forgotten == NULL)
+			forgotten = settler->forgotten = palloc0(sizeof(BrazeForgotten));
+		append_value(&forgotten->destinations, table->slot->tts_values[destination - 1], TEXTOID);
+		append_value(&forgotten->users,
+					 PointerGetDatum(cstring_to_text_with_len(user.data, user.length)), TEXTOID);
+		forgotten->nusers++;
+	}
 	ExecClearTuple(table->slot);
 	return true;
+}
+
+void
+braze_settle_note_letter(BrazeSettler *settler, int64 letter)
+{
+	BrazeForgotten *forgotten = settler->forgotten;
+
+	if (forgotten == NULL)
+		return;
+	append_value(&forgotten->letters, Int64GetDatum(letter), INT8OID);
+	append_value(&forgotten->after, Int32GetDatum(forgotten->nusers), INT4OID);
+}
+
+/*
+ * What is under way of such a user was queued after the deletion, which waited
+ * for all before it.
+ */
+void
+braze_settle_forget_letters(BrazeSettler *settler)
+{
+	static const Oid types[5] = {TEXTARRAYOID, TEXTARRAYOID, INT8ARRAYOID, INT4ARRAYOID, INT8OID};
+	BrazeForgotten *forgotten = settler->forgotten;
+	Relation	letters = settler->letters.rel;
+	Datum		values[5];
+	BrazeStatement statement = {letters, CMD_DELETE, NULL, lengthof(types), types, values};
+	int64		put_backs;
+
+	if (forgotten == NULL)
+		return;
+	settler->forgotten = NULL;
+	values[0] = array_of(forgotten->destinations, TEXTOID);
+	values[1] = array_of(forgotten->users, TEXTOID);
+	values[2] = array_of(forgotten->letters, INT8OID);
+	values[3] = array_of(forgotten->after, INT4OID);
+	values[4] = Int64GetDatum(braze_claims_table_lowest(&put_backs));
+	statement.text =
+		psprintf("DELETE FROM %s d USING ("
+				 "SELECT u.destination, u.name, max(u.number) AS number "
+				 "FROM ROWS FROM (unnest($1, $2)) WITH ORDINALITY u (destination, name, number) "
+				 "GROUP BY 1, 2) u "
+				 "WHERE d.destination = u.destination "
+				 "AND coalesce(d.call ->> 'userId', d.call ->> 'user_id') = u.name "
+				 "AND NOT (d.state = 'in flight' AND d.id >= $5) "
+				 "AND NOT EXISTS (SELECT FROM ROWS FROM (unnest($3, $4)) s (id, number) "
+				 "WHERE s.id = d.id AND s.number >= u.number)",
+				 braze_statement_table(letters));
+	(void) braze_statement_run(&statement);
 }

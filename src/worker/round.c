@@ -515,6 +515,7 @@ settle_all(BrazeSettler *settler)
 		for (int j = 0; j < call->nprofiles; j++)
 			braze_profiles_table_store(call->profiles[j]);
 	}
+	braze_settle_forget_letters(settler);
 }
 
 /* the commit is through: what is settled is counted and forgotten */

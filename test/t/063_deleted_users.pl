@@ -1,0 +1,89 @@
+# The deletion of a user takes the user's dead letters along: those of calls
+# before it, and of no other destination.  Many deletions look through the
+# letters together.
+
+use strict;
+use warnings;
+
+use FindBin;
+use lib "$FindBin::RealBin/../perl";
+
+use PostgreSQL::Test::Cluster;
+use PostgreSQL::Test::Utils;
+use Test::More;
+
+use Braze;
+use StandIn;
+
+my $braze = StandIn->new;
+my $node = braze_node('main', $braze, options => "delivery 'at_least_once'");
+
+sub run
+{
+	my ($sql) = @_;
+	return $node->safe_psql('postgres', $sql);
+}
+
+sub letters
+{
+	return run('SELECT count(*) FROM braze_dead_letters');
+}
+
+# --- 2,000 of them, among 20,000 letters
+
+my $users = 2000;
+run(<<EOS);
+INSERT INTO braze_dead_letters (destination, call, reason, queued_at)
+SELECT CASE n % 10 WHEN 9 THEN 'another' ELSE 'braze' END,
+	jsonb_build_object('type', 'track', CASE n % 2 WHEN 0 THEN 'userId' ELSE 'user_id' END, 'u' || n % 4000, 'event', 'A'),
+	'of before', now()
+FROM generate_series(1, 20000) n;
+INSERT INTO braze_dead_letters (destination, call, call_text, reason, queued_at) VALUES
+	('braze', NULL, 'u1', 'of before', now()), ('braze', '[]', NULL, 'of before', now()), ('braze', '{"userId": 1}', NULL, 'of before', now());
+EOS
+my $others = run(qq{SELECT count(*) FROM braze_dead_letters WHERE destination = 'another'
+	OR coalesce(nullif(substr(coalesce(call ->> 'userId', call ->> 'user_id'), 2), '')::int, 4000) NOT BETWEEN 1 AND $users});
+my $scans = run("SELECT seq_scan FROM pg_stat_user_tables WHERE relname = 'braze_dead_letters'");
+run(qq{SELECT count(braze_delete_user('u' || n)) FROM generate_series(1, $users) n});
+braze_flush($node);
+is($braze->accepted('external_ids'), $users, 'all users are deleted');
+is(letters(), $others, 'their letters are gone, and no others');
+run('SELECT pg_stat_clear_snapshot()');
+$node->poll_query_until('postgres', "SELECT seq_scan > $scans FROM pg_stat_user_tables WHERE relname = 'braze_dead_letters'")
+  or die 'the letters were not looked through';
+cmp_ok(run("SELECT seq_scan FROM pg_stat_user_tables WHERE relname = 'braze_dead_letters'") - $scans, '<', $users / 10,
+	'which looks through the letters much less often than there are users');
+run("SELECT braze_purge(NULL, 'dead letters')");
+
+# --- a refused call before a deletion, and one after it
+
+foreach my $delivery ('at_least_once', 'at_most_once')
+{
+	$braze->reset;
+	run("ALTER SERVER braze OPTIONS (SET delivery '$delivery')");
+	$braze->fault(kind => 'errors', name => 'refused');
+	run(<<'EOS');
+SELECT count(braze_track(u, 'refused', '{"when": "before"}')), count(braze_delete_user(u)),
+	count(braze_track(u, 'refused', '{"when": "after"}'))
+FROM (SELECT 'u' || n AS u FROM generate_series(1, 300) n) v;
+EOS
+	braze_flush($node);
+	is(run(q{SELECT call -> 'properties' ->> 'when', count(*), count(DISTINCT call ->> 'userId') FROM braze_dead_letters GROUP BY 1}),
+		'after|300|300', "$delivery: the letter of the later call stays");
+	run("SELECT braze_purge('braze', 'dead letters')");
+}
+
+# --- at most once: a later call that is under way, and comes back
+
+$braze->reset;
+$braze->fault(kind => 'status', status => 429, path => '/users/track', count => 3);
+run(<<'EOS');
+SELECT count(braze_delete_user(u)), count(braze_track(u, 'A', jsonb_build_object('seq', n)))
+FROM (SELECT n, 'u' || n AS u FROM generate_series(1, 300) n) v;
+EOS
+braze_flush($node);
+is($braze->accepted('events'), 300, 'a later call that is under way when a deletion is settled is not lost');
+is(letters(), 0, 'and leaves no letter');
+
+$node->stop;
+done_testing();
