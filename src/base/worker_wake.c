@@ -163,6 +163,7 @@ braze_worker_wake_hold_database(Oid database)
 {
 	BrazeDatabaseSlot *slot;
 	MemoryContext old;
+	pid_t		told = 0;
 
 	if (braze_shared == NULL || list_member_oid(held_databases, database))
 		return;
@@ -187,7 +188,8 @@ braze_worker_wake_hold_database(Oid database)
 	/*
 	 * A worker that was registered before we came may still be on its way up,
 	 * so look until there is none.  The slot is cleared once the worker has
-	 * left the process array, see worker.c.
+	 * left the process array, see worker.c.  Each is told once: a second
+	 * SIGTERM would end it before it has settled what is answered.
 	 */
 	for (;;)
 	{
@@ -200,8 +202,11 @@ braze_worker_wake_hold_database(Oid database)
 		LWLockRelease(braze_shared->lock);
 		if (pid == 0 && !starting)
 			break;
-		if (pid != 0)
+		if (pid != 0 && pid != told)
+		{
 			kill(pid, SIGTERM);
+			told = pid;
+		}
 		(void) WaitLatch(MyLatch,
 						 WL_LATCH_SET | WL_TIMEOUT | WL_EXIT_ON_PM_DEATH,
 						 10L, WAIT_EVENT_BGWORKER_SHUTDOWN);

@@ -28,6 +28,7 @@
 #include "utils/memutils.h"
 #include "utils/snapmgr.h"
 #include "utils/syscache.h"
+#include "utils/timeout.h"
 
 #include "base/catalog.h"
 #include "base/compat.h"
@@ -54,8 +55,13 @@
 /* what is answered waits this long at most for company before it is settled */
 #define SETTLE_DELAY_MS		10
 
-/* at shutdown, answers that are about to come are waited for this long */
+/*
+ * Before the process ends, answers that are about to come are waited for this
+ * long, each lock this long, and everything together takes this long at most.
+ */
 #define DRAIN_MS			300
+#define END_LOCK_TIMEOUT	"100ms"
+#define END_MS				1000
 
 /* a request that goes alone may hold up those of other destinations this long */
 #define ALONE_MS			1000
@@ -69,6 +75,7 @@ static BrazeDatabaseSlot *slot;
 static bool options_changed = true;
 static int64 next_refresh = 0;
 static bool look = true;		/* something may have been queued */
+static TimeoutId end_timeout;
 
 static void
 server_changed(Datum arg, int cacheid, uint32 hashvalue)
@@ -222,26 +229,45 @@ take_answers(BrazeHttp *http)
 		braze_exchange_answered(http, done);
 }
 
+/* what SIGTERM does; by a signal too, so it also ends a wait that is under way */
+static void
+raise_end_again(void)
+{
+	InterruptPending = true;
+	ProcDiePending = true;
+}
+
 /*
  * The server shuts down, or somebody needs the database: what Braze has
  * accepted is settled if that is possible at once, so that it is not sent
- * again.  Interrupts are held off, since the next one ends the process.
+ * again.
+ *
+ * Only the request to end is taken back.  InterruptPending and
+ * QueryCancelPending are others' as well: a barrier, for one, waits for every
+ * process.  Interrupts are not held off, because then no wait for a lock and
+ * no trigger could be ended.  From here on a SIGTERM, and end_timeout in its
+ * place, ends the process at once.
  */
 static void
-drain(BrazeHttp *http)
+end_process(BrazeHttp *http)
 {
 	int64		deadline = braze_now_ms() + DRAIN_MS;
 	int64		left;
 
-	HOLD_INTERRUPTS();
+	enable_timeout_after(end_timeout, END_MS);
+	ProcDiePending = false;
+	SetConfigOption("lock_timeout", END_LOCK_TIMEOUT, PGC_SUSET, PGC_S_OVERRIDE);
 	while (braze_exchange_transfers() > 0 &&
 		   (left = deadline - braze_now_ms()) > 0)
 	{
-		(void) WaitLatchOrSocket(NULL,
-								 WL_SOCKET_READABLE | WL_TIMEOUT | WL_EXIT_ON_PM_DEATH,
+		(void) WaitLatchOrSocket(MyLatch,
+								 WL_LATCH_SET | WL_SOCKET_READABLE |
+								 WL_TIMEOUT | WL_EXIT_ON_PM_DEATH,
 								 braze_http_fd(http),
 								 shorter((long) left, braze_http_timeout(http)),
 								 braze_wait_event(BRAZE_WAIT_WORKER_SHUTDOWN));
+		ResetLatch(MyLatch);
+		CHECK_FOR_INTERRUPTS();
 		take_answers(http);
 	}
 	braze_exchange_cancel_unsent(http);
@@ -249,7 +275,8 @@ drain(BrazeHttp *http)
 		(void) braze_round_settle();
 	if (braze_round_claim_release_wanted())
 		(void) braze_round_claim_release();
-	RESUME_INTERRUPTS();
+	disable_timeout(end_timeout, false);
+	proc_exit(0);
 }
 
 static bool
@@ -469,7 +496,7 @@ main_loop(BrazeHttp *http)
 
 		/* curl's callbacks are never under way here, so it may be left by longjmp */
 		if (ProcDiePending)
-			drain(http);
+			end_process(http);
 		CHECK_FOR_INTERRUPTS();
 		if (ConfigReloadPending)
 		{
@@ -542,5 +569,6 @@ braze_worker_main(Datum arg)
 				 errmsg("segment_braze could not set up libcurl: %s", error)));
 	braze_delivery_init();
 	braze_round_init();
+	end_timeout = RegisterTimeout(USER_TIMEOUT, raise_end_again);
 	main_loop(http);
 }
