@@ -11,6 +11,7 @@
 
 #include "base/compat.h"
 #include "destination/destination.h"
+#include "functions/create_trigger.h"
 #include "queue/enqueue.h"
 #include "worker/worker.h"
 
@@ -62,5 +63,6 @@ _PG_init(void)
 							NULL, NULL, NULL);
 
 	braze_launcher_init();
+	braze_create_trigger_init();
 	braze_reserve_guc_prefix("segment_braze");
 }

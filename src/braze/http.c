@@ -42,15 +42,6 @@
  */
 #define MAX_PASSES			4
 
-int64_t
-braze_http_now(clockid_t clock)
-{
-	struct timespec now;
-
-	clock_gettime(clock, &now);
-	return (int64_t) now.tv_sec * 1000 + now.tv_nsec / 1000000;
-}
-
 /*
  * Blocks what may be blocked.  A fault of the program itself is left alone:
  * blocked, it would kill the process without a word.

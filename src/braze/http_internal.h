@@ -65,7 +65,15 @@ struct BrazeHttp
 	BrazeHttpRequest *last_done;
 };
 
-extern int64_t braze_http_now(clockid_t clock);
+/* milliseconds of a clock */
+static inline int64_t
+braze_http_now(clockid_t clock)
+{
+	struct timespec now;
+
+	clock_gettime(clock, &now);
+	return (int64_t) now.tv_sec * 1000 + now.tv_nsec / 1000000;
+}
 
 /* http_url.c */
 extern void braze_http_url_drop(BrazeHttpTarget *target);

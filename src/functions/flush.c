@@ -22,6 +22,7 @@
 #include "utils/timestamp.h"
 
 #include "base/catalog.h"
+#include "base/clock.h"
 #include "base/compat.h"
 #include "base/wait_event.h"
 #include "base/worker_wake.h"
@@ -187,10 +188,9 @@ is_settled(Wait *wait)
 	return settled;
 }
 
-static TimestampTz
-deadline_after(const Interval *timeout)
+static int64
+timeout_ms(const Interval *timeout)
 {
-	TimestampTz now = GetCurrentTimestamp();
 	double		microseconds;
 
 	microseconds = timeout->time +
@@ -198,20 +198,20 @@ deadline_after(const Interval *timeout)
 
 	/* an interval beyond a century is as good as for ever */
 	microseconds = Max(0.0, Min(microseconds, 36525.0 * USECS_PER_DAY));
-	return now + (int64) microseconds;
+	return (int64) (microseconds / 1000);
 }
 
 BRAZE_SQL_FUNCTION(braze_flush);
 Datum
 braze_flush(PG_FUNCTION_ARGS)
 {
-	TimestampTz deadline;
+	int64		deadline = braze_now_ms();
 	Wait		wait = {.id = PG_INT64_MIN};
 	bool		settled;
 
 	/* never an error, so that it can stand anywhere: null is a look, no wait */
-	deadline = PG_ARGISNULL(0) ? GetCurrentTimestamp()
-		: deadline_after(PG_GETARG_INTERVAL_P(0));
+	if (!PG_ARGISNULL(0))
+		deadline += timeout_ms(PG_GETARG_INTERVAL_P(0));
 
 	/* calls that came by COPY or a plain INSERT woke nobody */
 	braze_worker_wake();
@@ -221,7 +221,7 @@ braze_flush(PG_FUNCTION_ARGS)
 	wait.began_at = GetCurrentTimestamp();
 	while (!(settled = is_settled(&wait)))
 	{
-		long		left = TimestampDifferenceMilliseconds(GetCurrentTimestamp(), deadline);
+		int64		left = deadline - braze_now_ms();
 
 		if (left <= 0)
 			break;

@@ -8,13 +8,9 @@
 #include "postgres.h"
 
 #include "access/htup_details.h"
-#include "access/table.h"
-#include "access/xact.h"
-#include "catalog/pg_trigger.h"
 #include "commands/trigger.h"
 #include "fmgr.h"
 #include "lib/stringinfo.h"
-#include "miscadmin.h"
 #include "utils/builtins.h"
 #include "utils/datum.h"
 #include "utils/jsonb.h"
@@ -209,16 +205,6 @@ owner_of(const BrazeTriggerPlan *plan, Relation rel)
 	return owner;
 }
 
-static void
-check_level(const Trigger *trigger)
-{
-	if (!TRIGGER_FOR_ROW(trigger->tgtype))
-		ereport(ERROR,
-				(errcode(ERRCODE_E_R_I_E_TRIGGER_PROTOCOL_VIOLATED),
-				 errmsg("trigger \"%s\" must be fired for each row", trigger->tgname),
-				 errhint("Create it with FOR EACH ROW.")));
-}
-
 Datum
 braze_trigger(PG_FUNCTION_ARGS)
 {
@@ -237,7 +223,6 @@ braze_trigger(PG_FUNCTION_ARGS)
 				 errmsg("braze_trigger is a trigger function"),
 				 errhint("Call it from a trigger: CREATE TRIGGER ... FOR EACH ROW "
 						 "EXECUTE FUNCTION braze_trigger(...).")));
-	check_level(data->tg_trigger);
 	plan = braze_trigger_arguments_plan(data->tg_trigger, data->tg_relation);
 	desc = RelationGetDescr(data->tg_relation);
 	tuple = TRIGGER_FIRED_BY_UPDATE(data->tg_event) ?
@@ -266,77 +251,4 @@ braze_trigger(PG_FUNCTION_ARGS)
 	}
 
 	return PointerGetDatum(tuple);
-}
-
-/* ----- a trigger that was just created ----- */
-
-static bool
-is_ours(const Trigger *trigger)
-{
-	FmgrInfo	function;
-
-	fmgr_info(trigger->tgfoid, &function);
-	return function.fn_addr == braze_trigger;
-}
-
-static const Trigger *
-find_trigger(Relation rel, const char *name)
-{
-	for (int i = 0; rel->trigdesc && i < rel->trigdesc->numtriggers; i++)
-	{
-		const Trigger *trigger = &rel->trigdesc->triggers[i];
-
-		if (strcmp(trigger->tgname, name) == 0)
-			return trigger;
-	}
-	return NULL;
-}
-
-/*
- * The trigger will queue with the rights of the table's owner.  Without this
- * check, a role with TRIGGER on somebody's table would have that owner's USAGE.
- * A destination that does not exist yet is nobody's, and no reason to refuse
- * the trigger: a restored dump may create it later.
- */
-static void
-check_creator(const char *destination, Relation rel)
-{
-	Oid			owner = rel->rd_rel->relowner;
-	BrazeDestinationProblem problem;
-
-	if (destination == NULL)
-	{
-		const BrazeDestination *chosen = braze_destination_find(NULL, owner, &problem);
-
-		if (chosen == NULL)
-			return;
-		destination = pstrdup(NameStr(chosen->name));
-	}
-	if (braze_destination_find(destination, GetUserId(), &problem) == NULL &&
-		problem.sqlstate == ERRCODE_INSUFFICIENT_PRIVILEGE)
-		ereport(ERROR,
-				(errcode(problem.sqlstate),
-				 errmsg("%s", problem.message),
-				 owner == GetUserId() ? 0 :
-				 errdetail("The trigger would queue calls with the rights of \"%s\", who owns table \"%s\".",
-						   GetUserNameFromId(owner, false), RelationGetRelationName(rel)),
-				 problem.hint ? errhint("%s", problem.hint) : 0));
-}
-
-void
-braze_trigger_created(Oid relid, const char *name)
-{
-	Relation	rel;
-	const Trigger *trigger;
-
-	/* the command's own lock on the table is still held */
-	CommandCounterIncrement();
-	rel = table_open(relid, NoLock);
-	trigger = find_trigger(rel, name);
-	if (trigger != NULL && is_ours(trigger))
-	{
-		check_level(trigger);
-		check_creator(braze_trigger_arguments_plan(trigger, rel)->destination, rel);
-	}
-	table_close(rel, NoLock);
 }

@@ -557,6 +557,16 @@ plan_absent(Planner *planner)
 	}
 }
 
+static void
+check_row_level(const Trigger *trigger)
+{
+	if (!TRIGGER_FOR_ROW(trigger->tgtype))
+		ereport(ERROR,
+				(errcode(ERRCODE_E_R_I_E_TRIGGER_PROTOCOL_VIOLATED),
+				 errmsg("trigger \"%s\" must be fired for each row", trigger->tgname),
+				 errhint("Create it with FOR EACH ROW.")));
+}
+
 /* in a context of its own, which only outlives an error if there is none */
 static BrazeTriggerPlan *
 make_plan(const Trigger *trigger, Relation rel)
@@ -579,6 +589,7 @@ make_plan(const Trigger *trigger, Relation rel)
 	plan->relid = RelationGetRelid(rel);
 	plan->origin = find_origin(trigger, rel);
 	plan->context = context;
+	check_row_level(trigger);
 	read_pairs(&planner);
 	plan->type = planner.type->name;
 	plan->send_removed = planner.type->bit == IDENTIFY;

@@ -25,6 +25,7 @@
 #include "utils/timestamp.h"
 
 #include "base/catalog.h"
+#include "base/clock.h"
 #include "base/compat.h"
 #include "base/statement.h"
 #include "base/table_write.h"
@@ -421,12 +422,6 @@ find_row(Relation rel, Oid pkey, const Memory *memory, ItemPointerData *tid)
 	return found;
 }
 
-static int64
-now_ms(void)
-{
-	return GetCurrentTimestamp() / 1000;
-}
-
 /* to the end of those that wait until they are left alone */
 static void
 postpone(Memory *memory)
@@ -434,14 +429,14 @@ postpone(Memory *memory)
 	if (memory->unknown)
 		dlist_delete(&memory->unwritten);
 	memory->unknown = true;
-	memory->settled_at = now_ms();
+	memory->settled_at = braze_now_ms();
 	dlist_push_tail(&unwritten, &memory->unwritten);
 }
 
 static bool
 is_hot(Memory *memory)
 {
-	int64		now = now_ms();
+	int64		now = braze_now_ms();
 
 	if (now - memory->began > HOT_TIME_MS)
 	{
@@ -501,7 +496,7 @@ braze_profiles_table_store(BrazeProfile *profile)
 static bool
 is_alone(const Memory *memory)
 {
-	return now_ms() - memory->settled_at >= HOT_TIME_MS;
+	return braze_now_ms() - memory->settled_at >= HOT_TIME_MS;
 }
 
 bool

@@ -1,19 +1,17 @@
 /*-------------------------------------------------------------------------
  *
  * database_commands.c
- *	  Commands that need a database for themselves, and CREATE TRIGGER.
+ *	  Commands that need a database for themselves.
  *
- * A connected worker would make the former fail after five seconds: "database
- * is being accessed by other users".  So its worker ends first, and the
- * launcher starts it again when the command is over and the database still
- * there.  A trigger that was created is looked at before anything fires it.
+ * A connected worker would make them fail after five seconds: "database is
+ * being accessed by other users".  So its worker ends first, and the launcher
+ * starts it again when the command is over and the database still there.
  *
  *-------------------------------------------------------------------------
  */
 #include "postgres.h"
 
 #include "access/htup_details.h"
-#include "catalog/namespace.h"
 #include "catalog/pg_authid.h"
 #include "catalog/pg_database.h"
 #include "commands/dbcommands.h"
@@ -26,7 +24,6 @@
 
 #include "base/compat.h"
 #include "base/worker_wake.h"
-#include "functions/trigger.h"
 #include "worker/worker.h"
 
 static ProcessUtility_hook_type prev_ProcessUtility = NULL;
@@ -140,40 +137,22 @@ before_utility(Node *statement)
 }
 
 static void
-after_utility(Node *statement)
+database_utility(PlannedStmt *pstmt, const char *queryString, bool readOnlyTree,
+				 ProcessUtilityContext context, ParamListInfo params,
+				 QueryEnvironment *queryEnv, DestReceiver *dest, QueryCompletion *qc)
 {
-	CreateTrigStmt *create;
-	Oid			relid;
-
-	/* pg_upgrade restores what was accepted once, on a server of its own */
-	if (!IsA(statement, CreateTrigStmt) || IsBinaryUpgrade)
-		return;
-	create = (CreateTrigStmt *) statement;
-	relid = RangeVarGetRelid(create->relation, NoLock, true);
-	if (OidIsValid(relid))
-		braze_trigger_created(relid, create->trigname);
-}
-
-static void
-utility(PlannedStmt *pstmt, const char *queryString, bool readOnlyTree,
-		ProcessUtilityContext context, ParamListInfo params,
-		QueryEnvironment *queryEnv, DestReceiver *dest, QueryCompletion *qc)
-{
-	Node	   *statement = pstmt->utilityStmt;
-
-	before_utility(statement);
+	before_utility(pstmt->utilityStmt);
 	if (prev_ProcessUtility)
 		prev_ProcessUtility(pstmt, queryString, readOnlyTree, context,
 							params, queryEnv, dest, qc);
 	else
 		standard_ProcessUtility(pstmt, queryString, readOnlyTree, context,
 								params, queryEnv, dest, qc);
-	after_utility(statement);
 }
 
 void
 braze_database_commands_init(void)
 {
 	prev_ProcessUtility = ProcessUtility_hook;
-	ProcessUtility_hook = utility;
+	ProcessUtility_hook = database_utility;
 }

@@ -12,11 +12,11 @@
 #include "access/xact.h"
 #include "mb/pg_wchar.h"
 #include "miscadmin.h"
-#include "portability/instr_time.h"
 #include "utils/builtins.h"
 #include "utils/memutils.h"
 #include "utils/timestamp.h"
 
+#include "base/clock.h"
 #include "base/shmem.h"
 #include "store/notes_table.h"
 #include "store/profiles_table.h"
@@ -52,15 +52,6 @@ braze_delivery_init(void)
 	old = MemoryContextSwitchTo(braze_delivery_context);
 	mapped = braze_mapped_create();
 	MemoryContextSwitchTo(old);
-}
-
-int64
-braze_now_ms(void)
-{
-	instr_time	now;
-
-	INSTR_TIME_SET_CURRENT(now);
-	return (int64) INSTR_TIME_GET_MILLISEC(now);
 }
 
 void

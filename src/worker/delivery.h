@@ -170,7 +170,4 @@ extern void braze_delivery_settled(BrazeDelivery *delivery, const BrazeCall *cal
 
 extern void braze_delivery_report(BrazeDelivery *delivery);
 
-/* monotonic clock, milliseconds */
-extern int64 braze_now_ms(void);
-
 #endif							/* BRAZE_DELIVERY_H */

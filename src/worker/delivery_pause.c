@@ -13,6 +13,7 @@
 
 #include "utils/memutils.h"
 
+#include "base/clock.h"
 #include "worker/delivery.h"
 #include "worker/delivery_internal.h"
 

@@ -14,6 +14,7 @@
 #include "utils/memutils.h"
 #include "utils/timestamp.h"
 
+#include "base/clock.h"
 #include "worker/delivery.h"
 #include "worker/delivery_internal.h"
 #include "worker/round_claim.h"

@@ -433,10 +433,10 @@ void
 braze_launcher_init(void)
 {
 	define_settings();
-	braze_database_commands_init();
 	if (!process_shared_preload_libraries_in_progress)
 		return;
 	braze_shmem_init();
+	braze_database_commands_init();
 
 	/* pg_upgrade starts both servers, and counts on nothing being done there */
 	if (!IsBinaryUpgrade)

@@ -13,6 +13,7 @@
 #include "utils/memutils.h"
 #include "utils/rel.h"
 
+#include "base/clock.h"
 #include "queue/enqueue.h"
 #include "worker/delivery.h"
 #include "worker/round_read.h"

@@ -31,6 +31,7 @@
 #include "utils/timeout.h"
 
 #include "base/catalog.h"
+#include "base/clock.h"
 #include "base/compat.h"
 #include "base/shmem.h"
 #include "base/statement.h"

@@ -1,0 +1,14 @@
+/*-------------------------------------------------------------------------
+ *
+ * create_trigger.h
+ *	  CREATE TRIGGER ... EXECUTE FUNCTION braze_trigger(...) is checked at once.
+ *
+ *-------------------------------------------------------------------------
+ */
+#ifndef BRAZE_CREATE_TRIGGER_H
+#define BRAZE_CREATE_TRIGGER_H
+
+/* while the library is loaded */
+extern void braze_create_trigger_init(void);
+
+#endif							/* BRAZE_CREATE_TRIGGER_H */
