@@ -113,6 +113,7 @@ CREATE SERVER $quoted FOREIGN DATA WRAPPER segment_braze OPTIONS (custom_api_end
 ALTER SERVER $quoted OWNER TO $quoted;
 CREATE USER MAPPING FOR $quoted SERVER $quoted OPTIONS (rest_api_key 'test-key');
 CREATE SCHEMA $quoted AUTHORIZATION $quoted;
+GRANT EXECUTE ON FUNCTION braze_trigger TO $quoted;
 SET ROLE $quoted;
 CREATE TABLE $quoted.$quoted ($quoted text, id text);
 EOS
