@@ -124,6 +124,8 @@ static const KnownColumn known_columns[] = {
 };
 
 #define CONTEXT_PREFIX	"context_"
+/* where an SDK that writes the traits into the context alone has them */
+#define TRAITS_PREFIX	"context_traits_"
 
 typedef struct PlacedColumn
 {
@@ -215,27 +217,69 @@ check_columns(const CallType *type, TupleDesc desc, bool is_users)
 						 type->name, type->table)));
 }
 
-static Place
-place_column(const CallType *type, const char *name, bool is_users, const char **key)
+static const KnownColumn *
+find_known_column(const CallType *type, const char *name)
 {
+	for (int i = 0; i < lengthof(known_columns); i++)
+	{
+		if ((known_columns[i].types & type->bit) && strcmp(known_columns[i].name, name) == 0)
+			return &known_columns[i];
+	}
+	return NULL;
+}
+
+/* the trait that a column of the context is; NULL: it is none, or another column has it */
+static const char *
+trait_in_context(const CallType *type, TupleDesc desc, const char *name)
+{
+	const char *trait = name + strlen(TRAITS_PREFIX);
+
+	/* SDKs repeat the call's own ids among the traits */
+	if (type->bit != IDENTIFY || !starts_with(name, TRAITS_PREFIX) || *trait == '\0' ||
+		strcmp(trait, "user_id") == 0 || strcmp(trait, "anonymous_id") == 0 ||
+		has_column(desc, trait))
+		return NULL;
+	return trait;
+}
+
+static Place
+place_column(const CallType *type, TupleDesc desc, const char *name, bool is_users,
+			 const char **key)
+{
+	const char *trait = trait_in_context(type, desc, name);
+	const KnownColumn *known = find_known_column(type, trait ? trait : name);
+
+	if (trait)
+	{
+		bool		is_part = known && known->place == IN_ADDRESS;
+
+		*key = is_part ? known->key : trait;
+		return is_part ? IN_ADDRESS : IN_OBJECT;
+	}
 	/* in users, which has a row per user and not per call */
 	if (is_users && strcmp(name, "id") == 0)
 	{
 		*key = "userId";
 		return IN_CALL;
 	}
-	for (int i = 0; i < lengthof(known_columns); i++)
+	if (known)
 	{
-		if ((known_columns[i].types & type->bit) && strcmp(known_columns[i].name, name) == 0)
-		{
-			*key = known_columns[i].key;
-			return known_columns[i].place;
-		}
+		*key = known->key;
+		return known->place;
 	}
 	if (type->object == NULL || starts_with(name, CONTEXT_PREFIX))
 		return NOWHERE;
 	*key = name;
 	return IN_OBJECT;
+}
+
+/* is it the column of this name, or the trait of this name in the context? */
+static bool
+is_column_named(const RowPlan *plan, const char *column, const char *name)
+{
+	const char *trait = trait_in_context(plan->type, plan->desc, column);
+
+	return strcmp(column, name) == 0 || (trait && strcmp(trait, name) == 0);
 }
 
 /* the columns of this name among the traits or properties get another, or go (NULL) */
@@ -244,19 +288,22 @@ rename_column(RowPlan *plan, const char *name, const char *key)
 {
 	BrazeColumnNames columns = {plan->desc, 0};
 	const char *closest;
+	bool		found = false;
 
 	for (int i = 0; i < plan->ncolumns; i++)
 	{
 		PlacedColumn *placed = &plan->columns[i];
 		Form_pg_attribute attribute = TupleDescAttr(plan->desc, placed->column.index);
 
-		if (strcmp(NameStr(attribute->attname), name) != 0 ||
-			(placed->place != IN_OBJECT && placed->place != IN_ADDRESS))
+		if (!is_column_named(plan, NameStr(attribute->attname), name))
+			continue;
+		found = true;
+		if (placed->place != IN_OBJECT && placed->place != IN_ADDRESS)
 			continue;
 		placed->place = key ? IN_OBJECT : NOWHERE;
 		placed->column.key = key;
 	}
-	if (has_column(plan->desc, name))
+	if (found || has_column(plan->desc, name))
 		return;
 	closest = braze_closest_name(name, braze_column_next, &columns);
 	ereport(ERROR,
@@ -339,7 +386,8 @@ make_plan(Oid row_type, int32 row_typmod, text *type_name, Jsonb *names)
 
 		if (TupleDescAttr(desc, i)->attisdropped)
 			continue;
-		placed->place = place_column(plan->type, NameStr(TupleDescAttr(desc, i)->attname),
+		placed->place = place_column(plan->type, desc,
+									 NameStr(TupleDescAttr(desc, i)->attname),
 									 is_users, &key);
 		if (placed->place == NOWHERE)
 			continue;

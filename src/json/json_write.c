@@ -154,7 +154,7 @@ braze_json_write_number(BrazeText *text, Numeric number)
 }
 
 void
-braze_lost_add(BrazeLostNames *lost, BrazeString name)
+braze_json_write_lose(BrazeLostNames *lost, BrazeString name)
 {
 	for (int i = 0; i < lost->count; i++)
 	{
@@ -202,7 +202,7 @@ nested_key_passes(BrazeString key, const JsonbValue *value, BrazeNesting nesting
 	names = lost == BRAZE_LOST_KEY ? &loss->keys : &loss->operators;
 	if (!(loss->flags & lost))
 		names->count = names->nothers = 0;
-	braze_lost_add(names, key);
+	braze_json_write_lose(names, key);
 	loss->flags |= lost;
 	return false;
 }

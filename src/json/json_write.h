@@ -56,7 +56,7 @@ typedef struct BrazeLostNames
 	BrazeString names[BRAZE_LOST_NAMES];
 } BrazeLostNames;
 
-extern void braze_lost_add(BrazeLostNames *lost, BrazeString name);
+extern void braze_json_write_lose(BrazeLostNames *lost, BrazeString name);
 
 typedef struct BrazeLoss
 {

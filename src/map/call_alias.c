@@ -73,6 +73,7 @@ braze_call_alias_map_delete_user(BrazeMap *map)
 	BrazeText  *text = &map->text;
 	BrazeString value;
 
+	map->user_traits = map->call.traits;
 	if (!braze_user_identifier_map(map))
 		return;
 	value = map->identifier.value;

@@ -124,7 +124,7 @@ write_custom(Identify *identify, BrazeString name, const JsonbValue *value,
 		identify->written++;
 		note_custom(map, name, value);
 		if (loss.flags & BRAZE_LONG_STRING)
-			braze_note_long(map, name);
+			braze_mapping_note_long(map, name);
 	}
 	if (loss.flags != 0)
 	{
@@ -194,7 +194,7 @@ static void
 read_traits(Identify *identify)
 {
 	BrazeMap   *map = identify->map;
-	JsonbContainer *object = map->call.traits;
+	JsonbContainer *object = map->user_traits;
 	BrazeWalk	walk;
 	BrazeString key;
 	BrazeString name;
@@ -389,11 +389,25 @@ write_context_token(Identify *identify)
 	identify->written++;
 }
 
+/* some SDKs write the traits into the context alone */
+static JsonbContainer *
+find_traits(const BrazeMap *map)
+{
+	JsonbContainer *context;
+
+	if (map->call.traits != NULL && JsonContainerSize(map->call.traits) > 0)
+		return map->call.traits;
+	context = braze_segment_call_context_traits(&map->call);
+	return context != NULL ? context : map->call.traits;
+}
+
 void
 braze_call_identify_map(BrazeMap *map)
 {
 	Identify	identify;
 
+	map->user_traits = find_traits(map);
+	map->is_identify = true;
 	if (!braze_user_identifier_map(map))
 		return;
 	if (braze_map_is_too_old(map))
@@ -406,11 +420,11 @@ braze_call_identify_map(BrazeMap *map)
 	identify.touched = 0;
 	identify.written = 0;
 	braze_object_begin(map, BRAZE_ATTRIBUTES);
-	if (map->call.traits != NULL)
+	if (map->user_traits != NULL)
 		read_traits(&identify);
 	read_context(&identify);
 	write_fields(&identify);
-	braze_notes_on_long(map, "trait", "traits");
+	braze_mapping_note_long_texts(map, "trait", "traits");
 	write_context_token(&identify);
 
 	/* the identifier alone creates a profile, which is not wanted here */

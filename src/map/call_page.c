@@ -87,6 +87,7 @@ map_view(BrazeMap *map, const char *call, const char *noun)
 	}
 	if (!braze_call_track_passes(map, name) || !braze_user_identifier_map(map))
 		return;
+	braze_mapping_note_traits(map);
 
 	braze_object_begin(map, BRAZE_EVENTS);
 	braze_write_app_id(map);

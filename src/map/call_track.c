@@ -94,6 +94,7 @@ braze_call_track_map(BrazeMap *map)
 	if (!read_event_name(map, &name) || !braze_call_track_passes(map, name) ||
 		!braze_user_identifier_map(map))
 		return;
+	braze_mapping_note_traits(map);
 	if (!braze_commerce_map(map, name))
 		braze_call_track_map_event(map, name);
 }

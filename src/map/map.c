@@ -74,6 +74,8 @@ reset(BrazeMap *map)
 	map->text.limit = BRAZE_MAX_CALL_TEXT;
 	map->text.full = false;
 	map->have_time = false;
+	map->user_traits = NULL;
+	map->is_identify = false;
 	map->padded.count = 0;
 	map->shared_of = NULL;
 	braze_mapping_note_reset(map);

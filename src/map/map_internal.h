@@ -91,6 +91,13 @@ typedef struct BrazeMap
 	int			nnotes_over;	/* notes beyond BRAZE_MAX_NOTES */
 	int			note_object;	/* what a note is about at this moment */
 
+	/*
+	 * The traits that are the user's own; NULL where the call has none.  A
+	 * group's are not, nor are properties: they may name somebody else.
+	 */
+	JsonbContainer *user_traits;
+	bool		is_identify;	/* only this call says that two ids are one user */
+
 	/* set by braze_user_identifier_map */
 	BrazeIdentifier identifier;
 
@@ -139,12 +146,15 @@ extern void braze_mapping_note_reset(BrazeMap *map);
 extern char *braze_mapping_note_take_back(BrazeMap *map, int count);
 extern void braze_mapping_note_finish(BrazeMap *map);
 
+/* a note where an event has traits, which do not reach the profile */
+extern void braze_mapping_note_traits(BrazeMap *map);
+
 /*
  * A trait or property with a text that Braze cuts, and one note on all of them:
  * they may be many, and should not crowd out what was lost.
  */
-extern void braze_note_long(BrazeMap *map, BrazeString name);
-extern void braze_notes_on_long(BrazeMap *map, const char *one, const char *several);
+extern void braze_mapping_note_long(BrazeMap *map, BrazeString name);
+extern void braze_mapping_note_long_texts(BrazeMap *map, const char *one, const char *several);
 
 /* notes on what braze_json_write_value left out of a value */
 extern void braze_mapping_note_loss(BrazeMap *map, const char *what, BrazeString name,

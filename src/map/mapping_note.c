@@ -226,13 +226,20 @@ quote_names(const BrazeLostNames *lost)
 }
 
 void
-braze_note_long(BrazeMap *map, BrazeString name)
+braze_mapping_note_traits(BrazeMap *map)
 {
-	braze_lost_add(&map->long_texts, name);
+	if (map->call.traits != NULL && JsonContainerSize(map->call.traits) > 0)
+		braze_mapping_note(map, "The traits beside the event were left out: send them with an identify call.");
 }
 
 void
-braze_notes_on_long(BrazeMap *map, const char *one, const char *several)
+braze_mapping_note_long(BrazeMap *map, BrazeString name)
+{
+	braze_json_write_lose(&map->long_texts, name);
+}
+
+void
+braze_mapping_note_long_texts(BrazeMap *map, const char *one, const char *several)
 {
 	BrazeLostNames *texts = &map->long_texts;
 

@@ -441,7 +441,7 @@ note_long(BrazeMap *map, BrazeEntry *list, int count, uint32 hidden)
 		if (!list[i].is_long || list[i].hidden == hidden)
 			continue;
 		list[i].is_long = false;
-		braze_note_long(map, list[i].name);
+		braze_mapping_note_long(map, list[i].name);
 	}
 }
 
@@ -458,7 +458,7 @@ braze_properties_end(BrazeProperties *properties)
 	note_long(map, map->own.list, map->own.count, UINT_MAX);
 	if (properties->nshared > 0)
 		note_long(map, map->shared.list, properties->nshared, map->round);
-	braze_notes_on_long(map, "property", "properties");
+	braze_mapping_note_long_texts(map, "property", "properties");
 	properties->count = map->own.count;
 	if (properties->nshared > 0)
 		properties->count += properties->nshared - properties->nhidden;

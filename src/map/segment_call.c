@@ -223,6 +223,14 @@ braze_segment_call_context(const BrazeCall *call, const char *key, JsonbValue *v
 		value->type != jbvNull;
 }
 
+JsonbContainer *
+braze_segment_call_context_traits(const BrazeCall *call)
+{
+	JsonbValue	value;
+
+	return braze_segment_call_context(call, "traits", &value) ? braze_object(&value) : NULL;
+}
+
 bool
 braze_segment_call_context_in(const BrazeCall *call, const char *object, const char *key,
 					  JsonbValue *value)

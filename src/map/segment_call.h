@@ -64,6 +64,9 @@ extern void braze_segment_call_read(BrazeCall *call, JsonbContainer *object);
 /* a value inside context, such as context.device; false where there is none */
 extern bool braze_segment_call_context(const BrazeCall *call, const char *key, JsonbValue *value);
 
+/* context.traits, NULL unless they are an object */
+extern JsonbContainer *braze_segment_call_context_traits(const BrazeCall *call);
+
 /* a value inside an object inside context, such as context.location.country */
 extern bool braze_segment_call_context_in(const BrazeCall *call, const char *object,
 								  const char *key, JsonbValue *value);

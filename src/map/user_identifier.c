@@ -109,17 +109,19 @@ resolve_user_alias(BrazeMap *map, BrazeIdentifier *identifier)
 	return false;
 }
 
-/* email and phone stand among the traits, wherever a call keeps them */
+/*
+ * Email and phone stand among the user's own traits.  Those in the properties
+ * of an event or the traits of a group may be anybody's.
+ */
 static bool
 resolve_address(BrazeMap *map, BrazeIdentifier *identifier)
 {
 	bool		email = identifier->source == BRAZE_ID_EMAIL;
 	const char *key = email ? "email" : "phone";
-	JsonbContainer *objects[3] = {map->call.traits, NULL, map->call.properties};
+	JsonbContainer *objects[2] = {
+		map->user_traits, braze_segment_call_context_traits(&map->call)
+	};
 	JsonbValue	value;
-
-	if (braze_segment_call_context(&map->call, "traits", &value) && braze_is_object(&value))
-		objects[1] = value.val.binary.data;
 
 	for (int i = 0; i < lengthof(objects); i++)
 	{
@@ -267,6 +269,9 @@ add_further_users(BrazeMap *map)
 	{
 		for (int i = 0; i < lengthof(sources); i++)
 		{
+			/* what is paired is merged at Braze, and cannot be taken apart again */
+			if (sources[i] != BRAZE_ID_ANONYMOUS_ID && !map->is_identify)
+				continue;
 			/* absent is no reason for a note */
 			if (sources[i] != BRAZE_ID_ANONYMOUS_ID ||
 				map->call.fields[BRAZE_CALL_ANONYMOUS_ID].type != jbvNull)
@@ -292,14 +297,11 @@ has_user_id(JsonbContainer *traits)
 static void
 note_misplaced_user_id(BrazeMap *map)
 {
-	JsonbValue	value;
-
 	if (map->call.fields[BRAZE_CALL_USER_ID].type != jbvNull)
 		return;
 	if (has_user_id(map->call.traits))
 		braze_mapping_note(map, "The userId of the traits was not used: it belongs beside them, as the call's userId.");
-	else if (braze_segment_call_context(&map->call, "traits", &value) &&
-			 has_user_id(braze_object(&value)))
+	else if (has_user_id(braze_segment_call_context_traits(&map->call)))
 		braze_mapping_note(map, "The userId of context.traits was not used: it belongs at the top, as the call's userId.");
 }
 

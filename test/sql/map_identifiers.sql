@@ -31,15 +31,21 @@ SELECT map('{"type": "identify", "userId": "u1", "anonymousId": "a1"}', 'identif
 SELECT map('{"type": "identify", "userId": "u1", "anonymousId": "a1"}', 'identifiers', 'anonymous_id, user_id');
 SELECT map('{"type": "identify", "userId": "", "anonymousId": "null"}', 'identifiers', 'user_id, anonymous_id');
 
--- email and phone: from the traits, context.traits, the properties
+-- email and phone: from the traits of an identify call, and from context.traits
 SELECT map('{"type": "identify", "traits": {"email": " ada@example.com "}}', 'identifiers', 'user_id, email');
 SELECT map('{"type": "identify", "traits": {"phone": "+14155552671", "email": "ada@example.com"}}', 'identifiers', 'user_id, phone, email');
 SELECT map('{"type": "identify", "traits": {"phone": 14155552671}}', 'identifiers', 'user_id, phone');
 SELECT map('{"type": "track", "event": "E", "timestamp": "2024-05-06", "context": {"traits": {"email": "c@example.com"}}, "properties": {"email": "p@example.com"}}', 'identifiers', 'email');
 SELECT map('{"type": "track", "event": "E", "timestamp": "2024-05-06", "properties": {"email": "p@example.com"}}', 'identifiers', 'email');
 SELECT map('{"type": "track", "event": "E", "timestamp": "2024-05-06", "context": {"traits": {"email": "no address"}}, "properties": {"email": "p@example.com"}}', 'identifiers', 'email');
--- context.traits serves identifiers only
-SELECT map('{"type": "identify", "userId": "u1", "context": {"traits": {"plan": "pro"}, "groupId": "g", "active": true}}');
+-- never from properties or from a group's traits, which may be somebody else's
+SELECT map('{"type": "track", "event": "Friend Invited", "timestamp": "2024-05-06", "properties": {"email": "friend@example.com", "phone": "+14155552671"}}', 'identifiers', 'email, phone');
+SELECT map('{"type": "page", "name": "Home", "timestamp": "2024-05-06", "properties": {"email": "friend@example.com"}}', 'identifiers', 'email', 'track_all_pages', 'true');
+SELECT map('{"type": "group", "groupId": "g", "traits": {"email": "company@example.com"}}', 'identifiers', 'email');
+SELECT map('{"type": "group", "groupId": "g", "traits": {"email": "company@example.com"}, "context": {"traits": {"email": "ada@example.com"}}}', 'identifiers', 'email');
+SELECT map('{"type": "track", "event": "E", "timestamp": "2024-05-06", "traits": {"email": "t@example.com"}, "context": {"traits": {"email": "c@example.com"}}}', 'identifiers', 'email');
+-- the rest of the context identifies nobody
+SELECT map('{"type": "identify", "userId": "u1", "context": {"groupId": "g", "active": true}}');
 -- an email that identifies is in the object once, also when the trait is another
 SELECT map('{"type": "identify", "traits": {"email": null}, "context": {"traits": {"email": "c@example.com"}}}', 'identifiers', 'email');
 

@@ -88,4 +88,20 @@ SELECT map('{"type": "identify", "userId": "u1", "traits": {"plan": "pro"}}', 'm
 SELECT map('{"type": "identify", "userId": "u1", "timestamp": "soon", "traits": {"plan": "pro"}}', 'max_attribute_age', '3 h');
 
 
+-- traits that stand in the context alone
+SELECT map('{"type": "identify", "userId": "u1", "context": {"traits": {"email": "a@example.com", "plan": "pro", "firstName": "Ada"}}}');
+SELECT map('{"type": "identify", "userId": "u1", "traits": {}, "context": {"traits": {"plan": "pro"}}}');
+SELECT map('{"type": "identify", "userId": "u1", "traits": [], "context": {"traits": {"plan": "pro"}}}');
+SELECT map('{"type": "identify", "userId": "u1", "traits": null, "context": {"traits": {"plan": "pro"}}}');
+SELECT map('{"type": "identify", "traits": {}, "context": {"traits": {"email": "a@example.com", "plan": "pro"}}}', 'identifiers', 'user_id, email');
+SELECT map('{"type": "identify", "userId": "u1", "traits": {"plan": "free"}, "context": {"traits": {"plan": "pro", "vip": true}}}');
+SELECT map('{"type": "identify", "userId": "u1", "context": {"traits": "plan"}}');
+SELECT map('{"type": "identify", "userId": "u1", "context": {"traits": {}}}');
+SELECT map('{"type": "identify", "userId": "u1", "context": {"traits": {"plan": "pro"}}}', 'update_existing_only', 'true');
+-- other calls set no traits
+SELECT map('{"type": "track", "userId": "u1", "event": "E", "timestamp": "2024-05-06", "traits": {"plan": "pro"}}');
+SELECT map('{"type": "page", "userId": "u1", "timestamp": "2024-05-06", "traits": {"plan": "pro"}}', 'track_all_pages', 'true');
+SELECT map('{"type": "screen", "userId": "u1", "timestamp": "2024-05-06", "traits": {"plan": "pro"}, "context": {"traits": {"vip": true}}}', 'track_all_pages', 'true');
+SELECT map('{"type": "track", "userId": "u1", "event": "E", "timestamp": "2024-05-06", "traits": {}, "context": {"traits": {"plan": "pro"}}}');
+
 ROLLBACK;

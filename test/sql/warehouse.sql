@@ -142,6 +142,23 @@ SELECT braze_call_from_row(t, 'screen', '{"channel": null}') FROM rudder.screens
 SELECT m.kind, m.payload, m.notes
 FROM rudder.screens t, braze_map(braze_call_from_row(t, 'screen', '{"channel": null}')) m;
 
+-- of its newer SDKs the traits are columns of the context alone; a column of a trait's own name counts before
+CREATE TABLE rudder.context_identifies (id text, user_id text, received_at timestamptz, context_locale text, plan text, context_traits_plan text,
+	context_traits_email text, context_traits_first_name text, context_traits_plan_type text, context_traits_address_city text,
+	context_traits_address_country text, context_traits_tags text, context_traits_timestamp text, context_traits_user_id text, context_traits_ text);
+INSERT INTO rudder.context_identifies VALUES ('r1', 'u1', '2025-01-02 03:04:06+00', 'en-GB', 'pro', 'free', 'ada@example.com', 'Ada', 'yearly', 'London',
+	'GB', '["a", "b"]', 'soon', 'u2', 'x');
+INSERT INTO rudder.context_identifies (id, user_id) VALUES ('r2', 'u2');
+SELECT braze_call_from_row(t, 'identify') FROM rudder.context_identifies t ORDER BY id;
+SELECT m.kind, m.payload, m.notes FROM rudder.context_identifies t, braze_map(braze_call_from_row(t, 'identify')) m ORDER BY id;
+-- names applies to them, by either name
+SELECT braze_call_from_row(t, 'identify', '{"plan_type": "planType", "context_traits_first_name": "firstName", "tags": null}') -> 'traits' AS traits
+FROM rudder.context_identifies t ORDER BY id;
+SELECT braze_call_from_row(t, 'identify', '{"plan_types": "planType"}') FROM rudder.context_identifies t;
+-- other calls have no traits, but context.traits may say whose they are
+SELECT braze_call_from_row(t, 'group') FROM (SELECT c.*, 'g' AS group_id FROM rudder.context_identifies c) t WHERE id = 'r1';
+SELECT braze_call_from_row(t, 'identify') FROM (SELECT id, received_at, context_traits_email, context_traits_plan FROM rudder.context_identifies) t WHERE id = 'r1';
+
 -- text that only looks like JSON stays text, whatever is wrong with it
 SELECT braze_call_from_row(t, 'track') -> 'properties' AS properties
 FROM (SELECT 'e' AS event, 'u' AS user_id, v AS v FROM (VALUES ('{'), ('[1,]'), ('["\u0000"]'), ('["\ud800"]'), ('[1] x'),
