@@ -31,6 +31,10 @@ PROVE_TESTS = test/t/*.pl
 EXTRA_CLEAN = $(EXTENSION)-*.zip output_iso
 
 PG_CONFIG ?= pg_config
+# the rooms in plain C do not see the server's pg_config.h
+ifneq ($(findstring --enable-cassert,$(shell $(PG_CONFIG) --configure)),)
+PG_CPPFLAGS += -DUSE_ASSERT_CHECKING=1
+endif
 PGXS := $(shell $(PG_CONFIG) --pgxs)
 include $(PGXS)
 

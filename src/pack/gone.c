@@ -113,7 +113,7 @@ braze_gone_take_in(BrazePack *pack, BrazeRequest *request, int64_t now)
 				call->objects[j].state = OBJECT_PENDING;
 		}
 		for (int j = 0; j < call->nlanes; j++)
-			braze_identity_link_delay(pack, call->lanes[j], now + LEFT_OUT_DELAY_MS);
+			braze_lane_delay(pack, call->lanes[j], now + LEFT_OUT_DELAY_MS);
 	}
 }
 

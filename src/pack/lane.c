@@ -139,10 +139,112 @@ braze_lane_pop(BrazePack *pack, Lane *lane)
 {
 	PackedCall *call = lane->head;
 
+	BRAZE_ASSERT(call != NULL);
 	lane->head = *braze_lane_link(call, lane);
 	if (lane->head == NULL)
 		lane->tail = NULL;
 	*braze_lane_link(call, lane) = NULL;
 	lane->waiting_objects -= braze_lane_remaining_objects(call);
+	BRAZE_ASSERT(lane->waiting_objects >= 0);
 	braze_deferred_lane_has_room(pack, lane);
+}
+
+/* ----- delays ----- */
+
+/* one of them becomes the other's child; either may be NULL */
+static Lane *
+meld_delayed(Lane *one, Lane *other)
+{
+	Lane	   *first = one;
+	Lane	   *second = other;
+
+	if (one == NULL || other == NULL)
+		return one != NULL ? one : other;
+	if (other->delay_key < one->delay_key)
+	{
+		first = other;
+		second = one;
+	}
+	second->delay_next = first->delay_child;
+	first->delay_child = second;
+	return first;
+}
+
+static void
+enter_delayed(BrazePack *pack, Lane *lane)
+{
+	lane->delay_key = lane->not_before;
+	lane->delay_child = lane->delay_next = NULL;
+	pack->delayed = meld_delayed(pack->delayed, lane);
+}
+
+/* takes the soonest out: its children are melded in pairs, then all of these */
+static Lane *
+pop_delayed(BrazePack *pack)
+{
+	Lane	   *soonest = pack->delayed;
+	Lane	   *child = soonest->delay_child;
+	Lane	   *pairs = NULL;
+
+	while (child != NULL)
+	{
+		Lane	   *one = child;
+		Lane	   *other = one->delay_next;
+
+		child = other != NULL ? other->delay_next : NULL;
+		one = meld_delayed(one, other);
+		one->delay_next = pairs;
+		pairs = one;
+	}
+	pack->delayed = NULL;
+	while (pairs != NULL)
+	{
+		Lane	   *next = pairs->delay_next;
+
+		pack->delayed = meld_delayed(pack->delayed, pairs);
+		pairs = next;
+	}
+	return soonest;
+}
+
+/*
+ * Nothing of this user goes out before then: Braze answers the identity
+ * endpoints before it applies what they say, and a call that fails has a
+ * clock of its own.  A later time moves a lane on in the heap when the time
+ * that it stands there for has come.
+ */
+void
+braze_lane_delay(BrazePack *pack, Lane *lane, int64_t until)
+{
+	bool		delayed = (lane->not_before > 0);
+
+	if (lane->not_before >= until)
+		return;
+	lane->not_before = until;
+	if (delayed)
+		return;
+	lane->calls++;
+	enter_delayed(pack, lane);
+}
+
+/* what waited goes on; wait: until the next of them */
+void
+braze_lane_end_delays(BrazePack *pack, int64_t now, int64_t *wait)
+{
+	while (pack->delayed != NULL && pack->delayed->delay_key <= now)
+	{
+		Lane	   *lane = pop_delayed(pack);
+
+		if (lane->not_before > now)
+		{
+			enter_delayed(pack, lane);
+			continue;
+		}
+		lane->not_before = 0;
+		if (lane->head != NULL)
+			braze_pack_make_ready(pack, lane->head, now);
+		braze_lane_unref(pack, lane);
+	}
+	if (pack->delayed != NULL && (*wait < 0 || pack->delayed->delay_key - now < *wait))
+		*wait = pack->delayed->delay_key - now;
 }

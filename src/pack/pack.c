@@ -94,6 +94,7 @@ braze_pack_ready_pop(ReadyList *list)
 	{
 		call->ready = false;
 		list->objects -= call->ready_weight;
+		BRAZE_ASSERT(list->objects >= 0 && (list->calls.head != NULL || list->objects == 0));
 	}
 	return call;
 }
@@ -106,6 +107,8 @@ braze_pack_take(BrazePack *pack, PackedCall *call, BrazeRequest *request, int no
 	bool		attributes = false;
 	bool		alone = false;
 
+	BRAZE_ASSERT(call->state == CALL_WAITING && !call->ready);
+	BRAZE_ASSERT(nobjects > 0 && nobjects <= braze_lane_remaining_objects(call));
 	for (int i = 0; i < nobjects; i++)
 	{
 		const PackedObject *object = &call->objects[call->next_object + i];
@@ -119,6 +122,8 @@ braze_pack_take(BrazePack *pack, PackedCall *call, BrazeRequest *request, int no
 	{
 		Lane	   *lane = call->lanes[i];
 
+		BRAZE_ASSERT(lane->head == call);
+		BRAZE_ASSERT(lane->busy == NULL ? lane->taken_calls == 0 : lane->busy == request);
 		braze_lane_pop(pack, lane);
 		if (lane->busy == NULL)
 		{
@@ -143,6 +148,7 @@ braze_pack_take(BrazePack *pack, PackedCall *call, BrazeRequest *request, int no
 void
 braze_pack_give_back(PackedCall *call)
 {
+	BRAZE_ASSERT(call->state == CALL_TAKEN);
 	call->state = CALL_WAITING;
 	call->taken = 0;
 	for (int i = 0; i < call->nlanes; i++)
@@ -161,6 +167,7 @@ braze_pack_release_lanes(BrazePack *pack, PackedCall **calls, int ncalls,
 	{
 		for (int j = 0; j < calls[i]->nlanes; j++)
 		{
+			BRAZE_ASSERT(calls[i]->lanes[j]->taken_calls > 0);
 			if (--calls[i]->lanes[j]->taken_calls == 0)
 				calls[i]->lanes[j]->busy = NULL;
 		}
@@ -190,26 +197,6 @@ braze_pack_release_lanes(BrazePack *pack, PackedCall **calls, int ncalls,
 		call->state = CALL_DONE;
 		braze_pack_calls_append(&pack->done, call);
 	}
-}
-
-/* what waited for Braze to apply who is who; wait: until the next of them */
-void
-braze_pack_end_delays(BrazePack *pack, int64_t now, int64_t *wait)
-{
-	Lane	   *lane;
-
-	while ((lane = pack->delayed_head) != NULL && lane->not_before <= now)
-	{
-		pack->delayed_head = lane->next_delayed;
-		if (pack->delayed_head == NULL)
-			pack->delayed_tail = NULL;
-		lane->not_before = 0;
-		if (lane->head != NULL)
-			braze_pack_make_ready(pack, lane->head, now);
-		braze_lane_unref(pack, lane);
-	}
-	if (lane != NULL && (*wait < 0 || lane->not_before - now < *wait))
-		*wait = lane->not_before - now;
 }
 
 /* ----- calls in and out ----- */
@@ -419,10 +406,14 @@ braze_pack_add_refusal(BrazePack *pack, PackedCall *call, int number,
 	refusal->http_status = http_status;
 	refusal->in_doubt = in_doubt;
 	memcpy(refusal->reason, reason, length);
+	if (call->last_refusal != NULL && call->last_refusal->number <= number)
+		link = &call->last_refusal->next;
 	while (*link != NULL && (*link)->number < number)
 		link = &(*link)->next;
 	refusal->next = *link;
 	*link = refusal;
+	if (refusal->next == NULL)
+		call->last_refusal = refusal;
 	call->pub.nrefused++;
 	account(pack, call, sizeof(BrazeRefusal) + length);
 	return true;

@@ -8,6 +8,7 @@
 #ifndef BRAZE_PACK_INTERNAL_H
 #define BRAZE_PACK_INTERNAL_H
 
+#include "braze/plain_assert.h"
 #include "pack/pack.h"
 
 typedef struct PackedCall PackedCall;
@@ -79,6 +80,7 @@ struct PackedCall
 	bool		ready;
 	int64_t		ready_since;
 	int			ready_weight;	/* what it adds to the list's objects */
+	BrazeRefusal *last_refusal;
 	PackedCall *all_prev;		/* every call of the pack */
 	PackedCall *all_next;
 	size_t		size;			/* as accounted */
@@ -106,7 +108,9 @@ struct Lane
 	uint64_t	fold_mark;		/* the body last written, */
 	int			fold_last;		/* and the last attributes of this user in it */
 	int64_t		not_before;		/* Braze is still at work on who this is */
-	Lane	   *next_delayed;
+	int64_t		delay_key;		/* its place in the heap of those that are delayed */
+	Lane	   *delay_child;
+	Lane	   *delay_next;		/* another child of the same lane */
 	size_t		key_length;
 	char		key[];
 };
@@ -189,8 +193,7 @@ struct BrazePack
 	BrazeRequest *requests;		/* all of them */
 	BrazeRequest *later_head;	/* those put off, oldest first */
 	BrazeRequest *later_tail;
-	Lane	   *delayed_head;	/* those with a not_before, soonest first */
-	Lane	   *delayed_tail;
+	Lane	   *delayed;		/* those with a not_before: a pairing heap */
 	Deferred   *deferred;		/* of all lanes that have any */
 	Deferred   *candidates;		/* those whose first call may be wanted */
 	Deferred   *last_candidate;
@@ -212,6 +215,8 @@ extern int	braze_lane_remaining_objects(const PackedCall *call);
 extern void braze_lane_append(Lane *lane, PackedCall *call);
 extern void braze_lane_prepend(Lane *lane, PackedCall *call);
 extern void braze_lane_pop(BrazePack *pack, Lane *lane);
+extern void braze_lane_delay(BrazePack *pack, Lane *lane, int64_t until);
+extern void braze_lane_end_delays(BrazePack *pack, int64_t now, int64_t *wait);
 
 /* deferred.c */
 
@@ -244,7 +249,6 @@ extern PackedCall *braze_pack_ready_pop(ReadyList *list);
 extern void braze_pack_make_ready(BrazePack *pack, PackedCall *call, int64_t now);
 extern void braze_pack_take(BrazePack *pack, PackedCall *call, BrazeRequest *request, int nobjects);
 extern void braze_pack_give_back(PackedCall *call);
-extern void braze_pack_end_delays(BrazePack *pack, int64_t now, int64_t *wait);
 extern void braze_pack_release_lanes(BrazePack *pack, PackedCall **calls,
 									 int ncalls, int64_t now);
 extern bool braze_pack_add_refusal(BrazePack *pack, PackedCall *call, int number,
@@ -275,7 +279,6 @@ extern void braze_identity_link_decide(BrazePack *pack, PackedCall *call);
 extern bool braze_identity_link_accepted(BrazePack *pack, PackedCall *call, int object);
 extern void braze_identity_link_refused(PackedCall *call, int object);
 extern void braze_identity_link_in_doubt(PackedCall *call, int object);
-extern void braze_identity_link_delay(BrazePack *pack, Lane *lane, int64_t until);
 
 /* request.c */
 extern bool braze_request_refuse(BrazePack *pack, BrazeRequest *request, int position,

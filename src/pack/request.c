@@ -346,7 +346,7 @@ finish(BrazePack *pack, BrazeRequest *request, int64_t now)
 			call->next_object > first)
 		{
 			for (int j = 0; j < call->nlanes; j++)
-				braze_identity_link_delay(pack, call->lanes[j], now + pack->limits.identity_delay);
+				braze_lane_delay(pack, call->lanes[j], now + pack->limits.identity_delay);
 		}
 	}
 	pack->finished++;
@@ -469,7 +469,7 @@ braze_request_next(BrazePack *pack, const BrazeGates *gates, int64_t now,
 
 	*wait = -1;
 	pack->one_call = gates->one_call;
-	braze_pack_end_delays(pack, now, wait);
+	braze_lane_end_delays(pack, now, wait);
 
 	while ((request = pop_later(pack, gates)) != NULL)
 	{
@@ -538,16 +538,20 @@ send_unfolded(BrazeRequest *request, Range range)
 			continue;
 		object->state = OBJECT_PENDING;
 		object->unfolded = true;
+		BRAZE_ASSERT(request->nranges < MAX_RANGES);
 		request->ranges[request->nranges].low = i;
 		request->ranges[request->nranges].high = i + 1;
 		request->nranges++;
 	}
 }
 
+/* in the order in which the objects stand in their calls, whatever Braze's is */
 static bool
 refuse_named(BrazePack *pack, BrazeRequest *request, const BrazeAnswer *answer,
 			 int http_status)
 {
+	const BrazeObjectError *errors[BRAZE_PACK_MAX_OBJECTS] = {NULL};
+
 	for (int i = 0; i < answer->nerrors; i++)
 	{
 		const BrazeObjectError *error = &answer->errors[i];
@@ -556,9 +560,13 @@ refuse_named(BrazePack *pack, BrazeRequest *request, const BrazeAnswer *answer,
 		if (error->index < 0 || error->index >= request->sent.counts[error->kind])
 			continue;
 		position = request->order[request->first_of_kind[error->kind] + error->index];
-		if (unfold(request, position))
-			continue;
-		if (!braze_request_refuse(pack, request, position, http_status, error->reason))
+		if (errors[position] == NULL)
+			errors[position] = error;
+	}
+	for (int i = 0; i < request->nobjects; i++)
+	{
+		if (errors[i] != NULL && !unfold(request, i) &&
+			!braze_request_refuse(pack, request, i, http_status, errors[i]->reason))
 			return false;
 	}
 	return true;
@@ -594,6 +602,7 @@ halve(BrazeRequest *request, Range range, int pending)
 		if (braze_object_at(request, middle++)->state == OBJECT_PENDING)
 			seen++;
 	}
+	BRAZE_ASSERT(request->nranges < MAX_RANGES);
 	request->ranges[request->nranges - 1].low = middle;
 	request->ranges[request->nranges - 1].high = range.high;
 	request->ranges[request->nranges].low = range.low;
@@ -608,6 +617,7 @@ braze_request_answered(BrazePack *pack, BrazeRequest *request,
 	Range		range = request->ranges[request->nranges - 1];
 	int			pending;
 
+	BRAZE_ASSERT(request->nranges > 0 && request->nranges <= MAX_RANGES);
 	if (answer->verdict <= BRAZE_REFUSED_WHOLE)
 	{
 		pack->successes[request->endpoint]++;

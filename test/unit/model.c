@@ -82,6 +82,7 @@ static BrazePack *pack;
 static BrazePackLimits limits;
 static int64_t now;
 static int	failures;
+static unsigned steps;
 static const char *broken;		/* the first promise that did not hold */
 
 static void
@@ -913,6 +914,78 @@ give_up(void)
 	collect_done();
 }
 
+/* ----- what holds inside the pack after every step ----- */
+
+/* returns how many calls stand in it */
+static int
+check_lane(const Lane *lane)
+{
+	const PackedCall *tail = NULL;
+	int			objects = 0;
+	int			n = 0;
+
+	promise((lane->busy != NULL) == (lane->taken_calls > 0), "a lane is busy as long as a request has calls of it");
+	for (PackedCall *call = lane->head; call != NULL; call = *braze_lane_link(call, lane))
+	{
+		promise(call->state == CALL_WAITING, "what stands in a lane waits");
+		objects += braze_lane_remaining_objects(call);
+		n++;
+		tail = call;
+	}
+	promise(lane->tail == tail && lane->waiting_objects == objects, "a lane knows its end and its objects");
+	return n;
+}
+
+/* returns in how many lanes it has to stand */
+static int
+check_call(const PackedCall *call)
+{
+	bool		may_go = call->state == CALL_WAITING;
+
+	for (int i = 0; i < call->nlanes; i++)
+		may_go = may_go && call->lanes[i]->head == call && call->lanes[i]->busy == NULL &&
+			call->lanes[i]->not_before == 0;
+	promise(call->ready == may_go, "a call is ready when it heads its lanes and these are idle");
+	promise(call->state == CALL_TAKEN ? call->taken > 0 && call->taken <= braze_lane_remaining_objects(call) : call->taken == 0 || call->state == CALL_DONE,
+			"a request has objects that remain");
+	return call->state == CALL_WAITING ? call->nlanes : 0;
+}
+
+static void
+check_list(const ReadyList *list)
+{
+	int64_t		objects = 0;
+
+	for (const PackedCall *call = list->calls.head; call != NULL; call = call->next)
+	{
+		promise(call->ready, "what is on the list is ready");
+		objects += call->ready_weight;
+	}
+	promise(list->objects == objects, "a list's objects are the sum of its weights");
+}
+
+static void
+check_pack(void)
+{
+	int			standing = 0;
+
+	for (size_t i = 0; i < pack->nbuckets; i++)
+	{
+		for (const Lane *lane = pack->buckets[i]; lane != NULL; lane = lane->next_in_bucket)
+			standing += check_lane(lane);
+	}
+	for (const PackedCall *call = pack->all; call != NULL; call = call->all_next)
+		standing -= check_call(call);
+	promise(standing == 0, "a call that waits stands in all its lanes");
+	for (int i = 0; i < BRAZE_ENDPOINTS; i++)
+	{
+		check_list(&pack->ready[i]);
+		check_list(&pack->again[i]);
+	}
+	for (const BrazeRequest *request = pack->requests; request != NULL; request = request->next)
+		promise(request->nranges >= 0 && request->nranges <= MAX_RANGES, "ranges have room");
+}
+
 /* ----- all of it ----- */
 
 static void
@@ -981,6 +1054,8 @@ step(void)
 		answer_one();
 	if (dice(2) == 0)
 		put_back();
+	if (++steps % 8 == 0)
+		check_pack();
 }
 
 static void

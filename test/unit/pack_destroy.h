@@ -13,18 +13,15 @@
 static inline void
 pack_destroy(BrazePack *pack)
 {
+	int64_t		wait = -1;
+
+	/* first, as it looks at what waits */
+	braze_lane_end_delays(pack, INT64_MAX, &wait);
 	while (pack->requests != NULL)
 		braze_request_free(pack, pack->requests);
 	while (pack->all != NULL)
 		braze_pack_free_call(pack, pack->all);
 	(void) braze_deferred_drop(pack);
-	while (pack->delayed_head != NULL)
-	{
-		Lane	   *lane = pack->delayed_head;
-
-		pack->delayed_head = lane->next_delayed;
-		braze_lane_unref(pack, lane);
-	}
 	braze_attributes_free(&pack->fields);
 	braze_attributes_free(&pack->more_fields);
 	free(pack->buckets);
