@@ -56,6 +56,7 @@ typedef enum BrazeDestinationState
 {
 	BRAZE_DESTINATION_RUNNING,
 	BRAZE_DESTINATION_RETRYING, /* passing fault: tried again by its clock */
+	BRAZE_DESTINATION_WAITING,	/* what was answered cannot be settled */
 	BRAZE_DESTINATION_PAUSED
 } BrazeDestinationState;
 

@@ -20,6 +20,7 @@
 #include "utils/rel.h"
 #include "utils/timeout.h"
 
+#include "base/attempt.h"
 #include "base/statement.h"
 
 /* a trigger that goes on after the cancel has this long until the worker ends */
@@ -78,14 +79,14 @@ is_fired_by(const Trigger *trigger, CmdType operation)
 		case CMD_DELETE:
 			return TRIGGER_FOR_DELETE(trigger->tgtype);
 		default:
-			return true;
+			return false;
 	}
 }
 
 bool
 braze_statement_is_needed(Relation rel, CmdType operation)
 {
-	if (rel->rd_rel->relhasrules)
+	if (rel->rd_rules != NULL)
 		return true;
 	for (int i = 0; rel->trigdesc != NULL && i < rel->trigdesc->numtriggers; i++)
 	{
@@ -112,18 +113,24 @@ list_suspects(const BrazeStatement *statement)
 		appendStringInfo(&names, names.len > 0 ? ", trigger \"%s\"" : "trigger \"%s\"",
 						 trigger->tgname);
 	}
-	if (rel->rd_rel->relhasrules)
+	if (rel->rd_rules != NULL)
 		appendStringInfoString(&names, names.len > 0 ? ", a rule" : "a rule");
 	return names.data;
 }
 
-static const char *
-verb_of(CmdType operation)
+/* for people: what is written, and with whose rights */
+static char *
+describe(const BrazeStatement *statement)
 {
-	return operation == CMD_INSERT ? "inserted into" :
-		operation == CMD_UPDATE ? "updated in" : "deleted from";
+	char	   *suspects = list_suspects(statement);
+
+	return psprintf("writing table \"%s\" as its owner \"%s\"%s%s",
+					RelationGetRelationName(statement->rel),
+					GetUserNameFromId(statement->rel->rd_rel->relowner, true),
+					suspects[0] != '\0' ? ", with " : "", suspects);
 }
 
+/* looks nothing up: after an error that may not be possible any more */
 static void
 name_triggers(void *arg)
 {
@@ -131,11 +138,10 @@ name_triggers(void *arg)
 	char	   *suspects = list_suspects(statement);
 
 	if (suspects[0] != '\0')
-		errcontext("row of table \"%s\" of segment_braze, whose owner's rights count, with %s",
+		errcontext("row of table \"%s\", with %s",
 				   RelationGetRelationName(statement->rel), suspects);
 	else
-		errcontext("row of table \"%s\" of segment_braze, whose owner's rights count",
-				   RelationGetRelationName(statement->rel));
+		errcontext("row of table \"%s\"", RelationGetRelationName(statement->rel));
 }
 
 /* ----- the limit of time ----- */
@@ -194,11 +200,10 @@ end_time(void)
 static void
 report_time(const BrazeStatement *statement)
 {
+	braze_attempt_too_long(RelationGetRelid(statement->rel), statement->operation);
 	ereport(ERROR,
 			(errcode(ERRCODE_QUERY_CANCELED),
-			 errmsg("%s of table \"%s\" took longer than %d s",
-					list_suspects(statement), RelationGetRelationName(statement->rel),
-					BRAZE_STATEMENT_MS / 1000)));
+			 errmsg("it took longer than %d s", BRAZE_STATEMENT_MS / 1000)));
 }
 
 /* ----- plans ----- */
@@ -225,13 +230,30 @@ forget_plans(void)
 	nplans = 0;
 }
 
-/* kept for the session; PostgreSQL plans it anew when a table has changed */
+static SPIPlanPtr
+prepare_plan(const BrazeStatement *statement)
+{
+	SPIPlanPtr	plan = SPI_prepare(statement->text, statement->nargs,
+								   unconstify(Oid *, statement->types));
+
+	if (plan == NULL)
+		elog(ERROR, "could not prepare to write to table \"%s\": %s",
+			 RelationGetRelationName(statement->rel), SPI_result_code_string(SPI_result));
+	return plan;
+}
+
+/*
+ * Kept for the session; PostgreSQL plans it anew when a table has changed.  It
+ * does not see that a rule is gone which had left nothing to do.
+ */
 static SPIPlanPtr
 plan_of(const BrazeStatement *statement)
 {
 	SPIPlanPtr	prepared;
 	KeptPlan   *plan;
 
+	if (statement->rel->rd_rules != NULL)
+		return prepare_plan(statement);
 	for (plan = plans; plan != NULL; plan = plan->next)
 	{
 		if (is_plan_of(plan, statement))
@@ -239,10 +261,9 @@ plan_of(const BrazeStatement *statement)
 	}
 	if (nplans >= MAX_PLANS)
 		forget_plans();
-	prepared = SPI_prepare(statement->text, statement->nargs, unconstify(Oid *, statement->types));
-	if (prepared == NULL || SPI_keepplan(prepared) != 0)
-		elog(ERROR, "could not prepare to write to table \"%s\": %s",
-			 RelationGetRelationName(statement->rel), SPI_result_code_string(SPI_result));
+	prepared = prepare_plan(statement);
+	if (SPI_keepplan(prepared) != 0)
+		elog(ERROR, "could not keep a plan");
 	plan = MemoryContextAlloc(TopMemoryContext,
 							  offsetof(KeptPlan, text) + strlen(statement->text) + 1);
 	plan->plan = prepared;
@@ -329,6 +350,7 @@ execute_within_time(const BrazeStatement *statement)
 	PG_END_TRY();
 	if (end_time())
 		report_time(statement);
+	braze_attempt_in_time(RelationGetRelid(statement->rel), statement->operation);
 	return rows;
 }
 
@@ -346,8 +368,11 @@ braze_statement_run(const BrazeStatement *statement)
 	become_owner(statement->rel, &caller);
 	if (is_worker)
 	{
+		braze_attempt_check(RelationGetRelid(statement->rel), statement->operation);
+		braze_attempt_explain(describe(statement));
 		defer_nothing();
 		rows = execute_within_time(statement);
+		braze_attempt_explain("");
 	}
 	else
 		rows = execute_plan(statement);
@@ -360,17 +385,14 @@ void
 braze_statement_write_row(const BrazeStatement *statement)
 {
 	uint64		rows = braze_statement_run(statement);
-	char	   *suspects;
 
-	/* a session may queue where a trigger or a rule says that it does not count */
+	/* a session may queue what a trigger or a rule then leaves out */
 	if (rows == 1 || !is_worker)
 		return;
-	suspects = list_suspects(statement);
+	braze_attempt_explain(describe(statement));
 	ereport(ERROR,
 			(errcode(ERRCODE_TRIGGERED_ACTION_EXCEPTION),
-			 errmsg("%s prevented that a row was %s table \"%s\"",
-					suspects[0] != '\0' ? suspects : "something",
-					verb_of(statement->operation), RelationGetRelationName(statement->rel))));
+			 errmsg("%llu rows were written instead of one", (unsigned long long) rows)));
 }
 
 char *

@@ -9,6 +9,7 @@
 
 #include "access/heapam.h"
 #include "access/htup_details.h"
+#include "access/table.h"
 #include "access/tableam.h"
 #include "access/xact.h"
 #include "catalog/indexing.h"
@@ -110,6 +111,25 @@ has_only_primary_key(Relation rel)
 {
 	return rel->rd_indexvalid && list_length(rel->rd_indexlist) == 1 &&
 		linitial_oid(rel->rd_indexlist) == rel->rd_pkindex;
+}
+
+bool
+braze_table_is_plain(Oid table, int columns)
+{
+	Relation	rel = table_open(table, AccessShareLock);
+	bool		plain = is_plain(rel, CMD_INSERT, columns) &&
+		!braze_statement_is_needed(rel, CMD_UPDATE) &&
+		!braze_statement_is_needed(rel, CMD_DELETE);
+
+	if (plain && !has_only_primary_key(rel))
+	{
+		CatalogIndexState indexes = CatalogOpenIndexes(rel);
+
+		plain = are_plain(indexes);
+		CatalogCloseIndexes(indexes);
+	}
+	table_close(rel, AccessShareLock);
+	return plain;
 }
 
 static HeapTuple

@@ -25,6 +25,9 @@
  */
 extern bool braze_table_write_try_lock(Oid table, LOCKMODE mode);
 
+/* would nothing of what others may have added take part in a write? */
+extern bool braze_table_is_plain(Oid table, int columns);
+
 /*
  * columns are those of the install script, values and nulls theirs.  *tid says
  * where the row is; it is invalid where that is not known.

@@ -95,6 +95,8 @@ state_name(const BrazeDestinationSlot *slot)
 			return "running";
 		case BRAZE_DESTINATION_RETRYING:
 			return "retrying";
+		case BRAZE_DESTINATION_WAITING:
+			return "waiting";
 		case BRAZE_DESTINATION_PAUSED:
 			return "paused";
 	}

@@ -95,8 +95,9 @@ typedef struct BrazeSettleTable
 typedef struct BrazeSettler
 {
 	BrazeSettleTable queue;
-	BrazeSettleTable letters;	/* opened when a call in flight is settled */
+	BrazeSettleTable letters;	/* opened when it is needed */
 	struct BrazeForgotten *forgotten;	/* users who were deleted; NULL: none */
+	MemoryContext context;		/* as long as the settler, calls come and go */
 } BrazeSettler;
 
 typedef enum BrazeSettled
@@ -109,7 +110,12 @@ typedef enum BrazeSettled
 extern bool braze_settle_begin(BrazeSettler *settler);
 extern void braze_settle_end(BrazeSettler *settler);
 
-/* the transaction has committed: what it deleted makes room */
+/*
+ * What is deleted makes room: counted from here on, taken back when a
+ * subtransaction has failed, and told once the transaction has committed.
+ */
+extern void braze_settle_forget_sizes(void);
+extern void braze_settle_attempted(bool done);
 extern void braze_settle_committed(void);
 
 /*

@@ -23,8 +23,12 @@
 #include "base/statement.h"
 #include "store/notes_table.h"
 
-/* what stands for all notes beyond the bound */
-#define OTHER_NOTES		"Further notes were not counted one by one."
+/* what stands for all notes beyond the bound, once for each outcome */
+static const char other_notes[] = "Further notes were not counted one by one.";
+#define OUTCOMES		(BRAZE_REJECT + 1)
+
+/* distinct notes in memory, of all destinations, until they are in the table */
+#define MAX_IN_MEMORY	10000
 
 typedef struct NoteKey
 {
@@ -42,22 +46,60 @@ typedef struct NoteCount
 	TimestampTz last_at;
 } NoteCount;
 
+/* of one destination, in memory; or, while they are stored, in the table */
+typedef struct NoteTotal
+{
+	NameData	destination;
+	int			notes;			/* distinct ones, but for what stands for others */
+} NoteTotal;
+
 static HTAB *counts;
+static HTAB *totals;
 static MemoryContext notes_context;
 
-void
-braze_notes_table_init(void)
+static HTAB *
+create_totals(MemoryContext context)
 {
 	HASHCTL		control;
 
-	notes_context = AllocSetContextCreate(TopMemoryContext, "segment_braze notes",
-										  ALLOCSET_DEFAULT_SIZES);
+	memset(&control, 0, sizeof(control));
+	control.keysize = sizeof(NameData);
+	control.entrysize = sizeof(NoteTotal);
+	control.hcxt = context;
+	return hash_create("segment_braze destinations with notes", 64, &control,
+					   HASH_ELEM | HASH_BLOBS | HASH_CONTEXT);
+}
+
+static void
+begin_counting(void)
+{
+	HASHCTL		control;
+
 	memset(&control, 0, sizeof(control));
 	control.keysize = sizeof(NoteKey);
 	control.entrysize = sizeof(NoteCount);
 	control.hcxt = notes_context;
 	counts = hash_create("segment_braze notes", 64, &control,
 						 HASH_ELEM | HASH_BLOBS | HASH_CONTEXT);
+	totals = create_totals(notes_context);
+}
+
+void
+braze_notes_table_init(void)
+{
+	notes_context = AllocSetContextCreate(TopMemoryContext, "segment_braze notes",
+										  ALLOCSET_DEFAULT_SIZES);
+	begin_counting();
+}
+
+static NoteTotal *
+total_of(HTAB *all, const NameData *destination, bool *found)
+{
+	NoteTotal  *total = hash_search(all, destination, HASH_ENTER, found);
+
+	if (!*found)
+		total->notes = 0;
+	return total;
 }
 
 static void
@@ -75,11 +117,17 @@ count_one(const char *destination, BrazeOutcome outcome, const char *sentence,
 	count = hash_search(counts, &key, HASH_FIND, NULL);
 	if (count == NULL)
 	{
-		if (hash_get_num_entries(counts) >= BRAZE_MAX_NOTES &&
-			strncmp(sentence, OTHER_NOTES, length) != 0)
+		NoteTotal  *total = total_of(totals, &key.destination, &found);
+
+		if (sentence != other_notes)
 		{
-			count_one(destination, outcome, OTHER_NOTES, strlen(OTHER_NOTES), id);
-			return;
+			if (total->notes >= BRAZE_MAX_NOTES - OUTCOMES ||
+				hash_get_num_entries(counts) >= MAX_IN_MEMORY)
+			{
+				count_one(destination, outcome, other_notes, sizeof(other_notes) - 1, id);
+				return;
+			}
+			total->notes++;
 		}
 		count = hash_search(counts, &key, HASH_ENTER, &found);
 		count->calls = 0;
@@ -125,52 +173,95 @@ outcome_name(BrazeOutcome outcome)
 	return "unknown";
 }
 
-static void
-store_one(Relation rel, const char *text, const NoteCount *count)
+/* adds a count to a note that is there, or puts a new one */
+static bool
+write_note(Relation rel, CmdType operation, const NoteCount *count, const char *note)
 {
 	static const Oid types[6] = {TEXTOID, TEXTOID, TEXTOID, INT8OID, INT8OID, TIMESTAMPTZOID};
 	Datum		values[6];
-	BrazeStatement statement = {rel, CMD_INSERT, text, lengthof(types), types, values};
+	BrazeStatement statement = {rel, operation, NULL, lengthof(types), types, values};
 
+	if (operation == CMD_UPDATE)
+		statement.text = psprintf("UPDATE %s SET calls = calls OPERATOR(pg_catalog.+) $4, last_id = $5, last_at = $6 "
+								  "WHERE destination OPERATOR(pg_catalog.=) $1 "
+								  "AND outcome OPERATOR(pg_catalog.=) $2 "
+								  "AND note OPERATOR(pg_catalog.=) $3", braze_statement_table(rel));
+	else
+		statement.text = psprintf("INSERT INTO %s (destination, outcome, note, calls, last_id, last_at) "
+								  "VALUES ($1, $2, $3, $4, $5, $6)", braze_statement_table(rel));
 	values[0] = CStringGetTextDatum(NameStr(count->key.destination));
 	values[1] = CStringGetTextDatum(outcome_name(count->key.outcome));
-	values[2] = CStringGetTextDatum(count->sentence);
+	values[2] = CStringGetTextDatum(note);
 	values[3] = Int64GetDatum(count->calls);
 	values[4] = Int64GetDatum(count->last_id);
 	values[5] = TimestampTzGetDatum(count->last_at);
-	(void) braze_statement_run(&statement);
+	return braze_statement_run(&statement) > 0;
 }
 
-void
+static int
+count_in_table(Relation rel, const NameData *destination)
+{
+	static const Oid type = TEXTOID;
+	Datum		value = CStringGetTextDatum(NameStr(*destination));
+	BrazeStatement statement = {rel, CMD_SELECT, NULL, 1, &type, &value};
+
+	statement.text = psprintf("SELECT FROM %s WHERE destination OPERATOR(pg_catalog.=) $1 "
+							  "AND note OPERATOR(pg_catalog.<>) '%s' LIMIT %d",
+							  braze_statement_table(rel), other_notes, BRAZE_MAX_NOTES);
+	return (int) braze_statement_run(&statement);
+}
+
+static void
+store_one(Relation rel, HTAB *in_table, const NoteCount *count)
+{
+	const char *note = count->sentence;
+	NoteTotal  *total;
+	bool		found;
+
+	if (write_note(rel, CMD_UPDATE, count, note))
+		return;
+	total = total_of(in_table, &count->key.destination, &found);
+	if (!found)
+		total->notes = count_in_table(rel, &total->destination);
+	if (strcmp(note, other_notes) == 0)
+		 /* there is room for it */ ;
+	else if (total->notes < BRAZE_MAX_NOTES - OUTCOMES)
+		total->notes++;
+	else
+	{
+		note = other_notes;
+		if (write_note(rel, CMD_UPDATE, count, note))
+			return;
+	}
+	(void) write_note(rel, CMD_INSERT, count, note);
+}
+
+bool
+braze_notes_are_due(void)
+{
+	return hash_get_num_entries(counts) > 0;
+}
+
+int
 braze_notes_table_store(void)
 {
 	Relation	rel = table_open(braze_catalog_required()->notes, RowExclusiveLock);
+	HTAB	   *in_table = create_totals(CurrentMemoryContext);
 	HASH_SEQ_STATUS status;
 	NoteCount  *count;
-	char	   *text;
 
-	text = psprintf("INSERT INTO %s AS n (destination, outcome, note, calls, last_id, last_at) "
-					"VALUES ($1, $2, $3, $4, $5, $6) "
-					"ON CONFLICT (destination, outcome, note) DO UPDATE "
-					"SET calls = n.calls OPERATOR(pg_catalog.+) excluded.calls, "
-					"last_id = excluded.last_id, last_at = excluded.last_at",
-					braze_statement_table(rel));
 	hash_seq_init(&status, counts);
 	while ((count = hash_seq_search(&status)) != NULL)
-	{
-		if (count->calls > 0)
-			store_one(rel, text, count);
-	}
+		store_one(rel, in_table, count);
+	hash_destroy(in_table);
 	table_close(rel, NoLock);
+	return -1;
 }
 
+/* what follows is counted anew, so memory holds no more than came since */
 void
 braze_notes_table_stored(void)
 {
-	HASH_SEQ_STATUS status;
-	NoteCount  *count;
-
-	hash_seq_init(&status, counts);
-	while ((count = hash_seq_search(&status)) != NULL)
-		count->calls = 0;
+	MemoryContextReset(notes_context);
+	begin_counting();
 }

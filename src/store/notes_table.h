@@ -10,7 +10,7 @@
 
 #include "map/map.h"
 
-/* distinct notes that are counted one by one, per worker; the rest together */
+/* of a destination in the table; what goes beyond is counted together */
 #define BRAZE_MAX_NOTES		1000
 
 extern void braze_notes_table_init(void);
@@ -22,8 +22,9 @@ extern void braze_notes_table_count(const char *destination, int64 id,
 /* a sentence that only delivery could find */
 extern void braze_notes_table_add(const char *destination, int64 id, const char *sentence);
 
-/* in a transaction: adds what was counted since to the table */
-extern void braze_notes_table_store(void);
+/* in a transaction: adds what was counted since to the table; returns -1 */
+extern bool braze_notes_are_due(void);
+extern int	braze_notes_table_store(void);
 
 /* that transaction has committed */
 extern void braze_notes_table_stored(void);

@@ -540,6 +540,22 @@ store_committed(Memory *memory)
 	memory->profile.dirty = false;
 }
 
+void *
+braze_memory_mark(void)
+{
+	return storing;
+}
+
+void
+braze_memory_undo(void *mark)
+{
+	while (storing != mark)
+	{
+		storing->storing = false;
+		storing = storing->next_storing;
+	}
+}
+
 void
 braze_profiles_table_stored(bool committed)
 {

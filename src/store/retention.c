@@ -83,8 +83,9 @@ braze_retention_sweep(BrazeSweep *sweep, Oid table, BrazeExpired expired, void *
 	{
 		BlockNumber slice = Min(BLOCKS_PER_SLICE, sweep->end_block - sweep->next_block);
 
-		deleted = sweep_slice(rel, sweep->next_block, slice, expired, arg);
+		/* if one of its rows cannot be deleted, the next slice has its turn */
 		sweep->next_block += slice;
+		deleted = sweep_slice(rel, sweep->next_block - slice, slice, expired, arg);
 	}
 	table_close(rel, NoLock);
 

@@ -21,6 +21,7 @@
 #include "utils/rel.h"
 #include "utils/snapmgr.h"
 
+#include "base/attempt.h"
 #include "base/catalog.h"
 #include "base/compat.h"
 #include "base/statement.h"
@@ -38,6 +39,7 @@ typedef struct Deleted
 	NameData	destination;
 	BrazeQueueSize *size;
 	int64		bytes;
+	int64		attempted;		/* by the subtransaction under way */
 } Deleted;
 
 static Deleted *deleted = NULL; /* one for each destination that we saw */
@@ -70,10 +72,9 @@ braze_settle_begin(BrazeSettler *settler)
 {
 	const BrazeCatalog *catalog = braze_catalog_required();
 
-	for (Deleted *entry = deleted; entry != NULL; entry = entry->next)
-		entry->bytes = 0;
 	settler->letters.rel = NULL;
 	settler->forgotten = NULL;
+	settler->context = CurrentMemoryContext;
 	return open_table(&settler->queue, catalog->queue, catalog->queue_pkey,
 					  BRAZE_QUEUE_QUEUED_AT);
 }
@@ -82,10 +83,13 @@ bool
 braze_settle_open_letters(BrazeSettler *settler)
 {
 	const BrazeCatalog *catalog = braze_catalog_required();
-
-	return settler->letters.rel != NULL ||
+	MemoryContext old = MemoryContextSwitchTo(settler->context);
+	bool		opened = settler->letters.rel != NULL ||
 		open_table(&settler->letters, catalog->dead_letters,
 				   catalog->dead_letters_pkey, InvalidAttrNumber);
+
+	MemoryContextSwitchTo(old);
+	return opened;
 }
 
 void
@@ -96,13 +100,30 @@ braze_settle_end(BrazeSettler *settler)
 }
 
 void
-braze_settle_committed(void)
+braze_settle_forget_sizes(void)
+{
+	for (Deleted *entry = deleted; entry != NULL; entry = entry->next)
+		entry->bytes = entry->attempted = 0;
+}
+
+void
+braze_settle_attempted(bool done)
 {
 	for (Deleted *entry = deleted; entry != NULL; entry = entry->next)
 	{
-		braze_queue_size_settled(entry->size, entry->bytes);
-		entry->bytes = 0;
+		if (done)
+			entry->bytes += entry->attempted;
+		entry->attempted = 0;
 	}
+}
+
+void
+braze_settle_committed(void)
+{
+	braze_settle_attempted(true);
+	for (Deleted *entry = deleted; entry != NULL; entry = entry->next)
+		braze_queue_size_settled(entry->size, entry->bytes);
+	braze_settle_forget_sizes();
 }
 
 /* a truncated queue may have given the id to another call meanwhile */
@@ -196,7 +217,7 @@ braze_settle_note_queued(TupleTableSlot *slot, bool back)
 		entry->next = deleted;
 		deleted = entry;
 	}
-	entry->bytes += back ? -bytes : bytes;
+	entry->attempted += back ? -bytes : bytes;
 }
 
 TM_Result
@@ -263,6 +284,36 @@ braze_settle_delete(BrazeSettler *settler, const BrazeSettleRow *row)
 	return result;
 }
 
+static void
+read_call(void *arg)
+{
+	Datum		call = *(Datum *) arg;
+	struct varlena *plain = pg_detoast_datum((struct varlena *) DatumGetPointer(call));
+
+	if ((Pointer) plain != DatumGetPointer(call))
+		pfree(plain);
+}
+
+/*
+ * As it is stored.  One that was refused before it was sent may have been so
+ * because it cannot be read: then its letter is without it, since nobody could
+ * look at the letters otherwise.  Braze has seen the others.
+ */
+static Jsonb *
+call_of(Datum call, bool is_unsent)
+{
+	struct varlena *stored = (struct varlena *) DatumGetPointer(call);
+	ErrorData  *error;
+	int64		not_before;
+
+	if (!is_unsent || (!VARATT_IS_EXTERNAL(stored) && !VARATT_IS_COMPRESSED(stored)))
+		return (Jsonb *) stored;
+	error = braze_attempt(NULL, read_call, &call, &not_before);
+	if (error != NULL && braze_attempt_is_passing(error))
+		ReThrowError(error);
+	return error != NULL ? NULL : (Jsonb *) stored;
+}
+
 /* the row's place is taken by a letter, which lacks what the row has */
 static void
 put_letter(BrazeSettler *settler, const BrazeDeadLetter *letter, BrazeRetried *retried)
@@ -285,7 +336,7 @@ put_letter(BrazeSettler *settler, const BrazeDeadLetter *letter, BrazeRetried *r
 	braze_queue_table_destination(slot->tts_values[BRAZE_QUEUE_DESTINATION - 1], &destination);
 	complete.destination = NameStr(destination);
 	complete.kind = braze_segment_call_kind_read(slot->tts_values[BRAZE_QUEUE_CALL_KIND - 1]);
-	complete.call = DatumGetJsonbP(slot->tts_values[BRAZE_QUEUE_CALL - 1]);
+	complete.call = call_of(slot->tts_values[BRAZE_QUEUE_CALL - 1], letter->http_status == 0);
 	complete.queued_at = DatumGetTimestampTz(slot->tts_values[BRAZE_QUEUE_QUEUED_AT - 1]);
 	braze_settle_note_letter(settler, braze_queue_table_put_dead_letter(&complete, &tid));
 }
@@ -348,9 +399,9 @@ typedef struct BrazeForgotten
 } BrazeForgotten;
 
 static void
-append_value(ArrayBuildState **array, Datum value, Oid type)
+append_value(BrazeSettler *settler, ArrayBuildState **array, Datum value, Oid type)
 {
-	*array = accumArrayResult(*array, value, false, type, CurrentMemoryContext);
+	*array = accumArrayResult(*array, value, false, type, settler->context);
 }
 
 static Datum
@@ -377,9 +428,10 @@ braze_settle_forget_user(BrazeSettler *settler, const BrazeSettleRow *row)
 		BrazeForgotten *forgotten = settler->forgotten;
 
 		if (forgotten == NULL)
-			forgotten = settler->forgotten = palloc0(sizeof(BrazeForgotten));
-		append_value(&forgotten->destinations, table->slot->tts_values[destination - 1], TEXTOID);
-		append_value(&forgotten->users,
+			forgotten = settler->forgotten =
+				MemoryContextAllocZero(settler->context, sizeof(BrazeForgotten));
+		append_value(settler, &forgotten->destinations, table->slot->tts_values[destination - 1], TEXTOID);
+		append_value(settler, &forgotten->users,
 					 PointerGetDatum(cstring_to_text_with_len(user.data, user.length)), TEXTOID);
 		forgotten->nusers++;
 	}
@@ -394,8 +446,8 @@ braze_settle_note_letter(BrazeSettler *settler, int64 letter)
 
 	if (forgotten == NULL)
 		return;
-	append_value(&forgotten->letters, Int64GetDatum(letter), INT8OID);
-	append_value(&forgotten->after, Int32GetDatum(forgotten->nusers), INT4OID);
+	append_value(settler, &forgotten->letters, Int64GetDatum(letter), INT8OID);
+	append_value(settler, &forgotten->after, Int32GetDatum(forgotten->nusers), INT4OID);
 }
 
 /*

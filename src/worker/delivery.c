@@ -252,6 +252,34 @@ same_key(const BrazeDelivery *delivery, const char *key)
 }
 
 static void
+forget_attributes(void *arg)
+{
+	braze_profiles_table_forget_attributes(NameStr(((BrazeDelivery *) arg)->name));
+}
+
+/*
+ * A destination that sends attributes without looking at what is remembered
+ * forgets it.  Until that is done nothing is left out, whatever the options say.
+ */
+static void
+refresh_attributes(BrazeDelivery *delivery, bool options_changed)
+{
+	const BrazeSettings *settings = &delivery->destination->settings;
+	BrazePackLimits limits;
+
+	if (options_changed && !settings->changed_attributes_only)
+		delivery->attributes_stale = true;
+	if (!delivery->attributes_stale)
+		return;
+	delivery->attributes_stale =
+		!braze_attempt_when_due(&delivery->attributes_backoff, NameStr(delivery->name),
+								forget_attributes, delivery);
+	limits = limits_of(settings);
+	limits.changed_only = limits.changed_only && !delivery->attributes_stale;
+	braze_pack_set_limits(delivery->pack, &limits);
+}
+
+static void
 refresh_one(BrazeDelivery *delivery, BrazeDestination *destination)
 {
 	char	   *problem = NULL;
@@ -276,6 +304,7 @@ refresh_one(BrazeDelivery *delivery, BrazeDestination *destination)
 	}
 	else
 		destination = delivery->destination;
+	refresh_attributes(delivery, options_changed);
 
 	key = braze_destination_key(destination, &problem);
 	if (key != NULL && destination->settings.endpoint == NULL)
@@ -309,8 +338,6 @@ refresh_one(BrazeDelivery *delivery, BrazeDestination *destination)
 		delivery->resumed = true;
 		braze_flood_reset(&delivery->flood);
 	}
-	if (options_changed && !delivery->destination->settings.changed_attributes_only)
-		braze_profiles_table_forget_attributes(NameStr(delivery->name));
 	if (options_changed)
 		braze_profiles_table_drop_cache();
 }
@@ -558,10 +585,34 @@ braze_delivery_settled(BrazeDelivery *delivery, const BrazeCall *call)
 }
 
 void
+braze_delivery_stuck(BrazeDelivery *delivery, const char *problem)
+{
+	if (strncmp(delivery->stuck_problem, problem, sizeof(delivery->stuck_problem) - 1) == 0)
+		return;
+	strlcpy(delivery->stuck_problem, problem, sizeof(delivery->stuck_problem));
+	delivery->changed = true;
+	ereport(LOG,
+			(errmsg("segment_braze: calls of destination \"%s\" that were answered cannot be settled",
+					NameStr(delivery->name)),
+			 errdetail("%s", problem),
+			 errhint("They are kept in mind and tried again, and sent again only if the worker ends before.")));
+}
+
+void
+braze_delivery_end_stuck(BrazeDelivery *delivery)
+{
+	if (delivery->stuck > 0 || delivery->move_failed || delivery->stuck_problem[0] == '\0')
+		return;
+	delivery->stuck_problem[0] = '\0';
+	delivery->changed = true;
+}
+
+void
 braze_delivery_report(BrazeDelivery *delivery)
 {
 	BrazeDestinationSlot *slot;
 	const char *paused = braze_delivery_pause_paused_text(delivery);
+	bool		stuck = (delivery->stuck_problem[0] != '\0');
 
 	if (!delivery->changed)
 		return;
@@ -571,6 +622,7 @@ braze_delivery_report(BrazeDelivery *delivery)
 	if (slot != NULL)
 	{
 		slot->state = delivery->paused != NULL ? BRAZE_DESTINATION_PAUSED
+			: stuck ? BRAZE_DESTINATION_WAITING
 			: is_failing(delivery) ? BRAZE_DESTINATION_RETRYING
 			: BRAZE_DESTINATION_RUNNING;
 		slot->in_flight = delivery->transfers;
@@ -588,7 +640,11 @@ braze_delivery_report(BrazeDelivery *delivery)
 			slot->last_error_at = delivery->last_error_at;
 			strlcpy(slot->last_error, delivery->last_error, BRAZE_MESSAGE_SIZE);
 		}
-		strlcpy(slot->paused, paused ? paused : "", BRAZE_MESSAGE_SIZE);
+		if (paused == NULL && stuck)
+			snprintf(slot->paused, BRAZE_MESSAGE_SIZE, "what was answered cannot be settled: %s",
+					 delivery->stuck_problem);
+		else
+			strlcpy(slot->paused, paused ? paused : "", BRAZE_MESSAGE_SIZE);
 	}
 	LWLockRelease(braze_shared->lock);
 	memset(&delivery->counts, 0, sizeof(delivery->counts));

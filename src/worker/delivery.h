@@ -16,6 +16,8 @@
 #include "pack/pack.h"
 #include "queue/queue.h"
 #include "queue/queue_size.h"
+#include "base/attempt.h"
+#include "base/clock.h"
 
 /*
  * Braze runs and counts /users/track and the identity endpoints apart: what
@@ -57,9 +59,17 @@ typedef struct BrazeDelivery
 	bool		pause_to_store; /* paused by an answer, not yet in the table */
 	char	   *closed[BRAZE_ENDPOINTS];	/* why nothing goes to this endpoint */
 	bool		closed_to_store[BRAZE_ENDPOINTS];
+	bool		lift_due;		/* pauses in the table are over */
+	BrazeBackoff pause_backoff; /* when the table could not be written */
+	bool		attributes_stale;	/* in braze_profiles, to be forgotten */
+	BrazeBackoff attributes_backoff;
 	BrazeFlood	flood;
 	int			transfers;		/* requests at curl */
 	int			unsettled;		/* requests answered since the last settle */
+	int			stuck;			/* calls that could not be settled, */
+	int			stuck_objects;	/* and how much of them was sent */
+	bool		move_failed;	/* nor could calls leave the queue to be sent */
+	char		stuck_problem[BRAZE_REASON_SIZE];	/* why, empty: nobody need know */
 
 	/*
 	 * A destination that cannot take its calls falls behind the reader: it
@@ -164,6 +174,10 @@ extern void braze_exchange_answered(BrazeHttp *http, BrazeHttpRequest *done);
 
 /* are as many requests answered and not settled as may be under way? */
 extern bool braze_exchange_wants_settle(const BrazeDelivery *delivery);
+
+/* some of its calls cannot be settled; and whether they still cannot */
+extern void braze_delivery_stuck(BrazeDelivery *delivery, const char *problem);
+extern void braze_delivery_end_stuck(BrazeDelivery *delivery);
 
 /* one of its calls is done and settled */
 extern void braze_delivery_settled(BrazeDelivery *delivery, const BrazeCall *call);

@@ -93,9 +93,10 @@ braze_delivery_pause_close(BrazeDelivery *delivery, BrazeEndpoint endpoint, cons
 					 NameStr(delivery->name))));
 }
 
-void
-braze_delivery_pause_store_pauses(BrazeDelivery *delivery)
+static void
+put_pauses(void *arg)
 {
+	BrazeDelivery *delivery = arg;
 	BrazePause	pause;
 
 	pause.by_worker = true;
@@ -113,6 +114,51 @@ braze_delivery_pause_store_pauses(BrazeDelivery *delivery)
 		pause.reason = delivery->closed[i];
 		braze_paused_table_put(NameStr(delivery->name), &pause);
 	}
+}
+
+void
+braze_delivery_pause_store_pauses(BrazeDelivery *delivery)
+{
+	bool		wanted = delivery->pause_to_store;
+
+	for (int i = 0; i < BRAZE_ENDPOINTS; i++)
+		wanted = wanted || delivery->closed_to_store[i];
+	if (wanted)
+		(void) braze_attempt_when_due(&delivery->pause_backoff, NameStr(delivery->name),
+									  put_pauses, delivery);
+}
+
+static void
+lift_pauses(void *arg)
+{
+	braze_paused_table_lift(NameStr(((BrazeDelivery *) arg)->name));
+}
+
+static bool
+has_pause_by_worker(const List *pauses)
+{
+	ListCell   *cell;
+
+	foreach(cell, pauses)
+	{
+		if (((BrazePause *) lfirst(cell))->by_worker)
+			return true;
+	}
+	return false;
+}
+
+/* what the table says, once those that are over have left it */
+static List *
+read_pauses(BrazeDelivery *delivery, bool changed)
+{
+	List	   *pauses = braze_paused_table_read(NameStr(delivery->name));
+
+	delivery->lift_due = (delivery->lift_due || changed) && has_pause_by_worker(pauses);
+	if (!delivery->lift_due)
+		return pauses;
+	delivery->lift_due = !braze_attempt_when_due(&delivery->pause_backoff, NameStr(delivery->name),
+												 lift_pauses, delivery);
+	return braze_paused_table_read(NameStr(delivery->name));
 }
 
 /* a pause ends that is not in the table, unless it has yet to get there */
@@ -134,22 +180,17 @@ braze_delivery_pause_refresh_pauses(BrazeDelivery *delivery, bool changed, const
 {
 	const char *paused = NULL;
 	const char *closed[BRAZE_ENDPOINTS] = {NULL};
-	bool		lift = false;
 	ListCell   *cell;
 
-	foreach(cell, braze_paused_table_read(NameStr(delivery->name)))
+	foreach(cell, read_pauses(delivery, changed))
 	{
 		BrazePause *pause = lfirst(cell);
 
-		if (pause->by_worker && changed)
-			lift = true;
-		else if (pause->endpoint == BRAZE_WHOLE_DESTINATION)
+		if (pause->endpoint == BRAZE_WHOLE_DESTINATION)
 			paused = pause->reason;
 		else
 			closed[pause->endpoint] = pause->reason;
 	}
-	if (lift)
-		braze_paused_table_lift(NameStr(delivery->name));
 
 	if (paused != NULL || key_problem != NULL)
 	{

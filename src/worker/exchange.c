@@ -399,7 +399,7 @@ braze_exchange_launch(BrazeHttp *http)
 	if (first_launch == NULL)
 		return -1;
 	for (transfer = first_launch; transfer != NULL; transfer = transfer->next_launch)
-		braze_round_claim_add(transfer->delivery->pack, transfer->request);
+		braze_round_claim_add(transfer->delivery, transfer->request);
 	launched = braze_round_claim();
 	while ((transfer = first_launch) != NULL)
 	{
@@ -440,12 +440,26 @@ braze_exchange_cancel_unsent(BrazeHttp *http)
 	}
 }
 
+/*
+ * What cannot be settled would be sent again after a kill, as what is under way
+ * would: both together are bounded.
+ */
+static bool
+is_clogged(const BrazeDelivery *delivery)
+{
+	const BrazeSettings *settings = &delivery->destination->settings;
+
+	return delivery->stuck_objects > 0 &&
+		delivery->transfers + delivery->stuck_objects / settings->max_objects_per_request >=
+		settings->max_requests_in_flight;
+}
+
 int64
 braze_exchange_send(BrazeDelivery *delivery, BrazeHttp *http, int max_transfers)
 {
 	/* what a kill would have sent again is bounded by what may be under way */
 	while (braze_delivery_open(delivery) && transfers < max_transfers &&
-		   !braze_exchange_wants_settle(delivery))
+		   !braze_exchange_wants_settle(delivery) && !is_clogged(delivery))
 	{
 		int64_t		wait = -1;
 		Transfer   *transfer;

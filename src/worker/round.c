@@ -18,6 +18,7 @@
 #include "utils/memutils.h"
 #include "utils/snapmgr.h"
 
+#include "base/attempt.h"
 #include "base/catalog.h"
 #include "base/compat.h"
 #include "base/shmem.h"
@@ -33,16 +34,6 @@
 #include "worker/round_read.h"
 #include "worker/worker.h"
 
-/* a call that is done, until its settle has committed */
-typedef struct Done
-{
-	BrazeDelivery *delivery;
-	const BrazeCall *call;
-	bool		settled;
-} Done;
-
-bool		braze_first_settle_done = false;
-bool		braze_settle_blocked = false;
 bool		braze_forget_due = false;
 
 MemoryContext braze_rounds_context;
@@ -53,10 +44,6 @@ static bool refreshed = false;
 
 /* of the last round */
 static Oid	queue = InvalidOid;
-
-static Done *done;
-static int	ndone = 0;
-static int	maxdone = 1024;
 
 /*
  * TRUNCATE takes calls out of the queue, and fires no trigger where logical
@@ -82,7 +69,6 @@ braze_round_init(void)
 	reader = braze_reader_create();
 	braze_notes_table_init();
 	braze_profiles_table_init();
-	done = palloc(sizeof(Done) * maxdone);
 	CacheRegisterRelcacheCallback(queue_invalidated, (Datum) 0);
 	MemoryContextSwitchTo(old);
 }
@@ -185,13 +171,11 @@ braze_round_refresh(bool options_changed)
 	{
 		braze_round_begin("reading the destinations");
 		store_pauses();
-		braze_notes_table_store();
 		CommandCounterIncrement();
 		PopActiveSnapshot();
 		PushActiveSnapshot(GetTransactionSnapshot());
 		braze_delivery_refresh(options_changed);
 		braze_round_end();
-		braze_notes_table_stored();
 		refreshed = true;
 		look_at_resumed();
 	}
@@ -229,47 +213,88 @@ sweep_dead_letters(void)
 	return braze_dead_letters_table_sweep(braze_dead_letter_retention);
 }
 
+typedef struct Sweep
+{
+	int			(*sweep) (void);
+	int			pause;
+} Sweep;
+
+static void
+attempt_sweep(void *arg)
+{
+	Sweep	   *sweep = arg;
+
+	sweep->pause = sweep->sweep();
+}
+
+/* in how many milliseconds to go on, -1: at the next nap; *ok: did it succeed? */
 static int
-sweep_round(const char *activity, int (*sweep) (void))
+sweep_round(const char *activity, int (*run) (void), BrazeBackoff *backoff, bool *ok)
 {
 	MemoryContext caller = CurrentMemoryContext;
-	volatile int pause = -1;
+	volatile bool done = false;
+	Sweep		sweep = {run, -1};
 
 	PG_TRY();
 	{
 		braze_round_begin(activity);
-		pause = sweep();
+		done = braze_attempt_when_due(backoff, NULL, attempt_sweep, &sweep);
 		braze_round_end();
 	}
 	PG_CATCH();
 	{
 		FreeErrorData(braze_round_fail(caller));
-		pause = -1;
+		done = false;
 	}
 	PG_END_TRY();
 	MemoryContextSwitchTo(caller);
-	return pause;
+	if (ok != NULL)
+		*ok = done;
+	return done ? sweep.pause : -1;
 }
 
 int
 braze_round_messages(void)
 {
-	return refreshed ? sweep_round("forgetting old messages", sweep_messages) : -1;
+	static BrazeBackoff backoff;
+
+	return refreshed ? sweep_round("forgetting old messages", sweep_messages, &backoff, NULL) : -1;
+}
+
+int
+braze_notes_round(void)
+{
+	static BrazeBackoff backoff;
+	bool		stored = false;
+
+	if (braze_notes_are_due())
+		(void) sweep_round("counting notes", braze_notes_table_store, &backoff, &stored);
+	if (stored)
+		braze_notes_table_stored();
+	return -1;
 }
 
 int
 braze_round_profiles(void)
 {
+	static BrazeBackoff backoff;
+	bool		stored = false;
+
 	if (braze_profiles_table_has_postponed())
-		braze_profiles_table_stored(sweep_round("remembering users", braze_profiles_table_store_postponed) == 0);
+	{
+		(void) sweep_round("remembering users", braze_profiles_table_store_postponed, &backoff, &stored);
+		braze_profiles_table_stored(stored);
+	}
 	return -1;
 }
 
 int
 braze_round_dead_letters(void)
 {
+	static BrazeBackoff backoff;
+
 	return braze_dead_letter_retention > 0 ?
-		sweep_round("removing old dead letters", sweep_dead_letters) : -1;
+		sweep_round("removing old dead letters", sweep_dead_letters, &backoff, NULL) : -1;
 }
 
 /* ----- read ----- */
@@ -314,25 +339,6 @@ correct_idle(void)
 	}
 }
 
-/*
- * Errors that no call is to blame for: a lock, a cancel, a shortage, a disk.
- * The read waits until they are over, and the status says so.
- */
-static bool
-is_passing(int sqlstate)
-{
-	switch (ERRCODE_TO_CATEGORY(sqlstate))
-	{
-		case ERRCODE_TRANSACTION_ROLLBACK:
-		case ERRCODE_INSUFFICIENT_RESOURCES:
-		case ERRCODE_OPERATOR_INTERVENTION:
-		case ERRCODE_SYSTEM_ERROR:
-			return true;
-		default:
-			return sqlstate == ERRCODE_LOCK_NOT_AVAILABLE || sqlstate == ERRCODE_OBJECT_IN_USE;
-	}
-}
-
 /* what keeps the queue from being read, empty: nothing */
 static void
 report_read(const char *problem)
@@ -374,7 +380,7 @@ braze_round_read_queue(void)
 	PG_CATCH();
 	{
 		error = braze_round_fail(caller);
-		if (!is_passing(error->sqlerrcode))
+		if (!braze_attempt_error_is_passing(error->sqlerrcode))
 			braze_round_read_failed(reader, error->message);
 		braze_reader_reset(reader);
 		result = BRAZE_READ_FAILED;
@@ -406,197 +412,6 @@ braze_round_reader_waits(void)
 			return true;
 	}
 	return false;
-}
-
-/* ----- settle ----- */
-
-/* what was answered is settled: as much again may be */
-static void
-allow_all(void)
-{
-	ListCell   *cell;
-
-	foreach(cell, braze_deliveries)
-		((BrazeDelivery *) lfirst(cell))->unsettled = 0;
-}
-
-int
-braze_round_settle_pending(void)
-{
-	ListCell   *cell;
-
-	foreach(cell, braze_deliveries)
-	{
-		BrazeDelivery *delivery = lfirst(cell);
-		const BrazeCall *call;
-
-		while (ndone < BRAZE_SETTLE_BATCH &&
-			   (call = braze_pack_next_done(delivery->pack)) != NULL)
-		{
-			if (ndone == maxdone)
-			{
-				done = repalloc(done, sizeof(Done) * maxdone * 2);
-				maxdone *= 2;
-			}
-			done[ndone].delivery = delivery;
-			done[ndone].call = call;
-			done[ndone].settled = false;
-			ndone++;
-		}
-	}
-	/* answers that settle nothing, such as a 503, do not count */
-	if (ndone == 0)
-		allow_all();
-	return ndone;
-}
-
-/* one reason for all, and which objects it and the others hit */
-static BrazeSettled
-reject(BrazeSettler *settler, const BrazeCall *call, const BrazeSettleRow *row)
-{
-	const BrazeRefusal *told = call->refusals;
-	BrazeDeadLetter letter;
-	int		   *objects = palloc(sizeof(int) * call->nrefused);
-	int			n = 0;
-
-	for (const BrazeRefusal *refusal = call->refusals; refusal != NULL;
-		 refusal = refusal->next)
-	{
-		if (refusal->number >= 0)
-			objects[n++] = refusal->number;
-	}
-	memset(&letter, 0, sizeof(letter));
-
-	/* what is in doubt must say so, whatever else was refused */
-	while (!told->in_doubt && told->next != NULL)
-		told = told->next;
-	if (!told->in_doubt)
-		told = call->refusals;
-	letter.nobjects = (call->refusals->number == BRAZE_WHOLE_CALL) ? -1 : n;
-	letter.objects = objects;
-	letter.state = told->in_doubt ? BRAZE_LETTER_IN_DOUBT : BRAZE_LETTER_REJECTED;
-	letter.reason = told->reason;
-	letter.http_status = told->http_status;
-	return braze_settle_reject(settler, row, &letter);
-}
-
-BrazeSettleRow
-braze_round_settle_row_of(const BrazeCall *call)
-{
-	BrazeSettleRow row;
-
-	row.id = call->id;
-	row.letter = call->letter;
-	row.is_retry = call->is_retry;
-	row.before = call->before;
-	row.storage = call->row.storage;
-	ItemPointerSet(&row.tid, call->row.block, call->row.offset);
-	row.queued_at = call->row.queued_at;
-	return row;
-}
-
-static void
-settle_all(BrazeSettler *settler)
-{
-	for (int i = 0; i < ndone; i++)
-	{
-		const BrazeCall *call = done[i].call;
-		BrazeSettleRow row = braze_round_settle_row_of(call);
-		BrazeSettled result;
-
-		if (call->deletes && call->nrefused == 0 && !call->gone &&
-			!braze_settle_forget_user(settler, &row))
-			continue;
-		if (call->nrefused > 0)
-			result = reject(settler, call, &row);
-		else
-			result = braze_settle_delete(settler, &row);
-		done[i].settled = (result == BRAZE_SETTLED);
-		for (int j = 0; j < call->nprofiles; j++)
-			braze_profiles_table_store(call->profiles[j]);
-	}
-	braze_settle_forget_letters(settler);
-}
-
-/* the commit is through: what is settled is counted and forgotten */
-static void
-forget_settled(void)
-{
-	int			kept = 0;
-
-	for (int i = 0; i < ndone; i++)
-	{
-		if (!done[i].settled)
-		{
-			done[kept++] = done[i];
-			continue;
-		}
-		if (done[i].call->letter != 0)
-			braze_claims_table_leave(done[i].call->flight);
-		braze_delivery_settled(done[i].delivery, done[i].call);
-	}
-	braze_claims_table_publish();
-	ndone = kept;
-
-	/* what is kept is a row that somebody has locked: it holds up nobody */
-	allow_all();
-}
-
-/* nothing is sent meanwhile, so the status has to say it */
-static void
-report_blocked(const char *problem)
-{
-	BrazeDatabaseSlot *slot;
-
-	if (problem[0] == '\0' && !braze_settle_blocked)
-		return;
-	LWLockAcquire(braze_shared->lock, LW_EXCLUSIVE);
-	slot = braze_shmem_database(MyDatabaseId, false);
-	if (slot != NULL)
-		strlcpy(slot->settle_blocked, problem, BRAZE_MESSAGE_SIZE);
-	LWLockRelease(braze_shared->lock);
-}
-
-bool
-braze_round_settle(void)
-{
-	MemoryContext caller = CurrentMemoryContext;
-	volatile bool ok = false;
-	ErrorData  *error = NULL;
-
-	PG_TRY();
-	{
-		BrazeSettler settler;
-
-		braze_round_begin("settling what is done");
-		if (braze_settle_begin(&settler))
-		{
-			settle_all(&settler);
-			braze_settle_end(&settler);
-			ok = true;
-		}
-		braze_round_end();
-	}
-	PG_CATCH();
-	{
-		error = braze_round_fail(caller);
-		ok = false;
-	}
-	PG_END_TRY();
-	MemoryContextSwitchTo(caller);
-
-	braze_profiles_table_stored(ok);
-	report_blocked(ok ? "" : error != NULL ? error->message : "somebody has locked the table braze_queue");
-	if (error != NULL)
-		FreeErrorData(error);
-	braze_settle_blocked = !ok;
-	if (ok)
-	{
-		braze_first_settle_done = true;
-		braze_settle_committed();
-		forget_settled();
-	}
-	return ok;
 }
 
 /* ----- calls that were taken out of the queue ----- */

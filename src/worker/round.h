@@ -47,6 +47,9 @@ extern int	braze_round_messages(void);
 /* the same for dead letters */
 extern int	braze_round_dead_letters(void);
 
+/* the same for what the mapping noted */
+extern int	braze_notes_round(void);
+
 /* writes what was put off of users who changed all the time */
 extern int	braze_round_profiles(void);
 
@@ -56,6 +59,9 @@ extern bool braze_round_reader_waits(void);
 /* collects the calls that are done and tells how many there are */
 extern int	braze_round_settle_pending(void);
 extern bool braze_round_settle(void);
+
+/* in how many milliseconds what could not be settled is due again, -1: nothing is */
+extern long braze_round_settle_wait(void);
 
 /* what is held and not in the queue any more is forgotten */
 extern bool braze_round_forget(void);

@@ -14,6 +14,7 @@
 #include "access/xact.h"
 #include "utils/memutils.h"
 
+#include "base/attempt.h"
 #include "store/claims_table.h"
 #include "worker/delivery.h"
 #include "worker/round_claim.h"
@@ -22,7 +23,7 @@
 /* a call that is to be moved, and where to */
 typedef struct Move
 {
-	BrazePack  *pack;
+	BrazeDelivery *delivery;
 	BrazeRequest *request;		/* NULL: back to the queue */
 	BrazeCall  *call;
 	int			number;			/* in the request */
@@ -35,7 +36,7 @@ static int	nmoves = 0;
 static int	maxmoves = 0;
 
 static void
-add_move(BrazePack *pack, BrazeRequest *request, BrazeCall *call, int number)
+add_move(BrazeDelivery *delivery, BrazeRequest *request, BrazeCall *call, int number)
 {
 	Move	   *move;
 
@@ -46,7 +47,7 @@ add_move(BrazePack *pack, BrazeRequest *request, BrazeCall *call, int number)
 			: repalloc(moves, sizeof(Move) * maxmoves);
 	}
 	move = &moves[nmoves++];
-	move->pack = pack;
+	move->delivery = delivery;
 	move->request = request;
 	move->call = call;
 	move->number = number;
@@ -69,16 +70,60 @@ must_wait(const Move *move)
 }
 
 static void
+move_call(BrazeSettler *settler, Move *move)
+{
+	move->result = move->request == NULL ? braze_claims_table_put_back(settler, &move->row)
+		: braze_claims_table_move(settler, &move->row);
+}
+
+static void
+attempt_move(void *arg)
+{
+	BrazeSettler settler;
+
+	if (!braze_settle_begin(&settler))
+		return;
+	move_call(&settler, arg);
+	braze_settle_end(&settler);
+}
+
+static void
+try_move(Move *move)
+{
+	BrazeSettleRow row = move->row;
+	int64		not_before;
+	ErrorData  *error = braze_attempt(NameStr(move->delivery->name), attempt_move, move, &not_before);
+
+	braze_settle_attempted(error == NULL);
+	if (error == NULL)
+		return;
+	if (braze_attempt_is_passing(error))
+		ReThrowError(error);
+	move->row = row;
+	move->result = BRAZE_MOVE_LATER;
+	move->delivery->move_failed = true;
+	if (not_before == 0)
+		braze_delivery_stuck(move->delivery, error->message);
+}
+
+static void
 move_all(BrazeSettler *settler)
 {
+	bool		careful = braze_round_settle_needs_care();
+	int64		deadline = braze_now_ms() + BRAZE_MAX_ROUND_MS;
+
 	for (int i = 0; i < nmoves; i++)
+		moves[i].delivery->move_failed = false;
+	for (int i = 0; i < nmoves && (!careful || braze_now_ms() < deadline); i++)
 	{
 		Move	   *move = &moves[i];
 
-		if (move->request == NULL)
-			move->result = braze_claims_table_put_back(settler, &move->row);
-		else if (!must_wait(move))
-			move->result = braze_claims_table_move(settler, &move->row);
+		if (move->request != NULL && must_wait(move))
+			continue;
+		if (careful)
+			try_move(move);
+		else
+			move_call(settler, move);
 		if (move->result == BRAZE_MOVED && move->request != NULL)
 			braze_claims_table_announce(move->row.letter);
 	}
@@ -128,6 +173,7 @@ move_round(const char *activity, bool back)
 	{
 		BrazeSettler settler;
 
+		braze_settle_forget_sizes();
 		braze_round_begin(activity);
 		if (braze_settle_begin(&settler))
 		{
@@ -152,6 +198,8 @@ move_round(const char *activity, bool back)
 	MemoryContextSwitchTo(caller);
 	if (ok)
 		take_moves();
+	for (int i = 0; i < nmoves; i++)
+		braze_delivery_end_stuck(moves[i].delivery);
 	if (back)
 		braze_claims_table_count_put_back();
 	braze_claims_table_publish();
@@ -160,14 +208,14 @@ move_round(const char *activity, bool back)
 }
 
 void
-braze_round_claim_add(BrazePack *pack, BrazeRequest *request)
+braze_round_claim_add(BrazeDelivery *delivery, BrazeRequest *request)
 {
 	for (int i = 0; i < braze_gone_ncalls(request); i++)
 	{
 		BrazeCall  *call = braze_gone_call(request, i);
 
 		if (call->letter == 0)
-			add_move(pack, request, call, i);
+			add_move(delivery, request, call, i);
 	}
 }
 
@@ -190,7 +238,7 @@ braze_round_claim_release(void)
 		if (!braze_gone_has_stranded(delivery->pack))
 			continue;
 		while ((call = braze_gone_next_stranded(delivery->pack, call)) != NULL)
-			add_move(delivery->pack, NULL, call, 0);
+			add_move(delivery, NULL, call, 0);
 	}
 	if (nmoves > 0 && !move_round("putting calls back into the queue", true))
 		return false;

@@ -9,14 +9,14 @@
 #ifndef BRAZE_ROUND_CLAIM_H
 #define BRAZE_ROUND_CLAIM_H
 
-#include "pack/pack.h"
+#include "worker/delivery.h"
 
 /*
  * Takes the calls of the requests that were added out of the queue.  What is
  * not there any more, or locked, is left out of its request; see
  * braze_request_rewrite.  False: nothing has happened, try again later.
  */
-extern void braze_round_claim_add(BrazePack *pack, BrazeRequest *request);
+extern void braze_round_claim_add(BrazeDelivery *delivery, BrazeRequest *request);
 extern bool braze_round_claim(void);
 
 /* puts back what is out of the queue and not under way */

@@ -23,6 +23,14 @@ extern void braze_round_end(void);
 /* logs the error and cleans up; returns a copy that the caller frees */
 extern ErrorData *braze_round_fail(MemoryContext caller);
 
+/*
+ * May what others added to a table run when it is written?  Then each call is
+ * written in an attempt of its own, and after so long it is the others' turn.
+ */
+extern bool braze_round_settle_needs_care(void);
+
+#define BRAZE_MAX_ROUND_MS	1000
+
 extern BrazeSettleRow braze_round_settle_row_of(const BrazeCall *call);
 
 #endif							/* BRAZE_ROUND_INTERNAL_H */

@@ -304,7 +304,7 @@ settle_if_due(int64 now)
 	if (pending == 0)
 	{
 		waiting_since = 0;
-		return -1;
+		return braze_round_settle_wait();
 	}
 	if (waiting_since == 0)
 		waiting_since = now;
@@ -316,7 +316,7 @@ settle_if_due(int64 now)
 	if (!braze_round_settle())
 		retry_at = braze_now_ms() + SETTLE_RETRY_MS;
 	waiting_since = 0;
-	return braze_round_settle_pending() > 0 ? SETTLE_RETRY_MS : -1;
+	return braze_round_settle_pending() > 0 ? 0 : braze_round_settle_wait();
 }
 
 /* what was not sent goes back to the queue, where it survives this process */
@@ -400,7 +400,7 @@ sweep_if_due(int64 now)
 		int			(*round) (void);
 		int64		next;
 	}			sweeps[] = {
-		{braze_round_messages, 0}, {braze_round_dead_letters, 0}, {braze_round_profiles, 0}
+		{braze_round_messages, 0}, {braze_notes_round, 0}, {braze_round_dead_letters, 0}, {braze_round_profiles, 0}
 	};
 	long		timeout = -1;
 

@@ -1,0 +1,473 @@
+/*-------------------------------------------------------------------------
+ *
+ * round_settle.c
+ *	  The worker's transaction that settles what is done.
+ *
+ * Normally one transaction settles all that is done, since nothing but a fault
+ * of the server can fail in it.  Where somebody has added something to a table,
+ * or after a failure, each call is settled in a subtransaction of its own.
+ * What cannot be settled then, or is locked by somebody, is stuck: it is tried
+ * again later, and holds up its own destination only, once that has as much
+ * stuck as it may have under way.
+ *
+ *-------------------------------------------------------------------------
+ */
+#include "postgres.h"
+
+#include "access/table.h"
+#include "miscadmin.h"
+#include "utils/memutils.h"
+#include "utils/rel.h"
+
+#include "base/attempt.h"
+#include "base/catalog.h"
+#include "base/shmem.h"
+#include "base/table_write.h"
+#include "store/claims_table.h"
+#include "store/profiles_table.h"
+#include "worker/delivery.h"
+#include "worker/round.h"
+#include "worker/round_internal.h"
+
+/* a row that somebody has locked is looked at again after this */
+#define LOCKED_MS			1000
+
+/* a lock that lasts so many looks is in the status */
+#define LOOKS_UNTIL_TOLD	3
+
+typedef enum DoneState
+{
+	DONE_UNTRIED,
+	DONE_SETTLED,
+	DONE_STUCK
+} DoneState;
+
+/* a call that is done, until its settle has committed */
+typedef struct Done
+{
+	BrazeDelivery *delivery;
+	const BrazeCall *call;
+	DoneState	state;
+	BrazeBackoff backoff;		/* when it is stuck */
+	int			looks;			/* at a row that is locked */
+} Done;
+
+typedef struct DoneList
+{
+	Done	   *items;
+	int			count;
+	int			size;
+} DoneList;
+
+bool		braze_first_settle_done = false;
+bool		braze_settle_blocked = false;
+
+static DoneList fresh;			/* not tried yet */
+static DoneList stuck;
+static int64 stuck_next = -1;	/* when the first of them is to be tried, -1: none */
+
+/* the last round failed as a whole: which call is to blame? */
+static bool failed_before = false;
+
+static MemoryContext call_context;	/* reset after each call */
+
+static Done *
+add_done(DoneList *list)
+{
+	if (list->count == list->size)
+	{
+		list->size = Max(list->size * 2, 1024);
+		list->items = list->items == NULL
+			? MemoryContextAlloc(braze_rounds_context, sizeof(Done) * list->size)
+			: repalloc_huge(list->items, sizeof(Done) * list->size);
+	}
+	return &list->items[list->count++];
+}
+
+/* what was answered is settled: as much again may be */
+static void
+allow_all(void)
+{
+	ListCell   *cell;
+
+	foreach(cell, braze_deliveries)
+		((BrazeDelivery *) lfirst(cell))->unsettled = 0;
+}
+
+static bool
+stuck_is_due(void)
+{
+	return stuck_next >= 0 && braze_now_ms() >= stuck_next;
+}
+
+int
+braze_round_settle_pending(void)
+{
+	ListCell   *cell;
+
+	foreach(cell, braze_deliveries)
+	{
+		BrazeDelivery *delivery = lfirst(cell);
+		const BrazeCall *call;
+
+		while (fresh.count < BRAZE_SETTLE_BATCH &&
+			   (call = braze_pack_next_done(delivery->pack)) != NULL)
+		{
+			Done	   *done = add_done(&fresh);
+
+			memset(done, 0, sizeof(Done));
+			done->delivery = delivery;
+			done->call = call;
+		}
+	}
+	if (fresh.count > 0)
+		return fresh.count;
+
+	/* answers that settle nothing, such as a 503, do not count */
+	allow_all();
+	return stuck_is_due() ? stuck.count : 0;
+}
+
+long
+braze_round_settle_wait(void)
+{
+	return stuck_next < 0 ? -1 : (long) Max(stuck_next - braze_now_ms(), 0);
+}
+
+/* ----- one call ----- */
+
+/* one reason for all, and which objects it and the others hit */
+static BrazeSettled
+reject_call(BrazeSettler *settler, const BrazeCall *call, const BrazeSettleRow *row)
+{
+	const BrazeRefusal *told = call->refusals;
+	BrazeDeadLetter letter;
+	int		   *objects = palloc(sizeof(int) * call->nrefused);
+	int			n = 0;
+
+	for (const BrazeRefusal *refusal = call->refusals; refusal != NULL;
+		 refusal = refusal->next)
+	{
+		if (refusal->number >= 0)
+			objects[n++] = refusal->number;
+	}
+	memset(&letter, 0, sizeof(letter));
+
+	/* what is in doubt must say so, whatever else was refused */
+	while (!told->in_doubt && told->next != NULL)
+		told = told->next;
+	if (!told->in_doubt)
+		told = call->refusals;
+	letter.nobjects = (call->refusals->number == BRAZE_WHOLE_CALL) ? -1 : n;
+	letter.objects = objects;
+	letter.state = told->in_doubt ? BRAZE_LETTER_IN_DOUBT : BRAZE_LETTER_REJECTED;
+	letter.reason = told->reason;
+	letter.http_status = told->http_status;
+	return braze_settle_reject(settler, row, &letter);
+}
+
+BrazeSettleRow
+braze_round_settle_row_of(const BrazeCall *call)
+{
+	BrazeSettleRow row;
+
+	row.id = call->id;
+	row.letter = call->letter;
+	row.is_retry = call->is_retry;
+	row.before = call->before;
+	row.storage = call->row.storage;
+	ItemPointerSet(&row.tid, call->row.block, call->row.offset);
+	row.queued_at = call->row.queued_at;
+	return row;
+}
+
+static BrazeSettled
+settle_call(BrazeSettler *settler, const BrazeCall *call)
+{
+	BrazeSettleRow row = braze_round_settle_row_of(call);
+	BrazeSettled result;
+
+	if (call->deletes && call->nrefused == 0 && !call->gone &&
+		!braze_settle_forget_user(settler, &row))
+		return BRAZE_SETTLE_LATER;
+	result = call->nrefused > 0 ? reject_call(settler, call, &row)
+		: braze_settle_delete(settler, &row);
+	for (int i = 0; i < call->nprofiles && result == BRAZE_SETTLED; i++)
+		braze_profiles_table_store(call->profiles[i]);
+	return result;
+}
+
+static void
+note_result(Done *done, BrazeSettled result)
+{
+	done->backoff.delay = 0;
+	if (result == BRAZE_SETTLED)
+	{
+		done->state = DONE_SETTLED;
+		return;
+	}
+	done->state = DONE_STUCK;
+	done->backoff.next = braze_now_ms() + LOCKED_MS;
+	if (++done->looks >= LOOKS_UNTIL_TOLD)
+		braze_delivery_stuck(done->delivery, "somebody has locked rows of the calls");
+}
+
+/* ----- each by itself ----- */
+
+typedef struct Attempt
+{
+	const BrazeCall *call;
+	BrazeSettled result;
+} Attempt;
+
+static void
+attempt_call(void *arg)
+{
+	Attempt    *attempt = arg;
+	BrazeSettler settler;
+
+	attempt->result = BRAZE_SETTLE_LATER;
+	if (!braze_settle_begin(&settler))
+		return;
+	attempt->result = settle_call(&settler, attempt->call);
+	braze_settle_forget_letters(&settler);
+	braze_settle_end(&settler);
+}
+
+static void
+try_call(Done *done)
+{
+	Attempt		attempt = {done->call};
+	void	   *memory_mark = braze_memory_mark();
+	int64		not_before;
+	ErrorData  *error;
+
+	error = braze_attempt(NameStr(done->delivery->name), attempt_call, &attempt, &not_before);
+	braze_settle_attempted(error == NULL);
+	if (error == NULL)
+	{
+		note_result(done, attempt.result);
+		return;
+	}
+	braze_memory_undo(memory_mark);
+	if (braze_attempt_is_passing(error))
+		ReThrowError(error);	/* no call is to blame: a full disk, for one */
+	done->state = DONE_STUCK;
+	if (not_before > 0)
+		done->backoff.next = not_before;
+	else
+	{
+		braze_attempt_back_off(&done->backoff);
+		braze_delivery_stuck(done->delivery, error->message);
+	}
+}
+
+static void
+try_list(DoneList *list, int64 deadline)
+{
+	for (int i = 0; i < list->count && braze_now_ms() < deadline; i++)
+	{
+		Done	   *done = &list->items[i];
+
+		if (done->state != DONE_STUCK || done->backoff.next <= braze_now_ms())
+			try_call(done);
+		MemoryContextReset(call_context);
+	}
+}
+
+/* ----- all together ----- */
+
+static void
+settle_done(BrazeSettler *settler, Done *done)
+{
+	/* one that has failed would fail for all the others */
+	if (done->backoff.delay > 0)
+		try_call(done);
+	else
+		note_result(done, settle_call(settler, done->call));
+}
+
+static void
+settle_list(BrazeSettler *settler, DoneList *list)
+{
+	int64		now = braze_now_ms();
+
+	for (int i = 0; i < list->count; i++)
+	{
+		Done	   *done = &list->items[i];
+
+		if (done->state != DONE_STUCK || done->backoff.next <= now)
+			settle_done(settler, done);
+		MemoryContextReset(call_context);
+	}
+}
+
+/* ----- a round ----- */
+
+/* may what others added to a table run when it is written? */
+bool
+braze_round_settle_needs_care(void)
+{
+	const BrazeCatalog *catalog = braze_catalog_required();
+
+	return failed_before ||
+		!braze_table_is_plain(catalog->queue, BRAZE_QUEUE_COLUMNS) ||
+		!braze_table_is_plain(catalog->dead_letters, BRAZE_DEAD_COLUMNS) ||
+		!braze_table_is_plain(catalog->profiles, BRAZE_PROFILE_COLUMNS);
+}
+
+/* false: somebody has locked the queue */
+static bool
+settle_all(void)
+{
+	MemoryContext old;
+	BrazeSettler settler;
+	bool		careful;
+
+	if (!braze_settle_begin(&settler))
+		return false;
+	careful = braze_round_settle_needs_care();
+	old = MemoryContextSwitchTo(call_context);
+	if (careful)
+	{
+		int64		deadline = braze_now_ms() + BRAZE_MAX_ROUND_MS;
+
+		/* what has failed comes last: it may take all the time there is */
+		try_list(&fresh, deadline);
+		try_list(&stuck, deadline);
+	}
+	else
+	{
+		settle_list(&settler, &fresh);
+		settle_list(&settler, &stuck);
+		braze_settle_forget_letters(&settler);
+	}
+	MemoryContextSwitchTo(old);
+	braze_settle_end(&settler);
+	return true;
+}
+
+static void
+forget_settled(const Done *done)
+{
+	if (done->call->letter != 0)
+		braze_claims_table_leave(done->call->flight);
+	braze_delivery_settled(done->delivery, done->call);
+}
+
+/* the commit is through: what is settled is counted and forgotten */
+static void
+sort_out(void)
+{
+	DoneList	tried = stuck;
+	int			kept = 0;
+	ListCell   *cell;
+
+	foreach(cell, braze_deliveries)
+	{
+		BrazeDelivery *delivery = lfirst(cell);
+
+		delivery->stuck = delivery->stuck_objects = 0;
+	}
+	stuck.count = 0;
+	for (int i = 0; i < tried.count; i++)
+	{
+		if (tried.items[i].state == DONE_SETTLED)
+			forget_settled(&tried.items[i]);
+		else
+			stuck.items[stuck.count++] = tried.items[i];
+	}
+	for (int i = 0; i < fresh.count; i++)
+	{
+		if (fresh.items[i].state == DONE_SETTLED)
+			forget_settled(&fresh.items[i]);
+		else if (fresh.items[i].state == DONE_STUCK)
+			*add_done(&stuck) = fresh.items[i];
+		else
+			fresh.items[kept++] = fresh.items[i];
+	}
+	fresh.count = kept;
+	stuck_next = -1;
+	for (int i = 0; i < stuck.count; i++)
+	{
+		const Done *done = &stuck.items[i];
+
+		done->delivery->stuck++;
+		done->delivery->stuck_objects += done->call->nobjects;
+		if (stuck_next < 0 || done->backoff.next < stuck_next)
+			stuck_next = done->backoff.next;
+	}
+	foreach(cell, braze_deliveries)
+		braze_delivery_end_stuck(lfirst(cell));
+	braze_claims_table_publish();
+	allow_all();
+}
+
+/* nothing of the round has happened */
+static void
+start_again(void)
+{
+	for (int i = 0; i < fresh.count; i++)
+		fresh.items[i].state = DONE_UNTRIED;
+	for (int i = 0; i < stuck.count; i++)
+		stuck.items[i].state = DONE_STUCK;
+}
+
+/* nothing is sent meanwhile, so the status has to say it */
+static void
+report_blocked(const char *problem)
+{
+	BrazeDatabaseSlot *slot;
+
+	if (problem[0] == '\0' && !braze_settle_blocked)
+		return;
+	LWLockAcquire(braze_shared->lock, LW_EXCLUSIVE);
+	slot = braze_shmem_database(MyDatabaseId, false);
+	if (slot != NULL)
+		strlcpy(slot->settle_blocked, problem, BRAZE_MESSAGE_SIZE);
+	LWLockRelease(braze_shared->lock);
+}
+
+bool
+braze_round_settle(void)
+{
+	MemoryContext caller = CurrentMemoryContext;
+	volatile bool ok = false;
+	ErrorData  *error = NULL;
+
+	if (call_context == NULL)
+		call_context = AllocSetContextCreate(braze_rounds_context, "segment_braze call",
+											 ALLOCSET_DEFAULT_SIZES);
+	braze_settle_forget_sizes();
+	braze_attempt_begin();
+	PG_TRY();
+	{
+		braze_round_begin("settling what is done");
+		ok = settle_all();
+		braze_round_end();
+	}
+	PG_CATCH();
+	{
+		error = braze_round_fail(caller);
+		ok = false;
+	}
+	PG_END_TRY();
+	MemoryContextSwitchTo(caller);
+	MemoryContextReset(call_context);
+
+	braze_profiles_table_stored(ok);
+	report_blocked(ok ? "" : error != NULL ? error->message : "somebody has locked the table braze_queue");
+	failed_before = (error != NULL && !braze_attempt_is_passing(error));
+	if (error != NULL)
+		FreeErrorData(error);
+	braze_settle_blocked = !ok;
+	if (!ok)
+	{
+		start_again();
+		return false;
+	}
+	braze_first_settle_done = true;
+	braze_settle_committed();
+	sort_out();
+	return true;
+}

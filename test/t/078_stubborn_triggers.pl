@@ -1,0 +1,152 @@
+# A trigger that stands in the way of settling: what was answered is not sent
+# again, the status names the trigger, and whoever does not fire it goes on.
+
+use strict;
+use warnings;
+
+use FindBin;
+use lib "$FindBin::RealBin/../perl";
+
+use PostgreSQL::Test::Cluster;
+use PostgreSQL::Test::Utils;
+use Test::More;
+use Time::HiRes qw(time);
+
+use Braze;
+use StandIn;
+
+my $braze = StandIn->new;
+my $node = braze_node('main', $braze);
+braze_destination($node, 'postgres', 'b2', $braze);
+braze_destination($node, 'postgres', 'once', $braze, options => "delivery 'at_most_once'");
+my $timeout = $PostgreSQL::Test::Utils::timeout_default;
+
+sub run
+{
+	my ($sql) = @_;
+	return $node->safe_psql('postgres', $sql);
+}
+
+sub applied
+{
+	my ($user) = @_;
+	return scalar grep { $_->{outcome} eq 'accepted' && $_->{user} eq $user } $braze->log;
+}
+
+run(<<'EOS');
+CREATE ROLE ops;
+ALTER TABLE braze_queue OWNER TO ops;
+CREATE TABLE seen (ran_as name);
+GRANT INSERT ON seen TO PUBLIC;
+CREATE FUNCTION note_role() RETURNS void LANGUAGE plpgsql AS $$
+BEGIN
+	INSERT INTO public.seen VALUES (current_user);
+	IF (SELECT rolsuper FROM pg_roles WHERE rolname = current_user) THEN
+		ALTER ROLE ops SUPERUSER;
+	END IF;
+END
+$$;
+EOS
+
+# each case: what is created on braze_queue, and what the status says of it
+my %cases = (
+	'a trigger that raises' => {
+		body => q{RAISE 'not today'},
+		state => '%trigger "stubborn"%not today%',
+	},
+	'a trigger that returns null' => {
+		body => q{RETURN NULL},
+		state => '%trigger "stubborn"%0 rows were written instead of one%',
+	},
+	'a trigger that defers another' => {
+		body => q{SET CONSTRAINTS ALL DEFERRED},
+		state => '%trigger "stubborn", trigger "zz_deferred"%cannot fire deferred trigger%',
+		also => <<'EOS',
+CREATE FUNCTION deferred() RETURNS trigger LANGUAGE plpgsql AS $$BEGIN PERFORM public.note_role(); RETURN NULL; END$$;
+CREATE CONSTRAINT TRIGGER zz_deferred AFTER DELETE ON braze_queue DEFERRABLE INITIALLY DEFERRED
+	FOR EACH ROW EXECUTE FUNCTION deferred();
+EOS
+	},
+	'a trigger that sleeps' => {
+		body => q{PERFORM pg_sleep(3600)},
+		state => '%trigger "stubborn"%it took longer than 10 s%',
+	},
+	'an owner without the right' => {
+		create => <<'EOS',
+CREATE TRIGGER stubborn BEFORE DELETE ON braze_queue FOR EACH ROW
+	WHEN (false) EXECUTE FUNCTION suppress_redundant_updates_trigger();
+REVOKE DELETE ON braze_queue FROM ops;
+EOS
+		remove => 'GRANT DELETE ON braze_queue TO ops; DROP TRIGGER stubborn ON braze_queue',
+		state => '%as its owner "ops"%permission denied for table braze_queue%',
+		everybody => 1,
+	},
+	'a rule' => {
+		create => 'CREATE RULE stubborn AS ON DELETE TO braze_queue DO INSTEAD NOTHING',
+		remove => 'DROP RULE stubborn ON braze_queue',
+		state => '%a rule%0 rows were written instead of one%',
+		everybody => 1,
+	});
+
+foreach my $name (sort keys %cases)
+{
+	my $case = $cases{$name};
+	my $began;
+	my $worker;
+
+	$braze->reset;
+	if ($case->{create})
+	{
+		run($case->{create});
+	}
+	else
+	{
+		# for the calls of one destination only
+		run(<<EOS);
+CREATE FUNCTION stubborn() RETURNS trigger LANGUAGE plpgsql AS \$\$
+BEGIN
+	PERFORM public.note_role();
+	$case->{body};
+	RETURN OLD;
+END
+\$\$;
+CREATE TRIGGER stubborn BEFORE DELETE ON braze_queue FOR EACH ROW
+	WHEN (OLD.destination = 'braze') EXECUTE FUNCTION stubborn();
+EOS
+		run($case->{also}) if $case->{also};
+	}
+	$worker = braze_worker_pid($node);
+	$began = time;
+	run("SELECT braze_track('u1', 'A', destination => 'braze')");
+	$braze->wait_for_accepted(1);
+	ok(braze_wait_for_state($node, 'braze', "waiting: what was answered cannot be settled: $case->{state}"),
+		"$name: the status names it")
+	  or diag(run('SELECT destination, state FROM braze_status'));
+	unless ($case->{everybody})
+	{
+		run("SELECT braze_track('u2', 'A', destination => 'b2')");
+		run("SELECT braze_track('u3', 'A', destination => 'once')");
+		foreach my $other ('b2', 'once')
+		{
+			ok($node->poll_query_until('postgres', "SELECT braze_flush('100 ms', '$other')"),
+				"$name: who does not fire it goes on, $other");
+		}
+	}
+	run("SELECT braze_track('u1', 'B', destination => 'braze')");
+	pass("$name: nobody who queues waits");
+	braze_wait_for_count($node, 2, 'braze_queue', "destination = 'braze'") or die;
+
+	# tried again and again; each try of the one that sleeps takes 10 s
+	sleep 3 unless $name =~ /sleeps/;
+	is(braze_worker_pid($node), $worker, "$name: the worker is the same");
+	run($case->{remove} || 'DROP TRIGGER stubborn ON braze_queue; DROP FUNCTION stubborn() CASCADE');
+	run('DROP FUNCTION deferred() CASCADE') if $case->{also};
+	braze_flush($node);
+	is(applied('u1'), 2, "$name: each call was sent once");
+	ok(braze_wait_for_state($node, 'braze', 'running'), "$name: the status is fine again");
+}
+is(run(q{SELECT string_agg(DISTINCT ran_as, ',') FROM seen}), 'ops', 'all of them ran as the owner');
+is(run(q{SELECT rolsuper FROM pg_roles WHERE rolname = 'ops'}), 'f', 'and nobody became a superuser');
+
+$node->stop;
+done_testing();
