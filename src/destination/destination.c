@@ -31,6 +31,7 @@
 
 #include "base/closest_name.h"
 #include "base/compat.h"
+#include "base/guc.h"
 #include "destination/destination.h"
 #include "destination/option_validator.h"
 
@@ -51,8 +52,6 @@ typedef struct CacheEntry
 	Oid			roleid;			/* InvalidOid: the entry is free */
 	BrazeDestination *destination;
 } CacheEntry;
-
-char	   *braze_destination_setting = NULL;
 
 static CacheEntry cache[CACHE_SIZE];
 static int	cache_next = 0;		/* the entry to be replaced next */

@@ -57,9 +57,6 @@ extern const BrazeDestination *braze_destination_for(const char *name, Oid rolei
 extern const BrazeDestination *braze_destination_find(const char *name, Oid roleid,
 													  BrazeDestinationProblem *problem);
 
-/* the setting segment_braze.destination, empty when not set */
-extern char *braze_destination_setting;
-
 /*
  * The REST API key by the user mapping of the server's owner, else of PUBLIC;
  * palloc'd.  NULL with a reason (never the key) when there is none usable.

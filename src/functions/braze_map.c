@@ -19,6 +19,7 @@
 #include "utils/tuplestore.h"
 
 #include "base/compat.h"
+#include "base/guc.h"
 #include "destination/destination.h"
 #include "functions/srf.h"
 #include "map/map.h"

@@ -18,6 +18,7 @@
 #include "utils/timestamp.h"
 
 #include "base/compat.h"
+#include "base/guc.h"
 #include "queue/enqueue.h"
 
 /* jsonb holds 256 MB; a call that comes near that is too large by any setting */

@@ -19,6 +19,7 @@
 
 #include "base/catalog.h"
 #include "base/compat.h"
+#include "base/guc.h"
 #include "base/shmem.h"
 #include "base/statement.h"
 #include "base/worker_wake.h"

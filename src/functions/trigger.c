@@ -18,6 +18,7 @@
 #include "utils/syscache.h"
 
 #include "base/compat.h"
+#include "base/guc.h"
 #include "destination/destination.h"
 #include "functions/column.h"
 #include "functions/trigger.h"

@@ -16,6 +16,7 @@
 #include "utils/resowner.h"
 #include "utils/timestamp.h"
 
+#include "base/guc.h"
 #include "json/jsonb_walk.h"
 #include "queue/call_builder.h"
 #include "queue/enqueue.h"

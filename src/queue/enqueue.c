@@ -13,6 +13,7 @@
 #include "utils/memutils.h"
 #include "utils/timestamp.h"
 
+#include "base/guc.h"
 #include "destination/destination.h"
 #include "map/map.h"
 #include "queue/deduplicate.h"
@@ -24,8 +25,6 @@
 /* a result that grew beyond this is not kept for the session's next call */
 #define MAX_KEPT_RESULT	(1024 * 1024)
 
-int			braze_on_invalid_call = BRAZE_INVALID_ERROR;
-int			braze_max_call_size = 1024;
 
 /*
  * What the mapping says of a call, for this session's next look only.  Keeps

@@ -12,18 +12,6 @@
 
 #include "queue/call_builder.h"
 
-/* the setting segment_braze.on_invalid_call */
-typedef enum BrazeOnInvalidCall
-{
-	BRAZE_INVALID_ERROR,
-	BRAZE_INVALID_DEAD_LETTER
-} BrazeOnInvalidCall;
-
-extern int	braze_on_invalid_call;
-
-/* the setting segment_braze.max_call_size, in kB */
-extern int	braze_max_call_size;
-
 /*
  * Queues a call for roleid, whose right to the destination is
  * checked; NULL stands for the default destination.  A call that the mapping

@@ -27,12 +27,12 @@
 #include "base/catalog.h"
 #include "base/clock.h"
 #include "base/compat.h"
+#include "base/guc.h"
 #include "base/statement.h"
 #include "base/table_write.h"
 #include "braze/hash.h"
 #include "queue/queue.h"
 #include "store/profiles_table.h"
-#include "worker/worker.h"
 
 /* part of max_memory that profiles no call needs may keep */
 #define CACHE_SHARE		4

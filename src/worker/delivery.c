@@ -17,6 +17,7 @@
 #include "utils/timestamp.h"
 
 #include "base/clock.h"
+#include "base/guc.h"
 #include "base/shmem.h"
 #include "store/notes_table.h"
 #include "store/profiles_table.h"

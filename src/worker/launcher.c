@@ -35,15 +35,11 @@
 #include "utils/timestamp.h"
 
 #include "base/compat.h"
+#include "base/guc.h"
 #include "base/shmem.h"
 #include "base/wait_event.h"
 #include "worker/worker.h"
 
-bool		braze_deliver = true;
-int			braze_max_memory = 32;
-int			braze_restart_delay = 10;
-int			braze_nap = 5000;
-int			braze_dead_letter_retention = 0;
 
 /* a database as this process knows it; shared memory says how its worker is */
 typedef struct Known
@@ -368,52 +364,6 @@ braze_launcher_main(Datum arg)
 }
 
 static void
-define_settings(void)
-{
-	/* not PGC_SIGHUP, which ALTER DATABASE could not set for one copy alone */
-	DefineCustomBoolVariable("segment_braze.deliver",
-							 "Sends the calls that are queued.",
-							 "Switch it off on a copy of a production database, before its server starts.",
-							 &braze_deliver,
-							 true,
-							 PGC_SUSET,
-							 0,
-							 NULL, NULL, NULL);
-	DefineCustomIntVariable("segment_braze.max_memory",
-							"Limits the memory that a worker holds calls and request bodies in.",
-							"Shared equally by the destinations of the database.",
-							&braze_max_memory,
-							32, 4, 65536,
-							PGC_SIGHUP,
-							GUC_UNIT_MB,
-							NULL, NULL, NULL);
-	DefineCustomIntVariable("segment_braze.restart_delay",
-							"Waits this long after a crash of the server before anything is sent.",
-							NULL,
-							&braze_restart_delay,
-							10, 0, 3600,
-							PGC_SIGHUP,
-							GUC_UNIT_S,
-							NULL, NULL, NULL);
-	DefineCustomIntVariable("segment_braze.nap",
-							"Looks this often for what no commit announced: prepared transactions, key files, databases.",
-							NULL,
-							&braze_nap,
-							5000, 100, 60000,
-							PGC_SIGHUP,
-							GUC_UNIT_MS,
-							NULL, NULL, NULL);
-	DefineCustomIntVariable("segment_braze.dead_letter_retention",
-							"Removes dead letters that are older than this.",
-							"0: never.  Those whose call is queued again stay.",
-							&braze_dead_letter_retention,
-							0, 0, INT_MAX,
-							PGC_SIGHUP,
-							GUC_UNIT_S,
-							NULL, NULL, NULL);
-}
-
-static void
 register_launcher(void)
 {
 	BackgroundWorker worker;
@@ -432,7 +382,6 @@ register_launcher(void)
 void
 braze_launcher_init(void)
 {
-	define_settings();
 	if (!process_shared_preload_libraries_in_progress)
 		return;
 	braze_shmem_init();

@@ -21,6 +21,7 @@
 #include "base/attempt.h"
 #include "base/catalog.h"
 #include "base/compat.h"
+#include "base/guc.h"
 #include "base/shmem.h"
 #include "queue/deduplicate.h"
 #include "queue/queue_size.h"

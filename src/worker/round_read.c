@@ -14,6 +14,7 @@
 #include "utils/rel.h"
 
 #include "base/clock.h"
+#include "base/guc.h"
 #include "queue/enqueue.h"
 #include "worker/delivery.h"
 #include "worker/round_read.h"

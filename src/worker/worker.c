@@ -33,6 +33,7 @@
 #include "base/catalog.h"
 #include "base/clock.h"
 #include "base/compat.h"
+#include "base/guc.h"
 #include "base/shmem.h"
 #include "base/statement.h"
 #include "base/wait_event.h"

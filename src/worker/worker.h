@@ -10,14 +10,7 @@
 
 #include "postgres_ext.h"
 
-/* settings */
-extern bool braze_deliver;
-extern int	braze_max_memory;	/* MB */
-extern int	braze_restart_delay;	/* seconds */
-extern int	braze_nap;			/* milliseconds */
-extern int	braze_dead_letter_retention;	/* seconds, 0: for ever */
-
-/* defines the settings, registers the launcher when preloaded */
+/* registers the launcher when preloaded */
 extern void braze_launcher_init(void);
 
 /* keeps a worker out of the way of commands that need the database alone */
