@@ -95,6 +95,30 @@ find_server(const char *name)
 	return server;
 }
 
+/* a zero byte ends each name and each value, and is in none */
+static void
+keep_options(BrazeDestination *destination, List *options)
+{
+	ListCell   *cell;
+
+	initStringInfo(&destination->options);
+	foreach(cell, options)
+	{
+		DefElem    *option = lfirst(cell);
+		const char *value = defGetString(option);
+
+		appendBinaryStringInfo(&destination->options, option->defname, strlen(option->defname) + 1);
+		appendBinaryStringInfo(&destination->options, value, strlen(value) + 1);
+	}
+}
+
+bool
+braze_destination_is_same(const BrazeDestination *a, const BrazeDestination *b)
+{
+	return a->serverid == b->serverid && a->options.len == b->options.len &&
+		memcmp(a->options.data, b->options.data, a->options.len) == 0;
+}
+
 BrazeDestination *
 braze_destination_load(const char *name)
 {
@@ -119,6 +143,7 @@ braze_destination_load(const char *name)
 	destination->serverid = server->serverid;
 	destination->context = context;
 	braze_option_validator_load(server->options, &destination->settings);
+	keep_options(destination, server->options);
 
 	/* the validator refuses it, and the catalogs may hold it all the same */
 	if (destination->settings.delivery == BRAZE_AT_MOST_ONCE)

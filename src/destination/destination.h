@@ -11,6 +11,7 @@
 #ifndef BRAZE_DESTINATION_H
 #define BRAZE_DESTINATION_H
 
+#include "lib/stringinfo.h"
 #include "nodes/pg_list.h"
 #include "utils/palloc.h"
 
@@ -21,6 +22,7 @@ typedef struct BrazeDestination
 	NameData	name;
 	Oid			serverid;
 	BrazeSettings settings;
+	StringInfoData options;		/* as the catalog has them, to be compared */
 	MemoryContext context;		/* owns it; delete it to free the destination */
 } BrazeDestination;
 
@@ -29,6 +31,9 @@ typedef struct BrazeDestination
  * wrapper.  In the caller's memory context, parsed anew at every call.
  */
 extern BrazeDestination *braze_destination_load(const char *name);
+
+/* is it the same server, with the same options? */
+extern bool braze_destination_is_same(const BrazeDestination *a, const BrazeDestination *b);
 
 /* the names of all destinations, a list of char * */
 extern List *braze_destination_names(void);

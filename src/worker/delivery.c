@@ -293,6 +293,7 @@ refresh_one(BrazeDelivery *delivery, BrazeDestination *destination)
 	{
 		BrazePackLimits limits = limits_of(&destination->settings);
 
+		delivery->taking_over = true;
 		if (delivery->destination != NULL)
 			MemoryContextDelete(delivery->destination->context);
 		delivery->destination = destination;
@@ -316,6 +317,7 @@ refresh_one(BrazeDelivery *delivery, BrazeDestination *destination)
 	changed = options_changed || !same_key(delivery, key);
 	if (changed)
 	{
+		delivery->taking_over = true;
 		free_target(delivery);
 		if (key != NULL)
 			set_target(delivery, key);
@@ -326,7 +328,6 @@ refresh_one(BrazeDelivery *delivery, BrazeDestination *destination)
 
 	/* a start changes nothing: a pause survives it */
 	braze_delivery_pause_refresh_pauses(delivery, changed && delivery->known, problem);
-	delivery->known = true;
 	if (options_changed || (delivery->paused != NULL && !was_paused))
 		braze_delivery_drop_waiting(delivery);
 	for (int i = 0; i < BRAZE_SERVICES; i++)
@@ -366,6 +367,27 @@ name_in_list(const List *names, const char *name)
 	return false;
 }
 
+/*
+ * The destination if it is another than we know, else NULL.  An invalidation
+ * names no server, or tells only that some were lost: it says to look, and not
+ * that anything has changed.
+ */
+static BrazeDestination *
+load_changed(const BrazeDelivery *delivery)
+{
+	MemoryContext old = MemoryContextSwitchTo(braze_delivery_context);
+	BrazeDestination *destination = braze_destination_load(NameStr(delivery->name));
+
+	MemoryContextSwitchTo(old);
+	if (destination != NULL && delivery->destination != NULL && !delivery->taking_over &&
+		braze_destination_is_same(destination, delivery->destination))
+	{
+		MemoryContextDelete(destination->context);
+		return NULL;
+	}
+	return destination;
+}
+
 void
 braze_delivery_refresh(bool options_changed)
 {
@@ -387,16 +409,28 @@ braze_delivery_refresh(bool options_changed)
 
 		if (delivery == NULL)
 			delivery = create_delivery(lfirst(cell));
-		if (options_changed || delivery->destination == NULL)
+		if (options_changed || delivery->taking_over || delivery->destination == NULL)
 		{
-			MemoryContext old = MemoryContextSwitchTo(braze_delivery_context);
-
-			destination = braze_destination_load(lfirst(cell));
-			MemoryContextSwitchTo(old);
-			if (destination == NULL)
+			destination = load_changed(delivery);
+			if (destination == NULL && delivery->destination == NULL)
 				continue;		/* dropped since the names were read */
 		}
 		refresh_one(delivery, destination);
+	}
+}
+
+void
+braze_delivery_refreshed(void)
+{
+	ListCell   *cell;
+
+	foreach(cell, braze_deliveries)
+	{
+		BrazeDelivery *delivery = lfirst(cell);
+
+		delivery->taking_over = false;
+		if (delivery->destination != NULL)
+			delivery->known = true;
 	}
 }
 

@@ -48,6 +48,7 @@ typedef struct BrazeDelivery
 	NameData	name;
 	BrazeDestination *destination;	/* NULL: there is no such server now */
 	bool		known;			/* there was one since the worker started */
+	bool		taking_over;	/* a change of it, until a refresh has committed */
 	BrazePack  *pack;
 	bool		at_most_once;
 	BrazePace	pace[BRAZE_SERVICES];
@@ -101,6 +102,9 @@ extern void braze_delivery_init(void);
 
 /* in a transaction: what the catalogs and the key files say now */
 extern void braze_delivery_refresh(bool options_changed);
+
+/* and when that transaction has committed; if it fails, all is done again */
+extern void braze_delivery_refreshed(void);
 
 /*
  * There are pauses by answers that no refresh has put into the table yet.  It

@@ -178,6 +178,7 @@ braze_round_refresh(bool options_changed)
 		braze_delivery_refresh(options_changed);
 		braze_round_end();
 		refreshed = true;
+		braze_delivery_refreshed();
 		look_at_resumed();
 	}
 	PG_CATCH();
