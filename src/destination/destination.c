@@ -485,7 +485,7 @@ read_key_file(const char *path, char **reason)
 				return pstrdup(buffer);
 			}
 			*reason = psprintf("key file \"%s\" must hold the key alone, in ASCII and without "
-							   "white space", path);
+							   "white space or quotation marks", path);
 		}
 	}
 	CloseTransientFile(fd);

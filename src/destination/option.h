@@ -55,17 +55,9 @@ typedef struct BrazeOption
 #define BRAZE_NOT_A_SETTING		((size_t) -1)
 #define BRAZE_SETTING(field)	offsetof(BrazeSettings, field)
 
-typedef struct BrazeDatacenter
-{
-	const char *name;
-	const char *endpoint;
-} BrazeDatacenter;
-
 /* option_table.c, in the order in which they are documented */
 extern const BrazeOption braze_option_table[];
 extern const int braze_option_count;
-extern const BrazeDatacenter braze_datacenters[];
-extern const int braze_datacenter_count;
 
 /*
  * Parses a value into settings, for which NULL stands when it is only to be
@@ -77,6 +69,5 @@ extern const char *braze_option_parse(const BrazeOption *option, const char *val
 /* for people: the kind of value, and which there are */
 extern const char *braze_option_type_name(const BrazeOption *option);
 extern const char *braze_option_valid_values(const BrazeOption *option);
-extern char *braze_datacenter_names(void);
 
 #endif							/* BRAZE_OPTION_H */

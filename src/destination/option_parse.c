@@ -7,13 +7,13 @@
  */
 #include "postgres.h"
 
-#include <arpa/inet.h>
-
 #include "lib/stringinfo.h"
 #include "nodes/pg_list.h"
 #include "utils/builtins.h"
 
 #include "base/closest_name.h"
+#include "braze/currency.h"
+#include "destination/datacenter.h"
 #include "destination/option.h"
 #include "destination/option_number.h"
 #include "destination/option_validator.h"
@@ -97,17 +97,6 @@ choice_names(const BrazeChoice *choices)
 	initStringInfo(&names);
 	for (; choices->name; choices++)
 		appendStringInfo(&names, "%s%s", names.len > 0 ? ", " : "", choices->name);
-	return names.data;
-}
-
-char *
-braze_datacenter_names(void)
-{
-	StringInfoData names;
-
-	initStringInfo(&names);
-	for (int i = 0; i < braze_datacenter_count; i++)
-		appendStringInfo(&names, "%s%s", i > 0 ? ", " : "", braze_datacenters[i].name);
 	return names.data;
 }
 
@@ -256,132 +245,12 @@ parse_names(const BrazeOption *option, const char *value, BrazeNameList *result)
 static const char *
 parse_currency(const BrazeOption *option, const char *value, char **result)
 {
-	char	   *currency = braze_trimmed(value);
+	char	   *text = braze_trimmed(value);
+	const char *code = braze_currency_code(text, strlen(text));
 
-	for (char *c = currency; *c; c++)
-		*c = pg_ascii_toupper((unsigned char) *c);
-	if (strlen(currency) != 3 || strspn(currency, "ABCDEFGHIJKLMNOPQRSTUVWXYZ") != 3)
-		return "Valid values are the three letters of an ISO 4217 currency, such as EUR.";
-	*result = currency;
-	return NULL;
-}
-
-static const char *
-next_datacenter(void *state)
-{
-	int		   *i = state;
-
-	return *i < braze_datacenter_count ? braze_datacenters[(*i)++].name : NULL;
-}
-
-static const char *
-parse_datacenter(const BrazeOption *option, const char *value, char **result)
-{
-	char	   *name = braze_trimmed(value);
-	const char *closest;
-	int			state = 0;
-
-	for (int i = 0; i < braze_datacenter_count; i++)
-	{
-		if (pg_strcasecmp(name, braze_datacenters[i].name) == 0)
-		{
-			*result = pstrdup(braze_datacenters[i].endpoint);
-			return NULL;
-		}
-	}
-	if (pg_strcasecmp(name, "US-09") == 0)
-		return psprintf("Braze has no instance US-09.  Valid values are %s.",
-						braze_datacenter_names());
-	closest = braze_closest_name(name, next_datacenter, &state);
-	if (closest)
-		return psprintf("Perhaps you meant \"%s\".  Valid values are %s.",
-						closest, braze_datacenter_names());
-	return psprintf("Valid values are %s.", braze_datacenter_names());
-}
-
-static bool
-is_loopback(const char *host)
-{
-	struct in_addr address;
-
-	if (strcmp(host, "localhost") == 0 || strcmp(host, "[::1]") == 0)
-		return true;
-	return inet_pton(AF_INET, host, &address) == 1 &&
-		(ntohl(address.s_addr) >> 24) == 127;
-}
-
-/* a name, an IPv4 address, or an IPv6 address in brackets */
-static bool
-is_host(const char *host)
-{
-	size_t		length = strlen(host);
-
-	if (host[0] == '[')
-	{
-		struct in6_addr address;
-		char	   *inner;
-
-		if (host[length - 1] != ']')
-			return false;
-		inner = pnstrdup(host + 1, length - 2);
-		return inet_pton(AF_INET6, inner, &address) == 1;
-	}
-	/* no label of a host name is empty or begins with a hyphen */
-	return length > 0 && length <= 253 &&
-		strspn(host, "abcdefghijklmnopqrstuvwxyz0123456789.-_") == length &&
-		isalnum((unsigned char) host[0]) && isalnum((unsigned char) host[length - 1]) &&
-		strstr(host, "..") == NULL;
-}
-
-static const char *
-parse_endpoint(const BrazeOption *option, const char *value, char **result)
-{
-	char	   *rest = braze_trimmed(value);
-	const char *scheme = "https://";
-	char	   *host;
-	char	   *port;
-	char	   *separator;
-	size_t		length;
-
-	for (char *c = rest; *c; c++)
-		*c = pg_ascii_tolower((unsigned char) *c);
-
-	separator = strstr(rest, "://");
-	if (separator)
-	{
-		if (strncmp(rest, "http://", 7) == 0)
-			scheme = "http://";
-		else if (strncmp(rest, "https://", 8) != 0)
-			return "Valid values are a host, or a URL that begins with https://.";
-		rest = separator + 3;
-	}
-	length = strlen(rest);
-	if (length > 0 && rest[length - 1] == '/')
-		rest[length - 1] = '\0';
-
-	if (strchr(rest, '@'))
-		return "An endpoint has no user name or password; the key belongs in the user mapping.";
-	if (strpbrk(rest, "/?#"))
-		return "An endpoint is a host, perhaps with a port, without path or query.";
-
-	host = pstrdup(rest);
-	separator = strrchr(host, ':');
-	if (separator && strchr(separator, ']') == NULL)
-	{
-		port = separator + 1;
-		if (*port == '\0' || strlen(port) > 5 || strspn(port, "0123456789") != strlen(port) ||
-			atoi(port) < 1 || atoi(port) > 65535)
-			return "A port is a number from 1 to 65535.";
-		*separator = '\0';
-	}
-	if (!is_host(host))
-		return "Valid values are a host, or a URL that begins with https://.";
-	if (strncmp(host, "sdk.", 4) == 0 && strstr(host, ".braze.") != NULL)
-		return psprintf("This is an SDK endpoint.  Its REST endpoint is \"rest%s\".", host + 3);
-	if (strcmp(scheme, "http://") == 0 && !is_loopback(host))
-		return "Plain http is for this machine itself (127.0.0.0/8, [::1], localhost); "
-			"use https.";
-	*result = psprintf("%s%s", scheme, rest);
+	if (code == NULL)
+		return "Valid values are the codes of ISO 4217, such as EUR.";
+	*result = pstrdup(code);
 	return NULL;
 }
 
@@ -436,15 +305,15 @@ braze_option_parse(const BrazeOption *option, const char *value, BrazeSettings *
 		case BRAZE_OPTION_CURRENCY:
 			return parse_currency(option, value, field);
 		case BRAZE_OPTION_DATACENTER:
-			return parse_datacenter(option, value, field);
+			return braze_datacenter_parse(value, field);
 		case BRAZE_OPTION_ENDPOINT:
-			return parse_endpoint(option, value, field);
+			return braze_datacenter_parse_endpoint(value, field);
 		case BRAZE_OPTION_PATH:
 			return parse_path(option, value, field);
 		case BRAZE_OPTION_SECRET:
 			if (braze_key_is_valid(value))
 				return NULL;
-			return psprintf("A key has 1 to %d ASCII characters, none of them white space.",
+			return psprintf("A key has 1 to %d ASCII characters, none of them white space or a quotation mark.",
 							option->max);
 	}
 	pg_unreachable();
@@ -459,7 +328,7 @@ braze_key_is_valid(const char *key)
 		return false;
 	for (; *key; key++)
 	{
-		if (*key <= ' ' || *key >= 0x7f)
+		if (*key <= ' ' || *key >= 0x7f || strchr("\"'`", *key) != NULL)
 			return false;
 	}
 	return true;

@@ -16,30 +16,6 @@
 /* ten years, in seconds */
 #define MAX_INTERVAL	(3650 * 24 * 3600)
 
-/* there is no US-09 */
-const BrazeDatacenter braze_datacenters[] = {
-	{"US-01", "https://rest.iad-01.braze.com"},
-	{"US-02", "https://rest.iad-02.braze.com"},
-	{"US-03", "https://rest.iad-03.braze.com"},
-	{"US-04", "https://rest.iad-04.braze.com"},
-	{"US-05", "https://rest.iad-05.braze.com"},
-	{"US-06", "https://rest.iad-06.braze.com"},
-	{"US-07", "https://rest.iad-07.braze.com"},
-	{"US-08", "https://rest.iad-08.braze.com"},
-	{"US-10", "https://rest.us-10.braze.com"},
-	{"EU-01", "https://rest.fra-01.braze.eu"},
-	{"EU-02", "https://rest.fra-02.braze.eu"},
-	{"AU-01", "https://rest.au-01.braze.com"},
-	{"ID-01", "https://rest.id-01.braze.com"},
-	{"JP-01", "https://rest.jp-01.braze.com"},
-	{"KR-01", "https://rest.kr-01.braze.com"},
-	/* what Segment's own setting called them when there was one of each */
-	{"US", "https://rest.iad-01.braze.com"},
-	{"EU", "https://rest.fra-01.braze.eu"},
-};
-
-const int	braze_datacenter_count = lengthof(braze_datacenters);
-
 static const BrazeChoice identifier_choices[] = {
 	{"user_id", BRAZE_ID_USER_ID},
 	{"braze_id", BRAZE_ID_BRAZE_ID},

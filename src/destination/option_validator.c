@@ -22,6 +22,7 @@
 
 #include "base/closest_name.h"
 #include "base/compat.h"
+#include "destination/datacenter.h"
 #include "destination/option.h"
 #include "destination/option_validator.h"
 

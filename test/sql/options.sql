@@ -90,6 +90,22 @@ ALTER SERVER everything OPTIONS (SET datacenter 'US-09');
 ALTER SERVER everything OPTIONS (SET datacenter 'US_03');
 ALTER SERVER everything OPTIONS (SET datacenter 'Frankfurt');
 ALTER SERVER everything OPTIONS (SET datacenter '');
+-- a cluster, and an address of one, name the instance
+DO $$
+DECLARE
+	value text;
+BEGIN
+	FOREACH value IN ARRAY '{iad-01,IAD-08,us-10,fra-02,au-01,id-01,rest.fra-01.braze.eu,https://rest.iad-03.braze.com,https://REST.iad-03.braze.com/," jp-01 ",sdk.iad-04.braze.com,
+		rest.fra-01.braze.com,iad-05.braze.com,dashboard-01.braze.com,https://dashboard-02.braze.eu/,dashboard.us-10.braze.com}'::text[] LOOP
+		EXECUTE format('ALTER SERVER everything OPTIONS (SET datacenter %L)', value);
+	END LOOP;
+END $$;
+ALTER SERVER everything OPTIONS (SET datacenter 'iad_01');
+ALTER SERVER everything OPTIONS (SET datacenter 'rest.iad-09.braze.com');
+ALTER SERVER everything OPTIONS (SET datacenter 'http://rest.iad-01.braze.com');
+ALTER SERVER everything OPTIONS (SET datacenter 'rest.iad-01.braze.com/users/track');
+ALTER SERVER everything OPTIONS (SET datacenter 'dashboard-09.braze.com');
+ALTER SERVER everything OPTIONS (SET datacenter 'rest.iad-01.example.com');
 ALTER SERVER everything OPTIONS (DROP custom_api_endpoint);
 ALTER SERVER everything OPTIONS (DROP datacenter);
 
@@ -116,6 +132,21 @@ ALTER SERVER everything OPTIONS (SET custom_api_endpoint 'https://');
 ALTER SERVER everything OPTIONS (SET custom_api_endpoint '[::1');
 ALTER SERVER everything OPTIONS (SET custom_api_endpoint '');
 ALTER SERVER everything OPTIONS (SET custom_api_endpoint 'sdk.iad-01.braze.com');
+ALTER SERVER everything OPTIONS (SET custom_api_endpoint 'https://sdk.fra-01.braze.com');
+ALTER SERVER everything OPTIONS (SET custom_api_endpoint 'sdk.new-01.braze.com');
+ALTER SERVER everything OPTIONS (SET custom_api_endpoint 'https://dashboard-01.braze.com');
+ALTER SERVER everything OPTIONS (SET custom_api_endpoint 'dashboard-02.braze.eu');
+ALTER SERVER everything OPTIONS (SET custom_api_endpoint 'dashboard.us-10.braze.com');
+ALTER SERVER everything OPTIONS (SET custom_api_endpoint 'dashboard.new-01.braze.com');
+ALTER SERVER everything OPTIONS (SET custom_api_endpoint 'iad-03.braze.com');
+ALTER SERVER everything OPTIONS (SET custom_api_endpoint 'https://www.braze.com');
+ALTER SERVER everything OPTIONS (SET custom_api_endpoint 'braze.com');
+ALTER SERVER everything OPTIONS (SET custom_api_endpoint 'rest.fra-01.braze.com');
+ALTER SERVER everything OPTIONS (SET custom_api_endpoint 'https://rest.iad-01.braze.eu:443');
+ALTER SERVER everything OPTIONS (SET custom_api_endpoint '"rest.iad-01.braze.com"');
+-- an instance that is not known here, and another host
+ALTER SERVER everything OPTIONS (SET custom_api_endpoint 'rest.new-01.braze.com');
+ALTER SERVER everything OPTIONS (SET custom_api_endpoint 'https://notbraze.com');
 
 -- values of each other type
 ALTER SERVER everything OPTIONS (SET update_existing_only 'perhaps');
@@ -131,6 +162,8 @@ ALTER SERVER everything OPTIONS (SET events_only 'a,,b');
 ALTER SERVER everything OPTIONS (SET events_only '"a');
 ALTER SERVER everything OPTIONS (SET events_only '"a" b');
 ALTER SERVER everything OPTIONS (SET default_currency 'Euro');
+ALTER SERVER everything OPTIONS (SET default_currency 'XXX');
+ALTER SERVER everything OPTIONS (SET default_currency 'byn');
 ALTER SERVER everything OPTIONS (SET orders_as 'purchase');
 ALTER SERVER everything OPTIONS (SET alias_calls 'yes');
 ALTER SERVER everything OPTIONS (SET delivery 'exactly_once');
@@ -172,6 +205,8 @@ ALTER SERVER everything OPTIONS (SET deduplicate '1 day');
 CREATE USER MAPPING FOR PUBLIC SERVER everything;
 CREATE USER MAPPING FOR CURRENT_USER SERVER everything OPTIONS (rest_api_key '');
 CREATE USER MAPPING FOR CURRENT_USER SERVER everything OPTIONS (rest_api_key 'secret key');
+CREATE USER MAPPING FOR CURRENT_USER SERVER everything OPTIONS (rest_api_key '"secret"');
+CREATE USER MAPPING FOR CURRENT_USER SERVER everything OPTIONS (rest_api_key '''secret''');
 CREATE USER MAPPING FOR CURRENT_USER SERVER everything OPTIONS (rest_api_key E'secret\r\nX: y');
 CREATE USER MAPPING FOR CURRENT_USER SERVER everything OPTIONS (rest_api_key_file 'braze.key');
 CREATE USER MAPPING FOR CURRENT_USER SERVER everything OPTIONS (rest_api_key 'a', rest_api_key_file '/nonexistent/braze.key');

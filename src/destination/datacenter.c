@@ -1,0 +1,321 @@
+/*-------------------------------------------------------------------------
+ *
+ * datacenter.c
+ *	  Braze's instances, and the REST endpoint of each.
+ *
+ * People have the name of their instance, or one of its addresses at hand.
+ * What names a cluster is read as the instance; what cannot be the endpoint of
+ * the REST API is refused with the one that can.
+ *
+ *-------------------------------------------------------------------------
+ */
+#include "postgres.h"
+
+#include <arpa/inet.h>
+
+#include "lib/stringinfo.h"
+
+#include "base/closest_name.h"
+#include "destination/datacenter.h"
+#include "destination/option_number.h"
+
+typedef struct Datacenter
+{
+	const char *name;
+	const char *endpoint;
+} Datacenter;
+
+/* there is no US-09 */
+static const Datacenter datacenters[] = {
+	{"US-01", "https://rest.iad-01.braze.com"},
+	{"US-02", "https://rest.iad-02.braze.com"},
+	{"US-03", "https://rest.iad-03.braze.com"},
+	{"US-04", "https://rest.iad-04.braze.com"},
+	{"US-05", "https://rest.iad-05.braze.com"},
+	{"US-06", "https://rest.iad-06.braze.com"},
+	{"US-07", "https://rest.iad-07.braze.com"},
+	{"US-08", "https://rest.iad-08.braze.com"},
+	{"US-10", "https://rest.us-10.braze.com"},
+	{"EU-01", "https://rest.fra-01.braze.eu"},
+	{"EU-02", "https://rest.fra-02.braze.eu"},
+	{"AU-01", "https://rest.au-01.braze.com"},
+	{"ID-01", "https://rest.id-01.braze.com"},
+	{"JP-01", "https://rest.jp-01.braze.com"},
+	{"KR-01", "https://rest.kr-01.braze.com"},
+	/* what Segment's own setting called them when there was one of each */
+	{"US", "https://rest.iad-01.braze.com"},
+	{"EU", "https://rest.fra-01.braze.eu"},
+};
+
+char *
+braze_datacenter_names(void)
+{
+	StringInfoData names;
+
+	initStringInfo(&names);
+	for (int i = 0; i < lengthof(datacenters); i++)
+		appendStringInfo(&names, "%s%s", i > 0 ? ", " : "", datacenters[i].name);
+	return names.data;
+}
+
+#define SCHEME		"https://"
+
+/* an instance's cluster is what its endpoint has between these */
+#define REST_PREFIX	SCHEME "rest."
+#define DOMAIN		".braze."
+
+static bool
+begins_with(const char *text, const char *prefix)
+{
+	return strncmp(text, prefix, strlen(prefix)) == 0;
+}
+
+static const char *
+endpoint_host(const Datacenter *datacenter)
+{
+	return datacenter->endpoint + strlen(SCHEME);
+}
+
+/* the instance whose cluster, such as "iad-01", stands at the start of the text */
+static const Datacenter *
+find_cluster(const char *text, const char **rest)
+{
+	for (int i = 0; i < lengthof(datacenters); i++)
+	{
+		const char *cluster = datacenters[i].endpoint + strlen(REST_PREFIX);
+		size_t		length = strstr(cluster, DOMAIN) - cluster;
+
+		if (strncmp(text, cluster, length) == 0 &&
+			(text[length] == '\0' || text[length] == '.'))
+		{
+			*rest = text + length;
+			return &datacenters[i];
+		}
+	}
+	return NULL;
+}
+
+/*
+ * The instance that an address at Braze belongs to: of its REST API, its SDKs
+ * or its dashboard, or of the cluster alone.  NULL: it is not known.
+ */
+static const Datacenter *
+find_address(const char *host)
+{
+	static const char *const prefixes[] = {"rest.", "sdk.", "dashboard.", ""};
+	const Datacenter *found;
+	const char *rest;
+
+	/* the dashboards of the first instances have names of their own */
+	if (begins_with(host, "dashboard-"))
+	{
+		const char *number = host + strlen("dashboard-");
+
+		for (int i = 0; i < lengthof(datacenters); i++)
+		{
+			const char *own = strchr(datacenters[i].name, '-');
+			bool		europe = begins_with(datacenters[i].name, "EU");
+
+			if (own != NULL && begins_with(number, own + 1) &&
+				strcmp(number + strlen(own + 1), europe ? DOMAIN "eu" : DOMAIN "com") == 0)
+				return &datacenters[i];
+		}
+		return NULL;
+	}
+	for (int i = 0; i < lengthof(prefixes); i++)
+	{
+		if (!begins_with(host, prefixes[i]))
+			continue;
+		found = find_cluster(host + strlen(prefixes[i]), &rest);
+		/* the cluster is clear also where its domain is the wrong one */
+		if (found != NULL &&
+			(*rest == '\0' || strcmp(rest, DOMAIN "com") == 0 || strcmp(rest, DOMAIN "eu") == 0))
+			return found;
+	}
+	return NULL;
+}
+
+/* the names, then the clusters */
+static const char *
+next_datacenter(void *state)
+{
+	int		   *i = state;
+	const char *cluster;
+
+	if (*i < lengthof(datacenters))
+		return datacenters[(*i)++].name;
+	if (*i == 2 * lengthof(datacenters))
+		return NULL;
+	cluster = datacenters[(*i)++ - lengthof(datacenters)].endpoint + strlen(REST_PREFIX);
+	return pnstrdup(cluster, strstr(cluster, DOMAIN) - cluster);
+}
+
+/* in lower case, without the scheme and a slash at the end */
+static char *
+bare_address(const char *value)
+{
+	char	   *address = braze_trimmed(value);
+	size_t		length;
+
+	for (char *c = address; *c; c++)
+		*c = pg_ascii_tolower((unsigned char) *c);
+	if (begins_with(address, SCHEME))
+		address += strlen(SCHEME);
+	length = strlen(address);
+	if (length > 0 && address[length - 1] == '/')
+		address[length - 1] = '\0';
+	return address;
+}
+
+const char *
+braze_datacenter_parse(const char *value, char **result)
+{
+	char	   *name = braze_trimmed(value);
+	const Datacenter *found;
+	const char *closest;
+	int			state = 0;
+
+	for (int i = 0; i < lengthof(datacenters); i++)
+	{
+		if (pg_strcasecmp(name, datacenters[i].name) == 0)
+		{
+			*result = pstrdup(datacenters[i].endpoint);
+			return NULL;
+		}
+	}
+	found = find_address(bare_address(value));
+	if (found != NULL)
+	{
+		*result = pstrdup(found->endpoint);
+		return NULL;
+	}
+	if (pg_strcasecmp(name, "US-09") == 0)
+		return psprintf("Braze has no instance US-09.  Valid values are %s.",
+						braze_datacenter_names());
+	/* an address that is not known is near to none of the names */
+	closest = strchr(name, '.') ? NULL : braze_closest_name(name, next_datacenter, &state);
+	if (closest)
+		return psprintf("Perhaps you meant \"%s\".  Valid values are %s.",
+						closest, braze_datacenter_names());
+	return psprintf("Valid values are %s.", braze_datacenter_names());
+}
+
+static bool
+is_in_domain(const char *host, const char *domain)
+{
+	size_t		length = strlen(host);
+	size_t		end = strlen(domain);
+
+	return length >= end && strcmp(host + length - end, domain) == 0 &&
+		(length == end || host[length - end - 1] == '.');
+}
+
+/* what is wrong with a host of Braze's own; NULL: it may be a REST endpoint */
+static const char *
+check_own_host(const char *host)
+{
+	const Datacenter *found = find_address(host);
+
+	if (!is_in_domain(host, "braze.com") && !is_in_domain(host, "braze.eu"))
+		return NULL;
+	if (begins_with(host, "sdk."))
+		return psprintf("This is an SDK endpoint.  Its REST endpoint is \"%s\".",
+						found ? endpoint_host(found) : psprintf("rest%s", host + 3));
+	if (begins_with(host, "dashboard"))
+		return found ? psprintf("This is the address of a dashboard.  The REST endpoint of %s is \"%s\".",
+								found->name, endpoint_host(found)) :
+			"This is the address of a dashboard.  A REST endpoint begins with \"rest.\".";
+	if (found && strcmp(host, endpoint_host(found)) != 0)
+		return psprintf("The REST endpoint of %s is \"%s\".", found->name, endpoint_host(found));
+	if (!begins_with(host, "rest."))
+		return "Braze's REST endpoints begin with \"rest.\", such as \"rest.iad-01.braze.com\".";
+	return NULL;
+}
+
+static bool
+is_loopback(const char *host)
+{
+	struct in_addr address;
+
+	if (strcmp(host, "localhost") == 0 || strcmp(host, "[::1]") == 0)
+		return true;
+	return inet_pton(AF_INET, host, &address) == 1 &&
+		(ntohl(address.s_addr) >> 24) == 127;
+}
+
+/* a name, an IPv4 address, or an IPv6 address in brackets */
+static bool
+is_host(const char *host)
+{
+	size_t		length = strlen(host);
+
+	if (host[0] == '[')
+	{
+		struct in6_addr address;
+		char	   *inner;
+
+		if (host[length - 1] != ']')
+			return false;
+		inner = pnstrdup(host + 1, length - 2);
+		return inet_pton(AF_INET6, inner, &address) == 1;
+	}
+	/* no label of a host name is empty or begins with a hyphen */
+	return length > 0 && length <= 253 &&
+		strspn(host, "abcdefghijklmnopqrstuvwxyz0123456789.-_") == length &&
+		isalnum((unsigned char) host[0]) && isalnum((unsigned char) host[length - 1]) &&
+		strstr(host, "..") == NULL;
+}
+
+const char *
+braze_datacenter_parse_endpoint(const char *value, char **result)
+{
+	char	   *rest = braze_trimmed(value);
+	const char *scheme = "https://";
+	char	   *host;
+	char	   *port;
+	char	   *separator;
+	size_t		length;
+	const char *wrong;
+
+	for (char *c = rest; *c; c++)
+		*c = pg_ascii_tolower((unsigned char) *c);
+
+	separator = strstr(rest, "://");
+	if (separator)
+	{
+		if (strncmp(rest, "http://", 7) == 0)
+			scheme = "http://";
+		else if (strncmp(rest, "https://", 8) != 0)
+			return "Valid values are a host, or a URL that begins with https://.";
+		rest = separator + 3;
+	}
+	length = strlen(rest);
+	if (length > 0 && rest[length - 1] == '/')
+		rest[length - 1] = '\0';
+
+	if (strchr(rest, '@'))
+		return "An endpoint has no user name or password; the key belongs in the user mapping.";
+	if (strpbrk(rest, "/?#"))
+		return "An endpoint is a host, perhaps with a port, without path or query.";
+
+	host = pstrdup(rest);
+	separator = strrchr(host, ':');
+	if (separator && strchr(separator, ']') == NULL)
+	{
+		port = separator + 1;
+		if (*port == '\0' || strlen(port) > 5 || strspn(port, "0123456789") != strlen(port) ||
+			atoi(port) < 1 || atoi(port) > 65535)
+			return "A port is a number from 1 to 65535.";
+		*separator = '\0';
+	}
+	if (!is_host(host))
+		return "Valid values are a host, or a URL that begins with https://.";
+	wrong = check_own_host(host);
+	if (wrong)
+		return wrong;
+	if (strcmp(scheme, "http://") == 0 && !is_loopback(host))
+		return "Plain http is for this machine itself (127.0.0.0/8, [::1], localhost); "
+			"use https.";
+	*result = psprintf("%s%s", scheme, rest);
+	return NULL;
+}
