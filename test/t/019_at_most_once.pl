@@ -298,14 +298,15 @@ braze_flush($node);
 is($node->safe_psql('postgres', 'SELECT state, reason, attempts, retry_id IS NULL FROM braze_dead_letters'),
 	'rejected|not this one|2|t', 'refused again, it has the reason');
 
-# a retry that is put back has its old reason, and its place
+# a retry that is put back has its old state and reason, and its place
+$node->safe_psql('postgres', "UPDATE braze_dead_letters SET state = 'in doubt'");
 $braze->clear_faults;
 $braze->fault(kind => 'status', status => 401);
 $node->safe_psql('postgres', 'SELECT braze_retry()');
 braze_wait_for_state($node, 'braze', 'paused: %401%');
 braze_wait_for_count($node, 1, 'braze_queue');
-is($node->safe_psql('postgres', 'SELECT d.reason, d.retry_id = q.id, q.dead_letter = d.id FROM braze_dead_letters d, braze_queue q'),
-	'not this one|t|t', 'a retry that was not sent is what it was before');
+is($node->safe_psql('postgres', 'SELECT d.state, d.reason, d.retry_id = q.id, q.dead_letter = d.id FROM braze_dead_letters d, braze_queue q'),
+	'in doubt|not this one|t|t', 'a retry that was not sent is what it was before');
 is($node->safe_psql('postgres', 'SELECT braze_retry()'), 0, 'and is queued once');
 $braze->clear_faults;
 $node->safe_psql('postgres', "SELECT braze_resume('braze')");
