@@ -110,7 +110,7 @@ pack_with(int max_waiting)
 
 /* a call of one event; user and other: numbers, other -1: it is about one user */
 static void
-add_call(BrazePack *pack, int64_t id, int user, int other, bool back)
+add_call(BrazePack *pack, int64_t id, int user, int other)
 {
 	char		keys[2][60];
 	char		text[100];
@@ -122,8 +122,7 @@ add_call(BrazePack *pack, int64_t id, int user, int other, bool back)
 	users[0].length = sprintf(keys[0], "\"external_id\":\"u%d\"", user);
 	users[1].length = sprintf(keys[1], "\"user_alias\":\"a%d\"", other);
 	object.length = sprintf(text, "{%s,\"name\":\"e%" PRId64 "\"}", keys[0], id);
-	must(back ? braze_pack_add_back(pack, id, row, 1, &object, nusers, users, 0) :
-		 braze_pack_add(pack, id, row, 1, &object, nusers, users, 0), "out of memory");
+	must(braze_pack_add(pack, id, row, 1, &object, nusers, users, 0), "out of memory");
 }
 
 /* sends and answers all that can go; returns how many calls are done */
@@ -157,7 +156,7 @@ pack_users(int n)
 	double		began = now_ms();
 
 	for (int i = 0; i < n; i++)
-		add_call(pack, i + 1, i, -1, false);
+		add_call(pack, i + 1, i, -1);
 	must(send_all(pack, &accepted) == n, "not all calls are done");
 	return now_ms() - began;
 }
@@ -169,7 +168,7 @@ pack_one_user(int n)
 	double		began = now_ms();
 
 	for (int i = 0; i < n; i++)
-		add_call(pack, i + 1, 1, -1, false);
+		add_call(pack, i + 1, 1, -1);
 	must(send_all(pack, &accepted) == n, "not all calls are done");
 	return now_ms() - began;
 }
@@ -189,7 +188,7 @@ pack_gone(int n)
 	double		began = now_ms();
 
 	for (int i = 0; i < n; i++)
-		add_call(pack, i + 1, i % 1000, -1, false);
+		add_call(pack, i + 1, i % 1000, -1);
 	braze_discard_mark_gone(pack, is_odd, NULL);
 	(void) braze_discard_drop_waiting(pack);
 	return now_ms() - began;
@@ -200,24 +199,25 @@ static double
 pack_deferred(int n)
 {
 	BrazePack  *pack = pack_with(600);
-	int64_t		ids[1000];
 	int			done = 0;
-	int			wanted;
 	double		began = now_ms();
 
 	for (int i = 0; i < 600; i++)
-		add_call(pack, i + 1, 1, -1, false);
+		add_call(pack, i + 1, 1, -1);
 	for (int i = 0; i < n; i++)
-		add_call(pack, 601 + i, 1, i, false);
+		add_call(pack, 601 + i, 1, i);
 	while (done < n + 600)
 	{
 		int			before = done;
+		int64_t		wanted;
 
 		done += send_all(pack, &accepted);
-		wanted = braze_deferred_wanted(pack, ids, 1000);
-		for (int i = 0; i < wanted; i++)
-			add_call(pack, ids[i], 1, ids[i] - 601, true);
-		must(done > before || wanted > 0, "the deferred calls stand still");
+		while ((wanted = braze_deferred_wanted(pack)) != 0)
+		{
+			add_call(pack, wanted, 1, wanted - 601);
+			before = -1;
+		}
+		must(done > before, "the deferred calls stand still");
 	}
 	return now_ms() - began;
 }
