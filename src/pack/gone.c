@@ -58,6 +58,21 @@ braze_gone_call(BrazeRequest *request, int number)
 }
 
 bool
+braze_gone_is_unclaimed(const BrazeRequest *request, int number)
+{
+	const PackedCall *call = request->calls[number];
+
+	if (call->pub.letter != 0 || call->pub.gone || call->left_out)
+		return false;
+	for (int i = call->next_object; i < call->next_object + call->taken; i++)
+	{
+		if (call->objects[i].state <= OBJECT_UNFOLD)
+			return true;
+	}
+	return false;
+}
+
+bool
 braze_gone_follows(const BrazeRequest *request, int earlier, int later)
 {
 	const PackedCall *first = request->calls[earlier];

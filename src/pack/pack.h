@@ -216,6 +216,8 @@ extern void braze_request_put_off(BrazePack *pack, BrazeRequest *request);
  */
 extern int	braze_gone_ncalls(const BrazeRequest *request);
 extern BrazeCall *braze_gone_call(BrazeRequest *request, int number);
+/* is something of this call still to be sent, and it is in the queue? */
+extern bool braze_gone_is_unclaimed(const BrazeRequest *request, int number);
 extern bool braze_gone_follows(const BrazeRequest *request, int earlier, int later);
 
 /*

@@ -235,6 +235,18 @@ guard_against_flood(Transfer *transfer, const BrazeAnswer *answer)
 	}
 }
 
+/* is it sent at most once, and a restart would find some of it in the queue? */
+static bool
+must_claim(const BrazeDelivery *delivery, BrazeRequest *request)
+{
+	for (int i = 0; delivery->at_most_once && i < braze_gone_ncalls(request); i++)
+	{
+		if (braze_gone_is_unclaimed(request, i))
+			return true;
+	}
+	return false;
+}
+
 /* judges a transfer that is over, and sends the next part of its request */
 static void
 conclude(BrazeHttp *http, Transfer *transfer, const BrazeAnswer *answer)
@@ -273,6 +285,7 @@ conclude(BrazeHttp *http, Transfer *transfer, const BrazeAnswer *answer)
 	{
 		case BRAZE_NEXT_SEND:
 			if (delivery->target != NULL && braze_delivery_open(delivery) &&
+				!must_claim(delivery, transfer->request) &&
 				may_send(delivery, endpoint, !braze_request_is_again(transfer->request), now, &wait))
 			{
 				start_transfer(http, transfer);
@@ -353,17 +366,6 @@ braze_exchange_wants_settle(const BrazeDelivery *delivery)
 }
 
 /* ----- at most once ----- */
-
-static bool
-has_calls_in_queue(BrazeRequest *request)
-{
-	for (int i = 0; i < braze_gone_ncalls(request); i++)
-	{
-		if (braze_gone_call(request, i)->letter == 0)
-			return true;
-	}
-	return false;
-}
 
 /* its calls are out of the queue, but for those left out; false: that is all */
 static bool
@@ -490,7 +492,7 @@ braze_exchange_send(BrazeDelivery *delivery, BrazeHttp *http, int max_transfers)
 		dlist_push_tail(&all_transfers, &transfer->node);
 		transfers++;
 		delivery->transfers++;
-		if (delivery->at_most_once && has_calls_in_queue(request))
+		if (must_claim(delivery, request))
 		{
 			reserve(transfer);
 			*last_launch = transfer;

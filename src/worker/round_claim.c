@@ -212,10 +212,8 @@ braze_round_claim_add(BrazeDelivery *delivery, BrazeRequest *request)
 {
 	for (int i = 0; i < braze_gone_ncalls(request); i++)
 	{
-		BrazeCall  *call = braze_gone_call(request, i);
-
-		if (call->letter == 0)
-			add_move(delivery, request, call, i);
+		if (braze_gone_is_unclaimed(request, i))
+			add_move(delivery, request, braze_gone_call(request, i), i);
 	}
 }
 
