@@ -112,7 +112,7 @@ is_in_flight(Relation letters, TupleTableSlot *slot, Wait *wait)
 
 /* the last row that is looked at, from id on, that is awaited; 0: none */
 static int64
-find(Oid table, Oid index, int64 id, Snapshot now, bool first, IsAwaited is_awaited,
+find_awaited(Oid table, Oid index, int64 id, Snapshot now, bool first, IsAwaited is_awaited,
 	 Wait *wait)
 {
 	Relation	rel = table_open(table, AccessShareLock);
@@ -154,7 +154,7 @@ is_under_way(Wait *wait, Snapshot now, int64 lowest, int64 put_backs)
 	wait->seen_put_backs = put_backs;
 	if (lowest < PG_INT64_MAX)
 	{
-		last = find(catalog->dead_letters, catalog->dead_letters_pkey, lowest, now,
+		last = find_awaited(catalog->dead_letters, catalog->dead_letters_pkey, lowest, now,
 					wait->last_letter != 0, is_in_flight, wait);
 		if (wait->last_letter == 0)
 			wait->last_letter = last;
@@ -162,7 +162,7 @@ is_under_way(Wait *wait, Snapshot now, int64 lowest, int64 put_backs)
 			return true;
 	}
 	return put_backs != wait->put_backs &&
-		find(catalog->queue, catalog->queue_pkey, PG_INT64_MIN, now, true,
+		find_awaited(catalog->queue, catalog->queue_pkey, PG_INT64_MIN, now, true,
 			 may_be_back, wait) != 0;
 }
 
@@ -175,7 +175,7 @@ is_settled(Wait *wait)
 	Snapshot	now = RegisterSnapshot(GetLatestSnapshot());
 	bool		settled = false;
 
-	if (find(catalog->queue, catalog->queue_pkey, wait->id, now, true, was_there, wait) == 0)
+	if (find_awaited(catalog->queue, catalog->queue_pkey, wait->id, now, true, was_there, wait) == 0)
 	{
 		int64		put_backs_after;
 		int64		lowest = Min(before, braze_claims_table_lowest(&put_backs_after));

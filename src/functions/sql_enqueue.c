@@ -97,7 +97,7 @@ BRAZE_SQL_FUNCTION(braze_delete_user);
 
 /* queues for the caller; destination is the argument of this number */
 static Datum
-enqueue(FunctionCallInfo fcinfo, BrazeNewCall call, int destination)
+enqueue_arguments(FunctionCallInfo fcinfo, BrazeNewCall call, int destination)
 {
 	int64		id = braze_enqueue_call(call,
 										PG_ARGISNULL(destination) ? NULL :
@@ -118,7 +118,7 @@ braze_enqueue(PG_FUNCTION_ARGS)
 				 errmsg("call must not be null"),
 				 errhint("Pass a Segment call, such as '{\"type\": \"track\", "
 						 "\"userId\": \"u1\", \"event\": \"Song Played\"}'.")));
-	return enqueue(fcinfo, braze_call_builder_complete(PG_GETARG_JSONB_P(0)), 1);
+	return enqueue_arguments(fcinfo, braze_call_builder_complete(PG_GETARG_JSONB_P(0)), 1);
 }
 
 /* the arguments on their way into a call */
@@ -201,7 +201,7 @@ build_and_enqueue(FunctionCallInfo fcinfo, const char *type, BrazeCallKind kind,
 		call.reason = psprintf("The call has %zu bytes, and segment_braze.max_call_size is %d kB.",
 							   bytes, braze_max_call_size);
 	call.kind = kind;
-	return enqueue(fcinfo, call, argument_call.narguments);
+	return enqueue_arguments(fcinfo, call, argument_call.narguments);
 }
 
 Datum

@@ -39,7 +39,7 @@ typedef struct RowCall
 } RowCall;
 
 static bool
-fits(Size bytes)
+fits_in_call(Size bytes)
 {
 	return bytes <= (Size) braze_max_call_size * 1024;
 }
@@ -51,7 +51,7 @@ take_value(RowCall *row_call, const BrazeColumn *column, Datum datum)
 	StringInfo	left_out = &row_call->left_out;
 	Size		size = braze_column_size(column, datum);
 
-	if (fits(row_call->bytes + size))
+	if (fits_in_call(row_call->bytes + size))
 	{
 		row_call->bytes += size;
 		return true;
@@ -99,7 +99,7 @@ add_members(BrazeCallBuilder *call, RowCall *row_call)
 
 /* a value of the call itself, if there is one */
 static void
-add_field(BrazeCallBuilder *call, RowCall *row_call, const BrazeColumn *column, const char *key)
+add_column_field(BrazeCallBuilder *call, RowCall *row_call, const BrazeColumn *column, const char *key)
 {
 	Datum		datum = row_call->row->values[column->index];
 
@@ -121,9 +121,9 @@ add_row(BrazeCallBuilder *call, void *arg)
 		braze_call_builder_add_text(call, plan->literals[i].key, plan->literals[i].text,
 							strlen(plan->literals[i].text));
 	for (int i = 0; i < plan->nfields; i++)
-		add_field(call, row_call, &plan->fields[i], plan->fields[i].key);
+		add_column_field(call, row_call, &plan->fields[i], plan->fields[i].key);
 	if (plan->whole)
-		add_field(call, row_call, &plan->members[0], plan->object);
+		add_column_field(call, row_call, &plan->members[0], plan->object);
 	else if (plan->object)
 	{
 		braze_call_builder_add_key(call, plan->object);
@@ -162,7 +162,7 @@ build_call(const BrazeTriggerPlan *plan, TupleDesc desc, const BrazeRow *row, co
 	assess_columns(row, plan->fields, plan->nfields, &bytes, &may_fail);
 	assess_columns(row, plan->members, plan->nmembers, &bytes, &may_fail);
 	call = braze_call_builder_build(plan->type, add_row, &row_call,
-							!fits(bytes) ? BRAZE_CALL_TOO_LARGE :
+							!fits_in_call(bytes) ? BRAZE_CALL_TOO_LARGE :
 							may_fail ? BRAZE_CALL_MAY_FAIL : BRAZE_CALL_SAFE);
 	if (row_call.left_out.len > 0)
 		call.reason = row_call.left_out.data;

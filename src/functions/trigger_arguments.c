@@ -28,33 +28,26 @@
 #include "base/closest_name.h"
 #include "base/compat.h"
 #include "functions/trigger_arguments.h"
+#include "map/call_type.h"
 
-/* types of calls, as a set */
-#define IDENTIFY	0x01
-#define TRACK		0x02
-#define PAGE		0x04
-#define SCREEN		0x08
-#define GROUP		0x10
-#define ALIAS		0x20
-#define DELETE		0x40
-#define ANY			0x7f
+/* sets of types, for which an argument is */
+#define IDENTIFY	BRAZE_TYPE_BIT(BRAZE_TYPE_IDENTIFY)
+#define TRACK		BRAZE_TYPE_BIT(BRAZE_TYPE_TRACK)
+#define PAGES		(BRAZE_TYPE_BIT(BRAZE_TYPE_PAGE) | BRAZE_TYPE_BIT(BRAZE_TYPE_SCREEN))
+#define GROUPS		BRAZE_TYPE_BIT(BRAZE_TYPE_GROUP)
+#define ALIAS		BRAZE_TYPE_BIT(BRAZE_TYPE_ALIAS)
+#define WITH_OBJECT	(IDENTIFY | TRACK | PAGES | GROUPS)
+#define ANY			(BRAZE_TYPE_BIT(BRAZE_CALL_TYPES) - 1)
 
-typedef struct CallType
+/* the arguments without which a call of a type cannot be */
+static const struct
 {
-	const char *name;
-	int			bit;
-	const char *required;		/* the argument that it cannot do without */
-	const char *alternative;	/* the argument that does as well */
-} CallType;
-
-static const CallType call_types[] = {
-	{"identify", IDENTIFY},
-	{"track", TRACK, "event", "event_column"},
-	{"page", PAGE},
-	{"screen", SCREEN},
-	{"group", GROUP, "group_id"},
-	{"alias", ALIAS, "previous_id"},
-	{"delete", DELETE},
+	const char *required;
+	const char *alternative;	/* does as well */
+}			needs[BRAZE_CALL_TYPES] = {
+	[BRAZE_TYPE_TRACK] = {"event", "event_column"},
+	[BRAZE_TYPE_GROUP] = {"group_id"},
+	[BRAZE_TYPE_ALIAS] = {"previous_id"},
 };
 
 typedef enum ArgumentKind
@@ -87,16 +80,16 @@ static const Argument arguments[] = {
 	{"anonymous_id", COLUMN, ANY, "anonymousId"},
 	{"message_id", COLUMN, ANY, "messageId", true},
 	{"timestamp", COLUMN, ANY, "timestamp", true},
-	{"name", LITERAL, PAGE | SCREEN, "name"},
-	{"name_column", COLUMN, PAGE | SCREEN, "name"},
-	{"category", LITERAL, PAGE | SCREEN, "category"},
-	{"category_column", COLUMN, PAGE | SCREEN, "category"},
-	{"group_id", COLUMN, GROUP, "groupId"},
+	{"name", LITERAL, PAGES, "name"},
+	{"name_column", COLUMN, PAGES, "name"},
+	{"category", LITERAL, PAGES, "category"},
+	{"category_column", COLUMN, PAGES, "category"},
+	{"group_id", COLUMN, GROUPS, "groupId"},
 	{"previous_id", COLUMN, ALIAS, "previousId"},
-	{"properties", OBJECT, TRACK | PAGE | SCREEN, "properties"},
-	{"traits", OBJECT, IDENTIFY | GROUP, "traits"},
-	{"except", EXCEPT, IDENTIFY | TRACK | PAGE | SCREEN | GROUP},
-	{"names", NAMES, IDENTIFY | TRACK | PAGE | SCREEN | GROUP},
+	{"properties", OBJECT, TRACK | PAGES, "properties"},
+	{"traits", OBJECT, IDENTIFY | GROUPS, "traits"},
+	{"except", EXCEPT, WITH_OBJECT},
+	{"names", NAMES, WITH_OBJECT},
 	{"context", JSON_COLUMN, ANY, "context"},
 	{"integrations", JSON_COLUMN, ANY, "integrations"},
 	{"only_changed", ONLY_CHANGED, ANY},
@@ -109,7 +102,7 @@ typedef struct Planner
 	const Trigger *trigger;
 	Relation	rel;
 	BrazeTriggerPlan *plan;
-	const CallType *type;
+	BrazeCallType type;
 	const char *values[lengthof(arguments)];	/* NULL: not given */
 	bool	   *taken;			/* columns that are no members by default */
 	bool	   *compared;
@@ -125,7 +118,7 @@ typedef struct PlanEntry
 
 /* sentences for the user; hint may be NULL */
 pg_noreturn static void
-refuse(Planner *planner, int sqlstate, const char *message, const char *hint)
+refuse_arguments(Planner *planner, int sqlstate, const char *message, const char *hint)
 {
 	ereport(ERROR,
 			(errcode(sqlstate),
@@ -144,17 +137,9 @@ next_argument(void *state)
 	return *i < lengthof(arguments) ? arguments[(*i)++].name : NULL;
 }
 
-static const char *
-next_call_type(void *state)
-{
-	int		   *i = state;
-
-	return *i < lengthof(call_types) ? call_types[(*i)++].name : NULL;
-}
-
 /* "a, b, c" of what next returns */
 static char *
-enumerate(BrazeNextName next, void *state)
+list_names(BrazeNextName next, void *state)
 {
 	StringInfoData names;
 	const char *name;
@@ -173,7 +158,7 @@ name_hint(const char *name, BrazeNextName next, void *state, void *again, const 
 
 	if (closest)
 		return psprintf("Perhaps you meant \"%s\".", closest);
-	return psprintf("Valid %s are %s.", what, enumerate(next, again));
+	return psprintf("Valid %s are %s.", what, list_names(next, again));
 }
 
 static int
@@ -208,7 +193,7 @@ find_column(Planner *planner, const char *name, const char *argument)
 		if (!attribute->attisdropped && strcmp(NameStr(attribute->attname), name) == 0)
 			return i;
 	}
-	refuse(planner, ERRCODE_UNDEFINED_COLUMN,
+	refuse_arguments(planner, ERRCODE_UNDEFINED_COLUMN,
 		   psprintf("column \"%s\" in argument \"%s\" of braze_trigger does not exist",
 					name, argument),
 		   name_hint(name, braze_column_next, &state, &again, "columns"));
@@ -245,7 +230,7 @@ parse_columns(Planner *planner, const char *argument, const char *value)
 			length--;
 		index = find_column(planner, pnstrdup(start, length), argument);
 		if (list_member_int(indexes, index))
-			refuse(planner, ERRCODE_INVALID_PARAMETER_VALUE,
+			refuse_arguments(planner, ERRCODE_INVALID_PARAMETER_VALUE,
 				   psprintf("column \"%s\" is in argument \"%s\" of braze_trigger twice",
 							pnstrdup(start, length), argument), NULL);
 		indexes = lappend_int(indexes, index);
@@ -263,11 +248,12 @@ read_pairs(Planner *planner)
 {
 	const Trigger *trigger = planner->trigger;
 	const char *type;
+	int			found;
 	int			state = 0;
 	int			again = 0;
 
 	if (trigger->tgnargs % 2 != 0)
-		refuse(planner, ERRCODE_INVALID_PARAMETER_VALUE,
+		refuse_arguments(planner, ERRCODE_INVALID_PARAMETER_VALUE,
 			   psprintf("braze_trigger requires name/value pairs, but has %d arguments", trigger->tgnargs),
 			   "Each argument is followed by its value: braze_trigger('type', 'track', "
 			   "'event', 'Order Placed', 'user_id', 'customer_id').");
@@ -278,11 +264,11 @@ read_pairs(Planner *planner)
 		int			number = argument_number(name);
 
 		if (number < 0)
-			refuse(planner, ERRCODE_INVALID_PARAMETER_VALUE,
+			refuse_arguments(planner, ERRCODE_INVALID_PARAMETER_VALUE,
 				   psprintf("braze_trigger has no argument \"%s\"", name),
 				   name_hint(name, next_argument, &state, &again, "arguments"));
 		if (planner->values[number])
-			refuse(planner, ERRCODE_INVALID_PARAMETER_VALUE,
+			refuse_arguments(planner, ERRCODE_INVALID_PARAMETER_VALUE,
 				   psprintf("argument \"%s\" of braze_trigger is given twice", name), NULL);
 		planner->values[number] = trigger->tgargs[i + 1];
 	}
@@ -293,42 +279,39 @@ read_pairs(Planner *planner)
 						 argument_value(planner, "event_column")))
 		type = "track";
 	if (type == NULL)
-		refuse(planner, ERRCODE_INVALID_PARAMETER_VALUE,
+		refuse_arguments(planner, ERRCODE_INVALID_PARAMETER_VALUE,
 			   "braze_trigger needs the argument \"type\"",
-			   psprintf("Valid types are %s.", enumerate(next_call_type, &state)));
-	for (int i = 0; i < lengthof(call_types); i++)
-	{
-		if (pg_strcasecmp(call_types[i].name, type) == 0)
-			planner->type = &call_types[i];
-	}
-	if (planner->type == NULL)
-		refuse(planner, ERRCODE_INVALID_PARAMETER_VALUE,
+			   psprintf("Valid types are %s.", list_names(braze_call_type_next, &state)));
+	found = braze_call_type_find(type, strlen(type));
+	if (found < 0)
+		refuse_arguments(planner, ERRCODE_INVALID_PARAMETER_VALUE,
 			   psprintf("braze_trigger knows no type \"%s\"", type),
-			   name_hint(type, next_call_type, &state, &again, "types"));
+			   name_hint(type, braze_call_type_next, &state, &again, "types"));
+	planner->type = found;
 
 	for (int i = 0; i < lengthof(arguments); i++)
 	{
-		if (planner->values[i] && !(arguments[i].types & planner->type->bit))
-			refuse(planner, ERRCODE_INVALID_PARAMETER_VALUE,
+		if (planner->values[i] && !(arguments[i].types & BRAZE_TYPE_BIT(planner->type)))
+			refuse_arguments(planner, ERRCODE_INVALID_PARAMETER_VALUE,
 				   psprintf("argument \"%s\" of braze_trigger is not for calls of type \"%s\"",
-							arguments[i].name, planner->type->name),
+							arguments[i].name, braze_call_types[planner->type].name),
 				   strcmp(arguments[i].name, "properties") == 0 ?
 				   "Calls of this type have traits." :
 				   strcmp(arguments[i].name, "traits") == 0 ?
 				   "Calls of this type have properties." : NULL);
 	}
 
-	if (planner->type->required &&
-		argument_value(planner, planner->type->required) == NULL &&
-		(planner->type->alternative == NULL ||
-		 argument_value(planner, planner->type->alternative) == NULL))
-		refuse(planner, ERRCODE_INVALID_PARAMETER_VALUE,
+	if (needs[planner->type].required &&
+		argument_value(planner, needs[planner->type].required) == NULL &&
+		(needs[planner->type].alternative == NULL ||
+		 argument_value(planner, needs[planner->type].alternative) == NULL))
+		refuse_arguments(planner, ERRCODE_INVALID_PARAMETER_VALUE,
 			   psprintf("braze_trigger needs the argument \"%s\" for calls of type \"%s\"",
-						planner->type->required, planner->type->name),
-			   planner->type->alternative ?
+						needs[planner->type].required, braze_call_types[planner->type].name),
+			   needs[planner->type].alternative ?
 			   psprintf("Give \"%s\" a text, or \"%s\" the name of a column.",
-						planner->type->required, planner->type->alternative) :
-			   psprintf("Give \"%s\" the name of a column.", planner->type->required));
+						needs[planner->type].required, needs[planner->type].alternative) :
+			   psprintf("Give \"%s\" the name of a column.", needs[planner->type].required));
 }
 
 /* the arguments that go to the top level of the call */
@@ -351,7 +334,7 @@ plan_fields(Planner *planner)
 		{
 			if (argument->key && planner->values[j] && arguments[j].key &&
 				strcmp(arguments[j].key, argument->key) == 0)
-				refuse(planner, ERRCODE_INVALID_PARAMETER_VALUE,
+				refuse_arguments(planner, ERRCODE_INVALID_PARAMETER_VALUE,
 					   psprintf("arguments \"%s\" and \"%s\" of braze_trigger exclude each other",
 								arguments[j].name, argument->name), NULL);
 		}
@@ -365,7 +348,7 @@ plan_fields(Planner *planner)
 			case JSON_COLUMN:
 				index = find_column(planner, value, argument->name);
 				if (argument->kind == JSON_COLUMN && !is_json(planner, index))
-					refuse(planner, ERRCODE_DATATYPE_MISMATCH,
+					refuse_arguments(planner, ERRCODE_DATATYPE_MISMATCH,
 						   psprintf("column \"%s\" in argument \"%s\" of braze_trigger is not "
 									"of type json or jsonb", value, argument->name), NULL);
 				braze_column_set(&plan->fields[plan->nfields++], RelationGetDescr(planner->rel), index, argument->key);
@@ -375,7 +358,7 @@ plan_fields(Planner *planner)
 				break;
 			case ONLY_CHANGED:
 				if (!parse_bool(value, &plan->only_changed))
-					refuse(planner, ERRCODE_INVALID_PARAMETER_VALUE,
+					refuse_arguments(planner, ERRCODE_INVALID_PARAMETER_VALUE,
 						   psprintf("invalid value of argument \"only_changed\" of "
 									"braze_trigger: \"%s\"", value),
 						   "Valid values are true and false.");
@@ -403,7 +386,7 @@ rename_members(Planner *planner, const char *value)
 	JsonbValue	name;
 
 	if (!JB_ROOT_IS_OBJECT(names))
-		refuse(planner, ERRCODE_INVALID_PARAMETER_VALUE,
+		refuse_arguments(planner, ERRCODE_INVALID_PARAMETER_VALUE,
 			   "argument \"names\" of braze_trigger is no JSON object",
 			   "It gives columns other names: '{\"plan_type\": \"plan\"}'.");
 	it = JsonbIteratorInit(&names->root);
@@ -415,7 +398,7 @@ rename_members(Planner *planner, const char *value)
 
 		(void) JsonbIteratorNext(&it, &name, true);
 		if (name.type != jbvString)
-			refuse(planner, ERRCODE_INVALID_PARAMETER_VALUE,
+			refuse_arguments(planner, ERRCODE_INVALID_PARAMETER_VALUE,
 				   psprintf("the name of column \"%s\" in argument \"names\" of braze_trigger "
 							"is no string", column), NULL);
 		for (int i = 0; i < plan->nmembers; i++)
@@ -441,7 +424,7 @@ plan_object(Planner *planner)
 
 	for (int i = 0; i < lengthof(arguments); i++)
 	{
-		if (arguments[i].kind == OBJECT && (arguments[i].types & planner->type->bit))
+		if (arguments[i].kind == OBJECT && (arguments[i].types & BRAZE_TYPE_BIT(planner->type)))
 			object = &arguments[i];
 	}
 	if (object == NULL)
@@ -452,7 +435,7 @@ plan_object(Planner *planner)
 	if (value)
 	{
 		if (except)
-			refuse(planner, ERRCODE_INVALID_PARAMETER_VALUE,
+			refuse_arguments(planner, ERRCODE_INVALID_PARAMETER_VALUE,
 				   psprintf("arguments \"%s\" and \"except\" of braze_trigger exclude each other",
 							object->name),
 				   psprintf("\"except\" leaves out columns where \"%s\" names none.",
@@ -492,7 +475,7 @@ plan_object(Planner *planner)
 		for (int j = 0; j < i; j++)
 		{
 			if (strcmp(plan->members[i].key, plan->members[j].key) == 0)
-				refuse(planner, ERRCODE_INVALID_PARAMETER_VALUE,
+				refuse_arguments(planner, ERRCODE_INVALID_PARAMETER_VALUE,
 					   psprintf("two columns are named \"%s\" by argument \"names\" of "
 								"braze_trigger", plan->members[i].key), NULL);
 		}
@@ -550,7 +533,7 @@ plan_absent(Planner *planner)
 			continue;
 		plan->absent[plan->nabsent++] = i;
 		if (plan->only_changed && planner->compared[i])
-			refuse(planner, ERRCODE_FEATURE_NOT_SUPPORTED,
+			refuse_arguments(planner, ERRCODE_FEATURE_NOT_SUPPORTED,
 				   psprintf("argument \"only_changed\" of braze_trigger cannot depend on generated column \"%s\" in a BEFORE trigger",
 							NameStr(attribute->attname)),
 				   "The column is computed after the trigger.  Create the trigger AFTER UPDATE, or name the columns without it.");
@@ -569,7 +552,7 @@ check_row_level(const Trigger *trigger)
 
 /* in a context of its own, which only outlives an error if there is none */
 static BrazeTriggerPlan *
-make_plan(const Trigger *trigger, Relation rel)
+make_trigger_plan(const Trigger *trigger, Relation rel)
 {
 	MemoryContext context = AllocSetContextCreate(CurrentMemoryContext,
 												  "segment_braze trigger",
@@ -591,8 +574,8 @@ make_plan(const Trigger *trigger, Relation rel)
 	plan->context = context;
 	check_row_level(trigger);
 	read_pairs(&planner);
-	plan->type = planner.type->name;
-	plan->send_removed = planner.type->bit == IDENTIFY;
+	plan->type = braze_call_types[planner.type].name;
+	plan->send_removed = planner.type == BRAZE_TYPE_IDENTIFY;
 	plan_fields(&planner);
 	plan_object(&planner);
 	plan_absent(&planner);
@@ -668,7 +651,7 @@ braze_trigger_arguments_plan(const Trigger *trigger, Relation rel)
 		return entry->plan;
 
 	sweep_plans();
-	plan = make_plan(trigger, rel);
+	plan = make_trigger_plan(trigger, rel);
 	entry = hash_search(plans, &trigger->tgoid, HASH_ENTER, NULL);
 	entry->plan = plan;
 	MemoryContextSetParent(plan->context, TopMemoryContext);

@@ -23,33 +23,29 @@
 #include "base/compat.h"
 #include "functions/column.h"
 #include "json/jsonb_walk.h"
+#include "map/call_type.h"
 #include "queue/enqueue.h"
 
-/* types of calls, as a set */
-#define IDENTIFY	0x01
-#define TRACK		0x02
-#define PAGE		0x04
-#define SCREEN		0x08
-#define GROUP		0x10
-#define ALIAS		0x20
-#define ANY			0x3f
+/* sets of types, in whose tables a column has its meaning */
+#define IDENTIFY	BRAZE_TYPE_BIT(BRAZE_TYPE_IDENTIFY)
+#define TRACK		BRAZE_TYPE_BIT(BRAZE_TYPE_TRACK)
+#define PAGES		(BRAZE_TYPE_BIT(BRAZE_TYPE_PAGE) | BRAZE_TYPE_BIT(BRAZE_TYPE_SCREEN))
+#define GROUPS		BRAZE_TYPE_BIT(BRAZE_TYPE_GROUP)
+#define ALIAS		BRAZE_TYPE_BIT(BRAZE_TYPE_ALIAS)
+#define ANY			(BRAZE_TYPE_BIT(BRAZE_CALL_TYPES) - 1)
 
-typedef struct CallType
+/* the warehouse's tables of calls; deletions have none */
+static const struct
 {
-	const char *name;
-	const char *table;			/* that holds them */
-	int			bit;
-	const char *object;			/* what columns of other names are in, NULL: nothing */
+	const char *table;
 	const char *needs;			/* the column without which the row is not of this type */
-} CallType;
-
-static const CallType call_types[] = {
-	{"identify", "identifies", IDENTIFY, "traits"},
-	{"track", "tracks", TRACK, "properties", "event"},
-	{"page", "pages", PAGE, "properties"},
-	{"screen", "screens", SCREEN, "properties"},
-	{"group", "groups", GROUP, "traits", "group_id"},
-	{"alias", "aliases", ALIAS, NULL, "previous_id"},
+}			warehouse[BRAZE_CALL_TYPES] = {
+	[BRAZE_TYPE_IDENTIFY] = {"identifies"},
+	[BRAZE_TYPE_TRACK] = {"tracks", "event"},
+	[BRAZE_TYPE_PAGE] = {"pages"},
+	[BRAZE_TYPE_SCREEN] = {"screens"},
+	[BRAZE_TYPE_GROUP] = {"groups", "group_id"},
+	[BRAZE_TYPE_ALIAS] = {"aliases", "previous_id"},
 };
 
 /* where in the call a value goes */
@@ -98,9 +94,9 @@ static const KnownColumn known_columns[] = {
 	{"anonymous_id", ANY, IN_CALL, "anonymousId"},
 	{"event", TRACK, IN_CALL, "event"},
 	{"event_text", TRACK, IN_CALL, "event"},
-	{"name", PAGE | SCREEN, IN_CALL, "name"},
-	{"category", PAGE | SCREEN, IN_CALL, "category"},
-	{"group_id", GROUP, IN_CALL, "groupId"},
+	{"name", PAGES, IN_CALL, "name"},
+	{"category", PAGES, IN_CALL, "category"},
+	{"group_id", GROUPS, IN_CALL, "groupId"},
 	{"previous_id", ALIAS, IN_CALL, "previousId"},
 	{"timestamp", ANY, IN_CALL, "timestamp"},
 	{"original_timestamp", ANY, IN_CALL, "originalTimestamp"},
@@ -138,7 +134,7 @@ typedef struct RowPlan
 {
 	Oid			row_type;
 	int32		row_typmod;
-	const CallType *type;
+	BrazeCallType type;
 	text	   *type_name;		/* the arguments that it was made of */
 	Jsonb	   *names;			/* NULL: none */
 	TupleDesc	desc;
@@ -148,30 +144,20 @@ typedef struct RowPlan
 
 BRAZE_SQL_FUNCTION(braze_call_from_row);
 
-static const char *
-next_call_type(void *state)
-{
-	int		   *i = state;
-
-	return *i < lengthof(call_types) ? call_types[(*i)++].name : NULL;
-}
-
-static const CallType *
+static BrazeCallType
 find_call_type(const char *name)
 {
+	int			type = braze_call_type_find(name, strlen(name));
 	int			state = 0;
 	const char *closest;
 
-	for (int i = 0; i < lengthof(call_types); i++)
-	{
-		if (pg_strcasecmp(call_types[i].name, name) == 0)
-			return &call_types[i];
-	}
-	closest = braze_closest_name(name, next_call_type, &state);
+	if (type >= 0 && warehouse[type].table != NULL)
+		return type;
+	closest = braze_closest_name(name, braze_call_type_next, &state);
 	ereport(ERROR,
 			(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
 			 errmsg("braze_call_from_row knows no type \"%s\"", name),
-			 closest ? errhint("Perhaps you meant \"%s\".", closest) :
+			 closest && type < 0 ? errhint("Perhaps you meant \"%s\".", closest) :
 			 errhint("Valid types are identify, track, page, screen, group and alias; "
 					 "a row of the table users is an identify.")));
 }
@@ -197,15 +183,15 @@ starts_with(const char *string, const char *prefix)
 }
 
 static void
-check_columns(const CallType *type, TupleDesc desc, bool is_users)
+check_columns(BrazeCallType type, TupleDesc desc, bool is_users)
 {
-	if (type->needs && !has_column(desc, type->needs) &&
-		!(type->bit == TRACK && has_column(desc, "event_text")))
+	if (warehouse[type].needs && !has_column(desc, warehouse[type].needs) &&
+		!(type == BRAZE_TYPE_TRACK && has_column(desc, "event_text")))
 		ereport(ERROR,
 				(errcode(ERRCODE_UNDEFINED_COLUMN),
 				 errmsg("a row for type \"%s\" has no column \"%s\"",
-						type->name, type->needs),
-				 type->bit == TRACK ?
+						braze_call_types[type].name, warehouse[type].needs),
+				 type == BRAZE_TYPE_TRACK ?
 				 errhint("Take the rows of an event's own table, or of tracks joined with it.") :
 				 errhint("Take the rows of the table that the warehouse has for this type of call.")));
 	if (!is_users && !has_column(desc, "user_id") && !has_column(desc, "anonymous_id"))
@@ -214,15 +200,15 @@ check_columns(const CallType *type, TupleDesc desc, bool is_users)
 				 errmsg("the row has neither a column \"user_id\" nor \"anonymous_id\""),
 				 errhint("Pass the whole row of the warehouse's table, as in "
 						 "braze_call_from_row(t, '%s') FROM %s t.",
-						 type->name, type->table)));
+						 braze_call_types[type].name, warehouse[type].table)));
 }
 
 static const KnownColumn *
-find_known_column(const CallType *type, const char *name)
+find_known_column(BrazeCallType type, const char *name)
 {
 	for (int i = 0; i < lengthof(known_columns); i++)
 	{
-		if ((known_columns[i].types & type->bit) && strcmp(known_columns[i].name, name) == 0)
+		if ((known_columns[i].types & BRAZE_TYPE_BIT(type)) && strcmp(known_columns[i].name, name) == 0)
 			return &known_columns[i];
 	}
 	return NULL;
@@ -230,12 +216,12 @@ find_known_column(const CallType *type, const char *name)
 
 /* the trait that a column of the context is; NULL: it is none, or another column has it */
 static const char *
-trait_in_context(const CallType *type, TupleDesc desc, const char *name)
+trait_in_context(BrazeCallType type, TupleDesc desc, const char *name)
 {
 	const char *trait = name + strlen(TRAITS_PREFIX);
 
 	/* SDKs repeat the call's own ids among the traits */
-	if (type->bit != IDENTIFY || !starts_with(name, TRAITS_PREFIX) || *trait == '\0' ||
+	if (type != BRAZE_TYPE_IDENTIFY || !starts_with(name, TRAITS_PREFIX) || *trait == '\0' ||
 		strcmp(trait, "user_id") == 0 || strcmp(trait, "anonymous_id") == 0 ||
 		has_column(desc, trait))
 		return NULL;
@@ -243,7 +229,7 @@ trait_in_context(const CallType *type, TupleDesc desc, const char *name)
 }
 
 static Place
-place_column(const CallType *type, TupleDesc desc, const char *name, bool is_users,
+place_column(BrazeCallType type, TupleDesc desc, const char *name, bool is_users,
 			 const char **key)
 {
 	const char *trait = trait_in_context(type, desc, name);
@@ -267,7 +253,7 @@ place_column(const CallType *type, TupleDesc desc, const char *name, bool is_use
 		*key = known->key;
 		return known->place;
 	}
-	if (type->object == NULL || starts_with(name, CONTEXT_PREFIX))
+	if (braze_call_types[type].object == NULL || starts_with(name, CONTEXT_PREFIX))
 		return NOWHERE;
 	*key = name;
 	return IN_OBJECT;
@@ -362,7 +348,7 @@ rename_columns(RowPlan *plan)
 
 /* in the current context */
 static RowPlan *
-make_plan(Oid row_type, int32 row_typmod, text *type_name, Jsonb *names)
+make_row_plan(Oid row_type, int32 row_typmod, text *type_name, Jsonb *names)
 {
 	RowPlan    *plan = palloc0(sizeof(RowPlan));
 	TupleDesc	desc = lookup_rowtype_tupdesc_copy(row_type, row_typmod);
@@ -374,7 +360,7 @@ make_plan(Oid row_type, int32 row_typmod, text *type_name, Jsonb *names)
 	plan->type_name = DatumGetTextPCopy(PointerGetDatum(type_name));
 	plan->names = names ? DatumGetJsonbPCopy(JsonbPGetDatum(names)) : NULL;
 	plan->desc = desc;
-	is_users = plan->type->bit == IDENTIFY && has_column(desc, "id") &&
+	is_users = plan->type == BRAZE_TYPE_IDENTIFY && has_column(desc, "id") &&
 		!has_column(desc, "user_id") && !has_column(desc, "anonymous_id");
 	check_columns(plan->type, desc, is_users);
 
@@ -427,7 +413,7 @@ find_plan(FmgrInfo *flinfo, HeapTupleHeader row, text *type_name, Jsonb *names)
 
 	/* at worst a plan per row, in a query whose type or names differ by row */
 	old = MemoryContextSwitchTo(flinfo->fn_mcxt);
-	plan = make_plan(HeapTupleHeaderGetTypeId(row), HeapTupleHeaderGetTypMod(row),
+	plan = make_row_plan(HeapTupleHeaderGetTypeId(row), HeapTupleHeaderGetTypMod(row),
 					 type_name, names);
 	flinfo->fn_extra = plan;
 	MemoryContextSwitchTo(old);
@@ -540,7 +526,7 @@ add_place(BrazeCallBuilder *call, const RowPlan *plan, const BrazeRow *row, Plac
 	{
 		if (places[i].inside != place || !has_values(plan, row, i))
 			continue;
-		braze_call_builder_add_key(call, places[i].key ? places[i].key : plan->type->object);
+		braze_call_builder_add_key(call, places[i].key ? places[i].key : braze_call_types[plan->type].object);
 		braze_call_builder_begin_object(call);
 		add_place(call, plan, row, i);
 		braze_call_builder_end_object(call);
@@ -594,10 +580,10 @@ braze_call_from_row(PG_FUNCTION_ARGS)
 	tuple.t_tableOid = InvalidOid;
 	tuple.t_data = header;
 	row = braze_column_deform_row(&tuple, plan->desc);
-	if (plan->type->bit == TRACK)
+	if (plan->type == BRAZE_TYPE_TRACK)
 		prefer_event_text(plan, &row);
 
-	braze_call_builder_begin(&call, plan->type->name);
+	braze_call_builder_begin(&call, braze_call_types[plan->type].name);
 	add_place(&call, plan, &row, IN_CALL);
 	braze_call_builder_end_object(&call);
 	PG_RETURN_JSONB_P(JsonbValueToJsonb(call.state.result));

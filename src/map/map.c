@@ -11,30 +11,24 @@
 #include "utils/timestamp.h"
 
 #include "json/time.h"
+#include "map/call_type.h"
 #include "map/map_internal.h"
 
 /* kept from call to call; a buffer that one large call grew is not */
 #define TEXT_SIZE			8192
 #define TEXT_KEPT			(1024 * 1024)
 
-typedef struct CallType
-{
-	const char *name;
-	void		(*map) (BrazeMap *map);
-} CallType;
+typedef void (*MapCall) (BrazeMap *map);
 
-static const CallType call_types[] = {
-	{"track", braze_call_track_map},
-	{"identify", braze_call_identify_map},
-	{"page", braze_call_page_map},
-	{"screen", braze_call_page_map_screen},
-	{"group", braze_call_group_map},
-	{"alias", braze_call_alias_map},
-	{"delete", braze_call_alias_map_delete},
+static const MapCall map_functions[BRAZE_CALL_TYPES] = {
+	[BRAZE_TYPE_TRACK] = braze_call_track_map,
+	[BRAZE_TYPE_IDENTIFY] = braze_call_identify_map,
+	[BRAZE_TYPE_PAGE] = braze_call_page_map,
+	[BRAZE_TYPE_SCREEN] = braze_call_page_map_screen,
+	[BRAZE_TYPE_GROUP] = braze_call_group_map,
+	[BRAZE_TYPE_ALIAS] = braze_call_alias_map,
+	[BRAZE_TYPE_DELETE] = braze_call_alias_map_delete,
 };
-
-/* asked for by name in SQL, so it does not obey delete_calls */
-static const CallType deletion = {"delete", braze_call_alias_map_delete_user};
 
 BrazeMapped *
 braze_mapped_create(void)
@@ -81,24 +75,20 @@ reset(BrazeMap *map)
 	braze_mapping_note_reset(map);
 }
 
-static const CallType *
-find_type(const BrazeMap *map, BrazeCallKind kind)
+/* NULL: its type is not known */
+static MapCall
+find_map_function(const BrazeMap *map, BrazeCallKind kind)
 {
-	const JsonbValue *type = &map->call.fields[BRAZE_CALL_TYPE];
+	const JsonbValue *name = &map->call.fields[BRAZE_CALL_TYPE];
+	int			type;
 
+	/* asked for by name in SQL, so it does not obey delete_calls */
 	if (kind == BRAZE_DELETE_USER_CALL)
-		return &deletion;
-	if (type->type != jbvString)
+		return braze_call_alias_map_delete_user;
+	if (name->type != jbvString)
 		return NULL;
-	for (int i = 0; i < lengthof(call_types); i++)
-	{
-		const char *name = call_types[i].name;
-
-		if ((int) strlen(name) == type->val.string.len &&
-			pg_strncasecmp(name, type->val.string.val, type->val.string.len) == 0)
-			return &call_types[i];
-	}
-	return NULL;
+	type = braze_call_type_find(name->val.string.val, name->val.string.len);
+	return type < 0 ? NULL : map_functions[type];
 }
 
 /* an empty list is what PHP makes of an empty object */
@@ -121,7 +111,7 @@ static void
 map_call(BrazeMap *map, Jsonb *jsonb, BrazeCallKind kind)
 {
 	const BrazeCall *call = &map->call;
-	const CallType *type;
+	MapCall		map_function;
 
 	if (!JB_ROOT_IS_OBJECT(jsonb))
 	{
@@ -130,8 +120,8 @@ map_call(BrazeMap *map, Jsonb *jsonb, BrazeCallKind kind)
 	}
 	braze_segment_call_read(&map->call, &jsonb->root);
 
-	type = find_type(map, kind);
-	if (type == NULL)
+	map_function = find_map_function(map, kind);
+	if (map_function == NULL)
 	{
 		if (call->fields[BRAZE_CALL_TYPE].type == jbvString)
 		{
@@ -165,7 +155,7 @@ map_call(BrazeMap *map, Jsonb *jsonb, BrazeCallKind kind)
 
 	note_no_object(map, BRAZE_CALL_TRAITS, "traits");
 	note_no_object(map, BRAZE_CALL_PROPERTIES, "properties");
-	type->map(map);
+	map_function(map);
 
 	/* what did not fit into the call's total was left out with a note */
 	if (map->mapped.outcome == BRAZE_SEND && map->mapped.nobjects == 0)

@@ -48,7 +48,7 @@ message_id(Jsonb *call, BrazeString *id)
  * put, or taken over.
  */
 static bool
-upsert(Relation rel, const char *destination, BrazeString id, int seconds)
+upsert_message(Relation rel, const char *destination, BrazeString id, int seconds)
 {
 	static const Oid types[4] = {TEXTOID, TEXTOID, TIMESTAMPTZOID, TIMESTAMPTZOID};
 	TimestampTz now = GetCurrentTransactionStartTimestamp();
@@ -80,7 +80,7 @@ braze_deduplicate_remember(const char *destination, Jsonb *call, int seconds)
 	PreventCommandIfReadOnly("queueing a Segment call");
 
 	rel = table_open(braze_catalog_required()->messages, RowExclusiveLock);
-	is_new = upsert(rel, destination, id, seconds);
+	is_new = upsert_message(rel, destination, id, seconds);
 	table_close(rel, NoLock);
 
 	if (!is_new)

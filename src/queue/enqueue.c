@@ -31,7 +31,7 @@
  * its memory from call to call, which is most of what makes it cheap.
  */
 static const BrazeMapped *
-judge(BrazeNewCall call, const BrazeSettings *settings)
+judge_call(BrazeNewCall call, const BrazeSettings *settings)
 {
 	static MemoryContext context = NULL;
 	static MemoryContext scratch = NULL;
@@ -169,7 +169,7 @@ braze_enqueue_call(BrazeNewCall call, const char *destination_name, Oid roleid,
 	}
 	else
 	{
-		const BrazeMapped *mapped = judge(call, &destination->settings);
+		const BrazeMapped *mapped = judge_call(call, &destination->settings);
 
 		if (mapped->outcome != BRAZE_REJECT)
 			return put_call(destination, call);
