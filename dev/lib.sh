@@ -121,6 +121,25 @@ find_nginx() {
 	nginx=$scratch/nginx/usr/sbin/nginx
 }
 
+# Unpacks pg_repack into the copy of PostgreSQL, for the test that rewrites our
+# tables with it.  Where the release has none for this version, the test says so
+# and is passed over.
+add_repack() {
+	local package=postgresql-$version-repack
+	[ ! -x "$bin/pg_repack" ] || return 0
+	apt-cache show "$package" >/dev/null 2>&1 || as_root apt-get update -qq
+	apt-cache show "$package" >/dev/null 2>&1 || { say "There is no $package"; return 0; }
+	say "Unpacking $package"
+	mkdir "$scratch/repack"
+	(
+		cd "$scratch/repack"
+		apt-get download -qq "$package" >/dev/null 2>&1
+		dpkg -x "${package}"_*.deb .
+		cp -a "usr/lib/postgresql/$version" "$scratch/prefix/usr/lib/postgresql/"
+		cp -a "usr/share/postgresql/$version" "$scratch/prefix/usr/share/postgresql/"
+	) || say "There is no $package to be had"
+}
+
 # ---- a place to work in ----
 
 # Sets scratch; everything in it, and every process that was started in it or
