@@ -136,7 +136,7 @@ braze_pack_take(BrazePack *pack, PackedCall *call, BrazeRequest *request, int no
 		lane->has_alone = lane->has_alone || alone;
 		if (last_kind > lane->last_kind)
 			lane->last_kind = last_kind;
-		if (call->nlanes > 1 || nobjects < braze_lane_remaining_objects(call))
+		if (nobjects < braze_lane_remaining_objects(call))
 			lane->closed = true;
 	}
 	call->state = CALL_TAKEN;

@@ -792,6 +792,39 @@ test_suspects(void)
 	pack_destroy(pack);
 }
 
+/* more than one object only as far as the body may be long */
+static void
+test_body(void)
+{
+	BrazeRequest *request;
+	size_t		length;
+	int64_t		wait;
+	int			sent = 0;
+	int			requests = 0;
+
+	limits = (BrazePackLimits) {.max_objects = 75, .max_body = 1000, .max_in_flight = 10, .max_waiting = 600};
+	pack = braze_pack_create(&limits);
+	add_events(1, 60, -1);
+	while ((request = braze_request_next(pack, &all_open, now, &wait)) != NULL)
+	{
+		(void) braze_request_body(request, &length);
+		ok(length <= limits.max_body, "a body of %zu bytes, of %d objects", length, objects_in(request));
+		sent += objects_in(request);
+		requests++;
+		accept(request);
+	}
+	ok(sent == 60 && requests > 1, "and all are sent, in %d requests", requests);
+	pack_destroy(pack);
+
+	limits.max_body = 10;
+	pack = braze_pack_create(&limits);
+	add_events(1, 2, -1);
+	request = braze_request_next(pack, &all_open, now, &wait);
+	is_int(objects_in(request), 1, "an object that is too long by itself goes alone");
+	accept(request);
+	pack_destroy(pack);
+}
+
 /* whoever has the shorter wait goes first */
 static void
 test_clocks(void)
@@ -877,6 +910,7 @@ main(void)
 	test_gone();
 	test_give_up();
 	test_suspects();
+	test_body();
 	test_clocks();
 	test_halving();
 	test_profiles();
