@@ -686,6 +686,14 @@ LANGUAGE C VOLATILE;
 COMMENT ON FUNCTION @extschema@.braze_worker_state() IS
 'null when this database''s worker runs, else what is missing and what to do';
 
+CREATE FUNCTION @extschema@.braze_not_counted()
+RETURNS text
+AS 'MODULE_PATHNAME', 'braze_not_counted'
+LANGUAGE C VOLATILE;
+
+COMMENT ON FUNCTION @extschema@.braze_not_counted() IS
+'why a destination that braze_counters does not have is not counted; null when it can be';
+
 CREATE FUNCTION @extschema@.braze_counters(
 	OUT destination name,
 	OUT state text,
@@ -718,7 +726,7 @@ SELECT d.destination,
 		WHEN p.reason IS NOT NULL THEN 'paused: ' || p.reason
 		WHEN w.missing IS NOT NULL THEN w.missing
 		WHEN c.reason IS NOT NULL THEN c.state || ': ' || c.reason
-		ELSE coalesce(c.state, 'running')
+		ELSE coalesce(c.state, w.not_counted, 'running')
 	END AS state,
 	coalesce(q.pending, 0) + coalesce(l.pending, 0) AS pending,
 	coalesce(q.pending_bytes, 0) + coalesce(l.pending_bytes, 0) AS pending_bytes,
@@ -743,7 +751,7 @@ FROM (
 	UNION
 	SELECT destination FROM @extschema@.braze_queue
 ) d
-CROSS JOIN (SELECT @extschema@.braze_worker_state() AS missing OFFSET 0) w
+CROSS JOIN (SELECT @extschema@.braze_worker_state() AS missing, @extschema@.braze_not_counted() AS not_counted OFFSET 0) w
 LEFT JOIN (
 	SELECT srvname
 	FROM pg_catalog.pg_foreign_server JOIN pg_catalog.pg_foreign_data_wrapper f ON f.oid = srvfdw
@@ -810,6 +818,7 @@ REVOKE ALL ON FUNCTION
 	@extschema@.braze_pause(name, text),
 	@extschema@.braze_resume(name),
 	@extschema@.braze_worker_state(),
+	@extschema@.braze_not_counted(),
 	@extschema@.braze_counters()
 FROM PUBLIC;
 
@@ -817,6 +826,7 @@ FROM PUBLIC;
 GRANT SELECT ON @extschema@.braze_status TO pg_monitor;
 GRANT EXECUTE ON FUNCTION
 	@extschema@.braze_worker_state(),
+	@extschema@.braze_not_counted(),
 	@extschema@.braze_counters()
 TO pg_monitor;
 

@@ -9,6 +9,7 @@
 
 #include <limits.h>
 
+#include "miscadmin.h"
 #include "utils/guc.h"
 
 #include "base/compat.h"
@@ -24,6 +25,7 @@ bool		braze_deliver = true;
 int			braze_max_memory = 32;
 int			braze_restart_delay = 10;
 int			braze_nap = 5000;
+int			braze_max_destinations = 1024;
 int			braze_dead_letter_retention = 0;
 
 static const struct config_enum_entry on_invalid_call_values[] = {
@@ -99,6 +101,17 @@ braze_guc_init(void)
 							PGC_SIGHUP,
 							GUC_UNIT_MS,
 							NULL, NULL, NULL);
+
+	/* shared memory is laid out when the server starts */
+	if (process_shared_preload_libraries_in_progress)
+		DefineCustomIntVariable("segment_braze.max_destinations",
+								"Sets the number of destinations that are counted, over all databases.",
+								"One database has half of them at most.",
+								&braze_max_destinations,
+								1024, 2, 65536,
+								PGC_POSTMASTER,
+								0,
+								NULL, NULL, NULL);
 	DefineCustomIntVariable("segment_braze.dead_letter_retention",
 							"Removes dead letters that are older than this.",
 							"0: never.  Those whose call is queued again stay.",

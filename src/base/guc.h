@@ -22,6 +22,9 @@ extern int	braze_on_invalid_call;
 /* of sessions and worker alike, lest a call that was queued is refused later */
 extern int	braze_max_call_size;	/* kB */
 
+/* of the server, from its start: places for destinations in shared memory */
+extern int	braze_max_destinations;
+
 /* of the worker */
 extern bool braze_deliver;
 extern int	braze_max_memory;	/* MB */

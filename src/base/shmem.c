@@ -7,12 +7,14 @@
  */
 #include "postgres.h"
 
+#include "common/hashfn.h"
 #include "miscadmin.h"
 #include "storage/ipc.h"
 #include "storage/shmem.h"
 #include "utils/builtins.h"
 
 #include "base/compat.h"
+#include "base/guc.h"
 #include "base/shmem.h"
 
 BrazeShared *braze_shared = NULL;
@@ -28,10 +30,23 @@ database_slots(void)
 }
 
 static Size
+destinations_offset(void)
+{
+	return MAXALIGN(add_size(offsetof(BrazeShared, databases),
+							 mul_size(sizeof(BrazeDatabaseSlot), database_slots())));
+}
+
+static Size
+buckets_offset(void)
+{
+	return add_size(destinations_offset(),
+					mul_size(sizeof(BrazeDestinationSlot), braze_max_destinations));
+}
+
+static Size
 shared_size(void)
 {
-	return add_size(offsetof(BrazeShared, databases),
-					mul_size(sizeof(BrazeDatabaseSlot), database_slots()));
+	return add_size(buckets_offset(), mul_size(sizeof(int), braze_max_destinations));
 }
 
 static void
@@ -41,6 +56,21 @@ request(void)
 		prev_shmem_request_hook();
 	RequestAddinShmemSpace(shared_size());
 	RequestNamedLWLockTranche("segment_braze", 1);
+}
+
+static void
+init_destinations(void)
+{
+	char	   *start = (char *) braze_shared;
+
+	braze_shared->destinations = (BrazeDestinationSlot *) (start + destinations_offset());
+	braze_shared->buckets = (int *) (start + buckets_offset());
+	braze_shared->free_destination = 0;
+	for (int i = 0; i < braze_max_destinations; i++)
+	{
+		braze_shared->destinations[i].next = (i + 1 < braze_max_destinations) ? i + 1 : -1;
+		braze_shared->buckets[i] = -1;
+	}
 }
 
 static void
@@ -64,6 +94,7 @@ startup(void)
 		braze_shared->lock = &GetNamedLWLockTranche("segment_braze")->lock;
 		braze_shared->ndatabases = database_slots();
 		braze_shared->startups = ++startups;
+		init_destinations();
 	}
 	LWLockRelease(AddinShmemInitLock);
 }
@@ -98,28 +129,82 @@ braze_shmem_database(Oid database, bool create)
 	return free_slot;
 }
 
+/* ----- destinations ----- */
+
+static int *
+bucket_of(Oid database, const char *name)
+{
+	uint32		hash = hash_combine(murmurhash32(database),
+									hash_bytes((const unsigned char *) name, strlen(name)));
+
+	return &braze_shared->buckets[hash % braze_max_destinations];
+}
+
+/* one database with many must not leave nothing for the others */
+static bool
+has_its_half(Oid database)
+{
+	int			n = 0;
+
+	for (int i = 0; i < braze_max_destinations; i++)
+		n += (braze_shared->destinations[i].database == database);
+	return n >= braze_max_destinations / 2;
+}
+
+bool
+braze_shmem_has_place(void)
+{
+	/* until one is freed, who got none once need not count again */
+	static bool refused = false;
+	static uint32 refused_at;
+
+	if (refused && refused_at == braze_shared->freed_destinations)
+		return false;
+	refused = (braze_shared->free_destination < 0 || has_its_half(MyDatabaseId));
+	refused_at = braze_shared->freed_destinations;
+	return !refused;
+}
+
 BrazeDestinationSlot *
 braze_shmem_destination(Oid database, const char *name, bool create)
 {
-	BrazeDestinationSlot *free_slot = NULL;
+	int		   *bucket = bucket_of(database, name);
+	BrazeDestinationSlot *slot;
+	int			place;
 
-	for (int i = 0; i < BRAZE_MAX_DESTINATIONS; i++)
+	for (place = *bucket; place >= 0; place = slot->next)
 	{
-		BrazeDestinationSlot *slot = &braze_shared->destinations[i];
-
-		if (slot->database == database &&
-			strcmp(NameStr(slot->name), name) == 0)
+		slot = &braze_shared->destinations[place];
+		if (slot->database == database && strcmp(NameStr(slot->name), name) == 0)
 			return slot;
-		if (!OidIsValid(slot->database) && free_slot == NULL)
-			free_slot = slot;
 	}
-	if (!create || free_slot == NULL)
+	if (!create || !braze_shmem_has_place())
 		return NULL;
-	memset(free_slot, 0, sizeof(*free_slot));
-	free_slot->database = database;
-	namestrcpy(&free_slot->name, name);
-	braze_queue_size_init(&free_slot->size);
-	return free_slot;
+	place = braze_shared->free_destination;
+	slot = &braze_shared->destinations[place];
+	braze_shared->free_destination = slot->next;
+	memset(slot, 0, sizeof(*slot));
+	slot->database = database;
+	namestrcpy(&slot->name, name);
+	braze_queue_size_init(&slot->size);
+	slot->next = *bucket;
+	*bucket = place;
+	return slot;
+}
+
+void
+braze_shmem_free_destination(BrazeDestinationSlot *slot)
+{
+	int			place = slot - braze_shared->destinations;
+	int		   *link = bucket_of(slot->database, NameStr(slot->name));
+
+	while (*link != place)
+		link = &braze_shared->destinations[*link].next;
+	*link = slot->next;
+	slot->database = InvalidOid;
+	slot->next = braze_shared->free_destination;
+	braze_shared->free_destination = place;
+	braze_shared->freed_destinations++;
 }
 
 void

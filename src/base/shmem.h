@@ -18,7 +18,6 @@
 
 #include "queue/queue_size.h"
 
-#define BRAZE_MAX_DESTINATIONS	256
 #define BRAZE_MESSAGE_SIZE		256
 
 typedef enum BrazeDatabaseState
@@ -63,12 +62,15 @@ typedef enum BrazeDestinationState
 /*
  * One per destination that a worker has served since the server started.
  * Only that worker writes it, but for duplicates, dropped and size, which the
- * sessions that queue add up; it survives the worker.
+ * sessions that queue add up; it survives the worker.  The worker frees it
+ * once its server is gone, nothing is queued for it, and no open transaction
+ * has counted on it; the launcher, when the extension is gone.
  */
 typedef struct BrazeDestinationSlot
 {
 	Oid			database;		/* InvalidOid: free */
 	NameData	name;
+	int			next;			/* in the same bucket, or of the free ones; -1: none */
 	BrazeDestinationState state;
 	int			in_flight;		/* requests */
 	int64		requests;
@@ -95,8 +97,11 @@ typedef struct BrazeShared
 	pid_t		launcher_pid;
 	Latch	   *launcher_latch;
 	bool		probe_all;		/* forget which databases had no extension */
+	BrazeDestinationSlot *destinations; /* braze_max_destinations of them */
+	int		   *buckets;		/* as many, each the first of its chain or -1 */
+	int			free_destination;	/* the first, or -1 */
+	uint32		freed_destinations; /* how often one was freed */
 	int			ndatabases;
-	BrazeDestinationSlot destinations[BRAZE_MAX_DESTINATIONS];
 	BrazeDatabaseSlot databases[FLEXIBLE_ARRAY_MEMBER];
 } BrazeShared;
 
@@ -109,6 +114,12 @@ extern BrazeDatabaseSlot *braze_shmem_database(Oid database, bool create);
 extern BrazeDestinationSlot *braze_shmem_destination(Oid database,
 													const char *name,
 													bool create);
+
+/* the caller holds the lock exclusively, and nobody counts on the place */
+extern void braze_shmem_free_destination(BrazeDestinationSlot *slot);
+
+/* the caller holds the lock: could this database have one more? */
+extern bool braze_shmem_has_place(void);
 
 extern void braze_shmem_wake_launcher(void);
 

@@ -87,6 +87,25 @@ braze_worker_state(PG_FUNCTION_ARGS)
 	PG_RETURN_TEXT_P(cstring_to_text(reason));
 }
 
+/* NULL: a destination that is not counted yet can have a place */
+BRAZE_SQL_FUNCTION(braze_not_counted);
+Datum
+braze_not_counted(PG_FUNCTION_ARGS)
+{
+	bool		has_place = true;
+
+	if (braze_shared != NULL)
+	{
+		LWLockAcquire(braze_shared->lock, LW_SHARED);
+		has_place = braze_shmem_has_place();
+		LWLockRelease(braze_shared->lock);
+	}
+	if (has_place)
+		PG_RETURN_NULL();
+	PG_RETURN_TEXT_P(cstring_to_text("not counted: its calls are sent, and nothing is known of them here; "
+									 "increase segment_braze.max_destinations and restart the server"));
+}
+
 static const char *
 state_name(const BrazeDestinationSlot *slot)
 {
@@ -164,11 +183,13 @@ braze_counters(PG_FUNCTION_ARGS)
 	BrazeDestinationSlot copy;
 
 	braze_srf_materialize(fcinfo, COUNTER_COLUMNS);
-	for (int i = 0; braze_shared != NULL && i < BRAZE_MAX_DESTINATIONS; i++)
+	for (int i = 0; braze_shared != NULL && i < braze_max_destinations; i++)
 	{
 		/* text is made of it outside the lock: that may fail */
 		LWLockAcquire(braze_shared->lock, LW_SHARED);
-		copy = braze_shared->destinations[i];
+		copy.database = braze_shared->destinations[i].database;
+		if (copy.database == MyDatabaseId)
+			copy = braze_shared->destinations[i];
 		LWLockRelease(braze_shared->lock);
 		if (copy.database == MyDatabaseId)
 			put_counters(result->setResult, result->setDesc, &copy);

@@ -27,6 +27,7 @@
 #include "utils/timestamp.h"
 
 #include "base/catalog.h"
+#include "base/guc.h"
 #include "base/shmem.h"
 #include "queue/queue.h"
 #include "queue/queue_size.h"
@@ -37,13 +38,13 @@
 /* or after so many times what the last reading took: it costs 2 % at most */
 #define READ_SHARE		50
 
-/* without shared memory nobody tells what others queue: for so long it counts */
+/* without a place nobody tells what others queue: for so long it counts */
 #define LOCAL_MS		1000
 
 /* which of the advisory locks' fields keeps ours apart from the users' */
 #define READ_LOCK_FIELD	78
 
-/* without shared memory */
+/* without shared memory, or a place in it */
 typedef struct LocalSize
 {
 	struct LocalSize *next;
@@ -57,6 +58,7 @@ braze_queue_size_init(BrazeQueueSize *size)
 	memset(size, 0, sizeof(BrazeQueueSize));
 	pg_atomic_init_u64(&size->committed, 0);
 	pg_atomic_init_u64(&size->open, 0);
+	pg_atomic_init_u32(&size->users, 0);
 	SpinLockInit(&size->mutex);
 }
 
@@ -74,29 +76,55 @@ local_size(const char *destination)
 	local = MemoryContextAllocZero(TopMemoryContext, sizeof(LocalSize));
 	namestrcpy(&local->destination, destination);
 	braze_queue_size_init(&local->size);
+	local->size.local = true;
 	local->next = sizes;
 	sizes = local;
 	return &local->size;
 }
 
+/* used: counted before the lock is given back, since it may be freed then */
+static BrazeQueueSize *
+find_size(const char *destination, bool used)
+{
+	BrazeDestinationSlot *slot = NULL;
+	BrazeQueueSize *size;
+	bool		has_place;
+
+	if (braze_shared == NULL)
+		return local_size(destination);
+	LWLockAcquire(braze_shared->lock, LW_SHARED);
+	slot = braze_shmem_destination(MyDatabaseId, destination, false);
+	has_place = (slot != NULL || braze_shmem_has_place());
+	if (slot == NULL && has_place)
+	{
+		LWLockRelease(braze_shared->lock);
+		LWLockAcquire(braze_shared->lock, LW_EXCLUSIVE);
+		slot = braze_shmem_destination(MyDatabaseId, destination, true);
+	}
+	size = (slot != NULL ? &slot->size : NULL);
+	if (size != NULL && used)
+		pg_atomic_fetch_add_u32(&size->users, 1);
+	LWLockRelease(braze_shared->lock);
+	return size != NULL ? size : local_size(destination);
+}
+
 BrazeQueueSize *
 braze_queue_size_of(const char *destination)
 {
-	BrazeDestinationSlot *slot = NULL;
+	return find_size(destination, false);
+}
 
-	if (braze_shared != NULL)
-	{
-		LWLockAcquire(braze_shared->lock, LW_SHARED);
-		slot = braze_shmem_destination(MyDatabaseId, destination, false);
-		LWLockRelease(braze_shared->lock);
-		if (slot == NULL)
-		{
-			LWLockAcquire(braze_shared->lock, LW_EXCLUSIVE);
-			slot = braze_shmem_destination(MyDatabaseId, destination, true);
-			LWLockRelease(braze_shared->lock);
-		}
-	}
-	return slot != NULL ? &slot->size : local_size(destination);
+BrazeQueueSize *
+braze_queue_size_use(const char *destination)
+{
+	return find_size(destination, true);
+}
+
+void
+braze_queue_size_release(BrazeQueueSize *size)
+{
+	if (!size->local)
+		pg_atomic_fetch_sub_u32(&size->users, 1);
 }
 
 /* ----- counting ----- */
@@ -149,7 +177,7 @@ void
 braze_queue_size_all_unknown(void)
 {
 	LWLockAcquire(braze_shared->lock, LW_SHARED);
-	for (int i = 0; i < BRAZE_MAX_DESTINATIONS; i++)
+	for (int i = 0; i < braze_max_destinations; i++)
 	{
 		if (braze_shared->destinations[i].database == MyDatabaseId)
 			braze_queue_size_unknown(&braze_shared->destinations[i].size);
@@ -287,7 +315,7 @@ is_known(const BrazeQueueSize *size, int64 committed)
 {
 	/* more was settled than was counted: rows that we did not put */
 	return size->known && committed >= 0 &&
-		(braze_shared != NULL || !is_older(size->looked_at, LOCAL_MS));
+		(!size->local || !is_older(size->looked_at, LOCAL_MS));
 }
 
 static bool

@@ -22,6 +22,8 @@ typedef struct BrazeQueueSize
 {
 	pg_atomic_uint64 committed; /* bytes, two's complement */
 	pg_atomic_uint64 open;		/* of transactions under way */
+	pg_atomic_uint32 users;		/* such transactions, which have its address */
+	bool		local;			/* of this process alone */
 	slock_t		mutex;			/* for committed together with corrections */
 	uint32		corrections;	/* how often committed was corrected */
 	bool		known;			/* there was a look since the server started */
@@ -39,8 +41,14 @@ typedef struct BrazeQueueLook
 
 extern void braze_queue_size_init(BrazeQueueSize *size);
 
-/* where it is counted: in shared memory, or else for this session alone */
+/*
+ * Where it is counted: in shared memory, or else for this session alone.  The
+ * worker, which frees the place of a destination, needs no more; a session
+ * uses it until its transaction ends.
+ */
 extern BrazeQueueSize *braze_queue_size_of(const char *destination);
+extern BrazeQueueSize *braze_queue_size_use(const char *destination);
+extern void braze_queue_size_release(BrazeQueueSize *size);
 
 /*
  * Is there room for a call of that size in a queue that is limited to limit?

@@ -59,6 +59,7 @@ at_transaction_end(XactEvent event, void *arg)
 		braze_queue_size_end(tally->size, tally->bytes, event != XACT_EVENT_ABORT);
 		if (event == XACT_EVENT_COMMIT)
 			publish(tally);
+		braze_queue_size_release(tally->size);
 	}
 	tallies = NULL;
 	has_dropped = false;
@@ -98,6 +99,7 @@ at_subtransaction_end(SubXactEvent event, SubTransactionId mine, SubTransactionI
 			of_parent->bytes += tally->bytes;
 		}
 		*link = tally->next;
+		braze_queue_size_release(tally->size);
 		pfree(tally);
 	}
 }
@@ -120,7 +122,7 @@ braze_queued_in_transaction(const char *destination)
 	tally = MemoryContextAllocZero(TopTransactionContext, sizeof(BrazeTally));
 	tally->subtransaction = subtransaction;
 	namestrcpy(&tally->destination, destination);
-	tally->size = braze_queue_size_of(destination);
+	tally->size = braze_queue_size_use(destination);
 	tally->next = tallies;
 	tallies = tally;
 	return tally;

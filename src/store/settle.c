@@ -103,7 +103,10 @@ void
 braze_settle_forget_sizes(void)
 {
 	for (Deleted *entry = deleted; entry != NULL; entry = entry->next)
+	{
 		entry->bytes = entry->attempted = 0;
+		entry->size = NULL;		/* its place may have been freed meanwhile */
+	}
 }
 
 void
@@ -213,10 +216,11 @@ braze_settle_note_queued(TupleTableSlot *slot, bool back)
 	{
 		entry = MemoryContextAllocZero(TopMemoryContext, sizeof(Deleted));
 		entry->destination = destination;
-		entry->size = braze_queue_size_of(NameStr(destination));
 		entry->next = deleted;
 		deleted = entry;
 	}
+	if (entry->size == NULL)
+		entry->size = braze_queue_size_of(NameStr(destination));
 	entry->attempted += back ? -bytes : bytes;
 }
 

@@ -297,6 +297,8 @@ refresh_one(BrazeDelivery *delivery, BrazeDestination *destination)
 		if (delivery->destination != NULL)
 			MemoryContextDelete(delivery->destination->context);
 		delivery->destination = destination;
+		if (delivery->size == NULL)
+			delivery->size = braze_queue_size_of(NameStr(delivery->name));
 		/* sessions count only while there is a limit */
 		braze_queue_size_unknown(delivery->size);
 		braze_pack_set_limits(delivery->pack, &limits);
@@ -653,9 +655,10 @@ braze_delivery_report(BrazeDelivery *delivery)
 		return;
 	delivery->changed = false;
 	LWLockAcquire(braze_shared->lock, LW_EXCLUSIVE);
-	slot = braze_shmem_destination(MyDatabaseId, NameStr(delivery->name), true);
+	slot = braze_shmem_destination(MyDatabaseId, NameStr(delivery->name), delivery->size != NULL);
 	if (slot != NULL)
 	{
+		delivery->size = &slot->size;
 		slot->state = delivery->paused != NULL ? BRAZE_DESTINATION_PAUSED
 			: stuck ? BRAZE_DESTINATION_WAITING
 			: is_failing(delivery) ? BRAZE_DESTINATION_RETRYING

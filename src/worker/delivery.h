@@ -83,7 +83,7 @@ typedef struct BrazeDelivery
 	int64_t    *listed;			/* the same, of all calls, while a sweep is under way */
 	int			nlisted;
 
-	BrazeQueueSize *size;		/* of what is queued for it */
+	BrazeQueueSize *size;		/* of what is queued for it; NULL: its place was freed */
 	bool		idle;			/* nothing was held before the read under way, */
 	BrazeQueueLook idle_look;	/* and so much was counted */
 

@@ -223,9 +223,18 @@ is_known(Oid database)
 	return hash_search(known_databases, &database, HASH_FIND, NULL) != NULL;
 }
 
+static bool
+may_have_extension(Oid database)
+{
+	const Known *known = hash_search(known_databases, &database, HASH_FIND, NULL);
+
+	return known != NULL && !known->no_extension;
+}
+
 /*
- * Frees what is left of databases that are gone: a slot that a session made to
- * keep the worker away, and the places of the destinations.
+ * Frees what is left of databases that are gone, or have the extension no
+ * more: a slot that a session made to keep the worker away, and the places of
+ * the destinations.
  */
 static void
 free_orphans(void)
@@ -239,13 +248,14 @@ free_orphans(void)
 			slot->state != BRAZE_DATABASE_STARTING && !is_known(slot->database))
 			slot->database = InvalidOid;
 	}
-	for (int i = 0; i < BRAZE_MAX_DESTINATIONS; i++)
+	for (int i = 0; i < braze_max_destinations; i++)
 	{
 		BrazeDestinationSlot *slot = &braze_shared->destinations[i];
 
-		if (OidIsValid(slot->database) && !is_known(slot->database) &&
-			braze_shmem_database(slot->database, false) == NULL)
-			slot->database = InvalidOid;
+		if (OidIsValid(slot->database) && !may_have_extension(slot->database) &&
+			braze_shmem_database(slot->database, false) == NULL &&
+			pg_atomic_read_u32(&slot->size.users) == 0)
+			braze_shmem_free_destination(slot);
 	}
 	LWLockRelease(braze_shared->lock);
 }

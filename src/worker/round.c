@@ -309,7 +309,7 @@ braze_round_dead_letters(void)
 static bool
 is_idle(const BrazeDelivery *delivery)
 {
-	return !delivery->behind && braze_pack_calls(delivery->pack) == 0;
+	return delivery->size != NULL && !delivery->behind && braze_pack_calls(delivery->pack) == 0;
 }
 
 static void

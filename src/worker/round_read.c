@@ -17,6 +17,7 @@
 #include "base/guc.h"
 #include "queue/enqueue.h"
 #include "worker/delivery.h"
+#include "worker/delivery_place.h"
 #include "worker/round_read.h"
 #include "worker/worker.h"
 
@@ -84,6 +85,9 @@ consume_new(const BrazeQueueRow *row, void *arg)
 {
 	BrazeDelivery *delivery = braze_delivery_by_name(row->destination);
 
+	if (delivery == NULL || delivery->destination == NULL)
+		braze_delivery_place_row(row->destination);
+
 	/* no such server: its backlog is read when there is one */
 	if (delivery == NULL || delivery->behind ||
 		braze_delivery_holds(delivery, row->id))
@@ -115,7 +119,10 @@ consume_hole(const BrazeQueueRow *row, void *arg)
 	BrazeDelivery *delivery = braze_delivery_by_name(row->destination);
 
 	if (delivery == NULL || delivery->destination == NULL)
+	{
+		braze_delivery_place_row(row->destination);
 		return true;
+	}
 	if (delivery->behind && row->id > delivery->cursor)
 		return true;
 	take(delivery, row);
@@ -225,6 +232,8 @@ consume_stray(const BrazeQueueRow *row, void *arg)
 	BrazeDelivery *delivery = braze_delivery_by_name(row->destination);
 	BrazeReader *reader = arg;
 
+	if (delivery == NULL || delivery->destination == NULL)
+		braze_delivery_place_row(row->destination);
 	if (delivery == NULL || !braze_delivery_open(delivery) ||
 		(delivery->behind && row->id > delivery->cursor) ||
 		braze_holes_contain(reader->holes, row->id) ||
@@ -243,7 +252,8 @@ consume_stray(const BrazeQueueRow *row, void *arg)
 
 /*
  * Looks through a slice of the ids that were read, once in a nap: what is
- * there and not held was inserted with an id that the cursor had passed.
+ * there and not held was inserted with an id that the cursor had passed.  It
+ * also shows which destinations that are gone have no calls any more.
  * Nothing else depends on it, so it may take its time.
  */
 static void
@@ -259,11 +269,12 @@ sweep(BrazeReader *reader)
 	if (now < next_sweep)
 		return;
 	next_sweep = now + braze_nap;
-	if (swept >= until)
-	{
+
+	/* as it is after the queue was truncated */
+	if (swept > until)
 		swept = 0;
-		return;
-	}
+	if (swept == 0)
+		braze_delivery_place_begin();
 	if (until - swept > ids)
 		until = swept + ids;
 	foreach(cell, braze_deliveries)
@@ -271,6 +282,11 @@ sweep(BrazeReader *reader)
 	swept = braze_reader_range(reader, swept, until, SWEEP_ROWS, consume_stray, reader);
 	foreach(cell, braze_deliveries)
 		braze_delivery_forget_list(lfirst(cell));
+	if (swept >= reader->cursor)
+	{
+		braze_delivery_place_end();
+		swept = 0;
+	}
 
 	/*
 	 * Dead rows cost time, ids that nobody drew do not: one that is far ahead

@@ -94,7 +94,7 @@ INSERT INTO ours.attempts (functions, statement) VALUES
 	('{braze_notify_queued}', $$INSERT INTO ours.braze_queue (destination, call) VALUES ('braze', '{"type": "track", "userId": "u1", "event": "A"}') RETURNING true$$),
 	('{braze_notify_changed}', $$DELETE FROM ours.braze_paused RETURNING true$$),
 	('{braze_map_queued}', $$SELECT pg_catalog.count(*) FROM ours.braze_pending$$),
-	('{braze_worker_state,braze_counters}', $$SELECT destination, dead_letters FROM ours.braze_status ORDER BY 1$$),
+	('{braze_worker_state,braze_not_counted,braze_counters}', $$SELECT destination, dead_letters FROM ours.braze_status ORDER BY 1$$),
 	('{braze_flush}', $$SELECT ours.braze_flush('0 s') IS NOT NULL$$),
 	('{braze_in_flight}', $$SELECT ours.braze_in_flight(1)$$),
 	('{braze_notify_worker}', $$SELECT ours.braze_notify_worker()$$),

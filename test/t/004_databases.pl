@@ -99,7 +99,7 @@ foreach my $i (1 .. 10)
 }
 is($served, 10, 'CREATE EXTENSION right after CREATE DATABASE brings a worker');
 
-# Shared memory has places for 256 destinations.  Those of a database that was
+# Shared memory has places for 1,024 destinations.  Those of a database that was
 # dropped are free for others.
 foreach my $round (1, 2)
 {
