@@ -120,6 +120,7 @@ typedef struct BrazeSettings
 	BrazeGuarantee delivery;
 	bool		changed_attributes_only;
 	int			resend_unchanged_after; /* seconds, 0: never */
+	int			forget_visitors_after;	/* seconds, 0: never */
 } BrazeSettings;
 
 #endif							/* BRAZE_DESTINATION_SETTINGS_H */

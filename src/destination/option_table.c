@@ -288,6 +288,12 @@ const BrazeOption braze_option_table[] = {
 		.description = "With changed_attributes_only: time after which an unchanged attribute is sent all the same."
 	},
 	{
+		.name = "forget_visitors_after", .catalog = ForeignServerRelationId,
+		.type = BRAZE_OPTION_INTERVAL, .offset = BRAZE_SETTING(forget_visitors_after),
+		.initial = "off", .min = 24 * 3600, .max = MAX_INTERVAL, .unit = "s",
+		.description = "Time after which it is forgotten under which identifiers something was sent, and to whom they were given: a visitor who comes back after it is not joined."
+	},
+	{
 		.name = "rest_api_key", .catalog = UserMappingRelationId,
 		.type = BRAZE_OPTION_SECRET, .offset = BRAZE_NOT_A_SETTING, .max = BRAZE_MAX_KEY_LENGTH,
 		.description = "REST API key of the workspace."

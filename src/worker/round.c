@@ -27,6 +27,7 @@
 #include "queue/queue_size.h"
 #include "store/claims_table.h"
 #include "store/notes_table.h"
+#include "store/profiles_retention.h"
 #include "store/profiles_table.h"
 #include "store/reader.h"
 #include "worker/delivery.h"
@@ -209,6 +210,28 @@ sweep_messages(void)
 	return braze_deduplicate_retention_sweep(remembers);
 }
 
+/*
+ * Of a destination that is not there, now or as far as the worker knows,
+ * attributes are kept for as long as the option's default says.
+ */
+static void
+profile_retention(const char *destination, int *attributes, int *visitors)
+{
+	const BrazeDelivery *delivery = braze_delivery_by_name(destination);
+	const BrazeSettings *settings = braze_destination_default_settings();
+
+	if (delivery != NULL && delivery->destination != NULL)
+		settings = &delivery->destination->settings;
+	*attributes = settings->resend_unchanged_after;
+	*visitors = settings->forget_visitors_after;
+}
+
+static int
+sweep_profiles(void)
+{
+	return braze_profiles_retention_sweep(profile_retention);
+}
+
 static int
 sweep_dead_letters(void)
 {
@@ -274,6 +297,14 @@ braze_notes_round(void)
 	if (stored)
 		braze_notes_table_stored();
 	return -1;
+}
+
+int
+braze_round_old_profiles(void)
+{
+	static BrazeBackoff backoff;
+
+	return refreshed ? sweep_round("forgetting old profiles", sweep_profiles, &backoff, NULL) : -1;
 }
 
 int

@@ -53,6 +53,9 @@ extern int	braze_notes_round(void);
 /* writes what was put off of users who changed all the time */
 extern int	braze_round_profiles(void);
 
+/* forgets what is remembered of users, as old messageIds are */
+extern int	braze_round_old_profiles(void);
+
 /* may rows appear that no commit of ours announces: holes, a backlog? */
 extern bool braze_round_reader_waits(void);
 

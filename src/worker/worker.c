@@ -401,7 +401,8 @@ sweep_if_due(int64 now)
 		int			(*round) (void);
 		int64		next;
 	}			sweeps[] = {
-		{braze_round_messages, 0}, {braze_notes_round, 0}, {braze_round_dead_letters, 0}, {braze_round_profiles, 0}
+		{braze_round_messages, 0}, {braze_notes_round, 0}, {braze_round_dead_letters, 0},
+		{braze_round_profiles, 0}, {braze_round_old_profiles, 0}
 	};
 	long		timeout = -1;
 

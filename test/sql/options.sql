@@ -57,6 +57,7 @@ CREATE SERVER everything FOREIGN DATA WRAPPER segment_braze OPTIONS (
 	delivery 'At_Least_Once',
 	changed_attributes_only 'true',
 	resend_unchanged_after '7 d',
+	forget_visitors_after '400 d',
 	max_attribute_age '30 d',
 	deduplicate 'Off',
 	max_queue_size '1.5 GB',

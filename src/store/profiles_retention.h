@@ -1,0 +1,17 @@
+/*-------------------------------------------------------------------------
+ *
+ * profiles_retention.h
+ *	  Forgetting attributes, and users, that nobody has heard of for long.
+ *
+ *-------------------------------------------------------------------------
+ */
+#ifndef BRAZE_PROFILES_RETENTION_H
+#define BRAZE_PROFILES_RETENTION_H
+
+/* how many seconds a destination keeps them after they were written, 0: for ever */
+typedef void (*BrazeProfileRetention) (const char *destination, int *attributes, int *visitors);
+
+/* goes on with a sweep, as braze_retention_sweep does */
+extern int	braze_profiles_retention_sweep(BrazeProfileRetention retention);
+
+#endif							/* BRAZE_PROFILES_RETENTION_H */
