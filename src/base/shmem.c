@@ -186,7 +186,7 @@ braze_shmem_destination(Oid database, const char *name, bool create)
 	memset(slot, 0, sizeof(*slot));
 	slot->database = database;
 	namestrcpy(&slot->name, name);
-	braze_queue_size_init(&slot->size);
+	braze_size_counter_init(&slot->size);
 	slot->next = *bucket;
 	*bucket = place;
 	return slot;

@@ -15,8 +15,8 @@
 #include "datatype/timestamp.h"
 #include "storage/latch.h"
 #include "storage/lwlock.h"
+#include "base/size_counter.h"
 
-#include "queue/queue_size.h"
 
 #define BRAZE_MESSAGE_SIZE		256
 
@@ -83,7 +83,7 @@ typedef struct BrazeDestinationSlot
 	int64		unchanged;		/* attributes not sent, since Braze has them */
 	int64		duplicates;		/* calls not queued because of deduplicate */
 	int64		dropped;		/* because of on_full */
-	BrazeQueueSize size;
+	BrazeSizeCounter size;
 	TimestampTz last_success;	/* 0: none yet */
 	TimestampTz last_error_at;
 	char		last_error[BRAZE_MESSAGE_SIZE];

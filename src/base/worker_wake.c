@@ -17,8 +17,8 @@
 
 #include "base/compat.h"
 #include "base/shmem.h"
+#include "base/size_counter.h"
 #include "base/worker_wake.h"
-#include "queue/queue_size.h"
 
 static bool callback_registered = false;
 static bool wake_worker = false;
@@ -98,7 +98,7 @@ at_transaction_end(XactEvent event, void *arg)
 	if (!committed && event != XACT_EVENT_ABORT && event != XACT_EVENT_PREPARE)
 		return;
 	if (refresh_worker && committed)
-		braze_queue_size_all_unknown();
+		braze_size_counter_all_unknown();
 	if (wake_worker && committed)
 		wake_own_worker(refresh_worker);
 	if (wake_launcher && committed)

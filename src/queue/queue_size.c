@@ -17,7 +17,6 @@
 #include "access/tableam.h"
 #include "access/xact.h"
 #include "miscadmin.h"
-#include "portability/instr_time.h"
 #include "storage/bufmgr.h"
 #include "storage/lock.h"
 #include "utils/builtins.h"
@@ -27,8 +26,8 @@
 #include "utils/timestamp.h"
 
 #include "base/catalog.h"
-#include "base/guc.h"
-#include "base/shmem.h"
+#include "base/clock.h"
+#include "base/size_counter.h"
 #include "queue/queue.h"
 #include "queue/queue_size.h"
 #include "queue/queued_in_transaction.h"
@@ -38,108 +37,11 @@
 /* or after so many times what the last reading took: it costs 2 % at most */
 #define READ_SHARE		50
 
-/* without a place nobody tells what others queue: for so long it counts */
-#define LOCAL_MS		1000
-
 /* which of the advisory locks' fields keeps ours apart from the users' */
 #define READ_LOCK_FIELD	78
 
-/* without shared memory, or a place in it */
-typedef struct LocalSize
-{
-	struct LocalSize *next;
-	NameData	destination;
-	BrazeQueueSize size;
-} LocalSize;
-
-void
-braze_queue_size_init(BrazeQueueSize *size)
-{
-	memset(size, 0, sizeof(BrazeQueueSize));
-	pg_atomic_init_u64(&size->committed, 0);
-	pg_atomic_init_u64(&size->open, 0);
-	pg_atomic_init_u32(&size->users, 0);
-	SpinLockInit(&size->mutex);
-}
-
-static BrazeQueueSize *
-local_size(const char *destination)
-{
-	static LocalSize *sizes = NULL;
-	LocalSize  *local;
-
-	for (local = sizes; local != NULL; local = local->next)
-	{
-		if (strcmp(NameStr(local->destination), destination) == 0)
-			return &local->size;
-	}
-	local = MemoryContextAllocZero(TopMemoryContext, sizeof(LocalSize));
-	namestrcpy(&local->destination, destination);
-	braze_queue_size_init(&local->size);
-	local->size.local = true;
-	local->next = sizes;
-	sizes = local;
-	return &local->size;
-}
-
-/* used: counted before the lock is given back, since it may be freed then */
-static BrazeQueueSize *
-find_size(const char *destination, bool used)
-{
-	BrazeDestinationSlot *slot = NULL;
-	BrazeQueueSize *size;
-	bool		has_place;
-
-	if (braze_shared == NULL)
-		return local_size(destination);
-	LWLockAcquire(braze_shared->lock, LW_SHARED);
-	slot = braze_shmem_destination(MyDatabaseId, destination, false);
-	has_place = (slot != NULL || braze_shmem_has_place());
-	if (slot == NULL && has_place)
-	{
-		LWLockRelease(braze_shared->lock);
-		LWLockAcquire(braze_shared->lock, LW_EXCLUSIVE);
-		slot = braze_shmem_destination(MyDatabaseId, destination, true);
-	}
-	size = (slot != NULL ? &slot->size : NULL);
-	if (size != NULL && used)
-		pg_atomic_fetch_add_u32(&size->users, 1);
-	LWLockRelease(braze_shared->lock);
-	return size != NULL ? size : local_size(destination);
-}
-
-BrazeQueueSize *
-braze_queue_size_of(const char *destination)
-{
-	return find_size(destination, false);
-}
-
-BrazeQueueSize *
-braze_queue_size_use(const char *destination)
-{
-	return find_size(destination, true);
-}
-
-void
-braze_queue_size_release(BrazeQueueSize *size)
-{
-	if (!size->local)
-		pg_atomic_fetch_sub_u32(&size->users, 1);
-}
-
-/* ----- counting ----- */
-
-static int64
-committed_bytes(BrazeQueueSize *size)
-{
-	return (int64) pg_atomic_read_u64(&size->committed);
-}
-
-static int64
-open_bytes(BrazeQueueSize *size)
-{
-	return (int64) pg_atomic_read_u64(&size->open);
-}
+/* without a place nobody tells what others queue: for so long it counts */
+#define LOCAL_MS		1000
 
 void
 braze_queue_size_add(const char *destination, int64 bytes)
@@ -148,41 +50,6 @@ braze_queue_size_add(const char *destination, int64 bytes)
 
 	tally->bytes += bytes;
 	pg_atomic_fetch_add_u64(&tally->size->open, (uint64) bytes);
-}
-
-void
-braze_queue_size_end(BrazeQueueSize *size, int64 bytes, bool committed)
-{
-	if (bytes == 0)
-		return;
-	if (committed)
-		pg_atomic_fetch_add_u64(&size->committed, (uint64) bytes);
-	pg_atomic_fetch_sub_u64(&size->open, bytes);
-}
-
-void
-braze_queue_size_settled(BrazeQueueSize *size, int64 bytes)
-{
-	if (bytes != 0)
-		pg_atomic_fetch_sub_u64(&size->committed, bytes);
-}
-
-void
-braze_queue_size_unknown(BrazeQueueSize *size)
-{
-	size->known = false;
-}
-
-void
-braze_queue_size_all_unknown(void)
-{
-	LWLockAcquire(braze_shared->lock, LW_SHARED);
-	for (int i = 0; i < braze_max_destinations; i++)
-	{
-		if (braze_shared->destinations[i].database == MyDatabaseId)
-			braze_queue_size_unknown(&braze_shared->destinations[i].size);
-	}
-	LWLockRelease(braze_shared->lock);
 }
 
 /* ----- measuring ----- */
@@ -211,7 +78,7 @@ file_bytes(void)
 
 /* committed calls of the destination; what this transaction queued is open */
 static int64
-read_bytes(const char *destination)
+read_queue_bytes(const char *destination)
 {
 	Relation	queue = table_open(braze_catalog_required()->queue, AccessShareLock);
 	TupleTableSlot *slot = table_slot_create(queue, NULL);
@@ -239,40 +106,12 @@ read_bytes(const char *destination)
 	return bytes;
 }
 
-BrazeQueueLook
-braze_queue_size_look(BrazeQueueSize *size)
-{
-	BrazeQueueLook look;
-
-	SpinLockAcquire(&size->mutex);
-	look.corrections = size->corrections;
-	look.counted = committed_bytes(size);
-	SpinLockRelease(&size->mutex);
-	return look;
-}
-
-bool
-braze_queue_size_correct(BrazeQueueSize *size, const BrazeQueueLook *look, int64 bytes)
-{
-	bool		latest;
-
-	SpinLockAcquire(&size->mutex);
-	latest = (look->corrections == size->corrections);
-	if (latest && bytes != look->counted)
-	{
-		size->corrections++;
-		pg_atomic_fetch_add_u64(&size->committed, (uint64) (bytes - look->counted));
-	}
-	SpinLockRelease(&size->mutex);
-	return latest;
-}
-
 static bool
-correct(BrazeQueueSize *size, const BrazeQueueLook *look, int64 bytes)
+correct_size(BrazeSizeCounter *size, const BrazeSizeLook *look, int64 bytes)
 {
-	if (!braze_queue_size_correct(size, look, bytes))
+	if (!braze_size_counter_correct(size, look, bytes))
 		return false;
-	size->looked_at = GetCurrentTimestamp();
+	size->looked_at = braze_now_ms();
 	size->read_at = 0;
 	size->known = true;
 	return true;
@@ -280,24 +119,21 @@ correct(BrazeQueueSize *size, const BrazeQueueLook *look, int64 bytes)
 
 /* false when another session is at it */
 static bool
-read_anew(BrazeQueueSize *size, const char *destination)
+read_anew(BrazeSizeCounter *size, const char *destination)
 {
 	LOCKTAG		tag;
-	instr_time	start;
-	instr_time	took;
-	BrazeQueueLook look;
+	int64		start;
+	BrazeSizeLook look;
 
 	SET_LOCKTAG_ADVISORY(tag, MyDatabaseId, braze_catalog_required()->queue, 0,
 						 READ_LOCK_FIELD);
 	if (LockAcquire(&tag, ExclusiveLock, false, true) == LOCKACQUIRE_NOT_AVAIL)
 		return false;
-	INSTR_TIME_SET_CURRENT(start);
-	look = braze_queue_size_look(size);
-	if (correct(size, &look, read_bytes(destination)))
+	start = braze_now_ms();
+	look = braze_size_counter_look(size);
+	if (correct_size(size, &look, read_queue_bytes(destination)))
 	{
-		INSTR_TIME_SET_CURRENT(took);
-		INSTR_TIME_SUBTRACT(took, start);
-		size->read_ms = (int) Min(INSTR_TIME_GET_MILLISEC(took), 3600 * 1000);
+		size->read_ms = (int) Min(braze_now_ms() - start, 3600 * 1000);
 		size->read_at = size->looked_at;
 	}
 	LockRelease(&tag, ExclusiveLock, false);
@@ -305,13 +141,13 @@ read_anew(BrazeQueueSize *size, const char *destination)
 }
 
 static bool
-is_older(TimestampTz time, int64 ms)
+is_older(int64 time, int64 ms)
 {
-	return GetCurrentTimestamp() >= time + ms * 1000;
+	return braze_now_ms() >= time + ms;
 }
 
 static bool
-is_known(const BrazeQueueSize *size, int64 committed)
+size_is_known(const BrazeSizeCounter *size, int64 committed)
 {
 	/* more was settled than was counted: rows that we did not put */
 	return size->known && committed >= 0 &&
@@ -319,31 +155,31 @@ is_known(const BrazeQueueSize *size, int64 committed)
 }
 
 static bool
-fits(BrazeQueueSize *size, int64 limit, int64 bytes)
+fits_limit(BrazeSizeCounter *size, int64 limit, int64 bytes)
 {
-	return committed_bytes(size) + open_bytes(size) + bytes <= limit;
+	return braze_size_counter_committed(size) + braze_size_counter_open(size) + bytes <= limit;
 }
 
 bool
 braze_queue_size_has_room(const char *destination, int64 limit, int64 bytes)
 {
-	BrazeQueueSize *size = braze_queued_in_transaction(destination)->size;
-	BrazeQueueLook look = braze_queue_size_look(size);
-	bool		known = is_known(size, look.counted);
+	BrazeSizeCounter *size = braze_queued_in_transaction(destination)->size;
+	BrazeSizeLook look = braze_size_counter_look(size);
+	bool		known = size_is_known(size, look.counted);
 	int64		files;
 
-	if (known && fits(size, limit, bytes))
+	if (known && fits_limit(size, limit, bytes))
 		return true;
 
 	files = file_bytes();
-	if (files <= limit - limit / 8 && (!known || files - open_bytes(size) < look.counted))
+	if (files <= limit - limit / 8 && (!known || files - braze_size_counter_open(size) < look.counted))
 	{
-		(void) correct(size, &look, files - open_bytes(size));
-		if (fits(size, limit, bytes))
+		(void) correct_size(size, &look, files - braze_size_counter_open(size));
+		if (fits_limit(size, limit, bytes))
 			return true;
 	}
 	if ((!known || is_older(size->read_at, Max(READ_AGAIN_MS, size->read_ms * READ_SHARE))) &&
 		!read_anew(size, destination) && !known)
 		return true;			/* as long as nobody knows, nobody is refused */
-	return fits(size, limit, bytes) || files + bytes <= limit;
+	return fits_limit(size, limit, bytes) || files + bytes <= limit;
 }

@@ -31,7 +31,7 @@ find_tally(SubTransactionId subtransaction, const char *destination)
 }
 
 static void
-publish(const BrazeTally *tally)
+publish_counts(const BrazeTally *tally)
 {
 	BrazeDestinationSlot *slot;
 
@@ -49,24 +49,24 @@ publish(const BrazeTally *tally)
 
 /* what a transaction that is prepared left out is not counted */
 static void
-at_transaction_end(XactEvent event, void *arg)
+counts_at_transaction_end(XactEvent event, void *arg)
 {
 	if (event != XACT_EVENT_COMMIT && event != XACT_EVENT_ABORT &&
 		event != XACT_EVENT_PREPARE)
 		return;
 	for (BrazeTally *tally = tallies; tally != NULL; tally = tally->next)
 	{
-		braze_queue_size_end(tally->size, tally->bytes, event != XACT_EVENT_ABORT);
+		braze_size_counter_end(tally->size, tally->bytes, event != XACT_EVENT_ABORT);
 		if (event == XACT_EVENT_COMMIT)
-			publish(tally);
-		braze_queue_size_release(tally->size);
+			publish_counts(tally);
+		braze_size_counter_release(tally->size);
 	}
 	tallies = NULL;
 	has_dropped = false;
 }
 
 static void
-at_subtransaction_end(SubXactEvent event, SubTransactionId mine, SubTransactionId parent,
+counts_at_subtransaction_end(SubXactEvent event, SubTransactionId mine, SubTransactionId parent,
 					  void *arg)
 {
 	BrazeTally **link = &tallies;
@@ -84,7 +84,7 @@ at_subtransaction_end(SubXactEvent event, SubTransactionId mine, SubTransactionI
 			continue;
 		}
 		if (event == SUBXACT_EVENT_ABORT_SUB)
-			braze_queue_size_end(tally->size, tally->bytes, false);
+			braze_size_counter_end(tally->size, tally->bytes, false);
 		else
 		{
 			of_parent = find_tally(parent, NameStr(tally->destination));
@@ -99,7 +99,7 @@ at_subtransaction_end(SubXactEvent event, SubTransactionId mine, SubTransactionI
 			of_parent->bytes += tally->bytes;
 		}
 		*link = tally->next;
-		braze_queue_size_release(tally->size);
+		braze_size_counter_release(tally->size);
 		pfree(tally);
 	}
 }
@@ -115,14 +115,14 @@ braze_queued_in_transaction(const char *destination)
 		return tally;
 	if (!callbacks_registered)
 	{
-		RegisterXactCallback(at_transaction_end, NULL);
-		RegisterSubXactCallback(at_subtransaction_end, NULL);
+		RegisterXactCallback(counts_at_transaction_end, NULL);
+		RegisterSubXactCallback(counts_at_subtransaction_end, NULL);
 		callbacks_registered = true;
 	}
 	tally = MemoryContextAllocZero(TopTransactionContext, sizeof(BrazeTally));
 	tally->subtransaction = subtransaction;
 	namestrcpy(&tally->destination, destination);
-	tally->size = braze_queue_size_use(destination);
+	tally->size = braze_size_counter_use(destination);
 	tally->next = tallies;
 	tallies = tally;
 	return tally;

@@ -8,7 +8,7 @@
 #ifndef BRAZE_QUEUED_IN_TRANSACTION_H
 #define BRAZE_QUEUED_IN_TRANSACTION_H
 
-#include "queue/queue_size.h"
+#include "base/size_counter.h"
 
 /* of one destination in one subtransaction */
 typedef struct BrazeTally
@@ -16,7 +16,7 @@ typedef struct BrazeTally
 	struct BrazeTally *next;
 	SubTransactionId subtransaction;
 	NameData	destination;
-	BrazeQueueSize *size;
+	BrazeSizeCounter *size;
 	int64		duplicates;		/* calls not queued because of deduplicate */
 	int64		dropped;		/* because of on_full */
 	int64		bytes;			/* queued, counted as open in size as well */

@@ -24,12 +24,12 @@
 #include "base/attempt.h"
 #include "base/catalog.h"
 #include "base/compat.h"
+#include "base/size_counter.h"
 #include "base/statement.h"
 #include "base/table_write.h"
 #include "json/jsonb_walk.h"
 #include "json/value.h"
 #include "queue/queue.h"
-#include "queue/queue_size.h"
 #include "store/claims_table.h"
 
 /* what the transaction under way has deleted of a destination */
@@ -37,7 +37,7 @@ typedef struct Deleted
 {
 	struct Deleted *next;
 	NameData	destination;
-	BrazeQueueSize *size;
+	BrazeSizeCounter *size;
 	int64		bytes;
 	int64		attempted;		/* by the subtransaction under way */
 } Deleted;
@@ -125,7 +125,7 @@ braze_settle_committed(void)
 {
 	braze_settle_attempted(true);
 	for (Deleted *entry = deleted; entry != NULL; entry = entry->next)
-		braze_queue_size_settled(entry->size, entry->bytes);
+		braze_size_counter_settled(entry->size, entry->bytes);
 	braze_settle_forget_sizes();
 }
 
@@ -220,7 +220,7 @@ braze_settle_note_queued(TupleTableSlot *slot, bool back)
 		deleted = entry;
 	}
 	if (entry->size == NULL)
-		entry->size = braze_queue_size_of(NameStr(destination));
+		entry->size = braze_size_counter_of(NameStr(destination));
 	entry->attempted += back ? -bytes : bytes;
 }
 

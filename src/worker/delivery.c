@@ -19,6 +19,7 @@
 #include "base/clock.h"
 #include "base/guc.h"
 #include "base/shmem.h"
+#include "base/size_counter.h"
 #include "store/notes_table.h"
 #include "store/profiles_table.h"
 #include "worker/delivery.h"
@@ -131,7 +132,7 @@ create_delivery(const char *name)
 		braze_delivery_out_of_memory();
 	reset_pace(delivery);
 	braze_bucket_set(&delivery->identity_requests, IDENTITY_REQUESTS_PER_SECOND);
-	delivery->size = braze_queue_size_of(name);
+	delivery->size = braze_size_counter_of(name);
 	delivery->behind = true;
 	delivery->cursor = 0;
 	delivery->changed = true;
@@ -298,9 +299,9 @@ refresh_one(BrazeDelivery *delivery, BrazeDestination *destination)
 			MemoryContextDelete(delivery->destination->context);
 		delivery->destination = destination;
 		if (delivery->size == NULL)
-			delivery->size = braze_queue_size_of(NameStr(delivery->name));
+			delivery->size = braze_size_counter_of(NameStr(delivery->name));
 		/* sessions count only while there is a limit */
-		braze_queue_size_unknown(delivery->size);
+		braze_size_counter_unknown(delivery->size);
 		braze_pack_set_limits(delivery->pack, &limits);
 		delivery->at_most_once = limits.at_most_once;
 		braze_bucket_set(&delivery->requests,

@@ -9,13 +9,13 @@
 #ifndef BRAZE_DELIVERY_H
 #define BRAZE_DELIVERY_H
 
+#include "base/size_counter.h"
 #include "braze/http.h"
 #include "braze/pace.h"
 #include "destination/destination.h"
 #include "map/map.h"
 #include "pack/pack.h"
 #include "queue/queue.h"
-#include "queue/queue_size.h"
 #include "base/attempt.h"
 #include "base/clock.h"
 
@@ -83,9 +83,9 @@ typedef struct BrazeDelivery
 	int64_t    *listed;			/* the same, of all calls, while a sweep is under way */
 	int			nlisted;
 
-	BrazeQueueSize *size;		/* of what is queued for it; NULL: its place was freed */
+	BrazeSizeCounter *size;		/* of what is queued for it; NULL: its place was freed */
 	bool		idle;			/* nothing was held before the read under way, */
-	BrazeQueueLook idle_look;	/* and so much was counted */
+	BrazeSizeLook idle_look;	/* and so much was counted */
 
 	BrazeDeliveryCounts counts;
 	TimestampTz last_success;

@@ -23,8 +23,8 @@
 #include "base/compat.h"
 #include "base/guc.h"
 #include "base/shmem.h"
+#include "base/size_counter.h"
 #include "queue/deduplicate.h"
-#include "queue/queue_size.h"
 #include "store/claims_table.h"
 #include "store/notes_table.h"
 #include "store/profiles_retention.h"
@@ -354,7 +354,7 @@ note_idle(void)
 
 		delivery->idle = is_idle(delivery);
 		if (delivery->idle)
-			delivery->idle_look = braze_queue_size_look(delivery->size);
+			delivery->idle_look = braze_size_counter_look(delivery->size);
 	}
 }
 
@@ -368,7 +368,7 @@ correct_idle(void)
 		BrazeDelivery *delivery = lfirst(cell);
 
 		if (delivery->idle && is_idle(delivery))
-			(void) braze_queue_size_correct(delivery->size, &delivery->idle_look, 0);
+			(void) braze_size_counter_correct(delivery->size, &delivery->idle_look, 0);
 	}
 }
 
