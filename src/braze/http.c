@@ -334,9 +334,7 @@ braze_http_create(int max_connections, char *error, size_t error_size)
 	{
 		snprintf(error, error_size, "could not initialize libcurl: %s",
 				 curl_easy_strerror(result != CURLE_OK ? result : CURLE_OUT_OF_MEMORY));
-		destroy_pools(http);
-		close(http->epoll_fd);
-		free(http);
+		braze_http_destroy(http);
 		http = NULL;
 	}
 	restore_signals(&saved);
@@ -511,8 +509,7 @@ braze_http_next_done(BrazeHttp *http)
 }
 
 void
-braze_http_release(BrazeHttp *http, BrazeHttpRequest *request)
+braze_http_release(BrazeHttpRequest *request)
 {
-	(void) http;
 	braze_http_transfer_answer_free(request);
 }

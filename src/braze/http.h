@@ -104,6 +104,6 @@ extern long braze_http_timeout(const BrazeHttp *http);
 extern BrazeHttpRequest *braze_http_next_done(BrazeHttp *http);
 
 /* forgets the answer of a request that is done; it may then be sent again */
-extern void braze_http_release(BrazeHttp *http, BrazeHttpRequest *request);
+extern void braze_http_release(BrazeHttpRequest *request);
 
 #endif							/* BRAZE_HTTP_H */

@@ -9,8 +9,8 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <strings.h>
 
+#include "braze/ascii.h"
 #include "braze/http_internal.h"
 
 /* "127." and three more numbers, each written out: no "127.1", no octal */
@@ -43,7 +43,7 @@ is_loopback_ipv4(const char *host, size_t length)
 static bool
 is_loopback(const char *host, size_t length)
 {
-	return (length == 9 && strncasecmp(host, "localhost", 9) == 0) ||
+	return (length == 9 && braze_ascii_begins(host, length, "localhost")) ||
 		(length == 5 && memcmp(host, "[::1]", 5) == 0) ||
 		is_loopback_ipv4(host, length);
 }
@@ -60,12 +60,12 @@ check_endpoint(const char *endpoint, bool *plain)
 	const char *p;
 	size_t		length;
 
-	if (strncasecmp(endpoint, "https://", 8) == 0)
+	if (braze_ascii_begins(endpoint, strlen(endpoint), "https://"))
 	{
 		*plain = false;
 		host = endpoint + 8;
 	}
-	else if (strncasecmp(endpoint, "http://", 7) == 0)
+	else if (braze_ascii_begins(endpoint, strlen(endpoint), "http://"))
 	{
 		*plain = true;
 		host = endpoint + 7;

@@ -5,11 +5,11 @@
  *
  *-------------------------------------------------------------------------
  */
+#include "braze/ascii.h"
 #include "braze/pace.h"
 
 #include <stdio.h>
 #include <string.h>
-#include <strings.h>
 
 /*
  * The first retry comes within half a second, since most faults are a
@@ -175,7 +175,7 @@ braze_rate_headers_read(BrazeRateHeaders *headers, const char *line, int length,
 	if (strlen(value) != (size_t) (end - start))
 		return;
 
-#define IS_NAME(s)	(name_length == sizeof(s) - 1 && strncasecmp(line, s, name_length) == 0)
+#define IS_NAME(s)	(name_length == sizeof(s) - 1 && braze_ascii_begins(line, name_length, s))
 	if (IS_NAME("x-ratelimit-remaining"))
 	{
 		if (parse_number(value, &number))

@@ -122,7 +122,7 @@ post(const char *body)
 static void
 release(void)
 {
-	braze_http_release(http, &request);
+	braze_http_release(&request);
 }
 
 /* the answer is not terminated */
@@ -616,7 +616,7 @@ test_cancel(void)
 		/* whether it is done or not, what is cancelled is not reported */
 		BrazeHttpRequest *done = wait_done();
 
-		braze_http_release(http, done);
+		braze_http_release(done);
 		for (int j = 0; j < 5; j++)
 		{
 			if (i == 0 && &requests[j] != done)
@@ -662,7 +662,7 @@ test_many(void)
 		reported++;
 		if (done->status == 200 && memmem(done->answer, done->answer_length, done->body, done->body_length) != NULL)
 			right++;
-		braze_http_release(http, done);
+		braze_http_release(done);
 	}
 	is_int(right, MANY, "two hundred requests at once, each gets its answer");
 	ok(!twice && braze_http_next_done(http) == NULL, "once");

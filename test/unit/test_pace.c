@@ -5,6 +5,8 @@
  */
 #include "tap.h"
 
+#include <locale.h>
+
 #include "braze/pace.h"
 
 static const int64_t wall = INT64_C(1700000000000);
@@ -30,6 +32,9 @@ test_headers(void)
 	is_int(WAIT("Content-Type: application/json\r\n"), -1, "another header says nothing");
 	is_int(WAIT("x-ratelimit-retry-after: 3\r\n"), 3000, "x-ratelimit-retry-after is seconds");
 	is_int(WAIT("X-RateLimit-Retry-After:7\r\n"), 7000, "in any case, without a space");
+	(void) setlocale(LC_CTYPE, "tr_TR.UTF-8");	/* where there is one, its I is no i */
+	is_int(WAIT("X-RATELIMIT-RETRY-AFTER:7\r\n"), 7000, "in any locale");
+	(void) setlocale(LC_CTYPE, "C");
 	is_int(WAIT("retry-after: 5\r\n"), 5000, "retry-after is seconds");
 	is_int(WAIT("x-ratelimit-reset: 12\r\n"), 12000, "x-ratelimit-reset may be seconds left");
 	is_int(WAIT("x-ratelimit-reset: 1700000004\r\n"), 4000, "or a point in time");
