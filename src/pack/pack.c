@@ -503,6 +503,14 @@ braze_pack_create(const BrazePackLimits *limits)
 	return pack;
 }
 
+int
+braze_pack_learned_limit(const BrazePack *pack)
+{
+	int			size = pack->object_limit.size;
+
+	return size < pack->limits.max_objects ? size : 0;
+}
+
 void
 braze_pack_set_limits(BrazePack *pack, const BrazePackLimits *limits)
 {

@@ -125,6 +125,13 @@ typedef struct BrazeCall
 extern BrazePack *braze_pack_create(const BrazePackLimits *limits);
 extern void braze_pack_set_limits(BrazePack *pack, const BrazePackLimits *limits);
 
+/*
+ * The objects of a request that the workspace takes, as its answers have shown;
+ * 0 where max_objects is not too many.  It is forgotten for another workspace.
+ */
+extern int	braze_pack_learned_limit(const BrazePack *pack);
+extern void braze_object_limit_forget(BrazePack *pack);
+
 extern bool braze_pack_add(BrazePack *pack, int64_t id, BrazeRowAddress row,
 						   int nobjects, const BrazePackObject *objects,
 						   int nusers, const BrazePackUser *users,

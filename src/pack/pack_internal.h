@@ -153,6 +153,9 @@ struct BrazeRequest
 	BrazeRequest *next;
 	BrazeRequest *next_later;
 	BrazeEndpoint endpoint;
+	bool		is_divided;		/* it was refused as a whole */
+	bool		has_refusal;	/* so that it does not show what is too much */
+	int			largest_part;	/* objects of what was accepted at once */
 	bool		has_gone;		/* one of its calls is gone */
 	bool		has_left_out;	/* or left out */
 	int			ncalls;
@@ -174,9 +177,22 @@ struct BrazeRequest
 	size_t		body_length;
 };
 
+/* what answers say of the objects that a request may have */
+typedef struct ObjectLimit
+{
+	int			size;			/* 0: nothing was learned */
+	int64_t		larger_at;		/* when a larger request is tried */
+	bool		trying;			/* the one being filled is */
+	int			requests;		/* in a row that were too large, and the */
+	int			largest_part;	/* objects of the largest part that passed */
+	const BrazeRequest *examined;	/* the first that was divided, NULL: none */
+	bool		other_cause;	/* the last one was refused for something else */
+} ObjectLimit;
+
 struct BrazePack
 {
 	BrazePackLimits limits;
+	ObjectLimit object_limit;
 	ReadyList	ready[BRAZE_ENDPOINTS];
 	ReadyList	again[BRAZE_ENDPOINTS]; /* ready, and failed before */
 	bool		again_first;	/* whose turn it is */
@@ -259,6 +275,15 @@ extern void braze_isolate_leave(BrazePack *pack, PackedCall *call);
 extern bool braze_isolate_fail(BrazePack *pack, BrazeRequest *request,
 								const BrazeAnswer *answer, int http_status,
 								int64_t now);
+
+/* object_limit.c */
+extern int	braze_object_limit_max(const BrazePack *pack);
+extern void braze_object_limit_begin(BrazePack *pack, const ReadyList *list, int64_t now);
+extern void braze_object_limit_filled(BrazePack *pack, const BrazeRequest *request, int64_t now);
+extern bool braze_object_limit_holds(const BrazePack *pack);
+extern bool braze_object_limit_answered(BrazePack *pack, BrazeRequest *request,
+										const BrazeAnswer *answer, int http_status);
+extern void braze_object_limit_judged(BrazePack *pack, const BrazeRequest *request, int64_t now);
 
 /* gone.c */
 extern void braze_gone_leave_gone(BrazePack *pack, BrazeRequest *request);

@@ -20,7 +20,7 @@
 static int
 max_objects(const BrazePack *pack, BrazeEndpoint endpoint)
 {
-	return endpoint == BRAZE_USERS_TRACK ? pack->limits.max_objects
+	return endpoint == BRAZE_USERS_TRACK ? braze_object_limit_max(pack)
 		: braze_endpoints[endpoint].max_objects;
 }
 
@@ -212,6 +212,8 @@ new_request(BrazePack *pack, BrazeEndpoint endpoint)
 	request->next = pack->requests;
 	request->next_later = NULL;
 	request->endpoint = endpoint;
+	request->is_divided = request->has_refusal = false;
+	request->largest_part = 0;
 	request->has_gone = request->has_left_out = false;
 	request->ncalls = 0;
 	request->nobjects = 0;
@@ -230,6 +232,8 @@ new_request(BrazePack *pack, BrazeEndpoint endpoint)
 void
 braze_request_free(BrazePack *pack, BrazeRequest *request)
 {
+	if (pack->object_limit.examined == request)
+		pack->object_limit.examined = NULL;
 	if (request->prev != NULL)
 		request->prev->next = request->next;
 	else
@@ -306,7 +310,8 @@ may_start(const BrazePack *pack, BrazeEndpoint endpoint, const ReadyList *list,
 {
 	int64_t		left;
 
-	if (list->calls.head == NULL || pack->in_flight >= pack->limits.max_in_flight)
+	if (list->calls.head == NULL || pack->in_flight >= pack->limits.max_in_flight ||
+		(endpoint == BRAZE_USERS_TRACK && braze_object_limit_holds(pack)))
 		return false;
 	if (pack->in_flight == 0 || list->objects >= max_objects(pack, endpoint) ||
 		list->calls.head->suspects != NULL)
@@ -387,6 +392,7 @@ advance(BrazePack *pack, BrazeRequest *request, int64_t now)
 			request->nranges--;
 		if (request->nranges == 0)
 		{
+			braze_object_limit_judged(pack, request, now);
 			finish(pack, request, now);
 			return BRAZE_NEXT_DONE;
 		}
@@ -427,7 +433,10 @@ start_request(BrazePack *pack, BrazeEndpoint endpoint, ReadyList *list, int64_t 
 
 	if (request == NULL)
 		return NULL;
+	if (endpoint == BRAZE_USERS_TRACK)
+		braze_object_limit_begin(pack, list, now);
 	fill(pack, request, list);
+	braze_object_limit_filled(pack, request, now);
 	request->ranges[0].low = 0;
 	request->ranges[0].high = request->nobjects;
 	request->nranges = 1;
@@ -622,6 +631,11 @@ braze_request_answered(BrazePack *pack, BrazeRequest *request,
 	{
 		pack->successes[request->endpoint]++;
 		pack->down[request->endpoint] = false;
+	}
+	if (braze_object_limit_answered(pack, request, answer, http_status))
+	{
+		finish(pack, request, now);
+		return BRAZE_NEXT_LATER;
 	}
 	switch (answer->verdict)
 	{

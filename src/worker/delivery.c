@@ -327,6 +327,7 @@ refresh_one(BrazeDelivery *delivery, BrazeDestination *destination)
 		if (key != NULL && delivery->target == NULL)
 			problem = "the endpoint or the REST API key holds characters that cannot be sent";
 		reset_pace(delivery);
+		braze_object_limit_forget(delivery->pack);
 	}
 
 	/* a start changes nothing: a pause survives it */
@@ -651,6 +652,7 @@ braze_delivery_report(BrazeDelivery *delivery)
 	BrazeDestinationSlot *slot;
 	const char *paused = braze_delivery_pause_paused_text(delivery);
 	bool		stuck = (delivery->stuck_problem[0] != '\0');
+	int			learned = braze_pack_learned_limit(delivery->pack);
 
 	if (!delivery->changed)
 		return;
@@ -682,6 +684,9 @@ braze_delivery_report(BrazeDelivery *delivery)
 		if (paused == NULL && stuck)
 			snprintf(slot->paused, BRAZE_MESSAGE_SIZE, "what was answered cannot be settled: %s",
 					 delivery->stuck_problem);
+		else if (paused == NULL && learned > 0)
+			snprintf(slot->paused, BRAZE_MESSAGE_SIZE, "this workspace takes at most %d objects in a request, as its answers show; "
+					 "set max_objects_per_request to its limit", learned);
 		else
 			strlcpy(slot->paused, paused ? paused : "", BRAZE_MESSAGE_SIZE);
 	}
