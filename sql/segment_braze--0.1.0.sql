@@ -38,6 +38,17 @@ LANGUAGE C STRICT IMMUTABLE PARALLEL SAFE ROWS 30;
 COMMENT ON FUNCTION @extschema@.braze_options() IS
 'the options of servers and user mappings';
 
+CREATE FUNCTION @extschema@.braze_sdk(
+	platform text,
+	destination name DEFAULT NULL,
+	write_key text DEFAULT NULL)
+RETURNS text
+AS 'MODULE_PATHNAME', 'braze_sdk'
+LANGUAGE C STABLE;
+
+COMMENT ON FUNCTION @extschema@.braze_sdk(text, name, text) IS
+'what Braze''s SDKs, or Segment''s analytics.js, need to work with the settings of a destination';
+
 --
 -- Tables
 --
@@ -837,6 +848,7 @@ REVOKE ALL ON FOREIGN DATA WRAPPER segment_braze FROM PUBLIC;
 GRANT EXECUTE ON FUNCTION
 	@extschema@.braze_in_flight(bigint),
 	@extschema@.braze_map(jsonb, name),
+	@extschema@.braze_sdk(text, name, text),
 	@extschema@.braze_call_from_row(record, text, jsonb)
 TO PUBLIC;
 

@@ -1,7 +1,7 @@
 /*-------------------------------------------------------------------------
  *
  * datacenter.c
- *	  Braze's instances, and the REST endpoint of each.
+ *	  Braze's instances, and the endpoints of each.
  *
  * People have the name of their instance, or one of its addresses at hand.
  * What names a cluster is read as the instance; what cannot be the endpoint of
@@ -266,8 +266,29 @@ is_host(const char *host)
 		strstr(host, "..") == NULL;
 }
 
-const char *
-braze_datacenter_parse_endpoint(const char *value, char **result)
+/* what is wrong with a host of Braze's own; NULL: it may be an SDK endpoint */
+static const char *
+check_own_sdk_host(const char *host)
+{
+	const Datacenter *found = find_address(host);
+	const char *own;
+
+	if (!is_in_domain(host, "braze.com") && !is_in_domain(host, "braze.eu"))
+		return NULL;
+	own = found ? psprintf("sdk.%s", endpoint_host(found) + strlen("rest.")) : NULL;
+	if (own && strcmp(host, own) != 0)
+		return psprintf("The SDK endpoint of %s is \"%s\".", found->name, own);
+	if (!begins_with(host, "sdk."))
+		return "Braze's SDK endpoints begin with \"sdk.\", such as \"sdk.iad-01.braze.com\".";
+	return NULL;
+}
+
+/*
+ * Reads a host, perhaps with a scheme and a port.  check says what is wrong
+ * with a host of Braze's own.
+ */
+static const char *
+parse_address(const char *value, const char *(*check) (const char *host), char **result)
 {
 	char	   *rest = braze_trimmed(value);
 	const char *scheme = "https://";
@@ -310,7 +331,7 @@ braze_datacenter_parse_endpoint(const char *value, char **result)
 	}
 	if (!is_host(host))
 		return "Valid values are a host, or a URL that begins with https://.";
-	wrong = check_own_host(host);
+	wrong = check(host);
 	if (wrong)
 		return wrong;
 	if (strcmp(scheme, "http://") == 0 && !is_loopback(host))
@@ -318,4 +339,36 @@ braze_datacenter_parse_endpoint(const char *value, char **result)
 			"use https.";
 	*result = psprintf("%s%s", scheme, rest);
 	return NULL;
+}
+
+const char *
+braze_datacenter_parse_endpoint(const char *value, char **result)
+{
+	return parse_address(value, check_own_host, result);
+}
+
+#define SDK_PATH	"/api/v3"
+
+/* people copy what older versions of the Web SDK want, which has a path */
+const char *
+braze_datacenter_parse_sdk_endpoint(const char *value, char **result)
+{
+	char	   *address = braze_trimmed(value);
+	size_t		length = strlen(address);
+
+	if (length > 0 && address[length - 1] == '/')
+		address[--length] = '\0';
+	if (length > strlen(SDK_PATH) && strcmp(address + length - strlen(SDK_PATH), SDK_PATH) == 0)
+		address[length - strlen(SDK_PATH)] = '\0';
+	return parse_address(address, check_own_sdk_host, result);
+}
+
+char *
+braze_datacenter_sdk_endpoint(const char *endpoint)
+{
+	if (!begins_with(endpoint, REST_PREFIX) ||
+		check_own_host(endpoint + strlen(SCHEME)) != NULL ||
+		(!is_in_domain(endpoint, "braze.com") && !is_in_domain(endpoint, "braze.eu")))
+		return NULL;
+	return psprintf(SCHEME "sdk.%s", endpoint + strlen(REST_PREFIX));
 }

@@ -76,6 +76,13 @@ typedef struct BrazeNameList
 	char	  **names;
 } BrazeNameList;
 
+/* of Braze's Web SDK */
+typedef struct BrazeSdkVersion
+{
+	int			major;
+	int			minor;
+} BrazeSdkVersion;
+
 typedef struct BrazeSettings
 {
 	/* read by the mapping */
@@ -121,6 +128,23 @@ typedef struct BrazeSettings
 	bool		changed_attributes_only;
 	int			resend_unchanged_after; /* seconds, 0: never */
 	int			forget_visitors_after;	/* seconds, 0: never */
+
+	/* read by braze_sdk; nothing that is sent from here depends on them */
+	char	   *sdk_endpoint;	/* "https://host[:port]", NULL: the datacenter's */
+	char	   *web_app_identifier; /* of these three, NULL: app_identifier */
+	char	   *android_app_identifier;
+	char	   *ios_app_identifier;
+	BrazeSdkVersion web_sdk_version;
+	char	   *safari_website_push_id; /* NULL: none */
+	bool		allow_crawler_activity;
+	bool		automatically_send_in_app_messages;
+	bool		do_not_load_font_awesome;
+	bool		enable_html_in_app_messages;
+	bool		enable_logging;
+	bool		open_in_app_messages_in_new_tab;
+	bool		open_news_feed_cards_in_new_tab;
+	int			minimum_interval_between_trigger_actions;	/* seconds */
+	int			session_timeout;	/* seconds */
 } BrazeSettings;
 
 #endif							/* BRAZE_DESTINATION_SETTINGS_H */

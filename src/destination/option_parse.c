@@ -17,6 +17,7 @@
 #include "destination/option.h"
 #include "destination/option_number.h"
 #include "destination/option_validator.h"
+#include "destination/sdk_version.h"
 #include "json/jsonb_walk.h"
 
 /*
@@ -308,6 +309,10 @@ braze_option_parse(const BrazeOption *option, const char *value, BrazeSettings *
 			return braze_datacenter_parse(value, field);
 		case BRAZE_OPTION_ENDPOINT:
 			return braze_datacenter_parse_endpoint(value, field);
+		case BRAZE_OPTION_SDK_ENDPOINT:
+			return braze_datacenter_parse_sdk_endpoint(value, field);
+		case BRAZE_OPTION_SDK_VERSION:
+			return braze_sdk_version_parse(value, field);
 		case BRAZE_OPTION_PATH:
 			return parse_path(option, value, field);
 		case BRAZE_OPTION_SECRET:
@@ -361,8 +366,10 @@ braze_option_type_name(const BrazeOption *option)
 		case BRAZE_OPTION_TEXT:
 		case BRAZE_OPTION_CURRENCY:
 		case BRAZE_OPTION_SECRET:
+		case BRAZE_OPTION_SDK_VERSION:
 			return "text";
 		case BRAZE_OPTION_ENDPOINT:
+		case BRAZE_OPTION_SDK_ENDPOINT:
 			return "URL";
 		case BRAZE_OPTION_PATH:
 			return "path";
@@ -404,7 +411,10 @@ braze_option_valid_values(const BrazeOption *option)
 		case BRAZE_OPTION_DATACENTER:
 			return braze_datacenter_names();
 		case BRAZE_OPTION_ENDPOINT:
+		case BRAZE_OPTION_SDK_ENDPOINT:
 			return "host or https URL; http for loopback hosts";
+		case BRAZE_OPTION_SDK_VERSION:
+			return "2 or higher";
 		case BRAZE_OPTION_PATH:
 			return "absolute path";
 		case BRAZE_OPTION_SECRET:

@@ -12,6 +12,7 @@
 
 #include "destination/option.h"
 #include "destination/option_validator.h"
+#include "destination/sdk_version.h"
 
 /* ten years, in seconds */
 #define MAX_INTERVAL	(3650 * 24 * 3600)
@@ -292,6 +293,81 @@ const BrazeOption braze_option_table[] = {
 		.type = BRAZE_OPTION_INTERVAL, .offset = BRAZE_SETTING(forget_visitors_after),
 		.initial = "off", .min = 24 * 3600, .max = MAX_INTERVAL, .unit = "s",
 		.description = "Time after which it is forgotten under which identifiers something was sent, and to whom they were given: a visitor who comes back after it is not joined."
+	},
+	{
+		.name = "sdk_endpoint", .catalog = ForeignServerRelationId,
+		.type = BRAZE_OPTION_SDK_ENDPOINT, .offset = BRAZE_SETTING(sdk_endpoint),
+		.description = "Endpoint that Braze's SDKs use instead of the datacenter's, for braze_sdk."
+	},
+	{
+		.name = "web_app_identifier", .catalog = ForeignServerRelationId,
+		.type = BRAZE_OPTION_TEXT, .offset = BRAZE_SETTING(web_app_identifier), .min = 1, .max = 255,
+		.description = "Braze's identifier of the web site, where it is not app_identifier; for braze_sdk."
+	},
+	{
+		.name = "android_app_identifier", .catalog = ForeignServerRelationId,
+		.type = BRAZE_OPTION_TEXT, .offset = BRAZE_SETTING(android_app_identifier), .min = 1, .max = 255,
+		.description = "Braze's identifier of the Android app, where it is not app_identifier; for braze_sdk."
+	},
+	{
+		.name = "ios_app_identifier", .catalog = ForeignServerRelationId,
+		.type = BRAZE_OPTION_TEXT, .offset = BRAZE_SETTING(ios_app_identifier), .min = 1, .max = 255,
+		.description = "Braze's identifier of the iOS app, where it is not app_identifier; for braze_sdk."
+	},
+	{
+		.name = "web_sdk_version", .catalog = ForeignServerRelationId,
+		.type = BRAZE_OPTION_SDK_VERSION, .offset = BRAZE_SETTING(web_sdk_version), .initial = BRAZE_NEWEST_SDK,
+		.description = "Version of Braze's Web SDK that braze_sdk writes for."
+	},
+	{
+		.name = "safari_website_push_id", .catalog = ForeignServerRelationId,
+		.type = BRAZE_OPTION_TEXT, .offset = BRAZE_SETTING(safari_website_push_id), .min = 1, .max = 255,
+		.description = "Apple's identifier for push in Safari."
+	},
+	{
+		.name = "allow_crawler_activity", .catalog = ForeignServerRelationId,
+		.type = BRAZE_OPTION_BOOLEAN, .offset = BRAZE_SETTING(allow_crawler_activity), .initial = "false",
+		.description = "Let the Web SDK log what crawlers do."
+	},
+	{
+		.name = "automatically_send_in_app_messages", .catalog = ForeignServerRelationId,
+		.type = BRAZE_OPTION_BOOLEAN, .offset = BRAZE_SETTING(automatically_send_in_app_messages), .initial = "true",
+		.description = "Show in-app messages without a line of the site's own."
+	},
+	{
+		.name = "do_not_load_font_awesome", .catalog = ForeignServerRelationId,
+		.type = BRAZE_OPTION_BOOLEAN, .offset = BRAZE_SETTING(do_not_load_font_awesome), .initial = "false",
+		.description = "Keep the Web SDK from loading Font Awesome, which the site has."
+	},
+	{
+		.name = "enable_html_in_app_messages", .catalog = ForeignServerRelationId,
+		.type = BRAZE_OPTION_BOOLEAN, .offset = BRAZE_SETTING(enable_html_in_app_messages), .initial = "false",
+		.description = "Show in-app messages that bring HTML and JavaScript of their own."
+	},
+	{
+		.name = "enable_logging", .catalog = ForeignServerRelationId,
+		.type = BRAZE_OPTION_BOOLEAN, .offset = BRAZE_SETTING(enable_logging), .initial = "false",
+		.description = "Let the SDKs log what they do."
+	},
+	{
+		.name = "open_in_app_messages_in_new_tab", .catalog = ForeignServerRelationId,
+		.type = BRAZE_OPTION_BOOLEAN, .offset = BRAZE_SETTING(open_in_app_messages_in_new_tab), .initial = "false",
+		.description = "Open links of in-app messages in a new tab."
+	},
+	{
+		.name = "open_news_feed_cards_in_new_tab", .catalog = ForeignServerRelationId,
+		.type = BRAZE_OPTION_BOOLEAN, .offset = BRAZE_SETTING(open_news_feed_cards_in_new_tab), .initial = "false",
+		.description = "Open links of cards in a new tab."
+	},
+	{
+		.name = "minimum_interval_between_trigger_actions_in_seconds", .catalog = ForeignServerRelationId,
+		.type = BRAZE_OPTION_INTEGER, .offset = BRAZE_SETTING(minimum_interval_between_trigger_actions), .initial = "30", .min = 0, .max = 365 * 24 * 3600, .unit = "s",
+		.description = "Time that passes between two in-app messages at least."
+	},
+	{
+		.name = "session_timeout_in_seconds", .catalog = ForeignServerRelationId,
+		.type = BRAZE_OPTION_INTEGER, .offset = BRAZE_SETTING(session_timeout), .initial = "1800", .min = 1, .max = 365 * 24 * 3600, .unit = "s",
+		.description = "Time without activity after which a session ends."
 	},
 	{
 		.name = "rest_api_key", .catalog = UserMappingRelationId,

@@ -61,7 +61,22 @@ CREATE SERVER everything FOREIGN DATA WRAPPER segment_braze OPTIONS (
 	max_attribute_age '30 d',
 	deduplicate 'Off',
 	max_queue_size '1.5 GB',
-	on_full 'Drop');
+	on_full 'Drop',
+	sdk_endpoint 'sdk.example.com',
+	web_app_identifier 'web-app',
+	android_app_identifier 'android-app',
+	ios_app_identifier 'ios-app',
+	web_sdk_version '3.5.1',
+	safari_website_push_id 'web.com.example',
+	allow_crawler_activity 'true',
+	automatically_send_in_app_messages 'false',
+	do_not_load_font_awesome 'true',
+	enable_html_in_app_messages 'true',
+	enable_logging 'true',
+	open_in_app_messages_in_new_tab 'true',
+	open_news_feed_cards_in_new_tab 'true',
+	minimum_interval_between_trigger_actions_in_seconds '0',
+	session_timeout_in_seconds '60');
 SELECT count(*) AS not_given
 FROM braze_options() o
 WHERE o.catalog = 'server' AND NOT EXISTS (
@@ -148,6 +163,29 @@ ALTER SERVER everything OPTIONS (SET custom_api_endpoint '"rest.iad-01.braze.com
 -- an instance that is not known here, and another host
 ALTER SERVER everything OPTIONS (SET custom_api_endpoint 'rest.new-01.braze.com');
 ALTER SERVER everything OPTIONS (SET custom_api_endpoint 'https://notbraze.com');
+
+-- endpoints of the SDKs, and versions of one
+ALTER SERVER everything OPTIONS (SET sdk_endpoint 'https://sdk.iad-03.braze.com/api/v3');
+ALTER SERVER everything OPTIONS (SET sdk_endpoint 'SDK.fra-01.braze.eu/api/v3/');
+ALTER SERVER everything OPTIONS (SET sdk_endpoint 'http://127.0.0.1:8080');
+ALTER SERVER everything OPTIONS (SET sdk_endpoint 'rest.iad-03.braze.com');
+ALTER SERVER everything OPTIONS (SET sdk_endpoint 'sdk.fra-01.braze.com');
+ALTER SERVER everything OPTIONS (SET sdk_endpoint 'dashboard.new-01.braze.com');
+ALTER SERVER everything OPTIONS (SET sdk_endpoint 'http://sdk.example.com');
+ALTER SERVER everything OPTIONS (SET sdk_endpoint 'sdk.example.com/api/v4');
+ALTER SERVER everything OPTIONS (SET sdk_endpoint '/api/v3');
+ALTER SERVER everything OPTIONS (SET web_sdk_version '5');
+ALTER SERVER everything OPTIONS (SET web_sdk_version ' 6.13.0 ');
+ALTER SERVER everything OPTIONS (SET web_sdk_version '7.0');
+ALTER SERVER everything OPTIONS (SET web_sdk_version '7');
+ALTER SERVER everything OPTIONS (SET web_sdk_version '1.6');
+ALTER SERVER everything OPTIONS (SET web_sdk_version 'latest');
+ALTER SERVER everything OPTIONS (SET web_sdk_version '5.');
+ALTER SERVER everything OPTIONS (SET web_sdk_version '5.9.1.2');
+ALTER SERVER everything OPTIONS (SET web_sdk_version '5.9-beta');
+ALTER SERVER everything OPTIONS (ADD web_sdk_versions '5.9');
+ALTER SERVER everything OPTIONS (SET session_timeout_in_seconds '0');
+ALTER SERVER everything OPTIONS (SET minimum_interval_between_trigger_actions_in_seconds '-1');
 
 -- values of each other type
 ALTER SERVER everything OPTIONS (SET update_existing_only 'perhaps');

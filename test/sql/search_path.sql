@@ -96,6 +96,7 @@ INSERT INTO ours.attempts (functions, statement) VALUES
 	('{braze_map_queued}', $$SELECT pg_catalog.count(*) FROM ours.braze_pending$$),
 	('{braze_worker_state,braze_not_counted,braze_counters}', $$SELECT destination, dead_letters FROM ours.braze_status ORDER BY 1$$),
 	('{braze_flush}', $$SELECT ours.braze_flush('0 s') IS NOT NULL$$),
+	('{braze_sdk}', $$SELECT pg_catalog.length(ours.braze_sdk('web options', 'braze')) > 0$$),
 	('{braze_in_flight}', $$SELECT ours.braze_in_flight(1)$$),
 	('{braze_notify_worker}', $$SELECT ours.braze_notify_worker()$$),
 	('{braze_pause}', $$SELECT ours.braze_pause('braze', 'why')$$),
