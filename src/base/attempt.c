@@ -144,6 +144,12 @@ take_error(void)
 	return error;
 }
 
+const char *
+braze_attempt_destination(void)
+{
+	return attempted_for;
+}
+
 void
 braze_attempt_begin(void)
 {

@@ -36,6 +36,9 @@ typedef void (*BrazeWrite) (void *arg);
 extern ErrorData *braze_attempt(const char *destination, BrazeWrite write, void *arg,
 								int64 *not_before);
 
+/* of the attempt under way; NULL: none */
+extern const char *braze_attempt_destination(void);
+
 /*
  * The same for a write that belongs to no call: tried when its backoff is due,
  * and logged when it fails.  True: it is done.  Errors that it is not to blame

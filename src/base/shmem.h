@@ -15,8 +15,9 @@
 #include "datatype/timestamp.h"
 #include "storage/latch.h"
 #include "storage/lwlock.h"
-#include "base/size_counter.h"
 
+#include "base/attempt.h"
+#include "base/size_counter.h"
 
 #define BRAZE_MESSAGE_SIZE		256
 
@@ -84,6 +85,7 @@ typedef struct BrazeDestinationSlot
 	int64		duplicates;		/* calls not queued because of deduplicate */
 	int64		dropped;		/* because of on_full */
 	BrazeSizeCounter size;
+	BrazeBackoff left_alone;	/* since a trigger ended the worker */
 	TimestampTz last_success;	/* 0: none yet */
 	TimestampTz last_error_at;
 	char		last_error[BRAZE_MESSAGE_SIZE];

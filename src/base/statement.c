@@ -52,6 +52,7 @@ static bool is_worker = false;
 static TimeoutId cancel_timeout;
 static TimeoutId end_timeout;
 static volatile sig_atomic_t timed_out = false;
+static volatile sig_atomic_t has_ended_worker = false;
 
 /* ----- whose triggers ----- */
 
@@ -159,6 +160,7 @@ cancel_statement(void)
 static void
 end_worker(void)
 {
+	has_ended_worker = true;
 	ProcDiePending = true;
 	InterruptPending = true;
 	SetLatch(MyLatch);
@@ -176,6 +178,12 @@ bool
 braze_statement_is_worker(void)
 {
 	return is_worker;
+}
+
+bool
+braze_statement_has_ended_worker(void)
+{
+	return has_ended_worker;
 }
 
 static void

@@ -41,6 +41,9 @@ typedef struct BrazeStatement
 extern void braze_statement_init_worker(void);
 extern bool braze_statement_is_worker(void);
 
+/* does the process end because a trigger went on after it was cancelled? */
+extern bool braze_statement_has_ended_worker(void);
+
 /* how many rows were written */
 extern uint64 braze_statement_run(const BrazeStatement *statement);
 

@@ -24,6 +24,7 @@
 #include "store/profiles_table.h"
 #include "worker/delivery.h"
 #include "worker/delivery_internal.h"
+#include "worker/delivery_stuck.h"
 #include "worker/worker.h"
 
 /* Braze allows 20,000 a minute, over all identity endpoints */
@@ -136,6 +137,7 @@ create_delivery(const char *name)
 	delivery->behind = true;
 	delivery->cursor = 0;
 	delivery->changed = true;
+	braze_delivery_stuck_begin(delivery);
 	braze_deliveries = lappend(braze_deliveries, delivery);
 	MemoryContextSwitchTo(old);
 	return delivery;
@@ -620,30 +622,8 @@ braze_delivery_settled(BrazeDelivery *delivery, const BrazeCall *call)
 		braze_notes_table_add(NameStr(delivery->name), call->id,
 						"The anonymousId was not joined with the user: it was joined with another user before.");
 	delivery->changed = true;
+	braze_delivery_stuck_settled(delivery);
 	braze_pack_forget(delivery->pack, call);
-}
-
-void
-braze_delivery_stuck(BrazeDelivery *delivery, const char *problem)
-{
-	if (strncmp(delivery->stuck_problem, problem, sizeof(delivery->stuck_problem) - 1) == 0)
-		return;
-	strlcpy(delivery->stuck_problem, problem, sizeof(delivery->stuck_problem));
-	delivery->changed = true;
-	ereport(LOG,
-			(errmsg("segment_braze: calls of destination \"%s\" that were answered cannot be settled",
-					NameStr(delivery->name)),
-			 errdetail("%s", problem),
-			 errhint("They are kept in mind and tried again, and sent again only if the worker ends before.")));
-}
-
-void
-braze_delivery_end_stuck(BrazeDelivery *delivery)
-{
-	if (delivery->stuck > 0 || delivery->move_failed || delivery->stuck_problem[0] == '\0')
-		return;
-	delivery->stuck_problem[0] = '\0';
-	delivery->changed = true;
 }
 
 void

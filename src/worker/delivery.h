@@ -69,7 +69,8 @@ typedef struct BrazeDelivery
 	int			unsettled;		/* requests answered since the last settle */
 	int			stuck;			/* calls that could not be settled, */
 	int			stuck_objects;	/* and how much of them was sent */
-	bool		move_failed;	/* nor could calls leave the queue to be sent */
+	bool		claim_failed;	/* nor could calls leave the queue to be sent */
+	BrazeBackoff left_alone;	/* see delivery_stuck.h */
 	char		stuck_problem[BRAZE_REASON_SIZE];	/* why, empty: nobody need know */
 
 	/*
@@ -178,10 +179,6 @@ extern void braze_exchange_answered(BrazeHttp *http, BrazeHttpRequest *done);
 
 /* are as many requests answered and not settled as may be under way? */
 extern bool braze_exchange_wants_settle(const BrazeDelivery *delivery);
-
-/* some of its calls cannot be settled; and whether they still cannot */
-extern void braze_delivery_stuck(BrazeDelivery *delivery, const char *problem);
-extern void braze_delivery_end_stuck(BrazeDelivery *delivery);
 
 /* one of its calls is done and settled */
 extern void braze_delivery_settled(BrazeDelivery *delivery, const BrazeCall *call);

@@ -17,6 +17,7 @@
 #include "base/clock.h"
 #include "worker/delivery.h"
 #include "worker/delivery_internal.h"
+#include "worker/delivery_stuck.h"
 #include "worker/round_claim.h"
 
 typedef struct Transfer
@@ -471,6 +472,8 @@ braze_exchange_send(BrazeDelivery *delivery, BrazeHttp *http, int max_transfers)
 		int64_t		pace_wait = -1;
 		BrazeGates	gates;
 
+		if (braze_delivery_stuck_until(delivery) != 0)
+			return braze_delivery_stuck_until(delivery) - now;
 		if (delivery->at_most_once && now < next_launch_at)
 			return next_launch_at - now;
 

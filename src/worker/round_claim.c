@@ -17,6 +17,7 @@
 #include "base/attempt.h"
 #include "store/claims_table.h"
 #include "worker/delivery.h"
+#include "worker/delivery_stuck.h"
 #include "worker/round_claim.h"
 #include "worker/round_internal.h"
 
@@ -101,9 +102,9 @@ try_move(Move *move)
 		ReThrowError(error);
 	move->row = row;
 	move->result = BRAZE_MOVE_LATER;
-	move->delivery->move_failed = true;
+	move->delivery->claim_failed = true;
 	if (not_before == 0)
-		braze_delivery_stuck(move->delivery, error->message);
+		braze_delivery_stuck_note(move->delivery, error->message);
 }
 
 static void
@@ -113,7 +114,7 @@ move_all(BrazeSettler *settler)
 	int64		deadline = braze_now_ms() + BRAZE_MAX_ROUND_MS;
 
 	for (int i = 0; i < nmoves; i++)
-		moves[i].delivery->move_failed = false;
+		moves[i].delivery->claim_failed = false;
 	for (int i = 0; i < nmoves && (!careful || braze_now_ms() < deadline); i++)
 	{
 		Move	   *move = &moves[i];
@@ -199,7 +200,7 @@ move_round(const char *activity, bool back)
 	if (ok)
 		take_moves();
 	for (int i = 0; i < nmoves; i++)
-		braze_delivery_end_stuck(moves[i].delivery);
+		braze_delivery_stuck_end(moves[i].delivery);
 	if (back)
 		braze_claims_table_count_put_back();
 	braze_claims_table_publish();

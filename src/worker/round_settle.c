@@ -26,6 +26,7 @@
 #include "store/claims_table.h"
 #include "store/profiles_table.h"
 #include "worker/delivery.h"
+#include "worker/delivery_stuck.h"
 #include "worker/round.h"
 #include "worker/round_internal.h"
 
@@ -209,7 +210,7 @@ note_result(Done *done, BrazeSettled result)
 	done->state = DONE_STUCK;
 	done->backoff.next = braze_now_ms() + LOCKED_MS;
 	if (++done->looks >= LOOKS_UNTIL_TOLD)
-		braze_delivery_stuck(done->delivery, "somebody has locked rows of the calls");
+		braze_delivery_stuck_note(done->delivery, "somebody has locked rows of the calls");
 }
 
 /* ----- each by itself ----- */
@@ -239,9 +240,15 @@ try_call(Done *done)
 {
 	Attempt		attempt = {done->call};
 	void	   *memory_mark = braze_memory_mark();
-	int64		not_before;
+	int64		not_before = braze_delivery_stuck_until(done->delivery);
 	ErrorData  *error;
 
+	if (not_before != 0)
+	{
+		done->state = DONE_STUCK;
+		done->backoff.next = not_before;
+		return;
+	}
 	error = braze_attempt(NameStr(done->delivery->name), attempt_call, &attempt, &not_before);
 	braze_settle_attempted(error == NULL);
 	if (error == NULL)
@@ -258,7 +265,7 @@ try_call(Done *done)
 	else
 	{
 		braze_attempt_back_off(&done->backoff);
-		braze_delivery_stuck(done->delivery, error->message);
+		braze_delivery_stuck_note(done->delivery, error->message);
 	}
 }
 
@@ -398,7 +405,7 @@ sort_out(void)
 			stuck_next = done->backoff.next;
 	}
 	foreach(cell, braze_deliveries)
-		braze_delivery_end_stuck(lfirst(cell));
+		braze_delivery_stuck_end(lfirst(cell));
 	braze_claims_table_publish();
 	allow_all();
 }

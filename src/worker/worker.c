@@ -40,6 +40,7 @@
 #include "braze/http.h"
 #include "store/reader.h"
 #include "worker/delivery.h"
+#include "worker/delivery_stuck.h"
 #include "worker/round.h"
 #include "worker/round_claim.h"
 #include "worker/round_read.h"
@@ -93,6 +94,7 @@ static void
 clear_slot(int code, Datum arg)
 {
 	LWLockAcquire(braze_shared->lock, LW_EXCLUSIVE);
+	braze_delivery_stuck_process_ends();
 	slot->pid = 0;
 	slot->latch = NULL;
 	slot->settle_blocked[0] = '\0';

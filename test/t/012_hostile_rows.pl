@@ -188,5 +188,37 @@ foreach my $id ('10000000', '1000000000000', '9223372036854775807')
 	is(events(), 'after before later', 'and calls after it, whose ids are below');
 }
 
+# a row that cannot be read: pieces of its value are gone
+SKIP:
+{
+	skip 'there is no pg_surgery', 7
+	  unless run("SELECT count(*) FROM pg_available_extensions WHERE name = 'pg_surgery'");
+	my $letters = run('SELECT coalesce(max(id), 0) FROM braze_dead_letters');
+	my $toast;
+
+	run('CREATE EXTENSION pg_surgery');
+	run("SELECT braze_pause('braze')");
+	$braze->reset;
+	run(<<'EOS');
+SELECT braze_track('u', 'before');
+SELECT braze_track('unreadable', 'e', jsonb_build_object('text', (SELECT string_agg(md5(n::text), '') FROM generate_series(1, 1000) n)));
+SELECT braze_track('u', 'after');
+EOS
+	$toast = run("SELECT reltoastrelid::regclass FROM pg_class WHERE oid = 'braze_queue'::regclass");
+	run("SELECT heap_force_kill('$toast'::regclass, ARRAY(SELECT ctid FROM $toast))");
+	isnt($node->psql('postgres', 'SELECT call::text FROM braze_queue'), 0, 'a call cannot be read');
+	run("DELETE FROM braze_paused");
+	braze_flush($node);
+	is(events(), 'after before', 'a row that cannot be read: its neighbours arrive');
+	is(run("SELECT call IS NULL, call_text IS NULL, state FROM braze_dead_letters WHERE id > $letters"), 't|t|rejected',
+		'it has become a dead letter without the call');
+	like(run("SELECT reason FROM braze_dead_letters WHERE id > $letters"), qr/missing chunk/, 'which says why');
+	is($node->psql('postgres', 'SELECT * FROM braze_dead_letters'), 0, 'and the letters can be read');
+	run('SELECT braze_retry()');
+	braze_flush($node);
+	is(run("SELECT count(*) FROM braze_dead_letters WHERE id > $letters"), '1', 'braze_retry leaves it alone');
+	is(run("SELECT state FROM braze_status WHERE destination = 'braze'"), 'running', 'and the worker goes on');
+}
+
 $node->stop;
 done_testing();

@@ -36,6 +36,8 @@ sub applied
 run(<<'EOS');
 CREATE ROLE ops;
 ALTER TABLE braze_queue OWNER TO ops;
+CREATE SEQUENCE tries;
+GRANT USAGE ON tries TO ops;
 CREATE TABLE seen (ran_as name);
 GRANT INSERT ON seen TO PUBLIC;
 CREATE FUNCTION note_role() RETURNS void LANGUAGE plpgsql AS $$
@@ -91,6 +93,7 @@ EOS
 foreach my $name (sort keys %cases)
 {
 	my $case = $cases{$name};
+	my $sleeps = $name =~ /sleeps/ ? 'true' : 'false';
 	my $began;
 	my $worker;
 
@@ -106,6 +109,7 @@ foreach my $name (sort keys %cases)
 CREATE FUNCTION stubborn() RETURNS trigger LANGUAGE plpgsql AS \$\$
 BEGIN
 	PERFORM public.note_role();
+	PERFORM nextval('public.tries') WHERE OLD.call ->> 'event' = 'A' OR $sleeps;
 	$case->{body};
 	RETURN OLD;
 END
@@ -136,8 +140,16 @@ EOS
 	pass("$name: nobody who queues waits");
 	braze_wait_for_count($node, 2, 'braze_queue', "destination = 'braze'") or die;
 
-	# tried again and again; each try of the one that sleeps takes 10 s
-	sleep 3 unless $name =~ /sleeps/;
+	# a call is tried again after 1, 2, 4 s and so on, so its fourth try is 7 s after
+	# the first; one that takes 10 s is not tried with another call meanwhile
+	unless ($case->{everybody})
+	{
+		my $tries = $name =~ /sleeps/ ? 2 : 4;
+
+		$node->poll_query_until('postgres', "SELECT last_value >= $tries FROM tries") or die;
+		cmp_ok(time - $began, '>=', $tries == 2 ? 11 : 7, "$name: tries come later and later");
+		run("SELECT setval('tries', 1, false)");
+	}
 	is(braze_worker_pid($node), $worker, "$name: the worker is the same");
 	run($case->{remove} || 'DROP TRIGGER stubborn ON braze_queue; DROP FUNCTION stubborn() CASCADE');
 	run('DROP FUNCTION deferred() CASCADE') if $case->{also};
@@ -145,6 +157,35 @@ EOS
 	is(applied('u1'), 2, "$name: each call was sent once");
 	ok(braze_wait_for_state($node, 'braze', 'running'), "$name: the status is fine again");
 }
+# one that catches the cancel and goes on ends the worker, again and again
+run(<<'EOS');
+CREATE FUNCTION swallow() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN
+	PERFORM public.note_role();
+	PERFORM pg_sleep(3600);
+	RETURN OLD;
+EXCEPTION WHEN query_canceled THEN
+	PERFORM pg_sleep(3600);
+	RETURN OLD;
+END
+$$;
+CREATE TRIGGER swallow BEFORE DELETE ON braze_queue FOR EACH ROW
+	WHEN (OLD.destination = 'braze') EXECUTE FUNCTION swallow();
+EOS
+$braze->reset;
+my $worker = braze_worker_pid($node);
+run("SELECT braze_track('u4', 'A', destination => 'braze')");
+braze_wait_for_worker($node, 'postgres', $worker);
+pass('a trigger that swallows the cancel ends the worker');
+run("SELECT braze_track('u5', 'A', destination => 'b2')");
+ok($node->poll_query_until('postgres', "SELECT braze_flush('100 ms', 'b2')"), 'and the next one serves the others');
+ok(braze_wait_for_state($node, 'braze', 'waiting: what was answered cannot be settled: a trigger on one of the tables went on %'),
+	'the status says what happened');
+my $sent = applied('u4');
+run('DROP FUNCTION swallow() CASCADE');
+braze_flush($node);
+cmp_ok(applied('u4'), '<=', $sent + 2, 'the call is settled once the trigger is gone, and was sent again once for each worker');
+
 is(run(q{SELECT string_agg(DISTINCT ran_as, ',') FROM seen}), 'ops', 'all of them ran as the owner');
 is(run(q{SELECT rolsuper FROM pg_roles WHERE rolname = 'ops'}), 'f', 'and nobody became a superuser');
 
