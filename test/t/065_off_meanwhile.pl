@@ -25,7 +25,7 @@ $node->append_conf('postgresql.conf', 'segment_braze.deliver = off');
 $node->reload;
 ok(braze_wait_for_state($node, 'braze', 'off: %'), 'delivery is off');
 $braze->release;
-ok($node->poll_query_until('postgres', 'SELECT count(*) = 2 FROM braze_queue'), 'what was under way is settled');
+ok($node->poll_query_until('postgres', 'SELECT count(*) <= 2 FROM braze_queue'), 'what was under way is settled');
 
 # the worker has time to send more: what it does not send cannot be waited for
 is($node->safe_psql('postgres', "SELECT braze_flush('1 s')"), 'f', 'the others stay');
