@@ -29,11 +29,4 @@ extern bool braze_is_json_text(const JsonbValue *value);
 /* a string that is one of two spellings of a boolean, or a boolean */
 extern bool braze_flag(const JsonbValue *value, bool *flag);
 
-extern bool braze_is_email(BrazeString string);
-extern bool braze_is_e164(BrazeString string);
-extern bool braze_is_uuid(BrazeString string);
-
-/* the currency, in upper case, if Braze knows it; else NULL */
-extern const char *braze_currency(const JsonbValue *value);
-
 #endif							/* BRAZE_VALUE_H */

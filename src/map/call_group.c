@@ -7,6 +7,7 @@
  */
 #include "postgres.h"
 
+#include "json/uuid.h"
 #include "map/traits.h"
 
 #define ATTRIBUTE_PREFIX	"ab_segment_group_"
@@ -34,7 +35,7 @@ is_subscription(BrazeMap *map, BrazeString group, const char **state)
 		map->call.traits == NULL ||
 		!braze_subscription_group_state(map->call.traits, state))
 		return false;
-	if (braze_is_uuid(braze_trim(group)))
+	if (braze_uuid_is_valid(braze_trim(group)))
 		return true;
 	braze_mapping_note(map, "The group call was not taken for a subscription group: that needs a groupId that is the group's UUID.");
 	return false;

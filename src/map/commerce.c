@@ -8,6 +8,7 @@
  */
 #include "postgres.h"
 
+#include "braze/currency.h"
 #include "map/purchase.h"
 
 typedef struct CallName
@@ -240,7 +241,7 @@ braze_commerce_find_currency(BrazeMap *map, JsonbContainer *first, JsonbContaine
 			(value.type == jbvString && !braze_solid_text(&value, &text)))
 			continue;
 		given = true;
-		currency = braze_currency(&value);
+		currency = value.type == jbvString ? braze_currency_code(text.data, text.length) : NULL;
 		if (currency != NULL)
 			return currency;
 		braze_mapping_note(map, "A currency was passed over: it is not a code of ISO 4217 such as USD.");

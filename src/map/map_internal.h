@@ -211,6 +211,9 @@ extern bool braze_user_identifier_text(BrazeMap *map, const char *what, const Js
 extern void braze_user_identifier_write(BrazeMap *map, const BrazeIdentifier *identifier);
 extern void braze_user_identifier_add(BrazeMap *map, const BrazeIdentifier *identifier);
 
+/* is it an address that Braze takes? */
+extern bool braze_user_identifier_is_email(BrazeString string);
+
 /* does this list of the settings hold the text? */
 extern bool braze_user_identifier_list_has(const BrazeNameList *list, BrazeString text);
 

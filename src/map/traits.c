@@ -8,7 +8,9 @@
 #include "postgres.h"
 
 #include "json/number.h"
+#include "json/phone.h"
 #include "json/time.h"
+#include "json/uuid.h"
 #include "map/traits.h"
 
 #define MAX_LONGITUDE		180
@@ -190,7 +192,7 @@ write_email(BrazeMap *map, BrazeString trait, const JsonbValue *value)
 {
 	BrazeString text;
 
-	if (!braze_solid_text(value, &text) || !braze_is_email(text))
+	if (!braze_solid_text(value, &text) || !braze_user_identifier_is_email(text))
 		return refuse(map, trait, "it is no valid email address, for which Braze would refuse the whole profile update");
 	braze_json_write_string(&map->text, text.data, text.length);
 	return true;
@@ -203,7 +205,7 @@ write_phone(BrazeMap *map, BrazeString trait, const JsonbValue *value)
 
 	if (!braze_solid_text(value, &text))
 		return refuse(map, trait, "it is empty or no string");
-	if (!braze_is_e164(text))
+	if (!braze_phone_is_e164(text))
 		braze_mapping_note(map, "The trait %s may not be reached by SMS: Braze recommends the format E.164, such as +14155552671.",
 				   braze_mapping_note_quote(trait));
 	braze_json_write_string(&map->text, text.data, text.length);
@@ -441,7 +443,7 @@ write_group(BrazeMap *map, BrazeString trait, JsonbContainer *group)
 	bool		flag;
 
 	if (!braze_lookup(group, "subscription_group_id", &value) ||
-		!braze_solid_text(&value, &id) || !braze_is_uuid(id))
+		!braze_solid_text(&value, &id) || !braze_uuid_is_valid(id))
 		return false;
 	(void) braze_subscription_group_state(group, &state);
 	if (state == NULL)

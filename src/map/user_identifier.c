@@ -7,6 +7,8 @@
  */
 #include "postgres.h"
 
+#include "braze/email.h"
+#include "json/utf8.h"
 #include "map/map_internal.h"
 
 bool
@@ -109,6 +111,16 @@ resolve_user_alias(BrazeMap *map, BrazeIdentifier *identifier)
 	return false;
 }
 
+/* longer ones are not even converted */
+#define MAX_EMAIL		1024
+
+bool
+braze_user_identifier_is_email(BrazeString string)
+{
+	return string.length <= MAX_EMAIL && braze_utf8_convert(&string) &&
+		braze_email_is_valid(string.data, string.length);
+}
+
 /*
  * Email and phone stand among the user's own traits.  Those in the properties
  * of an event or the traits of a group may be anybody's.
@@ -129,7 +141,7 @@ resolve_address(BrazeMap *map, BrazeIdentifier *identifier)
 			!braze_user_identifier_text(map, key, &value, BRAZE_MAX_EXTERNAL_ID, &identifier->value))
 			continue;
 		identifier->value = braze_trim(identifier->value);
-		if (!email || braze_is_email(identifier->value))
+		if (!email || braze_user_identifier_is_email(identifier->value))
 			return true;
 		braze_mapping_note(map, "The email was not used to identify the user: it is no valid address.");
 	}

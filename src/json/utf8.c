@@ -1,0 +1,47 @@
+/*-------------------------------------------------------------------------
+ *
+ * utf8.c
+ *	  Text of the database's encoding as UTF-8.
+ *
+ *-------------------------------------------------------------------------
+ */
+#include "postgres.h"
+
+#include "catalog/namespace.h"
+#include "mb/pg_wchar.h"
+
+#include "json/utf8.h"
+
+static bool
+is_ascii(BrazeString string)
+{
+	for (int i = 0; i < string.length; i++)
+	{
+		if (IS_HIGHBIT_SET(string.data[i]))
+			return false;
+	}
+	return true;
+}
+
+bool
+braze_utf8_convert(BrazeString *string)
+{
+	Oid			conversion;
+	int			size;
+	unsigned char *converted;
+
+	if (GetDatabaseEncoding() == PG_UTF8 || is_ascii(*string))
+		return true;
+	conversion = FindDefaultConversionProc(GetDatabaseEncoding(), PG_UTF8);
+	if (!OidIsValid(conversion))
+		return false;
+	size = string->length * MAX_CONVERSION_GROWTH + 1;
+	converted = palloc(size);
+	if (pg_do_encoding_conversion_buf(conversion, GetDatabaseEncoding(), PG_UTF8,
+									  (unsigned char *) unconstify(char *, string->data),
+									  string->length, converted, size, true) != string->length)
+		return false;
+	string->data = (char *) converted;
+	string->length = strlen(string->data);
+	return true;
+}
