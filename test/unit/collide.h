@@ -13,12 +13,16 @@
 #include <stdint.h>
 #include <string.h>
 
+/* both halves of the product, which not every machine has a type for */
 static inline uint64_t
 weak_mix(uint64_t a, uint64_t b)
 {
-	unsigned __int128 product = (unsigned __int128) a * b;
+	uint64_t	low = (a & UINT32_MAX) * (b & UINT32_MAX);
+	uint64_t	middle = (a >> 32) * (b & UINT32_MAX) + (low >> 32);
+	uint64_t	other = (a & UINT32_MAX) * (b >> 32) + (middle & UINT32_MAX);
+	uint64_t	high = (a >> 32) * (b >> 32) + (middle >> 32) + (other >> 32);
 
-	return (uint64_t) product ^ (uint64_t) (product >> 64);
+	return a * b ^ high;
 }
 
 /* the state after whole words, or the hash if these are all bytes of the text */
