@@ -42,8 +42,8 @@
 /* the years that a date of birth, or one without punctuation, can have */
 #define FIRST_YEAR			1900
 #define LAST_YEAR			2100
-/* Braze drops an attribute with a "$time" after it */
-#define LAST_NESTED_YEAR	3000
+/* 3000-12-31T23:59:59.999Z: Braze drops an attribute with a later "$time" */
+#define LAST_NESTED_MS		INT64CONST(32535215999999)
 
 /* as far as offsets go on earth, plus what PostgreSQL itself accepts */
 #define MAX_OFFSET_HOURS	15
@@ -498,7 +498,7 @@ braze_time_print_nested(const JsonbValue *value, char *out)
 {
 	BrazeTime	time;
 
-	if (!braze_time_read(value, &time) || time.year > LAST_NESTED_YEAR)
+	if (!braze_time_read(value, &time) || time.ms > LAST_NESTED_MS)
 		return 0;
 	if (time.date_only)
 	{

@@ -101,21 +101,36 @@ any_value(void)
 static void
 text(void)
 {
-	static const char *const texts[] = {"Ada", "Lovelace", "London", "GB", "pro", "Song Played", "Roar"};
+	static const char *const texts[] = {"Ada", "Lovelace", "London", "GB", "pro", "Song Played", "Roar", " en-US ",
+		"price_drop", "add", "remove", "[{\"sku\": 1}]", " {} "};
 
-	fuzz_put_string(FUZZ_PICK(texts));
+	if (fuzz_percent(3))
+		fuzz_put("\"%0*d\"", 250 + (int) fuzz_below(20), 0);
+	else
+		fuzz_put_string(FUZZ_PICK(texts));
 }
 
 static void
 id(void)
 {
-	fuzz_put("\"u%u\"", fuzz_below(1000));
+	if (fuzz_percent(10))
+		fuzz_put("%u.%0*d", fuzz_below(1000), 1 + (int) fuzz_below(4), 0);
+	else
+		fuzz_put("\"u%u\"", fuzz_below(1000));
 }
 
 static void
 email(void)
 {
-	fuzz_put("\"user%u@example.com\"", fuzz_below(1000));
+	static const char *const emails[] = {" ada@example.com ", "<a@example.com>", "mailto:a@example.com", "a@127.0.0.1",
+		"a@[::1]", "a@example.123", "a@ex\xc3\xa4mple.de", "a@-example.com", "a@example-.com", "\"a\"@example.com",
+		"\xc3\xa5sa@example.com", "\xd0\xb0\xd0\xb4\xd0\xb0@example.com", "a\xe2\x82\xac@example.com", "a\xcc\x81@example.com",
+		"a@gmail.com", "ab+c@gmail.com", "a!b@hotmail.com", "-a@live.com", "a.+b@msn.com", "a..b@example.com", "a@b", "@", "a@x.io"};
+
+	if (fuzz_percent(30))
+		fuzz_put_string(FUZZ_PICK(emails));
+	else
+		fuzz_put("\"user%u@example.com\"", fuzz_below(1000));
 }
 
 static void
@@ -127,15 +142,31 @@ phone(void)
 static void
 moment(void)
 {
-	fuzz_put("\"20%02u-%02u-%02uT%02u:%02u:%02u.%03u%s\"", fuzz_below(40), 1 + fuzz_below(12),
-			 1 + fuzz_below(31), fuzz_below(25), fuzz_below(60), fuzz_below(61), fuzz_below(1000),
-			 fuzz_percent(50) ? "Z" : "+05:30");
+	static const char *const moments[] = {"2013-07-16 19:20:30 UTC", "2013-07-16 19:20:30.123456 UTC", "2013-07-16T19:20:30 GMT",
+		"2013-07-16T19:20:30 +2", "2013-07-16 19:20:30,5Z", "2013-07-16T19:20:30:500Z", "20130716T192030Z", "20130716",
+		"2013-07-16-04:00", "Tue, 16 Jul 2013 19:20:30 GMT", "Wed, 16 Jul 2013 19:20:30 GMT", "Tue Jul 16 19:20:30 2013",
+		"Tue Jul 16 2013 19:20:30 GMT+0200 (CEST)", "07/16/2013", "1374002430", "1374002430.25", "-315619200", "1984", "0000-01-01",
+		"2100-12-31T23:59:59-01:00", "3000-12-31T23:59:59-01:00", "3001-01-01", "9999-12-31T23:59:59-15:59", "0001-01-01T00:00:00+15:59"};
+	static const char *const numbers[] = {"0", "1984", "20240102", "20241302", "19840304.0", "1374002430", "1374002430250", "-99999999",
+		"-2208988801", "4133980800", "20130716192030", "1e300"};
+
+	if (fuzz_percent(20))
+		fuzz_put_string(FUZZ_PICK(moments));
+	else if (fuzz_percent(15))
+		fuzz_put("%s", FUZZ_PICK(numbers));
+	else
+		fuzz_put("\"20%02u-%02u-%02uT%02u:%02u:%02u.%03u%s\"", fuzz_below(40), 1 + fuzz_below(12),
+				 1 + fuzz_below(31), fuzz_below(25), fuzz_below(60), fuzz_below(61), fuzz_below(1000),
+				 fuzz_percent(50) ? "Z" : "+05:30");
 }
 
 static void
 date(void)
 {
-	fuzz_put("\"%u-%02u-%02u\"", 1890 + fuzz_below(220), 1 + fuzz_below(12), 1 + fuzz_below(31));
+	if (fuzz_percent(30))
+		moment();
+	else
+		fuzz_put("\"%u-%02u-%02u\"", 1890 + fuzz_below(220), 1 + fuzz_below(12), 1 + fuzz_below(31));
 }
 
 static void
@@ -147,9 +178,13 @@ flag(void)
 static void
 subscribe(void)
 {
-	static const char *const states[] = {"opted_in", "subscribed", "unsubscribed", "other"};
+	static const char *const states[] = {"opted_in", "subscribed", "unsubscribed", "other", "Unsubscribed", " Opted-In ",
+		"opted in", "opted", ""};
 
-	fuzz_put_string(FUZZ_PICK(states));
+	if (fuzz_percent(10))
+		fuzz_put(fuzz_percent(50) ? "true" : "false");
+	else
+		fuzz_put_string(FUZZ_PICK(states));
 }
 
 static void
@@ -175,10 +210,12 @@ url(void)
 static void
 number(void)
 {
+	const char *sign = fuzz_percent(15) ? "-" : "";
+
 	if (fuzz_percent(20))
-		fuzz_put("\"%u.%02u\"", fuzz_below(1000), fuzz_below(100));
+		fuzz_put("\"%s%u.%02u\"", sign, fuzz_below(1000), fuzz_below(100));
 	else
-		fuzz_put("%u.%02u", fuzz_below(1000), fuzz_below(100));
+		fuzz_put("%s%u.%02u", sign, fuzz_below(1000), fuzz_below(100));
 }
 
 static void
@@ -193,7 +230,7 @@ quantity(void)
 static void
 currency(void)
 {
-	static const char *const currencies[] = {"USD", "eur", "GBP", "JPY", "XXX", "btc"};
+	static const char *const currencies[] = {"USD", "eur", "GBP", "JPY", "XXX", "btc", "BYN", "ves", "ZWG", "CHW", "", " "};
 
 	fuzz_put_string(FUZZ_PICK(currencies));
 }
@@ -244,7 +281,7 @@ list_of(Writer writer, unsigned most)
 static void
 group(void)
 {
-	static const char *const states[] = {"subscription_state", "subscription_group_state", "subscription_state_id"};
+	static const char *const states[] = {"subscription_state", "subscription_group_state", "subscription_state_id", "subscriptionState"};
 
 	begin();
 	member("subscription_group_id", 95, uuid);
@@ -287,6 +324,33 @@ account(void)
 	end();
 }
 
+/* Braze's operators, and what only looks like them */
+static void
+operation(void)
+{
+	static const char *const operators[] = {"inc", "add", "remove", "$add", "$remove", "$update", "a.b", "a b", "$x", "$y"};
+
+	begin();
+	for (unsigned i = fuzz_below(5); i > 0; i--)
+	{
+		key(FUZZ_PICK(operators));
+		if (fuzz_percent(40))
+			list_of(address, 2);
+		else
+			fuzz_put_value(2);
+		first = false;
+	}
+	end();
+}
+
+static void
+since(void)
+{
+	begin();
+	member("$time", 95, moment);
+	end();
+}
+
 /* ----- calls ----- */
 
 static const struct
@@ -306,6 +370,8 @@ static const struct
 	{"external_id", id}, {"braze_id", id}, {"user_alias", any_value}, {"push_token_import", flag},
 	{"_update_existing_only", flag}, {"app_id", id}, {"name", text}, {"plan", any_value}, {" plan ", any_value},
 	{"events", any_value}, {"purchases", any_value}, {"time", moment}, {"groupId", id}, {"subscriptionState", subscribe},
+	{"subscription_state", subscribe}, {"userId", id}, {"anonymousId", id}, {"visits", operation}, {"pets", operation},
+	{"since", since},
 };
 
 static void
@@ -348,8 +414,20 @@ products(void)
 {
 	if (fuzz_percent(5))
 		product();
+	else if (fuzz_percent(3))
+		fuzz_put("\"[{\\\"sku\\\": 1}]\"");
 	else
 		list_of(product, fuzz_below(100) == 0 ? 300 : 4);
+}
+
+/* what a view of a product is about */
+static void
+view_type(void)
+{
+	if (fuzz_percent(30))
+		text();
+	else
+		list_of(text, 3);
 }
 
 static void
@@ -382,6 +460,7 @@ order_members(void)
 	member("discounts", 15, discounts);
 	member("discount_items", 15, discounts);
 	member("metadata", 15, any_value);
+	member("type", 15, view_type);
 	member("image_url", 15, url);
 	member("product_url", 15, url);
 }
@@ -410,6 +489,7 @@ event(void)
 		"Checkout Started", "Order Refunded", "Order Cancelled", "Order Updated", "Products Viewed", "Payment Info Entered",
 		"ecommerce.order_placed", "ecommerce.order_refunded", "ecommerce.order_cancelled", "ecommerce.cart_updated",
 		"ecommerce.product_viewed", "ecommerce.checkout_started", "ecommerce.other", "Ecommerce.Order_Placed",
+		"Order Completed ", " order  refunded", "Product\tAdded",
 		"Song Played", "Signed Up", "with, comma", "\xf0\x9f\x98\x80", "Login"
 	};
 
@@ -462,7 +542,9 @@ integrations(void)
 		first = false;
 	}
 	member("Braze", 40, integration);
+	member("BRAZE", 10, integration);
 	member("Appboy", 20, integration);
+	member("appboy", 10, integration);
 	member("Braze Cloud Mode (Actions)", 20, integration);
 	end();
 }
@@ -480,6 +562,30 @@ context(void)
 	member("active", 20, flag);
 	if (fuzz_percent(20))
 		any_members(2);
+	end();
+}
+
+static void
+names(void)
+{
+	static const char *const some[] = {"Braze", "braze web mode", "Appboy", "Segment.io"};
+
+	fuzz_put("[");
+	for (unsigned i = 0; i < 2; i++)
+	{
+		if (i > 0)
+			fuzz_put(",");
+		fuzz_put_string(FUZZ_PICK(some));
+	}
+	fuzz_put("]");
+}
+
+static void
+metadata(void)
+{
+	begin();
+	member("bundled", 60, names);
+	member("failedInitializations", 60, names);
 	end();
 }
 
@@ -523,6 +629,7 @@ call(void)
 	shape("properties", 85, properties_object);
 	member("context", 40, context);
 	member("integrations", 15, integrations);
+	member("_metadata", 5, metadata);
 	member("messageId", 30, uuid);
 	member("timestamp", 60, moment);
 	member("originalTimestamp", 20, moment);
