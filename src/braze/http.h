@@ -73,6 +73,21 @@ extern BrazeHttp *braze_http_create(int max_connections, char *error, size_t err
 /* cancels all requests; those not yet returned by next_done lose their answer */
 extern void braze_http_destroy(BrazeHttp *http);
 
+typedef enum BrazeEndpointFault
+{
+	BRAZE_ENDPOINT_FINE,
+	BRAZE_ENDPOINT_NO_URL,
+	BRAZE_ENDPOINT_BAD_PORT,
+	BRAZE_ENDPOINT_NOT_LOOPBACK /* and it is plain http */
+} BrazeEndpointFault;
+
+/*
+ * The grammar is so narrow that no reader of URLs can see another host in it:
+ * where the key goes depends on it.  So it is checked when an option is
+ * written, and once more when it is used.  plain: no TLS.
+ */
+extern BrazeEndpointFault braze_http_url_check(const char *endpoint, bool *plain);
+
 /*
  * endpoint is "https://host[:port]"; http only where no network is involved
  * (127.0.0.0/8, [::1], localhost).  ca_file may be NULL.  NULL when out of

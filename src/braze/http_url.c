@@ -5,6 +5,7 @@
  *
  *-------------------------------------------------------------------------
  */
+#include <arpa/inet.h>
 #include <curl/curl.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -13,91 +14,86 @@
 #include "braze/ascii.h"
 #include "braze/http_internal.h"
 
-/* "127." and three more numbers, each written out: no "127.1", no octal */
+#define LETTERS		"abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789"
+
+#define MAX_HOST	253
+
+/* does the text hold an address of this family, and nothing else? */
 static bool
-is_loopback_ipv4(const char *host, size_t length)
+read_address(int family, const char *text, size_t length, void *address)
 {
-	int			parts = 0;
-	size_t		i = 0;
+	char		buffer[INET6_ADDRSTRLEN];
 
-	while (i < length)
-	{
-		size_t		start = i;
-		int			number = 0;
-
-		while (i < length && host[i] >= '0' && host[i] <= '9' && i - start < 3)
-			number = number * 10 + (host[i++] - '0');
-		if (i == start || number > 255 || (host[start] == '0' && i - start > 1))
-			return false;
-		if (parts == 0 && number != 127)
-			return false;
-		parts++;
-		if (i == length)
-			break;
-		if (host[i++] != '.')
-			return false;
-	}
-	return parts == 4 && host[length - 1] != '.';
+	if (length >= sizeof(buffer))
+		return false;
+	memcpy(buffer, text, length);
+	buffer[length] = '\0';
+	return inet_pton(family, buffer, address) == 1;
 }
 
+/* inet_pton takes neither "127.1" nor octal numbers */
 static bool
 is_loopback(const char *host, size_t length)
 {
+	struct in_addr address;
+
 	return (length == 9 && braze_ascii_begins(host, length, "localhost")) ||
-		(length == 5 && memcmp(host, "[::1]", 5) == 0) ||
-		is_loopback_ipv4(host, length);
+		(length == 5 && memcmp(host, "[::1]", length) == 0) ||
+		(read_address(AF_INET, host, length, &address) &&
+		 ntohl(address.s_addr) >> 24 == 127);
 }
 
-/*
- * Takes an endpoint apart.  The text is checked here once more, by a grammar
- * so narrow that no reader of URLs can see another host in it: where the key
- * goes depends on it.
- */
+/* a name, an IPv4 address, or an IPv6 address in brackets */
 static bool
-check_endpoint(const char *endpoint, bool *plain)
+is_host(const char *host, size_t length)
 {
+	struct in6_addr address;
+
+	if (length == 0 || length > MAX_HOST)
+		return false;
+	if (host[0] == '[')
+		return host[length - 1] == ']' && read_address(AF_INET6, host + 1, length - 2, &address);
+	if (strspn(host, LETTERS ".-_") < length ||
+		strspn(host, LETTERS) == 0 || strspn(host + length - 1, LETTERS) == 0)
+		return false;
+	for (size_t i = 1; i < length; i++)
+	{
+		if (host[i] == '.' && host[i - 1] == '.')
+			return false;
+	}
+	return true;
+}
+
+BrazeEndpointFault
+braze_http_url_check(const char *endpoint, bool *plain)
+{
+	static const char https[] = "https://";
+	static const char http[] = "http://";
 	const char *host;
-	const char *p;
-	size_t		length;
+	const char *end;
 
-	if (braze_ascii_begins(endpoint, strlen(endpoint), "https://"))
+	*plain = !braze_ascii_begins(endpoint, strlen(endpoint), https);
+	if (*plain && !braze_ascii_begins(endpoint, strlen(endpoint), http))
+		return BRAZE_ENDPOINT_NO_URL;
+	host = endpoint + (*plain ? strlen(http) : strlen(https));
+	end = host + strcspn(host, host[0] == '[' ? "]" : ":");
+	if (*end == ']')
+		end++;
+	if (!is_host(host, end - host))
+		return BRAZE_ENDPOINT_NO_URL;
+	if (*end == ':')
 	{
-		*plain = false;
-		host = endpoint + 8;
-	}
-	else if (braze_ascii_begins(endpoint, strlen(endpoint), "http://"))
-	{
-		*plain = true;
-		host = endpoint + 7;
-	}
-	else
-		return false;
+		size_t		digits = strspn(end + 1, "0123456789");
+		int			port = (digits <= 5) ? atoi(end + 1) : 0;
 
-	p = host;
-	if (*p == '[')
-	{
-		p += 1 + strspn(p + 1, "0123456789abcdefABCDEF:.");
-		if (*p != ']' || p == host + 1)
-			return false;
-		p++;
+		if (end[1 + digits] != '\0' || port < 1 || port > 65535)
+			return BRAZE_ENDPOINT_BAD_PORT;
 	}
-	else
-		p += strspn(p, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789.-");
-	length = p - host;
-	if (length == 0)
-		return false;
-
-	if (*p == ':')
-	{
-		size_t		digits = strspn(p + 1, "0123456789");
-
-		if (digits < 1 || digits > 5)
-			return false;
-		p += 1 + digits;
-	}
-	if (*p != '\0')
-		return false;
-	return !*plain || is_loopback(host, length);
+	else if (*end != '\0')
+		return BRAZE_ENDPOINT_NO_URL;
+	if (*plain && !is_loopback(host, end - host))
+		return BRAZE_ENDPOINT_NOT_LOOPBACK;
+	return BRAZE_ENDPOINT_FINE;
 }
 
 /* a control character in the key would begin another header */
@@ -161,7 +157,7 @@ braze_http_url_create(const char *endpoint, const char *api_key,
 	bool		ok;
 
 	if (endpoint == NULL || api_key == NULL || timeout_ms <= 0 ||
-		!check_endpoint(endpoint, &plain) || !check_key(api_key))
+		braze_http_url_check(endpoint, &plain) != BRAZE_ENDPOINT_FINE || !check_key(api_key))
 		return NULL;
 
 	target = calloc(1, sizeof(BrazeHttpTarget));

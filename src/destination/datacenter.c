@@ -11,11 +11,11 @@
  */
 #include "postgres.h"
 
-#include <arpa/inet.h>
-
 #include "lib/stringinfo.h"
 
 #include "base/closest_name.h"
+#include "braze/ascii.h"
+#include "braze/http.h"
 #include "destination/datacenter.h"
 #include "destination/option_number.h"
 
@@ -177,7 +177,7 @@ braze_datacenter_parse(const char *value, char **result)
 
 	for (int i = 0; i < lengthof(datacenters); i++)
 	{
-		if (pg_strcasecmp(name, datacenters[i].name) == 0)
+		if (braze_ascii_equal(name, datacenters[i].name))
 		{
 			*result = pstrdup(datacenters[i].endpoint);
 			return NULL;
@@ -189,7 +189,7 @@ braze_datacenter_parse(const char *value, char **result)
 		*result = pstrdup(found->endpoint);
 		return NULL;
 	}
-	if (pg_strcasecmp(name, "US-09") == 0)
+	if (braze_ascii_equal(name, "US-09"))
 		return psprintf("Braze has no instance US-09.  Valid values are %s.",
 						braze_datacenter_names());
 	/* an address that is not known is near to none of the names */
@@ -232,40 +232,6 @@ check_own_host(const char *host)
 	return NULL;
 }
 
-static bool
-is_loopback(const char *host)
-{
-	struct in_addr address;
-
-	if (strcmp(host, "localhost") == 0 || strcmp(host, "[::1]") == 0)
-		return true;
-	return inet_pton(AF_INET, host, &address) == 1 &&
-		(ntohl(address.s_addr) >> 24) == 127;
-}
-
-/* a name, an IPv4 address, or an IPv6 address in brackets */
-static bool
-is_host(const char *host)
-{
-	size_t		length = strlen(host);
-
-	if (host[0] == '[')
-	{
-		struct in6_addr address;
-		char	   *inner;
-
-		if (host[length - 1] != ']')
-			return false;
-		inner = pnstrdup(host + 1, length - 2);
-		return inet_pton(AF_INET6, inner, &address) == 1;
-	}
-	/* no label of a host name is empty or begins with a hyphen */
-	return length > 0 && length <= 253 &&
-		strspn(host, "abcdefghijklmnopqrstuvwxyz0123456789.-_") == length &&
-		isalnum((unsigned char) host[0]) && isalnum((unsigned char) host[length - 1]) &&
-		strstr(host, "..") == NULL;
-}
-
 /* what is wrong with a host of Braze's own; NULL: it may be an SDK endpoint */
 static const char *
 check_own_sdk_host(const char *host)
@@ -290,54 +256,38 @@ check_own_sdk_host(const char *host)
 static const char *
 parse_address(const char *value, const char *(*check) (const char *host), char **result)
 {
-	char	   *rest = braze_trimmed(value);
-	const char *scheme = "https://";
+	char	   *endpoint = braze_trimmed(value);
 	char	   *host;
-	char	   *port;
-	char	   *separator;
 	size_t		length;
+	bool		plain;
+	BrazeEndpointFault fault;
 	const char *wrong;
 
-	for (char *c = rest; *c; c++)
+	for (char *c = endpoint; *c; c++)
 		*c = pg_ascii_tolower((unsigned char) *c);
+	if (strstr(endpoint, "://") == NULL)
+		endpoint = psprintf("%s%s", SCHEME, endpoint);
+	host = strstr(endpoint, "://") + 3;
+	length = strlen(host);
+	if (length > 0 && host[length - 1] == '/')
+		host[length - 1] = '\0';
 
-	separator = strstr(rest, "://");
-	if (separator)
-	{
-		if (strncmp(rest, "http://", 7) == 0)
-			scheme = "http://";
-		else if (strncmp(rest, "https://", 8) != 0)
-			return "Valid values are a host, or a URL that begins with https://.";
-		rest = separator + 3;
-	}
-	length = strlen(rest);
-	if (length > 0 && rest[length - 1] == '/')
-		rest[length - 1] = '\0';
-
-	if (strchr(rest, '@'))
+	fault = braze_http_url_check(endpoint, &plain);
+	if (fault != BRAZE_ENDPOINT_FINE && strchr(host, '@'))
 		return "An endpoint has no user name or password; the key belongs in the user mapping.";
-	if (strpbrk(rest, "/?#"))
+	if (fault == BRAZE_ENDPOINT_NO_URL && host[0] != '\0' && strpbrk(host, "/?#"))
 		return "An endpoint is a host, perhaps with a port, without path or query.";
-
-	host = pstrdup(rest);
-	separator = strrchr(host, ':');
-	if (separator && strchr(separator, ']') == NULL)
-	{
-		port = separator + 1;
-		if (*port == '\0' || strlen(port) > 5 || strspn(port, "0123456789") != strlen(port) ||
-			atoi(port) < 1 || atoi(port) > 65535)
-			return "A port is a number from 1 to 65535.";
-		*separator = '\0';
-	}
-	if (!is_host(host))
+	if (fault == BRAZE_ENDPOINT_NO_URL)
 		return "Valid values are a host, or a URL that begins with https://.";
-	wrong = check(host);
+	if (fault == BRAZE_ENDPOINT_BAD_PORT)
+		return "A port is a number from 1 to 65535.";
+	wrong = check(host[0] == '[' ? host : pnstrdup(host, strcspn(host, ":")));
 	if (wrong)
 		return wrong;
-	if (strcmp(scheme, "http://") == 0 && !is_loopback(host))
+	if (fault == BRAZE_ENDPOINT_NOT_LOOPBACK)
 		return "Plain http is for this machine itself (127.0.0.0/8, [::1], localhost); "
 			"use https.";
-	*result = psprintf("%s%s", scheme, rest);
+	*result = endpoint;
 	return NULL;
 }
 

@@ -12,6 +12,7 @@
 #include "utils/builtins.h"
 
 #include "base/closest_name.h"
+#include "braze/ascii.h"
 #include "braze/currency.h"
 #include "destination/datacenter.h"
 #include "destination/option.h"
@@ -114,7 +115,7 @@ find_choice(const BrazeChoice *choices, const char *name)
 {
 	for (; choices->name; choices++)
 	{
-		if (pg_strcasecmp(choices->name, name) == 0)
+		if (braze_ascii_equal(choices->name, name))
 			return choices;
 	}
 	return NULL;
@@ -284,15 +285,11 @@ braze_option_parse(const BrazeOption *option, const char *value, BrazeSettings *
 		case BRAZE_OPTION_BOOLEAN:
 			return parse_boolean(option, value, field);
 		case BRAZE_OPTION_INTEGER:
-			return braze_parse_integer(option, value, field);
 		case BRAZE_OPTION_DURATION:
-			return braze_parse_duration(option, value, field);
 		case BRAZE_OPTION_INTERVAL:
-			return braze_parse_interval(option, value, field);
 		case BRAZE_OPTION_RATE:
-			return braze_parse_rate(option, value, field);
 		case BRAZE_OPTION_SIZE:
-			return braze_parse_size(option, value, field);
+			return braze_option_number_parse(option, value, field);
 		case BRAZE_OPTION_ENUM:
 			return parse_enum(option, value, field);
 		case BRAZE_OPTION_SET:
@@ -387,17 +384,11 @@ braze_option_valid_values(const BrazeOption *option)
 		case BRAZE_OPTION_INTEGER:
 			return psprintf("%d to %d", option->min, option->max);
 		case BRAZE_OPTION_DURATION:
-			return psprintf("%s to %s", braze_duration_text(option->min),
-							braze_duration_text(option->max));
 		case BRAZE_OPTION_INTERVAL:
-			return psprintf("off, %s to %s", braze_interval_text(option->min),
-							braze_interval_text(option->max));
 		case BRAZE_OPTION_SIZE:
-			return psprintf("off, %s to %s", braze_size_text(option->min),
-							braze_size_text(option->max));
 		case BRAZE_OPTION_RATE:
-			return psprintf("off, %s to %s", braze_rate_text(option->min),
-							braze_rate_text(option->max));
+			return psprintf("%s%s", braze_option_number_may_be_off(option) ? "off, " : "",
+							braze_option_number_range(option));
 		case BRAZE_OPTION_ENUM:
 		case BRAZE_OPTION_SET:
 		case BRAZE_OPTION_IDENTIFIERS:
