@@ -188,6 +188,37 @@ foreach my $id ('10000000', '1000000000000', '9223372036854775807')
 	is(events(), 'after before later', 'and calls after it, whose ids are below');
 }
 
+# more distinct notes than are counted one by one, of two destinations, before and
+# after a restart of the worker
+braze_destination($node, 'postgres', 'b2', $braze);
+foreach my $round (1, 2)
+{
+	run(<<EOS);
+INSERT INTO braze_queue (destination, call)
+SELECT d, jsonb_build_object('type', 'track', 'userId', 'u', 'event', 'e', 'properties', jsonb_build_object('\$p' || n, 1))
+FROM generate_series($round * 1000, $round * 1000 + 899) n, unnest('{braze,b2}'::text[]) d
+EOS
+	braze_flush($node);
+	foreach my $destination ('braze', 'b2')
+	{
+		ok($node->poll_query_until('postgres', "SELECT sum(calls) >= 900 * $round FROM braze_notes WHERE destination = '$destination'"),
+			"$destination: notes are counted");
+	}
+	my $worker = braze_worker_pid($node);
+	run("SELECT pg_terminate_backend($worker)") if $round == 1;
+	braze_wait_for_worker($node, 'postgres', $worker) if $round == 1;
+}
+ok($node->poll_query_until('postgres', "SELECT sum(calls) = 1800 FROM braze_notes WHERE destination = 'b2' AND note LIKE '%\$p%' OR destination = 'b2' AND note LIKE 'Further%'"),
+	'all of them');
+foreach my $destination ('braze', 'b2')
+{
+	my $notes = run("SELECT count(*) FROM braze_notes WHERE destination = '$destination'");
+
+	cmp_ok($notes, '<=', 1000, "no more than 1,000 of $destination one by one");
+	cmp_ok($notes, '>', 990, 'but so many');
+}
+run('DROP SERVER b2 CASCADE');
+
 # a row that cannot be read: pieces of its value are gone
 SKIP:
 {

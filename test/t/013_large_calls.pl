@@ -124,5 +124,29 @@ $stats = $braze->stats;
 cmp_ok($stats->{answers}{413} + $stats->{answers}{400}, '>', 0, 'they were too large');
 is(run('SELECT count(*) FROM braze_dead_letters'), '0', 'and no call was blamed');
 
+# refused ones become dead letters as they are stored, not all of them in memory
+SKIP:
+{
+	skip 'the peak of memory cannot be read', 2 unless -r "/proc/$$/status";
+	my $worker;
+	my $peak;
+
+	$node->append_conf('postgresql.conf', "shared_buffers = '4MB'");
+	$node->restart;
+	$braze->reset;
+	$braze->fault(kind => 'errors', user => 'large');
+	run("SELECT braze_pause('braze')");
+	run(<<'EOS');
+SELECT count(braze_track('large', 'A', '{}', context => jsonb_build_object('text', repeat('x', 900000)))) FROM generate_series(1, 400)
+EOS
+	run('DELETE FROM braze_paused');
+	$worker = braze_worker_pid($node);
+	braze_flush($node);
+	is(run("SELECT count(*), count(DISTINCT call ->> 'messageId'), max(pg_column_size(call)) < 100000 FROM braze_dead_letters WHERE call ->> 'userId' = 'large'"),
+		'400|400|t', 'large calls that are refused become dead letters, compressed as they were');
+	($peak) = slurp_file("/proc/$worker/status") =~ /^VmHWM:\s+(\d+) kB/m;
+	cmp_ok($peak, '<', 200_000, 'and are not in memory all at once');
+}
+
 $node->stop;
 done_testing();
