@@ -20,7 +20,12 @@
 #include "nodes/miscnodes.h"
 #endif
 #include "pgstat.h"
+#include "storage/lock.h"
 #include "storage/proc.h"
+#include "storage/procarray.h"
+#if PG_VERSION_NUM < 170000
+#include "storage/sinvaladt.h"
+#endif
 #include "utils/acl.h"
 #include "utils/builtins.h"
 #include "utils/guc.h"
@@ -116,6 +121,33 @@ braze_index_insert(Relation index, Datum *values, bool *nulls,
 				   ItemPointer tid, Relation heap)
 {
 	(void) index_insert(index, values, nulls, tid, heap, UNIQUE_CHECK_YES, false, NULL);
+}
+
+/*
+ * Is it that of a VACUUM, which inserts nothing?  The flag is set and cleared
+ * within one transaction of the process, so it is read after the number of
+ * that: what another transaction's flag says is then said of one that ended.
+ */
+static inline bool
+braze_is_vacuum(VirtualTransactionId transaction)
+{
+#if PG_VERSION_NUM >= 170000
+	PGPROC	   *proc = ProcNumberGetProc(transaction.procNumber);
+#else
+	PGPROC	   *proc = BackendIdGetProc(transaction.backendId);
+#endif
+	LocalTransactionId current;
+
+	if (proc == NULL)			/* ended, or prepared */
+		return false;
+#if PG_VERSION_NUM >= 170000
+	current = *(volatile LocalTransactionId *) &proc->vxid.lxid;
+#else
+	current = *(volatile LocalTransactionId *) &proc->lxid;
+#endif
+	pg_read_barrier();
+	return current == transaction.localTransactionId &&
+		(*(volatile uint8 *) &proc->statusFlags & PROC_IN_VACUUM) != 0;
 }
 
 /* before 17 all waits of extensions have one name */

@@ -355,11 +355,11 @@ braze_http_destroy(BrazeHttp *http)
 		BrazeHttpRequest *request = http->active->request;
 
 		detach_transfer(http, http->active);
-		braze_http_transfer_answer_free(request);
+		braze_http_transfer_answer_free(http, request);
 	}
 	while (http->first_done != NULL)
 	{
-		braze_http_transfer_answer_free(http->first_done);
+		braze_http_transfer_answer_free(http, http->first_done);
 		http->first_done = http->first_done->next_done;
 	}
 	while (http->spare != NULL)
@@ -467,7 +467,7 @@ braze_http_cancel(BrazeHttp *http, BrazeHttpRequest *request)
 				http->last_done = previous;
 		}
 	}
-	braze_http_transfer_answer_free(request);
+	braze_http_transfer_answer_free(http, request);
 }
 
 int
@@ -509,7 +509,7 @@ braze_http_next_done(BrazeHttp *http)
 }
 
 void
-braze_http_release(BrazeHttpRequest *request)
+braze_http_release(BrazeHttp *http, BrazeHttpRequest *request)
 {
-	braze_http_transfer_answer_free(request);
+	braze_http_transfer_answer_free(http, request);
 }

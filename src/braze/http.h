@@ -20,7 +20,14 @@
 #include "braze/pace.h"
 
 /* an answer longer than this is cut, and said to be so */
-#define BRAZE_HTTP_MAX_ANSWER	(1024 * 1024)
+#define BRAZE_HTTP_MAX_ANSWER	(256 * 1024)
+
+/*
+ * So is one for which there is no room beside the others that are held.  Who
+ * answers with little is not cut for the sake of who answers with much.
+ */
+#define BRAZE_HTTP_MAX_ANSWERS	(16 * 1024 * 1024)
+#define BRAZE_HTTP_SMALL_ANSWER	(4 * 1024)
 
 typedef struct BrazeHttp BrazeHttp;
 
@@ -119,6 +126,6 @@ extern long braze_http_timeout(const BrazeHttp *http);
 extern BrazeHttpRequest *braze_http_next_done(BrazeHttp *http);
 
 /* forgets the answer of a request that is done; it may then be sent again */
-extern void braze_http_release(BrazeHttpRequest *request);
+extern void braze_http_release(BrazeHttp *http, BrazeHttpRequest *request);
 
 #endif							/* BRAZE_HTTP_H */

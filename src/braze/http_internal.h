@@ -61,6 +61,7 @@ struct BrazeHttp
 	HttpTransfer *active;			/* a list in both directions */
 	HttpTransfer *spare;			/* a list by next */
 	int			nspare;
+	size_t		answer_bytes;	/* of all answers that are held */
 	BrazeHttpRequest *first_done;
 	BrazeHttpRequest *last_done;
 };
@@ -100,6 +101,6 @@ extern bool braze_http_transfer_may_start_again(const HttpTransfer *transfer, CU
 /* fills the request's answer or error from how its transfer ended */
 extern void braze_http_transfer_judge(HttpTransfer *transfer, CURLcode result);
 extern void braze_http_transfer_report(BrazeHttpRequest *request, const char *text);
-extern void braze_http_transfer_answer_free(BrazeHttpRequest *request);
+extern void braze_http_transfer_answer_free(BrazeHttp *http, BrazeHttpRequest *request);
 
 #endif							/* BRAZE_HTTP_INTERNAL_H */

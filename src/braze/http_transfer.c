@@ -65,16 +65,26 @@ on_header(char *line, size_t size, size_t count, void *data)
 	return length;
 }
 
+/* how many bytes more of it may be kept; its buffer is doubled as it grows */
+static size_t
+room_for_answer(const BrazeHttp *http, const BrazeHttpRequest *request)
+{
+	size_t		others = http->answer_bytes - request->answer_size;
+	size_t		limit = BRAZE_HTTP_SMALL_ANSWER;
+
+	while (limit < BRAZE_HTTP_MAX_ANSWER && others + limit * 2 <= BRAZE_HTTP_MAX_ANSWERS)
+		limit *= 2;
+	return limit > request->answer_length ? limit - request->answer_length : 0;
+}
+
 static size_t
 on_body(char *chunk, size_t size, size_t count, void *data)
 {
 	HttpTransfer *transfer = data;
 	BrazeHttpRequest *request = transfer->request;
 	size_t		length = size * count;
-	size_t		take = length;
-
-	if (take > BRAZE_HTTP_MAX_ANSWER - request->answer_length)
-		take = BRAZE_HTTP_MAX_ANSWER - request->answer_length;
+	size_t		room = room_for_answer(transfer->http, request);
+	size_t		take = length < room ? length : room;
 
 	if (request->answer_length + take > request->answer_size)
 	{
@@ -89,6 +99,7 @@ on_body(char *chunk, size_t size, size_t count, void *data)
 			transfer->refusal = "out of memory for the answer";
 			return 0;
 		}
+		transfer->http->answer_bytes += new_size - request->answer_size;
 		request->answer = grown;
 		request->answer_size = new_size;
 	}
@@ -253,8 +264,9 @@ braze_http_transfer_give_back(BrazeHttp *http, HttpTransfer *transfer)
 }
 
 void
-braze_http_transfer_answer_free(BrazeHttpRequest *request)
+braze_http_transfer_answer_free(BrazeHttp *http, BrazeHttpRequest *request)
 {
+	http->answer_bytes -= request->answer_size;
 	free(request->answer);
 	request->answer = NULL;
 	request->answer_length = request->answer_size = 0;
@@ -456,6 +468,6 @@ braze_http_transfer_judge(HttpTransfer *transfer, CURLcode result)
 		else
 			braze_http_transfer_report(request, "the answer ended in its headers");
 		request->truncated = false;
-		braze_http_transfer_answer_free(request);
+		braze_http_transfer_answer_free(transfer->http, request);
 	}
 }

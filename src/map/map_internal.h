@@ -29,7 +29,7 @@
 /* an object must fit into a request of 3.5 MB with room to spare */
 #define BRAZE_MAX_OBJECT				3000000
 /* all objects of a call together: a call of 1 MB can stand for gigabytes */
-#define BRAZE_MAX_CALL_TEXT				(32 * 1024 * 1024)
+#define BRAZE_MAX_CALL_TEXT				(8 * 1024 * 1024)
 
 /* a call with thousands of broken products must not have as many notes */
 #define BRAZE_MAX_NOTES					20

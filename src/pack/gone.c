@@ -15,16 +15,9 @@
 
 /* ----- gone ----- */
 
-static void
-unwrite(BrazePack *pack, BrazeRequest *request)
-{
-	pack->memory -= request->body_length;
-	request->body_length = 0;
-}
-
 /* whatever is left of calls that are gone needs no sending */
 void
-braze_gone_leave_gone(BrazePack *pack, BrazeRequest *request)
+braze_gone_leave_gone(BrazeRequest *request)
 {
 	if (!request->has_gone)
 		return;
@@ -40,7 +33,7 @@ braze_gone_leave_gone(BrazePack *pack, BrazeRequest *request)
 	}
 
 	/* what was written has them still */
-	unwrite(pack, request);
+	request->body_length = 0;
 }
 
 /* ----- out of the queue, and left out ----- */

@@ -110,8 +110,8 @@ fill_link(BrazePack *pack, PackedCall *call, int lane)
 	call->link_text[lane] = link_text(shape, call->lanes[0], call->lanes[lane], &length);
 	if (call->link_text[lane] == NULL)
 		return;
-	call->size += length;
-	pack->memory += length;
+	call->size += 2 * length;
+	pack->memory += 2 * length;
 	object->json = call->link_text[lane];
 	object->length = length;
 	object->kind = kind;

@@ -12,7 +12,8 @@
 #include "pack/pack.h"
 #include "pack/pack_internal.h"
 
-#define FIRST_BUCKETS	1024
+/* few, since a server that was dropped leaves them */
+#define FIRST_BUCKETS	64
 
 bool
 braze_lane_grow(BrazePack *pack)
@@ -37,7 +38,6 @@ braze_lane_grow(BrazePack *pack)
 		}
 	}
 	free(pack->buckets);
-	pack->memory += (nbuckets - pack->nbuckets) * sizeof(Lane *);
 	pack->buckets = buckets;
 	pack->nbuckets = nbuckets;
 	return true;

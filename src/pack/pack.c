@@ -208,6 +208,10 @@ account(BrazePack *pack, PackedCall *call, size_t bytes)
 	pack->memory += bytes;
 }
 
+/*
+ * The text counts twice: a body that is written has it once more, and what is
+ * taken in is to leave room for that.
+ */
 static PackedCall *
 new_call(int nlinks, int nobjects, const BrazePackObject *objects, size_t *size)
 {
@@ -218,8 +222,8 @@ new_call(int nlinks, int nobjects, const BrazePackObject *objects, size_t *size)
 
 	for (int i = 0; i < nobjects; i++)
 		text += objects[i].length;
-	*size = header + text;
-	call = malloc(*size);
+	*size = header + 2 * text;
+	call = malloc(header + text);
 	if (call == NULL)
 		return NULL;
 	memset(call, 0, header);
@@ -493,7 +497,6 @@ braze_pack_create(const BrazePackLimits *limits)
 
 	if (pack == NULL)
 		return NULL;
-	pack->memory = sizeof(BrazePack);
 	braze_pack_set_limits(pack, limits);
 	if (!braze_lane_grow(pack))
 	{

@@ -286,7 +286,7 @@ extern bool braze_object_limit_answered(BrazePack *pack, BrazeRequest *request,
 extern void braze_object_limit_judged(BrazePack *pack, const BrazeRequest *request, int64_t now);
 
 /* gone.c */
-extern void braze_gone_leave_gone(BrazePack *pack, BrazeRequest *request);
+extern void braze_gone_leave_gone(BrazeRequest *request);
 extern void braze_gone_take_in(BrazePack *pack, BrazeRequest *request, int64_t now);
 extern bool braze_gone_doubt(BrazePack *pack, BrazeRequest *request,
 								const BrazeAnswer *answer, int http_status);

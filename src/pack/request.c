@@ -241,7 +241,7 @@ braze_request_free(BrazePack *pack, BrazeRequest *request)
 	if (request->next != NULL)
 		request->next->prev = request->prev;
 	pack->in_flight--;
-	pack->memory -= sizeof(BrazeRequest) + request->body_length;
+	pack->memory -= sizeof(BrazeRequest);
 	free(request->body);
 	free(request);
 }
@@ -287,18 +287,6 @@ pop_later(BrazePack *pack, const BrazeGates *gates)
 	return request;
 }
 
-/* accounts for the body as well */
-static bool
-prepare(BrazePack *pack, BrazeRequest *request)
-{
-	pack->memory -= request->body_length;
-	request->body_length = 0;
-	if (!braze_request_body_write(pack, request))
-		return false;
-	pack->memory += request->body_length;
-	return true;
-}
-
 /*
  * May a request to this endpoint start: is it full, is nothing under way, or
  * has its oldest call waited long enough?  What failed before gets no company
@@ -331,7 +319,7 @@ may_start(const BrazePack *pack, BrazeEndpoint endpoint, const ReadyList *list,
 static void
 finish(BrazePack *pack, BrazeRequest *request, int64_t now)
 {
-	braze_gone_leave_gone(pack, request);
+	braze_gone_leave_gone(request);
 	braze_gone_take_in(pack, request, now);
 	for (int i = request->ncalls - 1; i >= 0; i--)
 	{
@@ -384,7 +372,7 @@ braze_request_cancel_postponed(BrazePack *pack, BrazeEndpoint endpoint, int64_t 
 static BrazeNext
 advance(BrazePack *pack, BrazeRequest *request, int64_t now)
 {
-	braze_gone_leave_gone(pack, request);
+	braze_gone_leave_gone(request);
 	for (;;)
 	{
 		while (request->nranges > 0 &&
@@ -396,7 +384,7 @@ advance(BrazePack *pack, BrazeRequest *request, int64_t now)
 			finish(pack, request, now);
 			return BRAZE_NEXT_DONE;
 		}
-		if (!prepare(pack, request))
+		if (!braze_request_body_write(pack, request))
 			return BRAZE_NEXT_NO_MEMORY;
 		if (request->norder > 0)
 			return BRAZE_NEXT_SEND;
@@ -447,7 +435,7 @@ start_request(BrazePack *pack, BrazeEndpoint endpoint, ReadyList *list, int64_t 
 static BrazeRequest *
 resume_request(BrazePack *pack, BrazeRequest *request, int64_t now)
 {
-	braze_gone_leave_gone(pack, request);
+	braze_gone_leave_gone(request);
 	return request->body_length > 0 ? request : prepared(pack, request, now);
 }
 

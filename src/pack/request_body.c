@@ -178,6 +178,7 @@ braze_request_body_write(BrazePack *pack, BrazeRequest *request)
 	for (int i = range.low; i < range.high; i++)
 		size += braze_object_at(request, i)->length + 1;
 	free(request->body);
+	request->body_length = 0;
 	request->body = body.to = malloc(size);
 	if (body.to == NULL)
 		return false;

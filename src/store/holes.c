@@ -11,7 +11,11 @@
 #include "storage/lmgr.h"
 #include "utils/memutils.h"
 
+#include "base/compat.h"
 #include "store/holes.h"
+
+/* so many generations are looked through for some that are the same by now */
+#define MANY_GENERATIONS	64
 
 BrazeHoles *
 braze_holes_create(void)
@@ -57,32 +61,99 @@ update_generation(const BrazeHoles *holes, BrazeHoleGeneration *generation)
 	generation->nowners = kept;
 }
 
+/* gives the ranges of generations that are to go to those that take them */
+static void
+move_ranges(BrazeHoles *holes)
+{
+	BrazeHoleGeneration **link = &holes->generations;
+
+	for (int i = 0; i < holes->nranges; i++)
+	{
+		BrazeHole  *range = &holes->ranges[i];
+
+		if (range->generation->into != NULL)
+		{
+			range->generation = range->generation->into;
+			range->generation->nholes++;
+		}
+	}
+	while (*link != NULL)
+	{
+		BrazeHoleGeneration *generation = *link;
+
+		if (generation->into != NULL)
+		{
+			*link = generation->next;
+			holes->ngenerations--;
+			pfree(generation);
+		}
+		else
+			link = &generation->next;
+	}
+}
+
+/*
+ * While a transaction stays open, each read that finds a hole leaves a
+ * generation.  Who owns an older one and has not ended owns each later one,
+ * too; so two with as many owners have the same ones.
+ */
+static void
+join_generations(BrazeHoles *holes)
+{
+	BrazeHoleGeneration *later = holes->generations;
+	bool		found = false;
+
+	if (holes->ngenerations <= MANY_GENERATIONS)
+		return;
+	for (BrazeHoleGeneration *older = later->next; older != NULL; older = older->next)
+	{
+		if (older->nowners != later->nowners)
+		{
+			later = older;
+			continue;
+		}
+		later->due = later->due || older->due;
+		later->due_again = later->due_again || older->due_again;
+		later->final = later->final && older->final;
+		older->into = later;
+		found = true;
+	}
+	if (found)
+		move_ranges(holes);
+}
+
 void
 braze_holes_begin(BrazeHoles *holes, Oid table)
 {
 	LOCKTAG		tag;
 	VirtualTransactionId *owners;
+	int			nowners;
 	BrazeHoleGeneration *generation;
 
 	SET_LOCKTAG_RELATION(tag, MyDatabaseId, table);
 
-	/* ShareLock conflicts with RowExclusiveLock; prepared transactions count */
-	owners = GetLockConflicts(&tag, ShareLock, &holes->nowners);
+	/*
+	 * ShareLock conflicts with RowExclusiveLock; prepared transactions count.
+	 * It conflicts with the lock of a VACUUM as well, which may take hours.
+	 * Who holds that lock otherwise may have inserted before.
+	 */
+	owners = GetLockConflicts(&tag, ShareLock, &nowners);
 	if (holes->owners != NULL)
 		pfree(holes->owners);
 	holes->owners = MemoryContextAlloc(holes->context,
-									   sizeof(*owners) * Max(holes->nowners, 1));
-	memcpy(holes->owners, owners, sizeof(*owners) * holes->nowners);
+									   sizeof(*owners) * Max(nowners, 1));
+	holes->nowners = 0;
+	for (int i = 0; i < nowners; i++)
+	{
+		if (!braze_is_vacuum(owners[i]))
+			holes->owners[holes->nowners++] = owners[i];
+	}
+	pfree(owners);
 	holes->current = NULL;
 	for (generation = holes->generations; generation != NULL;
 		 generation = generation->next)
 		update_generation(holes, generation);
-}
-
-bool
-braze_holes_full(const BrazeHoles *holes)
-{
-	return holes->nranges >= BRAZE_MAX_HOLES;
+	join_generations(holes);
 }
 
 void
@@ -106,20 +177,62 @@ braze_holes_reserve(BrazeHoles *holes)
 
 		/* one more may have ended since the snapshot, and is not among them */
 		generation->due_again = true;
+		generation->number = holes->next_number++;
 		generation->next = holes->generations;
 		holes->generations = generation;
+		holes->ngenerations++;
 		holes->current = generation;
 	}
+}
+
+/*
+ * Of the two generations the later one has all owners of the other that have
+ * not ended, see join_generations.
+ */
+static void
+join_neighbours(BrazeHoles *holes)
+{
+	int			kept = 0;
+
+	for (int i = 0; i < holes->nranges; i += 2)
+	{
+		BrazeHole	range = holes->ranges[i];
+
+		if (i + 1 < holes->nranges)
+		{
+			BrazeHole  *next = &holes->ranges[i + 1];
+
+			range.high = next->high;
+			range.mixed = true;
+			if (next->generation->number > range.generation->number)
+			{
+				next->generation->due_again |= range.generation->due_again;
+				range.generation->nholes--;
+				range.generation = next->generation;
+			}
+			else
+			{
+				range.generation->due_again |= next->generation->due_again;
+				next->generation->nholes--;
+			}
+		}
+		holes->ranges[kept++] = range;
+	}
+	holes->nranges = kept;
 }
 
 void
 braze_holes_add(BrazeHoles *holes, int64 low, int64 high)
 {
-	BrazeHole  *range = &holes->ranges[holes->nranges++];
+	BrazeHole  *range;
 
 	Assert(low <= high);
+	if (holes->nranges >= BRAZE_MAX_HOLES)
+		join_neighbours(holes);
+	range = &holes->ranges[holes->nranges++];
 	range->low = low;
 	range->high = high;
+	range->mixed = false;
 	range->generation = holes->current;
 	range->generation->nholes++;
 }
@@ -141,6 +254,10 @@ braze_holes_fill(BrazeHoles *holes, int place, int64 id)
 	bool		above = (id < range->high);
 
 	Assert(range->low <= id && id <= range->high);
+	if (below && above && holes->nranges >= BRAZE_MAX_HOLES)
+		range->mixed = true;
+	if (range->mixed)
+		return false;
 	if (below && above)
 	{
 		memmove(range + 1, range, sizeof(BrazeHole) * (holes->nranges - place));
@@ -181,6 +298,7 @@ braze_holes_end_look(BrazeHoles *holes)
 		if (generation->nholes == 0)
 		{
 			*link = generation->next;
+			holes->ngenerations--;
 			if (holes->current == generation)
 				holes->current = NULL;
 			pfree(generation);
@@ -218,6 +336,7 @@ braze_holes_clear(BrazeHoles *holes)
 		pfree(holes->generations);
 		holes->generations = next;
 	}
+	holes->ngenerations = 0;
 	holes->current = NULL;
 	holes->nranges = 0;
 }

@@ -16,6 +16,10 @@
  * again in the next read, or that would take later calls of the same user
  * first.
  *
+ * Transactions that roll back leave holes that nobody fills, and one that stays
+ * open keeps all of them.  So beyond some number neighbours become one range,
+ * which is then mixed: there are ids in it that were read.
+ *
  *-------------------------------------------------------------------------
  */
 #ifndef BRAZE_HOLES_H
@@ -25,7 +29,9 @@
 
 typedef struct BrazeHoleGeneration
 {
-	struct BrazeHoleGeneration *next;
+	struct BrazeHoleGeneration *next;	/* an older one */
+	struct BrazeHoleGeneration *into;	/* the one that takes its ranges, while they move */
+	uint64		number;			/* later ones have higher numbers */
 	int			nholes;			/* ranges that point here */
 	bool		due;			/* an owner has ended */
 	bool		due_again;		/* it did after the snapshot, perhaps: next time, too */
@@ -39,16 +45,19 @@ typedef struct BrazeHole
 {
 	int64		low;
 	int64		high;
+	bool		mixed;			/* not all ids in it are holes */
 	BrazeHoleGeneration *generation;
 } BrazeHole;
 
-/* a read stops rather than remember more ranges than this */
+/* beyond so many ranges neighbours become one */
 #define BRAZE_MAX_HOLES		10000
 
 typedef struct BrazeHoles
 {
 	MemoryContext context;
-	BrazeHoleGeneration *generations;
+	BrazeHoleGeneration *generations;	/* the latest first */
+	int			ngenerations;
+	uint64		next_number;
 	BrazeHoleGeneration *current;	/* of the read under way, NULL: no hole yet */
 	VirtualTransactionId *owners;	/* of the table, as of the read under way */
 	int			nowners;
@@ -67,9 +76,6 @@ extern BrazeHoles *braze_holes_create(void);
  */
 extern void braze_holes_begin(BrazeHoles *holes, Oid table);
 
-/* must a read stop here?  A hole more and their number were unbounded */
-extern bool braze_holes_full(const BrazeHoles *holes);
-
 /*
  * Makes room for one more range, so that what follows cannot fail half-way.
  * Then: the read passed over these ids, none of which is visible.
@@ -78,12 +84,13 @@ extern void braze_holes_reserve(BrazeHoles *holes);
 extern void braze_holes_add(BrazeHoles *holes, int64 low, int64 high);
 
 /*
- * The id was found in this range: takes it out.  The part below it, if any,
- * stays at this place and true is returned; the part above follows.
+ * The id was found in this range: takes it out, unless the range is mixed or
+ * has to become so.  The part below it, if any, stays at this place and true
+ * is returned; the part above follows.
  */
 extern bool braze_holes_fill(BrazeHoles *holes, int place, int64 id);
 
-/* is the id one that a read passed over? */
+/* is the id one that a read passed over, as far as is known? */
 extern bool braze_holes_contain(const BrazeHoles *holes, int64 id);
 
 /* forgets all of them */

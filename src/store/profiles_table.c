@@ -60,7 +60,7 @@ typedef struct Memory
 	struct Memory *next;		/* of the same hash */
 	int			pins;			/* calls that are not settled */
 	dlist_node	idle;			/* among those without, when pins is 0 */
-	Size		size;			/* as counted when it became idle */
+	Size		size;			/* as counted when it was loaded, or became idle */
 
 	/* where its row is, if it has one; a hint, as in settle.c */
 	bool		has_row;
@@ -96,6 +96,7 @@ static MemoryContext memory_context;
 static HTAB *buckets;
 static dlist_head idle = DLIST_STATIC_INIT(idle);	/* longest idle first */
 static Size idle_size = 0;
+static Size all_size = 0;
 static dlist_head unwritten = DLIST_STATIC_INIT(unwritten);
 static Memory *storing = NULL;
 static Oid	storing_in = InvalidOid;
@@ -154,9 +155,25 @@ free_memory(Memory *memory)
 	/* what the table does not have is sent again, which does no harm */
 	if (memory->unknown)
 		dlist_delete(&memory->unwritten);
+	all_size -= memory->size;
 	braze_profile_cache_free(&memory->profile);
 	pfree(memory->user);
 	pfree(memory);
+}
+
+static void
+count_memory(Memory *memory)
+{
+	all_size -= memory->size;
+	memory->size = sizeof(Memory) + sizeof(Bucket) + strlen(memory->user) +
+		memory->profile.owner_length + sizeof(BrazeKnown) * memory->profile.nknown;
+	all_size += memory->size;
+}
+
+Size
+braze_profiles_table_memory(void)
+{
+	return all_size;
 }
 
 static void
@@ -184,8 +201,7 @@ trim_idle(Size limit)
 static void
 make_idle(Memory *memory)
 {
-	memory->size = sizeof(Memory) + sizeof(Bucket) + strlen(memory->user) +
-		memory->profile.owner_length + sizeof(BrazeKnown) * memory->profile.nknown;
+	count_memory(memory);
 	idle_size += memory->size;
 	dlist_push_tail(&idle, &memory->idle);
 	trim_idle((Size) braze_max_memory * 1024 * 1024 / CACHE_SHARE);
@@ -339,6 +355,7 @@ braze_profiles_table_get(const char *destination, const char *user, int length)
 	memory->next = bucket->first;
 	bucket->first = memory;
 	memory->pins = 1;
+	count_memory(memory);
 	return &memory->profile;
 }
 

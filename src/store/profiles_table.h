@@ -29,6 +29,9 @@ extern BrazeProfile *braze_profiles_table_get(const char *destination,
 									  const char *user, int length);
 extern void braze_profiles_table_release(BrazeProfile *profile);
 
+/* bytes, of those that calls need and of the others */
+extern Size braze_profiles_table_memory(void);
+
 /*
  * In a settle's transaction: writes the profile if the table does not have it
  * yet.  After the commit, or the abort, braze_profiles_table_stored says which.

@@ -127,7 +127,9 @@ look_into(BrazeReader *reader, int *place, BrazeConsumer consumer, void *arg)
 	BrazeHole	range = holes->ranges[*place];
 	IndexScanDesc scan = begin_scan(reader, range.low - 1, range.high);
 	int64		last = range.low - 1;
+	bool		mixed = range.mixed;
 
+	reader->read_before = mixed;
 	while (next_row(reader, scan))
 	{
 		braze_holes_reserve(holes);
@@ -135,11 +137,13 @@ look_into(BrazeReader *reader, int *place, BrazeConsumer consumer, void *arg)
 			elog(ERROR, "a call that fills a hole in the queue was not taken");
 		if (braze_holes_fill(holes, *place, last))
 			(*place)++;
+		if (last < range.high)
+			mixed = holes->ranges[*place].mixed;
 	}
 	index_endscan(scan);
 
 	/* what is left of the range stands at this place unless it was filled up */
-	if (last < range.high)
+	if (last < range.high || mixed)
 		(*place)++;
 }
 
@@ -169,8 +173,7 @@ braze_reader_new(BrazeReader *reader, int max_rows, BrazeConsumer consumer,
 	IndexScanDesc scan = begin_scan(reader, reader->cursor, PG_INT64_MAX);
 	int			rows = 0;
 
-	while (rows < max_rows && !braze_holes_full(holes) &&
-		   next_row(reader, scan))
+	while (rows < max_rows && next_row(reader, scan))
 	{
 		int64		id;
 

@@ -24,6 +24,7 @@ typedef struct BrazeReader
 	int64		cursor;			/* the highest id read */
 	BrazeHoles *holes;
 	int64		current;		/* the row at the consumer, 0: none */
+	bool		read_before;	/* of a row in a hole: it may be one that was read */
 
 	/* of the round under way */
 	Relation	queue;
@@ -51,7 +52,10 @@ extern void braze_reader_end(BrazeReader *reader);
 /* after an error: the transaction took the relations along */
 extern void braze_reader_reset(BrazeReader *reader);
 
-/* what fills holes; the consumer must take it all */
+/*
+ * What fills holes; the consumer must take it all.  With read_before it may be
+ * a row that was read, so that it is to be passed over if somebody holds it.
+ */
 extern void braze_reader_holes(BrazeReader *reader, BrazeConsumer consumer,
 							   void *arg);
 

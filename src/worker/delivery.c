@@ -25,6 +25,7 @@
 #include "worker/delivery.h"
 #include "worker/delivery_internal.h"
 #include "worker/delivery_stuck.h"
+#include "worker/memory_budget.h"
 #include "worker/worker.h"
 
 /* Braze allows 20,000 a minute, over all identity endpoints */
@@ -152,6 +153,28 @@ braze_delivery_fall_behind(BrazeDelivery *delivery, int64 cursor)
 	delivery->cursor = cursor;
 }
 
+/*
+ * What is not in the list would be read again and sent twice, so a process
+ * that has no memory for it begins anew.
+ */
+static void
+list_held(BrazeDelivery *delivery)
+{
+	free(delivery->held);
+	delivery->held = braze_discard_ids(delivery->pack, &delivery->nheld);
+	if (delivery->held == NULL)
+		ereport(FATAL,
+				(errcode(ERRCODE_OUT_OF_MEMORY),
+				 errmsg("out of memory")));
+}
+
+void
+braze_delivery_step_back(BrazeDelivery *delivery, int64 cursor)
+{
+	list_held(delivery);
+	braze_delivery_fall_behind(delivery, cursor);
+}
+
 void
 braze_delivery_caught_up(BrazeDelivery *delivery)
 {
@@ -197,11 +220,7 @@ braze_delivery_drop_waiting(BrazeDelivery *delivery)
 
 	if (lowest == 0)
 		return;
-	free(delivery->held);
-	delivery->held = braze_discard_ids(delivery->pack, &delivery->nheld);
-	if (delivery->held == NULL)
-		braze_delivery_out_of_memory();
-	braze_delivery_fall_behind(delivery, lowest - 1);
+	braze_delivery_step_back(delivery, lowest - 1);
 }
 
 void
@@ -215,10 +234,7 @@ void
 braze_delivery_start_over(BrazeDelivery *delivery)
 {
 	braze_delivery_drop_waiting(delivery);
-	free(delivery->held);
-	delivery->held = braze_discard_ids(delivery->pack, &delivery->nheld);
-	if (delivery->held == NULL)
-		braze_delivery_out_of_memory();
+	list_held(delivery);
 	delivery->behind = false;
 }
 
@@ -448,34 +464,10 @@ braze_delivery_open(const BrazeDelivery *delivery)
 	return delivery->destination != NULL && delivery->paused == NULL;
 }
 
-static Size
-memory_share(void)
-{
-	return (Size) braze_max_memory * 1024 * 1024 /
-		Max(list_length(braze_deliveries), 1);
-}
-
-bool
-braze_delivery_has_room(const BrazeDelivery *delivery)
-{
-	return braze_pack_memory(delivery->pack) < memory_share();
-}
-
-bool
-braze_delivery_has_much_room(const BrazeDelivery *delivery)
-{
-	return braze_pack_memory(delivery->pack) < memory_share() / 4 * 3;
-}
-
-/*
- * Ids alone may fill the memory there is, and would stay for ever if nothing
- * could be read for them: so they have a quarter more.
- */
 int64
-braze_delivery_wanted(const BrazeDelivery *delivery)
+braze_delivery_wanted(BrazeDelivery *delivery)
 {
-	if (!braze_delivery_open(delivery) ||
-		braze_pack_memory(delivery->pack) >= memory_share() / 4 * 5)
+	if (!braze_delivery_open(delivery) || !braze_memory_budget_has_reserve(delivery))
 		return 0;
 	return braze_deferred_wanted(delivery->pack);
 }

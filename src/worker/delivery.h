@@ -83,6 +83,7 @@ typedef struct BrazeDelivery
 	int			nheld;
 	int64_t    *listed;			/* the same, of all calls, while a sweep is under way */
 	int			nlisted;
+	Size		counted_memory; /* what the pack held when it was last looked at */
 
 	BrazeSizeCounter *size;		/* of what is queued for it; NULL: its place was freed */
 	bool		idle;			/* nothing was held before the read under way, */
@@ -126,19 +127,16 @@ extern void braze_delivery_reject(BrazeDelivery *delivery,
 								  const BrazeQueueRow *row, const char *reason);
 
 /* the id of a deferred call to take again, 0: none */
-extern int64 braze_delivery_wanted(const BrazeDelivery *delivery);
-
-/* is there memory for further calls? */
-extern bool braze_delivery_has_room(const BrazeDelivery *delivery);
-
-/* so much that another read is worth it after one that filled it */
-extern bool braze_delivery_has_much_room(const BrazeDelivery *delivery);
+extern int64 braze_delivery_wanted(BrazeDelivery *delivery);
 
 /* may it be given calls at all: is it known, and not paused? */
 extern bool braze_delivery_open(const BrazeDelivery *delivery);
 
 /* the reader goes on without it, from behind this id */
 extern void braze_delivery_fall_behind(BrazeDelivery *delivery, int64 cursor);
+
+/* the same where it may hold calls from behind this id */
+extern void braze_delivery_step_back(BrazeDelivery *delivery, int64 cursor);
 extern void braze_delivery_caught_up(BrazeDelivery *delivery);
 
 /* what waits is read again, by other settings or when it may be sent */

@@ -280,7 +280,7 @@ conclude(BrazeHttp *http, Transfer *transfer, const BrazeAnswer *answer)
 		delivery->counts.ambiguous_resends += !delivery->at_most_once;
 		delivery->counts.ambiguous_calls += calls;
 	}
-	braze_http_release(&transfer->http);
+	braze_http_release(http, &transfer->http);
 	delivery->changed = true;
 	switch (next)
 	{

@@ -433,18 +433,7 @@ braze_round_read_queue(void)
 bool
 braze_round_reader_waits(void)
 {
-	ListCell   *cell;
-
-	if (braze_reader_has_holes(reader))
-		return true;
-	foreach(cell, braze_deliveries)
-	{
-		BrazeDelivery *delivery = lfirst(cell);
-
-		if (delivery->behind && braze_delivery_open(delivery))
-			return true;
-	}
-	return false;
+	return braze_reader_has_holes(reader);
 }
 
 /* ----- calls that were taken out of the queue ----- */

@@ -56,7 +56,7 @@ extern int	braze_round_profiles(void);
 /* forgets what is remembered of users, as old messageIds are */
 extern int	braze_round_old_profiles(void);
 
-/* may rows appear that no commit of ours announces: holes, a backlog? */
+/* may rows appear that nobody announces, in holes? */
 extern bool braze_round_reader_waits(void);
 
 /* collects the calls that are done and tells how many there are */

@@ -18,6 +18,7 @@
 #include "queue/enqueue.h"
 #include "worker/delivery.h"
 #include "worker/delivery_place.h"
+#include "worker/memory_budget.h"
 #include "worker/round_read.h"
 #include "worker/worker.h"
 
@@ -97,7 +98,7 @@ consume_new(const BrazeQueueRow *row, void *arg)
 		braze_delivery_fall_behind(delivery, row->id - 1);
 		return true;
 	}
-	if (!braze_delivery_has_room(delivery))
+	if (!braze_memory_budget_has_room(delivery))
 	{
 		/* reading on for nobody would only mean to read it all twice */
 		if (all_others_behind(delivery))
@@ -112,20 +113,30 @@ consume_new(const BrazeQueueRow *row, void *arg)
 	return true;
 }
 
-/* what fills a hole: nobody else will see it, so there is always room */
+/* what fills a hole: nobody will come by it again but a destination's backlog */
 static bool
 consume_hole(const BrazeQueueRow *row, void *arg)
 {
 	BrazeDelivery *delivery = braze_delivery_by_name(row->destination);
+	const BrazeReader *reader = arg;
 
 	if (delivery == NULL || delivery->destination == NULL)
-	{
 		braze_delivery_place_row(row->destination);
+
+	/* no such server: its backlog is read when there is one */
+	if (delivery == NULL || (delivery->behind && row->id > delivery->cursor))
 		return true;
+	if (reader->read_before)
+	{
+		if (delivery->listed == NULL)
+			braze_delivery_list_calls(delivery);
+		if (braze_delivery_has_call(delivery, row->id))
+			return true;
 	}
-	if (delivery->behind && row->id > delivery->cursor)
-		return true;
-	take(delivery, row);
+	if (!braze_delivery_open(delivery) || !braze_memory_budget_has_room(delivery))
+		braze_delivery_step_back(delivery, row->id - 1);
+	else
+		take(delivery, row);
 	return true;
 }
 
@@ -138,7 +149,7 @@ consume_backlog(const BrazeQueueRow *row, void *arg)
 	if (strcmp(row->destination, NameStr(delivery->name)) != 0 ||
 		braze_delivery_holds(delivery, row->id))
 		return true;
-	if (!braze_delivery_has_room(delivery))
+	if (!braze_memory_budget_has_room(delivery))
 		return false;
 	take(delivery, row);
 
@@ -154,7 +165,7 @@ read_backlog(BrazeReader *reader, BrazeDelivery *delivery)
 	int64		until = reader->cursor;
 	int64		reached;
 
-	if (!braze_delivery_open(delivery) || !braze_delivery_has_room(delivery))
+	if (!braze_delivery_open(delivery) || !braze_memory_budget_has_room(delivery))
 		return false;
 	reached = braze_reader_range(reader, delivery->cursor, until, READ_BATCH,
 								 consume_backlog, delivery);
@@ -164,7 +175,7 @@ read_backlog(BrazeReader *reader, BrazeDelivery *delivery)
 		braze_delivery_caught_up(delivery);
 		return false;
 	}
-	return braze_delivery_has_room(delivery);
+	return braze_memory_budget_has_room(delivery);
 }
 
 /* ----- calls of which the pack has kept the id alone ----- */
@@ -195,12 +206,13 @@ braze_round_read_may_go_on(void)
 {
 	ListCell   *cell;
 
+	braze_memory_budget_count();
 	foreach(cell, braze_deliveries)
 	{
 		BrazeDelivery *delivery = lfirst(cell);
 
 		if ((delivery->behind || stopped) && braze_delivery_open(delivery) &&
-			braze_delivery_has_much_room(delivery))
+			braze_memory_budget_has_much_room(delivery))
 			return true;
 		if (braze_delivery_wanted(delivery) != 0)
 			return true;
@@ -225,6 +237,15 @@ start_over(BrazeReader *reader)
 		braze_delivery_start_over(lfirst(cell));
 }
 
+static void
+forget_lists(void)
+{
+	ListCell   *cell;
+
+	foreach(cell, braze_deliveries)
+		braze_delivery_forget_list(lfirst(cell));
+}
+
 /* a row that the cursor has passed, and nobody holds: setval, a restore */
 static bool
 consume_stray(const BrazeQueueRow *row, void *arg)
@@ -239,7 +260,7 @@ consume_stray(const BrazeQueueRow *row, void *arg)
 		braze_holes_contain(reader->holes, row->id) ||
 		braze_delivery_has_call(delivery, row->id))
 		return true;
-	if (!braze_delivery_has_room(delivery))
+	if (!braze_memory_budget_has_room(delivery))
 		return false;
 	ereport(LOG,
 			(errmsg("segment_braze: call %lld was queued with an id far below the last one",
@@ -280,8 +301,7 @@ sweep(BrazeReader *reader)
 	foreach(cell, braze_deliveries)
 		braze_delivery_list_calls(lfirst(cell));
 	swept = braze_reader_range(reader, swept, until, SWEEP_ROWS, consume_stray, reader);
-	foreach(cell, braze_deliveries)
-		braze_delivery_forget_list(lfirst(cell));
+	forget_lists();
 	if (swept >= reader->cursor)
 	{
 		braze_delivery_place_end();
@@ -309,11 +329,14 @@ braze_round_read_read(BrazeReader *reader)
 	bool		anybody = false;
 
 	stopped = false;
+	braze_memory_budget_count();
 	if (OidIsValid(storage) && storage != reader->queue->rd_rel->relfilenode)
 		start_over(reader);
 	storage = reader->queue->rd_rel->relfilenode;
 
-	braze_reader_holes(reader, consume_hole, NULL);
+	forget_lists();
+	braze_reader_holes(reader, consume_hole, reader);
+	forget_lists();
 
 	foreach(cell, braze_deliveries)
 		read_wanted(reader, lfirst(cell));

@@ -122,7 +122,7 @@ post(const char *body)
 static void
 release(void)
 {
-	braze_http_release(&request);
+	braze_http_release(http, &request);
 }
 
 /* the answer is not terminated */
@@ -416,6 +416,46 @@ rate_headers(Connection *connection)
 	say(connection, "HTTP/1.1 429 Too Many Requests\r\nX-RateLimit-Limit: 250000\r\n"
 		"x-ratelimit-remaining: 0\r\nX-RATELIMIT-RETRY-AFTER: 3\r\nRetry-After: 8\r\n"
 		"Content-Length: 0\r\n\r\n");
+}
+
+#define HELD	(BRAZE_HTTP_MAX_ANSWERS / BRAZE_HTTP_MAX_ANSWER + 10)
+
+static void
+large_ones_first(Connection *connection)
+{
+	if (connection_number(connection) <= HELD)
+		exactly_the_limit(connection);
+	else
+	{
+		free(read_request(connection));
+		say(connection, CREATED);
+	}
+}
+
+/* nobody takes them for a while */
+static void
+test_answers_held(void)
+{
+	static BrazeHttpRequest held[HELD];
+	size_t		bytes = 0;
+	int			whole = 0;
+
+	begin(large_ones_first, LONG);
+	for (int i = 0; i < HELD; i++)
+	{
+		(void) post("{}");
+		held[i] = request;
+		bytes += request.answer_size;
+		whole += !request.truncated;
+	}
+	ok(whole >= HELD / 2, "many large answers are held at the same time");
+	ok(bytes <= BRAZE_HTTP_MAX_ANSWERS + HELD * BRAZE_HTTP_SMALL_ANSWER, "but no more than there is room for");
+	is_int(post("{}"), 201, "a small one beside them");
+	ok(!request.truncated, "is whole");
+	release();
+	for (int i = 0; i < HELD; i++)
+		braze_http_release(http, &held[i]);
+	end();
 }
 
 static void
@@ -866,6 +906,7 @@ main(void)
 	test_once();
 	test_refused();
 	test_answers();
+	test_answers_held();
 	test_no_answer();
 	test_cancel();
 	test_many();
