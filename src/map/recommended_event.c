@@ -35,7 +35,10 @@ write_text_field(BrazeEventWriter *writer, const BrazeSchemaField *field, BrazeS
 		strcmp(field->name, "product_id") == 0;
 
 	if (!braze_commerce_first_text(writer->object, field->sources, is_id ? BRAZE_MAX_PRODUCT_ID : 0,
-						  text, &key))
+						  text, &key) &&
+		(writer->around == NULL ||
+		 !braze_commerce_first_text(writer->around, field->sources,
+									is_id ? BRAZE_MAX_PRODUCT_ID : 0, text, &key)))
 		return false;
 	if (!braze_names_has(&writer->consumed, key))
 		braze_names_add(&writer->consumed, key);
@@ -82,7 +85,8 @@ write_types(BrazeEventWriter *writer, const BrazeSchemaField *field)
 	JsonbValue	entry;
 	BrazeWalk	walk;
 
-	if (!braze_lookup(writer->object, field->sources[0], &value))
+	if (!braze_lookup(writer->object, field->sources[0], &value) &&
+		(writer->around == NULL || !braze_lookup(writer->around, field->sources[0], &value)))
 		return false;
 	braze_event_key(writer, field->name);
 	braze_text_char(text, '[');
@@ -318,6 +322,8 @@ write_metadata(BrazeEventWriter *writer)
 						   Min(room, BRAZE_MAX_EVENT_PROPERTIES));
 	braze_properties_add(&metadata, given, NULL, NULL);
 	braze_properties_add(&metadata, writer->object, &writer->consumed, given);
+	if (writer->around != NULL)
+		braze_properties_add(&metadata, writer->around, &writer->consumed, writer->object);
 	braze_properties_end(&metadata);
 	braze_properties_write(&metadata, "metadata");
 }
@@ -443,6 +449,8 @@ write_event(BrazeEventWriter *writer)
 	writer->action = NULL;
 	writer->consumed.count = 0;
 	writer->product_id.data = NULL;
+	if (writer->around != NULL)
+		braze_names_add(&writer->consumed, (BrazeString) {"products", 8});
 
 	braze_object_begin(map, BRAZE_EVENTS);
 	braze_write_app_id(map);
@@ -496,6 +504,26 @@ give_up(BrazeEventWriter *writer, int nnotes)
 	return false;
 }
 
+/* a view has one product; where it is the only one of a list, it is taken from there */
+static void
+find_viewed_product(BrazeEventWriter *writer)
+{
+	BrazeProducts products;
+	JsonbContainer *product;
+	JsonbContainer *further;
+	BrazeString text;
+	BrazeString key;
+
+	if (!braze_commerce_products_begin(&products, writer->object) ||
+		braze_commerce_first_text(writer->object, braze_product_fields[0].sources,
+								  BRAZE_MAX_PRODUCT_ID, &text, &key) ||
+		!braze_commerce_products_next(&products, &product) || product == NULL ||
+		braze_commerce_products_next(&products, &further))
+		return;
+	writer->around = writer->object;
+	writer->object = product;
+}
+
 bool
 braze_recommended_event_map(BrazeMap *map, BrazeCommerceCall call)
 {
@@ -512,6 +540,9 @@ braze_recommended_event_map(BrazeMap *map, BrazeCommerceCall call)
 	if (writer.object == NULL)
 		return give_up(&writer, nnotes);
 
+	writer.around = NULL;
+	if (!braze_recommended_schema_has_products(writer.schema))
+		find_viewed_product(&writer);
 	writer.product_is_call = is_product_call(&writer);
 	writer.quantity = 1;
 	writer.price = braze_commerce_first_number(writer.object, braze_price_sources, &key);

@@ -28,6 +28,8 @@ typedef struct BrazeEventWriter
 
 	/* of the object at hand, the call's or a product's */
 	JsonbContainer *object;
+	JsonbContainer *around;		/* the call's, where the object is a view's one
+								 * product: it has what that lacks; else NULL */
 	BrazeNames	consumed;
 	BrazeString product_id;		/* data NULL: none yet */
 	Numeric		price;			/* as found together with the quantity */

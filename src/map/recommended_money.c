@@ -178,6 +178,8 @@ braze_recommended_money_currency(BrazeEventWriter *writer, const BrazeSchemaFiel
 	/* the call has one currency: its own, else that of its first product */
 	if (!writer->product_is_call && braze_commerce_products_begin(&products, writer->object))
 		braze_commerce_products_next(&products, &product);
+	if (writer->around != NULL)
+		product = writer->around;
 	currency = braze_commerce_find_currency(writer->map, writer->object, product);
 	if (currency == NULL)
 		return false;

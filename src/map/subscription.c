@@ -51,18 +51,21 @@ braze_subscription_group_state(JsonbContainer *object, const char **state)
 	JsonbValue	value;
 
 	*state = NULL;
-	for (int i = 0; i < lengthof(state_keys) && *state == NULL; i++)
+	for (int i = 0; i < lengthof(state_keys); i++)
 	{
+		const char *one;
+
 		if (!braze_lookup(object, state_keys[i], &value))
 			continue;
 		found = true;
 		if (value.type == jbvBool && value.val.boolean)
-			*state = "subscribed";
+			one = "subscribed";
 		else
-			*state = braze_subscription_state(&value);
-		/* a group knows no third state */
-		if (*state != NULL && strcmp(*state, "opted_in") == 0)
-			*state = NULL;
+			one = braze_subscription_state(&value);
+		/* a group knows no third state; where names disagree, the user is out */
+		if (one != NULL && strcmp(one, "opted_in") != 0 &&
+			(*state == NULL || strcmp(one, "unsubscribed") == 0))
+			*state = one;
 	}
 	return found;
 }

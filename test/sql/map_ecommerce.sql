@@ -114,6 +114,9 @@ SELECT track('Product Added', '{"cart_id": "c1", "coupon": "X", "products": [{"p
 SELECT track('Product Removed', '{"cart_id": "c1", "products": {"sku": "s1", "price": 3, "brand": "B"}}', 'orders_as', 'ecommerce');
 SELECT track('Product Added', '{"cart_id": "c1", "product_id": "p1", "price": 3, "products": [{"product_id": "p2", "price": 1}]}', 'orders_as', 'ecommerce');
 SELECT track('Product Added', '{"cart_id": "c1", "products": []}', 'orders_as', 'ecommerce');
+SELECT track('Product Viewed', '{"currency": "EUR", "source": "web", "coupon": "X", "brand": "C", "products": [{"product_id": "p1", "price": 3, "brand": "B"}]}', 'orders_as', 'ecommerce');
+SELECT track('Product Viewed', '{"products": {"sku": "s1", "price": 3, "currency": "GBP"}, "currency": "EUR", "type": "price_drop"}', 'orders_as', 'ecommerce');
+SELECT track('Product Viewed', '{"products": [{"product_id": "p1", "price": 3}, {"product_id": "p2", "price": 3}]}', 'orders_as', 'ecommerce');
 
 -- type: what Braze knows
 SELECT type, track('Product Viewed', jsonb_build_object('product_id', 'p1', 'price', 1, 'type', type::jsonb), 'orders_as', 'ecommerce')

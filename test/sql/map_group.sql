@@ -37,6 +37,7 @@ SELECT news('{"subscription_state": "unsubscribed"}');
 SELECT news('{"subscription_group_state": "Unsubscribed"}');
 SELECT news('{"subscription_state_id": "unsubscribed", "name": "News"}');
 SELECT news('{"subscription_state": null, "subscriptionState": "unsubscribed"}');
+SELECT news('{"subscription_state": "subscribed", "subscriptionState": "Unsubscribed"}');
 SELECT news('{"subscription_state": "unsubscribed"}', ' 4B5BE5B2-6C1D-4F0A-8D3C-2F1F0A7C9E11 ');
 -- one that cannot be read is rejected
 SELECT state, news(jsonb_build_object('subscription_state', state::jsonb)) FROM unnest(ARRAY[
