@@ -30,7 +30,7 @@
 #define LAST_PRINTED_MS		INT64CONST(253402300799999)
 
 /*
- * A smaller number is no epoch: it is more likely a year, a date without
+ * A smaller number is not an epoch: it is more likely a year, a date without
  * punctuation or a count of days than a moment before March 1973.
  */
 #define FIRST_EPOCH			INT64CONST(100000000)

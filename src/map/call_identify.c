@@ -78,7 +78,7 @@ note_custom(BrazeMap *map, BrazeString name, const JsonbValue *value)
 	if (object == NULL)
 		return;
 	if (is_broken_operation(object))
-		braze_mapping_note(map, "The trait %s is an object to Braze and no operation: inc takes a number, add and remove take a list.",
+		braze_mapping_note(map, "The trait %s is an object to Braze, not an operation: inc takes a number, add and remove take a list.",
 				   braze_mapping_note_quote(name));
 	if (braze_lookup(object, "$add", &part) && braze_is_array(&part) &&
 		braze_lookup(object, "$remove", &part) && braze_is_array(&part))

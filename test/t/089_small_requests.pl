@@ -22,7 +22,7 @@ foreach my $limit (5, 50)
 	my $node = braze_node("limit$limit", $braze);
 	my $state = 'SELECT state FROM braze_status';
 
-	is($node->safe_psql('postgres', $state), 'running', "limit $limit: nothing is known at first");
+	ok($node->poll_query_until('postgres', $state, 'running'), "limit $limit: nothing is known at first");
 	$node->safe_psql('postgres',
 		"SELECT braze_track('u' || i, 'E', jsonb_build_object('seq', i)) FROM generate_series(1, $events) i");
 	ok(braze_flush($node), "$events events are settled");
@@ -41,7 +41,7 @@ foreach my $limit (5, 50)
 
 	# what is learned is not stored
 	$node->restart;
-	ok($node->poll_query_until('postgres', "SELECT state = 'running' FROM braze_status"), 'a restart forgets it');
+	ok($node->poll_query_until('postgres', $state, 'running'), 'a restart forgets it');
 
 	# with the option nothing is refused
 	$node->safe_psql('postgres', "ALTER SERVER braze OPTIONS (ADD max_objects_per_request '$limit')");
@@ -50,7 +50,30 @@ foreach my $limit (5, 50)
 		"SELECT braze_track('u' || i, 'E', jsonb_build_object('seq', i)) FROM generate_series(1, 500) i");
 	ok(braze_flush($node), 'more events are settled');
 	is($braze->stats->{answers}{400} // 0, 0, 'none with the option set');
-	is($node->safe_psql('postgres', $state), 'running', 'and nothing to be said');
+	ok($node->poll_query_until('postgres', $state, 'running'), 'and nothing to be said');
+	$node->stop;
+}
+
+# many requests are under way when the first is refused, and nothing is sent twice
+{
+	my $braze = StandIn->new('max-objects' => 5);
+	my $node = braze_node('once', $braze, options => "delivery 'at_most_once'");
+
+	$node->safe_psql('postgres', q{SELECT braze_track('u', 'E', '{"seq": 0}')});
+	ok(braze_flush($node), 'a start is over');
+	$braze->fault(kind => 'slow', delay_ms => 300, count => 20);
+	$node->safe_psql('postgres',
+		"SELECT braze_track('u' || i, 'E', jsonb_build_object('seq', i)) FROM generate_series(1, 1500) i");
+	ok(braze_flush($node), '1500 events are settled');
+
+	my $stats = $braze->stats;
+	my $bad = $stats->{answers}{400};
+
+	note("$stats->{answers}{201} requests were accepted, $bad refused, $stats->{max_concurrent} at a time");
+	is($stats->{accepted}{total}, 1501, 'each was accepted once');
+	ok($bad < $stats->{answers}{201} / 3, 'few requests were too large');
+	is($node->safe_psql('postgres', 'SELECT count(*) FROM braze_dead_letters'), '0', 'no call is left behind');
+	is($node->safe_psql('postgres', 'SELECT ambiguous_calls FROM braze_status'), '0', 'or in doubt');
 	$node->stop;
 }
 
