@@ -166,11 +166,14 @@ CREATE TABLE @extschema@.braze_messages (
 		CONSTRAINT braze_messages_destination_check CHECK (pg_catalog.octet_length(destination) < 64),
 	message_id text COLLATE "C",
 	queued_at timestamptz NOT NULL,
+	received boolean NOT NULL DEFAULT false,
 	PRIMARY KEY (destination, message_id)
 );
 
 COMMENT ON TABLE @extschema@.braze_messages IS
-'messageIds of calls that were queued lately, for the option deduplicate';
+'messageIds of calls that were queued lately, for the option deduplicate and for braze_receive';
+COMMENT ON COLUMN @extschema@.braze_messages.received IS
+'braze_receive has taken the call: its messageId is kept for a day at least';
 COMMENT ON COLUMN @extschema@.braze_messages.destination IS
 'name of the server that the call was queued for';
 COMMENT ON COLUMN @extschema@.braze_messages.message_id IS
@@ -233,6 +236,26 @@ COMMENT ON COLUMN @extschema@.braze_profiles.attributes IS
 COMMENT ON COLUMN @extschema@.braze_profiles.changed_at IS
 'when the row was written';
 
+CREATE TABLE @extschema@.braze_write_keys (
+	key_hash bytea PRIMARY KEY
+		CONSTRAINT braze_write_keys_key_hash_check CHECK (pg_catalog.octet_length(key_hash) = 32),
+	role text COLLATE "C" NOT NULL,
+	destination text COLLATE "C" NOT NULL
+		CONSTRAINT braze_write_keys_destination_check CHECK (pg_catalog.octet_length(destination) < 64),
+	enabled boolean NOT NULL DEFAULT true
+);
+
+COMMENT ON TABLE @extschema@.braze_write_keys IS
+'keys with which libraries send to braze_receive: whose rights and which destination each is for';
+COMMENT ON COLUMN @extschema@.braze_write_keys.key_hash IS
+'SHA-256 of the key, which is stored nowhere';
+COMMENT ON COLUMN @extschema@.braze_write_keys.role IS
+'name of the role with whose rights the calls are queued';
+COMMENT ON COLUMN @extschema@.braze_write_keys.destination IS
+'name of the server that the calls go to';
+COMMENT ON COLUMN @extschema@.braze_write_keys.enabled IS
+'false: calls with this key are refused';
+
 -- A dump carries the backlog, and the sequences with it: a restored queue
 -- would otherwise hand out its ids a second time.
 SELECT pg_catalog.pg_extension_config_dump('@extschema@.braze_queue', '');
@@ -243,6 +266,7 @@ SELECT pg_catalog.pg_extension_config_dump('@extschema@.braze_paused', '');
 SELECT pg_catalog.pg_extension_config_dump('@extschema@.braze_notes', '');
 SELECT pg_catalog.pg_extension_config_dump('@extschema@.braze_profiles', '');
 SELECT pg_catalog.pg_extension_config_dump('@extschema@.braze_messages', '');
+SELECT pg_catalog.pg_extension_config_dump('@extschema@.braze_write_keys', '');
 
 --
 -- Mapping
@@ -307,6 +331,16 @@ LANGUAGE C VOLATILE;
 
 COMMENT ON FUNCTION @extschema@.braze_enqueue(jsonb, name) IS
 'queues a Segment call';
+
+CREATE FUNCTION @extschema@.braze_enqueue_batch(
+	calls jsonb,
+	destination name DEFAULT NULL)
+RETURNS SETOF bigint
+AS 'MODULE_PATHNAME', 'braze_enqueue_batch'
+LANGUAGE C VOLATILE ROWS 100;
+
+COMMENT ON FUNCTION @extschema@.braze_enqueue_batch(jsonb, name) IS
+'queues a list of Segment calls; returns what braze_enqueue returns for each of them';
 
 CREATE FUNCTION @extschema@.braze_identify(
 	user_id text,
@@ -793,6 +827,85 @@ COMMENT ON VIEW @extschema@.braze_status IS
 'how each destination is doing: state, what is pending, and what was counted since the server started';
 
 --
+-- Segment's libraries as clients
+--
+
+CREATE FUNCTION @extschema@.braze_create_write_key(role name, destination name)
+RETURNS text
+LANGUAGE plpgsql VOLATILE
+SET search_path = pg_catalog, pg_temp
+AS $$
+DECLARE
+	write_key text := replace(gen_random_uuid()::text || gen_random_uuid()::text, '-', '');
+BEGIN
+	IF role IS NULL OR NOT EXISTS (SELECT FROM pg_roles r WHERE r.rolname = role) THEN
+		RAISE EXCEPTION 'role "%" does not exist', role USING ERRCODE = 'undefined_object';
+	END IF;
+	IF destination IS NULL OR NOT EXISTS (
+		SELECT FROM pg_foreign_server s JOIN pg_foreign_data_wrapper w ON w.oid = s.srvfdw
+		WHERE w.fdwname = 'segment_braze' AND s.srvname = destination)
+	THEN
+		RAISE EXCEPTION 'destination "%" does not exist', destination
+			USING ERRCODE = 'undefined_object',
+				HINT = 'Name a server of the foreign-data wrapper segment_braze.';
+	END IF;
+	IF NOT has_server_privilege(role, destination, 'USAGE') THEN
+		RAISE EXCEPTION 'role "%" may not use destination "%"', role, destination
+			USING ERRCODE = 'insufficient_privilege',
+				HINT = format('Run GRANT USAGE ON FOREIGN SERVER %I TO %I.', destination, role);
+	END IF;
+	INSERT INTO @extschema@.braze_write_keys (key_hash, role, destination)
+	VALUES (sha256(convert_to(write_key, 'UTF8')), role, destination);
+	RETURN write_key;
+END
+$$;
+
+COMMENT ON FUNCTION @extschema@.braze_create_write_key(name, name) IS
+'makes a key for Segment''s libraries and returns it, which nothing does a second time';
+
+CREATE FUNCTION @extschema@.braze_receive_key(body text)
+RETURNS text
+AS 'MODULE_PATHNAME', 'braze_receive_key'
+LANGUAGE C STRICT IMMUTABLE PARALLEL SAFE;
+
+COMMENT ON FUNCTION @extschema@.braze_receive_key(text) IS
+'the writeKey in a request of one of Segment''s libraries, for braze_receive';
+
+CREATE FUNCTION @extschema@.braze_receive_for(path text, body text, role text, destination text)
+RETURNS jsonb
+AS 'MODULE_PATHNAME', 'braze_receive_for'
+LANGUAGE C VOLATILE;
+
+COMMENT ON FUNCTION @extschema@.braze_receive_for(text, text, text, text) IS
+'queues the calls in a request of one of Segment''s libraries, for braze_receive';
+
+CREATE FUNCTION @extschema@.braze_receive(path text, body text, write_key text DEFAULT NULL)
+RETURNS jsonb
+LANGUAGE plpgsql VOLATILE SECURITY DEFINER
+SET search_path = pg_catalog, pg_temp
+AS $$
+DECLARE
+	found_role text;
+	found_destination text;
+BEGIN
+	-- libraries send the key in a header, in the body, or in both
+	SELECT k.role, k.destination INTO found_role, found_destination
+	FROM @extschema@.braze_write_keys k
+	WHERE k.enabled AND k.key_hash = sha256(convert_to(
+		coalesce(nullif(write_key, ''), @extschema@.braze_receive_key(body)), 'UTF8'));
+	IF NOT FOUND THEN
+		RAISE EXCEPTION 'the write key is not valid'
+			USING ERRCODE = 'invalid_password',
+				HINT = 'braze_create_write_key makes one; one that is not enabled in braze_write_keys is refused.';
+	END IF;
+	RETURN @extschema@.braze_receive_for(path, body, found_role, found_destination);
+END
+$$;
+
+COMMENT ON FUNCTION @extschema@.braze_receive(text, text, text) IS
+'takes a request of one of Segment''s libraries, as Segment''s HTTP tracking API does, and queues its calls';
+
+--
 -- Privileges
 --
 -- Nothing is left to PUBLIC by accident, not even by ALTER DEFAULT PRIVILEGES.
@@ -806,6 +919,7 @@ REVOKE ALL ON TABLE
 	@extschema@.braze_notes,
 	@extschema@.braze_messages,
 	@extschema@.braze_profiles,
+	@extschema@.braze_write_keys,
 	@extschema@.braze_pending,
 	@extschema@.braze_status
 FROM PUBLIC;
@@ -819,6 +933,10 @@ REVOKE ALL ON FUNCTION
 	@extschema@.braze_validator(text[], oid),
 	@extschema@.braze_map_queued(jsonb, text, int[], timestamptz, text),
 	@extschema@.braze_trigger(),
+	@extschema@.braze_create_write_key(name, name),
+	@extschema@.braze_receive_key(text),
+	@extschema@.braze_receive_for(text, text, text, text),
+	@extschema@.braze_receive(text, text, text),
 	@extschema@.braze_options(),
 	@extschema@.braze_flush(interval, name),
 	@extschema@.braze_notify_worker(boolean),
@@ -857,6 +975,7 @@ TO PUBLIC;
 -- those who may create such triggers.
 GRANT EXECUTE ON FUNCTION
 	@extschema@.braze_enqueue(jsonb, name),
+	@extschema@.braze_enqueue_batch(jsonb, name),
 	@extschema@.braze_identify(text, jsonb, text, timestamptz, jsonb, jsonb, text, name),
 	@extschema@.braze_track(text, text, jsonb, text, timestamptz, jsonb, jsonb, text, name),
 	@extschema@.braze_page(text, text, jsonb, text, text, timestamptz, jsonb, jsonb, text, name),

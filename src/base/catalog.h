@@ -51,7 +51,8 @@
 #define BRAZE_MESSAGES_DESTINATION	1
 #define BRAZE_MESSAGES_MESSAGE_ID	2
 #define BRAZE_MESSAGES_QUEUED_AT	3
-#define BRAZE_MESSAGES_COLUMNS		3
+#define BRAZE_MESSAGES_RECEIVED		4
+#define BRAZE_MESSAGES_COLUMNS		4
 
 /* columns of braze_notes, which SQL reads and writes */
 #define BRAZE_NOTES_COLUMNS			6

@@ -13,12 +13,17 @@
 #include "access/detoast.h"
 #include "fmgr.h"
 #include "miscadmin.h"
+#include "nodes/execnodes.h"
 #include "utils/builtins.h"
 #include "utils/jsonb.h"
+#include "utils/memutils.h"
 #include "utils/timestamp.h"
+#include "utils/tuplestore.h"
 
 #include "base/compat.h"
 #include "base/guc.h"
+#include "functions/srf.h"
+#include "json/jsonb_walk.h"
 #include "queue/enqueue.h"
 
 /* jsonb holds 256 MB; a call that comes near that is too large by any setting */
@@ -87,6 +92,7 @@ static const Argument delete_arguments[] = {
 };
 
 BRAZE_SQL_FUNCTION(braze_enqueue);
+BRAZE_SQL_FUNCTION(braze_enqueue_batch);
 BRAZE_SQL_FUNCTION(braze_identify);
 BRAZE_SQL_FUNCTION(braze_track);
 BRAZE_SQL_FUNCTION(braze_page);
@@ -102,9 +108,9 @@ enqueue_arguments(FunctionCallInfo fcinfo, BrazeNewCall call, int destination)
 	int64		id = braze_enqueue_call(call,
 										PG_ARGISNULL(destination) ? NULL :
 										NameStr(*PG_GETARG_NAME(destination)),
-										GetUserId(), false);
+										GetUserId(), BRAZE_ENQUEUE_CALLER);
 
-	if (id == 0)
+	if (id <= 0)
 		PG_RETURN_NULL();
 	PG_RETURN_INT64(id);
 }
@@ -119,6 +125,51 @@ braze_enqueue(PG_FUNCTION_ARGS)
 				 errhint("Pass a Segment call, such as '{\"type\": \"track\", "
 						 "\"userId\": \"u1\", \"event\": \"Song Played\"}'.")));
 	return enqueue_arguments(fcinfo, braze_call_builder_complete(PG_GETARG_JSONB_P(0)), 1);
+}
+
+/*
+ * Many calls at once, in the order in which they stand.  Memory is what the
+ * list takes up: each call's is freed before the next.
+ */
+Datum
+braze_enqueue_batch(PG_FUNCTION_ARGS)
+{
+	ReturnSetInfo *result = (ReturnSetInfo *) fcinfo->resultinfo;
+	MemoryContext context;
+	Jsonb	   *calls;
+	BrazeWalk	walk;
+	JsonbValue	value;
+
+	if (PG_ARGISNULL(0) || !JB_ROOT_IS_ARRAY(PG_GETARG_JSONB_P(0)) ||
+		JB_ROOT_IS_SCALAR(PG_GETARG_JSONB_P(0)))
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+				 errmsg("calls must be a list"),
+				 errhint("Pass Segment calls, such as '[{\"type\": \"track\", "
+						 "\"userId\": \"u1\", \"event\": \"Song Played\"}]'.")));
+	braze_srf_materialize(fcinfo, 1);
+	calls = PG_GETARG_JSONB_P(0);
+	context = AllocSetContextCreate(CurrentMemoryContext, "braze_enqueue_batch call",
+									ALLOCSET_DEFAULT_SIZES);
+	braze_walk_array(&walk, &calls->root);
+	while (braze_walk_element(&walk, &value))
+	{
+		MemoryContext old = MemoryContextSwitchTo(context);
+		int64		id;
+		Datum		values[1];
+		bool		nulls[1];
+
+		CHECK_FOR_INTERRUPTS();
+		id = braze_enqueue_call(braze_call_builder_complete(JsonbValueToJsonb(&value)),
+								PG_ARGISNULL(1) ? NULL : NameStr(*PG_GETARG_NAME(1)),
+								GetUserId(), BRAZE_ENQUEUE_CALLER);
+		MemoryContextSwitchTo(old);
+		values[0] = Int64GetDatum(id);
+		nulls[0] = id <= 0;
+		tuplestore_putvalues(result->setResult, result->setDesc, values, nulls);
+		MemoryContextReset(context);
+	}
+	return (Datum) 0;
 }
 
 /* the arguments on their way into a call */

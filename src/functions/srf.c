@@ -22,14 +22,22 @@ braze_srf_materialize(FunctionCallInfo fcinfo, int columns)
 	TupleDesc	desc;
 
 	if (result == NULL || !IsA(result, ReturnSetInfo) ||
-		!(result->allowedModes & SFRM_Materialize))
+		!(result->allowedModes & SFRM_Materialize) || result->expectedDesc == NULL)
 		ereport(ERROR,
 				(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
 				 errmsg("set-valued function called in context that cannot accept a set")));
 
 	old = MemoryContextSwitchTo(result->econtext->ecxt_per_query_memory);
-	if (get_call_result_type(fcinfo, NULL, &desc) != TYPEFUNC_COMPOSITE)
-		elog(ERROR, "return type must be a row type");
+	switch (get_call_result_type(fcinfo, NULL, &desc))
+	{
+		case TYPEFUNC_COMPOSITE:
+			break;
+		case TYPEFUNC_SCALAR:
+			desc = CreateTupleDescCopy(result->expectedDesc);
+			break;
+		default:
+			elog(ERROR, "return type must be a row type or a scalar");
+	}
 	if (desc->natts != columns)
 		braze_catalog_report_outdated();
 	result->returnMode = SFRM_Materialize;

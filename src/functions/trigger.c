@@ -248,7 +248,7 @@ braze_trigger(PG_FUNCTION_ARGS)
 	{
 		call = build_call(plan, desc, &row, old);
 		(void) braze_enqueue_call(call, plan->destination,
-								  owner_of(plan, data->tg_relation), true);
+								  owner_of(plan, data->tg_relation), BRAZE_ENQUEUE_NEVER_FAIL);
 	}
 
 	return PointerGetDatum(tuple);

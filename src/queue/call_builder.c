@@ -251,13 +251,15 @@ build_once(const char *type, BrazeCallFill fill, void *arg, StringInfo text)
 	return braze_call_builder_finish(&call);
 }
 
+/* what may fail because of the values that it reads */
+typedef void (*TryBody) (void *arg);
+
 /*
- * The same, and NULL or what went wrong.  A subtransaction, since functions of
- * types and casts may have opened anything.
+ * NULL, or what went wrong.  A subtransaction, since functions of types and
+ * casts may have opened anything.
  */
 static ErrorData *
-try_to_build(const char *type, BrazeCallFill fill, void *arg, StringInfo text,
-			 BrazeNewCall *result)
+try_body(TryBody body, void *arg)
 {
 	MemoryContext context = CurrentMemoryContext;
 	ResourceOwner owner = CurrentResourceOwner;
@@ -267,7 +269,7 @@ try_to_build(const char *type, BrazeCallFill fill, void *arg, StringInfo text,
 	MemoryContextSwitchTo(context);
 	PG_TRY();
 	{
-		*result = build_once(type, fill, arg, text);
+		body(arg);
 		ReleaseCurrentSubTransaction();
 	}
 	PG_CATCH();
@@ -283,6 +285,33 @@ try_to_build(const char *type, BrazeCallFill fill, void *arg, StringInfo text,
 	if (error != NULL && !is_of_values(error->sqlerrcode))
 		ReThrowError(error);
 	return error;
+}
+
+typedef struct BuildAttempt
+{
+	const char *type;
+	BrazeCallFill fill;
+	void	   *arg;
+	StringInfo	text;
+	BrazeNewCall *result;
+} BuildAttempt;
+
+static void
+build_body(void *arg)
+{
+	BuildAttempt *attempt = arg;
+
+	*attempt->result = build_once(attempt->type, attempt->fill, attempt->arg, attempt->text);
+}
+
+/* the same as build_once, and NULL or what went wrong */
+static ErrorData *
+try_to_build(const char *type, BrazeCallFill fill, void *arg, StringInfo text,
+			 BrazeNewCall *result)
+{
+	BuildAttempt attempt = {type, fill, arg, text, result};
+
+	return try_body(build_body, &attempt);
 }
 
 static const char *
@@ -317,6 +346,33 @@ braze_call_builder_build(const char *type, BrazeCallFill fill, void *arg, BrazeC
 }
 
 /* ----- a call that somebody else has built ----- */
+
+typedef struct ReadAttempt
+{
+	const char *text;
+	Jsonb	   *result;
+} ReadAttempt;
+
+static void
+read_body(void *arg)
+{
+	ReadAttempt *attempt = arg;
+
+	attempt->result = DatumGetJsonbP(DirectFunctionCall1(jsonb_in, CStringGetDatum(attempt->text)));
+}
+
+Jsonb *
+braze_call_builder_read(const char *text, const char **reason)
+{
+	ReadAttempt attempt = {text, NULL};
+	ErrorData  *error = try_body(read_body, &attempt);
+
+	if (error == NULL)
+		return attempt.result;
+	*reason = psprintf("The call cannot be jsonb: %s.%s%s", error->message,
+					   error->detail ? " " : "", error->detail ? error->detail : "");
+	return NULL;
+}
 
 /* has the call a value other than null under one of the keys? */
 static bool

@@ -83,6 +83,12 @@ extern BrazeNewCall braze_call_builder_build(const char *type, BrazeCallFill fil
 /* the call with timestamp and messageId, which are added where it has none */
 extern BrazeNewCall braze_call_builder_complete(Jsonb *call);
 
+/*
+ * What somebody else has sent as text, as jsonb.  NULL, and why not, when it
+ * is none.
+ */
+extern Jsonb *braze_call_builder_read(const char *text, const char **reason);
+
 /* may a document of that many bytes be too deep for the stack? */
 extern bool braze_call_builder_may_be_deep(Size bytes);
 

@@ -3,8 +3,8 @@
  * deduplicate.c
  *	  The messageIds that were queued lately.
  *
- * What this costs is paid by destinations that deduplicate, and no others:
- * nothing here is reached without that option.
+ * What this costs is paid by destinations that deduplicate, and by calls that
+ * braze_receive takes: nothing here is reached by others.
  *
  *-------------------------------------------------------------------------
  */
@@ -48,28 +48,30 @@ message_id(Jsonb *call, BrazeString *id)
  * put, or taken over.
  */
 static bool
-upsert_message(Relation rel, const char *destination, BrazeString id, int seconds)
+upsert_message(Relation rel, const char *destination, BrazeString id, int seconds, bool received)
 {
-	static const Oid types[4] = {TEXTOID, TEXTOID, TIMESTAMPTZOID, TIMESTAMPTZOID};
+	static const Oid types[5] = {TEXTOID, TEXTOID, TIMESTAMPTZOID, TIMESTAMPTZOID, BOOLOID};
 	TimestampTz now = GetCurrentTransactionStartTimestamp();
-	Datum		values[4];
+	Datum		values[5];
 	BrazeStatement statement = {rel, CMD_INSERT, NULL, lengthof(types), types, values};
 
 	values[0] = CStringGetTextDatum(destination);
 	values[1] = PointerGetDatum(cstring_to_text_with_len(id.data, id.length));
 	values[2] = TimestampTzGetDatum(now);
 	values[3] = TimestampTzGetDatum(now - seconds * USECS_PER_SEC);
-	statement.text = psprintf("INSERT INTO %s AS m (destination, message_id, queued_at) "
-							  "VALUES ($1, $2, $3) "
+	values[4] = BoolGetDatum(received);
+	statement.text = psprintf("INSERT INTO %s AS m (destination, message_id, queued_at, received) "
+							  "VALUES ($1, $2, $3, $5) "
 							  "ON CONFLICT (destination, message_id) DO UPDATE "
-							  "SET queued_at = excluded.queued_at "
+							  "SET queued_at = excluded.queued_at, "
+							  "received = m.received OR excluded.received "
 							  "WHERE m.queued_at OPERATOR(pg_catalog.<=) $4",
 							  braze_statement_table(rel));
 	return braze_statement_run(&statement) > 0;
 }
 
 bool
-braze_deduplicate_remember(const char *destination, Jsonb *call, int seconds)
+braze_deduplicate_remember(const char *destination, Jsonb *call, int seconds, bool received)
 {
 	Relation	rel;
 	BrazeString id;
@@ -80,7 +82,7 @@ braze_deduplicate_remember(const char *destination, Jsonb *call, int seconds)
 	PreventCommandIfReadOnly("queueing a Segment call");
 
 	rel = table_open(braze_catalog_required()->messages, RowExclusiveLock);
-	is_new = upsert_message(rel, destination, id, seconds);
+	is_new = upsert_message(rel, destination, id, seconds, received);
 	table_close(rel, NoLock);
 
 	if (!is_new)

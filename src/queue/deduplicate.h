@@ -15,8 +15,14 @@
  * messageId was, within that many seconds; it is then counted as a duplicate,
  * if this transaction commits.  Waits for a transaction that is queueing the
  * same messageId.
+ *
+ * received: braze_receive has taken it, and it is remembered for
+ * BRAZE_RECEIVED_SECONDS at least, whatever the option says.
  */
-extern bool braze_deduplicate_remember(const char *destination, Jsonb *call, int seconds);
+#define BRAZE_RECEIVED_SECONDS	(24 * 3600)
+
+extern bool braze_deduplicate_remember(const char *destination, Jsonb *call, int seconds,
+									   bool received);
 
 /*
  * deduplicate_retention.c: forgets what has expired, a small part of the table at

@@ -116,13 +116,13 @@ put_call(const BrazeDestination *destination, BrazeNewCall call)
 		!braze_queue_size_has_room(NameStr(name), limit * INT64CONST(1024), VARSIZE(call.json)))
 	{
 		no_room(NameStr(name), limit, on_full);
-		return 0;
+		return BRAZE_NOT_QUEUED;
 	}
 
 	/* an id that we made is no duplicate of anything */
 	if (seconds > 0 && call.has_own_id &&
-		!braze_deduplicate_remember(NameStr(name), call.json, seconds))
-		return 0;
+		!braze_deduplicate_remember(NameStr(name), call.json, seconds, false))
+		return BRAZE_NOT_QUEUED;
 	id = braze_queue_table_put(NameStr(name), call.json, call.kind, limit > 0 ? &stored : NULL);
 	if (limit > 0)
 		braze_queue_size_add(NameStr(name), stored);
@@ -131,13 +131,14 @@ put_call(const BrazeDestination *destination, BrazeNewCall call)
 
 int64
 braze_enqueue_call(BrazeNewCall call, const char *destination_name, Oid roleid,
-				   bool never_fail)
+				   BrazeEnqueueMode mode)
 {
 	const BrazeDestination *destination;
 	const char *reason = call.reason;
-	bool		keep = braze_on_invalid_call == BRAZE_INVALID_DEAD_LETTER;
+	bool		keep = braze_on_invalid_call == BRAZE_INVALID_DEAD_LETTER ||
+		mode == BRAZE_ENQUEUE_KEEP_INVALID;
 
-	if (never_fail && keep)
+	if (mode == BRAZE_ENQUEUE_NEVER_FAIL && keep)
 	{
 		BrazeDestinationProblem problem;
 
@@ -149,7 +150,7 @@ braze_enqueue_call(BrazeNewCall call, const char *destination_name, Oid roleid,
 			 * what its writer had no right to send.
 			 */
 			put_dead_letter(call, NULL, problem.message);
-			return 0;
+			return BRAZE_DEAD_LETTER;
 		}
 	}
 	else
@@ -184,5 +185,5 @@ braze_enqueue_call(BrazeNewCall call, const char *destination_name, Oid roleid,
 							 "is kept in braze_dead_letters instead.")));
 	}
 	put_dead_letter(call, NameStr(destination->name), reason);
-	return 0;
+	return BRAZE_DEAD_LETTER;
 }

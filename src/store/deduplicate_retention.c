@@ -33,6 +33,8 @@ has_expired(TupleTableSlot *slot, void *arg)
 	braze_queue_table_destination(slot_getattr(slot, BRAZE_MESSAGES_DESTINATION, &isnull), &destination);
 	queued_at = DatumGetTimestampTz(slot_getattr(slot, BRAZE_MESSAGES_QUEUED_AT, &isnull));
 	kept = seconds(NameStr(destination));
+	if (DatumGetBool(slot_getattr(slot, BRAZE_MESSAGES_RECEIVED, &isnull)))
+		kept = Max(kept, BRAZE_RECEIVED_SECONDS);
 	return queued_at <= GetCurrentTransactionStartTimestamp() -
 		(kept > 0 ? kept : KEPT_ANYWAY) * USECS_PER_SEC;
 }

@@ -96,7 +96,10 @@ INSERT INTO ours.attempts (functions, statement) VALUES
 	('{braze_map_queued}', $$SELECT pg_catalog.count(*) FROM ours.braze_pending$$),
 	('{braze_worker_state,braze_not_counted,braze_counters}', $$SELECT destination, dead_letters FROM ours.braze_status ORDER BY 1$$),
 	('{braze_flush}', $$SELECT ours.braze_flush('0 s') IS NOT NULL$$),
-	('{braze_sdk}', $$SELECT pg_catalog.length(ours.braze_sdk('web options', 'braze')) > 0$$),
+	('{braze_sdk}', $$SELECT ours.braze_sdk('web options', 'braze') IS NOT NULL$$),
+	('{braze_enqueue_batch}', $$SELECT b IS NOT NULL FROM ours.braze_enqueue_batch('[{"type": "track", "userId": "u1", "event": "A"}]', 'braze') b$$),
+	('{braze_create_write_key}', $$SELECT ours.braze_create_write_key(CURRENT_USER, 'braze') IS NOT NULL$$),
+	('{braze_receive,braze_receive_for,braze_receive_key}', $$SELECT ours.braze_receive('/v1/t', '{"userId": "u1", "event": "A", "messageId": "m9", "writeKey": "a key"}')$$),
 	('{braze_in_flight}', $$SELECT ours.braze_in_flight(1)$$),
 	('{braze_notify_worker}', $$SELECT ours.braze_notify_worker()$$),
 	('{braze_pause}', $$SELECT ours.braze_pause('braze', 'why')$$),
@@ -107,6 +110,7 @@ INSERT INTO ours.attempts (functions, statement) VALUES
 	('{braze_retry}', $$SELECT ours.braze_retry()$$),
 	('{braze_retry}', $$SELECT ours.braze_retry(to_destination => 'nobody')$$),
 	('{braze_purge}', $$SELECT ours.braze_purge('braze')$$);
+INSERT INTO ours.braze_write_keys VALUES (sha256('a key'), current_user, 'braze');
 INSERT INTO ours.braze_dead_letters (destination, call, reason, queued_at)
 SELECT 'braze', '{"type": "track", "userId": "u1", "event": "A"}', 'a word', now() FROM generate_series(1, 2);
 

@@ -44,7 +44,7 @@ sub sql_error
 
 my %add = (
 	braze_notes => 'CREATE TABLE braze_notes (destination text, outcome text, note text, calls bigint, last_id bigint, last_at timestamptz, PRIMARY KEY (destination, outcome, note))',
-	braze_messages => 'CREATE TABLE braze_messages (destination text, message_id text, queued_at timestamptz, PRIMARY KEY (destination, message_id))');
+	braze_messages => 'CREATE TABLE braze_messages (destination text, message_id text, queued_at timestamptz, received boolean, PRIMARY KEY (destination, message_id))');
 
 run('CREATE DATABASE old');
 run('CREATE EXTENSION segment_braze', 'old');

@@ -80,6 +80,17 @@ is($node->safe_psql('postgres', <<'EOS'), "braze|1001\ngone|1", 'the rest is rem
 SELECT destination, count(*) FROM braze_messages GROUP BY 1 ORDER BY 1
 EOS
 
+# what came in from a library is remembered for a day, however short the option is
+$node->safe_psql('postgres', "ALTER SERVER braze OPTIONS (SET deduplicate '1 s')");
+$node->safe_psql('postgres', <<'EOS');
+UPDATE braze_messages SET queued_at = now() - interval '1 minute';
+INSERT INTO braze_messages
+VALUES ('braze', 'received', now() - interval '23 hours', true), ('braze', 'long ago', now() - interval '25 hours', true);
+EOS
+ok($node->poll_query_until('postgres',
+		"SELECT string_agg(message_id, ' ') = 'received' FROM braze_messages WHERE destination = 'braze'"),
+	'a short time to remember is obeyed, but for what was received');
+
 # the age of an identify is that at its delivery
 $node->safe_psql('postgres', <<'EOS');
 SELECT braze_identify('young', '{"plan": "pro"}', "timestamp" => now() - interval '50 minutes');
