@@ -31,7 +31,7 @@ bench_map_length(PG_FUNCTION_ARGS)
 	{
 		MemoryContext old = MemoryContextSwitchTo(TopMemoryContext);
 
-		mapped = braze_mapped_create();
+		mapped = braze_map_create();
 		settings = braze_destination_default_settings();
 		now = GetCurrentTimestamp();
 		MemoryContextSwitchTo(old);

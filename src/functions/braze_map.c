@@ -118,7 +118,7 @@ put_rows(ReturnSetInfo *result, const BrazeMapped *mapped, const int *wanted,
 	BrazeOutcome outcome = mapped->outcome;
 
 	if (outcome == BRAZE_SEND && extra == NULL &&
-		!braze_mapped_has(mapped, wanted, nwanted))
+		!braze_map_has_objects(mapped, wanted, nwanted))
 	{
 		outcome = BRAZE_REJECT;
 		extra = BRAZE_OTHER_OBJECTS;
@@ -199,7 +199,7 @@ braze_map(PG_FUNCTION_ARGS)
 				 errhint("Pass a Segment call, such as '{\"type\": \"track\", \"userId\": \"u1\", \"event\": \"Signed Up\"}'.")));
 
 	braze_srf_materialize(fcinfo, MAP_COLUMNS);
-	mapped = braze_mapped_create();
+	mapped = braze_map_create();
 	braze_map_call(PG_GETARG_JSONB_P(0), BRAZE_SEGMENT_CALL, find_settings(fcinfo),
 				   GetCurrentTransactionStartTimestamp(),
 				   GetCurrentTransactionStartTimestamp(), mapped);
@@ -240,7 +240,7 @@ braze_map_queued(PG_FUNCTION_ARGS)
 	if (!PG_ARGISNULL(2))
 		nwanted = braze_queue_table_objects_read(PG_GETARG_DATUM(2), &wanted);
 
-	mapped = braze_mapped_create();
+	mapped = braze_map_create();
 	braze_map_call(PG_GETARG_JSONB_P(0),
 				   PG_ARGISNULL(4) ? BRAZE_SEGMENT_CALL : braze_segment_call_kind_read(PG_GETARG_DATUM(4)),
 				   settings,

@@ -47,7 +47,7 @@ braze_call_alias_map(BrazeMap *map)
 	braze_user_identifier_add(map, &user);
 	braze_user_identifier_add(map, &previous);
 
-	braze_plain_object_begin(map, identify ? BRAZE_ALIASES_TO_IDENTIFY : BRAZE_MERGE_UPDATES);
+	braze_object_writer_begin_plain(map, identify ? BRAZE_ALIASES_TO_IDENTIFY : BRAZE_MERGE_UPDATES);
 	if (identify)
 	{
 		braze_text_char(&map->text, '{');
@@ -64,7 +64,7 @@ braze_call_alias_map(BrazeMap *map)
 		braze_user_identifier_write(map, &user);
 		braze_text_literal(&map->text, "}}");
 	}
-	braze_plain_object_end(map);
+	braze_object_writer_end_plain(map);
 }
 
 void
@@ -81,16 +81,16 @@ braze_call_alias_map_delete_user(BrazeMap *map)
 	switch (map->identifier.source)
 	{
 		case BRAZE_ID_USER_ID:
-			braze_plain_object_begin(map, BRAZE_DELETE_EXTERNAL_IDS);
+			braze_object_writer_begin_plain(map, BRAZE_DELETE_EXTERNAL_IDS);
 			braze_json_write_string(text, value.data, value.length);
 			break;
 		case BRAZE_ID_BRAZE_ID:
-			braze_plain_object_begin(map, BRAZE_DELETE_BRAZE_IDS);
+			braze_object_writer_begin_plain(map, BRAZE_DELETE_BRAZE_IDS);
 			braze_json_write_string(text, value.data, value.length);
 			break;
 		case BRAZE_ID_USER_ALIAS:
 		case BRAZE_ID_ANONYMOUS_ID:
-			braze_plain_object_begin(map, BRAZE_DELETE_USER_ALIASES);
+			braze_object_writer_begin_plain(map, BRAZE_DELETE_USER_ALIASES);
 			braze_text_literal(text, "{\"alias_name\":");
 			braze_json_write_string(text, value.data, value.length);
 			braze_text_literal(text, ",\"alias_label\":");
@@ -99,7 +99,7 @@ braze_call_alias_map_delete_user(BrazeMap *map)
 			break;
 		case BRAZE_ID_EMAIL:
 		case BRAZE_ID_PHONE:
-			braze_plain_object_begin(map, map->identifier.source == BRAZE_ID_EMAIL ?
+			braze_object_writer_begin_plain(map, map->identifier.source == BRAZE_ID_EMAIL ?
 									 BRAZE_DELETE_EMAIL_ADDRESSES : BRAZE_DELETE_PHONE_NUMBERS);
 			braze_text_char(text, '{');
 			braze_user_identifier_write(map, &map->identifier);
@@ -107,7 +107,7 @@ braze_call_alias_map_delete_user(BrazeMap *map)
 			braze_text_char(text, '}');
 			break;
 	}
-	braze_plain_object_end(map);
+	braze_object_writer_end_plain(map);
 }
 
 void

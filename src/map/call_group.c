@@ -103,7 +103,7 @@ braze_call_group_map(BrazeMap *map)
 		braze_mapping_note_reject(map, "The group call's subscription state cannot be read; it must be subscribed or unsubscribed.");
 		return;
 	}
-	braze_object_begin(map, BRAZE_ATTRIBUTES);
+	braze_object_writer_begin(map, BRAZE_ATTRIBUTES);
 	if (subscription)
 	{
 		group = braze_trim(group);
@@ -120,9 +120,9 @@ braze_call_group_map(BrazeMap *map)
 		initStringInfo(&name);
 		appendStringInfoString(&name, ATTRIBUTE_PREFIX);
 		appendBinaryStringInfo(&name, group.data, group.length);
-		braze_write_key(map, name.data, name.len);
+		braze_object_writer_key(map, name.data, name.len);
 		braze_text_literal(&map->text, "true");
 	}
 	note_traits(map, subscription);
-	braze_object_end(map);
+	braze_object_writer_end(map);
 }

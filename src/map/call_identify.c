@@ -101,7 +101,7 @@ write_custom(Identify *identify, BrazeString name, const JsonbValue *value,
 	bool		written = true;
 	BrazeLoss	loss = {0};
 
-	braze_write_key(map, name.data, name.length);
+	braze_object_writer_key(map, name.data, name.length);
 	limit = braze_text_narrow(text, BRAZE_MAX_ATTRIBUTE);
 	/* alone, null is an instruction: it removes the attribute */
 	if (value->type == jbvNull)
@@ -206,7 +206,7 @@ read_traits(Identify *identify)
 	{
 		const BrazeTrait *trait;
 
-		if (!braze_name(map, "trait", object, key, &name))
+		if (!braze_event_properties_name(map, "trait", object, key, &name))
 			continue;
 		trait = braze_traits_write(name);
 		switch (trait->use)
@@ -288,7 +288,7 @@ write_candidate(Identify *identify, BrazeField field, int candidate)
 				   braze_mapping_note_quote(slot->trait[candidate]));
 		return false;
 	}
-	braze_write_key(map, info->name, strlen(info->name));
+	braze_object_writer_key(map, info->name, strlen(info->name));
 	limit = braze_text_narrow(text, BRAZE_MAX_ATTRIBUTE);
 	if (value->type == jbvNull)
 	{
@@ -410,7 +410,7 @@ braze_call_identify_map(BrazeMap *map)
 	map->is_identify = true;
 	if (!braze_user_identifier_map(map))
 		return;
-	if (braze_map_is_too_old(map))
+	if (braze_call_time_is_too_old(map))
 	{
 		braze_mapping_note_skip(map, "The identify call was skipped: it is older than the destination's max_attribute_age, and could overwrite newer values.");
 		return;
@@ -419,7 +419,7 @@ braze_call_identify_map(BrazeMap *map)
 	identify.map = map;
 	identify.touched = 0;
 	identify.written = 0;
-	braze_object_begin(map, BRAZE_ATTRIBUTES);
+	braze_object_writer_begin(map, BRAZE_ATTRIBUTES);
 	if (map->user_traits != NULL)
 		read_traits(&identify);
 	read_context(&identify);
@@ -430,9 +430,9 @@ braze_call_identify_map(BrazeMap *map)
 	/* the identifier alone creates a profile, which is not wanted here */
 	if (identify.written == 0 && map->settings->update_existing_only)
 	{
-		braze_object_cancel(map);
+		braze_object_writer_cancel(map);
 		braze_mapping_note_skip(map, "The identify call was skipped: it has no usable trait, and the destination's update_existing_only forbids to create a profile.");
 		return;
 	}
-	braze_object_end(map);
+	braze_object_writer_end(map);
 }

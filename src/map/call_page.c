@@ -85,31 +85,31 @@ map_view(BrazeMap *map, const char *call, const char *noun)
 					 call, BRAZE_MAX_NAME);
 		return;
 	}
-	if (!braze_call_track_passes(map, name) || !braze_user_identifier_map(map))
+	if (!braze_event_passes(map, name) || !braze_user_identifier_map(map))
 		return;
 	braze_mapping_note_traits(map);
 
-	braze_object_begin(map, BRAZE_EVENTS);
-	braze_write_app_id(map);
+	braze_object_writer_begin(map, BRAZE_EVENTS);
+	braze_object_writer_app_id(map);
 	braze_text_literal(&map->text, ",\"name\":");
 	braze_json_write_string(&map->text, name.data, name.length);
-	braze_write_time(map);
+	braze_object_writer_time(map);
 	braze_properties_begin(&properties, map, braze_event_reserved,
 						   BRAZE_MAX_EVENT_PROPERTIES);
 	if (own_title)
 	{
 		braze_properties_add_text(&properties, "name", title);
-		braze_names_add(&consumed, (BrazeString) {"name", 4});
+		braze_event_properties_add_name(&consumed, (BrazeString) {"name", 4});
 	}
 	if (own_category)
 	{
 		braze_properties_add_text(&properties, "category", category);
-		braze_names_add(&consumed, (BrazeString) {"category", 8});
+		braze_event_properties_add_name(&consumed, (BrazeString) {"category", 8});
 	}
 	braze_properties_add(&properties, map->call.properties, &consumed, NULL);
 	braze_properties_end(&properties);
 	braze_properties_write(&properties, "properties");
-	braze_object_end(map);
+	braze_object_writer_end(map);
 }
 
 void

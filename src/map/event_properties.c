@@ -18,14 +18,14 @@ const char *const braze_purchase_reserved[] = {
 const char *const braze_no_reserved[] = {NULL};
 
 void
-braze_names_add(BrazeNames *names, BrazeString name)
+braze_event_properties_add_name(BrazeNames *names, BrazeString name)
 {
 	if (names->count < BRAZE_NAMES)
 		names->names[names->count++] = name;
 }
 
 bool
-braze_names_has(const BrazeNames *names, BrazeString name)
+braze_event_properties_has_name(const BrazeNames *names, BrazeString name)
 {
 	for (int i = 0; i < names->count; i++)
 	{
@@ -37,7 +37,7 @@ braze_names_has(const BrazeNames *names, BrazeString name)
 }
 
 bool
-braze_name(BrazeMap *map, const char *what, JsonbContainer *object,
+braze_event_properties_name(BrazeMap *map, const char *what, JsonbContainer *object,
 		   BrazeString key, BrazeString *name)
 {
 	JsonbValue	other;
@@ -69,7 +69,7 @@ braze_name(BrazeMap *map, const char *what, JsonbContainer *object,
 	 * an object of nothing else costs no more than its size.
 	 */
 	if (braze_lookup_key(object, name->data, name->length, &other) ||
-		braze_names_has(&map->padded, *name))
+		braze_event_properties_has_name(&map->padded, *name))
 	{
 		braze_mapping_note(map, "A second %s %s was left out: its name is the same without the white space around it.",
 				   what, braze_mapping_note_quote(*name));
@@ -81,6 +81,6 @@ braze_name(BrazeMap *map, const char *what, JsonbContainer *object,
 				   what, braze_mapping_note_quote(*name), BRAZE_NAMES);
 		return false;
 	}
-	braze_names_add(&map->padded, *name);
+	braze_event_properties_add_name(&map->padded, *name);
 	return true;
 }

@@ -88,7 +88,7 @@ typedef struct BrazeMapped
 } BrazeMapped;
 
 /* allocates in the current memory context */
-extern BrazeMapped *braze_mapped_create(void);
+extern BrazeMapped *braze_map_create(void);
 
 /*
  * Maps one call.  queued_at stands in for the time of a call that carries
@@ -109,8 +109,8 @@ extern void braze_map_call(Jsonb *call, BrazeCallKind kind,
 	"since some of them were rejected. To send all, set objects to null and retry it."
 
 /* all sentences, one after the other; palloc'd */
-extern char *braze_mapped_notes(const BrazeMapped *mapped);
+extern char *braze_mapping_note_joined(const BrazeMapped *mapped);
 
-extern bool braze_mapped_has(const BrazeMapped *mapped, const int *numbers, int nnumbers);
+extern bool braze_map_has_objects(const BrazeMapped *mapped, const int *numbers, int nnumbers);
 
 #endif							/* BRAZE_MAP_H */

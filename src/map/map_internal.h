@@ -160,37 +160,39 @@ extern void braze_mapping_note_long_texts(BrazeMap *map, const char *one, const 
 extern void braze_mapping_note_loss(BrazeMap *map, const char *what, BrazeString name,
 							const BrazeLoss *loss, bool kept);
 
-/* ---- map.c: objects ---- */
+/* ---- object_writer.c ---- */
 
 /* starts an object with the call's identifier; members follow, each with its comma */
-extern void braze_object_begin(BrazeMap *map, BrazeKind kind);
+extern void braze_object_writer_begin(BrazeMap *map, BrazeKind kind);
 
 /* false when the object did not fit and is left out */
-extern bool braze_object_end(BrazeMap *map);
-extern void braze_object_cancel(BrazeMap *map);
+extern bool braze_object_writer_end(BrazeMap *map);
+extern void braze_object_writer_cancel(BrazeMap *map);
 
 /* the same for objects that are not made of an identifier and members */
-extern void braze_plain_object_begin(BrazeMap *map, BrazeKind kind);
-extern bool braze_plain_object_end(BrazeMap *map);
-
-/* the call's time in milliseconds since 1970 UTC */
-extern int64 braze_map_time(BrazeMap *map);
-
-/* is it longer ago than max_attribute_age? */
-extern bool braze_map_is_too_old(BrazeMap *map);
+extern void braze_object_writer_begin_plain(BrazeMap *map, BrazeKind kind);
+extern bool braze_object_writer_end_plain(BrazeMap *map);
 
 /* "app_id" and "time", each with a comma before it, as events and purchases have */
-extern void braze_write_app_id(BrazeMap *map);
-extern void braze_write_time(BrazeMap *map);
+extern void braze_object_writer_app_id(BrazeMap *map);
+extern void braze_object_writer_time(BrazeMap *map);
 
 /* ,"name": */
 static inline void
-braze_write_key(BrazeMap *map, const char *name, int length)
+braze_object_writer_key(BrazeMap *map, const char *name, int length)
 {
 	braze_text_char(&map->text, ',');
 	braze_json_write_string(&map->text, name, length);
 	braze_text_char(&map->text, ':');
 }
+
+/* ---- call_time.c ---- */
+
+/* the call's time in milliseconds since 1970 UTC */
+extern int64 braze_call_time(BrazeMap *map);
+
+/* is it longer ago than max_attribute_age? */
+extern bool braze_call_time_is_too_old(BrazeMap *map);
 
 /* ---- user_identifier.c ---- */
 
@@ -219,15 +221,15 @@ extern bool braze_user_identifier_list_has(const BrazeNameList *list, BrazeStrin
 
 /* ---- event_properties.c: the names of traits and properties ---- */
 
-extern void braze_names_add(BrazeNames *names, BrazeString name);
-extern bool braze_names_has(const BrazeNames *names, BrazeString name);
+extern void braze_event_properties_add_name(BrazeNames *names, BrazeString name);
+extern bool braze_event_properties_has_name(const BrazeNames *names, BrazeString name);
 
 /*
  * The name that a key stands for, trimmed; false, with a note, when it is
  * refused or another key of the object is spelled so.  map->padded is to be
  * emptied before the first key.
  */
-extern bool braze_name(BrazeMap *map, const char *what, JsonbContainer *object,
+extern bool braze_event_properties_name(BrazeMap *map, const char *what, JsonbContainer *object,
 					   BrazeString key, BrazeString *name);
 
 /* names that Braze keeps for itself in properties; NULL-terminated */
@@ -288,8 +290,8 @@ extern void braze_call_alias_map(BrazeMap *map);
 extern void braze_call_alias_map_delete(BrazeMap *map);
 extern void braze_call_alias_map_delete_user(BrazeMap *map);
 
-/* call_track.c: an event of this name with the call's properties */
-extern void braze_call_track_map_event(BrazeMap *map, BrazeString name);
-extern bool braze_call_track_passes(BrazeMap *map, BrazeString name);
+/* event.c: an event of this name with the call's properties */
+extern void braze_event_map(BrazeMap *map, BrazeString name);
+extern bool braze_event_passes(BrazeMap *map, BrazeString name);
 
 #endif							/* BRAZE_MAP_INTERNAL_H */

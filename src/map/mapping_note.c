@@ -296,7 +296,7 @@ braze_mapping_note_loss(BrazeMap *map, const char *what, BrazeString name,
 }
 
 char *
-braze_mapped_notes(const BrazeMapped *mapped)
+braze_mapping_note_joined(const BrazeMapped *mapped)
 {
 	StringInfoData notes;
 

@@ -233,7 +233,7 @@ add_object(BrazeMap *map, BrazeEntries *entries, JsonbContainer *object,
 	braze_walk_object(&walk, object);
 	while (braze_walk_pair(&walk, &key, &value))
 	{
-		if (consumed != NULL && braze_names_has(consumed, key))
+		if (consumed != NULL && braze_event_properties_has_name(consumed, key))
 			continue;
 		if (is_reserved(braze_trim(key), reserved))
 		{
@@ -243,9 +243,9 @@ add_object(BrazeMap *map, BrazeEntries *entries, JsonbContainer *object,
 		}
 		if (beside != NULL &&
 			(has_value(beside, braze_trim(key)) ||
-			 braze_names_has(&padded_beside, braze_trim(key))))
+			 braze_event_properties_has_name(&padded_beside, braze_trim(key))))
 			continue;
-		if (braze_name(map, "property", object, key, &name))
+		if (braze_event_properties_name(map, "property", object, key, &name))
 			add_entry(map, entries, name, &value);
 	}
 }
@@ -497,7 +497,7 @@ braze_properties_write(BrazeProperties *properties, const char *key)
 
 	if (properties->count == 0)
 		return;
-	braze_write_key(map, key, strlen(key));
+	braze_object_writer_key(map, key, strlen(key));
 	brace = braze_text_mark(&map->text);
 	braze_text_bytes(&map->text, map->own.data.data, map->own.data.len);
 	write_shared(properties);

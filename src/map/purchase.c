@@ -41,7 +41,7 @@ static const BrazeNames order_consumed = {2, {{"currency", 8}, {"products", 8}}}
 static void
 consume(BrazeNames *names, const char *name)
 {
-	braze_names_add(names, (BrazeString) {name, strlen(name)});
+	braze_event_properties_add_name(names, (BrazeString) {name, strlen(name)});
 }
 
 /* false when the call's text is full: nothing more can be written */
@@ -51,8 +51,8 @@ write_purchase(BrazeMap *map, Purchase *purchase, int quantity)
 	BrazeText  *text = &map->text;
 	char		digits[12];
 
-	braze_object_begin(map, BRAZE_PURCHASES);
-	braze_write_app_id(map);
+	braze_object_writer_begin(map, BRAZE_PURCHASES);
+	braze_object_writer_app_id(map);
 	braze_text_literal(text, ",\"product_id\":");
 	braze_json_write_string(text, purchase->product_id.data, purchase->product_id.length);
 	braze_text_literal(text, ",\"currency\":");
@@ -61,9 +61,9 @@ write_purchase(BrazeMap *map, Purchase *purchase, int quantity)
 	braze_json_write_number(text, purchase->price);
 	braze_text_literal(text, ",\"quantity\":");
 	braze_text_bytes(text, digits, snprintf(digits, sizeof(digits), "%d", quantity));
-	braze_write_time(map);
+	braze_object_writer_time(map);
 	braze_properties_write(&purchase->properties, "properties");
-	return braze_object_end(map);
+	return braze_object_writer_end(map);
 }
 
 /*
@@ -107,7 +107,7 @@ record_product(BrazeMap *map, JsonbContainer *product, JsonbContainer *order,
 	Purchase	purchase;
 	BrazeString key;
 
-	if (!braze_commerce_first_text(product, braze_product_id_keys, BRAZE_MAX_PRODUCT_ID,
+	if (!braze_commerce_read_text(product, braze_product_id_keys, BRAZE_MAX_PRODUCT_ID,
 						  &purchase.product_id, &key))
 	{
 		braze_mapping_note(map, "%s was left out: it has no product_id (productId, id, sku or name) of 1 to %d characters.",
@@ -115,22 +115,22 @@ record_product(BrazeMap *map, JsonbContainer *product, JsonbContainer *order,
 		return true;
 	}
 	purchase.consumed.count = 0;
-	braze_names_add(&purchase.consumed, key);
+	braze_event_properties_add_name(&purchase.consumed, key);
 
-	purchase.price = braze_commerce_first_number(product, price_keys, &key);
+	purchase.price = braze_commerce_read_number(product, price_keys, &key);
 	if (purchase.price == NULL)
 	{
 		braze_mapping_note(map, "%s was left out: it has no price that is a number.", label);
 		return true;
 	}
-	purchase.currency = braze_commerce_find_currency(map, product, order);
+	purchase.currency = braze_commerce_read_currency(map, product, order);
 	if (purchase.currency == NULL)
 	{
 		(void) braze_mapping_note_take_back(map, nnotes);
 		braze_mapping_note(map, "%s was left out: its currency is not a code of ISO 4217 such as USD.", label);
 		return true;
 	}
-	if (!braze_commerce_find_quantity(map, product, label, MAX_PIECES, true,
+	if (!braze_commerce_read_quantity(map, product, label, MAX_PIECES, true,
 							 &purchase.price, &purchase.quantity))
 		return true;
 
@@ -159,7 +159,7 @@ map_product(BrazeMap *map, JsonbContainer *product, JsonbContainer *order, const
 static Numeric
 find_amount(JsonbContainer *object, const char *const *keys, BrazeString *key)
 {
-	Numeric		amount = braze_commerce_first_number(object, keys, key);
+	Numeric		amount = braze_commerce_read_number(object, keys, key);
 	BrazeDecimal decimal;
 
 	if (amount == NULL)
@@ -183,7 +183,7 @@ braze_purchase_map_revenue(BrazeMap *map, BrazeString name, bool order)
 		purchase.price = find_amount(object, total_keys, &key);
 	if (purchase.price == NULL)
 		return BRAZE_NO_REVENUE;
-	purchase.currency = braze_commerce_find_currency(map, object, NULL);
+	purchase.currency = braze_commerce_read_currency(map, object, NULL);
 	if (purchase.currency == NULL)
 	{
 		(void) braze_mapping_note_take_back(map, nnotes);
@@ -195,7 +195,7 @@ braze_purchase_map_revenue(BrazeMap *map, BrazeString name, bool order)
 	purchase.product_id = name;
 	purchase.quantity = 1;
 	purchase.consumed.count = 0;
-	braze_names_add(&purchase.consumed, key);
+	braze_event_properties_add_name(&purchase.consumed, key);
 	consume(&purchase.consumed, "currency");
 	(void) write_pieces(map, &purchase, object, NULL);
 	return BRAZE_REVENUE_RECORDED;
@@ -208,9 +208,9 @@ is_product(JsonbContainer *properties)
 	BrazeString text;
 	BrazeString key;
 
-	return braze_commerce_first_text(properties, braze_product_id_keys, BRAZE_MAX_PRODUCT_ID,
+	return braze_commerce_read_text(properties, braze_product_id_keys, BRAZE_MAX_PRODUCT_ID,
 							&text, &key) &&
-		braze_commerce_first_number(properties, price_keys, &key) != NULL;
+		braze_commerce_read_number(properties, price_keys, &key) != NULL;
 }
 
 bool
@@ -223,9 +223,9 @@ braze_purchase_map(BrazeMap *map, BrazeString name)
 	BrazeProducts products;
 	JsonbContainer *product;
 
-	if (properties != NULL && braze_commerce_products_begin(&products, properties))
+	if (properties != NULL && braze_commerce_read_products(&products, properties))
 	{
-		while (braze_commerce_products_next(&products, &product))
+		while (braze_commerce_read_product(&products, &product))
 		{
 			char		label[BRAZE_LABEL_SIZE];
 

@@ -67,24 +67,24 @@ extern bool braze_recommended_event_map(BrazeMap *map, BrazeCommerceCall call);
  * The first of the keys (NULL-terminated) whose value is a number or a string,
  * not blank and of at most max characters (0: any length).  key is set to it.
  */
-extern bool braze_commerce_first_text(JsonbContainer *object, const char *const *keys, int max,
+extern bool braze_commerce_read_text(JsonbContainer *object, const char *const *keys, int max,
 							 BrazeString *text, BrazeString *key);
 
 /* the first of the keys whose value is a number or a numeric string, or NULL */
-extern Numeric braze_commerce_first_number(JsonbContainer *object, const char *const *keys,
+extern Numeric braze_commerce_read_number(JsonbContainer *object, const char *const *keys,
 								  BrazeString *key);
 
 /* walks over properties.products; false when there is neither list nor object */
-extern bool braze_commerce_products_begin(BrazeProducts *products, JsonbContainer *properties);
+extern bool braze_commerce_read_products(BrazeProducts *products, JsonbContainer *properties);
 
 /* the next one; object is NULL for an entry that is none */
-extern bool braze_commerce_products_next(BrazeProducts *products, JsonbContainer **object);
+extern bool braze_commerce_read_product(BrazeProducts *products, JsonbContainer **object);
 
 /*
  * The currency of the first object that has one, else the default; NULL when
  * one was given but none is a currency.  Notes say what was passed over.
  */
-extern const char *braze_commerce_find_currency(BrazeMap *map, JsonbContainer *first,
+extern const char *braze_commerce_read_currency(BrazeMap *map, JsonbContainer *first,
 									   JsonbContainer *second);
 
 /*
@@ -93,7 +93,7 @@ extern const char *braze_commerce_find_currency(BrazeMap *map, JsonbContainer *f
  * label names the product in notes.  A negative quantity negates the price;
  * with refunds that is noted, without it the caller judges what came of it.
  */
-extern bool braze_commerce_find_quantity(BrazeMap *map, JsonbContainer *product, const char *label,
+extern bool braze_commerce_read_quantity(BrazeMap *map, JsonbContainer *product, const char *label,
 								int max, bool refunds, Numeric *price, int *quantity);
 
 #endif							/* BRAZE_PURCHASE_H */

@@ -34,14 +34,14 @@ write_text_field(BrazeEventWriter *writer, const BrazeSchemaField *field, BrazeS
 	bool		is_id = field->type == BRAZE_SCHEMA_STRING &&
 		strcmp(field->name, "product_id") == 0;
 
-	if (!braze_commerce_first_text(writer->object, field->sources, is_id ? BRAZE_MAX_PRODUCT_ID : 0,
+	if (!braze_commerce_read_text(writer->object, field->sources, is_id ? BRAZE_MAX_PRODUCT_ID : 0,
 						  text, &key) &&
 		(writer->around == NULL ||
-		 !braze_commerce_first_text(writer->around, field->sources,
+		 !braze_commerce_read_text(writer->around, field->sources,
 									is_id ? BRAZE_MAX_PRODUCT_ID : 0, text, &key)))
 		return false;
-	if (!braze_names_has(&writer->consumed, key))
-		braze_names_add(&writer->consumed, key);
+	if (!braze_event_properties_has_name(&writer->consumed, key))
+		braze_event_properties_add_name(&writer->consumed, key);
 	braze_event_key(writer, field->name);
 	braze_json_write_string(&writer->map->text, text->data, text->length);
 	if (is_id)
@@ -113,7 +113,7 @@ write_types(BrazeEventWriter *writer, const BrazeSchemaField *field)
 	}
 	braze_text_char(text, ']');
 	if (all_known)
-		braze_names_add(&writer->consumed,
+		braze_event_properties_add_name(&writer->consumed,
 						(BrazeString) {field->sources[0], strlen(field->sources[0])});
 	return true;
 }
@@ -156,7 +156,7 @@ write_discounts(BrazeEventWriter *writer, const BrazeSchemaField *field)
 
 	name.data = *source;
 	name.length = strlen(*source);
-	braze_names_add(&writer->consumed, name);
+	braze_event_properties_add_name(&writer->consumed, name);
 	braze_event_key(writer, field->name);
 	braze_text_char(text, '[');
 	braze_walk_array(&walk, value.val.binary.data);
@@ -202,7 +202,7 @@ write_action(BrazeEventWriter *writer, const BrazeSchemaField *field)
 				if (braze_string_is(text, actions[i]))
 				{
 					action = actions[i];
-					braze_names_add(&writer->consumed, (BrazeString) {"action", 6});
+					braze_event_properties_add_name(&writer->consumed, (BrazeString) {"action", 6});
 				}
 			}
 		}
@@ -263,12 +263,12 @@ write_field(BrazeEventWriter *writer, const BrazeSchemaField *field)
 				writer->below_zero = field->name;
 			else if (written)
 			{
-				braze_names_add(&writer->consumed, (BrazeString) {"price", 5});
+				braze_event_properties_add_name(&writer->consumed, (BrazeString) {"price", 5});
 				braze_recommended_money_number(writer, field->name, writer->price);
 			}
 			break;
 		case BRAZE_SCHEMA_QUANTITY:
-			braze_names_add(&writer->consumed, (BrazeString) {"quantity", 8});
+			braze_event_properties_add_name(&writer->consumed, (BrazeString) {"quantity", 8});
 			braze_event_key(writer, field->name);
 			braze_text_bytes(&writer->map->text, digits,
 							 snprintf(digits, sizeof(digits), "%d", writer->quantity));
@@ -316,7 +316,7 @@ write_metadata(BrazeEventWriter *writer)
 	if (braze_lookup(writer->object, "metadata", &value))
 		given = braze_object(&value);
 	if (given != NULL)
-		braze_names_add(&writer->consumed, (BrazeString) {"metadata", 8});
+		braze_event_properties_add_name(&writer->consumed, (BrazeString) {"metadata", 8});
 
 	braze_properties_begin(&metadata, writer->map, braze_no_reserved,
 						   Min(room, BRAZE_MAX_EVENT_PROPERTIES));
@@ -371,9 +371,9 @@ write_products(BrazeEventWriter *writer, const BrazeSchemaField *field)
 			add_missing(writer, product.missing.data);
 		empty = false;
 	}
-	else if (braze_commerce_products_begin(&products, writer->object))
+	else if (braze_commerce_read_products(&products, writer->object))
 	{
-		while (!text->full && braze_commerce_products_next(&products, &product.object))
+		while (!text->full && braze_commerce_read_product(&products, &product.object))
 		{
 			int			before = braze_text_mark(text);
 			int			nnotes;
@@ -405,7 +405,7 @@ write_products(BrazeEventWriter *writer, const BrazeSchemaField *field)
 			if (!text->full)
 				braze_text_rewind(text, before);
 		}
-		braze_names_add(&writer->consumed, (BrazeString) {"products", 8});
+		braze_event_properties_add_name(&writer->consumed, (BrazeString) {"products", 8});
 	}
 	if (empty)
 	{
@@ -426,14 +426,14 @@ is_product_call(const BrazeEventWriter *writer)
 	BrazeString key;
 
 	if (writer->schema->product_call)
-		return !braze_commerce_products_begin(&products, writer->object) ||
-			braze_commerce_first_text(writer->object, braze_product_fields[0].sources,
+		return !braze_commerce_read_products(&products, writer->object) ||
+			braze_commerce_read_text(writer->object, braze_product_fields[0].sources,
 							 BRAZE_MAX_PRODUCT_ID, &text, &key);
 	return braze_recommended_schema_has_products(writer->schema) &&
-		!braze_commerce_products_begin(&products, writer->object) &&
-		braze_commerce_first_text(writer->object, braze_product_fields[0].sources,
+		!braze_commerce_read_products(&products, writer->object) &&
+		braze_commerce_read_text(writer->object, braze_product_fields[0].sources,
 						 BRAZE_MAX_PRODUCT_ID, &text, &key) &&
-		braze_commerce_first_number(writer->object, braze_price_sources, &key) != NULL;
+		braze_commerce_read_number(writer->object, braze_price_sources, &key) != NULL;
 }
 
 /* writes the event; false when it lacks a field or is too large, with nothing written */
@@ -450,13 +450,13 @@ write_event(BrazeEventWriter *writer)
 	writer->consumed.count = 0;
 	writer->product_id.data = NULL;
 	if (writer->around != NULL)
-		braze_names_add(&writer->consumed, (BrazeString) {"products", 8});
+		braze_event_properties_add_name(&writer->consumed, (BrazeString) {"products", 8});
 
-	braze_object_begin(map, BRAZE_EVENTS);
-	braze_write_app_id(map);
+	braze_object_writer_begin(map, BRAZE_EVENTS);
+	braze_object_writer_app_id(map);
 	braze_text_literal(text, ",\"name\":");
 	braze_json_write_string(text, writer->schema->event, strlen(writer->schema->event));
-	braze_write_time(map);
+	braze_object_writer_time(map);
 	braze_text_literal(text, ",\"properties\":");
 	limit = braze_text_narrow(text, BRAZE_MAX_EVENT_PROPERTIES - CLOSING);
 	braze_text_char(text, '{');
@@ -470,11 +470,11 @@ write_event(BrazeEventWriter *writer)
 
 	if (writer->missing.len > 0 || writer->below_zero != NULL || text->full)
 	{
-		braze_object_cancel(map);
+		braze_object_writer_cancel(map);
 		return false;
 	}
 	braze_text_close(text, '}');
-	return braze_object_end(map);
+	return braze_object_writer_end(map);
 }
 
 /* notes why there is no such event; what was noted on the way is not true then */
@@ -514,11 +514,11 @@ find_viewed_product(BrazeEventWriter *writer)
 	BrazeString text;
 	BrazeString key;
 
-	if (!braze_commerce_products_begin(&products, writer->object) ||
-		braze_commerce_first_text(writer->object, braze_product_fields[0].sources,
+	if (!braze_commerce_read_products(&products, writer->object) ||
+		braze_commerce_read_text(writer->object, braze_product_fields[0].sources,
 								  BRAZE_MAX_PRODUCT_ID, &text, &key) ||
-		!braze_commerce_products_next(&products, &product) || product == NULL ||
-		braze_commerce_products_next(&products, &further))
+		!braze_commerce_read_product(&products, &product) || product == NULL ||
+		braze_commerce_read_product(&products, &further))
 		return;
 	writer->around = writer->object;
 	writer->object = product;
@@ -545,7 +545,7 @@ braze_recommended_event_map(BrazeMap *map, BrazeCommerceCall call)
 		find_viewed_product(&writer);
 	writer.product_is_call = is_product_call(&writer);
 	writer.quantity = 1;
-	writer.price = braze_commerce_first_number(writer.object, braze_price_sources, &key);
+	writer.price = braze_commerce_read_number(writer.object, braze_price_sources, &key);
 	if (writer.product_is_call && writer.price != NULL &&
 		!braze_recommended_money_fit_price(&writer, writer.object, "The product", &writer.price,
 							   &writer.quantity))

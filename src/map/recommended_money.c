@@ -43,7 +43,7 @@ braze_recommended_money_fit_price(BrazeEventWriter *writer, JsonbContainer *prod
 {
 	BrazeMap   *map = writer->map;
 
-	if (!braze_commerce_find_quantity(map, product, label, MAX_QUANTITY, false, price, quantity))
+	if (!braze_commerce_read_quantity(map, product, label, MAX_QUANTITY, false, price, quantity))
 		return false;
 	if (!braze_recommended_money_is_negative(*price))
 		return true;
@@ -65,7 +65,7 @@ braze_recommended_money_find_price(BrazeEventWriter *writer, JsonbContainer *pro
 {
 	BrazeString key;
 
-	*price = braze_commerce_first_number(product, braze_price_sources, &key);
+	*price = braze_commerce_read_number(product, braze_price_sources, &key);
 	if (*price == NULL)
 	{
 		braze_mapping_note(writer->map, "%s was left out: it has no price that is a number.", label);
@@ -89,16 +89,16 @@ sum_products(BrazeEventWriter *writer)
 	if (writer->product_is_call)
 		return writer->price == NULL ? NULL :
 			braze_number_multiply(writer->price, int64_to_numeric(writer->quantity));
-	if (!braze_commerce_products_begin(&products, writer->object))
+	if (!braze_commerce_read_products(&products, writer->object))
 		return NULL;
-	while (sum != NULL && braze_commerce_products_next(&products, &product))
+	while (sum != NULL && braze_commerce_read_product(&products, &product))
 	{
 		char		label[BRAZE_LABEL_SIZE];
 
 		CHECK_FOR_INTERRUPTS();
 		snprintf(label, sizeof(label), "Product %d", products.number);
 		if (product == NULL ||
-			!braze_commerce_first_text(product, braze_product_fields[0].sources, BRAZE_MAX_PRODUCT_ID, &text, &key) ||
+			!braze_commerce_read_text(product, braze_product_fields[0].sources, BRAZE_MAX_PRODUCT_ID, &text, &key) ||
 			!braze_recommended_money_find_price(writer, product, label, &price, &quantity))
 			continue;
 		price = braze_number_multiply(price, int64_to_numeric(quantity));
@@ -126,7 +126,7 @@ bool
 braze_recommended_money_amount(BrazeEventWriter *writer, const BrazeSchemaField *field)
 {
 	BrazeString key;
-	Numeric		amount = braze_commerce_first_number(writer->object, field->sources, &key);
+	Numeric		amount = braze_commerce_read_number(writer->object, field->sources, &key);
 
 	if (amount == NULL)
 		return false;
@@ -136,7 +136,7 @@ braze_recommended_money_amount(BrazeEventWriter *writer, const BrazeSchemaField 
 				   braze_mapping_note_quote(key), field->name, writer->schema->event);
 		return false;
 	}
-	braze_names_add(&writer->consumed, key);
+	braze_event_properties_add_name(&writer->consumed, key);
 	braze_recommended_money_number(writer, field->name, amount);
 	return true;
 }
@@ -149,10 +149,10 @@ bool
 braze_recommended_money_total(BrazeEventWriter *writer, const BrazeSchemaField *field)
 {
 	BrazeString key;
-	Numeric		total = braze_commerce_first_number(writer->object, field->sources, &key);
+	Numeric		total = braze_commerce_read_number(writer->object, field->sources, &key);
 
 	if (total != NULL)
-		braze_names_add(&writer->consumed, key);
+		braze_event_properties_add_name(&writer->consumed, key);
 	else if (writer->action != NULL && strcmp(writer->action, "replace") != 0)
 		return true;
 	else
@@ -176,14 +176,14 @@ braze_recommended_money_currency(BrazeEventWriter *writer, const BrazeSchemaFiel
 	const char *currency;
 
 	/* the call has one currency: its own, else that of its first product */
-	if (!writer->product_is_call && braze_commerce_products_begin(&products, writer->object))
-		braze_commerce_products_next(&products, &product);
+	if (!writer->product_is_call && braze_commerce_read_products(&products, writer->object))
+		braze_commerce_read_product(&products, &product);
 	if (writer->around != NULL)
 		product = writer->around;
-	currency = braze_commerce_find_currency(writer->map, writer->object, product);
+	currency = braze_commerce_read_currency(writer->map, writer->object, product);
 	if (currency == NULL)
 		return false;
-	braze_names_add(&writer->consumed, (BrazeString) {"currency", 8});
+	braze_event_properties_add_name(&writer->consumed, (BrazeString) {"currency", 8});
 	braze_event_key(writer, field->name);
 	braze_json_write_string(&writer->map->text, currency, strlen(currency));
 	return true;

@@ -53,7 +53,7 @@ judge_call(BrazeNewCall call, const BrazeSettings *settings)
 	if (mapped == NULL)
 	{
 		old = MemoryContextSwitchTo(context);
-		mapped = braze_mapped_create();
+		mapped = braze_map_create();
 		mapped->judging = true;
 		MemoryContextSwitchTo(old);
 	}
@@ -174,7 +174,7 @@ braze_enqueue_call(BrazeNewCall call, const char *destination_name, Oid roleid,
 
 		if (mapped->outcome != BRAZE_REJECT)
 			return put_call(destination, call);
-		reason = braze_mapped_notes(mapped);
+		reason = braze_mapping_note_joined(mapped);
 		if (!keep)
 			ereport(ERROR,
 					(errcode(ERRCODE_INVALID_PARAMETER_VALUE),

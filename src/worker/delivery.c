@@ -54,7 +54,7 @@ braze_delivery_init(void)
 	row_context = AllocSetContextCreate(braze_delivery_context, "segment_braze row",
 										ALLOCSET_DEFAULT_SIZES);
 	old = MemoryContextSwitchTo(braze_delivery_context);
-	mapped = braze_mapped_create();
+	mapped = braze_map_create();
 	MemoryContextSwitchTo(old);
 }
 
@@ -526,7 +526,7 @@ pack_mapped(BrazeDelivery *delivery, const BrazeQueueRow *row)
 	bool	   *wanted;
 	int			n = 0;
 
-	if (!braze_mapped_has(mapped, row->objects, row->nobjects))
+	if (!braze_map_has_objects(mapped, row->objects, row->nobjects))
 		return pack_done(delivery, row, BRAZE_OTHER_OBJECTS);
 	wanted = wanted_objects(row);
 	for (int i = 0; i < mapped->nobjects; i++)
@@ -580,7 +580,7 @@ braze_delivery_take(BrazeDelivery *delivery, const BrazeQueueRow *row)
 			packed = pack_done(delivery, row, NULL);
 			break;
 		case BRAZE_REJECT:
-			packed = pack_done(delivery, row, braze_mapped_notes(mapped));
+			packed = pack_done(delivery, row, braze_mapping_note_joined(mapped));
 			break;
 	}
 	MemoryContextSwitchTo(old);

@@ -1,0 +1,167 @@
+/*-------------------------------------------------------------------------
+ *
+ * commerce_read.c
+ *	  What purchases and recommended events both read out of a call.
+ *
+ *-------------------------------------------------------------------------
+ */
+#include "postgres.h"
+
+#include "braze/currency.h"
+#include "map/purchase.h"
+
+bool
+braze_commerce_read_text(JsonbContainer *object, const char *const *keys, int max,
+				 BrazeString *text, BrazeString *key)
+{
+	JsonbValue	value;
+
+	for (; *keys != NULL; keys++)
+	{
+		if (braze_lookup(object, *keys, &value) && braze_scalar_text(&value, text) &&
+			braze_trim(*text).length > 0 &&
+			(max == 0 || !braze_longer_than(*text, max)))
+		{
+			key->data = *keys;
+			key->length = strlen(*keys);
+			return true;
+		}
+	}
+	return false;
+}
+
+Numeric
+braze_commerce_read_number(JsonbContainer *object, const char *const *keys, BrazeString *key)
+{
+	JsonbValue	value;
+	Numeric		number;
+
+	for (; *keys != NULL; keys++)
+	{
+		if (!braze_lookup(object, *keys, &value))
+			continue;
+		number = braze_number(&value);
+		if (number != NULL)
+		{
+			key->data = *keys;
+			key->length = strlen(*keys);
+			return number;
+		}
+	}
+	return NULL;
+}
+
+bool
+braze_commerce_read_products(BrazeProducts *products, JsonbContainer *properties)
+{
+	JsonbValue	value;
+
+	products->only = NULL;
+	products->number = 0;
+	products->walk.count = 0;
+	products->walk.next = 0;
+	if (!braze_lookup(properties, "products", &value))
+		return false;
+	products->only = braze_object(&value);
+	if (products->only != NULL)
+		return true;
+	if (!braze_is_array(&value))
+		return false;
+	braze_walk_array(&products->walk, value.val.binary.data);
+	return true;
+}
+
+bool
+braze_commerce_read_product(BrazeProducts *products, JsonbContainer **object)
+{
+	JsonbValue	value;
+
+	products->number++;
+	if (products->only != NULL)
+	{
+		*object = products->only;
+		products->only = NULL;
+		return true;
+	}
+	if (!braze_walk_element(&products->walk, &value))
+		return false;
+	*object = braze_object(&value);
+	return true;
+}
+
+const char *
+braze_commerce_read_currency(BrazeMap *map, JsonbContainer *first, JsonbContainer *second)
+{
+	JsonbContainer *objects[2] = {first, second};
+	bool		given = false;
+	JsonbValue	value;
+	BrazeString text;
+	const char *currency;
+
+	for (int i = 0; i < lengthof(objects); i++)
+	{
+		if (objects[i] == NULL || !braze_lookup(objects[i], "currency", &value) ||
+			value.type == jbvNull ||
+			(value.type == jbvString && !braze_solid_text(&value, &text)))
+			continue;
+		given = true;
+		currency = value.type == jbvString ? braze_currency_code(text.data, text.length) : NULL;
+		if (currency != NULL)
+			return currency;
+		braze_mapping_note(map, "A currency was passed over: it is not a code of ISO 4217 such as USD.");
+	}
+	return given ? NULL : map->settings->default_currency;
+}
+
+bool
+braze_commerce_read_quantity(BrazeMap *map, JsonbContainer *product, const char *label,
+					int max, bool refunds, Numeric *price, int *quantity)
+{
+	JsonbValue	value;
+	Numeric		number;
+	BrazeDecimal decimal;
+	int64		whole;
+
+	*quantity = 1;
+	if (!braze_lookup(product, "quantity", &value) || value.type == jbvNull)
+		return true;
+	number = braze_number(&value);
+	if (number == NULL)
+	{
+		braze_mapping_note(map, "%s was counted once: its quantity is no number.", label);
+		return true;
+	}
+	braze_number_read(&decimal, number);
+	if (braze_number_is_zero(&decimal))
+	{
+		braze_mapping_note(map, "%s was left out: its quantity is 0.", label);
+		return false;
+	}
+	if (decimal.negative)
+	{
+		number = braze_number_negate(number);
+		*price = braze_number_negate(*price);
+		if (refunds)
+			braze_mapping_note(map, "%s was recorded with a negated price: its quantity is negative.", label);
+		braze_number_read(&decimal, number);
+	}
+	if (braze_number_is_whole(&decimal) && braze_number_int64(&decimal, 0, &whole) &&
+		whole <= max)
+	{
+		*quantity = whole;
+		return true;
+	}
+	*price = braze_number_multiply(*price, number);
+	if (*price == NULL)
+	{
+		braze_mapping_note(map, "%s was left out: its price times its quantity is too large.", label);
+		return false;
+	}
+	if (braze_number_is_whole(&decimal))
+		braze_mapping_note(map, "%s was recorded once, at its price times its quantity: the quantity is larger than %d.",
+				   label, max);
+	else
+		braze_mapping_note(map, "%s was recorded once, at its price times its quantity: Braze takes whole quantities only.",
+				   label);
+	return true;
+}

@@ -1,0 +1,136 @@
+/*-------------------------------------------------------------------------
+ *
+ * object_writer.c
+ *	  An object of Braze's is written: its beginning, its end, and what all have.
+ *
+ *
+ * An object that does not fit is taken back as a whole; its notes are then on
+ * the call.
+ *-------------------------------------------------------------------------
+ */
+#include "postgres.h"
+
+#include "json/time.h"
+#include "map/map_internal.h"
+
+static void
+record_object(BrazeMap *map)
+{
+	BrazeMapped *mapped = &map->mapped;
+	BrazeObject *object;
+
+	if (mapped->nobjects == mapped->maxobjects)
+	{
+		mapped->maxobjects *= 2;
+		mapped->objects = repalloc_huge(mapped->objects,
+										sizeof(BrazeObject) * mapped->maxobjects);
+	}
+	object = &mapped->objects[mapped->nobjects++];
+	object->kind = map->kind;
+	object->json.offset = map->object_start;
+	object->json.length = mapped->text.len - map->object_start;
+}
+
+void
+braze_object_writer_begin_plain(BrazeMap *map, BrazeKind kind)
+{
+	map->kind = kind;
+	map->object_start = braze_text_mark(&map->text);
+	map->note_object = map->mapped.nobjects;
+	map->limit_before = braze_text_narrow(&map->text, BRAZE_MAX_OBJECT);
+}
+
+/* the notes on an object that is not sent are on the call */
+void
+braze_object_writer_cancel(BrazeMap *map)
+{
+	map->text.limit = map->limit_before;
+	braze_text_rewind(&map->text, map->object_start);
+	braze_mapping_note_to_call(map);
+}
+
+bool
+braze_object_writer_end_plain(BrazeMap *map)
+{
+	if (map->text.full)
+	{
+		braze_object_writer_cancel(map);
+		braze_mapping_note(map, "What follows in the call was left out: it is too large for Braze; split it.");
+		return false;
+	}
+	map->text.limit = map->limit_before;
+	record_object(map);
+	map->note_object = 0;
+	return true;
+}
+
+void
+braze_object_writer_begin(BrazeMap *map, BrazeKind kind)
+{
+	BrazeSpan	user = map->mapped.users[0].json;
+	char	   *p;
+
+	braze_object_writer_begin_plain(map, kind);
+	p = braze_text_reserve(&map->text, user.length + 1);
+	if (p != NULL)
+	{
+		/* after braze_text_reserve, which may move the text */
+		*p++ = '{';
+		memcpy(p, map->mapped.text.data + user.offset, user.length);
+		map->mapped.text.len += user.length + 1;
+	}
+
+	/* Braze would not create a profile for an alias else */
+	if (map->settings->update_existing_only)
+		braze_text_literal(&map->text, ",\"_update_existing_only\":true");
+	else if (map->identifier.label.data != NULL)
+		braze_text_literal(&map->text, ",\"_update_existing_only\":false");
+}
+
+bool
+braze_object_writer_end(BrazeMap *map)
+{
+	if (!map->text.full)
+		braze_text_close(&map->text, '}');
+	return braze_object_writer_end_plain(map);
+}
+
+void
+braze_object_writer_app_id(BrazeMap *map)
+{
+	const BrazeCallIntegration *integration = &map->call.integration;
+	BrazeString app_id = {NULL, 0};
+
+	for (int i = 0; i < integration->nobjects && app_id.data == NULL; i++)
+	{
+		JsonbValue	value;
+		BrazeString text;
+
+		if ((braze_lookup(integration->objects[i], "app_id", &value) ||
+			 braze_lookup(integration->objects[i], "appId", &value)) &&
+			braze_user_identifier_text(map, "app_id of the integrations", &value,
+						  BRAZE_MAX_EXTERNAL_ID, &text))
+			app_id = braze_trim(text);
+	}
+	if (app_id.data == NULL && map->settings->app_identifier != NULL)
+	{
+		app_id.data = map->settings->app_identifier;
+		app_id.length = strlen(app_id.data);
+	}
+	if (app_id.data != NULL)
+	{
+		braze_text_literal(&map->text, ",\"app_id\":");
+		braze_json_write_string(&map->text, app_id.data, app_id.length);
+	}
+}
+
+void
+braze_object_writer_time(BrazeMap *map)
+{
+	char		time[BRAZE_TIME_LENGTH];
+
+	braze_time_print(braze_call_time(map), time);
+	braze_text_literal(&map->text, ",\"time\":\"");
+	braze_text_bytes(&map->text, time, BRAZE_TIME_LENGTH);
+	braze_text_char(&map->text, '"');
+}
