@@ -180,20 +180,27 @@ braze_settle_fetch(BrazeSettleTable *table, int64 id, const BrazeSettleRow *row)
 	return fetch_by_hint(table, id, row) || fetch_by_id(table, id, row);
 }
 
+/* where a call is, in the queue or claimed; NULL: that cannot be looked at now */
+static BrazeSettleTable *
+table_of(BrazeSettler *settler, const BrazeSettleRow *row, int64 *id)
+{
+	*id = row->letter != 0 ? row->letter : row->id;
+	if (row->letter == 0)
+		return &settler->queue;
+	return braze_settle_open_letters(settler) ? &settler->letters : NULL;
+}
+
 bool
 braze_settle_finds(BrazeSettler *settler, const BrazeSettleRow *row)
 {
-	BrazeSettleTable *table = &settler->queue;
+	int64		id;
+	BrazeSettleTable *table = table_of(settler, row, &id);
 	bool		found;
 
-	if (row->letter != 0)
-	{
-		/* not to be decided now */
-		if (!braze_settle_open_letters(settler))
-			return true;
-		table = &settler->letters;
-	}
-	found = braze_settle_fetch(table, row->letter != 0 ? row->letter : row->id, row);
+	/* not to be decided now */
+	if (table == NULL)
+		return true;
+	found = braze_settle_fetch(table, id, row);
 	ExecClearTuple(table->slot);
 	return found;
 }
@@ -418,23 +425,25 @@ array_of(ArrayBuildState *array, Oid type)
 bool
 braze_settle_forget_user(BrazeSettler *settler, const BrazeSettleRow *row)
 {
-	BrazeSettleTable *table = row->letter != 0 ? &settler->letters : &settler->queue;
-	AttrNumber	call = row->letter != 0 ? BRAZE_DEAD_CALL : BRAZE_QUEUE_CALL;
-	AttrNumber	destination = row->letter != 0 ? BRAZE_DEAD_DESTINATION : BRAZE_QUEUE_DESTINATION;
+	int64		id;
+	BrazeSettleTable *table = table_of(settler, row, &id);
+	bool		is_letter = (table == &settler->letters);
+	int			call = (is_letter ? BRAZE_DEAD_CALL : BRAZE_QUEUE_CALL) - 1;
+	int			destination = (is_letter ? BRAZE_DEAD_DESTINATION : BRAZE_QUEUE_DESTINATION) - 1;
 	BrazeString user;
 
-	if (!braze_settle_open_letters(settler))
+	if (table == NULL || !braze_settle_open_letters(settler))
 		return false;
-	if (braze_settle_fetch(table, row->letter != 0 ? row->letter : row->id, row) &&
-		!table->slot->tts_isnull[call - 1] && !table->slot->tts_isnull[destination - 1] &&
-		user_of(table->slot->tts_values[call - 1], &user))
+	if (braze_settle_fetch(table, id, row) &&
+		!table->slot->tts_isnull[call] && !table->slot->tts_isnull[destination] &&
+		user_of(table->slot->tts_values[call], &user))
 	{
 		BrazeForgotten *forgotten = settler->forgotten;
 
 		if (forgotten == NULL)
 			forgotten = settler->forgotten =
 				MemoryContextAllocZero(settler->context, sizeof(BrazeForgotten));
-		append_value(settler, &forgotten->destinations, table->slot->tts_values[destination - 1], TEXTOID);
+		append_value(settler, &forgotten->destinations, table->slot->tts_values[destination], TEXTOID);
 		append_value(settler, &forgotten->users,
 					 PointerGetDatum(cstring_to_text_with_len(user.data, user.length)), TEXTOID);
 		forgotten->nusers++;

@@ -163,15 +163,6 @@ extern int64 braze_exchange_send(BrazeDelivery *delivery, BrazeHttp *http,
 								 int max_transfers);
 extern int	braze_exchange_transfers(void);
 
-/*
- * Starts what send has left to this: requests whose calls are to leave the
- * queue before, all in one transaction.  Returns as send does.
- */
-extern long braze_exchange_launch(BrazeHttp *http);
-
-/* before the process ends: what was not sent must not be taken for sent */
-extern void braze_exchange_cancel_unsent(BrazeHttp *http);
-
 /* a transfer ended: what Braze said, and what becomes of the objects */
 extern void braze_exchange_answered(BrazeHttp *http, BrazeHttpRequest *done);
 

@@ -9,36 +9,17 @@
 
 #include <stdlib.h>
 
-#include "lib/ilist.h"
 #include "mb/pg_wchar.h"
 #include "utils/memutils.h"
 #include "utils/timestamp.h"
 
 #include "base/clock.h"
-#include "worker/delivery.h"
+#include "worker/claim.h"
 #include "worker/delivery_internal.h"
 #include "worker/delivery_stuck.h"
-#include "worker/round_claim.h"
-
-typedef struct Transfer
-{
-	BrazeHttpRequest http;		/* first: curl's side knows this address */
-	BrazeDelivery *delivery;
-	BrazeRequest *request;
-	struct Transfer *next_launch;
-	dlist_node	node;			/* in all_transfers */
-} Transfer;
-
-/* calls that could not be taken out of the queue are tried again after this */
-#define LAUNCH_RETRY_MS		1000
 
 static int	transfers = 0;			/* over all destinations */
-static dlist_head all_transfers = DLIST_STATIC_INIT(all_transfers);
-
-/* those whose calls are to leave the queue first, oldest first */
-static Transfer *first_launch = NULL;
-static Transfer **last_launch = &first_launch;
-static int64 next_launch_at = 0;
+dlist_head	braze_exchange_all = DLIST_STATIC_INIT(braze_exchange_all);
 
 int
 braze_exchange_transfers(void)
@@ -60,8 +41,8 @@ note_error(BrazeDelivery *delivery, const char *reason)
 	delivery->changed = true;
 }
 
-static BrazePace *
-pace_of(BrazeDelivery *delivery, BrazeEndpoint endpoint)
+BrazePace *
+braze_exchange_pace(BrazeDelivery *delivery, BrazeEndpoint endpoint)
 {
 	return &delivery->pace[endpoint == BRAZE_USERS_TRACK ? BRAZE_TRACK_SERVICE
 						   : BRAZE_IDENTITY_SERVICE];
@@ -75,7 +56,7 @@ may_send(BrazeDelivery *delivery, BrazeEndpoint endpoint, bool fresh, int64_t no
 	int64_t		until = -1;
 
 	if (delivery->closed[endpoint] == NULL &&
-		braze_pace_ready(pace_of(delivery, endpoint), fresh, now, &until) &&
+		braze_pace_ready(braze_exchange_pace(delivery, endpoint), fresh, now, &until) &&
 		braze_bucket_ready(&delivery->requests, now, &until) &&
 		(endpoint == BRAZE_USERS_TRACK ||
 		 braze_bucket_ready(&delivery->identity_requests, now, &until)))
@@ -85,24 +66,21 @@ may_send(BrazeDelivery *delivery, BrazeEndpoint endpoint, bool fresh, int64_t no
 	return false;
 }
 
-static void transfer_failed(BrazeHttp *http, Transfer *transfer);
-
-/* from here on the pace counts it as started */
-static void
-reserve(Transfer *transfer)
+void
+braze_exchange_reserve(BrazeTransfer *transfer)
 {
 	BrazeDelivery *delivery = transfer->delivery;
 	BrazeEndpoint endpoint = braze_request_endpoint(transfer->request);
 	int64_t		now = braze_now_ms();
 
-	braze_pace_started(pace_of(delivery, endpoint));
+	braze_pace_started(braze_exchange_pace(delivery, endpoint));
 	braze_bucket_take(&delivery->requests, now);
 	if (endpoint != BRAZE_USERS_TRACK)
 		braze_bucket_take(&delivery->identity_requests, now);
 }
 
-static void
-send_reserved(BrazeHttp *http, Transfer *transfer)
+void
+braze_exchange_send_reserved(BrazeHttp *http, BrazeTransfer *transfer)
 {
 	BrazeDelivery *delivery = transfer->delivery;
 
@@ -111,22 +89,22 @@ send_reserved(BrazeHttp *http, Transfer *transfer)
 	transfer->http.body = braze_request_body(transfer->request,
 											 &transfer->http.body_length);
 	transfer->http.owner = transfer;
-	transfer->http.once = delivery->at_most_once;
+	braze_claim_begin(transfer);
 	delivery->counts.requests++;
 	delivery->changed = true;
 	if (!braze_http_send(http, &transfer->http))
-		transfer_failed(http, transfer);
+		braze_exchange_failed(http, transfer);
 }
 
 static void
-start_transfer(BrazeHttp *http, Transfer *transfer)
+start_transfer(BrazeHttp *http, BrazeTransfer *transfer)
 {
-	reserve(transfer);
-	send_reserved(http, transfer);
+	braze_exchange_reserve(transfer);
+	braze_exchange_send_reserved(http, transfer);
 }
 
 static void
-end_transfer(Transfer *transfer)
+end_transfer(BrazeTransfer *transfer)
 {
 	transfer->delivery->transfers--;
 	transfers--;
@@ -134,12 +112,20 @@ end_transfer(Transfer *transfer)
 	pfree(transfer);
 }
 
+void
+braze_exchange_abandon(BrazeTransfer *transfer)
+{
+	braze_pace_ended(braze_exchange_pace(transfer->delivery,
+										 braze_request_endpoint(transfer->request)));
+	end_transfer(transfer);
+}
+
 /* what the answer says of when to send the next request */
 static void
-pace_by_answer(Transfer *transfer, const BrazeAnswer *answer, int64_t now)
+pace_by_answer(BrazeTransfer *transfer, const BrazeAnswer *answer, int64_t now)
 {
 	BrazeDelivery *delivery = transfer->delivery;
-	BrazePace  *pace = pace_of(delivery, braze_request_endpoint(transfer->request));
+	BrazePace  *pace = braze_exchange_pace(delivery, braze_request_endpoint(transfer->request));
 
 	switch (answer->verdict)
 	{
@@ -160,7 +146,7 @@ pace_by_answer(Transfer *transfer, const BrazeAnswer *answer, int64_t now)
 			else
 				braze_pace_failed(pace, !braze_request_is_again(transfer->request),
 								  now, random_fraction());
-			if (!answer->ambiguous || !delivery->at_most_once)
+			if (!answer->ambiguous || !transfer->http.once)
 				delivery->counts.retries++;
 			break;
 	}
@@ -184,11 +170,11 @@ note_answer(BrazeDelivery *delivery, const BrazeAnswer *answer)
  * up.  Looked at when an attempt has failed, so never in a pause.
  */
 static void
-give_up_old_calls(Transfer *transfer, BrazeEndpoint endpoint, const BrazeAnswer *answer,
+give_up_old_calls(BrazeTransfer *transfer, BrazeEndpoint endpoint, const BrazeAnswer *answer,
 				  int64_t now)
 {
 	BrazeDelivery *delivery = transfer->delivery;
-	const BrazePace *pace = pace_of(delivery, endpoint);
+	const BrazePace *pace = braze_exchange_pace(delivery, endpoint);
 	int			max_age = delivery->destination ? delivery->destination->settings.max_retry_age : 0;
 	char		reason[BRAZE_REASON_SIZE + 120];
 	BrazeGivingUp why;
@@ -199,7 +185,7 @@ give_up_old_calls(Transfer *transfer, BrazeEndpoint endpoint, const BrazeAnswer 
 	snprintf(reason, sizeof(reason), "for %lld s all attempts have failed, the last with %s: max_retry_age is over",
 			 (long long) (now - pace->failing_since) / 1000, answer->reason);
 	for (int i = 0; i < BRAZE_ENDPOINTS; i++)
-		why.endpoints[i] = (pace_of(delivery, i) == pace);
+		why.endpoints[i] = (braze_exchange_pace(delivery, i) == pace);
 	why.wall_clock = GetCurrentTimestamp();
 	why.queued_before = why.wall_clock - (int64_t) max_age * USECS_PER_SEC;
 	why.reason = reason;
@@ -209,7 +195,7 @@ give_up_old_calls(Transfer *transfer, BrazeEndpoint endpoint, const BrazeAnswer 
 }
 
 static void
-guard_against_flood(Transfer *transfer, const BrazeAnswer *answer)
+guard_against_flood(BrazeTransfer *transfer, const BrazeAnswer *answer)
 {
 	BrazeFlood *flood = &transfer->delivery->flood;
 	const BrazeSent *sent = braze_request_sent(transfer->request);
@@ -236,21 +222,9 @@ guard_against_flood(Transfer *transfer, const BrazeAnswer *answer)
 	}
 }
 
-/* is it sent at most once, and a restart would find some of it in the queue? */
-static bool
-must_claim(const BrazeDelivery *delivery, BrazeRequest *request)
-{
-	for (int i = 0; delivery->at_most_once && i < braze_gone_ncalls(request); i++)
-	{
-		if (braze_gone_is_unclaimed(request, i))
-			return true;
-	}
-	return false;
-}
-
 /* judges a transfer that is over, and sends the next part of its request */
 static void
-conclude(BrazeHttp *http, Transfer *transfer, const BrazeAnswer *answer)
+conclude(BrazeHttp *http, BrazeTransfer *transfer, const BrazeAnswer *answer)
 {
 	BrazeDelivery *delivery = transfer->delivery;
 	BrazeEndpoint endpoint = braze_request_endpoint(transfer->request);
@@ -275,9 +249,9 @@ conclude(BrazeHttp *http, Transfer *transfer, const BrazeAnswer *answer)
 		delivery->counts.ambiguous_resends++;
 		delivery->counts.ambiguous_calls += calls;
 	}
-	if (answer->ambiguous && (delivery->at_most_once || next == BRAZE_NEXT_LATER))
+	if (answer->ambiguous && (transfer->http.once || next == BRAZE_NEXT_LATER))
 	{
-		delivery->counts.ambiguous_resends += !delivery->at_most_once;
+		delivery->counts.ambiguous_resends += !transfer->http.once;
 		delivery->counts.ambiguous_calls += calls;
 	}
 	braze_http_release(http, &transfer->http);
@@ -286,7 +260,7 @@ conclude(BrazeHttp *http, Transfer *transfer, const BrazeAnswer *answer)
 	{
 		case BRAZE_NEXT_SEND:
 			if (delivery->target != NULL && braze_delivery_open(delivery) &&
-				!must_claim(delivery, transfer->request) &&
+				!braze_claim_is_missing(transfer) &&
 				may_send(delivery, endpoint, !braze_request_is_again(transfer->request), now, &wait))
 			{
 				start_transfer(http, transfer);
@@ -307,8 +281,8 @@ conclude(BrazeHttp *http, Transfer *transfer, const BrazeAnswer *answer)
 	end_transfer(transfer);
 }
 
-static void
-transfer_failed(BrazeHttp *http, Transfer *transfer)
+void
+braze_exchange_failed(BrazeHttp *http, BrazeTransfer *transfer)
 {
 	BrazeAnswer answer;
 
@@ -345,7 +319,7 @@ in_database_encoding(char *reason)
 void
 braze_exchange_answered(BrazeHttp *http, BrazeHttpRequest *done)
 {
-	Transfer   *transfer = done->owner;
+	BrazeTransfer *transfer = done->owner;
 	BrazeAnswer answer;
 
 	if (!braze_answer_read(&answer, braze_request_sent(transfer->request),
@@ -364,83 +338,6 @@ braze_exchange_wants_settle(const BrazeDelivery *delivery)
 {
 	return delivery->destination != NULL &&
 		delivery->unsettled >= delivery->destination->settings.max_requests_in_flight;
-}
-
-/* ----- at most once ----- */
-
-/* its calls are out of the queue, but for those left out; false: that is all */
-static bool
-launch_one(BrazeHttp *http, Transfer *transfer)
-{
-	BrazeDelivery *delivery = transfer->delivery;
-	BrazePace  *pace = pace_of(delivery, braze_request_endpoint(transfer->request));
-
-	switch (braze_request_rewrite(delivery->pack, transfer->request, braze_now_ms()))
-	{
-		case BRAZE_NEXT_SEND:
-			send_reserved(http, transfer);
-			return true;
-		case BRAZE_NEXT_NO_MEMORY:
-			braze_delivery_out_of_memory();
-			break;
-		case BRAZE_NEXT_DONE:
-		case BRAZE_NEXT_LATER:
-			braze_pace_ended(pace);
-			end_transfer(transfer);
-			break;
-	}
-	return false;
-}
-
-long
-braze_exchange_launch(BrazeHttp *http)
-{
-	Transfer   *transfer;
-	bool		launched;
-	long		timeout = -1;
-
-	if (first_launch == NULL)
-		return -1;
-	for (transfer = first_launch; transfer != NULL; transfer = transfer->next_launch)
-		braze_round_claim_add(transfer->delivery, transfer->request);
-	launched = braze_round_claim();
-	while ((transfer = first_launch) != NULL)
-	{
-		first_launch = transfer->next_launch;
-		if (launched)
-		{
-			/* others may go instead, and what was left out later */
-			if (!launch_one(http, transfer))
-				timeout = 0;
-			continue;
-		}
-		braze_pace_ended(pace_of(transfer->delivery, braze_request_endpoint(transfer->request)));
-		braze_request_put_off(transfer->delivery->pack, transfer->request);
-		end_transfer(transfer);
-	}
-	last_launch = &first_launch;
-	if (launched)
-		return timeout;
-	next_launch_at = braze_now_ms() + LAUNCH_RETRY_MS;
-	return LAUNCH_RETRY_MS;
-}
-
-/* the process ends: what curl has not begun to write goes back to the queue */
-void
-braze_exchange_cancel_unsent(BrazeHttp *http)
-{
-	dlist_mutable_iter iter;
-
-	dlist_foreach_modify(iter, &all_transfers)
-	{
-		Transfer   *transfer = dlist_container(Transfer, node, iter.cur);
-
-		if (!transfer->http.once)
-			continue;
-		braze_http_cancel(http, &transfer->http);
-		if (transfer->http.unsent)
-			transfer_failed(http, transfer);
-	}
 }
 
 /*
@@ -465,7 +362,7 @@ braze_exchange_send(BrazeDelivery *delivery, BrazeHttp *http, int max_transfers)
 		   !braze_exchange_wants_settle(delivery) && !is_clogged(delivery))
 	{
 		int64_t		wait = -1;
-		Transfer   *transfer;
+		BrazeTransfer *transfer;
 		BrazeRequest *request;
 		int64		now = braze_now_ms();
 
@@ -474,13 +371,9 @@ braze_exchange_send(BrazeDelivery *delivery, BrazeHttp *http, int max_transfers)
 
 		if (braze_delivery_stuck_until(delivery) != 0)
 			return braze_delivery_stuck_until(delivery) - now;
-		if (delivery->at_most_once && now < next_launch_at)
-			return next_launch_at - now;
-
-		/* while Braze fails, what may be lost in finding out is little */
-		gates.one_call = delivery->at_most_once &&
-			(delivery->pace[BRAZE_TRACK_SERVICE].failures > 0 ||
-			 delivery->pace[BRAZE_IDENTITY_SERVICE].failures > 0);
+		if (braze_claim_wait(delivery, now) > 0)
+			return braze_claim_wait(delivery, now);
+		braze_claim_limit(delivery, &gates);
 		for (int endpoint = 0; endpoint < BRAZE_ENDPOINTS; endpoint++)
 		{
 			gates.fresh[endpoint] = may_send(delivery, endpoint, true, now, &pace_wait);
@@ -489,19 +382,13 @@ braze_exchange_send(BrazeDelivery *delivery, BrazeHttp *http, int max_transfers)
 		request = braze_request_next(delivery->pack, &gates, now, &wait);
 		if (request == NULL)
 			return pace_wait >= 0 && (wait < 0 || pace_wait < wait) ? pace_wait : wait;
-		transfer = MemoryContextAllocZero(braze_delivery_context, sizeof(Transfer));
+		transfer = MemoryContextAllocZero(braze_delivery_context, sizeof(BrazeTransfer));
 		transfer->delivery = delivery;
 		transfer->request = request;
-		dlist_push_tail(&all_transfers, &transfer->node);
+		dlist_push_tail(&braze_exchange_all, &transfer->node);
 		transfers++;
 		delivery->transfers++;
-		if (must_claim(delivery, request))
-		{
-			reserve(transfer);
-			*last_launch = transfer;
-			last_launch = &transfer->next_launch;
-		}
-		else
+		if (!braze_claim_first(transfer))
 			start_transfer(http, transfer);
 	}
 	return -1;

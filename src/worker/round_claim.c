@@ -224,37 +224,14 @@ braze_round_claim(void)
 	return nmoves == 0 || move_round("taking calls out of the queue", false);
 }
 
-bool
-braze_round_claim_release(void)
+void
+braze_round_claim_add_release(BrazeDelivery *delivery, BrazeCall *call)
 {
-	ListCell   *cell;
-
-	foreach(cell, braze_deliveries)
-	{
-		BrazeDelivery *delivery = lfirst(cell);
-		BrazeCall  *call = NULL;
-
-		if (!braze_gone_has_stranded(delivery->pack))
-			continue;
-		while ((call = braze_gone_next_stranded(delivery->pack, call)) != NULL)
-			add_move(delivery, NULL, call, 0);
-	}
-	if (nmoves > 0 && !move_round("putting calls back into the queue", true))
-		return false;
-	foreach(cell, braze_deliveries)
-		braze_gone_end_stranded(((BrazeDelivery *) lfirst(cell))->pack);
-	return true;
+	add_move(delivery, NULL, call, 0);
 }
 
 bool
-braze_round_claim_release_wanted(void)
+braze_round_claim_release(void)
 {
-	ListCell   *cell;
-
-	foreach(cell, braze_deliveries)
-	{
-		if (braze_gone_has_stranded(((BrazeDelivery *) lfirst(cell))->pack))
-			return true;
-	}
-	return false;
+	return nmoves == 0 || move_round("putting calls back into the queue", true);
 }

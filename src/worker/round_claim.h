@@ -19,8 +19,8 @@
 extern void braze_round_claim_add(BrazeDelivery *delivery, BrazeRequest *request);
 extern bool braze_round_claim(void);
 
-/* puts back what is out of the queue and not under way */
-extern bool braze_round_claim_release_wanted(void);
+/* puts the calls that were added back; false: nothing has happened */
+extern void braze_round_claim_add_release(BrazeDelivery *delivery, BrazeCall *call);
 extern bool braze_round_claim_release(void);
 
 #endif							/* BRAZE_ROUND_CLAIM_H */

@@ -23,8 +23,8 @@
 #include "base/catalog.h"
 #include "base/shmem.h"
 #include "base/table_write.h"
-#include "store/claims_table.h"
 #include "store/profiles_table.h"
+#include "worker/claim.h"
 #include "worker/delivery.h"
 #include "worker/delivery_stuck.h"
 #include "worker/round.h"
@@ -357,8 +357,7 @@ settle_all(void)
 static void
 forget_settled(const Done *done)
 {
-	if (done->call->letter != 0)
-		braze_claims_table_leave(done->call->flight);
+	braze_claim_settled(done->call);
 	braze_delivery_settled(done->delivery, done->call);
 }
 
@@ -406,7 +405,7 @@ sort_out(void)
 	}
 	foreach(cell, braze_deliveries)
 		braze_delivery_stuck_end(lfirst(cell));
-	braze_claims_table_publish();
+	braze_claim_publish();
 	allow_all();
 }
 

@@ -39,10 +39,10 @@
 #include "base/wait_event.h"
 #include "braze/http.h"
 #include "store/reader.h"
+#include "worker/claim.h"
 #include "worker/delivery.h"
 #include "worker/delivery_stuck.h"
 #include "worker/round.h"
-#include "worker/round_claim.h"
 #include "worker/round_read.h"
 #include "worker/worker.h"
 
@@ -274,11 +274,11 @@ end_process(BrazeHttp *http)
 		CHECK_FOR_INTERRUPTS();
 		take_answers(http);
 	}
-	braze_exchange_cancel_unsent(http);
+	braze_claim_cancel_unsent(http);
 	if (braze_round_settle_pending() > 0)
 		(void) braze_round_settle();
-	if (braze_round_claim_release_wanted())
-		(void) braze_round_claim_release();
+	if (braze_claim_release_wanted())
+		(void) braze_claim_release();
 	disable_timeout(end_timeout, false);
 	proc_exit(0);
 }
@@ -328,11 +328,11 @@ put_back_if_due(int64 now)
 {
 	static int64 retry_at = 0;
 
-	if (!braze_round_claim_release_wanted())
+	if (!braze_claim_release_wanted())
 		return -1;
 	if (now < retry_at)
 		return retry_at - now;
-	if (braze_round_claim_release())
+	if (braze_claim_release())
 		return -1;
 	retry_at = braze_now_ms() + SETTLE_RETRY_MS;
 	return SETTLE_RETRY_MS;
@@ -455,7 +455,7 @@ send_all(BrazeHttp *http)
 	}
 	if (!braze_first_settle_done && now - last_start < ALONE_MS)
 		timeout = shorter(timeout, ALONE_MS - (now - last_start));
-	return shorter(timeout, braze_exchange_launch(http));
+	return shorter(timeout, braze_claim_send(http));
 }
 
 static void
