@@ -50,7 +50,7 @@ shared_size(void)
 }
 
 static void
-request(void)
+request_memory(void)
 {
 	if (prev_shmem_request_hook)
 		prev_shmem_request_hook();
@@ -74,7 +74,7 @@ init_destinations(void)
 }
 
 static void
-startup(void)
+start_memory(void)
 {
 	/*
 	 * The postmaster runs this at its start and again after a crash, and only
@@ -102,9 +102,9 @@ startup(void)
 void
 braze_shmem_init(void)
 {
-	braze_at_shmem_request(request, &prev_shmem_request_hook);
+	braze_at_shmem_request(request_memory, &prev_shmem_request_hook);
 	prev_shmem_startup_hook = shmem_startup_hook;
-	shmem_startup_hook = startup;
+	shmem_startup_hook = start_memory;
 }
 
 BrazeDatabaseSlot *

@@ -121,7 +121,7 @@ list_suspects(const BrazeStatement *statement)
 
 /* for people: what is written, and with whose rights */
 static char *
-describe(const BrazeStatement *statement)
+describe_statement(const BrazeStatement *statement)
 {
 	char	   *suspects = list_suspects(statement);
 
@@ -377,7 +377,7 @@ braze_statement_run(const BrazeStatement *statement)
 	if (is_worker)
 	{
 		braze_attempt_check(RelationGetRelid(statement->rel), statement->operation);
-		braze_attempt_explain(describe(statement));
+		braze_attempt_explain(describe_statement(statement));
 		defer_nothing();
 		rows = execute_within_time(statement);
 		braze_attempt_explain("");
@@ -397,7 +397,7 @@ braze_statement_write_row(const BrazeStatement *statement)
 	/* a session may queue what a trigger or a rule then leaves out */
 	if (rows == 1 || !is_worker)
 		return;
-	braze_attempt_explain(describe(statement));
+	braze_attempt_explain(describe_statement(statement));
 	ereport(ERROR,
 			(errcode(ERRCODE_TRIGGERED_ACTION_EXCEPTION),
 			 errmsg("%llu rows were written instead of one", (unsigned long long) rows)));

@@ -65,7 +65,7 @@ braze_datacenter_names(void)
 #define DOMAIN		".braze."
 
 static bool
-begins_with(const char *text, const char *prefix)
+address_begins_with(const char *text, const char *prefix)
 {
 	return strncmp(text, prefix, strlen(prefix)) == 0;
 }
@@ -107,16 +107,16 @@ find_address(const char *host)
 	const char *rest;
 
 	/* the dashboards of the first instances have names of their own */
-	if (begins_with(host, "dashboard-"))
+	if (address_begins_with(host, "dashboard-"))
 	{
 		const char *number = host + strlen("dashboard-");
 
 		for (int i = 0; i < lengthof(datacenters); i++)
 		{
 			const char *own = strchr(datacenters[i].name, '-');
-			bool		europe = begins_with(datacenters[i].name, "EU");
+			bool		europe = address_begins_with(datacenters[i].name, "EU");
 
-			if (own != NULL && begins_with(number, own + 1) &&
+			if (own != NULL && address_begins_with(number, own + 1) &&
 				strcmp(number + strlen(own + 1), europe ? DOMAIN "eu" : DOMAIN "com") == 0)
 				return &datacenters[i];
 		}
@@ -124,7 +124,7 @@ find_address(const char *host)
 	}
 	for (int i = 0; i < lengthof(prefixes); i++)
 	{
-		if (!begins_with(host, prefixes[i]))
+		if (!address_begins_with(host, prefixes[i]))
 			continue;
 		found = find_cluster(host + strlen(prefixes[i]), &rest);
 		/* the cluster is clear also where its domain is the wrong one */
@@ -159,7 +159,7 @@ bare_address(const char *value)
 
 	for (char *c = address; *c; c++)
 		*c = pg_ascii_tolower((unsigned char) *c);
-	if (begins_with(address, SCHEME))
+	if (address_begins_with(address, SCHEME))
 		address += strlen(SCHEME);
 	length = strlen(address);
 	if (length > 0 && address[length - 1] == '/')
@@ -218,16 +218,16 @@ check_own_host(const char *host)
 
 	if (!is_in_domain(host, "braze.com") && !is_in_domain(host, "braze.eu"))
 		return NULL;
-	if (begins_with(host, "sdk."))
+	if (address_begins_with(host, "sdk."))
 		return psprintf("This is an SDK endpoint.  Its REST endpoint is \"%s\".",
 						found ? endpoint_host(found) : psprintf("rest%s", host + 3));
-	if (begins_with(host, "dashboard"))
+	if (address_begins_with(host, "dashboard"))
 		return found ? psprintf("This is the address of a dashboard.  The REST endpoint of %s is \"%s\".",
 								found->name, endpoint_host(found)) :
 			"This is the address of a dashboard.  A REST endpoint begins with \"rest.\".";
 	if (found && strcmp(host, endpoint_host(found)) != 0)
 		return psprintf("The REST endpoint of %s is \"%s\".", found->name, endpoint_host(found));
-	if (!begins_with(host, "rest."))
+	if (!address_begins_with(host, "rest."))
 		return "Braze's REST endpoints begin with \"rest.\", such as \"rest.iad-01.braze.com\".";
 	return NULL;
 }
@@ -244,7 +244,7 @@ check_own_sdk_host(const char *host)
 	own = found ? psprintf("sdk.%s", endpoint_host(found) + strlen("rest.")) : NULL;
 	if (own && strcmp(host, own) != 0)
 		return psprintf("The SDK endpoint of %s is \"%s\".", found->name, own);
-	if (!begins_with(host, "sdk."))
+	if (!address_begins_with(host, "sdk."))
 		return "Braze's SDK endpoints begin with \"sdk.\", such as \"sdk.iad-01.braze.com\".";
 	return NULL;
 }
@@ -316,7 +316,7 @@ braze_datacenter_parse_sdk_endpoint(const char *value, char **result)
 char *
 braze_datacenter_sdk_endpoint(const char *endpoint)
 {
-	if (!begins_with(endpoint, REST_PREFIX) ||
+	if (!address_begins_with(endpoint, REST_PREFIX) ||
 		check_own_host(endpoint + strlen(SCHEME)) != NULL ||
 		(!is_in_domain(endpoint, "braze.com") && !is_in_domain(endpoint, "braze.eu")))
 		return NULL;

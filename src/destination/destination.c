@@ -210,7 +210,7 @@ usable_names(List *names, Oid roleid)
 }
 
 static char *
-enumerate(List *names)
+list_destinations(List *names)
 {
 	StringInfoData text;
 	int			i = 0;
@@ -270,7 +270,7 @@ explain_missing(const char *name, Oid roleid, BrazeDestinationProblem *problem)
 	else if (closest)
 		hint = psprintf("Perhaps you meant \"%s\".", closest);
 	else if (usable != NIL)
-		hint = psprintf("Destinations to choose from: %s.", enumerate(usable));
+		hint = psprintf("Destinations to choose from: %s.", list_destinations(usable));
 	else
 		hint = create_hint();
 	set_problem(problem, ERRCODE_UNDEFINED_OBJECT,
@@ -303,7 +303,7 @@ only_usable_name(Oid roleid, BrazeDestinationProblem *problem)
 		set_problem(problem, ERRCODE_AMBIGUOUS_PARAMETER,
 					pstrdup("there are several destinations to choose from"),
 					psprintf("Name one of %s in the argument destination or in the "
-							 "setting segment_braze.destination.", enumerate(usable)));
+							 "setting segment_braze.destination.", list_destinations(usable)));
 	else if (names == NIL)
 		set_problem(problem, ERRCODE_UNDEFINED_OBJECT,
 					pstrdup("there is no destination"), create_hint());

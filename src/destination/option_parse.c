@@ -222,7 +222,7 @@ parse_text(const BrazeOption *option, const char *value, char **result)
 }
 
 static int
-compare_names(const void *a, const void *b)
+compare_list_names(const void *a, const void *b)
 {
 	return strcmp(*(char *const *) a, *(char *const *) b);
 }
@@ -240,7 +240,7 @@ parse_names(const BrazeOption *option, const char *value, BrazeNameList *result)
 	result->names = palloc(sizeof(char *) * Max(list_length(elements), 1));
 	foreach(cell, elements)
 		result->names[result->count++] = lfirst(cell);
-	qsort(result->names, result->count, sizeof(char *), compare_names);
+	qsort(result->names, result->count, sizeof(char *), compare_list_names);
 	return NULL;
 }
 

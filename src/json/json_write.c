@@ -208,7 +208,7 @@ nested_key_passes(BrazeString key, const JsonbValue *value, BrazeNesting nesting
 }
 
 static bool
-is_one_of(BrazeString key, const char *const *names)
+key_is_one_of(BrazeString key, const char *const *names)
 {
 	for (; *names != NULL; names++)
 	{
@@ -247,7 +247,7 @@ write_object(BrazeText *text, JsonbContainer *object, BrazeNesting nesting,
 	{
 		int			mark = braze_text_mark(text);
 
-		if (except != NULL && is_one_of(key, except))
+		if (except != NULL && key_is_one_of(key, except))
 			continue;
 		if (!nested_key_passes(key, &value, nesting, loss))
 			continue;

@@ -94,7 +94,7 @@ braze_number_read(BrazeDecimal *decimal, Numeric number)
 }
 
 static int
-digit(const BrazeDecimal *decimal, int index)
+digit_at(const BrazeDecimal *decimal, int index)
 {
 	return index >= 0 && index < decimal->ndigits ? decimal->digits[index] : 0;
 }
@@ -134,8 +134,8 @@ braze_number_in_range(const BrazeDecimal *decimal)
 	exponent = decimal->digits[0] >= 10 ? MAX_EXPONENT + 1 : MAX_EXPONENT;
 	if (exponent > MAX_EXPONENT)
 		return false;
-	leading = decimal->digits[0] * 10 + digit(decimal, 1) / 1000;
-	rest = digit(decimal, 1) % 1000;
+	leading = decimal->digits[0] * 10 + digit_at(decimal, 1) / 1000;
+	rest = digit_at(decimal, 1) % 1000;
 	if (leading != MAX_MANTISSA)
 		return leading < MAX_MANTISSA;
 	for (int i = 2; i < decimal->ndigits && rest == 0; i++)
@@ -151,7 +151,7 @@ braze_number_exceeds(const BrazeDecimal *decimal, int limit)
 	if (!decimal->finite || decimal->weight > 2)
 		return true;
 	for (int i = 0; i <= decimal->weight; i++)
-		whole = whole * 10000 + digit(decimal, i);
+		whole = whole * 10000 + digit_at(decimal, i);
 	return whole > limit || (whole == limit && !braze_number_is_whole(decimal));
 }
 
@@ -166,13 +166,13 @@ braze_number_int64(const BrazeDecimal *decimal, int shift, int64 *result)
 		return false;
 	for (int i = 0; i <= decimal->weight; i++)
 	{
-		value = value * 10000 + digit(decimal, i);
+		value = value * 10000 + digit_at(decimal, i);
 		if (value > MAX_WHOLE)
 			return false;
 	}
 
 	Assert(shift >= 0 && shift <= DIGIT_WIDTH);
-	fraction = digit(decimal, decimal->weight + 1);
+	fraction = digit_at(decimal, decimal->weight + 1);
 	for (int i = 0; i < shift; i++)
 	{
 		value = value * 10 + fraction / unit % 10;
@@ -205,7 +205,7 @@ braze_number_print(const BrazeDecimal *decimal, char *out)
 		*out++ = '0';
 	for (index = 0; index <= decimal->weight; index++)
 	{
-		int			value = digit(decimal, index);
+		int			value = digit_at(decimal, index);
 		bool		inside = index > 0;
 
 		if (inside || value >= 1000)
@@ -223,7 +223,7 @@ braze_number_print(const BrazeDecimal *decimal, char *out)
 		end = out + decimal->scale;
 		for (index = decimal->weight + 1; out < end; index++)
 		{
-			int			value = digit(decimal, index);
+			int			value = digit_at(decimal, index);
 
 			*out++ = '0' + value / 1000;
 			*out++ = '0' + value / 100 % 10;

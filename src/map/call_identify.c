@@ -141,7 +141,7 @@ write_custom(Identify *identify, BrazeString name, const JsonbValue *value,
  * has none: it stays behind, or becomes a custom attribute.
  */
 static void
-read_address(Identify *identify, BrazeString trait, const JsonbValue *value)
+map_address(Identify *identify, BrazeString trait, const JsonbValue *value)
 {
 	static const BrazeString city = {"address.city", 12};
 	static const BrazeString country = {"address.country", 15};
@@ -218,7 +218,7 @@ read_traits(Identify *identify)
 				fill_slot(identify, trait->field, 1, name, &value);
 				break;
 			case BRAZE_TRAIT_ADDRESS:
-				read_address(identify, name, &value);
+				map_address(identify, name, &value);
 				break;
 			case BRAZE_TRAIT_CONSUMED:
 				break;

@@ -29,7 +29,7 @@ read_time(BrazeMap *map, BrazeCallField field, const char *name, int64 *ms)
 
 /* since 1970 */
 static int64
-milliseconds(TimestampTz time)
+unix_milliseconds(TimestampTz time)
 {
 	return time / 1000 + (POSTGRES_EPOCH_JDATE - UNIX_EPOCH_JDATE) * INT64CONST(86400000);
 }
@@ -69,8 +69,8 @@ find_time(BrazeMap *map)
 		return sent;
 
 	/* a plain INSERT may have given it any time, even an infinite one */
-	queued = milliseconds(map->queued_at);
-	return braze_time_in_range(queued) ? queued : milliseconds(map->now);
+	queued = unix_milliseconds(map->queued_at);
+	return braze_time_in_range(queued) ? queued : unix_milliseconds(map->now);
 }
 
 int64
@@ -90,5 +90,5 @@ braze_call_time_is_too_old(BrazeMap *map)
 	int			age = map->settings->max_attribute_age;
 
 	return age > 0 &&
-		braze_call_time(map) < milliseconds(map->now) - age * INT64CONST(1000);
+		braze_call_time(map) < unix_milliseconds(map->now) - age * INT64CONST(1000);
 }

@@ -51,7 +51,7 @@ braze_map_create(void)
 }
 
 static void
-reset(BrazeMap *map)
+reset_map(BrazeMap *map)
 {
 	BrazeMapped *mapped = &map->mapped;
 
@@ -171,7 +171,7 @@ braze_map_call(Jsonb *call, BrazeCallKind kind, const BrazeSettings *settings,
 	map->settings = settings;
 	map->queued_at = queued_at;
 	map->now = now;
-	reset(map);
+	reset_map(map);
 	map_call(map, call, kind);
 	braze_mapping_note_finish(map);
 }

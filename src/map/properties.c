@@ -88,7 +88,7 @@ compare_sizes(const void *a, const void *b, void *list)
 }
 
 static int
-compare_names(const void *a, const void *b, void *list)
+compare_property_names(const void *a, const void *b, void *list)
 {
 	const BrazeEntry *left = (BrazeEntry *) list + *(const int *) a;
 	const BrazeEntry *right = (BrazeEntry *) list + *(const int *) b;
@@ -207,7 +207,7 @@ is_reserved(BrazeString name, const char *const *reserved)
 
 /* has the object a value of this name that is not null? */
 static bool
-has_value(JsonbContainer *object, BrazeString name)
+property_has_value(JsonbContainer *object, BrazeString name)
 {
 	JsonbValue	value;
 
@@ -242,7 +242,7 @@ add_object(BrazeMap *map, BrazeEntries *entries, JsonbContainer *object,
 			continue;
 		}
 		if (beside != NULL &&
-			(has_value(beside, braze_trim(key)) ||
+			(property_has_value(beside, braze_trim(key)) ||
 			 braze_event_properties_has_name(&padded_beside, braze_trim(key))))
 			continue;
 		if (braze_event_properties_name(map, "property", object, key, &name))
@@ -319,7 +319,7 @@ read_shared(BrazeProperties *properties, JsonbContainer *object, const BrazeName
 	map->padded.count = 0;
 	add_object(map, shared, object, properties->reserved, consumed, NULL);
 	arrange_by_size(shared);
-	sort_entries(shared, compare_names);
+	sort_entries(shared, compare_property_names);
 	map->shared_of = object;
 	map->round = 0;
 	map->shared_noted = shared->count;

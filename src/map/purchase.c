@@ -39,7 +39,7 @@ typedef struct Purchase
 static const BrazeNames order_consumed = {2, {{"currency", 8}, {"products", 8}}};
 
 static void
-consume(BrazeNames *names, const char *name)
+consume_field(BrazeNames *names, const char *name)
 {
 	braze_event_properties_add_name(names, (BrazeString) {name, strlen(name)});
 }
@@ -134,9 +134,9 @@ record_product(BrazeMap *map, JsonbContainer *product, JsonbContainer *order,
 							 &purchase.price, &purchase.quantity))
 		return true;
 
-	consume(&purchase.consumed, "price");
-	consume(&purchase.consumed, "quantity");
-	consume(&purchase.consumed, "currency");
+	consume_field(&purchase.consumed, "price");
+	consume_field(&purchase.consumed, "quantity");
+	consume_field(&purchase.consumed, "currency");
 	return write_pieces(map, &purchase, product, order);
 }
 
@@ -196,7 +196,7 @@ braze_purchase_map_revenue(BrazeMap *map, BrazeString name, bool order)
 	purchase.quantity = 1;
 	purchase.consumed.count = 0;
 	braze_event_properties_add_name(&purchase.consumed, key);
-	consume(&purchase.consumed, "currency");
+	consume_field(&purchase.consumed, "currency");
 	(void) write_pieces(map, &purchase, object, NULL);
 	return BRAZE_REVENUE_RECORDED;
 }

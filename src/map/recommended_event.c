@@ -479,7 +479,7 @@ write_event(BrazeEventWriter *writer)
 
 /* notes why there is no such event; what was noted on the way is not true then */
 static bool
-give_up(BrazeEventWriter *writer, int nnotes)
+give_up_event(BrazeEventWriter *writer, int nnotes)
 {
 	BrazeMap   *map = writer->map;
 	const char *event = writer->schema->event;
@@ -538,7 +538,7 @@ braze_recommended_event_map(BrazeMap *map, BrazeCommerceCall call)
 	writer.below_zero = NULL;
 	initStringInfo(&writer.missing);
 	if (writer.object == NULL)
-		return give_up(&writer, nnotes);
+		return give_up_event(&writer, nnotes);
 
 	writer.around = NULL;
 	if (!braze_recommended_schema_has_products(writer.schema))
@@ -549,17 +549,17 @@ braze_recommended_event_map(BrazeMap *map, BrazeCommerceCall call)
 	if (writer.product_is_call && writer.price != NULL &&
 		!braze_recommended_money_fit_price(&writer, writer.object, "The product", &writer.price,
 							   &writer.quantity))
-		return give_up(&writer, nnotes);
+		return give_up_event(&writer, nnotes);
 
 	for (; writer.fit < BRAZE_FIT_NOT; writer.fit++)
 	{
 		if (write_event(&writer))
 			return true;
 		if (writer.missing.len > 0 || writer.below_zero != NULL)
-			return give_up(&writer, nnotes);
+			return give_up_event(&writer, nnotes);
 		if (writer.fit == BRAZE_FIT_ALL)
 			braze_mapping_note(map, "What the products hold besides Braze's own fields was left out: the event is larger than the %d bytes that Braze takes.",
 					   BRAZE_MAX_EVENT_PROPERTIES);
 	}
-	return give_up(&writer, nnotes);
+	return give_up_event(&writer, nnotes);
 }

@@ -110,7 +110,7 @@ read_integrations(BrazeCallIntegration *integration, const JsonbValue *integrati
 #define MAX_BUNDLED		32
 
 static bool
-begins_with(BrazeString string, const char *prefix)
+name_begins_with(BrazeString string, const char *prefix)
 {
 	int			length = strlen(prefix);
 
@@ -159,7 +159,7 @@ braze_segment_call_is_bundled(const BrazeCall *call)
 		BrazeWalk	failures;
 		BrazeString failure;
 
-		if (!begins_with(name, "Braze") && !begins_with(name, "Appboy"))
+		if (!name_begins_with(name, "Braze") && !name_begins_with(name, "Appboy"))
 			continue;
 		count++;
 		/* an SDK that was blocked stands in both lists, and has sent nothing */

@@ -152,7 +152,7 @@ braze_traits_write(BrazeString name)
 }
 
 static bool
-refuse(BrazeMap *map, BrazeString trait, const char *why)
+refuse_trait(BrazeMap *map, BrazeString trait, const char *why)
 {
 	braze_mapping_note(map, "The trait %s was left out: %s.", braze_mapping_note_quote(trait), why);
 	return false;
@@ -164,7 +164,7 @@ write_text(BrazeMap *map, BrazeString trait, const JsonbValue *value)
 	BrazeString text;
 
 	if (!braze_scalar_text(value, &text))
-		return refuse(map, trait, "Braze takes a string for it");
+		return refuse_trait(map, trait, "Braze takes a string for it");
 	if (braze_longer_than(text, BRAZE_MAX_NAME))
 		braze_mapping_note_long(map, trait);
 	braze_json_write_string(&map->text, text.data, text.length);
@@ -179,7 +179,7 @@ write_known_name(BrazeMap *map, BrazeString trait, const JsonbValue *value)
 	JsonbValue	trimmed;
 
 	if (!braze_scalar_text(value, &text))
-		return refuse(map, trait, "Braze takes a string for it");
+		return refuse_trait(map, trait, "Braze takes a string for it");
 	text = braze_trim(text);
 	trimmed.type = jbvString;
 	trimmed.val.string.val = unconstify(char *, text.data);
@@ -193,7 +193,7 @@ write_email(BrazeMap *map, BrazeString trait, const JsonbValue *value)
 	BrazeString text;
 
 	if (!braze_solid_text(value, &text) || !braze_user_identifier_is_email(text))
-		return refuse(map, trait, "it is no valid email address, for which Braze would refuse the whole profile update");
+		return refuse_trait(map, trait, "it is no valid email address, for which Braze would refuse the whole profile update");
 	braze_json_write_string(&map->text, text.data, text.length);
 	return true;
 }
@@ -204,7 +204,7 @@ write_phone(BrazeMap *map, BrazeString trait, const JsonbValue *value)
 	BrazeString text;
 
 	if (!braze_solid_text(value, &text))
-		return refuse(map, trait, "it is empty or no string");
+		return refuse_trait(map, trait, "it is empty or no string");
 	if (!braze_phone_is_e164(text))
 		braze_mapping_note(map, "The trait %s may not be reached by SMS: Braze recommends the format E.164, such as +14155552671.",
 				   braze_mapping_note_quote(trait));
@@ -218,7 +218,7 @@ write_date(BrazeMap *map, BrazeString trait, const JsonbValue *value)
 	char		date[BRAZE_DATE_LENGTH];
 
 	if (!braze_time_date(value, date))
-		return refuse(map, trait, "it is not a date of the years 1900 to 2100; write it as YYYY-MM-DD");
+		return refuse_trait(map, trait, "it is not a date of the years 1900 to 2100; write it as YYYY-MM-DD");
 	braze_json_write_string(&map->text, date, sizeof(date));
 	return true;
 }
@@ -251,7 +251,7 @@ write_gender(BrazeMap *map, BrazeString trait, const JsonbValue *value)
 			}
 		}
 	}
-	return refuse(map, trait, "Braze knows M, F, O (other), N (not applicable) and P (prefer not to say)");
+	return refuse_trait(map, trait, "Braze knows M, F, O (other), N (not applicable) and P (prefer not to say)");
 }
 
 /* Braze takes a language without the region that a locale adds */
@@ -263,7 +263,7 @@ write_language(BrazeMap *map, BrazeString trait, const JsonbValue *value)
 	int			length = 0;
 
 	if (!braze_scalar_text(value, &text))
-		return refuse(map, trait, "Braze takes a string for it");
+		return refuse_trait(map, trait, "Braze takes a string for it");
 	text = braze_trim(text);
 	while (length < text.length && length < lengthof(code) &&
 		   pg_ascii_tolower((unsigned char) text.data[length]) >= 'a' &&
@@ -286,15 +286,15 @@ write_image_url(BrazeMap *map, BrazeString trait, const JsonbValue *value)
 	BrazeString text;
 
 	if (!braze_scalar_text(value, &text))
-		return refuse(map, trait, "Braze takes a string for it");
+		return refuse_trait(map, trait, "Braze takes a string for it");
 	if (braze_longer_than(text, BRAZE_MAX_IMAGE_URL))
-		return refuse(map, trait, "it is longer than the 1024 characters that Braze takes");
+		return refuse_trait(map, trait, "it is longer than the 1024 characters that Braze takes");
 	braze_json_write_string(&map->text, text.data, text.length);
 	return true;
 }
 
 static Numeric
-coordinate(JsonbContainer *location, const char *key, int limit)
+read_coordinate(JsonbContainer *location, const char *key, int limit)
 {
 	JsonbValue	value;
 	Numeric		number;
@@ -317,11 +317,11 @@ write_location(BrazeMap *map, BrazeString trait, const JsonbValue *value)
 
 	if (braze_is_object(value))
 	{
-		longitude = coordinate(value->val.binary.data, "longitude", MAX_LONGITUDE);
-		latitude = coordinate(value->val.binary.data, "latitude", MAX_LATITUDE);
+		longitude = read_coordinate(value->val.binary.data, "longitude", MAX_LONGITUDE);
+		latitude = read_coordinate(value->val.binary.data, "latitude", MAX_LATITUDE);
 	}
 	if (longitude == NULL || latitude == NULL)
-		return refuse(map, trait, "it needs a longitude within 180 and a latitude within 90, both numbers");
+		return refuse_trait(map, trait, "it needs a longitude within 180 and a latitude within 90, both numbers");
 	braze_text_literal(&map->text, "{\"longitude\":");
 	braze_json_write_number(&map->text, longitude);
 	braze_text_literal(&map->text, ",\"latitude\":");
@@ -336,7 +336,7 @@ write_subscribe(BrazeMap *map, BrazeString trait, const JsonbValue *value)
 	const char *state = braze_subscription_state(value);
 
 	if (state == NULL)
-		return refuse(map, trait, "it must be opted_in, subscribed or unsubscribed");
+		return refuse_trait(map, trait, "it must be opted_in, subscribed or unsubscribed");
 	braze_json_write_string(&map->text, state, strlen(state));
 	return true;
 }
@@ -356,7 +356,7 @@ write_flag(BrazeMap *map, BrazeString trait, const JsonbValue *value)
 	bool		flag;
 
 	if (!braze_flag(value, &flag))
-		return refuse(map, trait, "it must be true or false");
+		return refuse_trait(map, trait, "it must be true or false");
 	write_boolean(map, flag);
 	return true;
 }
@@ -368,7 +368,7 @@ write_time(BrazeMap *map, BrazeString trait, const JsonbValue *value)
 	char		time[BRAZE_TIME_LENGTH];
 
 	if (!braze_time(value, &ms))
-		return refuse(map, trait, "it is not a time from 1970-01-02 to 2100-12-31; write it as YYYY-MM-DDTHH:MM:SSZ");
+		return refuse_trait(map, trait, "it is not a time from 1970-01-02 to 2100-12-31; write it as YYYY-MM-DDTHH:MM:SSZ");
 	braze_time_print(ms, time);
 	braze_json_write_string(&map->text, time, sizeof(time));
 	return true;
@@ -382,7 +382,7 @@ write_account(BrazeMap *map, BrazeString trait, const JsonbValue *value)
 	bool		written;
 
 	if (!braze_is_object(value))
-		return refuse(map, trait, "Braze takes an object for it");
+		return refuse_trait(map, trait, "Braze takes an object for it");
 	written = braze_json_write_value(&map->text, value, BRAZE_IN_ATTRIBUTE, &loss);
 	braze_mapping_note_loss(map, "trait", trait, &loss, written);
 	return written;
@@ -427,9 +427,9 @@ write_list(BrazeMap *map, BrazeString trait, const JsonbValue *value,
 		empty = false;
 
 	if (empty && braze_is_json_text(value))
-		return refuse(map, trait, "it is a text that holds JSON; send the list itself");
+		return refuse_trait(map, trait, "it is a text that holds JSON; send the list itself");
 	if (empty)
-		return refuse(map, trait, why);
+		return refuse_trait(map, trait, why);
 	braze_text_char(text, ']');
 	return true;
 }

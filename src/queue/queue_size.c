@@ -141,7 +141,7 @@ read_anew(BrazeSizeCounter *size, const char *destination)
 }
 
 static bool
-is_older(int64 time, int64 ms)
+look_is_older(int64 time, int64 ms)
 {
 	return braze_now_ms() >= time + ms;
 }
@@ -151,7 +151,7 @@ size_is_known(const BrazeSizeCounter *size, int64 committed)
 {
 	/* more was settled than was counted: rows that we did not put */
 	return size->known && committed >= 0 &&
-		(!size->local || !is_older(size->looked_at, LOCAL_MS));
+		(!size->local || !look_is_older(size->looked_at, LOCAL_MS));
 }
 
 static bool
@@ -178,7 +178,7 @@ braze_queue_size_has_room(const char *destination, int64 limit, int64 bytes)
 		if (fits_limit(size, limit, bytes))
 			return true;
 	}
-	if ((!known || is_older(size->read_at, Max(READ_AGAIN_MS, size->read_ms * READ_SHARE))) &&
+	if ((!known || look_is_older(size->read_at, Max(READ_AGAIN_MS, size->read_ms * READ_SHARE))) &&
 		!read_anew(size, destination) && !known)
 		return true;			/* as long as nobody knows, nobody is refused */
 	return fits_limit(size, limit, bytes) || files + bytes <= limit;
