@@ -1,0 +1,57 @@
+# A destination that holds all that it may, and whose answers do not come, costs
+# nothing: the queue is not read again and again for it.  When it has room, it
+# takes what it left.
+
+use strict;
+use warnings;
+
+use FindBin;
+use lib "$FindBin::RealBin/../perl";
+
+use PostgreSQL::Test::Cluster;
+use PostgreSQL::Test::Utils;
+use Test::More;
+
+use Braze;
+use StandIn;
+
+my $calls = 30_000;
+my $braze = StandIn->new;
+my $node = braze_node('main', $braze,
+	conf => "segment_braze.max_memory = '4MB'\nsegment_braze.nap = '60s'\nautovacuum = off",
+	options => "max_requests_in_flight '2'");
+
+# scans by the worker: no session looks at the queue by its index meanwhile
+sub scans
+{
+	return $node->safe_psql('postgres', <<'EOS');
+SELECT idx_scan FROM pg_stat_user_indexes WHERE indexrelname = 'braze_queue_pkey'
+EOS
+}
+
+# after a start one request goes alone until it is settled
+$node->safe_psql('postgres', "SELECT braze_track('first', 'e')");
+braze_flush($node);
+$braze->hold;
+$node->safe_psql('postgres', <<EOS);
+SELECT count(braze_track('u' || i, 'e', jsonb_build_object('seq', i, 'text', repeat('x', 300))))
+FROM generate_series(1, $calls) i
+EOS
+$braze->wait_for_stat('held', 2);
+
+# it reads until it is full, and then it waits; each look takes a second
+my ($before, $after, $looks) = (-1, scans(), 0);
+while ($after > $before + 10 && $looks++ < 60)
+{
+	$before = $after;
+	$node->safe_psql('postgres', 'SELECT pg_sleep(1)');
+	$after = scans();
+}
+cmp_ok($after, '<=', $before + 10, 'the queue is not read while there is no room');
+
+$braze->release;
+ok(braze_flush($node), 'all is delivered');
+is($braze->accepted, $calls + 1, 'each call once');
+
+$node->stop;
+done_testing();
