@@ -39,7 +39,8 @@ typedef struct Wait
 	Name		destination;	/* NULL: all */
 	int64		id;				/* no row before it was there when it began */
 	int64		put_backs;		/* how many there were then, */
-	int64		seen_put_backs; /* and when last_letter was found out */
+	int64		seen_put_backs; /* and at the last look */
+	bool		seen_back;		/* that look found one in the queue */
 	int64		last_letter;	/* later ones are not awaited, 0: not known yet */
 } Wait;
 
@@ -146,10 +147,19 @@ static bool
 is_under_way(Wait *wait, Snapshot now, int64 lowest, int64 put_backs)
 {
 	const BrazeCatalog *catalog = braze_catalog_required();
-	int64		last;
+	int64		last = 0;
+	bool		look_back = wait->seen_back;
 
-	/* calls that are sent again have new letters */
+	/*
+	 * A call that was put back gets a new letter when it is taken again, and
+	 * that does not show in the number of those that were put back.
+	 */
 	if (put_backs != wait->seen_put_backs)
+	{
+		look_back = put_backs != wait->put_backs;
+		wait->last_letter = 0;
+	}
+	else if (wait->seen_back)
 		wait->last_letter = 0;
 	wait->seen_put_backs = put_backs;
 	if (lowest < PG_INT64_MAX)
@@ -158,12 +168,11 @@ is_under_way(Wait *wait, Snapshot now, int64 lowest, int64 put_backs)
 					wait->last_letter != 0, is_in_flight, wait);
 		if (wait->last_letter == 0)
 			wait->last_letter = last;
-		if (last != 0)
-			return true;
 	}
-	return put_backs != wait->put_backs &&
+	wait->seen_back = look_back &&
 		find_awaited(catalog->queue, catalog->queue_pkey, PG_INT64_MIN, now, true,
-			 may_be_back, wait) != 0;
+					 may_be_back, wait) != 0;
+	return last != 0 || wait->seen_back;
 }
 
 static bool

@@ -54,24 +54,31 @@ foreach my $limit (5, 50)
 	$node->stop;
 }
 
-# many requests are under way when the first is refused, and nothing is sent twice
+# Many requests are under way when the first is refused: their calls go back to
+# the queue, are taken again, and braze_flush waits for them all the same.
 {
 	my $braze = StandIn->new('max-objects' => 5);
 	my $node = braze_node('once', $braze, options => "delivery 'at_most_once'");
 
-	$node->safe_psql('postgres', q{SELECT braze_track('u', 'E', '{"seq": 0}')});
-	ok(braze_flush($node), 'a start is over');
-	$braze->fault(kind => 'slow', delay_ms => 300, count => 20);
-	$node->safe_psql('postgres',
-		"SELECT braze_track('u' || i, 'E', jsonb_build_object('seq', i)) FROM generate_series(1, 1500) i");
-	ok(braze_flush($node), '1500 events are settled');
+	foreach my $round (1 .. 4)
+	{
+		# what was learned is forgotten
+		$node->restart;
+		$braze->reset;
+		$node->safe_psql('postgres', q{SELECT braze_track('u', 'E', '{"seq": 0}')});
+		ok(braze_flush($node), "round $round: a start is over");
+		$braze->fault(kind => 'slow', delay_ms => 300, count => 20);
+		$node->safe_psql('postgres',
+			"SELECT braze_track('u' || i, 'E', jsonb_build_object('seq', i)) FROM generate_series(1, 1500) i");
+		ok(braze_flush($node), '1500 events are settled');
 
-	my $stats = $braze->stats;
-	my $bad = $stats->{answers}{400};
+		my $stats = $braze->stats;
+		my $bad = $stats->{answers}{400};
 
-	note("$stats->{answers}{201} requests were accepted, $bad refused, $stats->{max_concurrent} at a time");
-	is($stats->{accepted}{total}, 1501, 'each was accepted once');
-	ok($bad < $stats->{answers}{201} / 3, 'few requests were too large');
+		note("$stats->{answers}{201} requests were accepted, $bad refused, $stats->{max_concurrent} at a time");
+		is($stats->{accepted}{total}, 1501, 'each was accepted once');
+		ok($bad < $stats->{answers}{201} / 2, 'not many requests were too large');
+	}
 	is($node->safe_psql('postgres', 'SELECT count(*) FROM braze_dead_letters'), '0', 'no call is left behind');
 	is($node->safe_psql('postgres', 'SELECT ambiguous_calls FROM braze_status'), '0', 'or in doubt');
 	$node->stop;
