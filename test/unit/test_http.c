@@ -656,7 +656,7 @@ test_cancel(void)
 		/* whether it is done or not, what is cancelled is not reported */
 		BrazeHttpRequest *done = wait_done();
 
-		braze_http_release(done);
+		braze_http_release(http, done);
 		for (int j = 0; j < 5; j++)
 		{
 			if (i == 0 && &requests[j] != done)
@@ -702,7 +702,7 @@ test_many(void)
 		reported++;
 		if (done->status == 200 && memmem(done->answer, done->answer_length, done->body, done->body_length) != NULL)
 			right++;
-		braze_http_release(done);
+		braze_http_release(http, done);
 	}
 	is_int(right, MANY, "two hundred requests at once, each gets its answer");
 	ok(!twice && braze_http_next_done(http) == NULL, "once");

@@ -66,7 +66,7 @@ fails_by_name(const char *endpoint)
 			poll(&wait, 1, (int) braze_http_timeout(http));
 		}
 		failed = request.status == 0 && request.error[0] != '\0';
-		braze_http_release(&request);
+		braze_http_release(http, &request);
 	}
 	braze_http_url_free(target);
 	braze_http_destroy(http);
