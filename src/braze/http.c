@@ -22,7 +22,7 @@
 
 #include "braze/http_internal.h"
 
-/* idle connections kept, in connections per host: room for several hosts */
+/* idle connections over TLS that are kept, in connections per host */
 #define IDLE_HOSTS			4
 
 /*
@@ -275,7 +275,7 @@ run(BrazeHttp *http)
  */
 
 static bool
-create_pool(HttpPool *pool, BrazeHttp *http, int max_connections)
+create_pool(HttpPool *pool, BrazeHttp *http, int max_connections, int max_idle)
 {
 	pool->http = http;
 	pool->deadline = -1;
@@ -287,7 +287,7 @@ create_pool(HttpPool *pool, BrazeHttp *http, int max_connections)
 		curl_multi_setopt(pool->multi, CURLMOPT_TIMERDATA, pool) == CURLM_OK &&
 		curl_multi_setopt(pool->multi, CURLMOPT_PIPELINING, (long) CURLPIPE_MULTIPLEX) == CURLM_OK &&
 		curl_multi_setopt(pool->multi, CURLMOPT_MAX_HOST_CONNECTIONS, (long) max_connections) == CURLM_OK &&
-		curl_multi_setopt(pool->multi, CURLMOPT_MAXCONNECTS, (long) max_connections * IDLE_HOSTS) == CURLM_OK;
+		curl_multi_setopt(pool->multi, CURLMOPT_MAXCONNECTS, (long) max_idle) == CURLM_OK;
 }
 
 static void
@@ -304,6 +304,7 @@ BrazeHttp *
 braze_http_create(int max_connections, char *error, size_t error_size)
 {
 	BrazeHttp  *http = calloc(1, sizeof(BrazeHttp));
+	int			max_tls = max_connections < MAX_TLS_CONNECTIONS ? max_connections : MAX_TLS_CONNECTIONS;
 	sigset_t	saved;
 	CURLcode	result;
 
@@ -328,9 +329,8 @@ braze_http_create(int max_connections, char *error, size_t error_size)
 	 */
 	result = curl_global_init(CURL_GLOBAL_DEFAULT);
 	if (result != CURLE_OK ||
-		!create_pool(&http->pools[false], http,
-					 max_connections < MAX_TLS_CONNECTIONS ? max_connections : MAX_TLS_CONNECTIONS) ||
-		!create_pool(&http->pools[true], http, max_connections))
+		!create_pool(&http->pools[false], http, max_tls, max_tls * IDLE_HOSTS) ||
+		!create_pool(&http->pools[true], http, max_connections, max_connections))
 	{
 		snprintf(error, error_size, "could not initialize libcurl: %s",
 				 curl_easy_strerror(result != CURLE_OK ? result : CURLE_OUT_OF_MEMORY));
@@ -339,6 +339,13 @@ braze_http_create(int max_connections, char *error, size_t error_size)
 	}
 	restore_signals(&saved);
 	return http;
+}
+
+void
+braze_http_announce_sockets(BrazeHttp *http, bool (*acquire) (void), void (*release) (void))
+{
+	http->acquire = acquire;
+	http->release = release;
 }
 
 void

@@ -77,6 +77,13 @@ typedef struct BrazeHttpRequest
  */
 extern BrazeHttp *braze_http_create(int max_connections, char *error, size_t error_size);
 
+/*
+ * From here on each socket of curl's is announced before it is opened and when
+ * it was closed.  Where that is refused the request fails, and says so.
+ */
+extern void braze_http_announce_sockets(BrazeHttp *http, bool (*acquire) (void),
+										void (*release) (void));
+
 /* cancels all requests; those not yet returned by next_done lose their answer */
 extern void braze_http_destroy(BrazeHttp *http);
 

@@ -58,6 +58,8 @@ struct BrazeHttp
 	HttpPool	pools[HTTP_POOLS];	/* by BrazeHttpTarget.plain */
 	int			epoll_fd;
 	int			nsockets;		/* in the epoll set */
+	bool		(*acquire) (void);	/* NULL: sockets are not announced */
+	void		(*release) (void);
 	HttpTransfer *active;			/* a list in both directions */
 	HttpTransfer *spare;			/* a list by next */
 	int			nspare;

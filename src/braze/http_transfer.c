@@ -10,6 +10,8 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/socket.h>
+#include <unistd.h>
 
 #include "braze/http_internal.h"
 
@@ -116,6 +118,35 @@ on_body(char *chunk, size_t size, size_t count, void *data)
 		return 0;
 	}
 	return length;
+}
+
+static curl_socket_t
+on_open(void *data, curlsocktype purpose, struct curl_sockaddr *address)
+{
+	HttpTransfer *transfer = data;
+	BrazeHttp  *http = transfer->http;
+	curl_socket_t fd;
+
+	(void) purpose;
+	if (!http->acquire())
+	{
+		transfer->refusal = "too many files are open in this process, see max_files_per_process";
+		return CURL_SOCKET_BAD;
+	}
+	fd = socket(address->family, address->socktype | SOCK_CLOEXEC, address->protocol);
+	if (fd < 0)
+		http->release();
+	return fd < 0 ? CURL_SOCKET_BAD : fd;
+}
+
+/* the connection may outlive the transfer that opened it */
+static int
+on_close(void *data, curl_socket_t fd)
+{
+	BrazeHttp  *http = data;
+
+	http->release();
+	return close(fd);
 }
 
 bool
@@ -304,6 +335,14 @@ braze_http_transfer_configure(HttpTransfer *transfer)
 	SET(CURLOPT_HEADERDATA, transfer);
 	SET(CURLOPT_WRITEFUNCTION, on_body);
 	SET(CURLOPT_WRITEDATA, transfer);
+
+	if (transfer->http->acquire != NULL)
+	{
+		SET(CURLOPT_OPENSOCKETFUNCTION, on_open);
+		SET(CURLOPT_OPENSOCKETDATA, transfer);
+		SET(CURLOPT_CLOSESOCKETFUNCTION, on_close);
+		SET(CURLOPT_CLOSESOCKETDATA, transfer->http);
+	}
 
 	SET(CURLOPT_HTTPHEADER, target->headers);
 	SET(CURLOPT_USERAGENT, USER_AGENT);

@@ -19,6 +19,7 @@
 #include "pgstat.h"
 #include "postmaster/bgworker.h"
 #include "postmaster/interrupt.h"
+#include "storage/fd.h"
 #include "storage/ipc.h"
 #include "storage/lock.h"
 #include "storage/proc.h"
@@ -69,7 +70,12 @@
 /* a request that goes alone may hold up those of other destinations this long */
 #define ALONE_MS			1000
 
-#define MAX_CONNECTIONS		1000
+/*
+ * Connections to one host without TLS.  PostgreSQL leaves a third of the files
+ * that a process may open to what is not its own, and a host that hangs must
+ * not have all of these.
+ */
+#define MAX_CONNECTIONS		Min(1000, max_safe_fds / 6)
 
 /* which of the advisory locks' fields keeps ours apart from the users' */
 #define WORKER_LOCK_FIELD	77
@@ -572,6 +578,8 @@ braze_worker_main(Datum arg)
 		ereport(ERROR,
 				(errcode(ERRCODE_SYSTEM_ERROR),
 				 errmsg("segment_braze could not set up libcurl: %s", error)));
+	ReserveExternalFD();		/* that of its epoll set */
+	braze_http_announce_sockets(http, AcquireExternalFD, ReleaseExternalFD);
 	braze_delivery_init();
 	braze_round_init();
 	end_timeout = RegisterTimeout(USER_TIMEOUT, raise_end_again);

@@ -125,5 +125,25 @@ $lock->query_safe('COMMIT;');
 $lock->quit;
 ok(braze_wait_for_state($node, 'braze', 'running'), 'until the lock is gone');
 
+# Files: what curl opens leaves room for the server's own.
+$node->append_conf('postgresql.conf', 'max_files_per_process = 100');
+$node->restart;
+braze_wait_for_worker($node);
+run("ALTER SERVER braze OPTIONS (ADD max_objects_per_request '1')");
+run("SELECT braze_track('warm up', 'warm up')");
+braze_flush($node);
+$braze->reset;
+$braze->hold;
+run("SELECT count(braze_track('u' || n, 'file')) FROM generate_series(1, 200) n");
+$braze->wait_for_stat('held', 5);
+my $pid = braze_worker_pid($node);
+run("SELECT count(braze_track('u' || n, 'file')) FROM generate_series(1, 200) n");
+cmp_ok(scalar(grep { (readlink($_) // '') =~ /^socket/ } glob "/proc/$pid/fd/*"), '<', 40,
+	'a worker opens no more sockets than a third of the files');
+$braze->release;
+braze_flush($node);
+is($braze->accepted, 400, 'and all is sent with these');
+is(run(q{SELECT last_error FROM braze_status WHERE last_error LIKE '%files%'}), '', 'without an error');
+
 $node->stop;
 done_testing();

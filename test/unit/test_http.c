@@ -458,6 +458,47 @@ test_answers_held(void)
 	end();
 }
 
+static int	open_sockets = 0;
+
+static bool
+acquire_two(void)
+{
+	if (open_sockets >= 2)
+		return false;
+	open_sockets++;
+	return true;
+}
+
+static void
+release_one(void)
+{
+	open_sockets--;
+}
+
+/* who shares the process knows how many sockets there are, and may refuse more */
+static void
+test_announced_sockets(void)
+{
+	BrazeHttpRequest held[2];
+
+	begin(never_answer, LONG);
+	braze_http_announce_sockets(http, acquire_two, release_one);
+	for (int i = 0; i < 2; i++)
+	{
+		held[i] = (BrazeHttpRequest) {.target = target, .path = "/", .body = ""};
+		braze_http_send(http, &held[i]);
+	}
+	while (open_sockets < 2)
+		(void) braze_http_next_done(http);
+	is_int(post("{}"), 0, "a third socket is refused");
+	ok(strstr(request.error, "too many files") != NULL && request.unsent, "and it says so: %s", request.error);
+	release();
+	for (int i = 0; i < 2; i++)
+		braze_http_cancel(http, &held[i]);
+	end();
+	is_int(open_sockets, 0, "each that was opened was closed");
+}
+
 static void
 test_answers(void)
 {
@@ -907,6 +948,7 @@ main(void)
 	test_refused();
 	test_answers();
 	test_answers_held();
+	test_announced_sockets();
 	test_no_answer();
 	test_cancel();
 	test_many();
