@@ -279,6 +279,7 @@ write_candidate(Identify *identify, BrazeField field, int candidate)
 	BrazeMap   *map = identify->map;
 	BrazeText  *text = &map->text;
 	int			mark = braze_text_mark(text);
+	int			nnotes = map->mapped.nnotes;
 	int			limit;
 	bool		written;
 
@@ -301,6 +302,8 @@ write_candidate(Identify *identify, BrazeField field, int candidate)
 
 	if (text->full)
 	{
+		/* of what is left out as a whole, no part was */
+		(void) braze_mapping_note_take_back(map, nnotes);
 		braze_mapping_note(map, "The trait %s was left out: it is too large; Braze takes %d bytes in one, and 3.5 MB in a request.",
 				   braze_mapping_note_quote(slot->trait[candidate]), BRAZE_MAX_ATTRIBUTE);
 		written = false;

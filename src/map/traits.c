@@ -165,9 +165,9 @@ write_text(BrazeMap *map, BrazeString trait, const JsonbValue *value)
 
 	if (!braze_scalar_text(value, &text))
 		return refuse_trait(map, trait, "Braze takes a string for it");
-	if (braze_longer_than(text, BRAZE_MAX_NAME))
-		braze_mapping_note_long(map, trait);
 	braze_json_write_string(&map->text, text.data, text.length);
+	if (!map->text.full && braze_longer_than(text, BRAZE_MAX_NAME))
+		braze_mapping_note_long(map, trait);
 	return true;
 }
 

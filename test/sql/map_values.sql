@@ -84,6 +84,8 @@ SELECT identify('{"pets": {"$add": [{"id": 1}], "$remove": [{"$identifier_key": 
 -- what Braze cuts
 SELECT regexp_replace(line, 'x{10,}', 'x', 'g') FROM identify(jsonb_build_object('a', repeat('x', 256), 'b', repeat('x', 255), 'first_name', repeat('x', 256), 'o', jsonb_build_object('p', repeat('x', 300)), 'l', jsonb_build_array(repeat('x', 256)))) line;
 SELECT left(line, 100) FROM identify(jsonb_build_object('a', (SELECT jsonb_agg(i) FROM generate_series(1, 500) i), 'b', (SELECT jsonb_agg(i) FROM generate_series(1, 501) i))) line;
+-- of a trait that is left out nothing is cut, and no part
+SELECT identify(jsonb_build_object('first_name', repeat('x', 102400), 'phone', repeat('5', 102400), 'push_tokens', jsonb_build_array(5, jsonb_build_object('app_id', 'a', 'token', repeat('x', 102400)))));
 -- of a property that is left out nothing is cut
 SELECT regexp_replace(line, 'x{10,}', 'x', 'g') FROM track('E', jsonb_build_object('a', repeat('x', 102300), 'b', repeat('x', 300), 'c', 1)) line;
 SELECT regexp_replace(line, 'x{10,}', 'x', 'g') FROM track('Order Completed', jsonb_build_object('a', repeat('x', 51000), 'b', repeat('x', 300), 'c', repeat('x', 300), 'products', '[{"sku": "1", "price": 1, "c": 1}, {"sku": "2", "price": 1, "c": 2}]'::jsonb)) line;
