@@ -55,7 +55,7 @@ braze_gone_is_unclaimed(const BrazeRequest *request, int number)
 {
 	const PackedCall *call = request->calls[number];
 
-	if (call->pub.letter != 0 || call->pub.gone || call->left_out)
+	if (call->pub.letter != 0 || call->pub.gone)
 		return false;
 	for (int i = call->next_object; i < call->next_object + call->taken; i++)
 	{

@@ -11,7 +11,6 @@
  *-------------------------------------------------------------------------
  */
 #include <stdio.h>
-#include <stdlib.h>
 
 #include "pack/pack.h"
 #include "pack/pack_internal.h"
@@ -29,41 +28,18 @@
 bool
 braze_isolate_is_suspect(const BrazePack *pack, const BrazeRequest *request)
 {
-	const Suspects *suspects = request->calls[0]->suspects;
+	const Suspicion *suspicion = &request->calls[0]->suspicion;
 
-	return suspects != NULL && !pack->down[request->endpoint] &&
-		pack->successes[request->endpoint] > suspects->successes;
+	return suspicion->group != 0 && !pack->down[request->endpoint] &&
+		pack->successes[request->endpoint] > suspicion->successes;
 }
 
-void
-braze_isolate_leave(BrazePack *pack, PackedCall *call)
-{
-	Suspects   *suspects = call->suspects;
-
-	call->suspects = NULL;
-	if (suspects == NULL || --suspects->ncalls > 0)
-		return;
-	pack->memory -= sizeof(Suspects);
-	free(suspects);
-}
-
-/* without memory they go with any company, which is only less clever */
 static void
-suspect(BrazePack *pack, PackedCall **calls, int ncalls, const Suspects *like)
+suspect_calls(BrazePack *pack, PackedCall **calls, int ncalls, Suspicion suspicion)
 {
-	Suspects   *suspects = malloc(sizeof(Suspects));
-
-	if (suspects != NULL)
-	{
-		*suspects = *like;
-		suspects->ncalls = ncalls;
-		pack->memory += sizeof(Suspects);
-	}
+	suspicion.group = ++pack->groups;
 	for (int i = 0; i < ncalls; i++)
-	{
-		braze_isolate_leave(pack, calls[i]);
-		calls[i]->suspects = suspects;
-	}
+		calls[i]->suspicion = suspicion;
 }
 
 /* the calls that were sent just now, and of which something was not answered */
@@ -108,16 +84,16 @@ give_up(BrazePack *pack, BrazeRequest *request, Range range, const char *reason,
 
 /* is it enough for a call that fails alone, while others succeed?  Why? */
 static bool
-is_hopeless(const BrazePack *pack, const Suspects *suspects, const BrazeAnswer *answer,
+is_hopeless(const BrazePack *pack, const Suspicion *suspicion, const BrazeAnswer *answer,
 			int64_t now, char *reason, size_t size)
 {
-	if (suspects->faults >= LONE_ATTEMPTS)
+	if (suspicion->faults >= LONE_ATTEMPTS)
 		snprintf(reason, size, "%s; %d attempts to send this call alone ended so, while others succeeded",
 				 answer->reason, LONE_ATTEMPTS);
 	else if (pack->limits.max_retry_age > 0 &&
-			 now - suspects->since >= pack->limits.max_retry_age)
+			 now - suspicion->since >= pack->limits.max_retry_age)
 		snprintf(reason, size, "%s; this call alone has failed for %lld s, while others succeeded: max_retry_age is over",
-				 answer->reason, (long long) (now - suspects->since) / 1000);
+				 answer->reason, (long long) (now - suspicion->since) / 1000);
 	else
 		return false;
 	return true;
@@ -135,12 +111,12 @@ braze_isolate_fail(BrazePack *pack, BrazeRequest *request, const BrazeAnswer *an
 	PackedCall *calls[BRAZE_PACK_MAX_OBJECTS];
 	int			n = failed_calls(request, range, calls);
 	bool		guilty = braze_isolate_is_suspect(pack, request);
-	Suspects	next = {0};
+	Suspicion	next = {0};
 	int			first = braze_request_is_again(request) ? (n + 1) / 2 : n;
 	int64_t		delay = 0;
 
-	if (n == 1 && calls[0]->suspects != NULL)
-		next = *calls[0]->suspects;
+	if (n == 1)
+		next = calls[0]->suspicion;
 	next.successes = pack->successes[request->endpoint];
 	if (!guilty)
 		pack->down[request->endpoint] = true;
@@ -158,9 +134,8 @@ braze_isolate_fail(BrazePack *pack, BrazeRequest *request, const BrazeAnswer *an
 		delay = retry_delay(next.failures);
 	}
 
-	suspect(pack, calls, first, &next);
-	if (n > first)
-		suspect(pack, calls + first, n - first, &next);
+	suspect_calls(pack, calls, first, next);
+	suspect_calls(pack, calls + first, n - first, next);
 	for (int i = 0; i < n && delay > 0; i++)
 	{
 		for (int j = 0; j < calls[i]->nlanes; j++)

@@ -60,7 +60,7 @@ braze_object_limit_begin(BrazePack *pack, const ReadyList *list, int64_t now)
 	ObjectLimit *limit = &pack->object_limit;
 
 	limit->trying = limit->size > 0 && now >= limit->larger_at &&
-		list->objects > limit->size && list->calls.head->suspects == NULL;
+		list->objects > limit->size && list->calls.head->suspicion.group == 0;
 }
 
 void

@@ -56,7 +56,7 @@ ready_list(BrazePack *pack, const PackedCall *call)
 {
 	BrazeEndpoint endpoint = braze_pack_next_endpoint(call);
 
-	return call->suspects != NULL ? &pack->again[endpoint] : &pack->ready[endpoint];
+	return call->suspicion.group != 0 ? &pack->again[endpoint] : &pack->ready[endpoint];
 }
 
 /* a call that heads its lanes may start once they are idle */
@@ -435,7 +435,6 @@ braze_pack_free_call(BrazePack *pack, PackedCall *call)
 	if (call->all_next != NULL)
 		call->all_next->all_prev = call->all_prev;
 	pack->ncalls--;
-	braze_isolate_leave(pack, call);
 	pack->memory -= call->size;
 	for (int i = 0; i < BRAZE_PACK_USERS; i++)
 		free(call->link_text[i]);

@@ -48,14 +48,14 @@ typedef enum CallState
  * Calls that failed in one request, and so are tried again in one, without
  * company: if one of them is the cause, no others suffer.
  */
-typedef struct Suspects
+typedef struct Suspicion
 {
-	int			ncalls;			/* that point here */
+	uint64_t	group;			/* the same for all of them, 0: it has not failed */
 	int			failures;		/* in a row, of a call that stands alone, */
 	int			faults;			/* those with a status of 5xx among them */
 	int64_t		since;			/* when a call that stands alone failed first */
 	uint64_t	successes;		/* the endpoint's, at the last failure */
-} Suspects;
+} Suspicion;
 
 struct PackedCall
 {
@@ -70,7 +70,7 @@ struct PackedCall
 	bool		left_out;		/* of the request that it is in */
 	int			next_object;	/* all before it are answered */
 	int			taken;			/* objects from there on that a request has */
-	Suspects   *suspects;		/* it and those it failed with, NULL: it did not */
+	Suspicion	suspicion;
 	int			nlanes;
 	Lane	   *lanes[BRAZE_PACK_USERS];
 	PackedCall *next_in_lane[BRAZE_PACK_USERS];
@@ -196,6 +196,7 @@ struct BrazePack
 	ReadyList	ready[BRAZE_ENDPOINTS];
 	ReadyList	again[BRAZE_ENDPOINTS]; /* ready, and failed before */
 	bool		again_first;	/* whose turn it is */
+	uint64_t	groups;			/* of calls that failed, so far */
 	uint64_t	successes[BRAZE_ENDPOINTS]; /* requests that Braze has judged */
 	bool		down[BRAZE_ENDPOINTS];	/* the last one failed, and by no fault of its own */
 	CallList	done;
@@ -271,7 +272,6 @@ extern bool braze_pack_add_refusal(BrazePack *pack, PackedCall *call, int number
 								   int http_status, bool in_doubt, const char *reason);
 
 /* isolate.c */
-extern void braze_isolate_leave(BrazePack *pack, PackedCall *call);
 extern bool braze_isolate_fail(BrazePack *pack, BrazeRequest *request,
 								const BrazeAnswer *answer, int http_status,
 								int64_t now);

@@ -88,7 +88,7 @@ may_follow(const BrazePack *pack, const BrazeRequest *request,
 	bool		whole;
 
 	if (lane->closed || call->nlanes != 1 ||
-		call->suspects != request->calls[0]->suspects)
+		call->suspicion.group != request->calls[0]->suspicion.group)
 		return false;
 	for (int i = call->next_object; i < call->pub.nobjects; i++)
 	{
@@ -107,10 +107,10 @@ may_follow(const BrazePack *pack, const BrazeRequest *request,
 static void
 fill(BrazePack *pack, BrazeRequest *request, ReadyList *list)
 {
-	const Suspects *suspects = list->calls.head->suspects;
+	uint64_t	group = list->calls.head->suspicion.group;
 	PackedCall *call;
 
-	while ((call = list->calls.head) != NULL && call->suspects == suspects)
+	while ((call = list->calls.head) != NULL && call->suspicion.group == group)
 	{
 		bool		whole;
 		int			n = fitting_objects(pack, request, call, &whole);
@@ -196,7 +196,7 @@ braze_request_is_lone(const BrazeRequest *request)
 bool
 braze_request_is_again(const BrazeRequest *request)
 {
-	return request->calls[0]->suspects != NULL;
+	return request->calls[0]->suspicion.group != 0;
 }
 
 /* ----- life ----- */
@@ -302,7 +302,7 @@ may_start(const BrazePack *pack, BrazeEndpoint endpoint, const ReadyList *list,
 		(endpoint == BRAZE_USERS_TRACK && braze_object_limit_holds(pack)))
 		return false;
 	if (pack->in_flight == 0 || list->objects >= max_objects(pack, endpoint) ||
-		list->calls.head->suspects != NULL)
+		list->calls.head->suspicion.group != 0)
 		return true;
 	left = list->calls.head->ready_since + pack->limits.max_delay - now;
 	if (left <= 0)

@@ -652,6 +652,16 @@ test_deferred_for_two(void)
 	}
 	ok(taken == CALLS && asked == CALLS, "each is wanted once, in turn (%d of %d)", taken, asked);
 
+	/* one of the two has room, the other has not */
+	while ((request = braze_request_next(pack, &all_open, now, &wait)) != NULL)
+		accept(request);
+	add_events(40001, 10, 8);
+	add_for_two(40011, 7, 8);
+	is_int(braze_deferred_wanted(pack), 0, "a call waits for the one of its users who has no room");
+	accept(braze_request_next(pack, &all_open, now, &wait));
+	is_int(braze_deferred_wanted(pack), 40011, "and is wanted then");
+	add_for_two(40011, 7, 8);
+
 	/* somebody changes the row of one that is deferred */
 	while ((request = braze_request_next(pack, &all_open, now, &wait)) != NULL)
 		accept(request);
@@ -900,9 +910,88 @@ test_colliding_users(void)
 	pack_destroy(pack);
 }
 
+/* who was delayed anew waits for the later time, and nobody else does */
+static void
+test_later_delay(void)
+{
+	BrazePackUser user = {"\"external_id\":\"u1\"", 18, -1, NULL};
+	int64_t		wait;
+
+	limits = (BrazePackLimits) {.max_objects = 75, .max_body = BRAZE_PACK_MAX_BODY, .max_in_flight = 10, .max_waiting = 600};
+	pack = braze_pack_create(&limits);
+	now = 1000;
+	braze_lane_delay(pack, braze_lane_for(pack, &user), now + 10);
+	braze_lane_delay(pack, braze_lane_for(pack, &user), now + 30);
+	braze_lane_delay(pack, braze_lane_for(pack, &user), now + 20);
+	add_events(1, 1, 1);
+	now += 20;
+	ok(braze_request_next(pack, &all_open, now, &wait) == NULL && wait == 10, "the later time counts");
+	now += 10;
+	ok(body_has(braze_request_next(pack, &all_open, now, &wait), "c1_0"), "and ends");
+	pack_destroy(pack);
+}
+
+/* what was left out of a request, or has left the queue, is not to be claimed */
+static void
+test_unclaimed(void)
+{
+	BrazeRequest *request;
+	int64_t		wait;
+
+	limits = (BrazePackLimits) {.max_objects = 75, .max_body = BRAZE_PACK_MAX_BODY, .max_in_flight = 10, .max_waiting = 600, .at_most_once = true};
+	pack = braze_pack_create(&limits);
+	add_events(1, 4, -1);
+	request = braze_request_next(pack, &all_open, now, &wait);
+	braze_gone_leave_out(request, 0, false);
+	braze_gone_leave_out(request, 1, true);
+	braze_gone_call(request, 2)->letter = 7;
+	ok(!braze_gone_is_unclaimed(request, 0), "a call that is left out is not claimed");
+	ok(!braze_gone_is_unclaimed(request, 1), "nor one that is gone");
+	ok(!braze_gone_is_unclaimed(request, 2), "nor one that was claimed");
+	ok(braze_gone_is_unclaimed(request, 3), "but any other is");
+	pack_destroy(pack);
+}
+
+/* an object that is refused last may be the first of its call */
+static void
+test_order_of_refusals(void)
+{
+	static const char *first = "{\"external_id\":\"u1\",\"a\":1}";
+	static const char *second = "{\"external_id\":\"u1\",\"b\":1}";
+	BrazePackObject objects[2] = {{BRAZE_ATTRIBUTES, 0, first, strlen(first)}, {BRAZE_EVENTS, 1, "{}", 2}};
+	BrazePackObject later = {BRAZE_ATTRIBUTES, 0, second, strlen(second)};
+	BrazePackUser user = {"\"external_id\":\"u1\"", 18, -1, NULL};
+	BrazeObjectError errors[2] = {{.kind = BRAZE_EVENTS, .index = 0}, {.kind = BRAZE_ATTRIBUTES, .index = 0}};
+	BrazeAnswer answer = {.verdict = BRAZE_ACCEPTED, .errors = errors, .nerrors = 2};
+	BrazeRequest *request;
+	const BrazeCall *call;
+	int64_t		wait;
+
+	limits = (BrazePackLimits) {.max_objects = 75, .max_body = BRAZE_PACK_MAX_BODY, .max_in_flight = 10, .max_waiting = 600};
+	pack = braze_pack_create(&limits);
+	braze_pack_add(pack, 1, (BrazeRowAddress) {0}, 1, &later, 1, &user, now);
+	braze_pack_add(pack, 2, (BrazeRowAddress) {0}, 2, objects, 1, &user, now);
+	request = braze_request_next(pack, &all_open, now, &wait);
+	is_int(braze_request_answered(pack, request, &answer, 400, now), BRAZE_NEXT_SEND, "what was folded is sent alone");
+	answer.nerrors = 0;
+	is_int(braze_request_answered(pack, request, &answer, 201, now), BRAZE_NEXT_SEND, "one after the other");
+	answer.nerrors = 1;
+	errors[0] = (BrazeObjectError) {.kind = BRAZE_ATTRIBUTES, .index = 0};
+	is_int(braze_request_answered(pack, request, &answer, 400, now), BRAZE_NEXT_DONE, "until all is answered");
+	call = braze_pack_next_done(pack);
+	ok(call->id == 1 && call->nrefused == 0, "the call that was folded with it is none the worse");
+	call = braze_pack_next_done(pack);
+	ok(call->nrefused == 2 && call->refusals->number == 0 && call->refusals->next->number == 1,
+	   "refusals are in the order of the objects");
+	pack_destroy(pack);
+}
+
 int
 main(void)
 {
+	test_later_delay();
+	test_unclaimed();
+	test_order_of_refusals();
 	test_colliding_users();
 	test_start();
 	test_deferred();
