@@ -114,13 +114,17 @@ has_only_primary_key(Relation rel)
 }
 
 bool
-braze_table_is_plain(Oid table, int columns)
+braze_table_write_is_plain(Oid table, int columns)
 {
-	Relation	rel = table_open(table, AccessShareLock);
-	bool		plain = is_plain(rel, CMD_INSERT, columns) &&
+	Relation	rel;
+	bool		plain;
+
+	if (!ConditionalLockRelationOid(table, AccessShareLock))
+		return false;
+	rel = table_open(table, NoLock);
+	plain = is_plain(rel, CMD_INSERT, columns) &&
 		!braze_statement_is_needed(rel, CMD_UPDATE) &&
 		!braze_statement_is_needed(rel, CMD_DELETE);
-
 	if (plain && !has_only_primary_key(rel))
 	{
 		CatalogIndexState indexes = CatalogOpenIndexes(rel);

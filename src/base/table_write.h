@@ -25,8 +25,11 @@
  */
 extern bool braze_table_write_try_lock(Oid table, LOCKMODE mode);
 
-/* would nothing of what others may have added take part in a write? */
-extern bool braze_table_is_plain(Oid table, int columns);
+/*
+ * Would nothing of what others may have added take part in a write?  false, too,
+ * when that cannot be seen now, since somebody has locked the table.
+ */
+extern bool braze_table_write_is_plain(Oid table, int columns);
 
 /*
  * columns are those of the install script, values and nulls theirs.  *tid says

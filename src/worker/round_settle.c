@@ -4,8 +4,8 @@
  *	  The worker's transaction that settles what is done.
  *
  * Normally one transaction settles all that is done, since nothing but a fault
- * of the server can fail in it.  Where somebody has added something to a table,
- * or after a failure, each call is settled in a subtransaction of its own.
+ * of the server can fail in it.  A call whose settling runs what somebody has
+ * added to a table, or any after a failure, is settled in a subtransaction.
  * What cannot be settled then, or is locked by somebody, is stuck: it is tried
  * again later, and holds up its own destination only, once that has as much
  * stuck as it may have under way.
@@ -16,12 +16,14 @@
 
 #include "access/table.h"
 #include "miscadmin.h"
+#include "storage/lmgr.h"
 #include "utils/memutils.h"
 #include "utils/rel.h"
 
 #include "base/attempt.h"
 #include "base/catalog.h"
 #include "base/shmem.h"
+#include "base/statement.h"
 #include "base/table_write.h"
 #include "store/profiles_table.h"
 #include "worker/claim.h"
@@ -269,47 +271,15 @@ try_call(Done *done)
 	}
 }
 
-static void
-try_list(DoneList *list, int64 deadline)
-{
-	for (int i = 0; i < list->count && braze_now_ms() < deadline; i++)
-	{
-		Done	   *done = &list->items[i];
-
-		if (done->state != DONE_STUCK || done->backoff.next <= braze_now_ms())
-			try_call(done);
-		MemoryContextReset(call_context);
-	}
-}
-
-/* ----- all together ----- */
-
-static void
-settle_done(BrazeSettler *settler, Done *done)
-{
-	/* one that has failed would fail for all the others */
-	if (done->backoff.delay > 0)
-		try_call(done);
-	else
-		note_result(done, settle_call(settler, done->call));
-}
-
-static void
-settle_list(BrazeSettler *settler, DoneList *list)
-{
-	int64		now = braze_now_ms();
-
-	for (int i = 0; i < list->count; i++)
-	{
-		Done	   *done = &list->items[i];
-
-		if (done->state != DONE_STUCK || done->backoff.next <= now)
-			settle_done(settler, done);
-		MemoryContextReset(call_context);
-	}
-}
-
 /* ----- a round ----- */
+
+/* what may run of what others added to a table, in the round under way */
+typedef struct Care
+{
+	bool		all;			/* whatever is settled */
+	bool		letters;		/* when a letter is put */
+	bool		profiles;		/* when what is remembered of a user is written */
+} Care;
 
 /* may what others added to a table run when it is written? */
 bool
@@ -318,37 +288,86 @@ braze_round_settle_needs_care(void)
 	const BrazeCatalog *catalog = braze_catalog_required();
 
 	return failed_before ||
-		!braze_table_is_plain(catalog->queue, BRAZE_QUEUE_COLUMNS) ||
-		!braze_table_is_plain(catalog->dead_letters, BRAZE_DEAD_COLUMNS) ||
-		!braze_table_is_plain(catalog->profiles, BRAZE_PROFILE_COLUMNS);
+		!braze_table_write_is_plain(catalog->queue, BRAZE_QUEUE_COLUMNS) ||
+		!braze_table_write_is_plain(catalog->dead_letters, BRAZE_DEAD_COLUMNS);
+}
+
+static bool
+has_trigger_on_old_rows(Oid table)
+{
+	Relation	rel;
+	bool		has;
+
+	/* nothing can be written to a table that somebody has locked */
+	if (!ConditionalLockRelationOid(table, AccessShareLock))
+		return false;
+	rel = table_open(table, NoLock);
+	has = braze_statement_is_needed(rel, CMD_UPDATE) || braze_statement_is_needed(rel, CMD_DELETE);
+	table_close(rel, AccessShareLock);
+	return has;
+}
+
+/* a trigger on new letters, an alarm say, costs only the calls that become some */
+static Care
+find_care(BrazeSettler *settler)
+{
+	const BrazeCatalog *catalog = braze_catalog_required();
+	Care		care;
+
+	care.all = failed_before ||
+		braze_statement_is_needed(settler->queue.rel, CMD_DELETE) ||
+		has_trigger_on_old_rows(catalog->dead_letters);
+	care.letters = !braze_table_write_is_plain(catalog->dead_letters, BRAZE_DEAD_COLUMNS);
+	care.profiles = !braze_table_write_is_plain(catalog->profiles, BRAZE_PROFILE_COLUMNS);
+	return care;
+}
+
+static bool
+is_to_be_tried(const Done *done, const Care *care)
+{
+	/* one that has failed would fail for all the others */
+	return care->all || done->backoff.delay > 0 ||
+		(care->letters && done->call->nrefused > 0) ||
+		(care->profiles && done->call->nprofiles > 0);
+}
+
+static void
+settle_list(BrazeSettler *settler, const Care *care, DoneList *list, int64 deadline)
+{
+	int64		now = braze_now_ms();
+
+	for (int i = 0; i < list->count; i++)
+	{
+		Done	   *done = &list->items[i];
+
+		if (done->state == DONE_STUCK && done->backoff.next > now)
+			continue;
+		if (!is_to_be_tried(done, care))
+			note_result(done, settle_call(settler, done->call));
+		else if (braze_now_ms() < deadline)
+			try_call(done);
+		MemoryContextReset(call_context);
+	}
 }
 
 /* false: somebody has locked the queue */
 static bool
 settle_all(void)
 {
+	int64		deadline = braze_now_ms() + BRAZE_MAX_ROUND_MS;
 	MemoryContext old;
 	BrazeSettler settler;
-	bool		careful;
+	Care		care;
 
 	if (!braze_settle_begin(&settler))
 		return false;
-	careful = braze_round_settle_needs_care();
+	care = find_care(&settler);
 	old = MemoryContextSwitchTo(call_context);
-	if (careful)
-	{
-		int64		deadline = braze_now_ms() + BRAZE_MAX_ROUND_MS;
 
-		/* what has failed comes last: it may take all the time there is */
-		try_list(&fresh, deadline);
-		try_list(&stuck, deadline);
-	}
-	else
-	{
-		settle_list(&settler, &fresh);
-		settle_list(&settler, &stuck);
-		braze_settle_forget_letters(&settler);
-	}
+	/* what has failed comes last: it may take all the time there is */
+	settle_list(&settler, &care, &fresh, deadline);
+	settle_list(&settler, &care, &stuck, deadline);
+	braze_settle_forget_letters(&settler);
 	MemoryContextSwitchTo(old);
 	braze_settle_end(&settler);
 	return true;

@@ -94,6 +94,12 @@ $braze->wait_for_accepted(100);
 $session->query_safe('COMMIT;');
 braze_flush($node);
 is(applied('braze'), 100, 'rows that were locked for a while: each call is sent once');
+
+# tables that no accepted call is written to
+$session->query_safe('BEGIN; LOCK TABLE braze_dead_letters, braze_profiles;');
+queue('braze', 10);
+ok(braze_wait_for_count($node, 0, 'braze_queue'), 'who is accepted is settled while the dead letters are locked');
+$session->query_safe('COMMIT;');
 $session->quit;
 
 $node->stop;
