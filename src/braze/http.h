@@ -17,7 +17,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#include "braze/pace.h"
+#include "braze/rate_headers.h"
 
 /* an answer longer than this is cut, and said to be so */
 #define BRAZE_HTTP_MAX_ANSWER	(256 * 1024)

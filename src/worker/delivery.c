@@ -360,7 +360,7 @@ refresh_one(BrazeDelivery *delivery, BrazeDestination *destination)
 	if (was_paused && delivery->paused == NULL)
 	{
 		delivery->resumed = true;
-		braze_flood_reset(&delivery->flood);
+		braze_refusal_rate_reset(&delivery->refusals);
 	}
 	if (options_changed)
 		braze_profiles_table_drop_cache();

@@ -10,8 +10,10 @@
 #define BRAZE_DELIVERY_H
 
 #include "base/size_counter.h"
+#include "braze/bucket.h"
 #include "braze/http.h"
 #include "braze/pace.h"
+#include "braze/refusal_rate.h"
 #include "destination/destination.h"
 #include "map/map.h"
 #include "pack/pack.h"
@@ -64,7 +66,7 @@ typedef struct BrazeDelivery
 	BrazeBackoff pause_backoff; /* when the table could not be written */
 	bool		attributes_stale;	/* in braze_profiles, to be forgotten */
 	BrazeBackoff attributes_backoff;
-	BrazeFlood	flood;
+	BrazeRefusalRate refusals;
 	int			transfers;		/* requests at curl */
 	int			unsettled;		/* requests answered since the last settle */
 	int			stuck;			/* calls that could not be settled, */

@@ -195,9 +195,9 @@ give_up_old_calls(BrazeTransfer *transfer, BrazeEndpoint endpoint, const BrazeAn
 }
 
 static void
-guard_against_flood(BrazeTransfer *transfer, const BrazeAnswer *answer)
+guard_against_refusals(BrazeTransfer *transfer, const BrazeAnswer *answer)
 {
-	BrazeFlood *flood = &transfer->delivery->flood;
+	BrazeRefusalRate *rate = &transfer->delivery->refusals;
 	const BrazeSent *sent = braze_request_sent(transfer->request);
 	int			calls = 0;
 
@@ -205,20 +205,20 @@ guard_against_flood(BrazeTransfer *transfer, const BrazeAnswer *answer)
 	{
 		char		reason[BRAZE_REASON_SIZE + 100];
 
-		braze_flood_judged(flood, 1, true);
-		if (!braze_flood_is_on(flood))
+		braze_refusal_rate_judged(rate, 1, true);
+		if (!braze_refusal_rate_is_high(rate))
 			return;
 		snprintf(reason, sizeof(reason), "over half of the last %d calls were refused as malformed, which is hardly their fault; %s",
-				 BRAZE_FLOOD_CALLS, answer->reason);
+				 BRAZE_REFUSAL_RATE_CALLS, answer->reason);
 		braze_delivery_pause(transfer->delivery, reason);
 	}
 	else if (answer->verdict == BRAZE_SOME_REFUSED)
-		braze_flood_judged(flood, answer->nerrors, false);
+		braze_refusal_rate_judged(rate, answer->nerrors, false);
 	else if (answer->verdict == BRAZE_ACCEPTED)
 	{
 		for (int i = 0; i < BRAZE_KINDS; i++)
 			calls += sent->counts[i];
-		braze_flood_judged(flood, calls, false);
+		braze_refusal_rate_judged(rate, calls, false);
 	}
 }
 
@@ -235,7 +235,7 @@ conclude(BrazeHttp *http, BrazeTransfer *transfer, const BrazeAnswer *answer)
 
 	pace_by_answer(transfer, answer, now);
 	note_answer(delivery, answer);
-	guard_against_flood(transfer, answer);
+	guard_against_refusals(transfer, answer);
 	next = braze_request_answered(delivery->pack, transfer->request, answer,
 								  (int) transfer->http.status, now);
 	if (answer->verdict == BRAZE_FAILED)

@@ -2,7 +2,7 @@
  * Requests on the wire, against a server that does what a script says.
  *
  * link: server.c ../../src/braze/http.c ../../src/braze/http_url.c ../../src/braze/http_transfer.c
- * link: ../../src/braze/pace.c -lcurl -lssl -lcrypto -lpthread
+ * link: ../../src/braze/pace.c ../../src/braze/rate_headers.c -lcurl -lssl -lcrypto -lpthread
  * link: -Wl,--wrap=curl_easy_setopt
  */
 #include "tap.h"

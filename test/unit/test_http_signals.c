@@ -6,7 +6,7 @@
  * signals or so arrive in the wrong thread.
  *
  * link: ../../src/braze/http.c ../../src/braze/http_url.c ../../src/braze/http_transfer.c
- * link: ../../src/braze/pace.c -lcurl -lpthread
+ * link: ../../src/braze/pace.c ../../src/braze/rate_headers.c -lcurl -lpthread
  */
 #include "tap.h"
 

@@ -1,13 +1,15 @@
 /*
  * The retry clock, the rate headers and the bucket.
  *
- * link: ../../src/braze/pace.c
+ * link: ../../src/braze/pace.c ../../src/braze/rate_headers.c ../../src/braze/bucket.c ../../src/braze/refusal_rate.c
  */
 #include "tap.h"
 
 #include <locale.h>
 
+#include "braze/bucket.h"
 #include "braze/pace.h"
+#include "braze/refusal_rate.h"
 
 static const int64_t wall = INT64_C(1700000000000);
 
@@ -47,6 +49,18 @@ test_headers(void)
 	is_int(WAIT("retry-after: soon\r\n"), -1, "a word is none");
 	is_int(WAIT("retry-after:\r\n"), -1, "nothing is none");
 	ok(WAIT("x-ratelimit-reset: 1600000000\r\n") <= 0, "a point in time that has passed is no wait");
+
+	/* our clock is five minutes slow, wall is Tue, 14 Nov 2023 22:13:20 GMT */
+	is_int(WAIT("Date: Tue, 14 Nov 2023 22:18:20 GMT\r\n", "x-ratelimit-reset: 1700000304\r\n"), 4000,
+		   "a point in time is one of the server's clock, which its Date tells");
+	is_int(WAIT("x-ratelimit-reset: 1700000304\r\n", "Date: Tue, 14 Nov 2023 22:18:20 GMT\r\n"), 4000,
+		   "also when that comes after it");
+	is_int(WAIT("retry-after: Tue, 14 Nov 2023 22:18:27 GMT\r\n", "Date: Tue, 14 Nov 2023 22:18:20 GMT\r\n"), 7000,
+		   "and a date to retry after");
+	is_int(WAIT("retry-after: 5\r\n", "Date: Tue, 14 Nov 2023 22:18:20 GMT\r\n"), 5000, "seconds are seconds");
+	ok(WAIT("x-ratelimit-reset: 1700000304\r\n", "Date: Thu, 01 Jan 1970 00:00:00 GMT\r\n") <= 3600 * 1000,
+	   "a Date that is absurd makes no absurd wait");
+	is_int(WAIT("x-ratelimit-reset: 1700000004\r\n", "Date: soon\r\n"), 4000, "one that is none is passed over");
 
 	braze_rate_headers_reset(&headers);
 	braze_rate_headers_read(&headers, "X-Ratelimit-Remaining: 0\r\n", 26, wall);
@@ -352,30 +366,30 @@ test_bucket(void)
 static void
 test_flood(void)
 {
-	BrazeFlood	flood;
+	BrazeRefusalRate	flood;
 
-	braze_flood_reset(&flood);
-	braze_flood_judged(&flood, 50, true);
-	ok(!braze_flood_is_on(&flood), "fifty refused at the start are not yet over half of a hundred");
-	braze_flood_judged(&flood, 1, true);
-	ok(braze_flood_is_on(&flood), "51 are");
-	braze_flood_judged(&flood, 49, false);
-	ok(braze_flood_is_on(&flood), "51 and then 49 others too");
-	braze_flood_judged(&flood, 1, false);
-	ok(!braze_flood_is_on(&flood), "what is longer ago than a hundred calls does not count");
-	braze_flood_judged(&flood, 1, true);
-	ok(!braze_flood_is_on(&flood), "a new one takes the place of an old one");
-	braze_flood_judged(&flood, 1, false);
+	braze_refusal_rate_reset(&flood);
+	braze_refusal_rate_judged(&flood, 50, true);
+	ok(!braze_refusal_rate_is_high(&flood), "fifty refused at the start are not yet over half of a hundred");
+	braze_refusal_rate_judged(&flood, 1, true);
+	ok(braze_refusal_rate_is_high(&flood), "51 are");
+	braze_refusal_rate_judged(&flood, 49, false);
+	ok(braze_refusal_rate_is_high(&flood), "51 and then 49 others too");
+	braze_refusal_rate_judged(&flood, 1, false);
+	ok(!braze_refusal_rate_is_high(&flood), "what is longer ago than a hundred calls does not count");
+	braze_refusal_rate_judged(&flood, 1, true);
+	ok(!braze_refusal_rate_is_high(&flood), "a new one takes the place of an old one");
+	braze_refusal_rate_judged(&flood, 1, false);
 	is_int(flood.count, 49, "and is counted once");
-	braze_flood_judged(&flood, 1000000000, false);
+	braze_refusal_rate_judged(&flood, 1000000000, false);
 	is_int(flood.count, 0, "a large accepted request is as good as a hundred calls");
 	for (int i = 0; i < 100000; i++)
-		braze_flood_judged(&flood, 1, i % 2 == 0);
-	ok(!braze_flood_is_on(&flood), "half of them is not over half, however long");
-	braze_flood_judged(&flood, 2, true);
-	ok(braze_flood_is_on(&flood), "a little more is");
-	braze_flood_reset(&flood);
-	ok(!braze_flood_is_on(&flood), "and a reset forgets it");
+		braze_refusal_rate_judged(&flood, 1, i % 2 == 0);
+	ok(!braze_refusal_rate_is_high(&flood), "half of them is not over half, however long");
+	braze_refusal_rate_judged(&flood, 2, true);
+	ok(braze_refusal_rate_is_high(&flood), "a little more is");
+	braze_refusal_rate_reset(&flood);
+	ok(!braze_refusal_rate_is_high(&flood), "and a reset forgets it");
 }
 
 int
