@@ -19,16 +19,15 @@
 #include "catalog/indexing.h"
 #include "storage/lmgr.h"
 #include "utils/builtins.h"
-#include "utils/fmgroids.h"
 #include "utils/rel.h"
 #include "utils/snapmgr.h"
 #include "utils/timestamp.h"
 
 #include "base/catalog.h"
-#include "base/compat.h"
 #include "base/table_write.h"
 #include "queue/queue.h"
 #include "store/claims_table.h"
+#include "store/fetch_row.h"
 #include "store/retention.h"
 
 /* in the queue or among the letters */
@@ -36,17 +35,8 @@ static bool
 find_row(Relation rel, Oid pkey, int64 id, Snapshot snapshot, TupleTableSlot *slot)
 {
 	Relation	index = index_open(pkey, AccessShareLock);
-	ScanKeyData key;
-	IndexScanDesc scan;
-	bool		found;
+	bool		found = braze_fetch_row_by_id(rel, index, snapshot, id, slot);
 
-	ScanKeyInit(&key, 1, BTEqualStrategyNumber, F_INT8EQ, Int64GetDatum(id));
-	scan = braze_index_beginscan(rel, index, snapshot, 1);
-	index_rescan(scan, &key, 1, NULL, 0);
-	found = index_getnext_slot(scan, ForwardScanDirection, slot);
-	if (found)
-		ExecMaterializeSlot(slot);
-	index_endscan(scan);
 	index_close(index, AccessShareLock);
 	return found;
 }

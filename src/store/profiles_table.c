@@ -32,6 +32,7 @@
 #include "base/table_write.h"
 #include "braze/hash.h"
 #include "queue/queue.h"
+#include "store/fetch_row.h"
 #include "store/profiles_table.h"
 
 /* part of max_memory that profiles no call needs may keep */
@@ -402,14 +403,13 @@ static bool
 row_is_there(Relation rel, const Memory *memory)
 {
 	TupleTableSlot *slot;
-	ItemPointerData tid = memory->tid;
 	bool		there;
 
-	if (!memory->has_row || memory->storage != rel->rd_rel->relfilenode ||
-		ItemPointerGetBlockNumber(&tid) >= RelationGetNumberOfBlocks(rel))
+	if (!memory->has_row)
 		return false;
 	slot = table_slot_create(rel, NULL);
-	there = table_tuple_fetch_row_version(rel, &tid, GetActiveSnapshot(), slot);
+	there = braze_fetch_row_at(rel, memory->storage, RelationGetNumberOfBlocks(rel),
+							   &memory->tid, slot);
 	if (there)
 	{
 		bool		isnull;

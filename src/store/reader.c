@@ -17,6 +17,7 @@
 #include "base/catalog.h"
 #include "base/compat.h"
 #include "base/table_write.h"
+#include "store/fetch_row.h"
 #include "store/reader.h"
 
 BrazeReader *
@@ -216,13 +217,10 @@ braze_reader_range(BrazeReader *reader, int64 after, int64 until, int max_rows,
 bool
 braze_reader_look_up(BrazeReader *reader, int64 id, BrazeConsumer consumer, void *arg)
 {
-	IndexScanDesc scan = begin_scan(reader, id - 1, id);
-	bool		found = next_row(reader, scan);
-
-	if (found)
-		(void) consume(reader, consumer, arg, &id);
-	index_endscan(scan);
-	return found;
+	if (!braze_fetch_row_by_id(reader->queue, reader->pkey, reader->snapshot, id, reader->slot))
+		return false;
+	(void) consume(reader, consumer, arg, &id);
+	return true;
 }
 
 bool

@@ -16,14 +16,12 @@
 #include "storage/bufmgr.h"
 #include "utils/array.h"
 #include "utils/builtins.h"
-#include "utils/fmgroids.h"
 #include "utils/memutils.h"
 #include "utils/rel.h"
 #include "utils/snapmgr.h"
 
 #include "base/attempt.h"
 #include "base/catalog.h"
-#include "base/compat.h"
 #include "base/size_counter.h"
 #include "base/statement.h"
 #include "base/table_write.h"
@@ -31,6 +29,7 @@
 #include "json/value.h"
 #include "queue/queue.h"
 #include "store/claims_table.h"
+#include "store/fetch_row.h"
 
 /* what the transaction under way has deleted of a destination */
 typedef struct Deleted
@@ -139,45 +138,13 @@ slot_has(BrazeSettleTable *table, int64 id, const BrazeSettleRow *row)
 		 DatumGetTimestampTz(table->slot->tts_values[table->queued_at - 1]) == row->queued_at);
 }
 
-/* the row where it was read, if it is still there */
-static bool
-fetch_by_hint(BrazeSettleTable *table, int64 id, const BrazeSettleRow *row)
-{
-	ItemPointerData tid = row->tid;
-
-	if (row->storage != table->rel->rd_rel->relfilenode ||
-		!ItemPointerIsValid(&tid) ||
-		ItemPointerGetBlockNumber(&tid) >= table->nblocks)
-		return false;
-	return table_tuple_fetch_row_version(table->rel, &tid,
-										 GetActiveSnapshot(), table->slot) &&
-		slot_has(table, id, row);
-}
-
-static bool
-fetch_by_id(BrazeSettleTable *table, int64 id, const BrazeSettleRow *row)
-{
-	ScanKeyData key;
-	IndexScanDesc scan;
-	bool		found;
-
-	ScanKeyInit(&key, 1, BTEqualStrategyNumber, F_INT8EQ, Int64GetDatum(id));
-	scan = braze_index_beginscan(table->rel, table->pkey, GetActiveSnapshot(), 1);
-	index_rescan(scan, &key, 1, NULL, 0);
-	found = index_getnext_slot(scan, ForwardScanDirection, table->slot) &&
-		slot_has(table, id, row);
-
-	/* the slot must not lose its buffer with the scan */
-	if (found)
-		ExecMaterializeSlot(table->slot);
-	index_endscan(scan);
-	return found;
-}
-
 bool
 braze_settle_fetch(BrazeSettleTable *table, int64 id, const BrazeSettleRow *row)
 {
-	return fetch_by_hint(table, id, row) || fetch_by_id(table, id, row);
+	return (braze_fetch_row_at(table->rel, row->storage, table->nblocks, &row->tid, table->slot) &&
+			slot_has(table, id, row)) ||
+		(braze_fetch_row_by_id(table->rel, table->pkey, GetActiveSnapshot(), id, table->slot) &&
+		 slot_has(table, id, row));
 }
 
 /* where a call is, in the queue or claimed; NULL: that cannot be looked at now */
