@@ -16,6 +16,7 @@
 
 #define REQUESTS_NEEDED		3
 #define LARGER_EVERY_MS		((int64_t) 60 * 60 * 1000)
+#define HOLD_MS				10000
 
 /* of a body that was too long, which says nothing of the number of objects */
 #define TOO_LARGE			413
@@ -40,17 +41,24 @@ braze_object_limit_forget(BrazePack *pack)
  * Not if the last such one was refused for something else: that tells nothing,
  * and would hold up the others again and again.
  */
-static bool
-is_finding_out(const ObjectLimit *limit)
-{
-	return limit->size == 0 && !limit->other_cause &&
-		(limit->examined != NULL || limit->requests > 0);
-}
-
 bool
-braze_object_limit_holds(const BrazePack *pack)
+braze_object_limit_holds(const BrazePack *pack, int64_t now, int64_t *wait)
 {
-	return pack->in_flight > 0 && is_finding_out(&pack->object_limit);
+	const ObjectLimit *limit = &pack->object_limit;
+	int64_t		left;
+
+	if (pack->in_flight == 0 || limit->size > 0 || limit->other_cause)
+		return false;
+	if (limit->examined != NULL)
+		return true;
+	if (limit->requests == 0)
+		return false;
+
+	/* where little is sent, the next large request may be far away */
+	left = limit->judged_at + HOLD_MS - now;
+	if (left > 0 && (*wait < 0 || left < *wait))
+		*wait = left;
+	return left > 0;
 }
 
 /* before a request is filled: may it be a larger one? */
@@ -108,7 +116,8 @@ braze_object_limit_answered(BrazePack *pack, BrazeRequest *request,
 			break;
 
 		case BRAZE_REFUSED_WHOLE:
-			if (!request->is_divided && limit->examined != NULL && is_finding_out(limit))
+			if (!request->is_divided && limit->examined != NULL &&
+				limit->size == 0 && !limit->other_cause)
 				return true;
 			if (!request->is_divided && sent > 1 && limit->examined == NULL)
 				limit->examined = request;
@@ -137,6 +146,7 @@ braze_object_limit_judged(BrazePack *pack, const BrazeRequest *request, int64_t 
 		limit->requests = 0;
 		return;
 	}
+	limit->judged_at = now;
 	if (limit->requests == 0 || request->largest_part > limit->largest_part)
 		limit->largest_part = request->largest_part;
 	if (++limit->requests < REQUESTS_NEEDED)

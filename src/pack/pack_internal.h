@@ -183,8 +183,9 @@ typedef struct ObjectLimit
 	int			size;			/* 0: nothing was learned */
 	int64_t		larger_at;		/* when a larger request is tried */
 	bool		trying;			/* the one being filled is */
-	int			requests;		/* in a row that were too large, and the */
-	int			largest_part;	/* objects of the largest part that passed */
+	int			requests;		/* in a row that were too large, the objects of */
+	int			largest_part;	/* the largest part that passed, */
+	int64_t		judged_at;		/* and when the last of them was judged */
 	const BrazeRequest *examined;	/* the first that was divided, NULL: none */
 	bool		other_cause;	/* the last one was refused for something else */
 } ObjectLimit;
@@ -280,7 +281,7 @@ extern bool braze_isolate_fail(BrazePack *pack, BrazeRequest *request,
 extern int	braze_object_limit_max(const BrazePack *pack);
 extern void braze_object_limit_begin(BrazePack *pack, const ReadyList *list, int64_t now);
 extern void braze_object_limit_filled(BrazePack *pack, const BrazeRequest *request, int64_t now);
-extern bool braze_object_limit_holds(const BrazePack *pack);
+extern bool braze_object_limit_holds(const BrazePack *pack, int64_t now, int64_t *wait);
 extern bool braze_object_limit_answered(BrazePack *pack, BrazeRequest *request,
 										const BrazeAnswer *answer, int http_status);
 extern void braze_object_limit_judged(BrazePack *pack, const BrazeRequest *request, int64_t now);

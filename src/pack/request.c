@@ -298,8 +298,9 @@ may_start(const BrazePack *pack, BrazeEndpoint endpoint, const ReadyList *list,
 {
 	int64_t		left;
 
-	if (list->calls.head == NULL || pack->in_flight >= pack->limits.max_in_flight ||
-		(endpoint == BRAZE_USERS_TRACK && braze_object_limit_holds(pack)))
+	if (list->calls.head == NULL || pack->in_flight >= pack->limits.max_in_flight)
+		return false;
+	if (endpoint == BRAZE_USERS_TRACK && braze_object_limit_holds(pack, now, wait))
 		return false;
 	if (pack->in_flight == 0 || list->objects >= max_objects(pack, endpoint) ||
 		list->calls.head->suspicion.group != 0)

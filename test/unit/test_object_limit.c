@@ -242,6 +242,24 @@ test_many(void)
 	is_int(requests, 2 * 31 + 7 * 15, "and nothing else is refused");
 	pack_destroy(pack);
 
+	/* where little is sent nothing is held up for long */
+	begin(75);
+	braze_pack_set_limits(pack, &limits);
+	limit = 5;
+	deliver(75);
+	add_events(1);
+	under_way[0] = braze_request_next(pack, &all_open, now, &wait);
+	add_events(1);
+	ok(under_way[0] != NULL && braze_request_next(pack, &all_open, now, &wait) == NULL, "requests go one by one");
+	now += 10000;
+	under_way[1] = braze_request_next(pack, &all_open, now, &wait);
+	ok(under_way[1] != NULL, "for ten seconds");
+	(void) answer(under_way[0]);
+	(void) answer(under_way[1]);
+	deliver(150);
+	is_int(braze_pack_learned_limit(pack), 5, "the row goes on");
+	pack_destroy(pack);
+
 	/* a bad object: the next that are refused are halved at once */
 	begin(75);
 	braze_pack_set_limits(pack, &limits);
