@@ -135,8 +135,8 @@ add_repack() {
 		cd "$scratch/repack"
 		apt-get download -qq "$package" >/dev/null 2>&1
 		dpkg -x "${package}"_*.deb .
-		cp -a "usr/lib/postgresql/$version" "$scratch/prefix/usr/lib/postgresql/"
-		cp -a "usr/share/postgresql/$version" "$scratch/prefix/usr/share/postgresql/"
+		cp -r "usr/lib/postgresql/$version" "$scratch/prefix/usr/lib/postgresql/"
+		cp -r "usr/share/postgresql/$version" "$scratch/prefix/usr/share/postgresql/"
 	) || say "There is no $package to be had"
 }
 
