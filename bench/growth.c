@@ -6,7 +6,7 @@
  * Run with N and four times N it shows whether work grows faster than what it
  * is done on.
  *
- * link: ../src/pack/pack.c ../src/pack/discard.c ../src/pack/deferred.c ../src/pack/lane.c ../src/pack/isolate.c ../src/pack/request.c ../src/pack/request_body.c ../src/pack/identity_link.c ../src/pack/gone.c ../src/pack/attributes.c ../src/pack/profile_cache.c ../src/braze/hash.c ../src/braze/endpoint.c
+ * link: ../src/pack/pack.c ../src/pack/discard.c ../src/pack/deferred.c ../src/pack/lane.c ../src/pack/isolate.c ../src/pack/request.c ../src/pack/object_limit.c ../src/pack/request_body.c ../src/pack/identity_link.c ../src/pack/gone.c ../src/pack/attributes.c ../src/pack/profile_cache.c ../src/braze/hash.c ../src/braze/endpoint.c
  */
 #include <inttypes.h>
 #include <stdio.h>
