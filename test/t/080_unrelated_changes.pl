@@ -78,12 +78,12 @@ while (my ($what, $sql) = splice @changes, 0, 2)
 	is($limiting->stats->{requests}, 1, 'nor before the time that Braze has asked for');
 }
 
-# --- what does change ends it, even if that cannot be written down at once
+# --- what does change ends it, even if nobody can see the pauses at that moment
 
 $refusing->clear_faults;
 $refusing->set_key('another-key');
 my $session = $node->background_psql('postgres');
-$session->query_safe('BEGIN; LOCK TABLE braze_paused IN SHARE MODE;');
+$session->query_safe('BEGIN; LOCK TABLE braze_paused;');
 my $log = -s $node->logfile;
 run("ALTER USER MAPPING FOR CURRENT_USER SERVER braze OPTIONS (SET rest_api_key 'another-key')");
 $node->wait_for_log(qr/canceling statement due to lock timeout/, $log);
