@@ -32,6 +32,8 @@ typedef struct TooLong
 	BrazeBackoff backoff;
 } TooLong;
 
+BrazeBackoff braze_attempt_left_alone;
+
 static TooLong *too_long = NULL;
 
 /* of the attempt under way */
@@ -191,6 +193,12 @@ braze_attempt(const char *destination, BrazeWrite write, void *arg, int64 *not_b
 	return error;
 }
 
+static bool
+is_early(const BrazeBackoff *backoff)
+{
+	return backoff->delay > 0 && braze_now_ms() < backoff->next;
+}
+
 bool
 braze_attempt_when_due(BrazeBackoff *backoff, const char *destination,
 					   BrazeWrite write, void *arg)
@@ -198,12 +206,14 @@ braze_attempt_when_due(BrazeBackoff *backoff, const char *destination,
 	ErrorData  *error;
 	int64		not_before;
 
-	if (backoff->delay > 0 && braze_now_ms() < backoff->next)
+	if (is_early(backoff) || (destination == NULL && is_early(&braze_attempt_left_alone)))
 		return false;
 	error = braze_attempt(destination, write, arg, &not_before);
 	if (error == NULL)
 	{
 		backoff->delay = 0;
+		if (destination == NULL)
+			braze_attempt_left_alone.delay = 0;
 		return true;
 	}
 	if (braze_attempt_is_passing(error))

@@ -39,6 +39,9 @@ extern ErrorData *braze_attempt(const char *destination, BrazeWrite write, void 
 /* of the attempt under way; NULL: none */
 extern const char *braze_attempt_destination(void);
 
+/* since a write that is about no destination ended a worker: all such wait */
+extern BrazeBackoff braze_attempt_left_alone;
+
 /*
  * The same for a write that belongs to no call: tried when its backoff is due,
  * and logged when it fails.  True: it is done.  Errors that it is not to blame

@@ -47,6 +47,7 @@ typedef struct BrazeDatabaseSlot
 	char		read_blocked[BRAZE_MESSAGE_SIZE];	/* the same of the last read */
 	int64		lowest_in_flight;	/* no dead letter with a lower id is under way */
 	int64		put_backs;		/* how often such letters went back to the queue */
+	BrazeBackoff left_alone;	/* as braze_attempt_left_alone, for the next worker */
 	int			held;			/* sessions that need the database left alone */
 	TimestampTz started_at;		/* for the throttle */
 	bool		wanted_at_once; /* CREATE EXTENSION, or a hold that is over */

@@ -291,7 +291,7 @@ refresh_attributes(BrazeDelivery *delivery, bool options_changed)
 		delivery->attributes_stale = true;
 	if (!delivery->attributes_stale)
 		return;
-	delivery->attributes_stale =
+	delivery->attributes_stale = braze_delivery_stuck_until(delivery) != 0 ||
 		!braze_attempt_when_due(&delivery->attributes_backoff, NameStr(delivery->name),
 								forget_attributes, delivery);
 	limits = limits_of(settings);

@@ -16,6 +16,7 @@
 #include "base/clock.h"
 #include "worker/delivery.h"
 #include "worker/delivery_internal.h"
+#include "worker/delivery_stuck.h"
 
 bool		braze_new_pauses = false;
 
@@ -123,7 +124,7 @@ braze_delivery_pause_store_pauses(BrazeDelivery *delivery)
 
 	for (int i = 0; i < BRAZE_ENDPOINTS; i++)
 		wanted = wanted || delivery->closed_to_store[i];
-	if (wanted)
+	if (wanted && braze_delivery_stuck_until(delivery) == 0)
 		(void) braze_attempt_when_due(&delivery->pause_backoff, NameStr(delivery->name),
 									  put_pauses, delivery);
 }
@@ -156,7 +157,8 @@ read_pauses(BrazeDelivery *delivery, bool changed)
 	delivery->lift_due = (delivery->lift_due || changed) && has_pause_by_worker(pauses);
 	if (!delivery->lift_due)
 		return pauses;
-	delivery->lift_due = !braze_attempt_when_due(&delivery->pause_backoff, NameStr(delivery->name),
+	delivery->lift_due = braze_delivery_stuck_until(delivery) != 0 ||
+		!braze_attempt_when_due(&delivery->pause_backoff, NameStr(delivery->name),
 												 lift_pauses, delivery);
 	return braze_paused_table_read(NameStr(delivery->name));
 }

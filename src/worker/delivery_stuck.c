@@ -7,7 +7,8 @@
  * sent.  The worker after it would send that again, and end again, and no
  * other destination would have its turn.  So shared memory remembers for which
  * destination a worker ended, and the next ones leave it alone for 1, 2, 4 ...
- * 300 s, until one of its calls is settled.
+ * 300 s, until one of its calls is settled.  What is written for none, notes or
+ * what has expired, waits in the same way.
  *
  *-------------------------------------------------------------------------
  */
@@ -78,8 +79,13 @@ braze_delivery_stuck_process_ends(void)
 	const char *destination = braze_attempt_destination();
 	BrazeDelivery *delivery;
 
-	if (!braze_statement_has_ended_worker() || destination == NULL)
+	if (!braze_statement_has_ended_worker())
 		return;
+	if (destination == NULL)
+	{
+		braze_attempt_back_off(&braze_attempt_left_alone);
+		return;
+	}
 	delivery = braze_delivery_by_name(destination);
 	if (delivery == NULL)
 		return;

@@ -101,6 +101,7 @@ clear_slot(int code, Datum arg)
 {
 	LWLockAcquire(braze_shared->lock, LW_EXCLUSIVE);
 	braze_delivery_stuck_process_ends();
+	slot->left_alone = braze_attempt_left_alone;
 	slot->pid = 0;
 	slot->latch = NULL;
 	slot->settle_blocked[0] = '\0';
@@ -214,6 +215,7 @@ attach(int index)
 		mine->lowest_in_flight = PG_INT64_MAX;
 		mine->latch = MyLatch;
 		slot = mine;
+		braze_attempt_left_alone = slot->left_alone;
 	}
 	LWLockRelease(braze_shared->lock);
 	if (slot == NULL)

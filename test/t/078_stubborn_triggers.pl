@@ -186,6 +186,33 @@ run('DROP FUNCTION swallow() CASCADE');
 braze_flush($node);
 cmp_ok(applied('u4'), '<=', $sent + 2, 'the call is settled once the trigger is gone, and was sent again once for each worker');
 
+# nor does one that is fired when a letter has expired, which is about no destination
+run(<<'EOS');
+ALTER TABLE braze_dead_letters OWNER TO ops;
+CREATE FUNCTION swallow() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN
+	PERFORM pg_sleep(3600);
+	RETURN OLD;
+EXCEPTION WHEN query_canceled THEN
+	PERFORM pg_sleep(3600);
+	RETURN OLD;
+END
+$$;
+CREATE TRIGGER swallow BEFORE DELETE ON braze_dead_letters FOR EACH ROW
+	WHEN (OLD.reason = 'old') EXECUTE FUNCTION swallow();
+INSERT INTO braze_dead_letters (destination, call, reason, queued_at, failed_at)
+VALUES ('braze', '{}', 'old', now() - interval '10 days', now() - interval '10 days');
+EOS
+$worker = braze_worker_pid($node);
+$node->append_conf('postgresql.conf', "segment_braze.dead_letter_retention = '1d'");
+$node->reload;
+braze_wait_for_worker($node, 'postgres', $worker);
+run("SELECT braze_track('u6', 'A', destination => 'b2')");
+ok($node->poll_query_until('postgres', "SELECT braze_flush('100 ms', 'b2')"),
+	'a letter that cannot be deleted when it has expired: calls are delivered all the same');
+run('DROP FUNCTION swallow() CASCADE');
+ok(braze_wait_for_count($node, 0, 'braze_dead_letters', "reason = 'old'"), 'and it goes once the trigger is gone');
+
 is(run(q{SELECT string_agg(DISTINCT ran_as, ',') FROM seen}), 'ops', 'all of them ran as the owner');
 is(run(q{SELECT rolsuper FROM pg_roles WHERE rolname = 'ops'}), 'f', 'and nobody became a superuser');
 
