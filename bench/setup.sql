@@ -4,6 +4,8 @@ SET client_min_messages = warning;
 CREATE EXTENSION segment_braze;
 CREATE SERVER braze FOREIGN DATA WRAPPER segment_braze OPTIONS (custom_api_endpoint :'fast', ca_file '/etc/ssl/certs/ca-certificates.crt');
 CREATE USER MAPPING FOR CURRENT_USER SERVER braze OPTIONS (rest_api_key 'test-key');
+-- a revision from before braze_start delivers at once
+SELECT 'SELECT FROM braze_start(''braze'')' FROM pg_proc WHERE proname = 'braze_start' \gexec
 CREATE FUNCTION bench_map_length(jsonb) RETURNS bigint AS 'braze_bench' LANGUAGE C STRICT;
 CREATE TABLE calls (call jsonb);
 CREATE TABLE plain_queue (id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY, call jsonb NOT NULL, queued_at timestamptz NOT NULL DEFAULT now());

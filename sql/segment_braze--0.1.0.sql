@@ -149,7 +149,7 @@ CREATE TABLE @extschema@.braze_paused (
 );
 
 COMMENT ON TABLE @extschema@.braze_paused IS
-'destinations to which nothing is sent until braze_resume';
+'destinations to which nothing is sent until braze_start';
 COMMENT ON COLUMN @extschema@.braze_paused.destination IS
 'name of the server';
 COMMENT ON COLUMN @extschema@.braze_paused.reason IS
@@ -160,6 +160,27 @@ COMMENT ON COLUMN @extschema@.braze_paused.endpoint IS
 'path of the one endpoint to which nothing is sent; empty: to none';
 COMMENT ON COLUMN @extschema@.braze_paused.by_worker IS
 'because of Braze''s answer: such a pause also ends when the key or the options change';
+
+-- The whole key, so that a row that comes from elsewhere meets none of ours.
+CREATE TABLE @extschema@.braze_started (
+	destination text COLLATE "C"
+		CONSTRAINT braze_started_destination_check CHECK (pg_catalog.octet_length(destination) < 64),
+	system_identifier bigint,
+	database oid,
+	started_at timestamptz NOT NULL DEFAULT pg_catalog.now(),
+	PRIMARY KEY (destination, system_identifier, database)
+);
+
+COMMENT ON TABLE @extschema@.braze_started IS
+'destinations that deliver, and from which database; a row of another database does not count';
+COMMENT ON COLUMN @extschema@.braze_started.destination IS
+'name of the server';
+COMMENT ON COLUMN @extschema@.braze_started.system_identifier IS
+'identifier of the cluster where braze_start was called, as pg_control_system() shows it';
+COMMENT ON COLUMN @extschema@.braze_started.database IS
+'OID of the database where braze_start was called';
+COMMENT ON COLUMN @extschema@.braze_started.started_at IS
+'when braze_start was called';
 
 CREATE TABLE @extschema@.braze_messages (
 	destination text COLLATE "C"
@@ -257,12 +278,12 @@ COMMENT ON COLUMN @extschema@.braze_write_keys.enabled IS
 'false: calls with this key are refused';
 
 -- A dump carries the backlog, and the sequences with it: a restored queue
--- would otherwise hand out its ids a second time.
+-- would otherwise hand out its ids a second time.  It delivers from nowhere
+-- until somebody starts it there, so pauses and starts are not carried.
 SELECT pg_catalog.pg_extension_config_dump('@extschema@.braze_queue', '');
 SELECT pg_catalog.pg_extension_config_dump('@extschema@.braze_queue_id_seq', '');
 SELECT pg_catalog.pg_extension_config_dump('@extschema@.braze_dead_letters', '');
 SELECT pg_catalog.pg_extension_config_dump('@extschema@.braze_dead_letters_id_seq', '');
-SELECT pg_catalog.pg_extension_config_dump('@extschema@.braze_paused', '');
 SELECT pg_catalog.pg_extension_config_dump('@extschema@.braze_notes', '');
 SELECT pg_catalog.pg_extension_config_dump('@extschema@.braze_profiles', '');
 SELECT pg_catalog.pg_extension_config_dump('@extschema@.braze_messages', '');
@@ -525,15 +546,18 @@ AS 'MODULE_PATHNAME', 'braze_notify_changed'
 LANGUAGE C VOLATILE;
 
 COMMENT ON FUNCTION @extschema@.braze_notify_changed() IS
-'trigger function that has the worker look at the pauses, and forget calls that are gone, when the transaction commits';
+'trigger function that has the worker look at pauses and starts, and forget calls that are gone, when the transaction commits';
 
--- A dump is restored table by table: a pause counts for calls that come after it.
 CREATE TRIGGER braze_notify_paused AFTER INSERT OR UPDATE OR DELETE OR TRUNCATE ON @extschema@.braze_paused
+	FOR EACH STATEMENT EXECUTE FUNCTION @extschema@.braze_notify_changed();
+CREATE TRIGGER braze_notify_started AFTER INSERT OR UPDATE OR DELETE OR TRUNCATE ON @extschema@.braze_started
 	FOR EACH STATEMENT EXECUTE FUNCTION @extschema@.braze_notify_changed();
 CREATE TRIGGER braze_notify_deleted AFTER DELETE OR TRUNCATE ON @extschema@.braze_queue
 	FOR EACH STATEMENT EXECUTE FUNCTION @extschema@.braze_notify_changed();
 
 COMMENT ON TRIGGER braze_notify_paused ON @extschema@.braze_paused IS
+'changes by plain SQL are obeyed at once';
+COMMENT ON TRIGGER braze_notify_started ON @extschema@.braze_started IS
 'changes by plain SQL are obeyed at once';
 COMMENT ON TRIGGER braze_notify_deleted ON @extschema@.braze_queue IS
 'calls that are deleted by plain SQL, or truncated, are not sent';
@@ -680,48 +704,74 @@ $$;
 COMMENT ON FUNCTION @extschema@.braze_purge(name, text, text, timestamptz) IS
 'removes queued calls, dead letters, or both, of a destination or (null) of all; returns how many';
 
+CREATE FUNCTION @extschema@.braze_here(
+	OUT system_identifier bigint,
+	OUT database oid)
+AS 'MODULE_PATHNAME', 'braze_here'
+LANGUAGE C STABLE;
+
+COMMENT ON FUNCTION @extschema@.braze_here() IS
+'the cluster and the database that this is, for braze_started';
+
+CREATE FUNCTION @extschema@.braze_lock_destination(destination name)
+RETURNS void
+AS 'MODULE_PATHNAME', 'braze_lock_destination'
+LANGUAGE C VOLATILE;
+
+COMMENT ON FUNCTION @extschema@.braze_lock_destination(name) IS
+'waits for who starts or pauses the destination, until this transaction ends';
+
+CREATE FUNCTION @extschema@.braze_pass_ids()
+RETURNS void
+AS 'MODULE_PATHNAME', 'braze_pass_ids'
+LANGUAGE C VOLATILE;
+
+COMMENT ON FUNCTION @extschema@.braze_pass_ids() IS
+'moves the sequences past the ids of rows that came from elsewhere';
+
 CREATE FUNCTION @extschema@.braze_pause(destination name, reason text DEFAULT 'paused by braze_pause')
 RETURNS void
 LANGUAGE plpgsql VOLATILE
 SET search_path = pg_catalog, pg_temp
 AS $$
 BEGIN
-	IF destination IS NULL OR NOT EXISTS (
-		SELECT FROM pg_foreign_server s JOIN pg_foreign_data_wrapper w ON w.oid = s.srvfdw
-		WHERE w.fdwname = 'segment_braze' AND s.srvname = destination)
-	THEN
-		RAISE EXCEPTION 'destination "%" does not exist', destination
-			USING ERRCODE = 'undefined_object',
-				HINT = 'Name a server of the foreign-data wrapper segment_braze.';
-	END IF;
+	PERFORM @extschema@.braze_lock_destination(destination);
+	DELETE FROM @extschema@.braze_started s USING @extschema@.braze_here() h
+	WHERE s.destination = braze_pause.destination
+		AND s.system_identifier = h.system_identifier AND s.database = h.database;
 	INSERT INTO @extschema@.braze_paused AS p (destination, reason)
 	VALUES (braze_pause.destination, coalesce(braze_pause.reason, 'paused by braze_pause'))
 	ON CONFLICT ON CONSTRAINT braze_paused_pkey
 		DO UPDATE SET reason = excluded.reason, by_worker = false;
-	PERFORM @extschema@.braze_notify_worker();
 END
 $$;
 
 COMMENT ON FUNCTION @extschema@.braze_pause(name, text) IS
-'stops sending to a destination, and keeps its calls, until braze_resume';
+'stops sending to a destination, and keeps its calls, until braze_start';
 
-CREATE FUNCTION @extschema@.braze_resume(destination name)
+CREATE FUNCTION @extschema@.braze_start(destination name)
 RETURNS boolean
 LANGUAGE plpgsql VOLATILE
 SET search_path = pg_catalog, pg_temp
 AS $$
 DECLARE
 	was_paused boolean;
+	is_new boolean;
 BEGIN
-	DELETE FROM @extschema@.braze_paused p WHERE p.destination = braze_resume.destination;
+	PERFORM @extschema@.braze_lock_destination(destination);
+	DELETE FROM @extschema@.braze_paused p WHERE p.destination = braze_start.destination;
 	was_paused := FOUND;
-	PERFORM @extschema@.braze_notify_worker();
-	RETURN was_paused;
+	INSERT INTO @extschema@.braze_started (destination, system_identifier, database)
+	SELECT braze_start.destination, h.system_identifier, h.database FROM @extschema@.braze_here() h
+	ON CONFLICT ON CONSTRAINT braze_started_pkey DO NOTHING;
+	is_new := FOUND;
+	PERFORM @extschema@.braze_pass_ids();
+	RETURN was_paused OR is_new;
 END
 $$;
 
-COMMENT ON FUNCTION @extschema@.braze_resume(name) IS
-'ends the pause of a destination; false when it was not paused';
+COMMENT ON FUNCTION @extschema@.braze_start(name) IS
+'begins to deliver to a destination from this database, and ends its pauses; false when it was delivering';
 
 CREATE FUNCTION @extschema@.braze_worker_state()
 RETURNS text
@@ -770,6 +820,8 @@ SELECT d.destination,
 		WHEN s.srvname IS NULL THEN 'no such server: create it, or remove its calls with braze_purge'
 		WHEN p.reason IS NOT NULL THEN 'paused: ' || p.reason
 		WHEN w.missing IS NOT NULL THEN w.missing
+		WHEN b.destination IS NULL THEN 'not started here: to deliver from this database, run SELECT braze_start('
+			|| pg_catalog.quote_literal(d.destination) || ')'
 		WHEN c.reason IS NOT NULL THEN c.state || ': ' || c.reason
 		ELSE coalesce(c.state, w.not_counted, 'running')
 	END AS state,
@@ -797,6 +849,9 @@ FROM (
 	SELECT destination FROM @extschema@.braze_queue
 ) d
 CROSS JOIN (SELECT @extschema@.braze_worker_state() AS missing, @extschema@.braze_not_counted() AS not_counted OFFSET 0) w
+CROSS JOIN @extschema@.braze_here() h
+LEFT JOIN @extschema@.braze_started b ON b.destination = d.destination
+	AND b.system_identifier = h.system_identifier AND b.database = h.database
 LEFT JOIN (
 	SELECT srvname
 	FROM pg_catalog.pg_foreign_server JOIN pg_catalog.pg_foreign_data_wrapper f ON f.oid = srvfdw
@@ -916,6 +971,7 @@ REVOKE ALL ON TABLE
 	@extschema@.braze_queue,
 	@extschema@.braze_dead_letters,
 	@extschema@.braze_paused,
+	@extschema@.braze_started,
 	@extschema@.braze_notes,
 	@extschema@.braze_messages,
 	@extschema@.braze_profiles,
@@ -945,7 +1001,7 @@ REVOKE ALL ON FUNCTION
 	@extschema@.braze_notify_changed(),
 	@extschema@.braze_retry(bigint, name, text, timestamptz, name),
 	@extschema@.braze_pause(name, text),
-	@extschema@.braze_resume(name),
+	@extschema@.braze_start(name),
 	@extschema@.braze_worker_state(),
 	@extschema@.braze_not_counted(),
 	@extschema@.braze_counters()
@@ -961,9 +1017,13 @@ TO pg_monitor;
 
 REVOKE ALL ON FOREIGN DATA WRAPPER segment_braze FROM PUBLIC;
 
--- to try a mapping out needs no right on any destination, and a number
--- tells nothing but to who may read the letters
+-- To try a mapping out needs no right on any destination, and a number
+-- tells nothing but to who may read the letters.  Who may start and pause is a
+-- matter of rights on the tables.
 GRANT EXECUTE ON FUNCTION
+	@extschema@.braze_here(),
+	@extschema@.braze_lock_destination(name),
+	@extschema@.braze_pass_ids(),
 	@extschema@.braze_in_flight(bigint),
 	@extschema@.braze_map(jsonb, name),
 	@extschema@.braze_sdk(text, name, text),

@@ -42,6 +42,7 @@ static const struct
 	{"braze_queue", TABLE(queue), offsetof(BrazeCatalog, queue_sequence), BRAZE_QUEUE_COLUMNS},
 	{"braze_dead_letters", TABLE(dead_letters), offsetof(BrazeCatalog, dead_letters_sequence), BRAZE_DEAD_COLUMNS},
 	{"braze_paused", TABLE(paused), 0, BRAZE_PAUSED_COLUMNS},
+	{"braze_started", TABLE(started), 0, BRAZE_STARTED_COLUMNS},
 	{"braze_messages", TABLE(messages), 0, BRAZE_MESSAGES_COLUMNS},
 	{"braze_profiles", TABLE(profiles), 0, BRAZE_PROFILE_COLUMNS},
 	{"braze_notes", TABLE(notes), 0, BRAZE_NOTES_COLUMNS},

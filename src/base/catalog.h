@@ -47,6 +47,12 @@
 #define BRAZE_PAUSED_ENDPOINT		5
 #define BRAZE_PAUSED_COLUMNS		5
 
+/* columns of braze_started */
+#define BRAZE_STARTED_DESTINATION	1
+#define BRAZE_STARTED_SYSTEM		2
+#define BRAZE_STARTED_DATABASE		3
+#define BRAZE_STARTED_COLUMNS		4
+
 /* columns of braze_messages */
 #define BRAZE_MESSAGES_DESTINATION	1
 #define BRAZE_MESSAGES_MESSAGE_ID	2
@@ -78,6 +84,8 @@ typedef struct BrazeCatalog
 	Oid			dead_letters_sequence;
 	Oid			paused;
 	Oid			paused_pkey;
+	Oid			started;
+	Oid			started_pkey;
 	Oid			messages;
 	Oid			messages_pkey;
 	Oid			profiles;

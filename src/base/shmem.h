@@ -45,6 +45,7 @@ typedef struct BrazeDatabaseSlot
 	bool		purged;			/* and to forget the calls that are gone */
 	char		settle_blocked[BRAZE_MESSAGE_SIZE]; /* why the last settle failed, empty: it did not */
 	char		read_blocked[BRAZE_MESSAGE_SIZE];	/* the same of the last read */
+	int64		highest_read;	/* the id up to which the worker has read the queue */
 	int64		lowest_in_flight;	/* no dead letter with a lower id is under way */
 	int64		put_backs;		/* how often such letters went back to the queue */
 	BrazeBackoff left_alone;	/* as braze_attempt_left_alone, for the next worker */
@@ -58,7 +59,8 @@ typedef enum BrazeDestinationState
 	BRAZE_DESTINATION_RUNNING,
 	BRAZE_DESTINATION_RETRYING, /* passing fault: tried again by its clock */
 	BRAZE_DESTINATION_WAITING,	/* what was answered cannot be settled */
-	BRAZE_DESTINATION_PAUSED
+	BRAZE_DESTINATION_PAUSED,
+	BRAZE_DESTINATION_NOT_STARTED	/* in this database */
 } BrazeDestinationState;
 
 /*

@@ -7,6 +7,7 @@
  */
 #include "postgres.h"
 
+#include "access/relation.h"
 #include "catalog/pg_trigger.h"
 #include "commands/trigger.h"
 #include "executor/spi.h"
@@ -14,6 +15,7 @@
 #include "miscadmin.h"
 #include "storage/latch.h"
 #include "utils/builtins.h"
+#include "utils/fmgrprotos.h"
 #include "utils/guc.h"
 #include "utils/lsyscache.h"
 #include "utils/memutils.h"
@@ -63,7 +65,8 @@ is_own_trigger(const Trigger *trigger)
 	return strcmp(trigger->tgname, "braze_notify_queued") == 0 ||
 		strcmp(trigger->tgname, "braze_notify_replicated") == 0 ||
 		strcmp(trigger->tgname, "braze_notify_deleted") == 0 ||
-		strcmp(trigger->tgname, "braze_notify_paused") == 0;
+		strcmp(trigger->tgname, "braze_notify_paused") == 0 ||
+		strcmp(trigger->tgname, "braze_notify_started") == 0;
 }
 
 static bool
@@ -401,6 +404,18 @@ braze_statement_write_row(const BrazeStatement *statement)
 	ereport(ERROR,
 			(errcode(ERRCODE_TRIGGERED_ACTION_EXCEPTION),
 			 errmsg("%llu rows were written instead of one", (unsigned long long) rows)));
+}
+
+void
+braze_statement_set_sequence(Oid sequence, int64 value)
+{
+	Relation	rel = relation_open(sequence, RowExclusiveLock);
+	Caller		caller;
+
+	become_owner(rel, &caller);
+	(void) DirectFunctionCall2(setval_oid, ObjectIdGetDatum(sequence), Int64GetDatum(value));
+	become_caller(&caller);
+	relation_close(rel, NoLock);
 }
 
 char *

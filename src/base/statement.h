@@ -50,6 +50,9 @@ extern uint64 braze_statement_run(const BrazeStatement *statement);
 /* the same for one row, which the worker has to be sure of: else an error */
 extern void braze_statement_write_row(const BrazeStatement *statement);
 
+/* setval of a sequence, whose owner's rights count, too */
+extern void braze_statement_set_sequence(Oid sequence, int64 value);
+
 /* the table's name as SQL writes it: quoted, with its schema */
 extern char *braze_statement_table(Relation rel);
 

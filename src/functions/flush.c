@@ -28,6 +28,7 @@
 #include "base/worker_wake.h"
 #include "queue/queue.h"
 #include "store/claims_table.h"
+#include "store/started_table.h"
 
 /* how long a look is followed by none */
 #define LOOK_INTERVAL_MS	5
@@ -38,6 +39,8 @@ typedef struct Wait
 	TimestampTz began_at;
 	Name		destination;	/* NULL: all */
 	int64		id;				/* no row before it was there when it began */
+	NameData	waits_for;		/* the destination of the row with that id */
+	NameData	looked_at;		/* the last one whose start was looked at */
 	int64		put_backs;		/* how many there were then, */
 	int64		seen_put_backs; /* and at the last look */
 	bool		seen_back;		/* that look found one in the queue */
@@ -84,10 +87,13 @@ is_own(TupleTableSlot *slot)
 static bool
 was_there(Relation queue, TupleTableSlot *slot, Wait *wait)
 {
+	bool		isnull;
+
 	if (is_own(slot) || !table_tuple_satisfies_snapshot(queue, slot, wait->began) ||
 		!is_for(slot, BRAZE_QUEUE_DESTINATION, wait->destination))
 		return false;
 	wait->id = id_of(slot);
+	braze_queue_table_destination(slot_getattr(slot, BRAZE_QUEUE_DESTINATION, &isnull), &wait->waits_for);
 	return true;
 }
 
@@ -197,6 +203,24 @@ is_settled(Wait *wait)
 	return settled;
 }
 
+/* the row that it waits for stays until somebody does something about it */
+static void
+warn_of_not_started(Wait *wait)
+{
+	const char *name = NameStr(wait->waits_for);
+
+	if (strcmp(name, NameStr(wait->looked_at)) == 0)
+		return;
+	wait->looked_at = wait->waits_for;
+	if (braze_started_table_has(name) || braze_paused_table_has(name, BRAZE_WHOLE_DESTINATION))
+		return;
+	ereport(WARNING,
+			(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+			 errmsg("calls wait for destination \"%s\", which is not started here", name),
+			 errhint("If this is the database to deliver from, run SELECT braze_start(%s).",
+					 quote_literal_cstr(name))));
+}
+
 static int64
 timeout_ms(const Interval *timeout)
 {
@@ -232,6 +256,7 @@ braze_flush(PG_FUNCTION_ARGS)
 	{
 		int64		left = deadline - braze_now_ms();
 
+		warn_of_not_started(&wait);
 		if (left <= 0)
 			break;
 		(void) WaitLatch(MyLatch, WL_LATCH_SET | WL_TIMEOUT | WL_EXIT_ON_PM_DEATH,

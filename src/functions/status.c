@@ -119,6 +119,8 @@ state_name(const BrazeDestinationSlot *slot)
 			return "waiting";
 		case BRAZE_DESTINATION_PAUSED:
 			return "paused";
+		case BRAZE_DESTINATION_NOT_STARTED:
+			return "not started here";
 	}
 	return "unknown";
 }
@@ -214,7 +216,7 @@ braze_notify_queued(PG_FUNCTION_ARGS)
 	return PointerGetDatum(NULL);
 }
 
-/* the same for the pauses, and for calls that are deleted */
+/* the same for pauses and starts, and for calls that are deleted */
 BRAZE_SQL_FUNCTION(braze_notify_changed);
 Datum
 braze_notify_changed(PG_FUNCTION_ARGS)
@@ -223,7 +225,7 @@ braze_notify_changed(PG_FUNCTION_ARGS)
 		ereport(ERROR,
 				(errcode(ERRCODE_E_R_I_E_TRIGGER_PROTOCOL_VIOLATED),
 				 errmsg("braze_notify_changed is a trigger function"),
-				 errhint("It is for the triggers of braze_queue and braze_paused.")));
+				 errhint("It is for the triggers of braze_queue, braze_paused and braze_started.")));
 
 	/* what the worker does it knows */
 	if (braze_statement_is_worker())

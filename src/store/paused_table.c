@@ -3,7 +3,7 @@
  * paused_table.c
  *	  Destinations that are paused, and why: braze_paused.
  *
- * A table, so that a pause survives a restart and a dump.
+ * A table, so that a pause survives a restart.
  *
  *-------------------------------------------------------------------------
  */
@@ -88,8 +88,8 @@ braze_paused_table_read(const char *destination)
 	return pauses;
 }
 
-static bool
-is_paused(const char *destination, int endpoint)
+bool
+braze_paused_table_has(const char *destination, int endpoint)
 {
 	ListCell   *cell;
 
@@ -112,7 +112,7 @@ braze_paused_table_put(const char *destination, const BrazePause *pause)
 
 	/* two at once: the second waits here, and finds the pause of the first */
 	rel = table_open(catalog->paused, ShareRowExclusiveLock);
-	if (!is_paused(destination, pause->endpoint))
+	if (!braze_paused_table_has(destination, pause->endpoint))
 	{
 		values[BRAZE_PAUSED_DESTINATION - 1] = CStringGetTextDatum(destination);
 		values[BRAZE_PAUSED_REASON - 1] = CStringGetTextDatum(pause->reason);

@@ -373,6 +373,7 @@ server_is_gone(BrazeDelivery *delivery)
 	MemoryContextDelete(delivery->destination->context);
 	delivery->destination = NULL;
 	free_target(delivery);
+	delivery->not_started = false;
 	braze_delivery_pause_set_paused(delivery, "no such server");
 }
 
@@ -634,7 +635,8 @@ braze_delivery_report(BrazeDelivery *delivery)
 	if (slot != NULL)
 	{
 		delivery->size = &slot->size;
-		slot->state = delivery->paused != NULL ? BRAZE_DESTINATION_PAUSED
+		slot->state = delivery->not_started ? BRAZE_DESTINATION_NOT_STARTED
+			: delivery->paused != NULL ? BRAZE_DESTINATION_PAUSED
 			: stuck ? BRAZE_DESTINATION_WAITING
 			: is_failing(delivery) ? BRAZE_DESTINATION_RETRYING
 			: BRAZE_DESTINATION_RUNNING;

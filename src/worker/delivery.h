@@ -59,6 +59,7 @@ typedef struct BrazeDelivery
 	BrazeHttpTarget *target;	/* NULL: no usable key, see paused */
 	char	   *key;
 	char	   *paused;			/* why nothing is sent, NULL: it is */
+	bool		not_started;	/* paused because nobody started it here */
 	bool		pause_to_store; /* paused by an answer, not yet in the table */
 	char	   *closed[BRAZE_ENDPOINTS];	/* why nothing goes to this endpoint */
 	bool		closed_to_store[BRAZE_ENDPOINTS];

@@ -3,7 +3,8 @@
  * delivery_pause.c
  *	  What a destination is not sent, or one of its endpoints, and why.
  *
- * By an operator, by an answer of Braze, or for want of a key.  An answer of
+ * By an operator, by an answer of Braze, for want of a key, or because nobody
+ * has started it in this database.  An answer of
  * /users/track pauses the destination.  One of another endpoint pauses that
  * endpoint only: calls that need it wait, with the later ones of their users.
  *
@@ -11,9 +12,11 @@
  */
 #include "postgres.h"
 
+#include "utils/builtins.h"
 #include "utils/memutils.h"
 
 #include "base/clock.h"
+#include "store/started_table.h"
 #include "worker/delivery.h"
 #include "worker/delivery_internal.h"
 #include "worker/delivery_stuck.h"
@@ -69,8 +72,8 @@ braze_delivery_pause(BrazeDelivery *delivery, const char *reason)
 			(errmsg("segment_braze: destination \"%s\" is paused",
 					NameStr(delivery->name)),
 			 errdetail("%s", reason),
-			 errhint("Mend what it says; then braze_resume('%s'), or changing the server's options or key, sends what is queued.",
-					 NameStr(delivery->name))));
+			 errhint("Fix the cause, then call braze_start(%s), or change the server's options or key, to send the queued calls.",
+					 quote_literal_cstr(NameStr(delivery->name)))));
 }
 
 /* the same of one endpoint, which needs a permission of its own */
@@ -90,8 +93,8 @@ braze_delivery_pause_close(BrazeDelivery *delivery, BrazeEndpoint endpoint, cons
 			(errmsg("segment_braze: destination \"%s\" is paused for calls that need %s",
 					NameStr(delivery->name), braze_endpoints[endpoint].path),
 			 errdetail("%s", delivery->closed[endpoint]),
-			 errhint("Mend what it says; then braze_resume('%s'), or changing the server's options or key, sends these calls and the later ones of their users.",
-					 NameStr(delivery->name))));
+			 errhint("Fix the cause, then call braze_start(%s), or change the server's options or key, to send these calls and the later ones of their users.",
+					 quote_literal_cstr(NameStr(delivery->name)))));
 }
 
 static void
@@ -173,6 +176,19 @@ is_over(bool *to_store, bool changed)
 	return true;
 }
 
+/* the log says it when it begins; a pause that somebody wrote down goes before */
+static void
+set_not_started(BrazeDelivery *delivery, bool not_started)
+{
+	if (not_started && !delivery->not_started)
+		ereport(LOG,
+				(errmsg("segment_braze: destination \"%s\" is not started in this database, its calls stay in the queue",
+						NameStr(delivery->name)),
+				 errhint("If this is the database to deliver from, run SELECT braze_start(%s).",
+						 quote_literal_cstr(NameStr(delivery->name)))));
+	delivery->not_started = not_started;
+}
+
 /*
  * A pause by the user stays until it is lifted; one by Braze's answer also
  * ends when what Braze complained of, the key or the options, has changed.
@@ -193,11 +209,16 @@ braze_delivery_pause_refresh_pauses(BrazeDelivery *delivery, bool changed, const
 		else
 			closed[pause->endpoint] = pause->reason;
 	}
+	set_not_started(delivery, paused == NULL && !braze_started_table_has(NameStr(delivery->name)));
+	if (delivery->not_started)
+		paused = braze_started_table_advice(NameStr(delivery->name));
+	else if (paused == NULL)
+		paused = key_problem;
 
-	if (paused != NULL || key_problem != NULL)
+	if (paused != NULL)
 	{
 		delivery->pause_to_store = false;
-		braze_delivery_pause_set_paused(delivery, paused != NULL ? paused : key_problem);
+		braze_delivery_pause_set_paused(delivery, paused);
 	}
 	else if (is_over(&delivery->pause_to_store, changed))
 		braze_delivery_pause_set_paused(delivery, NULL);

@@ -30,6 +30,7 @@
 #include "store/profiles_retention.h"
 #include "store/profiles_table.h"
 #include "store/reader.h"
+#include "store/replica_trigger.h"
 #include "worker/delivery.h"
 #include "worker/round.h"
 #include "worker/round_internal.h"
@@ -330,6 +331,14 @@ braze_round_dead_letters(void)
 		sweep_round("removing old dead letters", sweep_dead_letters, &backoff, NULL) : -1;
 }
 
+int
+braze_round_replica_trigger(void)
+{
+	static BrazeBackoff backoff;
+
+	return sweep_round("looking at a trigger", braze_replica_trigger_restore, &backoff, NULL);
+}
+
 /* ----- read ----- */
 
 /*
@@ -389,6 +398,23 @@ report_read(const char *problem)
 	LWLockRelease(braze_shared->lock);
 }
 
+/* for braze_start: what is queued with a lower id comes late */
+static void
+publish_cursor(void)
+{
+	static int64 published = 0;
+	BrazeDatabaseSlot *slot;
+
+	if (reader->cursor == published)
+		return;
+	LWLockAcquire(braze_shared->lock, LW_EXCLUSIVE);
+	slot = braze_shmem_database(MyDatabaseId, false);
+	if (slot != NULL)
+		slot->highest_read = reader->cursor;
+	LWLockRelease(braze_shared->lock);
+	published = reader->cursor;
+}
+
 BrazeReadResult
 braze_round_read_queue(void)
 {
@@ -421,6 +447,7 @@ braze_round_read_queue(void)
 	PG_END_TRY();
 	MemoryContextSwitchTo(caller);
 	braze_round_read_flush();
+	publish_cursor();
 	if (result == BRAZE_READ_ALL)
 		correct_idle();
 	report_read(error != NULL ? error->message :

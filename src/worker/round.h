@@ -50,6 +50,9 @@ extern int	braze_round_dead_letters(void);
 /* the same for what the mapping noted */
 extern int	braze_notes_round(void);
 
+/* has replicated rows wake the worker, if a restore has put an end to it */
+extern int	braze_round_replica_trigger(void);
+
 /* writes what was put off of users who changed all the time */
 extern int	braze_round_profiles(void);
 

@@ -213,6 +213,7 @@ attach(int index)
 	{
 		mine->pid = MyProcPid;
 		mine->lowest_in_flight = PG_INT64_MAX;
+		mine->highest_read = 0;
 		mine->latch = MyLatch;
 		slot = mine;
 		braze_attempt_left_alone = slot->left_alone;
@@ -412,7 +413,8 @@ sweep_if_due(int64 now)
 		int64		next;
 	}			sweeps[] = {
 		{braze_round_messages, 0}, {braze_notes_round, 0}, {braze_round_dead_letters, 0},
-		{braze_round_profiles, 0}, {braze_round_old_profiles, 0}
+		{braze_round_profiles, 0}, {braze_round_old_profiles, 0},
+		{braze_round_replica_trigger, 0}
 	};
 	long		timeout = -1;
 

@@ -18,7 +18,7 @@ use Test::More;
 use StandIn;
 
 our @EXPORT = qw(
-  braze_node braze_server braze_environment braze_destination braze_flush braze_worker_pid
+  braze_node braze_server braze_environment braze_destination braze_start braze_flush braze_worker_pid
   braze_wait_for_worker braze_wait_for_state braze_wait_for_count
   braze_dead_letters);
 
@@ -69,7 +69,7 @@ sub braze_environment
 	return (%ENV, PGHOST => $node->host, PGPORT => $node->port);
 }
 
-# key => that of the mapping, undef: no mapping
+# key => that of the mapping, undef: no mapping; start => 0: it is not started
 sub braze_destination
 {
 	my ($node, $database, $name, $standin, %how) = @_;
@@ -83,6 +83,22 @@ CREATE SERVER $name FOREIGN DATA WRAPPER segment_braze
 EOS
 	$node->safe_psql($database, <<EOS) if defined $key;
 CREATE USER MAPPING FOR CURRENT_USER SERVER $name OPTIONS ($key);
+EOS
+	braze_start($node, $database, $name) unless exists $how{start} && !$how{start};
+	return;
+}
+
+# the destination delivers from this database; its name is as SQL has it,
+# perhaps in quotes, and the extension may be in any schema
+sub braze_start
+{
+	my ($node, $database, $name) = @_;
+
+	$name =~ s/""/"/g if $name =~ s/^"(.*)"$/$1/;
+	$name =~ s/'/''/g;
+	$node->safe_psql($database, <<EOS);
+SELECT format('SELECT %s.braze_start(%L)', extnamespace::regnamespace, '$name')
+FROM pg_extension WHERE extname = 'segment_braze' \\gexec
 EOS
 	return;
 }

@@ -277,7 +277,7 @@ sub pause
 
 	$self->sql("SELECT braze_pause('$name', 'torture')");
 	braze_wait_for_state($self->{node}, $name, 'paused: torture');
-	$self->sql("SELECT braze_resume('$name')");
+	$self->sql("SELECT braze_start('$name')");
 	return;
 }
 
@@ -496,7 +496,7 @@ sub end
 
 		# poison stays poison
 		$standin->clear_faults($_->{id}) foreach grep { $_->{id} > $for_good } $standin->faults;
-		$self->sql("SELECT braze_resume('$name')");
+		$self->sql("SELECT braze_start('$name')");
 	}
 	braze_flush($self->{node});
 	$self->sql('CREATE TABLE lines (destination name, position bigint GENERATED ALWAYS AS IDENTITY, entry jsonb)');

@@ -155,6 +155,7 @@ foreach my $round ('idle', 'hanging')
 	wait_for_hanging(1) if $round eq 'hanging';
 	run("CREATE DATABASE copy TEMPLATE renamed");
 	ok(braze_wait_for_worker($node, 'copy'), "$round: CREATE DATABASE TEMPLATE, and the copy is served");
+	braze_start($node, 'copy', 'braze');
 	ok(braze_wait_for_worker($node, 'renamed'), "$round: and so is the template");
 
 	# two in one transaction change their names

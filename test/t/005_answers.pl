@@ -51,7 +51,7 @@ sub queue_with_fault
 	queue($count);
 	my $id = $braze->fault(%fault);
 	$braze->fault(%fault, user => $also) if defined $also;
-	$node->safe_psql('postgres', "SELECT braze_resume('braze')");
+	$node->safe_psql('postgres', "SELECT braze_start('braze')");
 	return $id;
 }
 
@@ -215,8 +215,8 @@ foreach my $status (401, 403, 404, 302)
 	like($node->safe_psql('postgres', 'SELECT reason FROM braze_paused'),
 		qr/\b$status\b|key|permission|endpoint|redirect/i, 'the reason says why');
 	$braze->clear_faults;
-	is($node->safe_psql('postgres', "SELECT braze_resume('braze')"), 't', 'braze_resume finds it paused');
-	resumed('braze_resume');
+	is($node->safe_psql('postgres', "SELECT braze_start('braze')"), 't', 'braze_start finds it paused');
+	resumed('braze_start');
 }
 
 # whoever sees a pause may end it at once
@@ -226,7 +226,7 @@ foreach (1 .. 10)
 	queue_with_fault(1, kind => 'status', status => 401);
 	braze_wait_for_state($node, 'braze', 'paused: %');
 	$braze->clear_faults;
-	$found++ if $node->safe_psql('postgres', "SELECT braze_resume('braze')") eq 't';
+	$found++ if $node->safe_psql('postgres', "SELECT braze_start('braze')") eq 't';
 	braze_flush($node);
 }
 is($found, 10, 'what braze_status calls paused can be resumed at once');
@@ -269,9 +269,9 @@ braze_wait_for_worker($node);
 ok(braze_wait_for_state($node, 'braze', 'paused: campaign review'), 'and so does that of braze_pause');
 is($node->safe_psql('postgres', "SELECT braze_flush('100 ms')"), 'f', 'calls wait');
 is($braze->accepted, 0, 'and none arrives');
-$node->safe_psql('postgres', "SELECT braze_resume('braze')");
-resumed('braze_resume after a restart');
-is($node->safe_psql('postgres', "SELECT braze_resume('braze')"), 'f', 'braze_resume finds nothing paused');
+$node->safe_psql('postgres', "SELECT braze_start('braze')");
+resumed('braze_start after a restart');
+is($node->safe_psql('postgres', "SELECT braze_start('braze')"), 'f', 'braze_start finds nothing paused');
 is(braze_dead_letters($node), '', 'no call is a dead letter for any of that');
 
 $node->stop;

@@ -72,7 +72,7 @@ queue('two', 100, 'a');
 braze_flush($node, 'postgres', 'two');
 is($two->accepted, 100, 'a paused destination does not hold up the other');
 is(pending('one'), '100', 'and keeps its calls');
-run("SELECT braze_resume('one')");
+run("SELECT braze_start('one')");
 braze_flush($node);
 is($one->accepted, 100, 'until it is resumed');
 
@@ -107,7 +107,6 @@ braze_flush($node);
 is($three->accepted, 5, 'a destination may be added at any time');
 run("SELECT braze_pause('three'); DROP SERVER three CASCADE;");
 is(run("SELECT count(*) FROM braze_status WHERE destination = 'three'"), '0', 'and dropped');
-run("SELECT braze_resume('three')");
 
 # dropped, with calls in the queue
 $three->reset;

@@ -54,7 +54,7 @@ like(state($node), qr/^no worker: .*shared_preload_libraries/, 'the status says 
 is($node->safe_psql('postgres', "SELECT pending, delivered FROM braze_status"), '3|0', 'and counts');
 is($node->safe_psql('postgres', "SELECT braze_flush('10 ms')"), 'f', 'braze_flush waits in vain');
 is(processes($node), '0', 'nobody delivers');
-$node->safe_psql('postgres', "SELECT braze_pause('braze'), braze_resume('braze')");
+$node->safe_psql('postgres', "SELECT braze_pause('braze'), braze_start('braze')");
 $node->safe_psql('postgres', 'CREATE DATABASE other');
 $node->safe_psql('other', 'CREATE EXTENSION segment_braze; DROP EXTENSION segment_braze');
 $node->safe_psql('postgres', 'DROP DATABASE other');
@@ -106,10 +106,11 @@ my $copy = braze_server('copy', conf => 'segment_braze.deliver = off');
 $copy->command_ok([ 'psql', '-X', '-v', 'ON_ERROR_STOP=1', '-f', $file, 'postgres' ], 'restore');
 my $tables = <<'EOS';
 SELECT q::text FROM braze_queue q UNION ALL SELECT d::text FROM braze_dead_letters d
-UNION ALL SELECT p::text FROM braze_paused p ORDER BY 1
+ORDER BY 1
 EOS
 is($copy->safe_psql('postgres', $tables),
-	$node->safe_psql('postgres', $tables), 'queue, dead letters and pauses are the same');
+	$node->safe_psql('postgres', $tables), 'queue and dead letters are the same');
+is($copy->safe_psql('postgres', 'SELECT count(*) FROM braze_paused'), '0', 'a pause is not carried');
 queue($copy, 1);
 is($copy->safe_psql('postgres', <<'EOS'), 't', 'a call that is queued on the copy comes last');
 SELECT max(id) > (SELECT max(id) FROM braze_queue WHERE id < (SELECT max(id) FROM braze_queue))
@@ -118,9 +119,10 @@ EOS
 is($braze->stats->{requests}, 0, 'the copy sends nothing');
 $copy->append_conf('postgresql.conf', 'segment_braze.deliver = on');
 $copy->reload;
-ok(braze_wait_for_state($copy, 'braze', 'paused: on purpose'), 'the pause is obeyed');
+ok($copy->poll_query_until('postgres', "SELECT state = 'not started here' FROM braze_counters()"), 'nobody has started it there');
+ok(braze_wait_for_state($copy, 'braze', 'not started here: %run SELECT braze_start(%braze%)'), 'and the status says so');
 is($copy->safe_psql('postgres', "SELECT braze_flush('300 ms')"), 'f', 'still nothing is sent');
-$copy->safe_psql('postgres', "SELECT braze_resume('braze')");
+$copy->safe_psql('postgres', "SELECT braze_start('braze')");
 braze_flush($copy);
 is($braze->accepted, 11, 'and all when it is meant to');
 is($copy->safe_psql('postgres', 'SELECT braze_retry()'), '1', 'braze_retry works on the copy');
@@ -130,7 +132,7 @@ $copy->stop;
 
 # the original has not been touched, and delivers when it is switched on
 $braze->reset;
-$node->safe_psql('postgres', "SELECT braze_resume('braze')");
+$node->safe_psql('postgres', "SELECT braze_start('braze')");
 $node->append_conf('postgresql.conf', 'segment_braze.deliver = on');
 $node->reload;
 braze_flush($node);

@@ -50,7 +50,7 @@ braze_wait_for_state($node, 'braze', 'paused: %');
 queue('braze');
 cmp_ok($node->safe_psql('postgres', 'SELECT pending_bytes FROM braze_status'),
 	'>', 8 * 1024 * 1024, 'the backlog is larger than the memory');
-$node->safe_psql('postgres', "SELECT braze_resume('braze')");
+$node->safe_psql('postgres', "SELECT braze_start('braze')");
 braze_flush($node);
 check($braze, 'after a pause');
 is($node->safe_psql('postgres', 'SELECT delivered, pending, dead_letters FROM braze_status'),

@@ -161,7 +161,7 @@ begin();
 run("SELECT braze_pause('braze')");
 run("SELECT braze_track('u1', 'purged'), braze_track('u2', 'kept')");
 run("DELETE FROM braze_queue WHERE call->>'event' = 'purged'");
-run("SELECT braze_resume('braze')");
+run("SELECT braze_start('braze')");
 braze_flush($node);
 is(applied(), 'u2:kept', 'what is deleted while its destination is paused is never sent');
 
@@ -177,7 +177,7 @@ $node->poll_query_until('postgres', "SELECT state = 'paused' FROM braze_counters
 run("DELETE FROM braze_queue WHERE call->>'event' = 'purged'");
 $braze->release;
 queue_is(1, 'a call that was under way when the pause came is settled');
-run("SELECT braze_resume('braze')");
+run("SELECT braze_start('braze')");
 braze_flush($node);
 is(applied(), 'u1:under way u3:kept', 'and of the others only what was not deleted is sent');
 

@@ -113,7 +113,7 @@ $braze->fault(kind => 'status', status => 403, count => 1);
 odd(q{SELECT braze_track('u1', 'B')});
 ok(StandIn::wait_until(sub { odd('SELECT by_worker FROM braze_paused') eq 't' }, 'the pause is stored'),
 	'a pause is stored');
-odd("SELECT braze_resume('braze')");
+odd("SELECT braze_start('braze')");
 settled('and lifted');
 run('DROP DATABASE odd');
 run(qq{ALTER ROLE "$superuser" RESET ALL});
@@ -179,7 +179,7 @@ INSERT INTO braze_queue (destination, call) VALUES ('a "b" ü', '{"type": "track
 SELECT braze_flush('1 min') AS flushed \gset
 SELECT braze_delete_user('u2');
 SELECT braze_pause('a "b" ü');
-SELECT braze_resume('a "b" ü');
+SELECT braze_start('a "b" ü');
 SELECT braze_flush('1 min') AS flushed \gset
 EOS
 is($braze->accepted, 3, 'any schema will do');

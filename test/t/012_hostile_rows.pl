@@ -128,7 +128,7 @@ EOS
 	run("INSERT INTO braze_queue (destination, call, objects) "
 		  . qq{VALUES ('braze', '{"type": "track", "userId": "u", "event": "e"}', $objects)});
 	is($node->psql('postgres', 'SELECT * FROM braze_pending'), 0, 'braze_pending can be read');
-	run("SELECT braze_resume('braze')");
+	run("SELECT braze_start('braze')");
 	braze_flush($node);
 }
 
@@ -144,7 +144,7 @@ foreach my $time ('infinity', '-infinity', '4713-01-01 BC', '294276-12-31', 'epo
 		  . qq{VALUES ('braze', '{"type": "track", "userId": "u", "event": "timely"}', '$time')});
 	is($node->psql('postgres', 'SELECT * FROM braze_status'), 0, 'with the call in the queue, too');
 	is($node->psql('postgres', 'SELECT * FROM braze_pending'), 0, 'and what is pending');
-	$node->safe_psql('postgres', "SELECT braze_resume('braze')");
+	$node->safe_psql('postgres', "SELECT braze_start('braze')");
 	braze_flush($node);
 }
 
@@ -154,7 +154,7 @@ $braze->reset;
 run("INSERT INTO braze_queue (destination, call, queued_at) "
 	  . q{VALUES ('braze', '{"type": "track", "userId": "u", "event": "e"}', '2026-01-02 03:04:05.678+00')});
 my $shown = run("SELECT payload->>'time' FROM braze_pending");
-run("SELECT braze_resume('braze')");
+run("SELECT braze_start('braze')");
 braze_flush($node);
 is($shown, '2026-01-02T03:04:05.678Z', 'a call without a time has that of its queueing in braze_pending');
 is([ $braze->log ]->[0]{object}{time}, $shown, 'and at Braze');

@@ -52,7 +52,7 @@ run(<<'EOS');
 SELECT count(braze_track('u' || n % 150, 'Large', jsonb_build_object('seq', n, 'text',
 	(SELECT string_agg(md5(n::text || i::text), '') FROM generate_series(1, 3000) i)))) FROM generate_series(1, 300) n
 EOS
-run("SELECT braze_resume('braze')");
+run("SELECT braze_start('braze')");
 braze_flush($node);
 is_deeply($braze->order, { violations => 0, distinct => 300, duplicates => 0, repeats => 0 },
 	'large calls are delivered, in order, none twice');
@@ -139,7 +139,7 @@ SKIP:
 	run(<<'EOS');
 SELECT count(braze_track('large', 'A', '{}', context => jsonb_build_object('text', repeat('x', 900000)))) FROM generate_series(1, 400)
 EOS
-	run('DELETE FROM braze_paused');
+	run("SELECT braze_start('braze')");
 	$worker = braze_worker_pid($node);
 	braze_flush($node);
 	is(run("SELECT count(*), count(DISTINCT call ->> 'messageId'), max(pg_column_size(call)) < 100000 FROM braze_dead_letters WHERE call ->> 'userId' = 'large'"),

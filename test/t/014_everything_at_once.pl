@@ -82,7 +82,7 @@ my @disruptions = (
 			$node->safe_psql('postgres', "ALTER SERVER braze OPTIONS (ADD max_objects_per_request '20')") } ],
 	[ 'a pause', sub { $node->safe_psql('postgres', "SELECT braze_pause('braze')");
 			braze_wait_for_state($node, 'braze', 'paused: %');
-			$node->safe_psql('postgres', "SELECT braze_resume('braze')") } ],
+			$node->safe_psql('postgres', "SELECT braze_start('braze')") } ],
 	[ 'a second immediate shutdown', sub { $node->stop('immediate'); $node->start; } ]);
 
 my $accepted = 0;

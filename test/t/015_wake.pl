@@ -112,11 +112,11 @@ thrice('braze_retry', sub {
 	run('SELECT braze_retry()');
 	arrive(1);
 });
-thrice('braze_pause and braze_resume', sub {
+thrice('braze_pause and braze_start', sub {
 	run("SELECT braze_pause('braze')");
 	$node->poll_query_until('postgres', "SELECT state = 'paused' FROM braze_counters()");
 	run("SELECT braze_track('u', 'A')");
-	run("SELECT braze_resume('braze')");
+	run("SELECT braze_start('braze')");
 	arrive(1);
 });
 # a dump is restored like that: the pauses first, then the queue

@@ -86,7 +86,9 @@ $node->safe_psql('postgres', 'DROP SERVER braze CASCADE');
 finish($pgbench);
 braze_destination($node, 'postgres', 'braze', $braze);
 braze_flush($node);
-my $calls = $node->safe_psql('postgres', 'SELECT last_value FROM braze_queue_id_seq') - 4 * 500;
+
+# braze_start has drawn one, too
+my $calls = $node->safe_psql('postgres', 'SELECT last_value FROM braze_queue_id_seq') - 4 * 500 - 1;
 is($braze->accepted, $calls, 'what was queued before DROP SERVER arrives once when it is there again');
 is($node->safe_psql('postgres', 'SELECT count(*) FROM braze_dead_letters'), '0', 'none is a dead letter');
 

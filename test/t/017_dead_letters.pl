@@ -163,7 +163,7 @@ is(letters('restored'), letters(), 'a restored letter is queued again, as it was
 is(run('SELECT braze_retry()', 'restored'), '0', 'and not queued twice');
 $braze->reset;
 $braze->clear_faults;
-run("SELECT braze_resume('braze')", 'restored');
+run("SELECT braze_start('braze')", 'restored');
 braze_flush($node, 'restored');
 is(letters('restored'), '', 'it ends with its delivery');
 is(join(' ', map { $_->{name} } $braze->log), 'p2', 'and only the part that was refused was sent');
@@ -171,7 +171,7 @@ is(join(' ', map { $_->{name} } $braze->log), 'p2', 'and only the part that was 
 # to another destination
 my $other = StandIn->new;
 braze_destination($node, 'postgres', 'other', $other);
-run("DELETE FROM braze_queue; SELECT braze_resume('braze')");
+run("DELETE FROM braze_queue; SELECT braze_start('braze')");
 is(run("SELECT braze_retry(to_destination => 'other')"), '1',
 	'a letter whose call was deleted from the queue may be retried');
 braze_flush($node);
@@ -207,7 +207,7 @@ $session->quit;
 ok($node->poll_query_until('postgres',
 		"SELECT string_agg(call->>'userId', ' ' ORDER BY call->>'userId') = 'queued young' FROM braze_dead_letters"),
 	'which goes later; what is queued again stays');
-is(run("SELECT braze_resume('braze')"), 't', 'until it is delivered');
+is(run("SELECT braze_start('braze')"), 't', 'until it is delivered');
 braze_flush($node);
 is(letter_users(), 'young', 'and goes then');
 

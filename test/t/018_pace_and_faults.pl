@@ -86,7 +86,7 @@ run(<<'EOS');
 SELECT count(braze_track('u' || n, CASE n WHEN 30 THEN 'Poison' ELSE 'A' END)) FROM generate_series(1, 60) n;
 SELECT braze_track('u30', 'Later');
 EOS
-run("SELECT braze_resume('braze')");
+run("SELECT braze_start('braze')");
 ok(braze_wait_for_count($node, 2, 'braze_queue'), 'all are delivered but the guilty call and the next of its user');
 is(braze_dead_letters($node), '', 'no call is blamed yet');
 
@@ -213,7 +213,7 @@ $node->poll_query_until('postgres', 'SELECT oldest_pending > interval $$3 s$$ FR
 $braze->fault(kind => 'status', status => 503, count => 1);
 $braze->fault(kind => 'status', status => 429, count => 1, headers => { 'retry-after' => '3' });
 $braze->fault(kind => 'status', status => 503, count => 1);
-run("SELECT braze_resume('braze')");
+run("SELECT braze_start('braze')");
 braze_flush($node);
 is($braze->accepted, 3, 'calls that were old when it began to fail are delivered');
 is(count_dead_letters(), '0', 'and not given up');
@@ -240,9 +240,9 @@ EOS
 	cmp_ok($refused, '<=', 53, 'and those that were under way');
 	$braze->clear_faults;
 	$braze->reset;
-	run("SELECT braze_resume('braze')");
+	run("SELECT braze_start('braze')");
 	braze_flush($node);
-	is($braze->accepted, 300 - $refused, 'the others are delivered after braze_resume');
+	is($braze->accepted, 300 - $refused, 'the others are delivered after braze_start');
 }
 begin();
 $braze->fault(kind => 'refuse', name => 'Bad');
@@ -273,7 +273,7 @@ $node->restart;
 ok(braze_wait_for_state($node, 'braze', 'running: calls that need /users/%'), 'a restart does not end it');
 run("SELECT braze_track('u3', 'Paused')");
 ok(braze_wait_for_count($node, 3, 'braze_queue'), 'and /users/track goes on');
-is(run("SELECT braze_resume('braze')"), 't', 'braze_resume finds it paused');
+is(run("SELECT braze_start('braze')"), 't', 'braze_start finds it paused');
 ok(braze_wait_for_count($node, 2, 'braze_paused', 'by_worker'), 'and it is again when nothing was mended');
 run("DELETE FROM braze_queue WHERE call ->> 'userId' = 'u2'");
 run("ALTER USER MAPPING FOR CURRENT_USER SERVER braze OPTIONS (SET rest_api_key 'test-key')");

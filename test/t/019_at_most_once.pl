@@ -309,7 +309,7 @@ is($node->safe_psql('postgres', 'SELECT d.state, d.reason, d.retry_id = q.id, q.
 	'in doubt|not this one|t|t', 'a retry that was not sent is what it was before');
 is($node->safe_psql('postgres', 'SELECT braze_retry()'), 0, 'and is queued once');
 $braze->clear_faults;
-$node->safe_psql('postgres', "SELECT braze_resume('braze')");
+$node->safe_psql('postgres', "SELECT braze_start('braze')");
 braze_flush($node);
 is($node->safe_psql('postgres', 'SELECT (SELECT count(*) FROM braze_queue), (SELECT count(*) FROM braze_dead_letters)'),
 	'0|0', 'delivered, it is gone');
@@ -322,7 +322,7 @@ braze_wait_for_state($node, 'braze', 'paused: %');
 $range = queue(60, 10);
 my $ids = $node->safe_psql('postgres', "SELECT string_agg(id || ':' || (call->'properties'->>'seq'), ' ' ORDER BY id) FROM braze_queue");
 $braze->fault(kind => 'status', status => 401);
-$node->safe_psql('postgres', "SELECT braze_resume('braze')");
+$node->safe_psql('postgres', "SELECT braze_start('braze')");
 braze_wait_for_state($node, 'braze', 'paused: %401%');
 braze_wait_for_count($node, 60, 'braze_queue');
 is($node->safe_psql('postgres', "SELECT string_agg(id || ':' || (call->'properties'->>'seq'), ' ' ORDER BY id) FROM braze_queue"),
@@ -332,7 +332,7 @@ is($node->safe_psql('postgres', "SELECT braze_flush('0')"), 'f', 'braze_flush wa
 kill_worker('KILL');
 my $more = queue(20, 10);
 $braze->clear_faults;
-$node->safe_psql('postgres', "SELECT braze_resume('braze')");
+$node->safe_psql('postgres', "SELECT braze_start('braze')");
 braze_flush($node);
 is(applied(), range($range) . ' ' . range($more), 'after a kill and the end of the pause every call arrives once');
 is($braze->order->{violations}, 0, 'in order');
@@ -409,7 +409,7 @@ $range = queue(8, 4);
 my ($first, $last) = $range =~ /(\d+)\.\.(\d+)/;
 my $session = $node->background_psql('postgres');
 $session->query_safe("BEGIN; SELECT FROM braze_queue WHERE call->'properties'->>'seq' = '$first' FOR UPDATE;");
-$node->safe_psql('postgres', "SELECT braze_resume('braze')");
+$node->safe_psql('postgres', "SELECT braze_start('braze')");
 $braze->wait_for_accepted(6);
 $node->poll_query_until('postgres', 'SELECT count(*) = 0 FROM braze_dead_letters');
 is(in_table('braze_queue'), numbers($first, $first + 4), 'a locked call waits, with those that would overtake it, and nobody else');
@@ -424,7 +424,7 @@ braze_wait_for_state($node, 'braze', 'paused: %');
 $range = queue(8, 4);
 ($first, $last) = $range =~ /(\d+)\.\.(\d+)/;
 $session->query_safe("BEGIN; DELETE FROM braze_queue WHERE call->'properties'->>'seq' = '$first';");
-$node->safe_psql('postgres', "SELECT braze_resume('braze')");
+$node->safe_psql('postgres', "SELECT braze_start('braze')");
 $braze->wait_for_accepted(6);
 $session->query_safe('COMMIT;');
 $session->quit;

@@ -75,6 +75,7 @@ CREATE USER MAPPING FOR CURRENT_USER SERVER hangs OPTIONS (rest_api_key 'test-ke
 SELECT braze_track('u1', 'A', destination => 'hangs');
 EOS
 	}
+	braze_start($node, $database, 'hangs');
 	$pid = braze_wait_for_worker($node, $database);
 	$node->poll_query_until($database, "SELECT in_flight = 1 FROM braze_status WHERE destination = 'hangs'")
 	  or die "nothing is under way in $database";

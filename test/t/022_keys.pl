@@ -113,7 +113,7 @@ sub deliver
 	{
 		braze_wait_for_state($node, $_, 'paused: %') foreach 'braze', 'other';
 		nowhere_visible($what);
-		sql("SELECT braze_resume('braze'), braze_resume('other')");
+		sql("SELECT braze_start('braze'), braze_start('other')");
 	}
 	braze_flush($node);
 	nowhere_visible($what);

@@ -86,7 +86,7 @@ DO \$\$ BEGIN PERFORM $schema.braze_flush('3 min'); END \$\$;
 DO \$\$ BEGIN PERFORM $schema.braze_pause('braze'); END \$\$;
 INSERT INTO $schema.braze_dead_letters (destination, call, reason, queued_at)
 	VALUES ('braze', '{"type": "track", "userId": "u2", "event": "A"}', 'why', now());
-SELECT $schema.braze_resume('braze'), $schema.braze_retry();
+SELECT $schema.braze_start('braze'), $schema.braze_retry();
 EOS
 	$braze->wait_for_accepted(2);
 	$node->safe_psql('postgres', "DROP DATABASE $kind");
@@ -112,6 +112,7 @@ CREATE ROLE $quoted;
 CREATE SERVER $quoted FOREIGN DATA WRAPPER segment_braze OPTIONS (custom_api_endpoint '$endpoint', app_identifier 'app');
 ALTER SERVER $quoted OWNER TO $quoted;
 CREATE USER MAPPING FOR $quoted SERVER $quoted OPTIONS (rest_api_key 'test-key');
+SELECT braze_start($literal);
 CREATE SCHEMA $quoted AUTHORIZATION $quoted;
 GRANT EXECUTE ON FUNCTION braze_trigger TO $quoted;
 SET ROLE $quoted;
@@ -136,7 +137,7 @@ EOS
 	is(sql('postgres', "SELECT state, delivered FROM braze_status WHERE destination = $literal"), 'running|2', 'the status knows it');
 	is(sql('postgres', <<EOS), 't|t|0', 'it is paused, resumed, and has nothing to retry');
 DO \$do_it\$ BEGIN PERFORM braze_pause($literal, $literal); END \$do_it\$;
-SELECT state = 'paused: ' || $literal, braze_resume($literal), braze_retry(destination => $literal)
+SELECT state = 'paused: ' || $literal, braze_start($literal), braze_retry(destination => $literal)
 FROM braze_status WHERE destination = $literal
 EOS
 }

@@ -97,7 +97,7 @@ sql('DELETE FROM braze_dead_letters');
 
 answer('a pause with a long reason', kind => 'status', status => 401, body => 'x' x 900_000);
 cmp_ok(sql('SELECT max(octet_length(reason)) FROM braze_paused'), '<', 1000, 'of which the beginning is kept');
-sql("SELECT braze_resume('braze')");
+sql("SELECT braze_start('braze')");
 braze_flush($node);
 all_arrived();
 
@@ -136,7 +136,7 @@ foreach my $encoding ('UTF8', 'LATIN1', 'EUC_JP')
 SELECT convert_to($column, 'UTF8') IS NOT NULL AND ('$encoding' = 'UTF8' OR $column ~ '^[ -~]*\$')
 FROM $table WHERE $column LIKE 'HTTP $status%'
 EOS
-			sql("SELECT braze_resume('braze')", $database);
+			sql("SELECT braze_start('braze')", $database);
 			sql('DELETE FROM braze_dead_letters', $database);
 			braze_flush($node, $database);
 		}

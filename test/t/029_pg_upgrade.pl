@@ -1,5 +1,5 @@
 # pg_upgrade starts the old server and the new one, and nothing is sent by
-# either meanwhile; the new one sends the queue afterwards.
+# either meanwhile; the new one sends the queue once it is started there.
 
 use strict;
 use warnings;
@@ -28,6 +28,7 @@ $braze->wait_for_stat('held', 1);
 $old->stop('immediate');
 $old->append_conf('postgresql.conf', 'segment_braze.deliver = off');
 $old->start;
+$old->safe_psql('postgres', q{INSERT INTO braze_paused (destination, reason) VALUES ('braze', 'for the night')});
 $old->stop;
 $old->append_conf('postgresql.conf', 'segment_braze.deliver = on');
 $braze->reset;
@@ -47,6 +48,14 @@ chdir $before or die "chdir $before: $!";
 is($braze->stats->{requests}, 0, 'nothing was sent meanwhile');
 
 $new->start;
+ok(braze_wait_for_state($new, 'braze', 'paused: for the night'), 'the pause came along');
+$new->safe_psql('postgres', 'DELETE FROM braze_paused');
+ok($new->poll_query_until('postgres', q{SELECT state = 'not started here' FROM braze_counters()}), 'the start did not');
+is($new->safe_psql('postgres', q{SELECT count(*), count(*) FILTER (WHERE NOT (braze_started.system_identifier = here.system_identifier)) FROM braze_started, braze_here() here}),
+	'1|1', 'since its row is about the old server');
+is($new->safe_psql('postgres', "SELECT braze_flush('300 ms')"), 'f', 'nothing is delivered');
+is($braze->stats->{requests}, 0, 'nor sent');
+is($new->safe_psql('postgres', "SELECT braze_start('braze')"), 't', 'before braze_start');
 ok(braze_flush($new), 'the new server delivers the queue');
 my $order = $braze->order;
 is("$order->{distinct} $order->{duplicates} $order->{violations}", '100 0 0', 'each call once, in order');

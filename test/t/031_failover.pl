@@ -131,7 +131,7 @@ $standby->wait_for_catchup($primary);
 is(processes($primary), '0', 'as a standby it has no worker');
 is(run($primary, 'SELECT count(*) FROM braze_queue'), run($standby, 'SELECT count(*) FROM braze_queue'),
 	'and the queue of the new primary');
-run($standby, "SELECT braze_resume('braze')");
+run($standby, "SELECT braze_start('braze')");
 braze_flush($standby);
 is($braze->order->{distinct}, $order->{distinct} + 11, 'which goes on');
 

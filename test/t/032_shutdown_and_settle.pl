@@ -212,7 +212,7 @@ $node->_update_pid(1);
 $braze->fault(kind => 'errors', user => 'refused');
 my $text = q{(SELECT string_agg(md5(random()::text), '') FROM generate_series(1, 40) WHERE n > 0)};
 my $rounds = 0;
-run("SELECT braze_resume('braze')");
+run("SELECT braze_start('braze')");
 until (run('SELECT state FROM braze_status') =~ /^waiting: /)
 {
 	die 'the disk does not get full' if ++$rounds > 20;

@@ -67,7 +67,7 @@ foreach my $table (sort keys %add)
 	ok($node->poll_query_until('old', "SELECT braze_worker_state() IS NULL"),
 		"with $table again: the worker serves it, without a restart");
 }
-run("SELECT braze_resume('braze')", 'old');
+run("SELECT braze_start('braze')", 'old');
 braze_flush($node, 'old');
 is($braze->accepted, 1, 'and sends what has waited');
 run('DROP DATABASE old');
@@ -89,10 +89,11 @@ SKIP:
 	append_to_file($scripts[1], $create);
 	run('CREATE DATABASE old');
 	run("CREATE EXTENSION segment_braze VERSION '0.0.9'", 'old');
-	braze_destination($node, 'old', 'braze', $braze);
+	braze_destination($node, 'old', 'braze', $braze, start => 0);
 	like(sql_error("SELECT braze_track('u1', 'A')", 'old'), qr/is older than its library/, 'an older version is told to be updated');
 	ok(braze_wait_for_state($node, 'braze', '%ALTER EXTENSION segment_braze UPDATE', 'old'), 'by its status, too');
 	run('ALTER EXTENSION segment_braze UPDATE', 'old');
+	braze_start($node, 'old', 'braze');
 	$braze->reset;
 	run("SELECT braze_track('u1', 'A')", 'old');
 	braze_flush($node, 'old');
@@ -130,7 +131,7 @@ run("SELECT braze_pause('braze', 'for the dump')");
 run(q{SELECT count(braze_track('u' || n % 3, 'backlog', jsonb_build_object('seq', n))) FROM generate_series(1, 60) n});
 $node->poll_query_until('postgres', 'SELECT count(*) > 0 FROM braze_notes') or die 'there are no notes';
 
-my @tables = ('braze_queue', 'braze_dead_letters', 'braze_paused', 'braze_messages', 'braze_notes', 'braze_profiles');
+my @tables = ('braze_queue', 'braze_dead_letters', 'braze_messages', 'braze_notes', 'braze_profiles');
 my $contents = join ' UNION ALL ', map { "SELECT '$_: ' || t::text FROM $_ t" } @tables;
 my $before = run("$contents ORDER BY 1");
 foreach my $table (@tables)
@@ -142,9 +143,7 @@ sub restore_into
 {
 	my ($database, @files) = @_;
 
-	run("CREATE DATABASE $database ALLOW_CONNECTIONS false");
-	run("ALTER DATABASE $database SET segment_braze.deliver = off");
-	run("ALTER DATABASE $database ALLOW_CONNECTIONS true");
+	run("CREATE DATABASE $database");
 	foreach my $file (@files)
 	{
 		$node->command_ok([ 'psql', '-X', '-q', '-v', 'ON_ERROR_STOP=1', '-f', $file, $database ], "$database: $file is restored");
@@ -159,13 +158,10 @@ sub goes_on
 	is(run("$contents ORDER BY 1", $database), $before, "$what: all tables are the same");
 	is(run(q{SELECT braze_track('u1', 'A', message_id => 'm2') IS NULL}, $database), 't', "$what: a messageId is remembered");
 	run(q{SELECT braze_track('u1', 'backlog', '{"seq": 61}')}, $database);
-	$braze->reset;
-	run("ALTER DATABASE $database SET segment_braze.deliver = on");
-	my $pid = braze_wait_for_worker($node, $database);
-	run("SELECT pg_terminate_backend($pid)");
-	braze_wait_for_worker($node, $database, $pid);
-	ok(braze_wait_for_state($node, 'braze', 'paused: for the dump', $database), "$what: the pause is kept");
-	run("SELECT braze_resume('braze')", $database);
+	braze_wait_for_worker($node, $database);
+	ok(braze_wait_for_state($node, 'braze', 'not started here: %', $database), "$what: nobody has started it there");
+	is($braze->stats->{requests}, 0, "$what: so nothing is sent");
+	run("SELECT braze_start('braze')", $database);
 	run(q{SELECT braze_identify('u1', '{"plan": "pro"}')}, $database);
 	braze_flush($node, $database);
 	is_deeply($braze->order, { distinct => 61, violations => 0, duplicates => 0, repeats => 0 }, "$what: the backlog arrives, in order");
@@ -176,6 +172,7 @@ sub goes_on
 
 my $dump = $node->basedir . '/dump.sql';
 $node->command_ok([ 'pg_dump', '-f', $dump, 'postgres' ], 'pg_dump');
+$braze->reset;
 restore_into('copy', $dump);
 goes_on('copy', 'a dump');
 
@@ -183,6 +180,7 @@ goes_on('copy', 'a dump');
 my ($schema, $data) = map { $node->basedir . "/$_.sql" } 'schema', 'data';
 $node->command_ok([ 'pg_dump', '--schema-only', '-f', $schema, 'postgres' ], 'pg_dump --schema-only');
 $node->command_ok([ 'pg_dump', '--data-only', '-f', $data, 'postgres' ], 'pg_dump --data-only');
+$braze->reset;
 restore_into('parts', $schema, $data);
 goes_on('parts', 'schema and data');
 

@@ -34,6 +34,7 @@ braze_destination($node, 'model', 'braze', $braze);
 foreach my $name (@names)
 {
 	run("CREATE DATABASE $name TEMPLATE model");
+	braze_start($node, $name, 'braze');
 	run("SELECT count(braze_track('$name ' || n % 2, 'A', jsonb_build_object('seq', n))) FROM generate_series(1, 20) n", $name);
 }
 braze_flush($node, $_) foreach @names;
@@ -100,6 +101,7 @@ BEGIN
 		EXECUTE format('CREATE SERVER s%s FOREIGN DATA WRAPPER segment_braze OPTIONS (custom_api_endpoint %L, app_identifier %L, request_timeout %L)',
 			i, CASE i WHEN 7 THEN '$hanging_url' ELSE '$url' END, 'app ' || i, '1 h');
 		EXECUTE format('CREATE USER MAPPING FOR CURRENT_USER SERVER s%s OPTIONS (rest_api_key %L)', i, 'test-key');
+		PERFORM braze_start('s' || i);
 	END LOOP;
 END \$\$;
 EOS

@@ -111,7 +111,7 @@ is($node->safe_psql('postgres', 'SELECT outcome FROM braze_pending'), 'send', 'o
 $node->safe_psql('postgres', "ALTER SERVER braze OPTIONS (SET max_attribute_age '1 s')");
 ok($node->poll_query_until('postgres', "SELECT outcome = 'skip' FROM braze_pending"),
 	'until it is not');
-$node->safe_psql('postgres', 'SELECT braze_resume(\'braze\')');
+$node->safe_psql('postgres', 'SELECT braze_start(\'braze\')');
 braze_flush($node);
 is($braze->user('later'), undef, 'and is skipped when its turn comes');
 

@@ -85,10 +85,10 @@ is(accepted('purged'), 0, 'what failed and was purged is not sent again');
 is(accepted('kept'), 5, 'the destination goes on');
 
 # a paused destination: nothing is sent when it is resumed, not even what failed
-foreach my $how ("SELECT braze_purge('braze'); SELECT braze_resume('braze')",
-	"BEGIN; SELECT braze_purge('braze'); SELECT braze_resume('braze'); COMMIT",
-	"DELETE FROM braze_queue; SELECT braze_resume('braze')",
-	"BEGIN; SELECT braze_purge('braze'); PREPARE TRANSACTION 'purge'; COMMIT PREPARED 'purge'; SELECT braze_resume('braze')")
+foreach my $how ("SELECT braze_purge('braze'); SELECT braze_start('braze')",
+	"BEGIN; SELECT braze_purge('braze'); SELECT braze_start('braze'); COMMIT",
+	"DELETE FROM braze_queue; SELECT braze_start('braze')",
+	"BEGIN; SELECT braze_purge('braze'); PREPARE TRANSACTION 'purge'; COMMIT PREPARED 'purge'; SELECT braze_start('braze')")
 {
 	begin();
 	$fault = $braze->fault(kind => 'status', status => 503);
@@ -178,7 +178,7 @@ is(run("SELECT braze_purge('braze')"), '1', 'but with the queue');
 is(run("SELECT string_agg(call->>'userId', ' ') FROM braze_dead_letters"), 'u1', 'another one stays');
 
 # of a server that is gone
-run("SELECT braze_retry(); SELECT braze_resume('braze'); DROP SERVER braze CASCADE");
+run("SELECT braze_retry(); SELECT braze_start('braze'); DROP SERVER braze CASCADE");
 run('INSERT INTO braze_queue (destination, call) '
 	  . q{VALUES ('braze', '{"type": "track", "userId": "later", "event": "A"}')});
 is(run("SELECT braze_purge('braze', 'both')"), '2', 'calls of a server that is gone');

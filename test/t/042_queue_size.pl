@@ -121,7 +121,7 @@ $node->poll_query_until('postgres', 'SELECT true') or die 'the server is not bac
 is(queue(400), '53400', 'and after a crash');
 
 # delivered: there is room
-run("SELECT braze_resume('braze')");
+run("SELECT braze_start('braze')");
 braze_flush($node);
 is(queue(900), '900', 'what is delivered makes room');
 braze_flush($node);
@@ -160,7 +160,7 @@ cmp_ok($queued, '<', 1024, 'calls are dropped');
 is(run('SELECT dropped FROM braze_status'), 2000 - $queued, 'and counted');
 run("BEGIN; SELECT count(braze_track('u' || i, 'e')) FROM generate_series(1, 10000) i; ROLLBACK");
 is(run('SELECT dropped FROM braze_status'), 2000 - $queued, 'not those of a transaction that is rolled back');
-run("SELECT braze_resume('braze')");
+run("SELECT braze_start('braze')");
 braze_flush($node);
 is(queue(100), '100', 'none is dropped when there is room');
 is(run('SELECT dropped FROM braze_status'), 2000 - $queued, 'nor counted');

@@ -65,7 +65,7 @@ $node->command_ok([ 'pg_dump', '-f', $dump, 'postgres' ], 'pg_dump');
 run('CREATE DATABASE copy');
 $node->command_ok([ 'psql', '-X', '-q', '-v', 'ON_ERROR_STOP=1', '-f', $dump, 'copy' ], 'it is restored');
 run("SELECT braze_purge('braze', 'both')");
-run("SELECT braze_resume('braze')", $_) foreach 'postgres', 'copy';
+run("SELECT braze_start('braze')", $_) foreach 'postgres', 'copy';
 braze_flush($node, 'copy');
 is(deleted(), 'u1 u2', 'both users are deleted');
 is(run('SELECT count(*) FROM braze_dead_letters', 'copy'), 0, 'and the letter of the retry is gone');

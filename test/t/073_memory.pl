@@ -48,6 +48,7 @@ foreach my $destination (@destinations)
 CREATE SERVER $destination FOREIGN DATA WRAPPER segment_braze
 	OPTIONS (custom_api_endpoint '$url', ca_file '$ca_file', app_identifier 'test-app', max_requests_in_flight '16');
 CREATE USER MAPPING FOR CURRENT_USER SERVER $destination OPTIONS (rest_api_key 'test-key');
+SELECT braze_start('$destination');
 EOS
 }
 

@@ -85,7 +85,7 @@ foreach my $delivery ('at_least_once', 'at_most_once')
 		repack(
 			$table,
 			sub {
-				run("DELETE FROM braze_paused");
+				run("SELECT braze_start('braze')");
 				queue($calls / 2 + 1, $calls);
 				braze_flush($node);
 				is(run("SELECT count(*), count(DISTINCT call ->> 'userId') FROM braze_dead_letters"),

@@ -41,6 +41,7 @@ BEGIN
 	FOR i IN $first .. $last LOOP
 		EXECUTE format('CREATE SERVER s%s FOREIGN DATA WRAPPER segment_braze OPTIONS (custom_api_endpoint %L)', i, '${\$braze->url}');
 		EXECUTE format('CREATE USER MAPPING FOR CURRENT_USER SERVER s%s OPTIONS (rest_api_key ''test-key'')', i);
+		PERFORM braze_start('s' || i);
 	END LOOP;
 END \$\$
 EOS
@@ -111,7 +112,7 @@ $session->quit;
 counted(2, 'until the transaction ends');
 run("DELETE FROM braze_queue");
 counted(1, 'or the call is gone');
-run("SELECT braze_resume('s1')");
+run("DELETE FROM braze_paused");
 
 # --- a table that is full, for this database
 

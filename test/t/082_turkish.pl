@@ -40,6 +40,7 @@ CREATE SERVER braze FOREIGN DATA WRAPPER segment_braze OPTIONS (
 	custom_api_endpoint '\U$url\E', identifiers 'USER_ID', orders_as 'BOTH', alias_calls 'SKIP', max_retry_age 'OFF');
 CREATE SERVER indonesia FOREIGN DATA WRAPPER segment_braze OPTIONS (datacenter 'id-01');
 CREATE USER MAPPING FOR CURRENT_USER SERVER braze OPTIONS (rest_api_key 'test-key');
+SELECT braze_start('braze');
 EOS
 	is($node->safe_psql($database, q{SELECT braze_enqueue('{"type": "IDENTIFY", "userId": "u1", "traits": {"plan": "pro"}}', 'braze') IS NOT NULL}),
 		't', "$name: a call in capital letters");

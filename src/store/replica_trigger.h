@@ -1,0 +1,17 @@
+/*-------------------------------------------------------------------------
+ *
+ * replica_trigger.h
+ *	  The trigger that has replicated rows wake the worker.
+ *
+ *-------------------------------------------------------------------------
+ */
+#ifndef BRAZE_REPLICA_TRIGGER_H
+#define BRAZE_REPLICA_TRIGGER_H
+
+/*
+ * In a transaction: has braze_notify_replicated fire for replicated rows again
+ * if it is an ordinary trigger.  Returns -1: not to be called again soon.
+ */
+extern int	braze_replica_trigger_restore(void);
+
+#endif							/* BRAZE_REPLICA_TRIGGER_H */
