@@ -96,5 +96,15 @@ $node->safe_psql('postgres', "INSERT INTO braze_dead_letters (destination, call,
 braze_wait_for_count($node, 0, 'braze_dead_letters', "reason = 'old'");
 is(letters("state = 'in flight' AND reason LIKE 'in doubt, %'"), 1, 'nor when nobody knows what became of it');
 
+# A retry that was in flight when a worker ended may have arrived: the reason of
+# the rejection before does not choose it.
+$node->safe_psql('postgres', <<'EOS');
+DELETE FROM braze_dead_letters;
+INSERT INTO braze_dead_letters (destination, call, state, reason, attempts, queued_at, retried_at)
+VALUES ('braze', '{"type": "track", "userId": "u", "event": "E"}', 'in flight', 'refused', 1, now(), now());
+EOS
+is($node->safe_psql('postgres', "SELECT braze_retry(reason => 'refused')"), '0', 'a retry in doubt is not sent again by its old reason');
+is($node->safe_psql('postgres', 'SELECT braze_retry(id => max(id)) FROM braze_dead_letters'), '1', 'but by its id');
+
 $node->stop;
 done_testing();
