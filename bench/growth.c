@@ -6,7 +6,8 @@
  * Run with N and four times N it shows whether work grows faster than what it
  * is done on.
  *
- * link: ../src/pack/pack.c ../src/pack/discard.c ../src/pack/deferred.c ../src/pack/lane.c ../src/pack/isolate.c ../src/pack/request.c ../src/pack/object_limit.c ../src/pack/request_body.c ../src/pack/identity_link.c ../src/pack/gone.c ../src/pack/attributes.c ../src/pack/profile_cache.c ../src/braze/hash.c ../src/braze/endpoint.c
+ * link: ../src/pack/pack.c ../src/pack/discard.c ../src/pack/deferred.c ../src/pack/lane.c ../src/pack/packed_call.c ../src/pack/ready.c ../src/pack/isolate.c
+ * link: ../src/pack/request.c ../src/pack/request_state.c ../src/pack/request_start.c ../src/pack/request_progress.c ../src/pack/request_outcome.c ../src/pack/object_limit.c ../src/pack/request_body.c ../src/pack/identity_link.c ../src/pack/gone.c ../src/pack/attributes.c ../src/pack/profile_cache.c ../src/braze/hash.c ../src/braze/endpoint.c
  */
 #include <inttypes.h>
 #include <stdio.h>
@@ -136,11 +137,11 @@ send_all(BrazePack *pack, const BrazeAnswer *answer)
 
 	while ((request = braze_request_next(pack, &all_open, 0, &wait)) != NULL)
 	{
-		while (braze_request_answered(pack, request, answer, 201, 0) == BRAZE_NEXT_SEND)
+		while (braze_request_outcome_apply(pack, request, answer, 201, 0) == BRAZE_NEXT_SEND)
 			continue;
 		while ((call = braze_pack_next_done(pack)) != NULL)
 		{
-			braze_pack_forget(pack, call);
+			braze_pack_free_call(pack, call);
 			done++;
 		}
 	}

@@ -427,7 +427,7 @@ braze_http_send(BrazeHttp *http, BrazeHttpRequest *request)
 	if (result != CURLE_OK || added != CURLM_OK)
 	{
 		braze_http_transfer_report(request, result != CURLE_OK ?
-					 curl_easy_strerror(result) : curl_multi_strerror(added));
+								   curl_easy_strerror(result) : curl_multi_strerror(added));
 		braze_http_transfer_give_back(http, transfer);
 		restore_signals(&saved);
 		return false;

@@ -108,9 +108,9 @@ extern BrazeEndpointFault braze_http_url_check(const char *endpoint, bool *plain
  * memory, or if the endpoint or the key is not fit to be sent.
  */
 extern BrazeHttpTarget *braze_http_url_create(const char *endpoint,
-												 const char *api_key,
-												 const char *ca_file,
-												 long timeout_ms);
+											  const char *api_key,
+											  const char *ca_file,
+											  long timeout_ms);
 extern void braze_http_url_free(BrazeHttpTarget *target);
 
 /* starts a transfer; false (with request->error) when it cannot even start */

@@ -147,7 +147,7 @@ braze_http_url_drop(BrazeHttpTarget *target)
 
 BrazeHttpTarget *
 braze_http_url_create(const char *endpoint, const char *api_key,
-						 const char *ca_file, long timeout_ms)
+					  const char *ca_file, long timeout_ms)
 {
 	static const char bearer[] = "Authorization: Bearer ";
 	BrazeHttpTarget *target;

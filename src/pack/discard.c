@@ -64,11 +64,11 @@ drop_from_list(ReadyList *list, Leaving leaving)
 	int64_t		objects = 0;
 	PackedCall *call;
 
-	while ((call = braze_pack_calls_pop(&list->calls)) != NULL)
+	while ((call = braze_packed_call_pop(&list->calls)) != NULL)
 	{
 		if (leaving(call))
 			continue;
-		braze_pack_calls_append(&kept, call);
+		braze_packed_call_append(&kept, call);
 		objects += call->ready_weight;
 	}
 	list->calls = kept;
@@ -107,14 +107,14 @@ drop_calls(BrazePack *pack, Leaving leaving)
 			continue;
 		if (lowest == 0 || call->pub.id < lowest)
 			lowest = call->pub.id;
-		braze_pack_free_call(pack, call);
+		braze_packed_call_free(pack, call);
 	}
 
 	/* one that left may have headed a lane */
 	for (call = pack->all; call != NULL; call = call->all_next)
 	{
 		if (call->state == CALL_WAITING)
-			braze_pack_make_ready(pack, call, 0);
+			braze_ready_enter(pack, call, 0);
 	}
 	return lowest;
 }
@@ -165,11 +165,11 @@ refuse_rest(BrazePack *pack, PackedCall *call, const BrazeGivingUp *why)
 	for (int i = 0; i < call->pub.nobjects; i++)
 		whole = whole && (call->objects[i].number < 0 || call->objects[i].state < OBJECT_ACCEPTED);
 	if (whole)
-		return braze_pack_add_refusal(pack, call, BRAZE_WHOLE_CALL, why->http_status, false, reason);
+		return braze_packed_call_add_refusal(pack, call, BRAZE_WHOLE_CALL, why->http_status, false, reason);
 	for (int i = call->next_object; i < call->pub.nobjects; i++)
 	{
 		if (call->objects[i].state < OBJECT_ACCEPTED &&
-			!braze_pack_add_refusal(pack, call, call->objects[i].number, why->http_status, false, reason))
+			!braze_packed_call_add_refusal(pack, call, call->objects[i].number, why->http_status, false, reason))
 			return false;
 	}
 	return true;
@@ -182,7 +182,7 @@ braze_discard_give_up(BrazePack *pack, const BrazeGivingUp *why, int64_t now)
 	{
 		if (call->state != CALL_WAITING || call->pub.gone ||
 			call->pub.row.queued_at >= why->queued_before ||
-			!why->endpoints[braze_pack_next_endpoint(call)])
+			!why->endpoints[braze_packed_call_endpoint(call)])
 			continue;
 		if (!refuse_rest(pack, call, why))
 			return false;
@@ -196,7 +196,7 @@ braze_discard_give_up(BrazePack *pack, const BrazeGivingUp *why, int64_t now)
 		for (int i = 0; i < call->nlanes && given_up(call); i++)
 		{
 			if (call->lanes[i]->head != NULL)
-				braze_pack_make_ready(pack, call->lanes[i]->head, now);
+				braze_ready_enter(pack, call->lanes[i]->head, now);
 		}
 	}
 	for (PackedCall *call = pack->all; call != NULL; call = call->all_next)
@@ -207,7 +207,7 @@ braze_discard_give_up(BrazePack *pack, const BrazeGivingUp *why, int64_t now)
 			braze_lane_unref(pack, call->lanes[i]);
 		call->nlanes = 0;
 		call->state = CALL_DONE;
-		braze_pack_calls_append(&pack->done, call);
+		braze_packed_call_append(&pack->done, call);
 	}
 	return true;
 }

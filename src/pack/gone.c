@@ -17,7 +17,7 @@
 
 /* whatever is left of calls that are gone needs no sending */
 void
-braze_gone_leave_gone(BrazeRequest *request)
+braze_gone_exclude_all(BrazeRequest *request)
 {
 	if (!request->has_gone)
 		return;
@@ -83,7 +83,7 @@ braze_gone_follows(const BrazeRequest *request, int earlier, int later)
 }
 
 void
-braze_gone_leave_out(BrazeRequest *request, int number, bool gone)
+braze_gone_exclude(BrazeRequest *request, int number, bool gone)
 {
 	PackedCall *call = request->calls[number];
 
@@ -104,7 +104,7 @@ braze_gone_leave_out(BrazeRequest *request, int number, bool gone)
 
 /* the request is over: what was left out waits for the next one */
 void
-braze_gone_take_in(BrazePack *pack, BrazeRequest *request, int64_t now)
+braze_gone_include_again(BrazePack *pack, BrazeRequest *request, int64_t now)
 {
 	if (!request->has_left_out)
 		return;
@@ -153,7 +153,7 @@ braze_gone_end_stranded(BrazePack *pack)
 /* Braze may have accepted what was just sent, and it is not to be sent again */
 bool
 braze_gone_doubt(BrazePack *pack, BrazeRequest *request, const BrazeAnswer *answer,
-					int http_status)
+				 int http_status)
 {
 	Range		range = request->ranges[request->nranges - 1];
 	char		reason[BRAZE_REASON_SIZE + 100];
@@ -167,7 +167,7 @@ braze_gone_doubt(BrazePack *pack, BrazeRequest *request, const BrazeAnswer *answ
 
 		if (object->state != OBJECT_PENDING)
 			continue;
-		if (!braze_pack_add_refusal(pack, call, object->number, http_status, true, reason))
+		if (!braze_packed_call_add_refusal(pack, call, object->number, http_status, true, reason))
 			return false;
 		object->state = OBJECT_REFUSED;
 		call->pub.judged = true;

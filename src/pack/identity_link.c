@@ -143,7 +143,7 @@ forget_attributes(PackedCall *call)
 	for (int i = 0; i < call->nlanes; i++)
 	{
 		if (call->profiles[i] != NULL)
-			braze_profile_cache_forget(call->profiles[i]);
+			braze_profile_cache_reset(call->profiles[i]);
 	}
 }
 
@@ -156,7 +156,7 @@ forget_everything(PackedCall *call)
 
 		if (profile == NULL)
 			continue;
-		braze_profile_cache_forget(profile);
+		braze_profile_cache_reset(profile);
 		profile->sent = profile->has_alias = false;
 		(void) braze_profile_cache_set_owner(profile, NULL, 0);
 	}
@@ -212,12 +212,12 @@ braze_identity_link_accepted(BrazePack *pack, PackedCall *call, int number)
 	if (!pack->limits.changed_only)
 	{
 		/* not worth the reading, but what is known may be so no longer */
-		braze_profile_cache_forget(profile);
+		braze_profile_cache_reset(profile);
 		return true;
 	}
 	return braze_attributes_read(&pack->fields, object->json, object->length) &&
 		braze_profile_cache_accepted(profile, &pack->fields, (uint32_t) (time(NULL) / 3600),
-							   pack->limits.resend_after);
+									 pack->limits.resend_after);
 }
 
 /*
@@ -229,7 +229,7 @@ braze_identity_link_refused(PackedCall *call, int number)
 {
 	if (call->nlanes > 0 && call->profiles[0] != NULL &&
 		call->objects[number].kind == BRAZE_ATTRIBUTES)
-		braze_profile_cache_forget(call->profiles[0]);
+		braze_profile_cache_reset(call->profiles[0]);
 }
 
 /* a link to a user of whom Braze has nothing does no harm, a missing one does */

@@ -76,7 +76,7 @@ give_up(BrazePack *pack, BrazeRequest *request, Range range, const char *reason,
 	for (int i = range.low; i < range.high; i++)
 	{
 		if (braze_object_at(request, i)->state < OBJECT_ACCEPTED &&
-			!braze_request_refuse(pack, request, i, http_status, reason))
+			!braze_request_state_refuse(pack, request, i, http_status, reason))
 			return false;
 	}
 	return true;
@@ -105,14 +105,14 @@ is_hopeless(const BrazePack *pack, const Suspicion *suspicion, const BrazeAnswer
  */
 bool
 braze_isolate_fail(BrazePack *pack, BrazeRequest *request, const BrazeAnswer *answer,
-					int http_status, int64_t now)
+				   int http_status, int64_t now)
 {
 	Range		range = request->ranges[request->nranges - 1];
 	PackedCall *calls[BRAZE_PACK_MAX_OBJECTS];
 	int			n = failed_calls(request, range, calls);
 	bool		guilty = braze_isolate_is_suspect(pack, request);
 	Suspicion	next = {0};
-	int			first = braze_request_is_again(request) ? (n + 1) / 2 : n;
+	int			first = braze_request_state_is_again(request) ? (n + 1) / 2 : n;
 	int64_t		delay = 0;
 
 	if (n == 1)

@@ -135,7 +135,7 @@ braze_lane_prepend(Lane *lane, PackedCall *call)
 }
 
 void
-braze_lane_pop(BrazePack *pack, Lane *lane)
+braze_lane_pop(Lane *lane)
 {
 	PackedCall *call = lane->head;
 
@@ -146,7 +146,6 @@ braze_lane_pop(BrazePack *pack, Lane *lane)
 	*braze_lane_link(call, lane) = NULL;
 	lane->waiting_objects -= braze_lane_remaining_objects(call);
 	BRAZE_ASSERT(lane->waiting_objects >= 0);
-	braze_deferred_lane_has_room(pack, lane);
 }
 
 /* ----- delays ----- */
@@ -170,8 +169,9 @@ meld_delayed(Lane *one, Lane *other)
 	return first;
 }
 
-static void
-enter_delayed(BrazePack *pack, Lane *lane)
+/* puts the lane into the heap, at its not_before */
+void
+braze_lane_enter_delayed(BrazePack *pack, Lane *lane)
 {
 	lane->delay_key = lane->not_before;
 	lane->delay_child = lane->delay_next = NULL;
@@ -179,8 +179,8 @@ enter_delayed(BrazePack *pack, Lane *lane)
 }
 
 /* takes the soonest out: its children are melded in pairs, then all of these */
-static Lane *
-pop_delayed(BrazePack *pack)
+Lane *
+braze_lane_pop_delayed(BrazePack *pack)
 {
 	Lane	   *soonest = pack->delayed;
 	Lane	   *child = soonest->delay_child;
@@ -224,27 +224,5 @@ braze_lane_delay(BrazePack *pack, Lane *lane, int64_t until)
 	if (delayed)
 		return;
 	lane->calls++;
-	enter_delayed(pack, lane);
-}
-
-/* what waited goes on; wait: until the next of them */
-void
-braze_lane_end_delays(BrazePack *pack, int64_t now, int64_t *wait)
-{
-	while (pack->delayed != NULL && pack->delayed->delay_key <= now)
-	{
-		Lane	   *lane = pop_delayed(pack);
-
-		if (lane->not_before > now)
-		{
-			enter_delayed(pack, lane);
-			continue;
-		}
-		lane->not_before = 0;
-		if (lane->head != NULL)
-			braze_pack_make_ready(pack, lane->head, now);
-		braze_lane_unref(pack, lane);
-	}
-	if (pack->delayed != NULL && (*wait < 0 || pack->delayed->delay_key - now < *wait))
-		*wait = pack->delayed->delay_key - now;
+	braze_lane_enter_delayed(pack, lane);
 }

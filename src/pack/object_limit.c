@@ -21,17 +21,20 @@
 /* of a body that was too long, which says nothing of the number of objects */
 #define TOO_LARGE			413
 
+/* how many objects a request to this endpoint may have now */
 int
-braze_object_limit_max(const BrazePack *pack)
+braze_object_limit_max(const BrazePack *pack, BrazeEndpoint endpoint)
 {
 	const ObjectLimit *limit = &pack->object_limit;
 
+	if (endpoint != BRAZE_USERS_TRACK)
+		return braze_endpoints[endpoint].max_objects;
 	return limit->size > 0 && !limit->trying && limit->size < pack->limits.max_objects
 		? limit->size : pack->limits.max_objects;
 }
 
 void
-braze_object_limit_forget(BrazePack *pack)
+braze_object_limit_reset(BrazePack *pack)
 {
 	pack->object_limit = (ObjectLimit) {0};
 }

@@ -130,7 +130,7 @@ extern void braze_pack_set_limits(BrazePack *pack, const BrazePackLimits *limits
  * 0 where max_objects is not too many.  It is forgotten for another workspace.
  */
 extern int	braze_pack_learned_limit(const BrazePack *pack);
-extern void braze_object_limit_forget(BrazePack *pack);
+extern void braze_object_limit_reset(BrazePack *pack);
 
 extern bool braze_pack_add(BrazePack *pack, int64_t id, BrazeRowAddress row,
 						   int nobjects, const BrazePackObject *objects,
@@ -174,24 +174,24 @@ typedef struct BrazeGates
  * Requests that were put off come first.
  */
 extern BrazeRequest *braze_request_next(BrazePack *pack, const BrazeGates *gates,
-											 int64_t now, int64_t *wait);
+										int64_t now, int64_t *wait);
 
 /*
  * Nothing goes to this endpoint for a while: requests put off are no more, and
  * their calls come out as done or wait again.
  */
-extern void braze_request_cancel_postponed(BrazePack *pack, BrazeEndpoint endpoint, int64_t now);
+extern void braze_request_progress_cancel_postponed(BrazePack *pack, BrazeEndpoint endpoint, int64_t now);
 
 /* what to send; valid until the request is answered */
-extern BrazeEndpoint braze_request_endpoint(const BrazeRequest *request);
-extern const char *braze_request_body(const BrazeRequest *request, size_t *length);
-extern const BrazeSent *braze_request_sent(const BrazeRequest *request);
+extern BrazeEndpoint braze_request_state_endpoint(const BrazeRequest *request);
+extern const char *braze_request_state_body(const BrazeRequest *request, size_t *length);
+extern const BrazeSent *braze_request_state_sent(const BrazeRequest *request);
 
 /* does it hold a single object that Braze has not judged? */
-extern bool braze_request_is_lone(const BrazeRequest *request);
+extern bool braze_request_state_is_lone(const BrazeRequest *request);
 
 /* has all that it holds failed before? */
-extern bool braze_request_is_again(const BrazeRequest *request);
+extern bool braze_request_state_is_again(const BrazeRequest *request);
 
 /*
  * If this request fails, is that its own doing?  It is when it failed before,
@@ -200,7 +200,7 @@ extern bool braze_request_is_again(const BrazeRequest *request);
 extern bool braze_isolate_is_suspect(const BrazePack *pack, const BrazeRequest *request);
 
 /* of how many calls it holds something */
-extern int	braze_request_sent_calls(const BrazeRequest *request);
+extern int	braze_request_state_sent_calls(const BrazeRequest *request);
 
 typedef enum BrazeNext
 {
@@ -210,12 +210,12 @@ typedef enum BrazeNext
 	BRAZE_NEXT_NO_MEMORY
 } BrazeNext;
 
-extern BrazeNext braze_request_answered(BrazePack *pack, BrazeRequest *request,
-										const BrazeAnswer *answer,
-										int http_status, int64_t now);
+extern BrazeNext braze_request_outcome_apply(BrazePack *pack, BrazeRequest *request,
+											 const BrazeAnswer *answer,
+											 int http_status, int64_t now);
 
 /* for a part that cannot be sent now: braze_request_next brings it */
-extern void braze_request_put_off(BrazePack *pack, BrazeRequest *request);
+extern void braze_request_state_postpone(BrazePack *pack, BrazeRequest *request);
 
 /*
  * What is sent at most once leaves the queue before.  The calls of a request,
@@ -232,8 +232,8 @@ extern bool braze_gone_follows(const BrazeRequest *request, int earlier, int lat
  * one that has to wait.  After that it is written anew; BRAZE_NEXT_DONE: there
  * is nothing to send, and it is gone.
  */
-extern void braze_gone_leave_out(BrazeRequest *request, int number, bool gone);
-extern BrazeNext braze_request_rewrite(BrazePack *pack, BrazeRequest *request, int64_t now);
+extern void braze_gone_exclude(BrazeRequest *request, int number, bool gone);
+extern BrazeNext braze_request_progress_next(BrazePack *pack, BrazeRequest *request, int64_t now);
 
 /*
  * Calls that were taken out of the queue, and wait again with nothing judged:
@@ -245,7 +245,7 @@ extern void braze_gone_end_stranded(BrazePack *pack);
 
 /* a call that is done, NULL when there is no further one */
 extern const BrazeCall *braze_pack_next_done(BrazePack *pack);
-extern void braze_pack_forget(BrazePack *pack, const BrazeCall *call);
+extern void braze_pack_free_call(BrazePack *pack, const BrazeCall *call);
 
 /*
  * Drops the calls of which nothing was sent yet, deferred ones too, so that they can be read and

@@ -1,7 +1,8 @@
 /*-------------------------------------------------------------------------
  *
  * pack_internal.h
- *	  What pack.c (calls), lane.c (their users) and request.c share.
+ *	  What the files of the pack share: its structs, and what each file offers
+ *	  to the others, from the lowest file up.
  *
  *-------------------------------------------------------------------------
  */
@@ -232,9 +233,10 @@ extern PackedCall **braze_lane_link(PackedCall *call, const Lane *lane);
 extern int	braze_lane_remaining_objects(const PackedCall *call);
 extern void braze_lane_append(Lane *lane, PackedCall *call);
 extern void braze_lane_prepend(Lane *lane, PackedCall *call);
-extern void braze_lane_pop(BrazePack *pack, Lane *lane);
+extern void braze_lane_pop(Lane *lane);
 extern void braze_lane_delay(BrazePack *pack, Lane *lane, int64_t until);
-extern void braze_lane_end_delays(BrazePack *pack, int64_t now, int64_t *wait);
+extern void braze_lane_enter_delayed(BrazePack *pack, Lane *lane);
+extern Lane *braze_lane_pop_delayed(BrazePack *pack);
 
 /* deferred.c */
 
@@ -258,27 +260,45 @@ extern int64_t braze_deferred_drop(BrazePack *pack);
 /* how many, and which if ids is not NULL; calls about two users come twice */
 extern int	braze_deferred_ids(const BrazePack *pack, int64_t *ids);
 
-/* pack.c */
-extern void braze_pack_calls_append(CallList *list, PackedCall *call);
-extern PackedCall *braze_pack_calls_pop(CallList *list);
-extern void braze_pack_free_call(BrazePack *pack, PackedCall *call);
-extern BrazeEndpoint braze_pack_next_endpoint(const PackedCall *call);
-extern PackedCall *braze_pack_ready_pop(ReadyList *list);
-extern void braze_pack_make_ready(BrazePack *pack, PackedCall *call, int64_t now);
-extern void braze_pack_take(BrazePack *pack, PackedCall *call, BrazeRequest *request, int nobjects);
-extern void braze_pack_give_back(PackedCall *call);
-extern void braze_pack_release_lanes(BrazePack *pack, PackedCall **calls,
-									 int ncalls, int64_t now);
-extern bool braze_pack_add_refusal(BrazePack *pack, PackedCall *call, int number,
-								   int http_status, bool in_doubt, const char *reason);
+/* identity_link.c */
+extern void braze_identity_link_decide(BrazePack *pack, PackedCall *call);
+extern bool braze_identity_link_accepted(BrazePack *pack, PackedCall *call, int object);
+extern void braze_identity_link_refused(PackedCall *call, int object);
+extern void braze_identity_link_in_doubt(PackedCall *call, int object);
 
-/* isolate.c */
-extern bool braze_isolate_fail(BrazePack *pack, BrazeRequest *request,
-								const BrazeAnswer *answer, int http_status,
-								int64_t now);
+/* packed_call.c */
+extern void braze_packed_call_append(CallList *list, PackedCall *call);
+extern PackedCall *braze_packed_call_pop(CallList *list);
+extern PackedCall *braze_packed_call_create(int nlinks, int nobjects,
+											const BrazePackObject *objects, size_t *size);
+extern void braze_packed_call_enter(BrazePack *pack, PackedCall *call, size_t size);
+extern void braze_packed_call_release_profiles(BrazePack *pack, PackedCall *call);
+extern void braze_packed_call_discard(BrazePack *pack, PackedCall *call);
+extern void braze_packed_call_free(BrazePack *pack, PackedCall *call);
+extern BrazeEndpoint braze_packed_call_endpoint(const PackedCall *call);
+extern bool braze_packed_call_add_refusal(BrazePack *pack, PackedCall *call, int number,
+										  int http_status, bool in_doubt,
+										  const char *reason);
+
+/* ready.c */
+extern void braze_ready_enter(BrazePack *pack, PackedCall *call, int64_t now);
+extern void braze_ready_add_weight(BrazePack *pack, PackedCall *call, int nobjects);
+extern PackedCall *braze_ready_pop(ReadyList *list);
+extern void braze_ready_take(BrazePack *pack, PackedCall *call, BrazeRequest *request,
+							 int nobjects);
+extern void braze_ready_return_to_lane(PackedCall *call);
+extern void braze_ready_release_lanes(BrazePack *pack, PackedCall **calls,
+									  int ncalls, int64_t now);
+extern void braze_ready_end_delays(BrazePack *pack, int64_t now, int64_t *wait);
+
+/* gone.c */
+extern void braze_gone_exclude_all(BrazeRequest *request);
+extern void braze_gone_include_again(BrazePack *pack, BrazeRequest *request, int64_t now);
+extern bool braze_gone_doubt(BrazePack *pack, BrazeRequest *request,
+							 const BrazeAnswer *answer, int http_status);
 
 /* object_limit.c */
-extern int	braze_object_limit_max(const BrazePack *pack);
+extern int	braze_object_limit_max(const BrazePack *pack, BrazeEndpoint endpoint);
 extern void braze_object_limit_begin(BrazePack *pack, const ReadyList *list, int64_t now);
 extern void braze_object_limit_filled(BrazePack *pack, const BrazeRequest *request, int64_t now);
 extern bool braze_object_limit_holds(const BrazePack *pack, int64_t now, int64_t *wait);
@@ -286,11 +306,19 @@ extern bool braze_object_limit_answered(BrazePack *pack, BrazeRequest *request,
 										const BrazeAnswer *answer, int http_status);
 extern void braze_object_limit_judged(BrazePack *pack, const BrazeRequest *request, int64_t now);
 
-/* gone.c */
-extern void braze_gone_leave_gone(BrazeRequest *request);
-extern void braze_gone_take_in(BrazePack *pack, BrazeRequest *request, int64_t now);
-extern bool braze_gone_doubt(BrazePack *pack, BrazeRequest *request,
-								const BrazeAnswer *answer, int http_status);
+/* request_state.c */
+
+/* how many of these objects are neither accepted nor refused nor excluded */
+extern int	braze_request_state_pending(const BrazeRequest *request, Range range);
+extern BrazeRequest *braze_request_state_create(BrazePack *pack, BrazeEndpoint endpoint);
+extern void braze_request_state_free(BrazePack *pack, BrazeRequest *request);
+extern bool braze_request_state_refuse(BrazePack *pack, BrazeRequest *request, int position,
+									   int http_status, const char *reason);
+
+/* isolate.c */
+extern bool braze_isolate_fail(BrazePack *pack, BrazeRequest *request,
+							   const BrazeAnswer *answer, int http_status,
+							   int64_t now);
 
 /* request_body.c */
 
@@ -300,16 +328,13 @@ extern bool braze_gone_doubt(BrazePack *pack, BrazeRequest *request,
 /* its norder is 0 afterwards when nothing had to be sent after all */
 extern bool braze_request_body_write(BrazePack *pack, BrazeRequest *request);
 
-/* identity_link.c */
-extern void braze_identity_link_decide(BrazePack *pack, PackedCall *call);
-extern bool braze_identity_link_accepted(BrazePack *pack, PackedCall *call, int object);
-extern void braze_identity_link_refused(PackedCall *call, int object);
-extern void braze_identity_link_in_doubt(PackedCall *call, int object);
+/* request_start.c */
+extern BrazeRequest *braze_request_start_postponed(BrazePack *pack, const BrazeGates *gates);
+extern bool braze_request_start_is_due(const BrazePack *pack, BrazeEndpoint endpoint,
+									   const ReadyList *list, int64_t now, int64_t *wait);
 
-/* request.c */
-extern bool braze_request_refuse(BrazePack *pack, BrazeRequest *request, int position,
-								 int http_status, const char *reason);
-extern void braze_request_free(BrazePack *pack, BrazeRequest *request);
+/* request_progress.c */
+extern void braze_request_progress_end(BrazePack *pack, BrazeRequest *request, int64_t now);
 
 static inline PackedObject *
 braze_object_at(const BrazeRequest *request, int position)

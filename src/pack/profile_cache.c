@@ -55,7 +55,7 @@ braze_profile_cache_is_owner(const BrazeProfile *profile, const char *owner, siz
 /* ----- attributes ----- */
 
 void
-braze_profile_cache_forget(BrazeProfile *profile)
+braze_profile_cache_reset(BrazeProfile *profile)
 {
 	if (profile->nknown == 0)
 		return;

@@ -47,7 +47,7 @@ extern bool braze_profile_cache_set_owner(BrazeProfile *profile, const char *own
 extern bool braze_profile_cache_is_owner(const BrazeProfile *profile, const char *owner, size_t length);
 
 /* forgets the attributes, as after a merge */
-extern void braze_profile_cache_forget(BrazeProfile *profile);
+extern void braze_profile_cache_reset(BrazeProfile *profile);
 
 /*
  * Takes out of the fields what Braze has already, unless it is older than
@@ -56,7 +56,7 @@ extern void braze_profile_cache_forget(BrazeProfile *profile);
  * settle, and of which the profile does not know.
  */
 extern int	braze_profile_cache_filter(const BrazeProfile *profile, BrazeFields *fields,
-								 uint32_t hour, uint32_t max_age);
+									   uint32_t hour, uint32_t max_age);
 
 /* is anything left that is worth a request? */
 extern bool braze_profile_cache_says_something(const BrazeFields *fields);
@@ -66,7 +66,7 @@ extern bool braze_profile_cache_says_something(const BrazeFields *fields);
  * taken out was not sent, so that it keeps the hour when it was.
  */
 extern bool braze_profile_cache_accepted(BrazeProfile *profile, const BrazeFields *fields,
-								   uint32_t hour, uint32_t max_age);
+										 uint32_t hour, uint32_t max_age);
 
 /*
  * The attributes and their salt as bytes for the table, in an order that all

@@ -95,8 +95,8 @@ filter(BrazePack *pack, const BrazeProfile *profile)
 	bool		said_something = braze_profile_cache_says_something(&pack->fields);
 
 	pack->unchanged += braze_profile_cache_filter(profile, &pack->fields,
-											(uint32_t) (time(NULL) / 3600),
-											pack->limits.resend_after);
+												  (uint32_t) (time(NULL) / 3600),
+												  pack->limits.resend_after);
 	if (braze_profile_cache_says_something(&pack->fields))
 		return true;
 

@@ -621,7 +621,7 @@ braze_profiles_table_forget_attributes(const char *destination)
 		for (Memory *memory = bucket->first; memory != NULL; memory = memory->next)
 		{
 			if (strcmp(NameStr(memory->destination), destination) == 0)
-				braze_profile_cache_forget(&memory->profile);
+				braze_profile_cache_reset(&memory->profile);
 		}
 	}
 }

@@ -71,7 +71,7 @@ braze_claim_limit(const BrazeDelivery *delivery, BrazeGates *gates)
 static bool
 send_claimed(BrazeHttp *http, BrazeTransfer *transfer)
 {
-	switch (braze_request_rewrite(transfer->delivery->pack, transfer->request, braze_now_ms()))
+	switch (braze_request_progress_next(transfer->delivery->pack, transfer->request, braze_now_ms()))
 	{
 		case BRAZE_NEXT_SEND:
 			braze_exchange_send_reserved(http, transfer);
@@ -109,7 +109,7 @@ braze_claim_send(BrazeHttp *http)
 				timeout = 0;
 			continue;
 		}
-		braze_request_put_off(transfer->delivery->pack, transfer->request);
+		braze_request_state_postpone(transfer->delivery->pack, transfer->request);
 		braze_exchange_abandon(transfer);
 	}
 	last_waiting = &first_waiting;

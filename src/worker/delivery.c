@@ -345,7 +345,7 @@ refresh_one(BrazeDelivery *delivery, BrazeDestination *destination)
 		if (key != NULL && delivery->target == NULL)
 			problem = "the endpoint or the REST API key holds characters that cannot be sent";
 		reset_pace(delivery);
-		braze_object_limit_forget(delivery->pack);
+		braze_object_limit_reset(delivery->pack);
 	}
 
 	/* a start changes nothing: a pause survives it */
@@ -616,7 +616,7 @@ braze_delivery_settled(BrazeDelivery *delivery, const BrazeCall *call)
 						"The anonymousId was not joined with the user: it was joined with another user before.");
 	delivery->changed = true;
 	braze_delivery_stuck_settled(delivery);
-	braze_pack_forget(delivery->pack, call);
+	braze_pack_free_call(delivery->pack, call);
 }
 
 void

@@ -39,7 +39,7 @@ braze_delivery_pause_set_paused(BrazeDelivery *delivery, const char *reason)
 
 	/* what was judged of a request that cannot go on is to be settled */
 	for (int i = 0; i < BRAZE_ENDPOINTS && reason != NULL; i++)
-		braze_request_cancel_postponed(delivery->pack, i, braze_now_ms());
+		braze_request_progress_cancel_postponed(delivery->pack, i, braze_now_ms());
 }
 
 static void
@@ -50,7 +50,7 @@ set_closed(BrazeDelivery *delivery, BrazeEndpoint endpoint, const char *reason)
 	delivery->closed[endpoint] = keep_reason(delivery->closed[endpoint], reason);
 	delivery->changed = true;
 	if (reason != NULL && !was_closed)
-		braze_request_cancel_postponed(delivery->pack, endpoint, braze_now_ms());
+		braze_request_progress_cancel_postponed(delivery->pack, endpoint, braze_now_ms());
 	else if (reason == NULL && was_closed)
 	{
 		/* what waited may have been deleted meanwhile */

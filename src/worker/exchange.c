@@ -70,7 +70,7 @@ void
 braze_exchange_reserve(BrazeTransfer *transfer)
 {
 	BrazeDelivery *delivery = transfer->delivery;
-	BrazeEndpoint endpoint = braze_request_endpoint(transfer->request);
+	BrazeEndpoint endpoint = braze_request_state_endpoint(transfer->request);
 	int64_t		now = braze_now_ms();
 
 	braze_pace_started(braze_exchange_pace(delivery, endpoint));
@@ -85,8 +85,8 @@ braze_exchange_send_reserved(BrazeHttp *http, BrazeTransfer *transfer)
 	BrazeDelivery *delivery = transfer->delivery;
 
 	transfer->http.target = delivery->target;
-	transfer->http.path = braze_endpoints[braze_request_endpoint(transfer->request)].path;
-	transfer->http.body = braze_request_body(transfer->request,
+	transfer->http.path = braze_endpoints[braze_request_state_endpoint(transfer->request)].path;
+	transfer->http.body = braze_request_state_body(transfer->request,
 											 &transfer->http.body_length);
 	transfer->http.owner = transfer;
 	braze_claim_begin(transfer);
@@ -116,7 +116,7 @@ void
 braze_exchange_abandon(BrazeTransfer *transfer)
 {
 	braze_pace_ended(braze_exchange_pace(transfer->delivery,
-										 braze_request_endpoint(transfer->request)));
+										 braze_request_state_endpoint(transfer->request)));
 	end_transfer(transfer);
 }
 
@@ -125,7 +125,7 @@ static void
 pace_by_answer(BrazeTransfer *transfer, const BrazeAnswer *answer, int64_t now)
 {
 	BrazeDelivery *delivery = transfer->delivery;
-	BrazePace  *pace = braze_exchange_pace(delivery, braze_request_endpoint(transfer->request));
+	BrazePace  *pace = braze_exchange_pace(delivery, braze_request_state_endpoint(transfer->request));
 
 	switch (answer->verdict)
 	{
@@ -144,7 +144,7 @@ pace_by_answer(BrazeTransfer *transfer, const BrazeAnswer *answer, int64_t now)
 			if (braze_isolate_is_suspect(delivery->pack, transfer->request))
 				braze_pace_ended(pace);
 			else
-				braze_pace_failed(pace, !braze_request_is_again(transfer->request),
+				braze_pace_failed(pace, !braze_request_state_is_again(transfer->request),
 								  now, random_fraction());
 			if (!answer->ambiguous || !transfer->http.once)
 				delivery->counts.retries++;
@@ -198,10 +198,10 @@ static void
 guard_against_refusals(BrazeTransfer *transfer, const BrazeAnswer *answer)
 {
 	BrazeRefusalRate *rate = &transfer->delivery->refusals;
-	const BrazeSent *sent = braze_request_sent(transfer->request);
+	const BrazeSent *sent = braze_request_state_sent(transfer->request);
 	int			calls = 0;
 
-	if (answer->verdict == BRAZE_REFUSED_WHOLE && braze_request_is_lone(transfer->request))
+	if (answer->verdict == BRAZE_REFUSED_WHOLE && braze_request_state_is_lone(transfer->request))
 	{
 		char		reason[BRAZE_REASON_SIZE + 100];
 
@@ -227,8 +227,8 @@ static void
 conclude(BrazeHttp *http, BrazeTransfer *transfer, const BrazeAnswer *answer)
 {
 	BrazeDelivery *delivery = transfer->delivery;
-	BrazeEndpoint endpoint = braze_request_endpoint(transfer->request);
-	int			calls = braze_request_sent_calls(transfer->request);
+	BrazeEndpoint endpoint = braze_request_state_endpoint(transfer->request);
+	int			calls = braze_request_state_sent_calls(transfer->request);
 	int64_t		now = braze_now_ms();
 	int64_t		wait = -1;
 	BrazeNext	next;
@@ -236,7 +236,7 @@ conclude(BrazeHttp *http, BrazeTransfer *transfer, const BrazeAnswer *answer)
 	pace_by_answer(transfer, answer, now);
 	note_answer(delivery, answer);
 	guard_against_refusals(transfer, answer);
-	next = braze_request_answered(delivery->pack, transfer->request, answer,
+	next = braze_request_outcome_apply(delivery->pack, transfer->request, answer,
 								  (int) transfer->http.status, now);
 	if (answer->verdict == BRAZE_FAILED)
 		give_up_old_calls(transfer, endpoint, answer, now);
@@ -261,14 +261,14 @@ conclude(BrazeHttp *http, BrazeTransfer *transfer, const BrazeAnswer *answer)
 		case BRAZE_NEXT_SEND:
 			if (delivery->target != NULL && braze_delivery_open(delivery) &&
 				!braze_claim_is_missing(transfer) &&
-				may_send(delivery, endpoint, !braze_request_is_again(transfer->request), now, &wait))
+				may_send(delivery, endpoint, !braze_request_state_is_again(transfer->request), now, &wait))
 			{
 				start_transfer(http, transfer);
 				return;
 			}
-			braze_request_put_off(delivery->pack, transfer->request);
+			braze_request_state_postpone(delivery->pack, transfer->request);
 			if (!braze_delivery_open(delivery) || delivery->closed[endpoint] != NULL)
-				braze_request_cancel_postponed(delivery->pack, endpoint, now);
+				braze_request_progress_cancel_postponed(delivery->pack, endpoint, now);
 			break;
 		case BRAZE_NEXT_NO_MEMORY:
 			braze_delivery_out_of_memory();
@@ -322,7 +322,7 @@ braze_exchange_answered(BrazeHttp *http, BrazeHttpRequest *done)
 	BrazeTransfer *transfer = done->owner;
 	BrazeAnswer answer;
 
-	if (!braze_answer_read(&answer, braze_request_sent(transfer->request),
+	if (!braze_answer_read(&answer, braze_request_state_sent(transfer->request),
 						   done->status, done->answer, done->answer_length,
 						   done->truncated, done->error, done->unsent))
 		braze_delivery_out_of_memory();

@@ -159,7 +159,7 @@ take_moves(void)
 			call->letter = 0;
 		}
 		else if (move->request != NULL)
-			braze_gone_leave_out(move->request, move->number,
+			braze_gone_exclude(move->request, move->number,
 									move->result == BRAZE_MOVE_GONE);
 	}
 }

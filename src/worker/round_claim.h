@@ -14,7 +14,7 @@
 /*
  * Takes the calls of the requests that were added out of the queue.  What is
  * not there any more, or locked, is left out of its request; see
- * braze_request_rewrite.  False: nothing has happened, try again later.
+ * braze_request_progress_next.  False: nothing has happened, try again later.
  */
 extern void braze_round_claim_add(BrazeDelivery *delivery, BrazeRequest *request);
 extern bool braze_round_claim(void);

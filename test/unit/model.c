@@ -379,8 +379,8 @@ static int
 read_marks(BrazeRequest *request, Mark *marks)
 {
 	size_t		length;
-	const char *body = braze_request_body(request, &length);
-	const BrazeSent *sent = braze_request_sent(request);
+	const char *body = braze_request_state_body(request, &length);
+	const BrazeSent *sent = braze_request_state_sent(request);
 	int			n = 0;
 	int			depth = 0;
 	int			index = -1;
@@ -403,7 +403,7 @@ read_marks(BrazeRequest *request, Mark *marks)
 				{
 					if (strlen(braze_kinds[k].array) == (size_t) (p - begin) &&
 						memcmp(begin, braze_kinds[k].array, p - begin) == 0 &&
-						braze_kinds[k].endpoint == braze_request_endpoint(request))
+						braze_kinds[k].endpoint == braze_request_state_endpoint(request))
 						kind = k;
 				}
 				index = -1;
@@ -459,7 +459,7 @@ check_sent(BrazeRequest *request)
 {
 	Mark		marks[MAX_MARKS];
 	int			n = read_marks(request, marks);
-	BrazeEndpoint endpoint = braze_request_endpoint(request);
+	BrazeEndpoint endpoint = braze_request_state_endpoint(request);
 	int			total = 0;
 	int			arrays = 0;
 	int			first = 0;
@@ -467,13 +467,13 @@ check_sent(BrazeRequest *request)
 
 	for (int k = 0; k < BRAZE_KINDS; k++)
 	{
-		total += braze_request_sent(request)->counts[k];
-		arrays += (braze_request_sent(request)->counts[k] > 0);
+		total += braze_request_state_sent(request)->counts[k];
+		arrays += (braze_request_state_sent(request)->counts[k] > 0);
 	}
 	promise(total > 0, "no request is empty");
 	promise(total <= (endpoint == BRAZE_USERS_TRACK ? limits.max_objects : 50),
 			"no request has too many objects");
-	(void) braze_request_body(request, &length);
+	(void) braze_request_state_body(request, &length);
 	promise(length <= limits.max_body, "no body is too large");
 	promise(arrays == 1 || !braze_endpoints[endpoint].one_kind,
 			"an endpoint of one array gets one");
@@ -634,7 +634,7 @@ judge(BrazeRequest *request, BrazeAnswer *answer, BrazeObjectError *errors)
 	answer->verdict = (any_bad && mood < 7) ? BRAZE_SOME_REFUSED : BRAZE_ACCEPTED;
 	for (int k = 0; k < BRAZE_KINDS; k++)
 	{
-		for (int i = 0; i < braze_request_sent(request)->counts[k]; i++)
+		for (int i = 0; i < braze_request_state_sent(request)->counts[k]; i++)
 		{
 			if (!element_is_bad(marks, n, k, i))
 				continue;
@@ -673,7 +673,7 @@ forget_flying(int place, bool judged, BrazeEndpoint endpoint)
 static void
 recall(BrazeEndpoint endpoint)
 {
-	braze_request_cancel_postponed(pack, endpoint, now);
+	braze_request_progress_cancel_postponed(pack, endpoint, now);
 	for (int i = 0; i <= MODEL_MAX_USERS; i++)
 	{
 		bool		is_flying = false;
@@ -755,7 +755,7 @@ collect_done(void)
 					"each good object is accepted once");
 		}
 		expect_plans((int) call->id);
-		braze_pack_forget(pack, call);
+		braze_pack_free_call(pack, call);
 	}
 }
 
@@ -766,11 +766,11 @@ answer_one(void)
 	BrazeObjectError errors[BRAZE_PACK_MAX_OBJECTS];
 	int			place = dice(nflying);
 	BrazeRequest *request = flying[place];
-	BrazeEndpoint endpoint = braze_request_endpoint(request);
+	BrazeEndpoint endpoint = braze_request_state_endpoint(request);
 	BrazeNext	next;
 
 	judge(request, &answer, errors);
-	next = braze_request_answered(pack, request, &answer,
+	next = braze_request_outcome_apply(pack, request, &answer,
 								  answer.verdict == BRAZE_FAILED ? 503 : 400, now);
 	switch (next)
 	{
@@ -781,7 +781,7 @@ answer_one(void)
 			/* put off, its users stay busy until it was sent again and answered */
 			if (dice(5) == 0)
 			{
-				braze_request_put_off(pack, request);
+				braze_request_state_postpone(pack, request);
 				for (int i = 0; i <= MODEL_MAX_USERS; i++)
 				{
 					if (users[i].busy == request)
@@ -824,17 +824,17 @@ launch(BrazeRequest *request)
 		if (waits[i] || dice(50) == 0)
 		{
 			waits[i] = true;
-			braze_gone_leave_out(request, i, false);
+			braze_gone_exclude(request, i, false);
 		}
 		else if (!calls[call->id].sent && dice(100) == 0)
 		{
 			calls[call->id].gone = true;
-			braze_gone_leave_out(request, i, true);
+			braze_gone_exclude(request, i, true);
 		}
 		else
 			call->letter = call->id;
 	}
-	switch (braze_request_rewrite(pack, request, now))
+	switch (braze_request_progress_next(pack, request, now))
 	{
 		case BRAZE_NEXT_SEND:
 			for (int i = 0; i < braze_gone_ncalls(request); i++)

@@ -16,11 +16,11 @@ pack_destroy(BrazePack *pack)
 	int64_t		wait = -1;
 
 	/* first, as it looks at what waits */
-	braze_lane_end_delays(pack, INT64_MAX, &wait);
+	braze_ready_end_delays(pack, INT64_MAX, &wait);
 	while (pack->requests != NULL)
-		braze_request_free(pack, pack->requests);
+		braze_request_state_free(pack, pack->requests);
 	while (pack->all != NULL)
-		braze_pack_free_call(pack, pack->all);
+		braze_packed_call_free(pack, pack->all);
 	(void) braze_deferred_drop(pack);
 	braze_attributes_free(&pack->fields);
 	braze_attributes_free(&pack->more_fields);

@@ -123,7 +123,7 @@ many_attributes(void)
 	is_int(profile.nknown, BRAZE_MAX_KNOWN, "no more attributes are remembered than a row may hold");
 	accepted(json, 11);
 	is_int(profile.nknown, BRAZE_MAX_KNOWN, "and no more after that");
-	braze_profile_cache_forget(&profile);
+	braze_profile_cache_reset(&profile);
 }
 
 /* values that anybody could make: a changed one must never look unchanged */
@@ -239,7 +239,7 @@ main(void)
 	braze_profile_cache_free(&profile);
 	profile = copy;
 	filters("{\"external_id\":\"u\",\"n9\":9,\"n1\":2}", 8, 0, "{\"external_id\":\"u\",\"n1\":2}");
-	braze_profile_cache_forget(&profile);
+	braze_profile_cache_reset(&profile);
 	filters("{\"external_id\":\"u\",\"n9\":9}", 8, 0, "{\"external_id\":\"u\",\"n9\":9}");
 
 	/* what was not sent again does not look as if it had been */
@@ -251,7 +251,7 @@ main(void)
 	ok(profile.dirty, "and what does is");
 	filters("{\"external_id\":\"u\",\"a\":1,\"b\":2}", 160, 50, "{\"external_id\":\"u\",\"a\":1}");
 
-	braze_profile_cache_forget(&profile);
+	braze_profile_cache_reset(&profile);
 	many_attributes();
 	collide_values();
 	is_owned();

@@ -2,8 +2,9 @@
  * How many objects of a request a workspace takes: what is learned of it, when,
  * and how it is given up again.
  *
- * link: ../../src/pack/pack.c ../../src/pack/discard.c ../../src/pack/deferred.c ../../src/pack/lane.c ../../src/pack/isolate.c
- * link: ../../src/pack/request.c ../../src/pack/request_body.c ../../src/pack/identity_link.c ../../src/pack/gone.c ../../src/pack/attributes.c ../../src/pack/profile_cache.c ../../src/pack/object_limit.c ../../src/braze/hash.c ../../src/braze/endpoint.c
+ * link: ../../src/pack/pack.c ../../src/pack/discard.c ../../src/pack/deferred.c ../../src/pack/lane.c ../../src/pack/packed_call.c ../../src/pack/ready.c ../../src/pack/isolate.c
+ * link: ../../src/pack/request.c ../../src/pack/request_state.c ../../src/pack/request_start.c ../../src/pack/request_progress.c
+ * link: ../../src/pack/request_outcome.c ../../src/pack/request_body.c ../../src/pack/identity_link.c ../../src/pack/gone.c ../../src/pack/attributes.c ../../src/pack/profile_cache.c ../../src/pack/object_limit.c ../../src/braze/hash.c ../../src/braze/endpoint.c
  */
 #include "tap.h"
 
@@ -65,9 +66,9 @@ add_events(int count)
 static BrazeNext
 answer(BrazeRequest *request)
 {
-	int			sent = braze_request_sent(request)->counts[BRAZE_EVENTS];
+	int			sent = braze_request_state_sent(request)->counts[BRAZE_EVENTS];
 	size_t		length;
-	const char *body = braze_request_body(request, &length);
+	const char *body = braze_request_state_body(request, &length);
 	const char *bad = memmem(body, length, "bad", 3);
 	BrazeObjectError error = {.kind = BRAZE_EVENTS, .index = 0, .reason = "bad"};
 	BrazeAnswer said = {.verdict = BRAZE_ACCEPTED};
@@ -78,7 +79,7 @@ answer(BrazeRequest *request)
 	{
 		refused++;
 		said.verdict = BRAZE_REFUSED_WHOLE;
-		return braze_request_answered(pack, request, &said, too_large ? 413 : 400, now);
+		return braze_request_outcome_apply(pack, request, &said, too_large ? 413 : 400, now);
 	}
 	if (bad != NULL)
 	{
@@ -88,7 +89,7 @@ answer(BrazeRequest *request)
 		said.nerrors = 1;
 		said.errors = &error;
 	}
-	return braze_request_answered(pack, request, &said, 201, now);
+	return braze_request_outcome_apply(pack, request, &said, 201, now);
 }
 
 /* sends so many events, and all of their parts; returns how many 400s there were */
@@ -107,7 +108,7 @@ deliver(int events)
 			 /* the next part */ ;
 	}
 	while ((call = braze_pack_next_done(pack)) != NULL)
-		braze_pack_forget(pack, call);
+		braze_pack_free_call(pack, call);
 	is_int(braze_pack_calls(pack), 0, "all calls are done");
 	return refused;
 }
@@ -167,7 +168,7 @@ test_trying(void)
 	limit = 2;
 	deliver(15);
 	is_int(braze_pack_learned_limit(pack), 2, "also where a smaller one was known");
-	braze_object_limit_forget(pack);
+	braze_object_limit_reset(pack);
 	is_int(braze_pack_learned_limit(pack), 0, "another workspace begins anew");
 	pack_destroy(pack);
 }
@@ -275,7 +276,7 @@ test_many(void)
 		 /* the next part */ ;
 	limit = 74;
 	is_int(answer(under_way[1]), BRAZE_NEXT_SEND, "something else was wrong with it: the next is halved at once");
-	ok(!braze_request_is_again(under_way[1]), "as any is");
+	ok(!braze_request_state_is_again(under_way[1]), "as any is");
 	pack_destroy(pack);
 }
 

@@ -3,8 +3,9 @@
  * times, and one thing at a time.
  *
  * link: model.c -Wl,--wrap=malloc,--wrap=calloc,--wrap=realloc
- * link: ../../src/pack/pack.c ../../src/pack/discard.c ../../src/pack/deferred.c ../../src/pack/lane.c ../../src/pack/isolate.c
- * link: ../../src/pack/request.c ../../src/pack/request_body.c ../../src/pack/identity_link.c ../../src/pack/gone.c ../../src/pack/attributes.c ../../src/pack/profile_cache.c ../../src/pack/object_limit.c ../../src/braze/hash.c ../../src/braze/endpoint.c
+ * link: ../../src/pack/pack.c ../../src/pack/discard.c ../../src/pack/deferred.c ../../src/pack/lane.c ../../src/pack/packed_call.c ../../src/pack/ready.c ../../src/pack/isolate.c
+ * link: ../../src/pack/request.c ../../src/pack/request_state.c ../../src/pack/request_start.c ../../src/pack/request_progress.c
+ * link: ../../src/pack/request_outcome.c ../../src/pack/request_body.c ../../src/pack/identity_link.c ../../src/pack/gone.c ../../src/pack/attributes.c ../../src/pack/profile_cache.c ../../src/pack/object_limit.c ../../src/braze/hash.c ../../src/braze/endpoint.c
  */
 #include "tap.h"
 
@@ -83,14 +84,14 @@ add_events(int first, int count, int user)
 static int
 objects_in(BrazeRequest *request)
 {
-	return request == NULL ? 0 : braze_request_sent(request)->counts[BRAZE_EVENTS];
+	return request == NULL ? 0 : braze_request_state_sent(request)->counts[BRAZE_EVENTS];
 }
 
 static bool
 body_has(BrazeRequest *request, const char *text)
 {
 	size_t		length;
-	const char *body = request != NULL ? braze_request_body(request, &length) : NULL;
+	const char *body = request != NULL ? braze_request_state_body(request, &length) : NULL;
 
 	return body != NULL && memmem(body, length, text, strlen(text)) != NULL;
 }
@@ -100,7 +101,7 @@ accept(BrazeRequest *request)
 {
 	BrazeAnswer answer = {.verdict = BRAZE_ACCEPTED};
 
-	braze_request_answered(pack, request, &answer, 201, now);
+	braze_request_outcome_apply(pack, request, &answer, 201, now);
 }
 
 static void
@@ -209,7 +210,7 @@ halve(const bool *bad, int *refused, bool *right)
 			any = any || (bad[i] && body_has(request, mark));
 		}
 		requests++;
-		next = braze_request_answered(pack, request, any ? &whole : &accepted, any ? 400 : 201, now);
+		next = braze_request_outcome_apply(pack, request, any ? &whole : &accepted, any ? 400 : 201, now);
 	}
 	*refused = 0;
 	*right = true;
@@ -217,7 +218,7 @@ halve(const bool *bad, int *refused, bool *right)
 	{
 		*refused += call->nrefused;
 		*right = *right && (call->nrefused > 0) == bad[call->id];
-		braze_pack_forget(pack, call);
+		braze_pack_free_call(pack, call);
 	}
 	pack_destroy(pack);
 	return requests;
@@ -287,7 +288,7 @@ forget_one(void)
 	const BrazeCall *call = braze_pack_next_done(pack);
 
 	ok(call != NULL, "a call is done");
-	braze_pack_forget(pack, call);
+	braze_pack_free_call(pack, call);
 }
 
 static void
@@ -380,7 +381,7 @@ test_refused_attributes(void)
 	forget_one();
 	add_attributes(2, "\"plan\":\"b\"", profile);
 	request = braze_request_next(pack, &all_open, now, &wait);
-	braze_request_answered(pack, request, &refusal, 400, now);
+	braze_request_outcome_apply(pack, request, &refusal, 400, now);
 	forget_one();
 	add_attributes(3, "\"plan\":\"a\"", profile);
 	request = braze_request_next(pack, &all_open, now, &wait);
@@ -410,7 +411,7 @@ test_link_in_doubt(void)
 	pack = braze_pack_create(&limits);
 	braze_pack_add(pack, 1, (BrazeRowAddress) {0}, 1, &object, 1, &owners[1], now);
 	request = braze_request_next(pack, &all_open, now, &wait);
-	braze_request_answered(pack, request, &answer, 503, now);
+	braze_request_outcome_apply(pack, request, &answer, 503, now);
 	forget_one();
 
 	owners[1].link = BRAZE_ALIASES_TO_IDENTIFY;
@@ -441,7 +442,7 @@ count_done(int *gone)
 	{
 		count++;
 		*gone += call->gone;
-		braze_pack_forget(pack, call);
+		braze_pack_free_call(pack, call);
 	}
 	return count;
 }
@@ -451,7 +452,7 @@ fail(BrazeRequest *request)
 {
 	BrazeAnswer answer = {.verdict = BRAZE_FAILED};
 
-	braze_request_answered(pack, request, &answer, 503, now);
+	braze_request_outcome_apply(pack, request, &answer, 503, now);
 }
 
 static void
@@ -707,7 +708,7 @@ test_give_up(void)
 		ok(call != NULL && call->nrefused == 1 && call->refusals->number == BRAZE_WHOLE_CALL &&
 		   call->refusals->http_status == 503, "as a whole");
 		ok(strcmp(call->refusals->reason, "queued 7200 s ago and not delivered: enough") == 0, "with age and reason");
-		braze_pack_forget(pack, call);
+		braze_pack_free_call(pack, call);
 	}
 	is_int(braze_pack_calls(pack), 2, "but for those under way");
 	add_events(6, 1, 1);
@@ -749,10 +750,10 @@ test_suspects(void)
 	pack = braze_pack_create(&limits);
 	add_events(1, 4, -1);
 	request = braze_request_next(pack, &all_open, now, &wait);
-	ok(!braze_request_is_again(request) && !braze_isolate_is_suspect(pack, request), "what was never tried is no suspect");
+	ok(!braze_request_state_is_again(request) && !braze_isolate_is_suspect(pack, request), "what was never tried is no suspect");
 	fail(request);
 	request = braze_request_next(pack, &all_open, now, &wait);
-	ok(objects_in(request) == 4 && braze_request_is_again(request), "what failed is tried again");
+	ok(objects_in(request) == 4 && braze_request_state_is_again(request), "what failed is tried again");
 	ok(!braze_isolate_is_suspect(pack, request), "it is no suspect while nothing succeeds");
 	fail(request);
 	request = braze_request_next(pack, &all_open, now, &wait);
@@ -794,7 +795,7 @@ test_suspects(void)
 	while ((call = braze_pack_next_done(pack)) != NULL)
 	{
 		ok(call->nrefused == 0, "none was blamed (%lld)", (long long) call->id);
-		braze_pack_forget(pack, call);
+		braze_pack_free_call(pack, call);
 	}
 	fail(request);
 	call = braze_pack_next_done(pack);
@@ -817,7 +818,7 @@ test_body(void)
 	add_events(1, 60, -1);
 	while ((request = braze_request_next(pack, &all_open, now, &wait)) != NULL)
 	{
-		(void) braze_request_body(request, &length);
+		(void) braze_request_state_body(request, &length);
 		ok(length <= limits.max_body, "a body of %zu bytes, of %d objects", length, objects_in(request));
 		sent += objects_in(request);
 		requests++;
@@ -942,8 +943,8 @@ test_unclaimed(void)
 	pack = braze_pack_create(&limits);
 	add_events(1, 4, -1);
 	request = braze_request_next(pack, &all_open, now, &wait);
-	braze_gone_leave_out(request, 0, false);
-	braze_gone_leave_out(request, 1, true);
+	braze_gone_exclude(request, 0, false);
+	braze_gone_exclude(request, 1, true);
 	braze_gone_call(request, 2)->letter = 7;
 	ok(!braze_gone_is_unclaimed(request, 0), "a call that is left out is not claimed");
 	ok(!braze_gone_is_unclaimed(request, 1), "nor one that is gone");
@@ -972,12 +973,12 @@ test_order_of_refusals(void)
 	braze_pack_add(pack, 1, (BrazeRowAddress) {0}, 1, &later, 1, &user, now);
 	braze_pack_add(pack, 2, (BrazeRowAddress) {0}, 2, objects, 1, &user, now);
 	request = braze_request_next(pack, &all_open, now, &wait);
-	is_int(braze_request_answered(pack, request, &answer, 400, now), BRAZE_NEXT_SEND, "what was folded is sent alone");
+	is_int(braze_request_outcome_apply(pack, request, &answer, 400, now), BRAZE_NEXT_SEND, "what was folded is sent alone");
 	answer.nerrors = 0;
-	is_int(braze_request_answered(pack, request, &answer, 201, now), BRAZE_NEXT_SEND, "one after the other");
+	is_int(braze_request_outcome_apply(pack, request, &answer, 201, now), BRAZE_NEXT_SEND, "one after the other");
 	answer.nerrors = 1;
 	errors[0] = (BrazeObjectError) {.kind = BRAZE_ATTRIBUTES, .index = 0};
-	is_int(braze_request_answered(pack, request, &answer, 400, now), BRAZE_NEXT_DONE, "until all is answered");
+	is_int(braze_request_outcome_apply(pack, request, &answer, 400, now), BRAZE_NEXT_DONE, "until all is answered");
 	call = braze_pack_next_done(pack);
 	ok(call->id == 1 && call->nrefused == 0, "the call that was folded with it is none the worse");
 	call = braze_pack_next_done(pack);

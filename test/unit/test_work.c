@@ -6,8 +6,9 @@
  *	build/test_work				all of them, with the bound
  *	build/test_work NAME COUNT	one of them: prints the seconds, for a benchmark
  *
- * link: ../../src/pack/pack.c ../../src/pack/discard.c ../../src/pack/deferred.c ../../src/pack/lane.c ../../src/pack/isolate.c
- * link: ../../src/pack/request.c ../../src/pack/request_body.c ../../src/pack/identity_link.c ../../src/pack/gone.c ../../src/pack/attributes.c ../../src/pack/profile_cache.c ../../src/pack/object_limit.c ../../src/braze/hash.c ../../src/braze/endpoint.c
+ * link: ../../src/pack/pack.c ../../src/pack/discard.c ../../src/pack/deferred.c ../../src/pack/lane.c ../../src/pack/packed_call.c ../../src/pack/ready.c ../../src/pack/isolate.c
+ * link: ../../src/pack/request.c ../../src/pack/request_state.c ../../src/pack/request_start.c ../../src/pack/request_progress.c
+ * link: ../../src/pack/request_outcome.c ../../src/pack/request_body.c ../../src/pack/identity_link.c ../../src/pack/gone.c ../../src/pack/attributes.c ../../src/pack/profile_cache.c ../../src/pack/object_limit.c ../../src/braze/hash.c ../../src/braze/endpoint.c
  */
 #include "tap.h"
 
@@ -50,7 +51,7 @@ accept_request(BrazePack *pack, BrazeRequest *request)
 {
 	BrazeAnswer answer = {.verdict = BRAZE_ACCEPTED};
 
-	while (braze_request_answered(pack, request, &answer, 201, 1) == BRAZE_NEXT_SEND)
+	while (braze_request_outcome_apply(pack, request, &answer, 201, 1) == BRAZE_NEXT_SEND)
 		;
 }
 
@@ -60,7 +61,7 @@ forget_done(BrazePack *pack)
 	const BrazeCall *call;
 
 	while ((call = braze_pack_next_done(pack)) != NULL)
-		braze_pack_forget(pack, call);
+		braze_pack_free_call(pack, call);
 }
 
 /* objects of one user with so many push tokens in all, or so many names */
@@ -202,7 +203,7 @@ delay_users(int count)
 		braze_lane_delay(pack, braze_lane_for(pack, &user), 2000000 - i);
 	}
 	for (int i = 0; pack->delayed != NULL; i++)
-		braze_lane_end_delays(pack, (int64_t) i * 1000, &wait);
+		braze_ready_end_delays(pack, (int64_t) i * 1000, &wait);
 	if (pack->nlanes > 0)
 		abort();
 	pack_destroy(pack);
@@ -226,9 +227,9 @@ refuse_objects(int count)
 		BrazeObjectError errors[75];
 		BrazeAnswer answer = {.verdict = BRAZE_ACCEPTED, .errors = errors};
 
-		for (int i = braze_request_sent(request)->counts[BRAZE_EVENTS] - 1; i >= 0; i--)
+		for (int i = braze_request_state_sent(request)->counts[BRAZE_EVENTS] - 1; i >= 0; i--)
 			errors[answer.nerrors++] = (BrazeObjectError) {.kind = BRAZE_EVENTS, .index = i};
-		braze_request_answered(pack, request, &answer, 201, 1);
+		braze_request_outcome_apply(pack, request, &answer, 201, 1);
 	}
 	forget_done(pack);
 	if (braze_pack_calls(pack) > 0)

@@ -1,0 +1,182 @@
+/*-------------------------------------------------------------------------
+ *
+ * packed_call.c
+ *	  One call of the pack: its objects, its refusals, the lists it stands in.
+ *
+ *-------------------------------------------------------------------------
+ */
+#include <stdlib.h>
+#include <string.h>
+
+#include "pack/pack.h"
+#include "pack/pack_internal.h"
+
+/* ----- lists ----- */
+
+void
+braze_packed_call_append(CallList *list, PackedCall *call)
+{
+	call->next = NULL;
+	if (list->tail != NULL)
+		list->tail->next = call;
+	else
+		list->head = call;
+	list->tail = call;
+}
+
+PackedCall *
+braze_packed_call_pop(CallList *list)
+{
+	PackedCall *call = list->head;
+
+	if (call != NULL)
+	{
+		list->head = call->next;
+		if (list->head == NULL)
+			list->tail = NULL;
+		call->next = NULL;
+	}
+	return call;
+}
+
+/* ----- its life ----- */
+
+static void
+add_to_size(BrazePack *pack, PackedCall *call, size_t bytes)
+{
+	call->size += bytes;
+	pack->memory += bytes;
+}
+
+/*
+ * The text counts twice: a body that is written has it once more, and what is
+ * taken in is to leave room for that.
+ */
+PackedCall *
+braze_packed_call_create(int nlinks, int nobjects, const BrazePackObject *objects, size_t *size)
+{
+	size_t		header = sizeof(PackedCall) + (nlinks + nobjects) * sizeof(PackedObject);
+	size_t		text = 0;
+	PackedCall *call;
+	char	   *to;
+
+	for (int i = 0; i < nobjects; i++)
+		text += objects[i].length;
+	*size = header + 2 * text;
+	call = malloc(header + text);
+	if (call == NULL)
+		return NULL;
+	memset(call, 0, header);
+	call->nlinks = nlinks;
+	call->links_decided = (nlinks == 0);
+	call->pub.nobjects = nlinks + nobjects;
+	for (int i = 0; i < nlinks; i++)
+		call->objects[i].number = BRAZE_LINK_ALONE;
+	to = (char *) call + header;
+	for (int i = 0; i < nobjects; i++)
+	{
+		PackedObject *object = &call->objects[nlinks + i];
+
+		memcpy(to, objects[i].json, objects[i].length);
+		object->json = to;
+		object->length = objects[i].length;
+		object->number = objects[i].number;
+		object->kind = objects[i].kind;
+		object->state = OBJECT_PENDING;
+		object->alone = (object->kind == BRAZE_ATTRIBUTES &&
+						 braze_attributes_stand_alone(object->json, object->length));
+		call->pub.deletes = call->pub.deletes ||
+			braze_kinds[object->kind].endpoint == BRAZE_USERS_DELETE;
+		to += objects[i].length;
+	}
+	return call;
+}
+
+void
+braze_packed_call_enter(BrazePack *pack, PackedCall *call, size_t size)
+{
+	call->all_next = pack->all;
+	if (pack->all != NULL)
+		pack->all->all_prev = call;
+	pack->all = call;
+	pack->ncalls++;
+	add_to_size(pack, call, size);
+}
+
+void
+braze_packed_call_release_profiles(BrazePack *pack, PackedCall *call)
+{
+	for (int i = 0; i < call->pub.nprofiles; i++)
+		pack->limits.release(call->pub.profiles[i]);
+	call->pub.nprofiles = 0;
+}
+
+/* a call that is not in the pack, and does not stay */
+void
+braze_packed_call_discard(BrazePack *pack, PackedCall *call)
+{
+	for (int i = 0; i < call->nlanes; i++)
+		braze_lane_unref(pack, call->lanes[i]);
+	free(call);
+}
+
+void
+braze_packed_call_free(BrazePack *pack, PackedCall *call)
+{
+	for (int i = 0; i < call->nlanes; i++)
+		braze_lane_unref(pack, call->lanes[i]);
+	if (call->all_prev != NULL)
+		call->all_prev->all_next = call->all_next;
+	else
+		pack->all = call->all_next;
+	if (call->all_next != NULL)
+		call->all_next->all_prev = call->all_prev;
+	pack->ncalls--;
+	pack->memory -= call->size;
+	for (int i = 0; i < BRAZE_PACK_USERS; i++)
+		free(call->link_text[i]);
+	braze_packed_call_release_profiles(pack, call);
+	while (call->pub.refusals != NULL)
+	{
+		BrazeRefusal *refusal = call->pub.refusals;
+
+		call->pub.refusals = refusal->next;
+		free(refusal);
+	}
+	free(call);
+}
+
+/* ----- what becomes of it ----- */
+
+BrazeEndpoint
+braze_packed_call_endpoint(const PackedCall *call)
+{
+	return braze_kinds[call->objects[call->next_object].kind].endpoint;
+}
+
+bool
+braze_packed_call_add_refusal(BrazePack *pack, PackedCall *call, int number,
+							  int http_status, bool in_doubt, const char *reason)
+{
+	size_t		length = strlen(reason) + 1;
+	BrazeRefusal *refusal = malloc(sizeof(BrazeRefusal) + length);
+	BrazeRefusal **link = &call->pub.refusals;
+
+	if (refusal == NULL)
+		return false;
+	refusal->number = number;
+	refusal->http_status = http_status;
+	refusal->in_doubt = in_doubt;
+	memcpy(refusal->reason, reason, length);
+	if (call->last_refusal != NULL && call->last_refusal->number <= number)
+		link = &call->last_refusal->next;
+	while (*link != NULL && (*link)->number < number)
+		link = &(*link)->next;
+	refusal->next = *link;
+	*link = refusal;
+	if (refusal->next == NULL)
+		call->last_refusal = refusal;
+	call->pub.nrefused++;
+	add_to_size(pack, call, sizeof(BrazeRefusal) + length);
+	return true;
+}

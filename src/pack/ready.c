@@ -1,0 +1,192 @@
+/*-------------------------------------------------------------------------
+ *
+ * ready.c
+ *	  Which calls may start, and what that does to the lanes of their users.
+ *
+ * A call is ready when it heads the lane of each of its users and no request
+ * holds an earlier call of theirs.  It leaves its lanes for a request, and comes
+ * back to their heads when something of it is left to send.
+ *
+ *-------------------------------------------------------------------------
+ */
+#include "pack/pack.h"
+#include "pack/pack_internal.h"
+
+static ReadyList *
+ready_list(BrazePack *pack, const PackedCall *call)
+{
+	BrazeEndpoint endpoint = braze_packed_call_endpoint(call);
+
+	return call->suspicion.group != 0 ? &pack->again[endpoint] : &pack->ready[endpoint];
+}
+
+/* a call that heads its lanes may start once they are idle */
+void
+braze_ready_enter(BrazePack *pack, PackedCall *call, int64_t now)
+{
+	ReadyList  *list;
+	int			weight = 0;
+
+	if (call->ready)
+		return;
+	for (int i = 0; i < call->nlanes; i++)
+	{
+		if (call->lanes[i]->head != call || call->lanes[i]->busy != NULL ||
+			call->lanes[i]->not_before > 0)
+			return;
+		weight += call->lanes[i]->waiting_objects;
+	}
+	if (!call->links_decided)
+		braze_identity_link_decide(pack, call);
+	list = ready_list(pack, call);
+	call->ready = true;
+	call->ready_since = now;
+	call->ready_weight = weight;
+	list->objects += weight;
+	braze_packed_call_append(&list->calls, call);
+}
+
+/* so many objects more wait behind this call: the sooner it may go */
+void
+braze_ready_add_weight(BrazePack *pack, PackedCall *call, int nobjects)
+{
+	call->ready_weight += nobjects;
+	ready_list(pack, call)->objects += nobjects;
+}
+
+PackedCall *
+braze_ready_pop(ReadyList *list)
+{
+	PackedCall *call = braze_packed_call_pop(&list->calls);
+
+	if (call != NULL)
+	{
+		call->ready = false;
+		list->objects -= call->ready_weight;
+		BRAZE_ASSERT(list->objects >= 0 && (list->calls.head != NULL || list->objects == 0));
+	}
+	return call;
+}
+
+/* moves the call out of its lanes into a request, with its next nobjects */
+void
+braze_ready_take(BrazePack *pack, PackedCall *call, BrazeRequest *request, int nobjects)
+{
+	int			last_kind = 0;
+	bool		attributes = false;
+	bool		alone = false;
+
+	BRAZE_ASSERT(call->state == CALL_WAITING && !call->ready);
+	BRAZE_ASSERT(nobjects > 0 && nobjects <= braze_lane_remaining_objects(call));
+	for (int i = 0; i < nobjects; i++)
+	{
+		const PackedObject *object = &call->objects[call->next_object + i];
+
+		if (object->kind > last_kind)
+			last_kind = object->kind;
+		attributes = attributes || object->kind == BRAZE_ATTRIBUTES;
+		alone = alone || object->alone;
+	}
+	for (int i = 0; i < call->nlanes; i++)
+	{
+		Lane	   *lane = call->lanes[i];
+
+		BRAZE_ASSERT(lane->head == call);
+		BRAZE_ASSERT(lane->busy == NULL ? lane->taken_calls == 0 : lane->busy == request);
+		braze_lane_pop(lane);
+		braze_deferred_lane_has_room(pack, lane);
+		if (lane->busy == NULL)
+		{
+			lane->busy = request;
+			lane->last_kind = 0;
+			lane->closed = lane->has_attributes = lane->has_alone = false;
+		}
+		lane->taken_calls++;
+		lane->has_attributes = lane->has_attributes || attributes;
+		lane->has_alone = lane->has_alone || alone;
+		if (last_kind > lane->last_kind)
+			lane->last_kind = last_kind;
+		if (nobjects < braze_lane_remaining_objects(call))
+			lane->closed = true;
+	}
+	call->state = CALL_TAKEN;
+	call->started = true;
+	call->taken = nobjects;
+}
+
+/* a call with objects left goes back to the head of its lanes */
+void
+braze_ready_return_to_lane(PackedCall *call)
+{
+	BRAZE_ASSERT(call->state == CALL_TAKEN);
+	call->state = CALL_WAITING;
+	call->taken = 0;
+	for (int i = 0; i < call->nlanes; i++)
+		braze_lane_prepend(call->lanes[i], call);
+}
+
+/*
+ * The request is over: what waited for its users may go.  All calls that have
+ * objects left were given back before, or a follower could overtake them.
+ */
+void
+braze_ready_release_lanes(BrazePack *pack, PackedCall **calls, int ncalls,
+						  int64_t now)
+{
+	for (int i = 0; i < ncalls; i++)
+	{
+		for (int j = 0; j < calls[i]->nlanes; j++)
+		{
+			BRAZE_ASSERT(calls[i]->lanes[j]->taken_calls > 0);
+			if (--calls[i]->lanes[j]->taken_calls == 0)
+				calls[i]->lanes[j]->busy = NULL;
+		}
+	}
+
+	/* only now, since a call about two users looks at both lanes */
+	for (int i = 0; i < ncalls; i++)
+	{
+		for (int j = 0; j < calls[i]->nlanes; j++)
+		{
+			Lane	   *lane = calls[i]->lanes[j];
+
+			if (lane->head != NULL)
+				braze_ready_enter(pack, lane->head, now);
+		}
+	}
+
+	for (int i = 0; i < ncalls; i++)
+	{
+		PackedCall *call = calls[i];
+
+		if (braze_lane_remaining_objects(call) > 0)
+			continue;
+		for (int j = 0; j < call->nlanes; j++)
+			braze_lane_unref(pack, call->lanes[j]);
+		call->nlanes = 0;
+		call->state = CALL_DONE;
+		braze_packed_call_append(&pack->done, call);
+	}
+}
+
+/* what waited goes on; wait: until the next of them */
+void
+braze_ready_end_delays(BrazePack *pack, int64_t now, int64_t *wait)
+{
+	while (pack->delayed != NULL && pack->delayed->delay_key <= now)
+	{
+		Lane	   *lane = braze_lane_pop_delayed(pack);
+
+		if (lane->not_before > now)
+		{
+			braze_lane_enter_delayed(pack, lane);
+			continue;
+		}
+		lane->not_before = 0;
+		if (lane->head != NULL)
+			braze_ready_enter(pack, lane->head, now);
+		braze_lane_unref(pack, lane);
+	}
+	if (pack->delayed != NULL && (*wait < 0 || pack->delayed->delay_key - now < *wait))
+		*wait = pack->delayed->delay_key - now;
+}

@@ -1,0 +1,65 @@
+/*-------------------------------------------------------------------------
+ *
+ * request_start.c
+ *	  When a request may start, and so how long a call waits for company.
+ *
+ *-------------------------------------------------------------------------
+ */
+#include "pack/pack.h"
+#include "pack/pack_internal.h"
+
+static bool
+may_pass(const BrazeGates *gates, BrazeEndpoint endpoint, bool again)
+{
+	return again ? gates->again[endpoint] : gates->fresh[endpoint];
+}
+
+/* the oldest that may go now */
+BrazeRequest *
+braze_request_start_postponed(BrazePack *pack, const BrazeGates *gates)
+{
+	BrazeRequest *before = NULL;
+	BrazeRequest *request = pack->later_head;
+
+	while (request != NULL &&
+		   !may_pass(gates, request->endpoint, braze_request_state_is_again(request)))
+	{
+		before = request;
+		request = request->next_later;
+	}
+	if (request == NULL)
+		return NULL;
+	if (before != NULL)
+		before->next_later = request->next_later;
+	else
+		pack->later_head = request->next_later;
+	if (pack->later_tail == request)
+		pack->later_tail = before;
+	return request;
+}
+
+/*
+ * May a request to this endpoint start: is it full, is nothing under way, or
+ * has its oldest call waited long enough?  What failed before gets no company
+ * anyway.
+ */
+bool
+braze_request_start_is_due(const BrazePack *pack, BrazeEndpoint endpoint, const ReadyList *list,
+						   int64_t now, int64_t *wait)
+{
+	int64_t		left;
+
+	if (list->calls.head == NULL || pack->in_flight >= pack->limits.max_in_flight)
+		return false;
+	if (endpoint == BRAZE_USERS_TRACK && braze_object_limit_holds(pack, now, wait))
+		return false;
+	if (pack->in_flight == 0 || list->objects >= braze_object_limit_max(pack, endpoint) ||
+		list->calls.head->suspicion.group != 0)
+		return true;
+	left = list->calls.head->ready_since + pack->limits.max_delay - now;
+	if (left <= 0)
+		return true;
+	if (*wait < 0 || left < *wait)
+		*wait = left;
+	return false;
+}

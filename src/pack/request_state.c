@@ -1,0 +1,154 @@
+/*-------------------------------------------------------------------------
+ *
+ * request_state.c
+ *	  A request as it stands: what it holds, and what of that is pending.
+ *
+ *-------------------------------------------------------------------------
+ */
+#include <stdlib.h>
+
+#include "pack/pack.h"
+#include "pack/pack_internal.h"
+
+/* ----- what to send ----- */
+
+int
+braze_request_state_pending(const BrazeRequest *request, Range range)
+{
+	int			n = 0;
+
+	for (int i = range.low; i < range.high; i++)
+	{
+		if (braze_object_at(request, i)->state <= OBJECT_UNFOLD)
+			n++;
+	}
+	return n;
+}
+
+BrazeEndpoint
+braze_request_state_endpoint(const BrazeRequest *request)
+{
+	return request->endpoint;
+}
+
+const char *
+braze_request_state_body(const BrazeRequest *request, size_t *length)
+{
+	*length = request->body_length;
+	return request->body;
+}
+
+const BrazeSent *
+braze_request_state_sent(const BrazeRequest *request)
+{
+	return &request->sent;
+}
+
+int
+braze_request_state_sent_calls(const BrazeRequest *request)
+{
+	Range		range = request->ranges[request->nranges - 1];
+	const PackedCall *last = NULL;
+	int			n = 0;
+
+	/* a call's objects stand side by side */
+	for (int i = range.low; i < range.high; i++)
+	{
+		if (braze_object_at(request, i)->state != OBJECT_PENDING ||
+			request->objects[i].call == last)
+			continue;
+		last = request->objects[i].call;
+		n++;
+	}
+	return n;
+}
+
+bool
+braze_request_state_is_lone(const BrazeRequest *request)
+{
+	return braze_request_state_pending(request, request->ranges[request->nranges - 1]) == 1;
+}
+
+bool
+braze_request_state_is_again(const BrazeRequest *request)
+{
+	return request->calls[0]->suspicion.group != 0;
+}
+
+/* ----- its life ----- */
+
+BrazeRequest *
+braze_request_state_create(BrazePack *pack, BrazeEndpoint endpoint)
+{
+	BrazeRequest *request = malloc(sizeof(BrazeRequest));
+
+	if (request == NULL)
+		return NULL;
+	request->prev = NULL;
+	request->next = pack->requests;
+	request->next_later = NULL;
+	request->endpoint = endpoint;
+	request->is_divided = request->has_refusal = false;
+	request->largest_part = 0;
+	request->has_gone = request->has_left_out = false;
+	request->ncalls = 0;
+	request->nobjects = 0;
+	request->bytes = 0;
+	request->nranges = 0;
+	request->body = NULL;
+	request->body_length = 0;
+	if (pack->requests != NULL)
+		pack->requests->prev = request;
+	pack->requests = request;
+	pack->in_flight++;
+	pack->memory += sizeof(BrazeRequest);
+	return request;
+}
+
+void
+braze_request_state_free(BrazePack *pack, BrazeRequest *request)
+{
+	if (pack->object_limit.examined == request)
+		pack->object_limit.examined = NULL;
+	if (request->prev != NULL)
+		request->prev->next = request->next;
+	else
+		pack->requests = request->next;
+	if (request->next != NULL)
+		request->next->prev = request->prev;
+	pack->in_flight--;
+	pack->memory -= sizeof(BrazeRequest);
+	free(request->body);
+	free(request);
+}
+
+void
+braze_request_state_postpone(BrazePack *pack, BrazeRequest *request)
+{
+	request->next_later = NULL;
+	if (pack->later_tail != NULL)
+		pack->later_tail->next_later = request;
+	else
+		pack->later_head = request;
+	pack->later_tail = request;
+}
+
+/* ----- its objects ----- */
+
+bool
+braze_request_state_refuse(BrazePack *pack, BrazeRequest *request, int position,
+						   int http_status, const char *reason)
+{
+	PackedObject *object = braze_object_at(request, position);
+
+	if (object->state == OBJECT_REFUSED)
+		return true;
+	if (!braze_packed_call_add_refusal(pack, request->objects[position].call,
+									   object->number, http_status, false, reason))
+		return false;
+	object->state = OBJECT_REFUSED;
+	request->objects[position].call->pub.judged = true;
+	braze_identity_link_refused(request->objects[position].call,
+								request->objects[position].object);
+	return true;
+}
