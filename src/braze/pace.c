@@ -130,9 +130,9 @@ braze_pace_succeeded(BrazePace *pace, const BrazeRateHeaders *headers, int64_t n
 {
 	(void) end_request(pace);
 	is_up(pace);
-	if (headers != NULL && headers->remaining == 0 && headers->wait_ms > 0 &&
-		pace->not_before < now + headers->wait_ms)
-		pace->not_before = now + headers->wait_ms;
+	if (headers != NULL && headers->remaining == 0 &&
+		pace->not_before < now + braze_rate_headers_wait(headers))
+		pace->not_before = now + braze_rate_headers_wait(headers);
 }
 
 void
@@ -168,8 +168,8 @@ braze_pace_slow_down(BrazePace *pace, const BrazeRateHeaders *headers,
 		count_failure(&pace->fresh_failures);
 		wait_ms = backoff_ms(pace->failures, random);
 	}
-	if (headers != NULL && headers->wait_ms > 0)
-		wait_ms = headers->wait_ms;
+	if (braze_rate_headers_wait(headers) > 0)
+		wait_ms = braze_rate_headers_wait(headers);
 	if (pace->not_before < now + wait_ms)
 		pace->not_before = now + wait_ms;
 }

@@ -41,6 +41,12 @@ clamp_wait(int64_t wait_ms)
 	return wait_ms < MAX_WAIT_MS ? wait_ms : MAX_WAIT_MS;
 }
 
+int64_t
+braze_rate_headers_wait(const BrazeRateHeaders *headers)
+{
+	return headers == NULL ? 0 : clamp_wait(headers->wait_ms);
+}
+
 void
 braze_rate_headers_reset(BrazeRateHeaders *headers)
 {

@@ -24,6 +24,9 @@ typedef struct BrazeRateHeaders
 
 extern void braze_rate_headers_reset(BrazeRateHeaders *headers);
 
+/* how long to wait, at most an hour; 0: nothing said so */
+extern int64_t braze_rate_headers_wait(const BrazeRateHeaders *headers);
+
 /*
  * Reads one header line as it came ("Name: value\r\n", any case).  Order of
  * preference: x-ratelimit-retry-after, retry-after, x-ratelimit-reset.
