@@ -40,6 +40,7 @@ static const struct
 	const char *type;
 }			endpoints[] = {
 	{"batch", NULL},
+	{"b", NULL},				/* analytics.js in batches */
 	{"import", NULL},
 	{"identify", "identify"},
 	{"i", "identify"},

@@ -8,7 +8,9 @@
  * twice, or not at all:
  *
  * - the key in "integrations" is what analytics.js puts into _metadata.bundled
- *   of the calls that it posts, if the key has a bundlingStatus;
+ *   of the calls that it posts, if the key has a bundlingStatus.  It must not
+ *   look like one of Segment's older destinations, by a type or a componentType
+ *   "browser": analytics.js would try to load that, and fail;
  * - "creationName" is what it puts into _metadata.failedInitializations when
  *   Braze's SDK could not be loaded, so it has to be the same, and is also the
  *   name by which a call's own integrations switch the destination off;
@@ -29,6 +31,17 @@
 
 /* where a page finds the destination when it is not part of its own script */
 #define DESTINATION_URL	"/braze-destination.js"
+
+/*
+ * analytics.js posts calls while Braze's SDK is still being loaded, and those do
+ * not say when that fails: nobody would deliver them.  It does wait for a plugin
+ * that acts before a call is sent, as this action does; and it never acts.
+ */
+#define WAIT \
+	"\t\t\t\t\t{\n" \
+	"\t\t\t\t\t\t\"name\": \"Wait for the SDK\", \"enabled\": true, \"partnerAction\": \"debounce\",\n" \
+	"\t\t\t\t\t\t\"subscribe\": \"type = \\\"none\\\"\", \"mapping\": {}\n" \
+	"\t\t\t\t\t}"
 
 /* the fields of a profile that have a trait of their own name in Segment's specification */
 #define IDENTIFY \
@@ -107,8 +120,7 @@ braze_sdk_segment_print(StringInfo out, const BrazeSegmentDocument *document)
 	appendStringInfoString(out, "{\n\t\"integrations\": {\n\t\t\"Segment.io\": {\"apiKey\": ");
 	braze_sdk_options_json(out, document->write_key);
 	appendStringInfoString(out, ", \"addBundledMetadata\": true, \"unbundledIntegrations\": []},\n"
-						   "\t\t\"" INTEGRATION "\": {\"type\": \"browser\", \"bundlingStatus\": \"bundled\", "
-						   "\"versionSettings\": {\"componentTypes\": [\"browser\"]}}\n"
+						   "\t\t\"" INTEGRATION "\": {\"bundlingStatus\": \"bundled\", \"versionSettings\": {\"componentTypes\": []}}\n"
 						   "\t},\n"
 						   "\t\"plan\": {\"track\": {\"__default\": {\"enabled\": true, \"integrations\": {}}}},\n"
 						   "\t\"middlewareSettings\": {\"routingRules\": []},\n"
@@ -132,7 +144,7 @@ braze_sdk_segment_print(StringInfo out, const BrazeSegmentDocument *document)
 	appendStringInfo(out, ",\n\t\t\t\t\"automaticallyDisplayMessages\": %s",
 					 settings->automatically_send_in_app_messages ? "true" : "false");
 	braze_sdk_options_web(out, settings, "\t\t\t\t");
-	appendStringInfoString(out, ",\n\t\t\t\t\"subscriptions\": [\n" IDENTIFY ",\n" GROUP ",\n" TRACK);
+	appendStringInfoString(out, ",\n\t\t\t\t\"subscriptions\": [\n" WAIT ",\n" IDENTIFY ",\n" GROUP ",\n" TRACK);
 	if (settings->track_all_pages || settings->track_named_pages)
 		appendStringInfo(out, ",\n" PAGE_START "\t\t\t\t\t\t\"subscribe\": \"type = \\\"page\\\"%s\",\n" PAGE_END,
 						 settings->track_all_pages ? "" : " and name != null");

@@ -19,9 +19,10 @@ async function sdks(majors) {
   return scripts;
 }
 
+// of a file, or of code that imports packages
 async function script(entry, name) {
   const result = await esbuild.build({
-    entryPoints: [entry], bundle: true, write: false, format: 'iife', globalName: name,
+    ...(path.isAbsolute(entry) ? { entryPoints: [entry] } : { stdin: { contents: entry, resolveDir: root } }), bundle: true, write: false, format: 'iife', globalName: name,
     platform: 'browser', target: 'es2020', absWorkingDir: root, logLevel: 'error',
     define: { 'process.env.NODE_ENV': '"production"', global: 'window' },
   });

@@ -51,6 +51,7 @@ FROM (VALUES
 	('/v1/g', '{"userId": "u1", "groupId": "g"}'),
 	('/v1/alias', '{"userId": "u1", "previousId": "p"}'),
 	('/v1/a', '{"userId": "u1", "previousId": "p"}'),
+	('/v1/b', '{"batch": [{"type": "track", "userId": "u1", "event": "A"}]}'),
 	('/v1/import', '{"batch": [{"type": "track", "userId": "u1", "event": "A"}]}')) v (path, body);
 SELECT braze_receive('/v1/delete', '{"userId": "u1"}', :'key');
 SELECT braze_receive('/v2/batch', '{"batch": []}', :'key');

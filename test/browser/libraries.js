@@ -1,0 +1,166 @@
+// Segment's libraries for Node.js, and RudderStack's, against braze_receive behind
+// Apache httpd: answers get lost on the way and the database is restarted in
+// the middle, and each call arrives once.
+'use strict';
+
+const { execFileSync } = require('child_process');
+const http = require('http');
+const zlib = require('zlib');
+
+const { ok, is, done, until } = require('./tap');
+const { sql, setOptions } = require('./database');
+const { readBody, listen } = require('./standin');
+
+const CALLS = 2000;
+const httpd = new URL(process.env.HTTPD_URL);
+
+// Passes requests on, and loses every LOST-th answer after the server has given it.
+const LOST = 5;
+
+function startProxy() {
+  const proxy = { answers: 0, lost: 0, statuses: {} };
+  return listen(async (request, response) => {
+    const body = await readBody(request);
+    const { host, connection, ...headers } = request.headers;
+    delete headers['transfer-encoding'];
+    headers['content-length'] = Buffer.byteLength(body);
+    const passed = http.request({
+      host: httpd.hostname, port: httpd.port, method: request.method, path: request.url, headers,
+    }, async (answer) => {
+      const text = await readBody(answer);
+      proxy.statuses[answer.statusCode] = (proxy.statuses[answer.statusCode] || 0) + 1;
+      proxy.answers += 1;
+      if (answer.statusCode === 200 && proxy.answers % LOST === 0) {
+        proxy.lost += 1;
+        response.socket.destroy();
+        return;
+      }
+      response.writeHead(answer.statusCode, { 'Content-Type': 'application/json' }).end(text);
+    });
+    passed.on('error', () => response.socket.destroy());
+    passed.end(body);
+  }).then(({ server, port }) => Object.assign(proxy, { server, url: `http://127.0.0.1:${port}` }));
+}
+
+function createKey() {
+  return sql("SELECT braze_create_write_key('site', 'braze');");
+}
+
+// each has a function that takes a call, and one that returns when all are sent
+const libraries = {
+  '@segment/analytics-node': (key, url) => {
+    const { Analytics } = require('@segment/analytics-node');
+    const analytics = new Analytics({ writeKey: key, host: url, flushAt: 20, flushInterval: 200, maxRetries: 50 });
+    analytics.on('error', () => {});
+    return { call: (call) => analytics[call.type](call), end: () => analytics.closeAndFlush({ timeout: 120000 }) };
+  },
+  'analytics-node': (key, url) => {
+    const Analytics = require('analytics-node');
+    const analytics = new Analytics(key, { host: url, flushAt: 20, flushInterval: 200, retryCount: 50, errorHandler: () => {} });
+    // its own delays grow without an end
+    analytics.axiosInstance.defaults['axios-retry'] = { retryDelay: () => 100 };
+    return { call: (call) => analytics[call.type](call), end: () => analytics.flush() };
+  },
+  '@rudderstack/rudder-sdk-node': (key, url) => {
+    const Rudder = require('@rudderstack/rudder-sdk-node');
+    const analytics = new (Rudder.default || Rudder)(key, {
+      dataPlaneUrl: url, flushAt: 20, flushInterval: 200, maxQueueSize: 1000000, retryCount: 50, gzip: false, errorHandler: () => {}, logLevel: 'off',
+    });
+    return { call: (call) => analytics[call.type](call), end: () => analytics.flush() };
+  },
+};
+
+function callOf(i) {
+  const userId = `u${i % 50}`;
+  if (i % 10 === 0) return { type: 'identify', userId, traits: { seq: i, plan: 'pro' } };
+  if (i % 10 === 5) return { type: 'page', userId, name: 'Home', properties: { seq: i } };
+  return { type: 'track', userId, event: 'Song Played', properties: { seq: i } };
+}
+
+const ARRIVED = `SELECT count(*) || ' ' || count(DISTINCT seq) FROM (
+  SELECT coalesce(call #> '{properties,seq}', call #> '{traits,seq}') AS seq FROM braze_queue) q`;
+
+function arrived() {
+  try {
+    return sql(`${ARRIVED};`);
+  } catch (error) {
+    return 'not up';
+  }
+}
+
+async function run(name, proxy, restart) {
+  sql('DELETE FROM braze_queue;');
+  const lost = proxy.lost;
+  const library = libraries[name](createKey(), proxy.url);
+  for (let i = 0; i < CALLS; i += 1) {
+    library.call(callOf(i));
+    if (i % 100 === 99) await new Promise((resolve) => setTimeout(resolve, 20));
+    if (restart && i === CALLS / 2) {
+      execFileSync(process.env.PG_CTL, ['-D', process.env.PGDATA, '-m', 'immediate', '-w', '-l', `${process.env.PGDATA}.log`, 'restart'], { stdio: 'ignore' });
+    }
+  }
+  await Promise.resolve(library.end()).catch(() => {});
+  await until(() => arrived().endsWith(` ${CALLS}`), 120000);
+  is(arrived(), `${CALLS} ${CALLS}`, `${name}: each of ${CALLS} calls arrived once${restart ? ', the server restarted meanwhile' : ''}`);
+  ok(proxy.lost - lost > 3, `${name}: answers were lost (${proxy.lost - lost}), and repeats known`);
+  is(sql("SELECT count(*) FROM braze_queue WHERE NOT call ? 'messageId' OR NOT call ? 'receivedAt';"), '0',
+    `${name}: with messageId and the time of their arrival`);
+  is(sql("SELECT count(*) FROM braze_queue, braze_map(call, 'braze') m WHERE outcome = 'reject';"), '0', `${name}: none would be rejected`);
+}
+
+// what the libraries for other languages send, by their documentation
+async function imitations() {
+  const key = createKey();
+  const basic = `Basic ${Buffer.from(`${key}:`).toString('base64')}`;
+  const post = (path, body, headers) => new Promise((resolve, reject) => {
+    const request = http.request({ host: httpd.hostname, port: httpd.port, method: 'POST', path, headers }, async (answer) => {
+      resolve([answer.statusCode, /^\{"success": true\b/.test(await readBody(answer))]);
+    });
+    request.on('error', reject);
+    request.end(body);
+  });
+  const batch = (name) => JSON.stringify({
+    batch: [{ type: 'track', userId: 'u1', event: name, messageId: `${name} ${process.pid}`, timestamp: new Date().toISOString(), integrations: {},
+      context: { library: { name } } }],
+    sentAt: new Date().toISOString(),
+  });
+  sql('DELETE FROM braze_queue;');
+  is(await post('/v1/batch', batch('ruby'), { Authorization: basic, 'Content-Type': 'application/json', Accept: 'application/json' }), [200, true],
+    'as the library for Ruby sends');
+  is(await post('/v1/batch', batch('go'), { Authorization: basic, 'Content-Type': 'application/json' }), [200, true], 'as the one for Go');
+  is(await post('/v1/batch', zlib.gzipSync(batch('python')), { Authorization: basic, 'Content-Type': 'application/json', 'Content-Encoding': 'gzip' }),
+    [200, true], 'as the one for Python, compressed');
+  is(await post('/v1/batch', batch('chunked'), { Authorization: basic, 'Transfer-Encoding': 'chunked' }), [200, true], 'a body whose length is not known');
+  is(await post('/v1/track', JSON.stringify({ userId: 'u1', event: 'body', writeKey: key }), {}), [200, true], 'a key in the body');
+  is(await post('/v1/batch', batch('nobody'), { Authorization: 'Basic bm9ib2R5Og==' }), [401, false], 'a key that is not known is refused');
+  is(await post('/v1/batch', 'no JSON', { Authorization: basic }), [400, false], 'and a body that is no JSON');
+  is(await post('/v1/batch', Buffer.from([0x7b, 0xff, 0x00]), { Authorization: basic }), [400, false], 'nor UTF-8');
+  is(await post('/v1/nothing', '{}', { Authorization: basic }), [400, false], 'and a path that is not known');
+  is(await post('/v1/batch', `{"batch": [], "x": "${'x'.repeat(550000)}"}`, { Authorization: basic }), [413, false], 'and what is too large');
+  is(await post('/v1/batch', zlib.gzipSync('x'.repeat(5000000)), { Authorization: basic, 'Content-Encoding': 'gzip' }).then((answer) => answer[0] >= 400, () => true),
+    true, 'or is, once it is decompressed');
+  is(sql("SELECT string_agg(call ->> 'event', ' ' ORDER BY id) FROM braze_queue;"), 'ruby go python chunked body', 'the others arrived');
+  sql('ALTER ROLE segment_api CONNECTION LIMIT 0; SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE usename = \'segment_api\';');
+  is(await post('/v1/batch', batch('later'), { Authorization: basic }), [503, false], 'without a connection, the client is to try again');
+  sql('ALTER ROLE segment_api CONNECTION LIMIT -1;');
+  ok(await until(async () => (await post('/v1/batch', batch('later'), { Authorization: basic }))[0] === 200, 60000), 'which it can, once there is one');
+}
+
+async function main() {
+  const asked = process.argv.slice(2);
+  sql(`SET client_min_messages = error; ${setOptions({ custom_api_endpoint: process.env.BRAZE_URL, track_all_pages: 'true' })} GRANT USAGE ON FOREIGN SERVER braze TO site;`);
+  const proxy = await startProxy();
+  for (const [i, name] of Object.keys(libraries).entries()) {
+    if (asked.length === 0 || asked.includes(name)) await run(name, proxy, i < 3);
+  }
+  console.log(`# answers of the server: ${JSON.stringify(proxy.statuses)}`);
+  proxy.server.closeAllConnections();
+  proxy.server.close();
+  if (asked.length === 0) await imitations();
+  process.exitCode = done();
+}
+
+main().then(() => process.exit(), (error) => {
+  console.log(`not ok - ${error.stack}`);
+  process.exit(1);
+});
