@@ -8,9 +8,8 @@
 #include "postgres.h"
 
 #include "base/clock.h"
-#include "store/claims_table.h"
 #include "worker/claim.h"
-#include "worker/delivery_internal.h"
+#include "worker/deliveries.h"
 #include "worker/round_claim.h"
 
 /* calls that could not be claimed are tried again after this */
@@ -46,7 +45,6 @@ braze_claim_first(BrazeTransfer *transfer)
 {
 	if (!braze_claim_is_missing(transfer))
 		return false;
-	braze_exchange_reserve(transfer);
 	*last_waiting = transfer;
 	last_waiting = &transfer->next_to_claim;
 	return true;
@@ -67,73 +65,23 @@ braze_claim_limit(const BrazeDelivery *delivery, BrazeGates *gates)
 		 delivery->pace[BRAZE_IDENTITY_SERVICE].failures > 0);
 }
 
-/* its calls are out of the queue, but for those left out; false: that is all */
-static bool
-send_claimed(BrazeHttp *http, BrazeTransfer *transfer)
+/* whether or not it succeeds, none of them waits here any more */
+bool
+braze_claim_waiting(BrazeTransfer **transfers)
 {
-	switch (braze_request_progress_next(transfer->delivery->pack, transfer->request, braze_now_ms()))
-	{
-		case BRAZE_NEXT_SEND:
-			braze_exchange_send_reserved(http, transfer);
-			return true;
-		case BRAZE_NEXT_NO_MEMORY:
-			braze_delivery_out_of_memory();
-			break;
-		case BRAZE_NEXT_DONE:
-		case BRAZE_NEXT_LATER:
-			braze_exchange_abandon(transfer);
-			break;
-	}
-	return false;
-}
-
-long
-braze_claim_send(BrazeHttp *http)
-{
-	BrazeTransfer *transfer;
 	bool		claimed;
-	long		timeout = -1;
 
+	*transfers = first_waiting;
 	if (first_waiting == NULL)
-		return -1;
-	for (transfer = first_waiting; transfer != NULL; transfer = transfer->next_to_claim)
+		return true;
+	for (BrazeTransfer *transfer = first_waiting; transfer != NULL; transfer = transfer->next_to_claim)
 		braze_round_claim_add(transfer->delivery, transfer->request);
 	claimed = braze_round_claim();
-	while ((transfer = first_waiting) != NULL)
-	{
-		first_waiting = transfer->next_to_claim;
-		if (claimed)
-		{
-			/* others may go instead, and what was left out later */
-			if (!send_claimed(http, transfer))
-				timeout = 0;
-			continue;
-		}
-		braze_request_state_postpone(transfer->delivery->pack, transfer->request);
-		braze_exchange_abandon(transfer);
-	}
+	first_waiting = NULL;
 	last_waiting = &first_waiting;
-	if (claimed)
-		return timeout;
-	next_claim_at = braze_now_ms() + CLAIM_RETRY_MS;
-	return CLAIM_RETRY_MS;
-}
-
-void
-braze_claim_cancel_unsent(BrazeHttp *http)
-{
-	dlist_mutable_iter iter;
-
-	dlist_foreach_modify(iter, &braze_exchange_all)
-	{
-		BrazeTransfer *transfer = dlist_container(BrazeTransfer, node, iter.cur);
-
-		if (!transfer->http.once)
-			continue;
-		braze_http_cancel(http, &transfer->http);
-		if (transfer->http.unsent)
-			braze_exchange_failed(http, transfer);
-	}
+	if (!claimed)
+		next_claim_at = braze_now_ms() + CLAIM_RETRY_MS;
+	return claimed;
 }
 
 bool
@@ -169,17 +117,4 @@ braze_claim_release(void)
 	foreach(cell, braze_deliveries)
 		braze_gone_end_stranded(((BrazeDelivery *) lfirst(cell))->pack);
 	return true;
-}
-
-void
-braze_claim_settled(const BrazeCall *call)
-{
-	if (call->letter != 0)
-		braze_claims_table_leave(call->flight);
-}
-
-void
-braze_claim_publish(void)
-{
-	braze_claims_table_publish();
 }

@@ -22,8 +22,10 @@
 #include "base/size_counter.h"
 #include "store/notes_table.h"
 #include "store/profiles_table.h"
+#include "worker/deliveries.h"
 #include "worker/delivery.h"
-#include "worker/delivery_internal.h"
+#include "worker/delivery_cursor.h"
+#include "worker/delivery_pause.h"
 #include "worker/delivery_stuck.h"
 #include "worker/memory_budget.h"
 #include "worker/worker.h"
@@ -37,9 +39,6 @@
  */
 #define REQUESTS_AHEAD	8
 
-List	   *braze_deliveries = NIL;
-
-MemoryContext braze_delivery_context;
 static MemoryContext row_context;	/* reset after each row */
 static BrazeMapped *mapped;
 
@@ -48,41 +47,15 @@ braze_delivery_init(void)
 {
 	MemoryContext old;
 
-	braze_delivery_context = AllocSetContextCreate(TopMemoryContext,
-											 "segment_braze deliveries",
-											 ALLOCSET_DEFAULT_SIZES);
-	row_context = AllocSetContextCreate(braze_delivery_context, "segment_braze row",
+	braze_deliveries_init();
+	row_context = AllocSetContextCreate(braze_deliveries_context, "segment_braze row",
 										ALLOCSET_DEFAULT_SIZES);
-	old = MemoryContextSwitchTo(braze_delivery_context);
+	old = MemoryContextSwitchTo(braze_deliveries_context);
 	mapped = braze_map_create();
 	MemoryContextSwitchTo(old);
 }
 
-void
-braze_delivery_out_of_memory(void)
-{
-	ereport(ERROR,
-			(errcode(ERRCODE_OUT_OF_MEMORY),
-			 errmsg("out of memory"),
-			 errdetail("The worker of segment_braze starts again with what is in the queue.")));
-}
-
 /* ----- what the catalogs say ----- */
-
-BrazeDelivery *
-braze_delivery_by_name(const char *name)
-{
-	ListCell   *cell;
-
-	foreach(cell, braze_deliveries)
-	{
-		BrazeDelivery *delivery = lfirst(cell);
-
-		if (strcmp(NameStr(delivery->name), name) == 0)
-			return delivery;
-	}
-	return NULL;
-}
 
 static BrazePackLimits
 limits_of(const BrazeSettings *settings)
@@ -124,14 +97,14 @@ is_failing(const BrazeDelivery *delivery)
 static BrazeDelivery *
 create_delivery(const char *name)
 {
-	MemoryContext old = MemoryContextSwitchTo(braze_delivery_context);
+	MemoryContext old = MemoryContextSwitchTo(braze_deliveries_context);
 	BrazeDelivery *delivery = palloc0(sizeof(BrazeDelivery));
 	BrazePackLimits limits = limits_of(braze_destination_default_settings());
 
 	namestrcpy(&delivery->name, name);
 	delivery->pack = braze_pack_create(&limits);
 	if (delivery->pack == NULL)
-		braze_delivery_out_of_memory();
+		braze_deliveries_out_of_memory();
 	reset_pace(delivery);
 	braze_bucket_set(&delivery->identity_requests, IDENTITY_REQUESTS_PER_SECOND);
 	delivery->size = braze_size_counter_of(name);
@@ -145,97 +118,10 @@ create_delivery(const char *name)
 }
 
 void
-braze_delivery_fall_behind(BrazeDelivery *delivery, int64 cursor)
-{
-	if (delivery->behind && delivery->cursor <= cursor)
-		return;
-	delivery->behind = true;
-	delivery->cursor = cursor;
-}
-
-/*
- * What is not in the list would be read again and sent twice, so a process
- * that has no memory for it begins anew.
- */
-static void
-list_held(BrazeDelivery *delivery)
-{
-	free(delivery->held);
-	delivery->held = braze_discard_ids(delivery->pack, &delivery->nheld);
-	if (delivery->held == NULL)
-		ereport(FATAL,
-				(errcode(ERRCODE_OUT_OF_MEMORY),
-				 errmsg("out of memory")));
-}
-
-void
-braze_delivery_step_back(BrazeDelivery *delivery, int64 cursor)
-{
-	list_held(delivery);
-	braze_delivery_fall_behind(delivery, cursor);
-}
-
-void
-braze_delivery_caught_up(BrazeDelivery *delivery)
-{
-	delivery->behind = false;
-	free(delivery->held);
-	delivery->held = NULL;
-	delivery->nheld = 0;
-}
-
-bool
-braze_delivery_holds(const BrazeDelivery *delivery, int64 id)
-{
-	return braze_discard_ids_contain(delivery->held, delivery->nheld, id);
-}
-
-void
-braze_delivery_list_calls(BrazeDelivery *delivery)
-{
-	free(delivery->listed);
-	delivery->listed = braze_discard_ids(delivery->pack, &delivery->nlisted);
-	if (delivery->listed == NULL)
-		braze_delivery_out_of_memory();
-}
-
-bool
-braze_delivery_has_call(const BrazeDelivery *delivery, int64 id)
-{
-	return braze_discard_ids_contain(delivery->listed, delivery->nlisted, id);
-}
-
-void
-braze_delivery_forget_list(BrazeDelivery *delivery)
-{
-	free(delivery->listed);
-	delivery->listed = NULL;
-	delivery->nlisted = 0;
-}
-
-void
-braze_delivery_drop_waiting(BrazeDelivery *delivery)
-{
-	int64		lowest = braze_discard_drop_waiting(delivery->pack);
-
-	if (lowest == 0)
-		return;
-	braze_delivery_step_back(delivery, lowest - 1);
-}
-
-void
 braze_delivery_forget_gone(BrazeDelivery *delivery, BrazeGone gone, void *arg)
 {
 	braze_discard_mark_gone(delivery->pack, gone, arg);
 	braze_discard_drop_gone(delivery->pack);
-}
-
-void
-braze_delivery_start_over(BrazeDelivery *delivery)
-{
-	braze_delivery_drop_waiting(delivery);
-	list_held(delivery);
-	delivery->behind = false;
 }
 
 static void
@@ -257,7 +143,7 @@ set_target(BrazeDelivery *delivery, const char *key)
 {
 	const BrazeSettings *settings = &delivery->destination->settings;
 
-	delivery->key = MemoryContextStrdup(braze_delivery_context, key);
+	delivery->key = MemoryContextStrdup(braze_deliveries_context, key);
 	delivery->target = braze_http_url_create(settings->endpoint, key,
 												settings->ca_file,
 												settings->request_timeout);
@@ -349,9 +235,9 @@ refresh_one(BrazeDelivery *delivery, BrazeDestination *destination)
 	}
 
 	/* a start changes nothing: a pause survives it */
-	braze_delivery_pause_refresh_pauses(delivery, changed && delivery->known, problem);
+	braze_delivery_pause_refresh(delivery, changed && delivery->known, problem);
 	if (options_changed || (delivery->paused != NULL && !was_paused))
-		braze_delivery_drop_waiting(delivery);
+		braze_delivery_cursor_drop_waiting(delivery);
 	for (int i = 0; i < BRAZE_SERVICES; i++)
 	{
 		if (was_paused || delivery->paused != NULL || !braze_deliver)
@@ -369,12 +255,12 @@ refresh_one(BrazeDelivery *delivery, BrazeDestination *destination)
 static void
 server_is_gone(BrazeDelivery *delivery)
 {
-	braze_delivery_drop_waiting(delivery);
+	braze_delivery_cursor_drop_waiting(delivery);
 	MemoryContextDelete(delivery->destination->context);
 	delivery->destination = NULL;
 	free_target(delivery);
 	delivery->not_started = false;
-	braze_delivery_pause_set_paused(delivery, "no such server");
+	braze_delivery_pause_set(delivery, "no such server");
 }
 
 static bool
@@ -398,7 +284,7 @@ name_in_list(const List *names, const char *name)
 static BrazeDestination *
 load_changed(const BrazeDelivery *delivery)
 {
-	MemoryContext old = MemoryContextSwitchTo(braze_delivery_context);
+	MemoryContext old = MemoryContextSwitchTo(braze_deliveries_context);
 	BrazeDestination *destination = braze_destination_load(NameStr(delivery->name));
 
 	MemoryContextSwitchTo(old);
@@ -427,7 +313,7 @@ braze_delivery_refresh(bool options_changed)
 	}
 	foreach(cell, names)
 	{
-		BrazeDelivery *delivery = braze_delivery_by_name(lfirst(cell));
+		BrazeDelivery *delivery = braze_deliveries_find(lfirst(cell));
 		BrazeDestination *destination = NULL;
 
 		if (delivery == NULL)
@@ -587,7 +473,7 @@ braze_delivery_take(BrazeDelivery *delivery, const BrazeQueueRow *row)
 	MemoryContextSwitchTo(old);
 	MemoryContextReset(row_context);
 	if (!packed)
-		braze_delivery_out_of_memory();
+		braze_deliveries_out_of_memory();
 }
 
 void
@@ -595,7 +481,7 @@ braze_delivery_reject(BrazeDelivery *delivery, const BrazeQueueRow *row,
 					  const char *reason)
 {
 	if (!pack_done(delivery, row, reason))
-		braze_delivery_out_of_memory();
+		braze_deliveries_out_of_memory();
 }
 
 /* ----- what becomes of it ----- */
@@ -623,7 +509,7 @@ void
 braze_delivery_report(BrazeDelivery *delivery)
 {
 	BrazeDestinationSlot *slot;
-	const char *paused = braze_delivery_pause_paused_text(delivery);
+	const char *paused = braze_delivery_pause_text(delivery);
 	bool		stuck = (delivery->stuck_problem[0] != '\0');
 	int			learned = braze_pack_learned_limit(delivery->pack);
 

@@ -100,9 +100,6 @@ typedef struct BrazeDelivery
 	bool		resumed;		/* its pause has ended since somebody looked */
 } BrazeDelivery;
 
-/* all destinations of this database that the worker knows */
-extern List *braze_deliveries;	/* of BrazeDelivery * */
-
 extern void braze_delivery_init(void);
 
 /* in a transaction: what the catalogs and the key files say now */
@@ -110,17 +107,6 @@ extern void braze_delivery_refresh(bool options_changed);
 
 /* and when that transaction has committed; if it fails, all is done again */
 extern void braze_delivery_refreshed(void);
-
-/*
- * There are pauses by answers that no refresh has put into the table yet.  It
- * is to do so before they are reported: who sees one may end it at once.
- */
-extern bool braze_new_pauses;
-
-/* in a transaction: pauses by answers go into the table */
-extern void braze_delivery_pause_store_pauses(BrazeDelivery *delivery);
-
-extern BrazeDelivery *braze_delivery_by_name(const char *name);
 
 /* takes a row: maps it and packs its objects */
 extern void braze_delivery_take(BrazeDelivery *delivery, const BrazeQueueRow *row);
@@ -135,42 +121,8 @@ extern int64 braze_delivery_wanted(BrazeDelivery *delivery);
 /* may it be given calls at all: is it known, and not paused? */
 extern bool braze_delivery_open(const BrazeDelivery *delivery);
 
-/* the reader goes on without it, from behind this id */
-extern void braze_delivery_fall_behind(BrazeDelivery *delivery, int64 cursor);
-
-/* the same where it may hold calls from behind this id */
-extern void braze_delivery_step_back(BrazeDelivery *delivery, int64 cursor);
-extern void braze_delivery_caught_up(BrazeDelivery *delivery);
-
-/* what waits is read again, by other settings or when it may be sent */
-extern void braze_delivery_drop_waiting(BrazeDelivery *delivery);
-
-/* everything is to be read again, but for what is held */
-extern void braze_delivery_start_over(BrazeDelivery *delivery);
-
 /* what was taken out of the queue is not sent, as far as it is not under way */
 extern void braze_delivery_forget_gone(BrazeDelivery *delivery, BrazeGone gone, void *arg);
-
-/* for the sweep: lists the calls held, which has_call then searches */
-extern void braze_delivery_list_calls(BrazeDelivery *delivery);
-extern bool braze_delivery_has_call(const BrazeDelivery *delivery, int64 id);
-extern void braze_delivery_forget_list(BrazeDelivery *delivery);
-
-extern bool braze_delivery_holds(const BrazeDelivery *delivery, int64 id);
-
-/*
- * Starts what may start, at most max_transfers requests over all; returns in
- * how many milliseconds to call again, -1 for not before something happens.
- */
-extern int64 braze_exchange_send(BrazeDelivery *delivery, BrazeHttp *http,
-								 int max_transfers);
-extern int	braze_exchange_transfers(void);
-
-/* a transfer ended: what Braze said, and what becomes of the objects */
-extern void braze_exchange_answered(BrazeHttp *http, BrazeHttpRequest *done);
-
-/* are as many requests answered and not settled as may be under way? */
-extern bool braze_exchange_wants_settle(const BrazeDelivery *delivery);
 
 /* one of its calls is done and settled */
 extern void braze_delivery_settled(BrazeDelivery *delivery, const BrazeCall *call);

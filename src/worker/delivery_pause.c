@@ -17,8 +17,9 @@
 
 #include "base/clock.h"
 #include "store/started_table.h"
-#include "worker/delivery.h"
-#include "worker/delivery_internal.h"
+#include "worker/deliveries.h"
+#include "worker/delivery_cursor.h"
+#include "worker/delivery_pause.h"
 #include "worker/delivery_stuck.h"
 
 bool		braze_new_pauses = false;
@@ -28,11 +29,11 @@ keep_reason(char *old, const char *reason)
 {
 	if (old != NULL)
 		pfree(old);
-	return reason ? MemoryContextStrdup(braze_delivery_context, reason) : NULL;
+	return reason ? MemoryContextStrdup(braze_deliveries_context, reason) : NULL;
 }
 
 void
-braze_delivery_pause_set_paused(BrazeDelivery *delivery, const char *reason)
+braze_delivery_pause_set(BrazeDelivery *delivery, const char *reason)
 {
 	delivery->paused = keep_reason(delivery->paused, reason);
 	delivery->changed = true;
@@ -54,7 +55,7 @@ set_closed(BrazeDelivery *delivery, BrazeEndpoint endpoint, const char *reason)
 	else if (reason == NULL && was_closed)
 	{
 		/* what waited may have been deleted meanwhile */
-		braze_delivery_drop_waiting(delivery);
+		braze_delivery_cursor_drop_waiting(delivery);
 		delivery->resumed = true;
 	}
 }
@@ -65,9 +66,9 @@ braze_delivery_pause(BrazeDelivery *delivery, const char *reason)
 {
 	if (delivery->paused != NULL)
 		return;
-	braze_delivery_pause_set_paused(delivery, reason);
+	braze_delivery_pause_set(delivery, reason);
 	delivery->pause_to_store = braze_new_pauses = true;
-	braze_delivery_drop_waiting(delivery);
+	braze_delivery_cursor_drop_waiting(delivery);
 	ereport(LOG,
 			(errmsg("segment_braze: destination \"%s\" is paused",
 					NameStr(delivery->name)),
@@ -121,7 +122,7 @@ put_pauses(void *arg)
 }
 
 void
-braze_delivery_pause_store_pauses(BrazeDelivery *delivery)
+braze_delivery_pause_store(BrazeDelivery *delivery)
 {
 	bool		wanted = delivery->pause_to_store;
 
@@ -194,7 +195,7 @@ set_not_started(BrazeDelivery *delivery, bool not_started)
  * ends when what Braze complained of, the key or the options, has changed.
  */
 void
-braze_delivery_pause_refresh_pauses(BrazeDelivery *delivery, bool changed, const char *key_problem)
+braze_delivery_pause_refresh(BrazeDelivery *delivery, bool changed, const char *key_problem)
 {
 	const char *paused = NULL;
 	const char *closed[BRAZE_ENDPOINTS] = {NULL};
@@ -218,10 +219,10 @@ braze_delivery_pause_refresh_pauses(BrazeDelivery *delivery, bool changed, const
 	if (paused != NULL)
 	{
 		delivery->pause_to_store = false;
-		braze_delivery_pause_set_paused(delivery, paused);
+		braze_delivery_pause_set(delivery, paused);
 	}
 	else if (is_over(&delivery->pause_to_store, changed))
-		braze_delivery_pause_set_paused(delivery, NULL);
+		braze_delivery_pause_set(delivery, NULL);
 
 	for (int i = 0; i < BRAZE_ENDPOINTS; i++)
 	{
@@ -232,9 +233,8 @@ braze_delivery_pause_refresh_pauses(BrazeDelivery *delivery, bool changed, const
 	}
 }
 
-/* for people: what is paused, NULL: nothing; valid until the next call */
 const char *
-braze_delivery_pause_paused_text(const BrazeDelivery *delivery)
+braze_delivery_pause_text(const BrazeDelivery *delivery)
 {
 	static char text[BRAZE_REASON_SIZE * 2];
 

@@ -17,7 +17,7 @@
 
 #include "base/guc.h"
 #include "base/shmem.h"
-#include "worker/delivery.h"
+#include "worker/deliveries.h"
 #include "worker/delivery_place.h"
 
 /* by place: it had no server when this began, and no row has been met since */
@@ -75,7 +75,7 @@ braze_delivery_place_end(void)
 
 		if (!unused[i] || pg_atomic_read_u32(&place->size.users) > 0)
 			continue;
-		delivery = braze_delivery_by_name(NameStr(place->name));
+		delivery = braze_deliveries_find(NameStr(place->name));
 		if (delivery != NULL)
 		{
 			if (delivery->destination != NULL || braze_pack_calls(delivery->pack) > 0)

@@ -20,6 +20,7 @@
 #include "base/clock.h"
 #include "base/shmem.h"
 #include "base/statement.h"
+#include "worker/deliveries.h"
 #include "worker/delivery_stuck.h"
 
 void
@@ -86,7 +87,7 @@ braze_delivery_stuck_process_ends(void)
 		braze_attempt_back_off(&braze_attempt_left_alone);
 		return;
 	}
-	delivery = braze_delivery_by_name(destination);
+	delivery = braze_deliveries_find(destination);
 	if (delivery == NULL)
 		return;
 	braze_attempt_back_off(&delivery->left_alone);

@@ -15,11 +15,15 @@
 
 #include "base/clock.h"
 #include "worker/claim.h"
-#include "worker/delivery_internal.h"
+#include "worker/deliveries.h"
+#include "worker/delivery_pause.h"
 #include "worker/delivery_stuck.h"
+#include "worker/exchange.h"
 
 static int	transfers = 0;			/* over all destinations */
-dlist_head	braze_exchange_all = DLIST_STATIC_INIT(braze_exchange_all);
+static dlist_head all_transfers = DLIST_STATIC_INIT(all_transfers);
+
+static void fail_transfer(BrazeHttp *http, BrazeTransfer *transfer);
 
 int
 braze_exchange_transfers(void)
@@ -41,8 +45,8 @@ note_error(BrazeDelivery *delivery, const char *reason)
 	delivery->changed = true;
 }
 
-BrazePace *
-braze_exchange_pace(BrazeDelivery *delivery, BrazeEndpoint endpoint)
+static BrazePace *
+pace_of(BrazeDelivery *delivery, BrazeEndpoint endpoint)
 {
 	return &delivery->pace[endpoint == BRAZE_USERS_TRACK ? BRAZE_TRACK_SERVICE
 						   : BRAZE_IDENTITY_SERVICE];
@@ -56,7 +60,7 @@ may_send(BrazeDelivery *delivery, BrazeEndpoint endpoint, bool fresh, int64_t no
 	int64_t		until = -1;
 
 	if (delivery->closed[endpoint] == NULL &&
-		braze_pace_ready(braze_exchange_pace(delivery, endpoint), fresh, now, &until) &&
+		braze_pace_ready(pace_of(delivery, endpoint), fresh, now, &until) &&
 		braze_bucket_ready(&delivery->requests, now, &until) &&
 		(endpoint == BRAZE_USERS_TRACK ||
 		 braze_bucket_ready(&delivery->identity_requests, now, &until)))
@@ -66,21 +70,21 @@ may_send(BrazeDelivery *delivery, BrazeEndpoint endpoint, bool fresh, int64_t no
 	return false;
 }
 
-void
-braze_exchange_reserve(BrazeTransfer *transfer)
+static void
+reserve_transfer(BrazeTransfer *transfer)
 {
 	BrazeDelivery *delivery = transfer->delivery;
 	BrazeEndpoint endpoint = braze_request_state_endpoint(transfer->request);
 	int64_t		now = braze_now_ms();
 
-	braze_pace_started(braze_exchange_pace(delivery, endpoint));
+	braze_pace_started(pace_of(delivery, endpoint));
 	braze_bucket_take(&delivery->requests, now);
 	if (endpoint != BRAZE_USERS_TRACK)
 		braze_bucket_take(&delivery->identity_requests, now);
 }
 
-void
-braze_exchange_send_reserved(BrazeHttp *http, BrazeTransfer *transfer)
+static void
+send_reserved(BrazeHttp *http, BrazeTransfer *transfer)
 {
 	BrazeDelivery *delivery = transfer->delivery;
 
@@ -93,14 +97,7 @@ braze_exchange_send_reserved(BrazeHttp *http, BrazeTransfer *transfer)
 	delivery->counts.requests++;
 	delivery->changed = true;
 	if (!braze_http_send(http, &transfer->http))
-		braze_exchange_failed(http, transfer);
-}
-
-static void
-start_transfer(BrazeHttp *http, BrazeTransfer *transfer)
-{
-	braze_exchange_reserve(transfer);
-	braze_exchange_send_reserved(http, transfer);
+		fail_transfer(http, transfer);
 }
 
 static void
@@ -112,10 +109,10 @@ end_transfer(BrazeTransfer *transfer)
 	pfree(transfer);
 }
 
-void
-braze_exchange_abandon(BrazeTransfer *transfer)
+static void
+abandon_transfer(BrazeTransfer *transfer)
 {
-	braze_pace_ended(braze_exchange_pace(transfer->delivery,
+	braze_pace_ended(pace_of(transfer->delivery,
 										 braze_request_state_endpoint(transfer->request)));
 	end_transfer(transfer);
 }
@@ -125,7 +122,7 @@ static void
 pace_by_answer(BrazeTransfer *transfer, const BrazeAnswer *answer, int64_t now)
 {
 	BrazeDelivery *delivery = transfer->delivery;
-	BrazePace  *pace = braze_exchange_pace(delivery, braze_request_state_endpoint(transfer->request));
+	BrazePace  *pace = pace_of(delivery, braze_request_state_endpoint(transfer->request));
 
 	switch (answer->verdict)
 	{
@@ -174,7 +171,7 @@ give_up_old_calls(BrazeTransfer *transfer, BrazeEndpoint endpoint, const BrazeAn
 				  int64_t now)
 {
 	BrazeDelivery *delivery = transfer->delivery;
-	const BrazePace *pace = braze_exchange_pace(delivery, endpoint);
+	const BrazePace *pace = pace_of(delivery, endpoint);
 	int			max_age = delivery->destination ? delivery->destination->settings.max_retry_age : 0;
 	char		reason[BRAZE_REASON_SIZE + 120];
 	BrazeGivingUp why;
@@ -185,13 +182,13 @@ give_up_old_calls(BrazeTransfer *transfer, BrazeEndpoint endpoint, const BrazeAn
 	snprintf(reason, sizeof(reason), "for %lld s all attempts have failed, the last with %s: max_retry_age is over",
 			 (long long) (now - pace->failing_since) / 1000, answer->reason);
 	for (int i = 0; i < BRAZE_ENDPOINTS; i++)
-		why.endpoints[i] = (braze_exchange_pace(delivery, i) == pace);
+		why.endpoints[i] = (pace_of(delivery, i) == pace);
 	why.wall_clock = GetCurrentTimestamp();
 	why.queued_before = why.wall_clock - (int64_t) max_age * USECS_PER_SEC;
 	why.reason = reason;
 	why.http_status = (int) transfer->http.status;
 	if (!braze_discard_give_up(delivery->pack, &why, now))
-		braze_delivery_out_of_memory();
+		braze_deliveries_out_of_memory();
 }
 
 static void
@@ -263,7 +260,8 @@ conclude(BrazeHttp *http, BrazeTransfer *transfer, const BrazeAnswer *answer)
 				!braze_claim_is_missing(transfer) &&
 				may_send(delivery, endpoint, !braze_request_state_is_again(transfer->request), now, &wait))
 			{
-				start_transfer(http, transfer);
+				reserve_transfer(transfer);
+				send_reserved(http, transfer);
 				return;
 			}
 			braze_request_state_postpone(delivery->pack, transfer->request);
@@ -271,7 +269,7 @@ conclude(BrazeHttp *http, BrazeTransfer *transfer, const BrazeAnswer *answer)
 				braze_request_progress_cancel_postponed(delivery->pack, endpoint, now);
 			break;
 		case BRAZE_NEXT_NO_MEMORY:
-			braze_delivery_out_of_memory();
+			braze_deliveries_out_of_memory();
 			break;
 		case BRAZE_NEXT_DONE:
 		case BRAZE_NEXT_LATER:
@@ -281,8 +279,8 @@ conclude(BrazeHttp *http, BrazeTransfer *transfer, const BrazeAnswer *answer)
 	end_transfer(transfer);
 }
 
-void
-braze_exchange_failed(BrazeHttp *http, BrazeTransfer *transfer)
+static void
+fail_transfer(BrazeHttp *http, BrazeTransfer *transfer)
 {
 	BrazeAnswer answer;
 
@@ -325,7 +323,7 @@ braze_exchange_answered(BrazeHttp *http, BrazeHttpRequest *done)
 	if (!braze_answer_read(&answer, braze_request_state_sent(transfer->request),
 						   done->status, done->answer, done->answer_length,
 						   done->truncated, done->error, done->unsent))
-		braze_delivery_out_of_memory();
+		braze_deliveries_out_of_memory();
 	in_database_encoding(answer.reason);
 	for (int i = 0; i < answer.nerrors; i++)
 		in_database_encoding(answer.errors[i].reason);
@@ -382,14 +380,80 @@ braze_exchange_send(BrazeDelivery *delivery, BrazeHttp *http, int max_transfers)
 		request = braze_request_next(delivery->pack, &gates, now, &wait);
 		if (request == NULL)
 			return pace_wait >= 0 && (wait < 0 || pace_wait < wait) ? pace_wait : wait;
-		transfer = MemoryContextAllocZero(braze_delivery_context, sizeof(BrazeTransfer));
+		transfer = MemoryContextAllocZero(braze_deliveries_context, sizeof(BrazeTransfer));
 		transfer->delivery = delivery;
 		transfer->request = request;
-		dlist_push_tail(&braze_exchange_all, &transfer->node);
+		dlist_push_tail(&all_transfers, &transfer->node);
 		transfers++;
 		delivery->transfers++;
+		reserve_transfer(transfer);
 		if (!braze_claim_first(transfer))
-			start_transfer(http, transfer);
+			send_reserved(http, transfer);
 	}
 	return -1;
+}
+
+/* ----- requests whose calls are claimed first ----- */
+
+/* its calls are out of the queue, but for those left out; false: that is all */
+static bool
+send_claimed(BrazeHttp *http, BrazeTransfer *transfer)
+{
+	switch (braze_request_progress_next(transfer->delivery->pack, transfer->request, braze_now_ms()))
+	{
+		case BRAZE_NEXT_SEND:
+			send_reserved(http, transfer);
+			return true;
+		case BRAZE_NEXT_NO_MEMORY:
+			braze_deliveries_out_of_memory();
+			break;
+		case BRAZE_NEXT_DONE:
+		case BRAZE_NEXT_LATER:
+			abandon_transfer(transfer);
+			break;
+	}
+	return false;
+}
+
+long
+braze_exchange_send_claimed(BrazeHttp *http)
+{
+	BrazeTransfer *transfer;
+	BrazeTransfer *next;
+	bool		claimed = braze_claim_waiting(&transfer);
+	long		timeout = -1;
+
+	for (; transfer != NULL; transfer = next)
+	{
+		BrazeDelivery *delivery = transfer->delivery;
+
+		/* it is freed by what follows */
+		next = transfer->next_to_claim;
+		if (!claimed)
+		{
+			braze_request_state_postpone(delivery->pack, transfer->request);
+			abandon_transfer(transfer);
+			timeout = braze_claim_wait(delivery, braze_now_ms());
+		}
+		else if (!send_claimed(http, transfer))
+			timeout = 0;		/* others may go instead, and what was left out later */
+	}
+	return timeout;
+}
+
+void
+braze_exchange_cancel_unsent(BrazeHttp *http)
+{
+	dlist_mutable_iter iter;
+
+	dlist_foreach_modify(iter, &all_transfers)
+	{
+		BrazeTransfer *transfer = dlist_container(BrazeTransfer, node, iter.cur);
+
+		if (!transfer->http.once)
+			continue;
+		braze_http_cancel(http, &transfer->http);
+		if (transfer->http.unsent)
+			fail_transfer(http, transfer);
+	}
 }

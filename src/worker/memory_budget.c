@@ -14,6 +14,7 @@
 
 #include "base/guc.h"
 #include "store/profiles_table.h"
+#include "worker/deliveries.h"
 #include "worker/memory_budget.h"
 
 #define SHARE_OF_FREE	4

@@ -31,7 +31,8 @@
 #include "store/profiles_table.h"
 #include "store/reader.h"
 #include "store/replica_trigger.h"
-#include "worker/delivery.h"
+#include "worker/deliveries.h"
+#include "worker/delivery_pause.h"
 #include "worker/round.h"
 #include "worker/round_internal.h"
 #include "worker/round_read.h"
@@ -145,7 +146,7 @@ store_pauses(void)
 	ListCell   *cell;
 
 	foreach(cell, braze_deliveries)
-		braze_delivery_pause_store_pauses(lfirst(cell));
+		braze_delivery_pause_store(lfirst(cell));
 }
 
 /* during a pause its calls may have been taken out of the queue */
@@ -198,7 +199,7 @@ braze_round_refresh(bool options_changed)
 static int
 remembers(const char *destination)
 {
-	const BrazeDelivery *delivery = braze_delivery_by_name(destination);
+	const BrazeDelivery *delivery = braze_deliveries_find(destination);
 
 	if (delivery == NULL || delivery->destination == NULL)
 		return 0;
@@ -218,7 +219,7 @@ sweep_messages(void)
 static void
 profile_retention(const char *destination, int *attributes, int *visitors)
 {
-	const BrazeDelivery *delivery = braze_delivery_by_name(destination);
+	const BrazeDelivery *delivery = braze_deliveries_find(destination);
 	const BrazeSettings *settings = braze_destination_default_settings();
 
 	if (delivery != NULL && delivery->destination != NULL)

@@ -16,7 +16,8 @@
 #include "base/clock.h"
 #include "base/guc.h"
 #include "queue/enqueue.h"
-#include "worker/delivery.h"
+#include "worker/deliveries.h"
+#include "worker/delivery_cursor.h"
 #include "worker/delivery_place.h"
 #include "worker/memory_budget.h"
 #include "worker/round_read.h"
@@ -84,18 +85,18 @@ take(BrazeDelivery *delivery, const BrazeQueueRow *row)
 static bool
 consume_new(const BrazeQueueRow *row, void *arg)
 {
-	BrazeDelivery *delivery = braze_delivery_by_name(row->destination);
+	BrazeDelivery *delivery = braze_deliveries_find(row->destination);
 
 	if (delivery == NULL || delivery->destination == NULL)
 		braze_delivery_place_row(row->destination);
 
 	/* no such server: its backlog is read when there is one */
 	if (delivery == NULL || delivery->behind ||
-		braze_delivery_holds(delivery, row->id))
+		braze_delivery_cursor_holds(delivery, row->id))
 		return true;
 	if (!braze_delivery_open(delivery))
 	{
-		braze_delivery_fall_behind(delivery, row->id - 1);
+		braze_delivery_cursor_fall_behind(delivery, row->id - 1);
 		return true;
 	}
 	if (!braze_memory_budget_has_room(delivery))
@@ -106,7 +107,7 @@ consume_new(const BrazeQueueRow *row, void *arg)
 			stopped = true;
 			return false;
 		}
-		braze_delivery_fall_behind(delivery, row->id - 1);
+		braze_delivery_cursor_fall_behind(delivery, row->id - 1);
 		return true;
 	}
 	take(delivery, row);
@@ -117,7 +118,7 @@ consume_new(const BrazeQueueRow *row, void *arg)
 static bool
 consume_hole(const BrazeQueueRow *row, void *arg)
 {
-	BrazeDelivery *delivery = braze_delivery_by_name(row->destination);
+	BrazeDelivery *delivery = braze_deliveries_find(row->destination);
 	const BrazeReader *reader = arg;
 
 	if (delivery == NULL || delivery->destination == NULL)
@@ -129,12 +130,12 @@ consume_hole(const BrazeQueueRow *row, void *arg)
 	if (reader->read_before)
 	{
 		if (delivery->listed == NULL)
-			braze_delivery_list_calls(delivery);
-		if (braze_delivery_has_call(delivery, row->id))
+			braze_delivery_cursor_list_calls(delivery);
+		if (braze_delivery_cursor_has_call(delivery, row->id))
 			return true;
 	}
 	if (!braze_delivery_open(delivery) || !braze_memory_budget_has_room(delivery))
-		braze_delivery_step_back(delivery, row->id - 1);
+		braze_delivery_cursor_step_back(delivery, row->id - 1);
 	else
 		take(delivery, row);
 	return true;
@@ -147,7 +148,7 @@ consume_backlog(const BrazeQueueRow *row, void *arg)
 	BrazeDelivery *delivery = arg;
 
 	if (strcmp(row->destination, NameStr(delivery->name)) != 0 ||
-		braze_delivery_holds(delivery, row->id))
+		braze_delivery_cursor_holds(delivery, row->id))
 		return true;
 	if (!braze_memory_budget_has_room(delivery))
 		return false;
@@ -172,7 +173,7 @@ read_backlog(BrazeReader *reader, BrazeDelivery *delivery)
 	delivery->cursor = reached;
 	if (reached >= until)
 	{
-		braze_delivery_caught_up(delivery);
+		braze_delivery_cursor_caught_up(delivery);
 		return false;
 	}
 	return braze_memory_budget_has_room(delivery);
@@ -234,7 +235,7 @@ start_over(BrazeReader *reader)
 
 	braze_reader_start_over(reader);
 	foreach(cell, braze_deliveries)
-		braze_delivery_start_over(lfirst(cell));
+		braze_delivery_cursor_start_over(lfirst(cell));
 }
 
 static void
@@ -243,14 +244,14 @@ forget_lists(void)
 	ListCell   *cell;
 
 	foreach(cell, braze_deliveries)
-		braze_delivery_forget_list(lfirst(cell));
+		braze_delivery_cursor_free_list(lfirst(cell));
 }
 
 /* a row that the cursor has passed, and nobody holds: setval, a restore */
 static bool
 consume_stray(const BrazeQueueRow *row, void *arg)
 {
-	BrazeDelivery *delivery = braze_delivery_by_name(row->destination);
+	BrazeDelivery *delivery = braze_deliveries_find(row->destination);
 	BrazeReader *reader = arg;
 
 	if (delivery == NULL || delivery->destination == NULL)
@@ -258,7 +259,7 @@ consume_stray(const BrazeQueueRow *row, void *arg)
 	if (delivery == NULL || !braze_delivery_open(delivery) ||
 		(delivery->behind && row->id > delivery->cursor) ||
 		braze_holes_contain(reader->holes, row->id) ||
-		braze_delivery_has_call(delivery, row->id))
+		braze_delivery_cursor_has_call(delivery, row->id))
 		return true;
 	if (!braze_memory_budget_has_room(delivery))
 		return false;
@@ -299,7 +300,7 @@ sweep(BrazeReader *reader)
 	if (until - swept > ids)
 		until = swept + ids;
 	foreach(cell, braze_deliveries)
-		braze_delivery_list_calls(lfirst(cell));
+		braze_delivery_cursor_list_calls(lfirst(cell));
 	swept = braze_reader_range(reader, swept, until, SWEEP_ROWS, consume_stray, reader);
 	forget_lists();
 	if (swept >= reader->cursor)

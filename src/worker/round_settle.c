@@ -25,9 +25,9 @@
 #include "base/shmem.h"
 #include "base/statement.h"
 #include "base/table_write.h"
+#include "store/claims_table.h"
 #include "store/profiles_table.h"
-#include "worker/claim.h"
-#include "worker/delivery.h"
+#include "worker/deliveries.h"
 #include "worker/delivery_stuck.h"
 #include "worker/round.h"
 #include "worker/round_internal.h"
@@ -376,7 +376,8 @@ settle_all(void)
 static void
 forget_settled(const Done *done)
 {
-	braze_claim_settled(done->call);
+	if (done->call->letter != 0)
+		braze_claims_table_leave(done->call->flight);
 	braze_delivery_settled(done->delivery, done->call);
 }
 
@@ -424,7 +425,7 @@ sort_out(void)
 	}
 	foreach(cell, braze_deliveries)
 		braze_delivery_stuck_end(lfirst(cell));
-	braze_claim_publish();
+	braze_claims_table_publish();
 	allow_all();
 }
 

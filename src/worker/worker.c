@@ -41,8 +41,10 @@
 #include "braze/http.h"
 #include "store/reader.h"
 #include "worker/claim.h"
-#include "worker/delivery.h"
+#include "worker/deliveries.h"
+#include "worker/delivery_pause.h"
 #include "worker/delivery_stuck.h"
+#include "worker/exchange.h"
 #include "worker/round.h"
 #include "worker/round_read.h"
 #include "worker/worker.h"
@@ -283,7 +285,7 @@ end_process(BrazeHttp *http)
 		CHECK_FOR_INTERRUPTS();
 		take_answers(http);
 	}
-	braze_claim_cancel_unsent(http);
+	braze_exchange_cancel_unsent(http);
 	if (braze_round_settle_pending() > 0)
 		(void) braze_round_settle();
 	if (braze_claim_release_wanted())
@@ -465,7 +467,7 @@ send_all(BrazeHttp *http)
 	}
 	if (!braze_first_settle_done && now - last_start < ALONE_MS)
 		timeout = shorter(timeout, ALONE_MS - (now - last_start));
-	return shorter(timeout, braze_claim_send(http));
+	return shorter(timeout, braze_exchange_send_claimed(http));
 }
 
 static void

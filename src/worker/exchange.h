@@ -1,0 +1,48 @@
+/*-------------------------------------------------------------------------
+ *
+ * exchange.h
+ *	  Requests of one destination going out, and what their answers mean for it.
+ *
+ *-------------------------------------------------------------------------
+ */
+#ifndef BRAZE_EXCHANGE_H
+#define BRAZE_EXCHANGE_H
+
+#include "lib/ilist.h"
+
+#include "worker/delivery.h"
+
+/* a request at curl, or on its way there */
+typedef struct BrazeTransfer
+{
+	BrazeHttpRequest http;		/* first: curl's side knows this address */
+	BrazeDelivery *delivery;
+	BrazeRequest *request;
+	struct BrazeTransfer *next_to_claim;
+	dlist_node	node;			/* of all under way */
+} BrazeTransfer;
+
+/*
+ * Starts what may start, at most max_transfers requests over all; returns in
+ * how many milliseconds to call again, -1 for not before something happens.
+ */
+extern int64 braze_exchange_send(BrazeDelivery *delivery, BrazeHttp *http,
+								 int max_transfers);
+extern int	braze_exchange_transfers(void);
+
+/*
+ * Sends the requests that wait for their calls to be claimed, see claim.h; in
+ * how many milliseconds to call again, -1 for not before something happens.
+ */
+extern long braze_exchange_send_claimed(BrazeHttp *http);
+
+/* before the process ends: what was not sent must not be taken for sent */
+extern void braze_exchange_cancel_unsent(BrazeHttp *http);
+
+/* a transfer ended: what Braze said, and what becomes of the objects */
+extern void braze_exchange_answered(BrazeHttp *http, BrazeHttpRequest *done);
+
+/* are as many requests answered and not settled as may be under way? */
+extern bool braze_exchange_wants_settle(const BrazeDelivery *delivery);
+
+#endif							/* BRAZE_EXCHANGE_H */
