@@ -18,8 +18,9 @@
 #include "store/claims_table.h"
 #include "worker/delivery.h"
 #include "worker/delivery_stuck.h"
+#include "worker/round.h"
 #include "worker/round_claim.h"
-#include "worker/round_internal.h"
+#include "worker/round_settle.h"
 
 /* a call that is to be moved, and where to */
 typedef struct Move
@@ -44,7 +45,7 @@ add_move(BrazeDelivery *delivery, BrazeRequest *request, BrazeCall *call, int nu
 	if (nmoves == maxmoves)
 	{
 		maxmoves = Max(maxmoves * 2, 1024);
-		moves = moves == NULL ? MemoryContextAlloc(braze_rounds_context, sizeof(Move) * maxmoves)
+		moves = moves == NULL ? MemoryContextAlloc(braze_round_context, sizeof(Move) * maxmoves)
 			: repalloc(moves, sizeof(Move) * maxmoves);
 	}
 	move = &moves[nmoves++];
@@ -164,39 +165,42 @@ take_moves(void)
 	}
 }
 
+typedef struct MoveRound
+{
+	bool		back;
+	bool		ok;
+} MoveRound;
+
+static void
+move_in_round(void *arg)
+{
+	MoveRound  *round = arg;
+	BrazeSettler settler;
+
+	if (braze_settle_begin(&settler))
+	{
+		move_all(&settler);
+		braze_settle_end(&settler);
+		round->ok = true;
+	}
+
+	/* nothing may be sent before this is on disk, whatever the settings */
+	ForceSyncCommit();
+	if (round->back)
+		braze_claims_table_count_put_back();
+}
+
 static bool
 move_round(const char *activity, bool back)
 {
-	MemoryContext caller = CurrentMemoryContext;
-	volatile bool ok = false;
+	MoveRound	round = {back, false};
+	bool		ok;
 
-	PG_TRY();
-	{
-		BrazeSettler settler;
-
-		braze_settle_forget_sizes();
-		braze_round_begin(activity);
-		if (braze_settle_begin(&settler))
-		{
-			move_all(&settler);
-			braze_settle_end(&settler);
-			ok = true;
-		}
-
-		/* nothing may be sent before this is on disk, whatever the settings */
-		ForceSyncCommit();
-		if (back)
-			braze_claims_table_count_put_back();
-		braze_round_end();
+	braze_settle_forget_sizes();
+	ok = braze_round_succeeds(activity, move_in_round, &round);
+	if (ok)
 		braze_settle_committed();
-	}
-	PG_CATCH();
-	{
-		FreeErrorData(braze_round_fail(caller));
-		ok = false;
-	}
-	PG_END_TRY();
-	MemoryContextSwitchTo(caller);
+	ok = ok && round.ok;
 	if (ok)
 		take_moves();
 	for (int i = 0; i < nmoves; i++)

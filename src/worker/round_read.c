@@ -10,18 +10,23 @@
 #include "access/detoast.h"
 #include "access/xlog.h"
 #include "access/xlog_internal.h"
+#include "miscadmin.h"
 #include "utils/memutils.h"
 #include "utils/rel.h"
 
+#include "base/attempt.h"
 #include "base/clock.h"
 #include "base/guc.h"
+#include "base/shmem.h"
+#include "base/size_counter.h"
 #include "queue/enqueue.h"
+#include "store/reader.h"
 #include "worker/deliveries.h"
 #include "worker/delivery_cursor.h"
 #include "worker/delivery_place.h"
 #include "worker/memory_budget.h"
+#include "worker/round.h"
 #include "worker/round_read.h"
-#include "worker/worker.h"
 
 /* rows of one read: the transaction stays short, the cost of a round small */
 #define READ_BATCH		5000
@@ -29,12 +34,14 @@
 /* how often a call that raises an error is tried before it is given up */
 #define MAX_ATTEMPTS	3
 
-/* a slice of the sweep: ids at least, and rows that are there at most */
-#define SWEEP_IDS		50000
-#define SWEEP_ROWS		10000
+/* a slice of the rescan: ids at least, and rows that are there at most */
+#define RESCAN_IDS		50000
+#define RESCAN_ROWS		10000
 
 /* the next slice has more ids if one took less than this, else fewer */
-#define SWEEP_MS		5
+#define RESCAN_MS		5
+
+static BrazeReader *reader;
 
 /* the call that made the last read fail, and how often in a row */
 static int64 failing_id = 0;
@@ -63,7 +70,7 @@ all_others_behind(const BrazeDelivery *delivery)
 }
 
 static void
-take(BrazeDelivery *delivery, const BrazeQueueRow *row)
+take_row(BrazeDelivery *delivery, const BrazeQueueRow *row)
 {
 	Size		size = toast_raw_datum_size(row->call);
 
@@ -110,7 +117,7 @@ consume_new(const BrazeQueueRow *row, void *arg)
 		braze_delivery_cursor_fall_behind(delivery, row->id - 1);
 		return true;
 	}
-	take(delivery, row);
+	take_row(delivery, row);
 	return true;
 }
 
@@ -119,7 +126,6 @@ static bool
 consume_hole(const BrazeQueueRow *row, void *arg)
 {
 	BrazeDelivery *delivery = braze_deliveries_find(row->destination);
-	const BrazeReader *reader = arg;
 
 	if (delivery == NULL || delivery->destination == NULL)
 		braze_delivery_place_row(row->destination);
@@ -137,7 +143,7 @@ consume_hole(const BrazeQueueRow *row, void *arg)
 	if (!braze_delivery_open(delivery) || !braze_memory_budget_has_room(delivery))
 		braze_delivery_cursor_step_back(delivery, row->id - 1);
 	else
-		take(delivery, row);
+		take_row(delivery, row);
 	return true;
 }
 
@@ -152,7 +158,7 @@ consume_backlog(const BrazeQueueRow *row, void *arg)
 		return true;
 	if (!braze_memory_budget_has_room(delivery))
 		return false;
-	take(delivery, row);
+	take_row(delivery, row);
 
 	/* at once: an error at a later row must not have this one read again */
 	delivery->cursor = row->id;
@@ -161,7 +167,7 @@ consume_backlog(const BrazeQueueRow *row, void *arg)
 
 /* true when there is more to read at once */
 static bool
-read_backlog(BrazeReader *reader, BrazeDelivery *delivery)
+read_backlog(BrazeDelivery *delivery)
 {
 	int64		until = reader->cursor;
 	int64		reached;
@@ -184,12 +190,12 @@ read_backlog(BrazeReader *reader, BrazeDelivery *delivery)
 static bool
 consume_wanted(const BrazeQueueRow *row, void *arg)
 {
-	take(arg, row);
+	take_row(arg, row);
 	return true;
 }
 
 static void
-read_wanted(BrazeReader *reader, BrazeDelivery *delivery)
+read_wanted(BrazeDelivery *delivery)
 {
 	for (int i = 0; i < READ_BATCH; i++)
 	{
@@ -229,7 +235,7 @@ braze_round_read_may_go_on(void)
  * it from the start; what is held is not read twice.
  */
 static void
-start_over(BrazeReader *reader)
+start_over(void)
 {
 	ListCell   *cell;
 
@@ -252,7 +258,6 @@ static bool
 consume_stray(const BrazeQueueRow *row, void *arg)
 {
 	BrazeDelivery *delivery = braze_deliveries_find(row->destination);
-	BrazeReader *reader = arg;
 
 	if (delivery == NULL || delivery->destination == NULL)
 		braze_delivery_place_row(row->destination);
@@ -268,7 +273,7 @@ consume_stray(const BrazeQueueRow *row, void *arg)
 					(long long) row->id),
 			 errdetail("The last id read was %lld.", (long long) reader->cursor),
 			 errhint("Was the sequence of braze_queue set back?  Such calls are sent, but late.")));
-	take(delivery, row);
+	take_row(delivery, row);
 	return true;
 }
 
@@ -279,50 +284,50 @@ consume_stray(const BrazeQueueRow *row, void *arg)
  * Nothing else depends on it, so it may take its time.
  */
 static void
-sweep(BrazeReader *reader)
+rescan_slice(void)
 {
-	static int64 next_sweep = 0;
-	static int64 swept = 0;
-	static int64 ids = SWEEP_IDS;
+	static int64 next_rescan = 0;
+	static int64 rescanned = 0;
+	static int64 ids = RESCAN_IDS;
 	int64		now = braze_now_ms();
 	int64		until = reader->cursor;
 	ListCell   *cell;
 
-	if (now < next_sweep)
+	if (now < next_rescan)
 		return;
-	next_sweep = now + braze_nap;
+	next_rescan = now + braze_nap;
 
 	/* as it is after the queue was truncated */
-	if (swept > until)
-		swept = 0;
-	if (swept == 0)
+	if (rescanned > until)
+		rescanned = 0;
+	if (rescanned == 0)
 		braze_delivery_place_begin();
-	if (until - swept > ids)
-		until = swept + ids;
+	if (until - rescanned > ids)
+		until = rescanned + ids;
 	foreach(cell, braze_deliveries)
 		braze_delivery_cursor_list_calls(lfirst(cell));
-	swept = braze_reader_range(reader, swept, until, SWEEP_ROWS, consume_stray, reader);
+	rescanned = braze_reader_range(reader, rescanned, until, RESCAN_ROWS, consume_stray, NULL);
 	forget_lists();
-	if (swept >= reader->cursor)
+	if (rescanned >= reader->cursor)
 	{
 		braze_delivery_place_end();
-		swept = 0;
+		rescanned = 0;
 	}
 
 	/*
 	 * Dead rows cost time, ids that nobody drew do not: one that is far ahead
-	 * of the others must not make the sweep last for days.
+	 * of the others must not make the rescan last for days.
 	 */
-	if (braze_now_ms() - now < SWEEP_MS)
+	if (braze_now_ms() - now < RESCAN_MS)
 		ids = Min(ids, PG_INT64_MAX / 2) * 2;
 	else
-		ids = Max(ids / 2, SWEEP_IDS);
+		ids = Max(ids / 2, RESCAN_IDS);
 }
 
 /* ----- a read ----- */
 
-bool
-braze_round_read_read(BrazeReader *reader)
+static bool
+read_all(void)
 {
 	static Oid	storage = InvalidOid;
 	ListCell   *cell;
@@ -332,15 +337,15 @@ braze_round_read_read(BrazeReader *reader)
 	stopped = false;
 	braze_memory_budget_count();
 	if (OidIsValid(storage) && storage != reader->queue->rd_rel->relfilenode)
-		start_over(reader);
+		start_over();
 	storage = reader->queue->rd_rel->relfilenode;
 
 	forget_lists();
-	braze_reader_holes(reader, consume_hole, reader);
+	braze_reader_holes(reader, consume_hole, NULL);
 	forget_lists();
 
 	foreach(cell, braze_deliveries)
-		read_wanted(reader, lfirst(cell));
+		read_wanted(lfirst(cell));
 
 	/* the backlogs first: who catches up here takes part in what is new */
 	foreach(cell, braze_deliveries)
@@ -348,7 +353,7 @@ braze_round_read_read(BrazeReader *reader)
 		BrazeDelivery *delivery = lfirst(cell);
 
 		if (delivery->behind)
-			more = read_backlog(reader, delivery) || more;
+			more = read_backlog(delivery) || more;
 		anybody = anybody || !delivery->behind;
 	}
 	if (anybody)
@@ -357,7 +362,7 @@ braze_round_read_read(BrazeReader *reader)
 
 		more = more || rows == READ_BATCH;
 	}
-	sweep(reader);
+	rescan_slice();
 	return more;
 }
 
@@ -366,8 +371,8 @@ braze_round_read_read(BrazeReader *reader)
  * that (synchronous_commit = off).  A read that took nothing flushes nothing,
  * or the others on this server would gain little by not waiting.
  */
-void
-braze_round_read_flush(void)
+static void
+flush_rows(void)
 {
 	XLogRecPtr	end;
 	uint64		offset;
@@ -388,8 +393,8 @@ braze_round_read_flush(void)
 }
 
 /* an error while a call was read or mapped is pinned on that call */
-void
-braze_round_read_failed(const BrazeReader *reader, const char *message)
+static void
+blame_row(const char *message)
 {
 	int64		id = reader->current;
 
@@ -400,4 +405,132 @@ braze_round_read_failed(const BrazeReader *reader, const char *message)
 	if (failing_reason != NULL)
 		pfree(failing_reason);
 	failing_reason = MemoryContextStrdup(TopMemoryContext, message);
+}
+
+/* ----- the transaction ----- */
+
+void
+braze_round_read_init(void)
+{
+	MemoryContext old = MemoryContextSwitchTo(braze_round_context);
+
+	reader = braze_reader_create();
+	MemoryContextSwitchTo(old);
+}
+
+/*
+ * A destination of which nothing is held, before and after a read that left
+ * nothing out, has an empty queue: what was counted before the read is not
+ * there.
+ */
+static bool
+is_idle(const BrazeDelivery *delivery)
+{
+	return delivery->size != NULL && !delivery->behind && braze_pack_calls(delivery->pack) == 0;
+}
+
+static void
+note_idle(void)
+{
+	ListCell   *cell;
+
+	foreach(cell, braze_deliveries)
+	{
+		BrazeDelivery *delivery = lfirst(cell);
+
+		delivery->idle = is_idle(delivery);
+		if (delivery->idle)
+			delivery->idle_look = braze_size_counter_look(delivery->size);
+	}
+}
+
+static void
+correct_idle(void)
+{
+	ListCell   *cell;
+
+	foreach(cell, braze_deliveries)
+	{
+		BrazeDelivery *delivery = lfirst(cell);
+
+		if (delivery->idle && is_idle(delivery))
+			(void) braze_size_counter_correct(delivery->size, &delivery->idle_look, 0);
+	}
+}
+
+/* what keeps the queue from being read, empty: nothing */
+static void
+report_read(const char *problem)
+{
+	static bool reported = false;
+	BrazeDatabaseSlot *slot;
+
+	if (problem[0] == '\0' && !reported)
+		return;
+	reported = (problem[0] != '\0');
+	LWLockAcquire(braze_shared->lock, LW_EXCLUSIVE);
+	slot = braze_shmem_database(MyDatabaseId, false);
+	if (slot != NULL)
+		strlcpy(slot->read_blocked, problem, BRAZE_MESSAGE_SIZE);
+	LWLockRelease(braze_shared->lock);
+}
+
+/* for braze_start: what is queued with a lower id comes late */
+static void
+publish_cursor(void)
+{
+	static int64 published = 0;
+	BrazeDatabaseSlot *slot;
+
+	if (reader->cursor == published)
+		return;
+	LWLockAcquire(braze_shared->lock, LW_EXCLUSIVE);
+	slot = braze_shmem_database(MyDatabaseId, false);
+	if (slot != NULL)
+		slot->highest_read = reader->cursor;
+	LWLockRelease(braze_shared->lock);
+	published = reader->cursor;
+}
+
+static void
+read_rows(void *arg)
+{
+	BrazeReadResult *result = arg;
+
+	if (!braze_reader_begin(reader))
+		return;
+	*result = read_all() ? BRAZE_READ_MORE : BRAZE_READ_ALL;
+	braze_reader_end(reader);
+}
+
+BrazeReadResult
+braze_round_read_queue(void)
+{
+	BrazeReadResult result = BRAZE_READ_FAILED;
+	ErrorData  *error;
+
+	note_idle();
+	error = braze_round_run("reading the queue", read_rows, &result);
+	if (error != NULL)
+	{
+		if (!braze_attempt_error_is_passing(error->sqlerrcode))
+			blame_row(error->message);
+		braze_reader_reset(reader);
+		result = BRAZE_READ_FAILED;
+	}
+	flush_rows();
+	publish_cursor();
+	if (result == BRAZE_READ_ALL)
+		correct_idle();
+	report_read(error != NULL ? error->message :
+				result == BRAZE_READ_FAILED ? "somebody has locked the table braze_queue" : "");
+	if (error != NULL)
+		FreeErrorData(error);
+	return result;
+}
+
+bool
+braze_round_read_has_holes(void)
+{
+	return braze_reader_has_holes(reader);
 }

@@ -8,21 +8,25 @@
 #ifndef BRAZE_ROUND_READ_H
 #define BRAZE_ROUND_READ_H
 
-#include "store/reader.h"
+typedef enum BrazeReadResult
+{
+	BRAZE_READ_ALL,				/* nothing further is there for now */
+	BRAZE_READ_MORE,			/* a further round would find rows */
+	BRAZE_READ_FAILED
+} BrazeReadResult;
 
-/* in a read's round; true when a further one would find rows at once */
-extern bool braze_round_read_read(BrazeReader *reader);
+extern void braze_round_read_init(void);
+
+/*
+ * Whatever becomes of it, what was taken is on disk before anybody hears of
+ * it.
+ */
+extern BrazeReadResult braze_round_read_queue(void);
 
 /* did the last read stop for want of memory, and is there some again? */
 extern bool braze_round_read_may_go_on(void);
 
-/*
- * After each read, also one that failed, and outside of its transaction:
- * what was taken is on disk before anybody hears of it.
- */
-extern void braze_round_read_flush(void);
-
-/* the round ended with an error, which is pinned on the row at the consumer */
-extern void braze_round_read_failed(const BrazeReader *reader, const char *message);
+/* may rows appear that nobody announces, in holes? */
+extern bool braze_round_read_has_holes(void);
 
 #endif							/* BRAZE_ROUND_READ_H */

@@ -30,7 +30,7 @@
 #include "worker/deliveries.h"
 #include "worker/delivery_stuck.h"
 #include "worker/round.h"
-#include "worker/round_internal.h"
+#include "worker/round_settle.h"
 
 /* a row that somebody has locked is looked at again after this */
 #define LOCKED_MS			1000
@@ -81,7 +81,7 @@ add_done(DoneList *list)
 	{
 		list->size = Max(list->size * 2, 1024);
 		list->items = list->items == NULL
-			? MemoryContextAlloc(braze_rounds_context, sizeof(Done) * list->size)
+			? MemoryContextAlloc(braze_round_context, sizeof(Done) * list->size)
 			: repalloc_huge(list->items, sizeof(Done) * list->size);
 	}
 	return &list->items[list->count++];
@@ -350,9 +350,9 @@ settle_list(BrazeSettler *settler, const Care *care, DoneList *list, int64 deadl
 	}
 }
 
-/* false: somebody has locked the queue */
-static bool
-settle_all(void)
+/* *ok stays false when somebody has locked the queue */
+static void
+settle_all(void *ok)
 {
 	int64		deadline = braze_now_ms() + BRAZE_MAX_ROUND_MS;
 	MemoryContext old;
@@ -360,7 +360,7 @@ settle_all(void)
 	Care		care;
 
 	if (!braze_settle_begin(&settler))
-		return false;
+		return;
 	care = find_care(&settler);
 	old = MemoryContextSwitchTo(call_context);
 
@@ -370,7 +370,7 @@ settle_all(void)
 	braze_settle_forget_letters(&settler);
 	MemoryContextSwitchTo(old);
 	braze_settle_end(&settler);
-	return true;
+	*(bool *) ok = true;
 }
 
 static void
@@ -431,7 +431,7 @@ sort_out(void)
 
 /* nothing of the round has happened */
 static void
-start_again(void)
+try_all_again(void)
 {
 	for (int i = 0; i < fresh.count; i++)
 		fresh.items[i].state = DONE_UNTRIED;
@@ -457,28 +457,17 @@ report_blocked(const char *problem)
 bool
 braze_round_settle(void)
 {
-	MemoryContext caller = CurrentMemoryContext;
-	volatile bool ok = false;
-	ErrorData  *error = NULL;
+	bool		ok = false;
+	ErrorData  *error;
 
 	if (call_context == NULL)
-		call_context = AllocSetContextCreate(braze_rounds_context, "segment_braze call",
+		call_context = AllocSetContextCreate(braze_round_context, "segment_braze call",
 											 ALLOCSET_DEFAULT_SIZES);
 	braze_settle_forget_sizes();
 	braze_attempt_begin();
-	PG_TRY();
-	{
-		braze_round_begin("settling what is done");
-		ok = settle_all();
-		braze_round_end();
-	}
-	PG_CATCH();
-	{
-		error = braze_round_fail(caller);
+	error = braze_round_run("settling what is done", settle_all, &ok);
+	if (error != NULL)
 		ok = false;
-	}
-	PG_END_TRY();
-	MemoryContextSwitchTo(caller);
 	MemoryContextReset(call_context);
 
 	braze_profiles_table_stored(ok);
@@ -489,7 +478,7 @@ braze_round_settle(void)
 	braze_settle_blocked = !ok;
 	if (!ok)
 	{
-		start_again();
+		try_all_again();
 		return false;
 	}
 	braze_first_settle_done = true;

@@ -39,14 +39,19 @@
 #include "base/statement.h"
 #include "base/wait_event.h"
 #include "braze/http.h"
-#include "store/reader.h"
+#include "store/notes_table.h"
+#include "store/profiles_table.h"
 #include "worker/claim.h"
 #include "worker/deliveries.h"
 #include "worker/delivery_pause.h"
 #include "worker/delivery_stuck.h"
 #include "worker/exchange.h"
 #include "worker/round.h"
+#include "worker/round_forget.h"
 #include "worker/round_read.h"
+#include "worker/round_refresh.h"
+#include "worker/round_settle.h"
+#include "worker/round_upkeep.h"
 #include "worker/worker.h"
 
 /* while requests are under way, new rows are looked for this often */
@@ -358,8 +363,8 @@ read_if_due(int64 now)
 
 	if (braze_round_read_may_go_on())
 		look = true;
-	if (!look && (!braze_round_reader_waits() || now < next_hole))
-		return braze_round_reader_waits() ? next_hole - now : -1;
+	if (!look && (!braze_round_read_has_holes() || now < next_hole))
+		return braze_round_read_has_holes() ? next_hole - now : -1;
 	if (now < next_read)
 		return next_read - now;
 	look = false;
@@ -380,7 +385,7 @@ read_if_due(int64 now)
 	}
 	if (braze_exchange_transfers() > 0)
 		next_read = now + READ_INTERVAL_MS;
-	return braze_round_reader_waits() ? HOLE_INTERVAL_MS : -1;
+	return braze_round_read_has_holes() ? HOLE_INTERVAL_MS : -1;
 }
 
 /* what was purged must not be sent, so this comes before everything else */
@@ -414,9 +419,9 @@ sweep_if_due(int64 now)
 		int			(*round) (void);
 		int64		next;
 	}			sweeps[] = {
-		{braze_round_messages, 0}, {braze_notes_round, 0}, {braze_round_dead_letters, 0},
-		{braze_round_profiles, 0}, {braze_round_old_profiles, 0},
-		{braze_round_replica_trigger, 0}
+		{braze_round_upkeep_messages, 0}, {braze_round_upkeep_notes, 0}, {braze_round_upkeep_dead_letters, 0},
+		{braze_round_upkeep_profiles, 0}, {braze_round_upkeep_old_profiles, 0},
+		{braze_round_upkeep_replica_trigger, 0}
 	};
 	long		timeout = -1;
 
@@ -588,6 +593,9 @@ braze_worker_main(Datum arg)
 	braze_http_announce_sockets(http, AcquireExternalFD, ReleaseExternalFD);
 	braze_delivery_init();
 	braze_round_init();
+	braze_round_read_init();
+	braze_notes_table_init();
+	braze_profiles_table_init();
 	end_timeout = RegisterTimeout(USER_TIMEOUT, raise_end_again);
 	main_loop(http);
 }

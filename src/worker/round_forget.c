@@ -1,0 +1,50 @@
+/*-------------------------------------------------------------------------
+ *
+ * round_forget.c
+ *	  The worker's transaction that finds the calls that were taken out of the
+ *	  queue.
+ *
+ *-------------------------------------------------------------------------
+ */
+#include "postgres.h"
+
+#include "miscadmin.h"
+
+#include "worker/deliveries.h"
+#include "worker/round.h"
+#include "worker/round_forget.h"
+#include "worker/round_settle.h"
+
+static bool
+is_gone(const BrazeCall *call, void *settler)
+{
+	BrazeSettleRow row = braze_round_settle_row_of(call);
+
+	CHECK_FOR_INTERRUPTS();
+	return !braze_settle_finds(settler, &row);
+}
+
+static void
+forget_gone(void *ok)
+{
+	BrazeSettler settler;
+	ListCell   *cell;
+
+	if (!braze_settle_begin(&settler))
+		return;
+	foreach(cell, braze_deliveries)
+		braze_delivery_forget_gone(lfirst(cell), is_gone, &settler);
+	braze_settle_end(&settler);
+	*(bool *) ok = true;
+}
+
+bool
+braze_round_forget(void)
+{
+	bool		ok = false;
+
+	if (!braze_round_succeeds("looking what was purged", forget_gone, &ok) || !ok)
+		return false;
+	braze_forget_due = false;
+	return true;
+}

@@ -1,0 +1,162 @@
+/*-------------------------------------------------------------------------
+ *
+ * round_upkeep.c
+ *	  The worker's transactions that look after our tables: what has expired is
+ *	  removed, and what was put off is written.
+ *
+ *-------------------------------------------------------------------------
+ */
+#include "postgres.h"
+
+#include "base/attempt.h"
+#include "base/guc.h"
+#include "queue/deduplicate.h"
+#include "store/notes_table.h"
+#include "store/profiles_retention.h"
+#include "store/profiles_table.h"
+#include "store/replica_trigger.h"
+#include "worker/deliveries.h"
+#include "worker/round.h"
+#include "worker/round_refresh.h"
+#include "worker/round_upkeep.h"
+
+static int
+deduplicates_for(const char *destination)
+{
+	const BrazeDelivery *delivery = braze_deliveries_find(destination);
+
+	if (delivery == NULL || delivery->destination == NULL)
+		return 0;
+	return delivery->destination->settings.deduplicate;
+}
+
+static int
+expire_messages(void)
+{
+	return braze_deduplicate_retention_sweep(deduplicates_for);
+}
+
+/*
+ * Of a destination that is not there, now or as far as the worker knows,
+ * attributes are kept for as long as the option's default says.
+ */
+static void
+profile_retention(const char *destination, int *attributes, int *visitors)
+{
+	const BrazeDelivery *delivery = braze_deliveries_find(destination);
+	const BrazeSettings *settings = braze_destination_default_settings();
+
+	if (delivery != NULL && delivery->destination != NULL)
+		settings = &delivery->destination->settings;
+	*attributes = settings->resend_unchanged_after;
+	*visitors = settings->forget_visitors_after;
+}
+
+static int
+expire_profiles(void)
+{
+	return braze_profiles_retention_sweep(profile_retention);
+}
+
+static int
+expire_dead_letters(void)
+{
+	return braze_dead_letters_table_sweep(braze_dead_letter_retention);
+}
+
+typedef struct Upkeep
+{
+	int			(*step) (void);
+	BrazeBackoff *backoff;
+	bool		done;
+	int			pause;
+} Upkeep;
+
+static void
+run_step(void *arg)
+{
+	Upkeep	   *upkeep = arg;
+
+	upkeep->pause = upkeep->step();
+}
+
+static void
+attempt_step(void *arg)
+{
+	Upkeep	   *upkeep = arg;
+
+	upkeep->done = braze_attempt_when_due(upkeep->backoff, NULL, run_step, upkeep);
+}
+
+/* in how many milliseconds to go on, -1: at the next nap; *ok: did it succeed? */
+static int
+upkeep_round(const char *activity, int (*step) (void), BrazeBackoff *backoff, bool *ok)
+{
+	Upkeep		upkeep = {step, backoff, false, -1};
+	bool		done = braze_round_succeeds(activity, attempt_step, &upkeep) && upkeep.done;
+
+	if (ok != NULL)
+		*ok = done;
+	return done ? upkeep.pause : -1;
+}
+
+int
+braze_round_upkeep_messages(void)
+{
+	static BrazeBackoff backoff;
+
+	return braze_round_refreshed ? upkeep_round("forgetting old messages", expire_messages, &backoff, NULL) : -1;
+}
+
+int
+braze_round_upkeep_notes(void)
+{
+	static BrazeBackoff backoff;
+	bool		stored = false;
+
+	if (braze_notes_are_due())
+		(void) upkeep_round("counting notes", braze_notes_table_store, &backoff, &stored);
+	if (stored)
+		braze_notes_table_stored();
+	return -1;
+}
+
+int
+braze_round_upkeep_old_profiles(void)
+{
+	static BrazeBackoff backoff;
+
+	return braze_round_refreshed ? upkeep_round("forgetting old profiles", expire_profiles, &backoff, NULL) : -1;
+}
+
+int
+braze_round_upkeep_profiles(void)
+{
+	static BrazeBackoff backoff;
+	bool		stored = false;
+
+	if (braze_profiles_table_has_postponed())
+	{
+		(void) upkeep_round("remembering users", braze_profiles_table_store_postponed, &backoff, &stored);
+		braze_profiles_table_stored(stored);
+	}
+	return -1;
+}
+
+int
+braze_round_upkeep_dead_letters(void)
+{
+	static BrazeBackoff backoff;
+
+	return braze_dead_letter_retention > 0 ?
+		upkeep_round("removing old dead letters", expire_dead_letters, &backoff, NULL) : -1;
+}
+
+int
+braze_round_upkeep_replica_trigger(void)
+{
+	static BrazeBackoff backoff;
+
+	return upkeep_round("looking at a trigger", braze_replica_trigger_restore, &backoff, NULL);
+}
+

@@ -1,0 +1,29 @@
+/*-------------------------------------------------------------------------
+ *
+ * round_upkeep.h
+ *	  The worker's transactions that look after our tables.
+ *
+ *-------------------------------------------------------------------------
+ */
+#ifndef BRAZE_ROUND_UPKEEP_H
+#define BRAZE_ROUND_UPKEEP_H
+
+/* forgets old messageIds; in how many milliseconds to go on, -1: at the next nap */
+extern int	braze_round_upkeep_messages(void);
+
+/* the same for dead letters */
+extern int	braze_round_upkeep_dead_letters(void);
+
+/* the same for what the mapping noted */
+extern int	braze_round_upkeep_notes(void);
+
+/* has replicated rows wake the worker, if a restore has put an end to it */
+extern int	braze_round_upkeep_replica_trigger(void);
+
+/* writes what was put off of users who changed all the time */
+extern int	braze_round_upkeep_profiles(void);
+
+/* forgets what is remembered of users, as old messageIds are */
+extern int	braze_round_upkeep_old_profiles(void);
+
+#endif							/* BRAZE_ROUND_UPKEEP_H */
