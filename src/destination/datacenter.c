@@ -17,7 +17,7 @@
 #include "braze/ascii.h"
 #include "braze/http.h"
 #include "destination/datacenter.h"
-#include "destination/option_number.h"
+#include "destination/option_text.h"
 
 typedef struct Datacenter
 {
@@ -154,7 +154,7 @@ next_datacenter(void *state)
 static char *
 bare_address(const char *value)
 {
-	char	   *address = braze_trimmed(value);
+	char	   *address = braze_option_text_trimmed(value);
 	size_t		length;
 
 	for (char *c = address; *c; c++)
@@ -170,7 +170,7 @@ bare_address(const char *value)
 const char *
 braze_datacenter_parse(const char *value, char **result)
 {
-	char	   *name = braze_trimmed(value);
+	char	   *name = braze_option_text_trimmed(value);
 	const Datacenter *found;
 	const char *closest;
 	int			state = 0;
@@ -256,7 +256,7 @@ check_own_sdk_host(const char *host)
 static const char *
 parse_address(const char *value, const char *(*check) (const char *host), char **result)
 {
-	char	   *endpoint = braze_trimmed(value);
+	char	   *endpoint = braze_option_text_trimmed(value);
 	char	   *host;
 	size_t		length;
 	bool		plain;
@@ -303,7 +303,7 @@ braze_datacenter_parse_endpoint(const char *value, char **result)
 const char *
 braze_datacenter_parse_sdk_endpoint(const char *value, char **result)
 {
-	char	   *address = braze_trimmed(value);
+	char	   *address = braze_option_text_trimmed(value);
 	size_t		length = strlen(address);
 
 	if (length > 0 && address[length - 1] == '/')

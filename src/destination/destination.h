@@ -62,11 +62,4 @@ extern const BrazeDestination *braze_destination_for(const char *name, Oid rolei
 extern const BrazeDestination *braze_destination_find(const char *name, Oid roleid,
 													  BrazeDestinationProblem *problem);
 
-/*
- * The REST API key by the user mapping of the server's owner, else of PUBLIC;
- * palloc'd.  NULL with a reason (never the key) when there is none usable.
- */
-extern char *braze_destination_key(const BrazeDestination *destination,
-								   char **reason);
-
 #endif							/* BRAZE_DESTINATION_H */

@@ -15,9 +15,8 @@
 #include "utils/guc.h"
 
 #include "braze/ascii.h"
-#include "destination/option.h"
 #include "destination/option_number.h"
-#include "json/jsonb_walk.h"
+#include "destination/option_text.h"
 
 typedef struct NumberUnit
 {
@@ -52,16 +51,6 @@ static const NumberFormat formats[] = {
 	},
 	[BRAZE_OPTION_RATE] = {0, 1000, true, "", {{NULL}}, "numbers", ", such as 0.5"},
 };
-
-/* a copy without the white space around it */
-char *
-braze_trimmed(const char *text)
-{
-	BrazeString trimmed = {text, strlen(text)};
-
-	trimmed = braze_trim(trimmed);
-	return pnstrdup(trimmed.data, trimmed.length);
-}
 
 /* with the largest unit in which it is a whole number */
 static char *
@@ -107,7 +96,7 @@ braze_option_number_parse(const BrazeOption *option, const char *value, int *res
 
 	if (option->type == BRAZE_OPTION_INTEGER)
 		return parse_integer(option, value, result);
-	if (format->off && braze_ascii_equal(braze_trimmed(value), "off"))
+	if (format->off && braze_ascii_equal(braze_option_text_trimmed(value), "off"))
 	{
 		*result = 0;
 		return NULL;

@@ -8,7 +8,7 @@
 #ifndef BRAZE_OPTION_NUMBER_H
 #define BRAZE_OPTION_NUMBER_H
 
-#include "destination/option.h"
+#include "destination/option_table.h"
 
 /* returns NULL when the value is fine, else a sentence that says which are */
 extern const char *braze_option_number_parse(const BrazeOption *option, const char *value, int *result);
@@ -16,8 +16,5 @@ extern const char *braze_option_number_parse(const BrazeOption *option, const ch
 /* of those that are no whole numbers: "1 s to 3650 d", and whether off is one */
 extern char *braze_option_number_range(const BrazeOption *option);
 extern bool braze_option_number_may_be_off(const BrazeOption *option);
-
-/* a copy without the white space around it */
-extern char *braze_trimmed(const char *text);
 
 #endif							/* BRAZE_OPTION_NUMBER_H */

@@ -7,100 +7,24 @@
  */
 #include "postgres.h"
 
-#include "lib/stringinfo.h"
 #include "nodes/pg_list.h"
 #include "utils/builtins.h"
 
 #include "base/closest_name.h"
 #include "braze/ascii.h"
 #include "braze/currency.h"
+#include "destination/api_key.h"
 #include "destination/datacenter.h"
-#include "destination/option.h"
 #include "destination/option_number.h"
-#include "destination/option_validator.h"
+#include "destination/option_parse.h"
+#include "destination/option_text.h"
+#include "destination/option_values.h"
 #include "destination/sdk_version.h"
-#include "json/jsonb_walk.h"
 
 /*
  * Parsers.  Each returns NULL when the value is fine, else a sentence that
  * says which values are.  Results go into settings.
  */
-
-static bool
-has_control_characters(const char *text)
-{
-	for (; *text; text++)
-	{
-		if ((unsigned char) *text < ' ' || *text == 0x7f)
-			return true;
-	}
-	return false;
-}
-
-/*
- * Splits a list at its commas.  An element that holds a comma, or begins or
- * ends with white space, is written in double quotes, a double quote in it
- * twice.  Returns a list of char *; false for what is no list.
- */
-static bool
-split_list(const char *text, List **elements)
-{
-	*elements = NIL;
-	while (braze_is_space(*text))
-		text++;
-	if (*text == '\0')
-		return true;
-
-	for (;;)
-	{
-		StringInfoData element;
-
-		initStringInfo(&element);
-		while (braze_is_space(*text))
-			text++;
-		if (*text == '"')
-		{
-			for (text++; *text != '"' || text[1] == '"'; text++)
-			{
-				if (*text == '\0')
-					return false;
-				if (*text == '"')
-					text++;
-				appendStringInfoChar(&element, *text);
-			}
-			text++;
-			while (braze_is_space(*text))
-				text++;
-			if (*text != ',' && *text != '\0')
-				return false;
-		}
-		else
-		{
-			for (; *text != ',' && *text != '\0'; text++)
-				appendStringInfoChar(&element, *text);
-			while (element.len > 0 && braze_is_space(element.data[element.len - 1]))
-				element.data[--element.len] = '\0';
-		}
-		if (element.len == 0)
-			return false;
-		*elements = lappend(*elements, element.data);
-		if (*text == '\0')
-			return true;
-		text++;
-	}
-}
-
-/* "a, b, c" */
-static char *
-choice_names(const BrazeChoice *choices)
-{
-	StringInfoData names;
-
-	initStringInfo(&names);
-	for (; choices->name; choices++)
-		appendStringInfo(&names, "%s%s", names.len > 0 ? ", " : "", choices->name);
-	return names.data;
-}
 
 static const char *
 next_choice(void *state)
@@ -129,8 +53,8 @@ choice_hint(const BrazeChoice *choices, const char *name, const char *verb)
 
 	if (closest)
 		return psprintf("Perhaps you meant \"%s\".  Valid values are %s.",
-						closest, choice_names(choices));
-	return psprintf("Valid values are %s%s.", verb, choice_names(choices));
+						closest, braze_option_values_choices(choices));
+	return psprintf("Valid values are %s%s.", verb, braze_option_values_choices(choices));
 }
 
 static const char *
@@ -142,7 +66,7 @@ parse_boolean(const BrazeOption *option, const char *value, bool *result)
 static const char *
 parse_enum(const BrazeOption *option, const char *value, int *result)
 {
-	char	   *name = braze_trimmed(value);
+	char	   *name = braze_option_text_trimmed(value);
 	const BrazeChoice *choice = find_choice(option->choices, name);
 
 	if (choice == NULL)
@@ -159,9 +83,9 @@ parse_choices(const BrazeOption *option, const char *value, List **found)
 	ListCell   *cell;
 
 	*found = NIL;
-	if (!split_list(value, &elements))
+	if (!braze_option_text_split(value, &elements))
 		return psprintf("Valid values are a list, separated by commas, of %s.",
-						choice_names(option->choices));
+						braze_option_values_choices(option->choices));
 	foreach(cell, elements)
 	{
 		const BrazeChoice *choice = find_choice(option->choices, lfirst(cell));
@@ -202,7 +126,7 @@ parse_identifiers(const BrazeOption *option, const char *value, BrazeSettings *s
 		return hint;
 	if (found == NIL)
 		return psprintf("The list needs at least one of %s.",
-						choice_names(option->choices));
+						braze_option_values_choices(option->choices));
 	settings->nidentifiers = 0;
 	foreach(cell, found)
 		settings->identifiers[settings->nidentifiers++] = lfirst_int(cell);
@@ -214,7 +138,7 @@ parse_text(const BrazeOption *option, const char *value, char **result)
 {
 	size_t		length = strlen(value);
 
-	if (length < option->min || length > option->max || has_control_characters(value))
+	if (length < option->min || length > option->max || braze_option_text_has_controls(value))
 		return psprintf("Valid values have %d to %d bytes and no control characters.",
 						option->min, option->max);
 	*result = pstrdup(value);
@@ -233,7 +157,7 @@ parse_names(const BrazeOption *option, const char *value, BrazeNameList *result)
 	List	   *elements;
 	ListCell   *cell;
 
-	if (!split_list(value, &elements))
+	if (!braze_option_text_split(value, &elements))
 		return "Valid values are names separated by commas; a name that holds a comma "
 			"is written in double quotes.";
 	result->count = 0;
@@ -247,7 +171,7 @@ parse_names(const BrazeOption *option, const char *value, BrazeNameList *result)
 static const char *
 parse_currency(const BrazeOption *option, const char *value, char **result)
 {
-	char	   *text = braze_trimmed(value);
+	char	   *text = braze_option_text_trimmed(value);
 	const char *code = braze_currency_code(text, strlen(text));
 
 	if (code == NULL)
@@ -260,7 +184,7 @@ static const char *
 parse_path(const BrazeOption *option, const char *value, char **result)
 {
 	if (!is_absolute_path(value) || strlen(value) >= MAXPGPATH ||
-		has_control_characters(value))
+		braze_option_text_has_controls(value))
 		return "Valid values are absolute paths on the database server.";
 	*result = pstrdup(value);
 	return NULL;
@@ -313,103 +237,10 @@ braze_option_parse(const BrazeOption *option, const char *value, BrazeSettings *
 		case BRAZE_OPTION_PATH:
 			return parse_path(option, value, field);
 		case BRAZE_OPTION_SECRET:
-			if (braze_key_is_valid(value))
+			if (braze_api_key_is_valid(value))
 				return NULL;
 			return psprintf("A key has 1 to %d ASCII characters, none of them white space or a quotation mark.",
 							option->max);
-	}
-	pg_unreachable();
-}
-
-bool
-braze_key_is_valid(const char *key)
-{
-	size_t		length = strlen(key);
-
-	if (length == 0 || length > BRAZE_MAX_KEY_LENGTH)
-		return false;
-	for (; *key; key++)
-	{
-		if (*key <= ' ' || *key >= 0x7f || strchr("\"'`", *key) != NULL)
-			return false;
-	}
-	return true;
-}
-
-const char *
-braze_option_type_name(const BrazeOption *option)
-{
-	switch (option->type)
-	{
-		case BRAZE_OPTION_BOOLEAN:
-			return "boolean";
-		case BRAZE_OPTION_INTEGER:
-			return "integer";
-		case BRAZE_OPTION_DURATION:
-			return "duration";
-		case BRAZE_OPTION_INTERVAL:
-			return "interval";
-		case BRAZE_OPTION_SIZE:
-			return "size";
-		case BRAZE_OPTION_RATE:
-			return "number";
-		case BRAZE_OPTION_ENUM:
-		case BRAZE_OPTION_DATACENTER:
-			return "enum";
-		case BRAZE_OPTION_SET:
-		case BRAZE_OPTION_IDENTIFIERS:
-		case BRAZE_OPTION_NAMES:
-			return "list";
-		case BRAZE_OPTION_TEXT:
-		case BRAZE_OPTION_CURRENCY:
-		case BRAZE_OPTION_SECRET:
-		case BRAZE_OPTION_SDK_VERSION:
-			return "text";
-		case BRAZE_OPTION_ENDPOINT:
-		case BRAZE_OPTION_SDK_ENDPOINT:
-			return "URL";
-		case BRAZE_OPTION_PATH:
-			return "path";
-	}
-	pg_unreachable();
-}
-
-const char *
-braze_option_valid_values(const BrazeOption *option)
-{
-	switch (option->type)
-	{
-		case BRAZE_OPTION_BOOLEAN:
-			return "true, false";
-		case BRAZE_OPTION_INTEGER:
-			return psprintf("%d to %d", option->min, option->max);
-		case BRAZE_OPTION_DURATION:
-		case BRAZE_OPTION_INTERVAL:
-		case BRAZE_OPTION_SIZE:
-		case BRAZE_OPTION_RATE:
-			return psprintf("%s%s", braze_option_number_may_be_off(option) ? "off, " : "",
-							braze_option_number_range(option));
-		case BRAZE_OPTION_ENUM:
-		case BRAZE_OPTION_SET:
-		case BRAZE_OPTION_IDENTIFIERS:
-			return choice_names(option->choices);
-		case BRAZE_OPTION_NAMES:
-			return "names separated by commas";
-		case BRAZE_OPTION_TEXT:
-			return psprintf("%d to %d bytes", option->min, option->max);
-		case BRAZE_OPTION_CURRENCY:
-			return "ISO 4217 code";
-		case BRAZE_OPTION_DATACENTER:
-			return braze_datacenter_names();
-		case BRAZE_OPTION_ENDPOINT:
-		case BRAZE_OPTION_SDK_ENDPOINT:
-			return "host or https URL; http for loopback hosts";
-		case BRAZE_OPTION_SDK_VERSION:
-			return "2 or higher";
-		case BRAZE_OPTION_PATH:
-			return "absolute path";
-		case BRAZE_OPTION_SECRET:
-			return psprintf("1 to %d ASCII characters", option->max);
 	}
 	pg_unreachable();
 }

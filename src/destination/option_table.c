@@ -10,8 +10,8 @@
 #include "catalog/pg_foreign_server.h"
 #include "catalog/pg_user_mapping.h"
 
-#include "destination/option.h"
-#include "destination/option_validator.h"
+#include "destination/api_key.h"
+#include "destination/option_table.h"
 #include "destination/sdk_version.h"
 
 /* ten years, in seconds */

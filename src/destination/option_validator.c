@@ -23,8 +23,9 @@
 #include "base/closest_name.h"
 #include "base/compat.h"
 #include "destination/datacenter.h"
-#include "destination/option.h"
+#include "destination/option_parse.h"
 #include "destination/option_validator.h"
+#include "destination/option_values.h"
 
 BRAZE_SQL_FUNCTION(braze_validator);
 BRAZE_SQL_FUNCTION(braze_options);
@@ -256,12 +257,12 @@ braze_options(PG_FUNCTION_ARGS)
 	option = &braze_option_table[context->call_cntr];
 	values[0] = CStringGetTextDatum(option->name);
 	values[1] = CStringGetTextDatum(catalog_name(option->catalog));
-	values[2] = CStringGetTextDatum(braze_option_type_name(option));
+	values[2] = CStringGetTextDatum(braze_option_values_type(option));
 	nulls[3] = option->initial == NULL;
 	values[3] = nulls[3] ? (Datum) 0 : CStringGetTextDatum(option->initial);
 	nulls[4] = option->unit == NULL;
 	values[4] = nulls[4] ? (Datum) 0 : CStringGetTextDatum(option->unit);
-	values[5] = CStringGetTextDatum(braze_option_valid_values(option));
+	values[5] = CStringGetTextDatum(braze_option_values(option));
 	values[6] = BoolGetDatum(option->superuser);
 	values[7] = CStringGetTextDatum(option->description);
 	SRF_RETURN_NEXT(context, HeapTupleGetDatum(heap_form_tuple(context->tuple_desc,

@@ -10,7 +10,7 @@
  */
 #include "postgres.h"
 
-#include "destination/option_number.h"
+#include "destination/option_text.h"
 #include "destination/sdk_version.h"
 
 /* the last minor version of each major one; the first of them is 2 */
@@ -37,7 +37,7 @@ read_part(const char **text, int *number)
 const char *
 braze_sdk_version_parse(const char *value, BrazeSdkVersion *result)
 {
-	const char *text = braze_trimmed(value);
+	const char *text = braze_option_text_trimmed(value);
 	BrazeSdkVersion version;
 	int			patch;
 

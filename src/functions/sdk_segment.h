@@ -10,7 +10,7 @@
 
 #include "lib/stringinfo.h"
 
-#include "destination/option.h"
+#include "destination/option_table.h"
 
 typedef struct BrazeSegmentDocument
 {

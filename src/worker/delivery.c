@@ -20,6 +20,7 @@
 #include "base/guc.h"
 #include "base/shmem.h"
 #include "base/size_counter.h"
+#include "destination/api_key.h"
 #include "store/notes_table.h"
 #include "store/profiles_table.h"
 #include "worker/deliveries.h"
@@ -158,7 +159,7 @@ same_key(const BrazeDelivery *delivery, const char *key)
 }
 
 static void
-forget_attributes(void *arg)
+delete_sent_attributes(void *arg)
 {
 	braze_profiles_table_forget_attributes(NameStr(((BrazeDelivery *) arg)->name));
 }
@@ -179,7 +180,7 @@ refresh_attributes(BrazeDelivery *delivery, bool options_changed)
 		return;
 	delivery->attributes_stale = braze_delivery_stuck_until(delivery) != 0 ||
 		!braze_attempt_when_due(&delivery->attributes_backoff, NameStr(delivery->name),
-								forget_attributes, delivery);
+								delete_sent_attributes, delivery);
 	limits = limits_of(settings);
 	limits.changed_only = limits.changed_only && !delivery->attributes_stale;
 	braze_pack_set_limits(delivery->pack, &limits);
@@ -215,7 +216,7 @@ refresh_one(BrazeDelivery *delivery, BrazeDestination *destination)
 		destination = delivery->destination;
 	refresh_attributes(delivery, options_changed);
 
-	key = braze_destination_key(destination, &problem);
+	key = braze_api_key_read(destination, &problem);
 	if (key != NULL && destination->settings.endpoint == NULL)
 	{
 		key = NULL;

@@ -221,7 +221,7 @@ guard_against_refusals(BrazeTransfer *transfer, const BrazeAnswer *answer)
 
 /* judges a transfer that is over, and sends the next part of its request */
 static void
-conclude(BrazeHttp *http, BrazeTransfer *transfer, const BrazeAnswer *answer)
+conclude_transfer(BrazeHttp *http, BrazeTransfer *transfer, const BrazeAnswer *answer)
 {
 	BrazeDelivery *delivery = transfer->delivery;
 	BrazeEndpoint endpoint = braze_request_state_endpoint(transfer->request);
@@ -289,7 +289,7 @@ fail_transfer(BrazeHttp *http, BrazeTransfer *transfer)
 	strlcpy(answer.reason, transfer->http.error, sizeof(answer.reason));
 	transfer->http.status = 0;
 	braze_rate_headers_reset(&transfer->http.rate);
-	conclude(http, transfer, &answer);
+	conclude_transfer(http, transfer, &answer);
 }
 
 /*
@@ -327,7 +327,7 @@ braze_exchange_answered(BrazeHttp *http, BrazeHttpRequest *done)
 	in_database_encoding(answer.reason);
 	for (int i = 0; i < answer.nerrors; i++)
 		in_database_encoding(answer.errors[i].reason);
-	conclude(http, transfer, &answer);
+	conclude_transfer(http, transfer, &answer);
 	braze_answer_free(&answer);
 }
 

@@ -149,7 +149,7 @@ notice_stillborn(Known *known, BrazeDatabaseSlot *slot)
  * returns when to look again, in milliseconds, -1 for no special time.
  */
 static long
-tend(Known *known, bool probe_all)
+tend_database(Known *known, bool probe_all)
 {
 	BrazeDatabaseSlot *slot;
 	TimestampTz now = GetCurrentTimestamp();
@@ -288,7 +288,7 @@ tend_all(void)
 	hash_seq_init(&status, known_databases);
 	while ((known = hash_seq_search(&status)) != NULL)
 	{
-		long		wait = tend(known, probe_all);
+		long		wait = tend_database(known, probe_all);
 
 		if (wait >= 0 && wait < timeout)
 			timeout = wait;

@@ -211,7 +211,7 @@ require_extension(void)
 }
 
 static void
-attach(int index)
+attach_to_slot(int index)
 {
 	BrazeDatabaseSlot *mine = &braze_shared->databases[index];
 
@@ -232,7 +232,7 @@ attach(int index)
 }
 
 static long
-shorter(long timeout, int64 other)
+shorter_wait(long timeout, int64 other)
 {
 	if (other < 0 || (timeout >= 0 && timeout <= other))
 		return timeout;
@@ -284,7 +284,7 @@ end_process(BrazeHttp *http)
 								 WL_LATCH_SET | WL_SOCKET_READABLE |
 								 WL_TIMEOUT | WL_EXIT_ON_PM_DEATH,
 								 braze_http_fd(http),
-								 shorter((long) left, braze_http_timeout(http)),
+								 shorter_wait((long) left, braze_http_timeout(http)),
 								 braze_wait_event(BRAZE_WAIT_WORKER_SHUTDOWN));
 		ResetLatch(MyLatch);
 		CHECK_FOR_INTERRUPTS();
@@ -433,7 +433,7 @@ sweep_if_due(int64 now)
 
 			sweeps[i].next = now + (pause < 0 ? braze_nap : pause);
 		}
-		timeout = shorter(timeout, sweeps[i].next - now);
+		timeout = shorter_wait(timeout, sweeps[i].next - now);
 	}
 	return timeout;
 }
@@ -466,13 +466,13 @@ send_all(BrazeHttp *http)
 				(delivery->transfers == 0 && now - last_start >= ALONE_MS))
 				max_transfers++;
 		}
-		timeout = shorter(timeout, braze_exchange_send(delivery, http, max_transfers));
+		timeout = shorter_wait(timeout, braze_exchange_send(delivery, http, max_transfers));
 		if (braze_exchange_transfers() > under_way)
 			last_start = now;
 	}
 	if (!braze_first_settle_done && now - last_start < ALONE_MS)
-		timeout = shorter(timeout, ALONE_MS - (now - last_start));
-	return shorter(timeout, braze_exchange_send_claimed(http));
+		timeout = shorter_wait(timeout, ALONE_MS - (now - last_start));
+	return shorter_wait(timeout, braze_exchange_send_claimed(http));
 }
 
 static void
@@ -531,23 +531,23 @@ main_loop(BrazeHttp *http)
 		AcceptInvalidationMessages();
 		(void) refresh_if_due(now);
 
-		timeout = shorter(timeout, look_for_purged(now));
+		timeout = shorter_wait(timeout, look_for_purged(now));
 		take_answers(http);
-		timeout = shorter(timeout, settle_if_due(now));
-		timeout = shorter(timeout, put_back_if_due(now));
-		timeout = shorter(timeout, sweep_if_due(now));
+		timeout = shorter_wait(timeout, settle_if_due(now));
+		timeout = shorter_wait(timeout, put_back_if_due(now));
+		timeout = shorter_wait(timeout, sweep_if_due(now));
 		if (braze_deliver)
-			timeout = shorter(timeout, read_if_due(now));
+			timeout = shorter_wait(timeout, read_if_due(now));
 
 		/* what was read now may have been queued after a pause or ALTER SERVER */
 		AcceptInvalidationMessages();
 		if (refresh_if_due(now))
 			timeout = 0;
-		timeout = shorter(timeout, look_for_purged(braze_now_ms()));
-		timeout = shorter(timeout, send_all(http));
+		timeout = shorter_wait(timeout, look_for_purged(braze_now_ms()));
+		timeout = shorter_wait(timeout, send_all(http));
 		report_all();
 
-		timeout = shorter(timeout, braze_http_timeout(http));
+		timeout = shorter_wait(timeout, braze_http_timeout(http));
 		events = WaitLatchOrSocket(MyLatch,
 								   WL_LATCH_SET | WL_SOCKET_READABLE |
 								   WL_TIMEOUT | WL_EXIT_ON_PM_DEATH,
@@ -574,7 +574,7 @@ braze_worker_main(Datum arg)
 	pqsignal(SIGTERM, die);
 	BackgroundWorkerUnblockSignals();
 
-	attach(DatumGetInt32(arg));
+	attach_to_slot(DatumGetInt32(arg));
 	database = slot->database;
 	BackgroundWorkerInitializeConnectionByOid(database, InvalidOid, 0);
 	fix_settings();

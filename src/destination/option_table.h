@@ -1,12 +1,12 @@
 /*-------------------------------------------------------------------------
  *
- * option.h
- *	  An option of a server or a user mapping, described as data.
+ * option_table.h
+ *	  The options of servers and user mappings, described as data.
  *
  *-------------------------------------------------------------------------
  */
-#ifndef BRAZE_OPTION_H
-#define BRAZE_OPTION_H
+#ifndef BRAZE_OPTION_TABLE_H
+#define BRAZE_OPTION_TABLE_H
 
 #include "destination/destination_settings.h"
 
@@ -57,19 +57,8 @@ typedef struct BrazeOption
 #define BRAZE_NOT_A_SETTING		((size_t) -1)
 #define BRAZE_SETTING(field)	offsetof(BrazeSettings, field)
 
-/* option_table.c, in the order in which they are documented */
+/* in the order in which they are documented */
 extern const BrazeOption braze_option_table[];
 extern const int braze_option_count;
 
-/*
- * Parses a value into settings, for which NULL stands when it is only to be
- * checked.  Returns NULL, or a sentence that says which values are valid.
- */
-extern const char *braze_option_parse(const BrazeOption *option, const char *value,
-									  BrazeSettings *settings);
-
-/* for people: the kind of value, and which there are */
-extern const char *braze_option_type_name(const BrazeOption *option);
-extern const char *braze_option_valid_values(const BrazeOption *option);
-
-#endif							/* BRAZE_OPTION_H */
+#endif							/* BRAZE_OPTION_TABLE_H */
