@@ -111,6 +111,9 @@ create_delivery(const char *name)
 	delivery->size = braze_size_counter_of(name);
 	delivery->behind = true;
 	delivery->cursor = 0;
+
+	/* nothing is sent while it cannot be read */
+	delivery->paused = pstrdup("whether it is started and paused has yet to be read");
 	delivery->changed = true;
 	braze_delivery_stuck_begin(delivery);
 	braze_deliveries = lappend(braze_deliveries, delivery);
@@ -193,7 +196,7 @@ refresh_one(BrazeDelivery *delivery, BrazeDestination *destination)
 	char	   *key;
 	bool		options_changed = (destination != NULL);
 	bool		changed;
-	bool		was_paused = (delivery->paused != NULL);
+	bool		was_paused = (delivery->known && delivery->paused != NULL);
 
 	if (destination != NULL)
 	{
