@@ -90,6 +90,8 @@ StandIn::wait_until(sub { !kill 0, $postmaster }, 'the primary is gone');
 finish($pgbench);
 $standby->promote;
 $braze->release;
+
+# nobody calls braze_start there: it is the database that it was
 braze_flush($standby);
 
 my %committed = map { $_ => 1 } split /\n/, run($standby, 'SELECT seq FROM committed');
