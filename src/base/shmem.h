@@ -34,6 +34,12 @@ typedef enum BrazeDatabaseState
 /*
  * One per database that has a worker or may want one.  A slot is free when
  * database is InvalidOid, and is only freed by the launcher, while pid is 0.
+ *
+ * Everything is written under BrazeShared.lock, held exclusively, with one
+ * exception: the worker clears refresh and purged without it, before it does
+ * what they ask for.  It reads these without it as well; whoever sets them sets
+ * the latch afterwards, which orders the memory.  Everything else is read
+ * under the lock.
  */
 typedef struct BrazeDatabaseSlot
 {
@@ -49,7 +55,8 @@ typedef struct BrazeDatabaseSlot
 	int64		lowest_in_flight;	/* no dead letter with a lower id is under way */
 	int64		put_backs;		/* how often such letters went back to the queue */
 	BrazeBackoff left_alone;	/* as braze_attempt_left_alone, for the next worker */
-	int			held;			/* sessions that need the database left alone */
+	int			held;			/* sessions that need the database left alone: no
+								 * worker is started, and the slot not freed */
 	TimestampTz started_at;		/* for the throttle */
 	bool		wanted_at_once; /* CREATE EXTENSION, or a hold that is over */
 } BrazeDatabaseSlot;
@@ -66,7 +73,9 @@ typedef enum BrazeDestinationState
 /*
  * One per destination that a worker has served since the server started.
  * Only that worker writes it, but for duplicates, dropped and size, which the
- * sessions that queue add up; it survives the worker.  The worker frees it
+ * sessions that queue add up; it survives the worker.  All of it is under
+ * BrazeShared.lock, but for size, which has atomics and a spinlock of its own:
+ * every commit of a session that queues counts there.  The worker frees it
  * once its server is gone, nothing is queued for it, and no open transaction
  * has counted on it; the launcher, when the extension is gone.
  */
@@ -97,16 +106,22 @@ typedef struct BrazeDestinationSlot
 
 typedef struct BrazeShared
 {
-	LWLock	   *lock;			/* protects all that follows */
+	LWLock	   *lock;
+
+	/* set before any process has it, and not changed */
 	int			startups;		/* of shared memory: over 1 after a crash */
+
+	/* the latch is also read without the lock: one of a launcher that is gone is harmless */
 	pid_t		launcher_pid;
 	Latch	   *launcher_latch;
+
+	/* under the lock */
 	bool		probe_all;		/* forget which databases had no extension */
 	BrazeDestinationSlot *destinations; /* braze_max_destinations of them */
 	int		   *buckets;		/* as many, each the first of its chain or -1 */
 	int			free_destination;	/* the first, or -1 */
 	uint32		freed_destinations; /* how often one was freed */
-	int			ndatabases;
+	int			ndatabases;		/* not changed either */
 	BrazeDatabaseSlot databases[FLEXIBLE_ARRAY_MEMBER];
 } BrazeShared;
 

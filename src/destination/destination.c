@@ -309,7 +309,11 @@ only_usable_name(Oid roleid, BrazeDestinationProblem *problem)
 	return NULL;
 }
 
-/* an empty cache that hears of every change that matters to it */
+/*
+ * An empty cache that hears of every change that matters to it: of a server and
+ * its options, of the wrapper, and of roles and their memberships, on which the
+ * privilege depends.  It does not hold keys, so user mappings do not matter.
+ */
 static void
 reset_cache(void)
 {
@@ -339,6 +343,12 @@ braze_destination_find(const char *name, Oid roleid, BrazeDestinationProblem *pr
 	if (asked == NULL)
 		asked = braze_destination_setting ? braze_destination_setting : "";
 
+	/*
+	 * Here and nowhere else: an invalidation only marks the cache, as it may come
+	 * while a caller still uses what it got from here.  An entry belongs to a role
+	 * and to a name as it was asked for, so a hit needs no look at the catalogs,
+	 * not even to check the privilege: a GRANT or REVOKE invalidates the server.
+	 */
 	if (cache_context == NULL || cache_is_stale)
 		reset_cache();
 	for (int i = 0; i < CACHE_SIZE; i++)
@@ -368,6 +378,8 @@ braze_destination_find(const char *name, Oid roleid, BrazeDestinationProblem *pr
 		explain_missing(name, roleid, problem);
 		return NULL;
 	}
+
+	/* a refusal is not cached: it is rare, and an error for whoever gets it */
 	if (!may_use(destination->serverid, roleid))
 	{
 		explain_denied(NameStr(destination->name), roleid, problem);
@@ -375,6 +387,11 @@ braze_destination_find(const char *name, Oid roleid, BrazeDestinationProblem *pr
 		return NULL;
 	}
 
+	/*
+	 * Entries take turns.  One that is used often goes as well, and comes back
+	 * for the price of parsing it.  It is marked free before it is deleted, in
+	 * case of an error.
+	 */
 	entry = &cache[cache_next];
 	cache_next = (cache_next + 1) % CACHE_SIZE;
 	if (OidIsValid(entry->roleid))

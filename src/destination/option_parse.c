@@ -124,6 +124,7 @@ parse_identifiers(const BrazeOption *option, const char *value, BrazeSettings *s
 
 	if (hint)
 		return hint;
+	/* without any, no user would have an identity that Braze knows */
 	if (found == NIL)
 		return psprintf("The list needs at least one of %s.",
 						braze_option_values_choices(option->choices));
@@ -160,6 +161,7 @@ parse_names(const BrazeOption *option, const char *value, BrazeNameList *result)
 	if (!braze_option_text_split(value, &elements))
 		return "Valid values are names separated by commas; a name that holds a comma "
 			"is written in double quotes.";
+	/* sorted, since each call is looked up there by a binary search */
 	result->count = 0;
 	result->names = palloc(sizeof(char *) * Max(list_length(elements), 1));
 	foreach(cell, elements)
@@ -197,6 +199,10 @@ braze_option_parse(const BrazeOption *option, const char *value, BrazeSettings *
 	char	   *unused;
 	void	   *field;
 
+	/*
+	 * Each parser writes its result, also when the value is only checked, so
+	 * there is always something to write to.  What is in no setting is a text.
+	 */
 	if (settings == NULL)
 		settings = &scratch;
 	if (option->offset == BRAZE_NOT_A_SETTING)

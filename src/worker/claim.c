@@ -77,6 +77,11 @@ braze_claim_waiting(BrazeTransfer **transfers)
 	for (BrazeTransfer *transfer = first_waiting; transfer != NULL; transfer = transfer->next_to_claim)
 		braze_round_claim_add(transfer->delivery, transfer->request);
 	claimed = braze_round_claim();
+
+	/*
+	 * The caller sends them or puts them off.  Sending one may end it, and that
+	 * must not touch a list that is still in use.
+	 */
 	first_waiting = NULL;
 	last_waiting = &first_waiting;
 	if (!claimed)
@@ -97,6 +102,10 @@ braze_claim_release_wanted(void)
 	return false;
 }
 
+/*
+ * All that is stranded goes back in one transaction; only once that has
+ * committed may the pack forget that it was claimed.
+ */
 bool
 braze_claim_release(void)
 {

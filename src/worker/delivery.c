@@ -189,6 +189,7 @@ refresh_attributes(BrazeDelivery *delivery, bool options_changed)
 	braze_pack_set_limits(delivery->pack, &limits);
 }
 
+/* destination: the one to take over from now on, NULL: it is as before */
 static void
 refresh_one(BrazeDelivery *delivery, BrazeDestination *destination)
 {
@@ -198,10 +199,18 @@ refresh_one(BrazeDelivery *delivery, BrazeDestination *destination)
 	bool		changed;
 	bool		was_paused = (delivery->known && delivery->paused != NULL);
 
+	/*
+	 * Three things may have changed, and each undoes something else.  Options:
+	 * what waits was mapped and packed by the old ones.  Key or endpoint: what
+	 * was learned of Braze was learned through the old ones, such as how fast it
+	 * may be sent to.  A pause: what waits may be taken out of the queue while it
+	 * lasts.  What is under way is left alone in each case.
+	 */
 	if (destination != NULL)
 	{
 		BrazePackLimits limits = limits_of(&destination->settings);
 
+		/* until the commit, or an error below would leave half of it undone */
 		delivery->taking_over = true;
 		if (delivery->destination != NULL)
 			MemoryContextDelete(delivery->destination->context);
@@ -217,8 +226,11 @@ refresh_one(BrazeDelivery *delivery, BrazeDestination *destination)
 	}
 	else
 		destination = delivery->destination;
+
+	/* it sets the limits once more, while something is still to be deleted */
 	refresh_attributes(delivery, options_changed);
 
+	/* at every refresh: no invalidation tells of a new key file */
 	key = braze_api_key_read(destination, &problem);
 	if (key != NULL && destination->settings.endpoint == NULL)
 	{
@@ -242,6 +254,8 @@ refresh_one(BrazeDelivery *delivery, BrazeDestination *destination)
 	braze_delivery_pause_refresh(delivery, changed && delivery->known, problem);
 	if (options_changed || (delivery->paused != NULL && !was_paused))
 		braze_delivery_cursor_drop_waiting(delivery);
+
+	/* nothing was sent meanwhile, so how Braze failed before says nothing now */
 	for (int i = 0; i < BRAZE_SERVICES; i++)
 	{
 		if (was_paused || delivery->paused != NULL || !braze_deliver)
@@ -249,6 +263,7 @@ refresh_one(BrazeDelivery *delivery, BrazeDestination *destination)
 	}
 	if (was_paused && delivery->paused == NULL)
 	{
+		/* somebody has looked into it, so it is judged anew */
 		delivery->resumed = true;
 		braze_refusal_rate_reset(&delivery->refusals);
 	}
@@ -256,6 +271,7 @@ refresh_one(BrazeDelivery *delivery, BrazeDestination *destination)
 		braze_profiles_table_drop_cache();
 }
 
+/* its calls stay in the queue, for a server of the same name */
 static void
 server_is_gone(BrazeDelivery *delivery)
 {
@@ -519,6 +535,13 @@ braze_delivery_report(BrazeDelivery *delivery)
 
 	if (!delivery->changed)
 		return;
+
+	/*
+	 * What was counted is added and begins at nothing again: shared memory
+	 * outlives this worker, and its numbers go on with the next one.  Without a
+	 * place for the destination they are lost, which harms nothing but the
+	 * status.
+	 */
 	delivery->changed = false;
 	LWLockAcquire(braze_shared->lock, LW_EXCLUSIVE);
 	slot = braze_shmem_destination(MyDatabaseId, NameStr(delivery->name), delivery->size != NULL);

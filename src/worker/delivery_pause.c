@@ -35,6 +35,12 @@ keep_reason(char *old, const char *reason)
 void
 braze_delivery_pause_set(BrazeDelivery *delivery, const char *reason)
 {
+	if (reason == NULL ? delivery->paused != NULL :
+		delivery->paused == NULL || strcmp(delivery->paused, reason) != 0)
+		ereport(DEBUG1,
+				(errmsg_internal("segment_braze: destination \"%s\" is %s",
+								 NameStr(delivery->name), reason ? "paused" : "not paused any more"),
+				 reason ? errdetail_internal("%s", reason) : 0));
 	delivery->paused = keep_reason(delivery->paused, reason);
 	delivery->changed = true;
 
@@ -210,12 +216,22 @@ braze_delivery_pause_refresh(BrazeDelivery *delivery, bool changed, const char *
 		else
 			closed[pause->endpoint] = pause->reason;
 	}
+
+	/*
+	 * A pause that somebody wrote down comes before the want of a start, and
+	 * both before a key that cannot be used: only one reason is shown, and this
+	 * is the order in which the operator has to act.
+	 */
 	set_not_started(delivery, paused == NULL && !braze_started_table_has(NameStr(delivery->name)));
 	if (delivery->not_started)
 		paused = braze_started_table_advice(NameStr(delivery->name));
 	else if (paused == NULL)
 		paused = key_problem;
 
+	/*
+	 * What the table has need not be stored any more.  A pause that the table
+	 * does not have was lifted, unless it is still on its way there.
+	 */
 	if (paused != NULL)
 	{
 		delivery->pause_to_store = false;

@@ -21,6 +21,7 @@
 #include "worker/exchange.h"
 
 static int	transfers = 0;			/* over all destinations */
+static uint64 requests = 0;		/* since the worker started */
 static dlist_head all_transfers = DLIST_STATIC_INIT(all_transfers);
 
 static void fail_transfer(BrazeHttp *http, BrazeTransfer *transfer);
@@ -70,6 +71,7 @@ may_send(BrazeDelivery *delivery, BrazeEndpoint endpoint, bool fresh, int64_t no
 	return false;
 }
 
+/* from here on the clocks count it as started */
 static void
 reserve_transfer(BrazeTransfer *transfer)
 {
@@ -83,6 +85,7 @@ reserve_transfer(BrazeTransfer *transfer)
 		braze_bucket_take(&delivery->identity_requests, now);
 }
 
+/* hands it to curl; what curl does not take has failed like any other */
 static void
 send_reserved(BrazeHttp *http, BrazeTransfer *transfer)
 {
@@ -94,6 +97,12 @@ send_reserved(BrazeHttp *http, BrazeTransfer *transfer)
 											 &transfer->http.body_length);
 	transfer->http.owner = transfer;
 	braze_claim_begin(transfer);
+	transfer->started_at = braze_now_ms();
+	ereport(DEBUG1,
+			(errmsg_internal("segment_braze: destination \"%s\": request " UINT64_FORMAT " has %d calls in %zu bytes for %s",
+							 NameStr(delivery->name), transfer->number,
+							 braze_request_state_sent_calls(transfer->request),
+							 transfer->http.body_length, transfer->http.path)));
 	delivery->counts.requests++;
 	delivery->changed = true;
 	if (!braze_http_send(http, &transfer->http))
@@ -109,6 +118,7 @@ end_transfer(BrazeTransfer *transfer)
 	pfree(transfer);
 }
 
+/* one that was reserved is not sent after all */
 static void
 abandon_transfer(BrazeTransfer *transfer)
 {
@@ -191,6 +201,11 @@ give_up_old_calls(BrazeTransfer *transfer, BrazeEndpoint endpoint, const BrazeAn
 		braze_deliveries_out_of_memory();
 }
 
+/*
+ * Single calls that Braze refuses as a whole are judged one by one.  When most
+ * are, the fault is likely not theirs, and going on would turn the queue into
+ * dead letters: the destination pauses.
+ */
 static void
 guard_against_refusals(BrazeTransfer *transfer, const BrazeAnswer *answer)
 {
@@ -219,6 +234,21 @@ guard_against_refusals(BrazeTransfer *transfer, const BrazeAnswer *answer)
 	}
 }
 
+static const char *
+verdict_name(BrazeVerdict verdict)
+{
+	static const char *const names[] = {
+		[BRAZE_ACCEPTED] = "accepted",
+		[BRAZE_SOME_REFUSED] = "some refused",
+		[BRAZE_REFUSED_WHOLE] = "refused",
+		[BRAZE_FAILED] = "failed",
+		[BRAZE_STOPPED] = "not permitted",
+		[BRAZE_SLOW_DOWN] = "too many requests"
+	};
+
+	return names[verdict];
+}
+
 /* judges a transfer that is over, and sends the next part of its request */
 static void
 conclude_transfer(BrazeHttp *http, BrazeTransfer *transfer, const BrazeAnswer *answer)
@@ -230,9 +260,27 @@ conclude_transfer(BrazeHttp *http, BrazeTransfer *transfer, const BrazeAnswer *a
 	int64_t		wait = -1;
 	BrazeNext	next;
 
+	ereport(DEBUG1,
+			(errmsg_internal("segment_braze: destination \"%s\": request " UINT64_FORMAT " of %d calls: %s with status %d after " INT64_FORMAT " ms",
+							 NameStr(delivery->name), transfer->number, calls,
+							 verdict_name(answer->verdict), (int) transfer->http.status,
+							 now - transfer->started_at),
+			 answer->reason[0] != '\0' ? errdetail_internal("%s", answer->reason) : 0));
+
+	/*
+	 * These ask what the request was when it was sent: part of one that was
+	 * refused, a suspect, a single call.  Applying the answer changes that, and
+	 * may free the request, so they come first.
+	 */
 	pace_by_answer(transfer, answer, now);
 	note_answer(delivery, answer);
 	guard_against_refusals(transfer, answer);
+
+	/*
+	 * Now the calls that failed are back in their lanes.  Giving up looks for
+	 * old calls there, and a pause drops what waits there to read it again, so
+	 * both come after it, or they would miss the calls of this request.
+	 */
 	next = braze_request_outcome_apply(delivery->pack, transfer->request, answer,
 								  (int) transfer->http.status, now);
 	if (answer->verdict == BRAZE_FAILED)
@@ -241,6 +289,12 @@ conclude_transfer(BrazeHttp *http, BrazeTransfer *transfer, const BrazeAnswer *a
 		braze_delivery_pause_close(delivery, endpoint, answer->reason);
 	else if (answer->verdict == BRAZE_STOPPED)
 		braze_delivery_pause(delivery, answer->reason);
+
+	/*
+	 * A request that curl sent again by itself, on a new connection, counts as
+	 * one that Braze may have had before.  So does one that is in doubt and
+	 * goes again; with at_most_once it does not, and its calls alone count.
+	 */
 	if (transfer->http.repeated)
 	{
 		delivery->counts.ambiguous_resends++;
@@ -251,6 +305,8 @@ conclude_transfer(BrazeHttp *http, BrazeTransfer *transfer, const BrazeAnswer *a
 		delivery->counts.ambiguous_resends += !transfer->http.once;
 		delivery->counts.ambiguous_calls += calls;
 	}
+
+	/* the same transfer may carry the next part, so curl must be done with it */
 	braze_http_release(http, &transfer->http);
 	delivery->changed = true;
 	switch (next)
@@ -264,6 +320,12 @@ conclude_transfer(BrazeHttp *http, BrazeTransfer *transfer, const BrazeAnswer *a
 				send_reserved(http, transfer);
 				return;
 			}
+
+			/*
+			 * It waits with what is known of its parts, and goes on before any
+			 * new request.  In a pause nothing goes on: it is taken apart, so that
+			 * what is judged can be settled and the rest be read again.
+			 */
 			braze_request_state_postpone(delivery->pack, transfer->request);
 			if (!braze_delivery_open(delivery) || delivery->closed[endpoint] != NULL)
 				braze_request_progress_cancel_postponed(delivery->pack, endpoint, now);
@@ -275,6 +337,8 @@ conclude_transfer(BrazeHttp *http, BrazeTransfer *transfer, const BrazeAnswer *a
 		case BRAZE_NEXT_LATER:
 			break;
 	}
+
+	/* a request with a part to come is not over, and has nothing to settle yet */
 	delivery->unsettled++;
 	end_transfer(transfer);
 }
@@ -367,11 +431,18 @@ braze_exchange_send(BrazeDelivery *delivery, BrazeHttp *http, int max_transfers)
 		int64_t		pace_wait = -1;
 		BrazeGates	gates;
 
+		/* what would be answered now could not be settled */
 		if (braze_delivery_stuck_until(delivery) != 0)
 			return braze_delivery_stuck_until(delivery) - now;
 		if (braze_claim_wait(delivery, now) > 0)
 			return braze_claim_wait(delivery, now);
 		braze_claim_limit(delivery, &gates);
+
+		/*
+		 * The pack chooses among all endpoints at once, since the order of a
+		 * user's calls may run through several of them: it has to know which of
+		 * them are open, for new requests and for those tried again.
+		 */
 		for (int endpoint = 0; endpoint < BRAZE_ENDPOINTS; endpoint++)
 		{
 			gates.fresh[endpoint] = may_send(delivery, endpoint, true, now, &pace_wait);
@@ -381,11 +452,14 @@ braze_exchange_send(BrazeDelivery *delivery, BrazeHttp *http, int max_transfers)
 		if (request == NULL)
 			return pace_wait >= 0 && (wait < 0 || pace_wait < wait) ? pace_wait : wait;
 		transfer = MemoryContextAllocZero(braze_deliveries_context, sizeof(BrazeTransfer));
+		transfer->number = ++requests;
 		transfer->delivery = delivery;
 		transfer->request = request;
 		dlist_push_tail(&all_transfers, &transfer->node);
 		transfers++;
 		delivery->transfers++;
+
+		/* a request that waits to be claimed has its turn already */
 		reserve_transfer(transfer);
 		if (!braze_claim_first(transfer))
 			send_reserved(http, transfer);

@@ -19,6 +19,8 @@ typedef struct BrazeTransfer
 	BrazeDelivery *delivery;
 	BrazeRequest *request;
 	struct BrazeTransfer *next_to_claim;
+	uint64		number;			/* of the request, for the log */
+	int64		started_at;
 	dlist_node	node;			/* of all under way */
 } BrazeTransfer;
 

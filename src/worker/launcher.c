@@ -156,12 +156,23 @@ tend_database(Known *known, bool probe_all)
 	long		wait = -1;
 	bool		start = false;
 
+	/*
+	 * The state is changed here, by the worker (running, outdated, no extension,
+	 * and wanted when it ends) and by CREATE EXTENSION (wanted), all under this
+	 * lock.  Only here does it become starting, and then only while no worker is
+	 * in the slot: so there is never a second one.
+	 */
 	LWLockAcquire(braze_shared->lock, LW_EXCLUSIVE);
 	if (probe_all)
 	{
 		known->no_extension = false;
 		known->ask_again = true;
 	}
+
+	/*
+	 * A database without the extension keeps no slot, since there are only as
+	 * many as there may be workers.  That none was found is remembered here.
+	 */
 	slot = braze_shmem_database(known->database, known->listed && !known->no_extension);
 	if (slot != NULL)
 	{
@@ -179,6 +190,10 @@ tend_database(Known *known, bool probe_all)
 		else
 			known->no_extension = false;
 
+		/*
+		 * A slot is freed when nobody will write to it any more: no worker is in
+		 * it or on its way, and no session counts on its hold to be there.
+		 */
 		if (slot->pid == 0 && slot->held == 0 &&
 			(known->no_extension || !known->listed) &&
 			slot->state != BRAZE_DATABASE_STARTING)
@@ -204,8 +219,18 @@ tend_database(Known *known, bool probe_all)
 	}
 	LWLockRelease(braze_shared->lock);
 
+	/*
+	 * Without the lock, which sessions want at each commit.  Nobody else starts
+	 * a worker while the slot says starting, and nobody but this process frees a
+	 * slot, so it is still this database's.
+	 */
+	if (start)
+		ereport(DEBUG1,
+				(errmsg_internal("segment_braze: starting a worker for database %u",
+								 known->database)));
 	if (start && !register_worker(known, slot - braze_shared->databases))
 	{
+		/* tried again by the throttle, as other workers may have ended by then */
 		LWLockAcquire(braze_shared->lock, LW_EXCLUSIVE);
 		slot->state = BRAZE_DATABASE_NO_SLOT;
 		LWLockRelease(braze_shared->lock);

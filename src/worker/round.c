@@ -50,6 +50,7 @@ braze_round_init(void)
 	CacheRegisterRelcacheCallback(queue_invalidated, (Datum) 0);
 }
 
+/* a transaction with a snapshot, in which the extension cannot be dropped */
 static void
 begin_round(const char *activity)
 {
@@ -69,6 +70,8 @@ begin_round(const char *activity)
 	if (OidIsValid(extension))
 		LockDatabaseObject(ExtensionRelationId, extension, 0, AccessShareLock);
 	catalog = braze_catalog();
+
+	/* after the lock: it sees all that DROP and CREATE EXTENSION have done */
 	PushActiveSnapshot(GetTransactionSnapshot());
 	if (catalog == NULL || catalog->extension != extension)
 	{
@@ -100,6 +103,7 @@ fail_round(MemoryContext caller)
 {
 	ErrorData  *error;
 
+	/* before the abort, which frees what the error is in */
 	MemoryContextSwitchTo(caller);
 	error = CopyErrorData();
 	EmitErrorReport();
@@ -123,6 +127,7 @@ braze_round_run(const char *activity, void (*body) (void *arg), void *arg)
 	}
 	PG_CATCH();
 	{
+		/* an error of the commit comes here as well: nothing has happened then */
 		error = fail_round(caller);
 	}
 	PG_END_TRY();

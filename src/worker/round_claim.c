@@ -78,6 +78,7 @@ move_call(BrazeSettler *settler, Move *move)
 		: braze_claims_table_move(settler, &move->row);
 }
 
+/* in a subtransaction, with a settler of its own: a failure undoes this call alone */
 static void
 attempt_move(void *arg)
 {
@@ -92,6 +93,7 @@ attempt_move(void *arg)
 static void
 try_move(Move *move)
 {
+	/* a move fills in the row's new place, which a failure takes back */
 	BrazeSettleRow row = move->row;
 	int64		not_before;
 	ErrorData  *error = braze_attempt(NameStr(move->delivery->name), attempt_move, move, &not_before);
@@ -108,6 +110,11 @@ try_move(Move *move)
 		braze_delivery_stuck_note(move->delivery, error->message);
 }
 
+/*
+ * Moves what may be moved.  Where something may run that others added, each
+ * call is tried by itself, and for a second at most: what is left stays where
+ * it is, and is not sent.
+ */
 static void
 move_all(BrazeSettler *settler)
 {
@@ -120,6 +127,7 @@ move_all(BrazeSettler *settler)
 	{
 		Move	   *move = &moves[i];
 
+		/* an order among users matters on the way to Braze only */
 		if (move->request != NULL && must_wait(move))
 			continue;
 		if (careful)
@@ -131,7 +139,10 @@ move_all(BrazeSettler *settler)
 	}
 }
 
-/* the commit is through */
+/*
+ * The commit is through.  Only now does the pack hear of it: had it failed, the
+ * calls would still be where they were.
+ */
 static void
 take_moves(void)
 {
@@ -142,6 +153,7 @@ take_moves(void)
 
 		if (move->result == BRAZE_MOVED)
 		{
+			/* a letter under way is published, for braze_flush and for retries */
 			if (call->letter != 0)
 				braze_claims_table_leave(call->flight);
 			call->letter = move->row.letter;
@@ -165,6 +177,19 @@ take_moves(void)
 	}
 }
 
+static void
+report_moves(bool back)
+{
+	int			moved = 0;
+
+	for (int i = 0; i < nmoves; i++)
+		moved += (moves[i].result == BRAZE_MOVED);
+	ereport(DEBUG1,
+			(errmsg_internal(back ? "segment_braze: released %d of %d calls that were claimed and not sent"
+							 : "segment_braze: claimed %d of %d calls that are sent at most once",
+							 moved, nmoves)));
+}
+
 typedef struct MoveRound
 {
 	bool		back;
@@ -184,7 +209,10 @@ move_in_round(void *arg)
 		round->ok = true;
 	}
 
-	/* nothing may be sent before this is on disk, whatever the settings */
+	/*
+	 * Nothing may be sent before this is on disk, whatever the settings: after a
+	 * crash of the server the calls would be back in the queue, and sent twice.
+	 */
 	ForceSyncCommit();
 	if (round->back)
 		braze_claims_table_count_put_back();
@@ -202,7 +230,10 @@ move_round(const char *activity, bool back)
 		braze_settle_committed();
 	ok = ok && round.ok;
 	if (ok)
+	{
 		take_moves();
+		report_moves(back);
+	}
 	for (int i = 0; i < nmoves; i++)
 		braze_delivery_stuck_end(moves[i].delivery);
 	if (back)

@@ -46,5 +46,7 @@ braze_round_forget(void)
 	if (!braze_round_succeeds("looking what was purged", forget_gone, &ok) || !ok)
 		return false;
 	braze_forget_due = false;
+	ereport(DEBUG1,
+			(errmsg_internal("segment_braze: looked for calls that were taken out of the queue")));
 	return true;
 }

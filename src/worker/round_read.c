@@ -51,6 +51,9 @@ static char *failing_reason = NULL;
 /* the last read ended before a row that there was no memory for */
 static bool stopped = false;
 
+/* rows that the read under way has taken */
+static int	taken = 0;
+
 /* a row was taken that may not be on disk yet */
 static bool unflushed = false;
 
@@ -76,6 +79,7 @@ take_row(BrazeDelivery *delivery, const BrazeQueueRow *row)
 
 	/* first: an error in what follows must not hide it */
 	unflushed = true;
+	taken++;
 	if (row->id == failing_id && failures >= MAX_ATTEMPTS)
 		braze_delivery_reject(delivery, row, failing_reason);
 
@@ -133,6 +137,8 @@ consume_hole(const BrazeQueueRow *row, void *arg)
 	/* no such server: its backlog is read when there is one */
 	if (delivery == NULL || (delivery->behind && row->id > delivery->cursor))
 		return true;
+
+	/* holes joined for want of memory have ids between them that were read */
 	if (reader->read_before)
 	{
 		if (delivery->listed == NULL)
@@ -261,6 +267,11 @@ consume_stray(const BrazeQueueRow *row, void *arg)
 
 	if (delivery == NULL || delivery->destination == NULL)
 		braze_delivery_place_row(row->destination);
+
+	/*
+	 * Not a stray: what its destination reads later in any case, what fills a
+	 * hole that is watched, and what is held.
+	 */
 	if (delivery == NULL || !braze_delivery_open(delivery) ||
 		(delivery->behind && row->id > delivery->cursor) ||
 		braze_holes_contain(reader->holes, row->id) ||
@@ -336,14 +347,23 @@ read_all(void)
 
 	stopped = false;
 	braze_memory_budget_count();
+
+	/* TRUNCATE and whatever else rewrites the table give it another file */
 	if (OidIsValid(storage) && storage != reader->queue->rd_rel->relfilenode)
 		start_over();
 	storage = reader->queue->rd_rel->relfilenode;
 
+	/*
+	 * Holes come first.  Their rows are older than all others, and a user's calls
+	 * are to be sent in the order of their ids as far as that can be.  A
+	 * list of the calls held is out of date once rows are taken, so each use
+	 * makes its own.
+	 */
 	forget_lists();
 	braze_reader_holes(reader, consume_hole, NULL);
 	forget_lists();
 
+	/* the pack holds these by id already; it wants them before anything new */
 	foreach(cell, braze_deliveries)
 		read_wanted(lfirst(cell));
 
@@ -509,17 +529,25 @@ braze_round_read_queue(void)
 	BrazeReadResult result = BRAZE_READ_FAILED;
 	ErrorData  *error;
 
+	taken = 0;
 	note_idle();
 	error = braze_round_run("reading the queue", read_rows, &result);
 	if (error != NULL)
 	{
+		/* a lock or a full disk says nothing of the row that was being read */
 		if (!braze_attempt_error_is_passing(error->sqlerrcode))
 			blame_row(error->message);
 		braze_reader_reset(reader);
 		result = BRAZE_READ_FAILED;
 	}
+
+	/* also after an error: rows that were taken before it stay in the pack */
 	flush_rows();
 	publish_cursor();
+	if (taken > 0)
+		ereport(DEBUG1,
+				(errmsg_internal("segment_braze: read %d calls, up to id " INT64_FORMAT,
+								 taken, reader->cursor)));
 	if (result == BRAZE_READ_ALL)
 		correct_idle();
 	report_read(error != NULL ? error->message :

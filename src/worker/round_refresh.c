@@ -45,6 +45,7 @@ look_at_resumed(void)
 static void
 refresh_all(void *options_changed)
 {
+	/* before they are read: a pause that the table does not have counts as over */
 	store_pauses();
 
 	/* what was stored just now is read below, with what others have committed */
@@ -62,5 +63,9 @@ braze_round_refresh(bool options_changed)
 	braze_round_refreshed = true;
 	braze_delivery_refreshed();
 	look_at_resumed();
+	if (options_changed)
+		ereport(DEBUG1,
+				(errmsg_internal("segment_braze: read the options, keys and pauses of %d destinations",
+								 list_length(braze_deliveries))));
 	return true;
 }

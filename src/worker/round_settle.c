@@ -190,6 +190,12 @@ settle_call(BrazeSettler *settler, const BrazeCall *call)
 	BrazeSettleRow row = braze_round_settle_row_of(call);
 	BrazeSettled result;
 
+	/*
+	 * Braze has deleted the user, so nothing may be left of him here: that comes
+	 * before the row that tells of it is gone.  What Braze has accepted of a user
+	 * is remembered in the transaction that deletes the row, so that after a crash
+	 * either both are known or neither.
+	 */
 	if (call->deletes && call->nrefused == 0 && !call->gone &&
 		!braze_settle_forget_user(settler, &row))
 		return BRAZE_SETTLE_LATER;
@@ -245,6 +251,7 @@ try_call(Done *done)
 	int64		not_before = braze_delivery_stuck_until(done->delivery);
 	ErrorData  *error;
 
+	/* a trigger that could not be cancelled has ended the last worker here */
 	if (not_before != 0)
 	{
 		done->state = DONE_STUCK;
@@ -387,6 +394,7 @@ sort_out(void)
 {
 	DoneList	tried = stuck;
 	int			kept = 0;
+	int			settled = 0;
 	ListCell   *cell;
 
 	foreach(cell, braze_deliveries)
@@ -395,24 +403,35 @@ sort_out(void)
 
 		delivery->stuck = delivery->stuck_objects = 0;
 	}
+
+	/*
+	 * The list is filled again in place: it never has more than were looked at
+	 * until the fresh ones follow, and those may move it to other memory.
+	 */
 	stuck.count = 0;
 	for (int i = 0; i < tried.count; i++)
 	{
 		if (tried.items[i].state == DONE_SETTLED)
+		{
 			forget_settled(&tried.items[i]);
+			settled++;
+		}
 		else
 			stuck.items[stuck.count++] = tried.items[i];
 	}
 	for (int i = 0; i < fresh.count; i++)
 	{
 		if (fresh.items[i].state == DONE_SETTLED)
+		{
 			forget_settled(&fresh.items[i]);
+			settled++;
+		}
 		else if (fresh.items[i].state == DONE_STUCK)
 			*add_done(&stuck) = fresh.items[i];
 		else
 			fresh.items[kept++] = fresh.items[i];
 	}
-	fresh.count = kept;
+	fresh.count = kept;			/* those that there was no time for */
 	stuck_next = -1;
 	for (int i = 0; i < stuck.count; i++)
 	{
@@ -425,7 +444,12 @@ sort_out(void)
 	}
 	foreach(cell, braze_deliveries)
 		braze_delivery_stuck_end(lfirst(cell));
+
+	/* after all of them: who waits in braze_flush sees them settled together */
 	braze_claims_table_publish();
+	ereport(DEBUG1,
+			(errmsg_internal("segment_braze: settled %d calls, %d cannot be settled now",
+							 settled, stuck.count)));
 	allow_all();
 }
 

@@ -87,7 +87,7 @@
 /* which of the advisory locks' fields keeps ours apart from the users' */
 #define WORKER_LOCK_FIELD	77
 
-static BrazeDatabaseSlot *slot;
+static BrazeDatabaseSlot *slot; /* see shmem.h for what needs the lock */
 static bool options_changed = true;
 static int64 next_refresh = 0;
 static bool look = true;		/* something may have been queued */
@@ -189,6 +189,10 @@ require_extension(void)
 	const BrazeCatalog *catalog;
 	bool		locked;
 
+	/*
+	 * The lock is a session's, and outlives the transaction.  A worker that does
+	 * not get it ends: the one that has it is on its way out, or serves.
+	 */
 	for (;;)
 	{
 		StartTransactionCommand();
@@ -216,6 +220,10 @@ attach_to_slot(int index)
 	BrazeDatabaseSlot *mine = &braze_shared->databases[index];
 
 	LWLockAcquire(braze_shared->lock, LW_EXCLUSIVE);
+	/*
+	 * The launcher may have registered another worker since, if it took this one
+	 * for dead, or have freed the slot: then this one has nothing to do.
+	 */
 	if (mine->pid == 0 && OidIsValid(mine->database))
 	{
 		mine->pid = MyProcPid;
@@ -274,6 +282,7 @@ end_process(BrazeHttp *http)
 	int64		deadline = braze_now_ms() + DRAIN_MS;
 	int64		left;
 
+	/* first of all: whatever below takes too long, the process ends */
 	enable_timeout_after(end_timeout, END_MS);
 	ProcDiePending = false;
 	SetConfigOption("lock_timeout", END_LOCK_TIMEOUT, PGC_SUSET, PGC_S_OVERRIDE);
@@ -290,6 +299,13 @@ end_process(BrazeHttp *http)
 		CHECK_FOR_INTERRUPTS();
 		take_answers(http);
 	}
+
+	/*
+	 * Requests that are sent at most once are ended here, so that those of which
+	 * nothing has left are known, and go back to the queue.  What is answered is
+	 * settled before that: if the time is over, it would be sent again, while
+	 * what is not released stays a dead letter.
+	 */
 	braze_exchange_cancel_unsent(http);
 	if (braze_round_settle_pending() > 0)
 		(void) braze_round_settle();
@@ -299,6 +315,7 @@ end_process(BrazeHttp *http)
 	proc_exit(0);
 }
 
+/* may a destination send nothing until its answers are settled? */
 static bool
 settle_is_wanted(void)
 {
@@ -329,6 +346,13 @@ settle_if_due(int64 now)
 		waiting_since = now;
 	if (now < retry_at)
 		return retry_at - now;
+
+	/*
+	 * A commit costs as much for one call as for hundreds, so while answers are
+	 * to come it waits for some of them.  Not after a start, when the one request
+	 * that goes alone holds up all others, and not when a destination may send
+	 * no more until it has settled.
+	 */
 	if (braze_exchange_transfers() > 0 && braze_first_settle_done &&
 		!settle_is_wanted() && pending < BRAZE_SETTLE_BATCH && now - waiting_since < SETTLE_DELAY_MS)
 		return SETTLE_DELAY_MS - (now - waiting_since);
@@ -367,6 +391,8 @@ read_if_due(int64 now)
 		return braze_round_read_has_holes() ? next_hole - now : -1;
 	if (now < next_read)
 		return next_read - now;
+
+	/* before the read: what is queued during it sets the latch again */
 	look = false;
 	result = braze_round_read_queue();
 	now = braze_now_ms();
@@ -383,6 +409,8 @@ read_if_due(int64 now)
 		next_read = now + SETTLE_RETRY_MS;
 		return SETTLE_RETRY_MS;
 	}
+
+	/* while Braze is at work, rows gather: fewer reads find as much */
 	if (braze_exchange_transfers() > 0)
 		next_read = now + READ_INTERVAL_MS;
 	return braze_round_read_has_holes() ? HOLE_INTERVAL_MS : -1;
@@ -394,6 +422,7 @@ look_for_purged(int64 now)
 {
 	static int64 retry_at = 0;
 
+	/* before the look: what is purged during it is looked for again */
 	if (slot->purged)
 	{
 		slot->purged = false;
@@ -491,6 +520,7 @@ refresh_if_due(int64 now)
 	bool		changed = options_changed;
 	bool		refreshed;
 
+	/* before the reading: what is changed during it is read again */
 	if (slot->refresh || braze_new_pauses)
 	{
 		slot->refresh = braze_new_pauses = false;
@@ -528,6 +558,14 @@ main_loop(BrazeHttp *http)
 			/* delivery may be on from now: not before the pauses are read */
 			next_refresh = 0;
 		}
+
+		/*
+		 * The order is that of what may do harm.  What was purged is not to be
+		 * sent, so it is looked for first.  Answers are taken, and settled when it
+		 * pays, before more is read and sent: what a crash would have sent twice
+		 * stays little.  What was claimed and not sent goes back before anything
+		 * new is claimed.
+		 */
 		AcceptInvalidationMessages();
 		(void) refresh_if_due(now);
 
@@ -543,8 +581,12 @@ main_loop(BrazeHttp *http)
 		AcceptInvalidationMessages();
 		if (refresh_if_due(now))
 			timeout = 0;
+
+		/* the messages may have told of a TRUNCATE */
 		timeout = shorter_wait(timeout, look_for_purged(braze_now_ms()));
 		timeout = shorter_wait(timeout, send_all(http));
+
+		/* last, so that the status is never ahead of what has happened */
 		report_all();
 
 		timeout = shorter_wait(timeout, braze_http_timeout(http));
@@ -555,6 +597,12 @@ main_loop(BrazeHttp *http)
 								   braze_wait_event(braze_exchange_transfers() > 0 ?
 													BRAZE_WAIT_WORKER_ANSWER :
 													BRAZE_WAIT_WORKER_NAP));
+
+		/*
+		 * A latch that is set means that somebody has queued something, most of
+		 * the time.  It is reset before the queue is read: what is queued after
+		 * the read sets it again, and is not missed.
+		 */
 		if (events & WL_LATCH_SET)
 		{
 			ResetLatch(MyLatch);
