@@ -530,8 +530,10 @@ refresh_if_due(int64 now)
 		return false;
 	options_changed = false;
 	refreshed = braze_round_refresh(changed);
+
+	/* an invalidation during it says that something has changed since */
 	if (!refreshed)
-		options_changed = changed;
+		options_changed = options_changed || changed;
 	next_refresh = now + braze_nap;
 	look = true;
 	return refreshed;
