@@ -69,8 +69,8 @@ fold_lists(const char *field, const char *element, int n)
 {
 	char	   *earlier = list_of(field, element, n, 0);
 	char	   *later = list_of(field, element, n, n / 2);
-	BrazeFields folded;
-	BrazeFields other;
+	BrazeAttributes folded;
+	BrazeAttributes other;
 	double		began = now_ms();
 
 	braze_attributes_init(&folded);
@@ -100,7 +100,7 @@ static BrazePack *
 pack_with(int max_waiting)
 {
 	BrazePackLimits limits = {
-		.max_objects = 75, .max_body = BRAZE_PACK_MAX_BODY, .max_in_flight = 10,
+		.max_objects = 75, .max_body = BRAZE_PACK_MAX_BODY, .max_open_requests = 10,
 		.max_waiting = max_waiting
 	};
 	BrazePack  *pack = braze_pack_create(&limits);

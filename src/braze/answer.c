@@ -170,7 +170,7 @@ escape_character(char *out, const unsigned char *p, size_t n)
  * it is.
  */
 static size_t
-tame(char *tamed, const char *body, size_t length)
+tame_body(char *tamed, const char *body, size_t length)
 {
 	char	   *out = tamed;
 	bool		in_string = false;
@@ -271,7 +271,7 @@ parse_object(const BrazeSent *sent, const char *body, size_t length, json_object
 		return false;
 	}
 	json_tokener_set_flags(tokener, JSON_TOKENER_STRICT);
-	*root = json_tokener_parse_ex(tokener, tamed, (int) tame(tamed, body, length));
+	*root = json_tokener_parse_ex(tokener, tamed, (int) tame_body(tamed, body, length));
 	free(tamed);
 #if JSON_C_VERSION_NUM >= ((0 << 16) | (17 << 8))
 	out_of_memory = json_tokener_get_error(tokener) == json_tokener_error_memory;
@@ -431,7 +431,7 @@ collect_errors(BrazeAnswer *answer, const BrazeSent *sent, json_object *errors,
  * that is no JSON object (a proxy's page, say) its beginning.
  */
 static void
-describe(BrazeAnswer *answer, long status, const char *remark, json_object *text,
+describe_answer(BrazeAnswer *answer, long status, const char *remark, json_object *text,
 		 json_object *root, const char *body, size_t length)
 {
 	char		prefix[64];
@@ -490,7 +490,7 @@ verdict_by_status(long status, BrazeVerdict *verdict, const char **remark)
 
 /* Returns false when out of memory. */
 static bool
-judge(BrazeAnswer *answer, const BrazeSent *sent, long status, json_object *root,
+judge_answer(BrazeAnswer *answer, const BrazeSent *sent, long status, json_object *root,
 	  const char *body, size_t length, bool truncated)
 {
 	json_object *errors = get_of_type(root, "errors", json_type_array);
@@ -502,7 +502,7 @@ judge(BrazeAnswer *answer, const BrazeSent *sent, long status, json_object *root
 	{
 		if (text == NULL && errors != NULL && json_object_array_length(errors) > 0)
 			text = entry_text(json_object_array_get_idx(errors, 0));
-		describe(answer, status, remark, text, root, body, length);
+		describe_answer(answer, status, remark, text, root, body, length);
 		return true;
 	}
 
@@ -515,9 +515,9 @@ judge(BrazeAnswer *answer, const BrazeSent *sent, long status, json_object *root
 		if (root == NULL)
 		{
 			answer->verdict = BRAZE_FAILED;
-			describe(answer, status,
-					 truncated ? "but the answer is too long" : "but the answer is not a JSON object",
-					 NULL, NULL, body, length);
+			describe_answer(answer, status,
+							truncated ? "but the answer is too long" : "but the answer is not a JSON object",
+							NULL, NULL, body, length);
 			return true;
 		}
 
@@ -529,8 +529,8 @@ judge(BrazeAnswer *answer, const BrazeSent *sent, long status, json_object *root
 		 */
 		answer->verdict = BRAZE_ACCEPTED;
 		if (any_unmatched)
-			describe(answer, status, "an error that names no object of the request",
-					 text, NULL, NULL, 0);
+			describe_answer(answer, status, "an error that names no object of the request",
+							text, NULL, NULL, 0);
 		return true;
 	}
 
@@ -541,7 +541,7 @@ judge(BrazeAnswer *answer, const BrazeSent *sent, long status, json_object *root
 	 * halving can find the guilty one.
 	 */
 	answer->verdict = answer->nerrors > 0 ? BRAZE_SOME_REFUSED : BRAZE_REFUSED_WHOLE;
-	describe(answer, status, NULL, text, root, body, length);
+	describe_answer(answer, status, NULL, text, root, body, length);
 	return true;
 }
 
@@ -563,16 +563,16 @@ braze_answer_read(BrazeAnswer *answer, const BrazeSent *sent, long status,
 		if (error == NULL || error[0] == '\0')
 			error = "no answer";
 		append_text(answer->reason, error, strlen(error));
-		answer->ambiguous = !unsent;
+		answer->in_doubt = !unsent;
 		return true;
 	}
 
 	/* half an object is none, and an object with more behind it is unclear */
 	if (!truncated && !parse_object(sent, body, length, &root))
 		return false;
-	ok = judge(answer, sent, status, root, body, length, truncated);
+	ok = judge_answer(answer, sent, status, root, body, length, truncated);
 	json_object_put(root);
-	answer->ambiguous = (answer->verdict == BRAZE_FAILED);
+	answer->in_doubt = (answer->verdict == BRAZE_FAILED);
 	if (!ok)
 		braze_answer_free(answer);
 	return ok;

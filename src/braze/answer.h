@@ -45,7 +45,7 @@ typedef struct BrazeSent
 typedef struct BrazeAnswer
 {
 	BrazeVerdict verdict;
-	bool		ambiguous;		/* FAILED, and Braze may have accepted it */
+	bool		in_doubt;		/* FAILED, and Braze may have accepted it */
 
 	/*
 	 * For logs, the status and the dead letters of a request refused whole;

@@ -6,6 +6,8 @@
  *-------------------------------------------------------------------------
  */
 #include "braze/endpoint.h"
+#include "braze/limits.h"
+#include "braze/limits.h"
 
 const BrazeKindInfo braze_kinds[BRAZE_KINDS] = {
 	[BRAZE_ATTRIBUTES] = {"attributes", BRAZE_USERS_TRACK},
@@ -24,8 +26,8 @@ const BrazeKindInfo braze_kinds[BRAZE_KINDS] = {
 
 const BrazeEndpointInfo braze_endpoints[BRAZE_ENDPOINTS] = {
 	/* the destination's max_objects_per_request may replace this limit */
-	[BRAZE_USERS_TRACK] = {"/users/track", "users.track", 75, 0},
-	[BRAZE_USERS_IDENTIFY] = {"/users/identify", "users.identify", 50, 0},
-	[BRAZE_USERS_MERGE] = {"/users/merge", "users.merge", 50, 0},
-	[BRAZE_USERS_DELETE] = {"/users/delete", "users.delete", 50, 1},
+	[BRAZE_USERS_TRACK] = {"/users/track", "users.track", BRAZE_LIMIT_TRACK_OBJECTS, 0},
+	[BRAZE_USERS_IDENTIFY] = {"/users/identify", "users.identify", BRAZE_LIMIT_IDENTITY_OBJECTS, 0},
+	[BRAZE_USERS_MERGE] = {"/users/merge", "users.merge", BRAZE_LIMIT_IDENTITY_OBJECTS, 0},
+	[BRAZE_USERS_DELETE] = {"/users/delete", "users.delete", BRAZE_LIMIT_IDENTITY_OBJECTS, 1},
 };

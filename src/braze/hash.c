@@ -13,7 +13,7 @@
 static BrazeHashKey process_seed;
 
 static inline uint64_t
-rotated(uint64_t x, int bits)
+rotate_left(uint64_t x, int bits)
 {
 	return (x << bits) | (x >> (64 - bits));
 }
@@ -35,15 +35,15 @@ sip_rounds(uint64_t v[4], int rounds)
 	for (; rounds > 0; rounds--)
 	{
 		v[0] += v[1];
-		v[1] = rotated(v[1], 13) ^ v[0];
-		v[0] = rotated(v[0], 32);
+		v[1] = rotate_left(v[1], 13) ^ v[0];
+		v[0] = rotate_left(v[0], 32);
 		v[2] += v[3];
-		v[3] = rotated(v[3], 16) ^ v[2];
+		v[3] = rotate_left(v[3], 16) ^ v[2];
 		v[0] += v[3];
-		v[3] = rotated(v[3], 21) ^ v[0];
+		v[3] = rotate_left(v[3], 21) ^ v[0];
 		v[2] += v[1];
-		v[1] = rotated(v[1], 17) ^ v[2];
-		v[2] = rotated(v[2], 32);
+		v[1] = rotate_left(v[1], 17) ^ v[2];
+		v[2] = rotate_left(v[2], 32);
 	}
 }
 

@@ -139,7 +139,7 @@ detach_transfer(BrazeHttp *http, HttpTransfer *transfer)
 }
 
 static bool
-start_again(BrazeHttp *http, HttpTransfer *transfer, CURLcode result)
+send_once_more(BrazeHttp *http, HttpTransfer *transfer, CURLcode result)
 {
 	CURLM	   *multi = pool_of(http, transfer)->multi;
 
@@ -152,11 +152,11 @@ start_again(BrazeHttp *http, HttpTransfer *transfer, CURLcode result)
 }
 
 static void
-finish(BrazeHttp *http, HttpTransfer *transfer, CURLcode result)
+finish_transfer(BrazeHttp *http, HttpTransfer *transfer, CURLcode result)
 {
 	BrazeHttpRequest *request = transfer->request;
 
-	if (start_again(http, transfer, result))
+	if (send_once_more(http, transfer, result))
 		return;
 	braze_http_transfer_judge(transfer, result);
 	detach_transfer(http, transfer);
@@ -212,7 +212,7 @@ take_messages(HttpPool *pool)
 		if (message->msg != CURLMSG_DONE)
 			continue;
 		curl_easy_getinfo(message->easy_handle, CURLINFO_PRIVATE, &private);
-		finish(pool->http, (HttpTransfer *) private, result);
+		finish_transfer(pool->http, (HttpTransfer *) private, result);
 	}
 }
 
@@ -222,7 +222,7 @@ take_messages(HttpPool *pool)
  * which the transfers' timeouts still end them.
  */
 static void
-run(BrazeHttp *http)
+run_transfers(BrazeHttp *http)
 {
 	sigset_t	saved;
 
@@ -503,7 +503,7 @@ braze_http_next_done(BrazeHttp *http)
 	BrazeHttpRequest *request;
 
 	if (http->first_done == NULL)
-		run(http);
+		run_transfers(http);
 	request = http->first_done;
 	if (request != NULL)
 	{

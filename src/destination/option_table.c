@@ -10,6 +10,7 @@
 #include "catalog/pg_foreign_server.h"
 #include "catalog/pg_user_mapping.h"
 
+#include "braze/limits.h"
 #include "destination/api_key.h"
 #include "destination/option_table.h"
 #include "destination/sdk_version.h"
@@ -117,7 +118,7 @@ const BrazeOption braze_option_table[] = {
 	{
 		.name = "anonymous_alias_label", .catalog = ForeignServerRelationId,
 		.type = BRAZE_OPTION_TEXT, .offset = BRAZE_SETTING(anonymous_alias_label),
-		.initial = "segment_anonymous_id", .min = 1, .max = 236, .unit = "bytes",
+		.initial = "segment_anonymous_id", .min = 1, .max = BRAZE_LIMIT_ALIAS, .unit = "bytes",
 		.description = "Alias label of users that are identified by anonymous_id."
 	},
 	{
@@ -231,7 +232,8 @@ const BrazeOption braze_option_table[] = {
 	{
 		.name = "max_objects_per_request", .catalog = ForeignServerRelationId,
 		.type = BRAZE_OPTION_INTEGER, .offset = BRAZE_SETTING(max_objects_per_request),
-		.initial = "75", .min = 1, .max = 225, .unit = "objects",
+		.initial = CppAsString2(BRAZE_LIMIT_TRACK_OBJECTS), .min = 1,
+		.max = BRAZE_LIMIT_TRACK_OBJECTS_LEGACY, .unit = "objects",
 		.description = "Objects in one request to /users/track at most, over its three lists."
 	},
 	{

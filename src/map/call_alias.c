@@ -12,7 +12,7 @@
 void
 braze_call_alias_map(BrazeMap *map)
 {
-	BrazeCall  *call = &map->call;
+	BrazeSegmentCall *call = &map->call;
 	bool		identify = map->settings->alias_calls == BRAZE_ALIAS_IDENTIFY;
 	BrazeIdentifier user;
 	BrazeIdentifier previous;
@@ -32,7 +32,7 @@ braze_call_alias_map(BrazeMap *map)
 	previous.label.data = identify ? map->settings->anonymous_alias_label : NULL;
 	previous.label.length = identify ? strlen(previous.label.data) : 0;
 	if (!braze_user_identifier_text(map, "previousId", &call->fields[BRAZE_CALL_PREVIOUS_ID],
-					   identify ? BRAZE_MAX_ALIAS : BRAZE_MAX_EXTERNAL_ID, &previous.value))
+					   identify ? BRAZE_LIMIT_ALIAS : BRAZE_LIMIT_EXTERNAL_ID, &previous.value))
 	{
 		braze_mapping_note_reject(map, "The alias call has no usable previousId.");
 		return;

@@ -72,9 +72,9 @@ note_custom(BrazeMap *map, BrazeString name, const JsonbValue *value)
 	JsonbContainer *object = braze_object(value);
 	JsonbValue	part;
 
-	if (braze_is_array(value) && JsonContainerSize(value->val.binary.data) > BRAZE_MAX_ELEMENTS)
+	if (braze_is_array(value) && JsonContainerSize(value->val.binary.data) > BRAZE_LIMIT_ARRAY_VALUES)
 		braze_mapping_note(map, "The trait %s has more than %d values: Braze keeps the newest of those that differ.",
-				   braze_mapping_note_quote(name), BRAZE_MAX_ELEMENTS);
+				   braze_mapping_note_quote(name), BRAZE_LIMIT_ARRAY_VALUES);
 	if (object == NULL)
 		return;
 	if (is_broken_operation(object))
@@ -102,7 +102,7 @@ write_custom(Identify *identify, BrazeString name, const JsonbValue *value,
 	BrazeLoss	loss = {0};
 
 	braze_object_writer_key(map, name.data, name.length);
-	limit = braze_text_narrow(text, BRAZE_MAX_ATTRIBUTE);
+	limit = braze_text_narrow(text, BRAZE_LIMIT_ATTRIBUTE);
 	/* alone, null is an instruction: it removes the attribute */
 	if (value->type == jbvNull)
 		braze_text_literal(text, "null");
@@ -114,7 +114,7 @@ write_custom(Identify *identify, BrazeString name, const JsonbValue *value,
 	{
 		braze_text_rewind(text, mark);
 		braze_mapping_note(map, "The trait %s was left out: it is too large; Braze takes %d bytes in one, and 3.5 MB in a request.",
-				   braze_mapping_note_quote(name), BRAZE_MAX_ATTRIBUTE);
+				   braze_mapping_note_quote(name), BRAZE_LIMIT_ATTRIBUTE);
 		return;
 	}
 	if (!written)
@@ -250,7 +250,7 @@ read_context(Identify *identify)
 		{BRAZE_PROFILE_LANGUAGE, BRAZE_FIELD_LANGUAGE, NULL, "locale", "context.locale"},
 		{BRAZE_PROFILE_TIME_ZONE, BRAZE_FIELD_TIME_ZONE, NULL, "timezone", "context.timezone"},
 	};
-	const BrazeCall *call = &identify->map->call;
+	const BrazeSegmentCall *call = &identify->map->call;
 
 	for (int i = 0; i < lengthof(sources); i++)
 	{
@@ -290,7 +290,7 @@ write_candidate(Identify *identify, BrazeField field, int candidate)
 		return false;
 	}
 	braze_object_writer_key(map, info->name, strlen(info->name));
-	limit = braze_text_narrow(text, BRAZE_MAX_ATTRIBUTE);
+	limit = braze_text_narrow(text, BRAZE_LIMIT_ATTRIBUTE);
 	if (value->type == jbvNull)
 	{
 		braze_text_literal(text, "null");
@@ -305,7 +305,7 @@ write_candidate(Identify *identify, BrazeField field, int candidate)
 		/* of what is left out as a whole, no part was */
 		(void) braze_mapping_note_take_back(map, nnotes);
 		braze_mapping_note(map, "The trait %s was left out: it is too large; Braze takes %d bytes in one, and 3.5 MB in a request.",
-				   braze_mapping_note_quote(slot->trait[candidate]), BRAZE_MAX_ATTRIBUTE);
+				   braze_mapping_note_quote(slot->trait[candidate]), BRAZE_LIMIT_ATTRIBUTE);
 		written = false;
 	}
 	if (written)
@@ -379,14 +379,15 @@ write_context_token(Identify *identify)
 	braze_json_write_string(text, token.data, token.length);
 	if (braze_segment_call_context_in(&map->call, "device", "id", &value))
 	{
-		if (braze_solid_text(&value, &device) && device.length >= BRAZE_MIN_DEVICE_ID &&
-			device.length <= BRAZE_MAX_DEVICE_ID)
+		if (braze_solid_text(&value, &device) && device.length >= BRAZE_LIMIT_DEVICE_ID_MIN &&
+			device.length <= BRAZE_LIMIT_DEVICE_ID)
 		{
 			braze_text_literal(text, ",\"device_id\":");
 			braze_json_write_string(text, device.data, device.length);
 		}
 		else
-			braze_mapping_note(map, "The id of context.device was left out: Braze takes 8 to 255 bytes.");
+			braze_mapping_note(map, "The id of context.device was left out: Braze takes %d to %d bytes.",
+							   BRAZE_LIMIT_DEVICE_ID_MIN, BRAZE_LIMIT_DEVICE_ID);
 	}
 	braze_text_literal(text, "}]");
 	identify->written++;

@@ -95,7 +95,7 @@ map_view(BrazeMap *map, const char *call, const char *noun)
 	braze_json_write_string(&map->text, name.data, name.length);
 	braze_object_writer_time(map);
 	braze_properties_begin(&properties, map, braze_event_reserved,
-						   BRAZE_MAX_EVENT_PROPERTIES);
+						   BRAZE_LIMIT_EVENT_PROPERTIES);
 	if (own_title)
 	{
 		braze_properties_add_text(&properties, "name", title);

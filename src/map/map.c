@@ -39,7 +39,7 @@ braze_map_create(void)
 	mapped->context = CurrentMemoryContext;
 	mapped->maxobjects = 8;
 	mapped->objects = palloc(sizeof(BrazeObject) * mapped->maxobjects);
-	mapped->maxnotes = BRAZE_MAX_NOTES + 1;
+	mapped->maxnotes = BRAZE_MAX_CALL_NOTES + 1;
 	mapped->notes = palloc(sizeof(BrazeNote) * mapped->maxnotes);
 	braze_properties_init(&map->own);
 	braze_properties_init(&map->shared);
@@ -110,7 +110,7 @@ note_no_object(BrazeMap *map, BrazeCallField field, const char *name)
 static void
 map_call(BrazeMap *map, Jsonb *jsonb, BrazeCallKind kind)
 {
-	const BrazeCall *call = &map->call;
+	const BrazeSegmentCall *call = &map->call;
 	MapCall		map_function;
 
 	if (!JB_ROOT_IS_OBJECT(jsonb))

@@ -8,23 +8,11 @@
 #ifndef BRAZE_MAP_INTERNAL_H
 #define BRAZE_MAP_INTERNAL_H
 
+#include "braze/limits.h"
 #include "json/json_write.h"
 #include "json/value.h"
 #include "map/map.h"
 #include "map/segment_call.h"
-
-/* Braze's limits, in bytes unless it says characters */
-#define BRAZE_MAX_EXTERNAL_ID			987
-#define BRAZE_MAX_ALIAS					236
-#define BRAZE_MAX_PRODUCT_ID			255 /* characters */
-#define BRAZE_MAX_IMAGE_URL				1024	/* characters */
-#define BRAZE_MIN_DEVICE_ID				8
-#define BRAZE_MAX_DEVICE_ID				255
-#define BRAZE_MAX_EVENT_PROPERTIES		102400
-#define BRAZE_MAX_PURCHASE_PROPERTIES	51200
-#define BRAZE_MAX_ATTRIBUTE				102400
-#define BRAZE_MAX_PROPERTIES			256 /* properties of one object */
-#define BRAZE_MAX_ELEMENTS				500 /* values of an array attribute */
 
 /* an object must fit into a request of 3.5 MB with room to spare */
 #define BRAZE_MAX_OBJECT				3000000
@@ -32,7 +20,7 @@
 #define BRAZE_MAX_CALL_TEXT				(8 * 1024 * 1024)
 
 /* a call with thousands of broken products must not have as many notes */
-#define BRAZE_MAX_NOTES					20
+#define BRAZE_MAX_CALL_NOTES			20
 /* of a name quoted in a note */
 #define BRAZE_MAX_QUOTE					60
 
@@ -82,13 +70,13 @@ typedef struct BrazeMap
 	BrazeMapped mapped;			/* the result; first, so that it can be cast back */
 
 	const BrazeSettings *settings;
-	BrazeCall	call;
+	BrazeSegmentCall call;
 	TimestampTz queued_at;
 	TimestampTz now;
 
 	BrazeText	text;			/* writes mapped.text */
 	StringInfoData notes;		/* the notes' sentences, until the call is done */
-	int			nnotes_over;	/* notes beyond BRAZE_MAX_NOTES */
+	int			nnotes_over;	/* notes beyond BRAZE_MAX_CALL_NOTES */
 	int			note_object;	/* what a note is about at this moment */
 
 	/*

@@ -75,7 +75,7 @@ add_note(BrazeMap *map, int object, const char *format, va_list args)
 	char		sentence[1024];
 	int			length;
 
-	if (mapped->nnotes >= BRAZE_MAX_NOTES)
+	if (mapped->nnotes >= BRAZE_MAX_CALL_NOTES)
 	{
 		map->nnotes_over++;
 		return;
@@ -147,7 +147,7 @@ end_call(BrazeMap *map, BrazeOutcome outcome, const char *format, va_list args)
 	mapped->nobjects = 0;
 	for (int i = 0; i < mapped->nnotes; i++)
 		mapped->notes[i].object = 0;
-	if (mapped->nnotes >= BRAZE_MAX_NOTES)
+	if (mapped->nnotes >= BRAZE_MAX_CALL_NOTES)
 	{
 		mapped->nnotes--;
 		map->nnotes_over++;

@@ -462,9 +462,9 @@ braze_properties_end(BrazeProperties *properties)
 	properties->count = map->own.count;
 	if (properties->nshared > 0)
 		properties->count += properties->nshared - properties->nhidden;
-	if (properties->count > BRAZE_MAX_PROPERTIES)
+	if (properties->count > BRAZE_LIMIT_PROPERTIES)
 		braze_mapping_note(map, "There are more than %d properties: Braze ignores the rest.",
-				   BRAZE_MAX_PROPERTIES);
+				   BRAZE_LIMIT_PROPERTIES);
 }
 
 /* entries that stand side by side in one go */

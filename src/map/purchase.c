@@ -11,8 +11,6 @@
 
 #include "map/purchase.h"
 
-/* Braze's limit for the quantity of one purchase object */
-#define MAX_QUANTITY		100
 /* more than this many pieces are one purchase at the whole price */
 #define MAX_PIECES			7500
 
@@ -78,7 +76,7 @@ write_pieces(BrazeMap *map, Purchase *purchase, JsonbContainer *product,
 	int			rest = purchase->quantity;
 
 	braze_properties_begin(properties, map, braze_purchase_reserved,
-						   BRAZE_MAX_PURCHASE_PROPERTIES);
+						   BRAZE_LIMIT_PURCHASE_PROPERTIES);
 	if (map->settings->purchase_properties)
 	{
 		braze_properties_add(properties, product, &purchase->consumed, NULL);
@@ -88,9 +86,9 @@ write_pieces(BrazeMap *map, Purchase *purchase, JsonbContainer *product,
 	braze_properties_end(properties);
 	while (rest > 0)
 	{
-		if (!write_purchase(map, purchase, Min(rest, MAX_QUANTITY)))
+		if (!write_purchase(map, purchase, Min(rest, BRAZE_LIMIT_QUANTITY)))
 			return false;
-		rest -= MAX_QUANTITY;
+		rest -= BRAZE_LIMIT_QUANTITY;
 	}
 	return true;
 }
@@ -107,11 +105,11 @@ record_product(BrazeMap *map, JsonbContainer *product, JsonbContainer *order,
 	Purchase	purchase;
 	BrazeString key;
 
-	if (!braze_commerce_read_text(product, braze_product_id_keys, BRAZE_MAX_PRODUCT_ID,
+	if (!braze_commerce_read_text(product, braze_product_id_keys, BRAZE_LIMIT_PRODUCT_ID,
 						  &purchase.product_id, &key))
 	{
 		braze_mapping_note(map, "%s was left out: it has no product_id (productId, id, sku or name) of 1 to %d characters.",
-				   label, BRAZE_MAX_PRODUCT_ID);
+				   label, BRAZE_LIMIT_PRODUCT_ID);
 		return true;
 	}
 	purchase.consumed.count = 0;
@@ -208,7 +206,7 @@ is_product(JsonbContainer *properties)
 	BrazeString text;
 	BrazeString key;
 
-	return braze_commerce_read_text(properties, braze_product_id_keys, BRAZE_MAX_PRODUCT_ID,
+	return braze_commerce_read_text(properties, braze_product_id_keys, BRAZE_LIMIT_PRODUCT_ID,
 							&text, &key) &&
 		braze_commerce_read_number(properties, price_keys, &key) != NULL;
 }

@@ -34,11 +34,11 @@ write_text_field(BrazeEventWriter *writer, const BrazeSchemaField *field, BrazeS
 	bool		is_id = field->type == BRAZE_SCHEMA_STRING &&
 		strcmp(field->name, "product_id") == 0;
 
-	if (!braze_commerce_read_text(writer->object, field->sources, is_id ? BRAZE_MAX_PRODUCT_ID : 0,
+	if (!braze_commerce_read_text(writer->object, field->sources, is_id ? BRAZE_LIMIT_PRODUCT_ID : 0,
 						  text, &key) &&
 		(writer->around == NULL ||
 		 !braze_commerce_read_text(writer->around, field->sources,
-									is_id ? BRAZE_MAX_PRODUCT_ID : 0, text, &key)))
+									is_id ? BRAZE_LIMIT_PRODUCT_ID : 0, text, &key)))
 		return false;
 	if (!braze_event_properties_has_name(&writer->consumed, key))
 		braze_event_properties_add_name(&writer->consumed, key);
@@ -319,7 +319,7 @@ write_metadata(BrazeEventWriter *writer)
 		braze_event_properties_add_name(&writer->consumed, (BrazeString) {"metadata", 8});
 
 	braze_properties_begin(&metadata, writer->map, braze_no_reserved,
-						   Min(room, BRAZE_MAX_EVENT_PROPERTIES));
+						   Min(room, BRAZE_LIMIT_EVENT_PROPERTIES));
 	braze_properties_add(&metadata, given, NULL, NULL);
 	braze_properties_add(&metadata, writer->object, &writer->consumed, given);
 	if (writer->around != NULL)
@@ -428,11 +428,11 @@ is_product_call(const BrazeEventWriter *writer)
 	if (writer->schema->product_call)
 		return !braze_commerce_read_products(&products, writer->object) ||
 			braze_commerce_read_text(writer->object, braze_product_fields[0].sources,
-							 BRAZE_MAX_PRODUCT_ID, &text, &key);
+							 BRAZE_LIMIT_PRODUCT_ID, &text, &key);
 	return braze_recommended_schema_has_products(writer->schema) &&
 		!braze_commerce_read_products(&products, writer->object) &&
 		braze_commerce_read_text(writer->object, braze_product_fields[0].sources,
-						 BRAZE_MAX_PRODUCT_ID, &text, &key) &&
+						 BRAZE_LIMIT_PRODUCT_ID, &text, &key) &&
 		braze_commerce_read_number(writer->object, braze_price_sources, &key) != NULL;
 }
 
@@ -458,7 +458,7 @@ write_event(BrazeEventWriter *writer)
 	braze_json_write_string(text, writer->schema->event, strlen(writer->schema->event));
 	braze_object_writer_time(map);
 	braze_text_literal(text, ",\"properties\":");
-	limit = braze_text_narrow(text, BRAZE_MAX_EVENT_PROPERTIES - CLOSING);
+	limit = braze_text_narrow(text, BRAZE_LIMIT_EVENT_PROPERTIES - CLOSING);
 	braze_text_char(text, '{');
 	writer->first = true;
 	for (const BrazeSchemaField *field = writer->schema->fields; field->name != NULL; field++)
@@ -498,7 +498,7 @@ give_up_event(BrazeEventWriter *writer, int nnotes)
 				   event, writer->below_zero);
 	else if (writer->fit == BRAZE_FIT_NOT)
 		braze_mapping_note(map, "The call did not become Braze's recommended event %s: it is larger than the %d bytes that Braze takes.",
-				   event, BRAZE_MAX_EVENT_PROPERTIES);
+				   event, BRAZE_LIMIT_EVENT_PROPERTIES);
 	else
 		braze_mapping_note(map, "The call did not become Braze's recommended event %s.%s", event, first);
 	return false;
@@ -516,7 +516,7 @@ find_viewed_product(BrazeEventWriter *writer)
 
 	if (!braze_commerce_read_products(&products, writer->object) ||
 		braze_commerce_read_text(writer->object, braze_product_fields[0].sources,
-								  BRAZE_MAX_PRODUCT_ID, &text, &key) ||
+								  BRAZE_LIMIT_PRODUCT_ID, &text, &key) ||
 		!braze_commerce_read_product(&products, &product) || product == NULL ||
 		braze_commerce_read_product(&products, &further))
 		return;
@@ -559,7 +559,7 @@ braze_recommended_event_map(BrazeMap *map, BrazeCommerceCall call)
 			return give_up_event(&writer, nnotes);
 		if (writer.fit == BRAZE_FIT_ALL)
 			braze_mapping_note(map, "What the products hold besides Braze's own fields was left out: the event is larger than the %d bytes that Braze takes.",
-					   BRAZE_MAX_EVENT_PROPERTIES);
+					   BRAZE_LIMIT_EVENT_PROPERTIES);
 	}
 	return give_up_event(&writer, nnotes);
 }

@@ -98,7 +98,7 @@ sum_products(BrazeEventWriter *writer)
 		CHECK_FOR_INTERRUPTS();
 		snprintf(label, sizeof(label), "Product %d", products.number);
 		if (product == NULL ||
-			!braze_commerce_read_text(product, braze_product_fields[0].sources, BRAZE_MAX_PRODUCT_ID, &text, &key) ||
+			!braze_commerce_read_text(product, braze_product_fields[0].sources, BRAZE_LIMIT_PRODUCT_ID, &text, &key) ||
 			!braze_recommended_money_find_price(writer, product, label, &price, &quantity))
 			continue;
 		price = braze_number_multiply(price, int64_to_numeric(quantity));

@@ -136,7 +136,7 @@ next_name(BrazeWalk *walk, BrazeString *name)
 }
 
 bool
-braze_segment_call_is_bundled(const BrazeCall *call)
+braze_segment_call_is_bundled(const BrazeSegmentCall *call)
 {
 	JsonbContainer *metadata = braze_object(&call->fields[BRAZE_CALL_METADATA]);
 	JsonbValue	bundled;
@@ -177,7 +177,7 @@ braze_segment_call_is_bundled(const BrazeCall *call)
 }
 
 void
-braze_segment_call_read(BrazeCall *call, JsonbContainer *object)
+braze_segment_call_read(BrazeSegmentCall *call, JsonbContainer *object)
 {
 	BrazeWalk	walk;
 	BrazeString key;
@@ -217,14 +217,14 @@ braze_segment_call_read(BrazeCall *call, JsonbContainer *object)
 }
 
 bool
-braze_segment_call_context(const BrazeCall *call, const char *key, JsonbValue *value)
+braze_segment_call_context(const BrazeSegmentCall *call, const char *key, JsonbValue *value)
 {
 	return call->context != NULL && braze_lookup(call->context, key, value) &&
 		value->type != jbvNull;
 }
 
 JsonbContainer *
-braze_segment_call_context_traits(const BrazeCall *call)
+braze_segment_call_context_traits(const BrazeSegmentCall *call)
 {
 	JsonbValue	value;
 
@@ -232,7 +232,7 @@ braze_segment_call_context_traits(const BrazeCall *call)
 }
 
 bool
-braze_segment_call_context_in(const BrazeCall *call, const char *object, const char *key,
+braze_segment_call_context_in(const BrazeSegmentCall *call, const char *object, const char *key,
 					  JsonbValue *value)
 {
 	JsonbValue	inner;

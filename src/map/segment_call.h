@@ -46,29 +46,29 @@ typedef struct BrazeCallIntegration
 	JsonbContainer *objects[6]; /* those read for ids, in order of preference */
 } BrazeCallIntegration;
 
-typedef struct BrazeCall
+typedef struct BrazeSegmentCall
 {
 	JsonbValue	fields[BRAZE_CALL_FIELDS];	/* jbvNull where there is none */
 	JsonbContainer *traits;		/* NULL unless they are objects */
 	JsonbContainer *properties;
 	JsonbContainer *context;
 	BrazeCallIntegration integration;
-} BrazeCall;
+} BrazeSegmentCall;
 
 /* has a browser's own SDK of Braze sent the call?  Segment notes that in it */
-extern bool braze_segment_call_is_bundled(const BrazeCall *call);
+extern bool braze_segment_call_is_bundled(const BrazeSegmentCall *call);
 
 /* object: the call's root, which must be an object */
-extern void braze_segment_call_read(BrazeCall *call, JsonbContainer *object);
+extern void braze_segment_call_read(BrazeSegmentCall *call, JsonbContainer *object);
 
 /* a value inside context, such as context.device; false where there is none */
-extern bool braze_segment_call_context(const BrazeCall *call, const char *key, JsonbValue *value);
+extern bool braze_segment_call_context(const BrazeSegmentCall *call, const char *key, JsonbValue *value);
 
 /* context.traits, NULL unless they are an object */
-extern JsonbContainer *braze_segment_call_context_traits(const BrazeCall *call);
+extern JsonbContainer *braze_segment_call_context_traits(const BrazeSegmentCall *call);
 
 /* a value inside an object inside context, such as context.location.country */
-extern bool braze_segment_call_context_in(const BrazeCall *call, const char *object,
+extern bool braze_segment_call_context_in(const BrazeSegmentCall *call, const char *object,
 								  const char *key, JsonbValue *value);
 
 #endif							/* BRAZE_SEGMENT_CALL_H */

@@ -287,7 +287,7 @@ write_image_url(BrazeMap *map, BrazeString trait, const JsonbValue *value)
 
 	if (!braze_scalar_text(value, &text))
 		return refuse_trait(map, trait, "Braze takes a string for it");
-	if (braze_longer_than(text, BRAZE_MAX_IMAGE_URL))
+	if (braze_longer_than(text, BRAZE_LIMIT_IMAGE_URL))
 		return refuse_trait(map, trait, "it is longer than the 1024 characters that Braze takes");
 	braze_json_write_string(&map->text, text.data, text.length);
 	return true;
@@ -493,15 +493,15 @@ write_token(BrazeMap *map, BrazeString trait, JsonbContainer *token)
 	braze_json_write_string(&map->text, text.data, text.length);
 	if (braze_lookup(token, "device_id", &value) && value.type != jbvNull)
 	{
-		if (braze_solid_text(&value, &device) && device.length >= BRAZE_MIN_DEVICE_ID &&
-			device.length <= BRAZE_MAX_DEVICE_ID)
+		if (braze_solid_text(&value, &device) && device.length >= BRAZE_LIMIT_DEVICE_ID_MIN &&
+			device.length <= BRAZE_LIMIT_DEVICE_ID)
 		{
 			braze_text_literal(&map->text, ",\"device_id\":");
 			braze_json_write_string(&map->text, device.data, device.length);
 		}
 		else
 			braze_mapping_note(map, "The device_id of an entry of the trait %s was left out: it must have %d to %d bytes.",
-					   braze_mapping_note_quote(trait), BRAZE_MIN_DEVICE_ID, BRAZE_MAX_DEVICE_ID);
+					   braze_mapping_note_quote(trait), BRAZE_LIMIT_DEVICE_ID_MIN, BRAZE_LIMIT_DEVICE_ID);
 	}
 	braze_text_char(&map->text, '}');
 	return true;

@@ -74,7 +74,7 @@ resolve_braze_id(BrazeMap *map, BrazeIdentifier *identifier)
 	{
 		if (braze_lookup(integration->objects[i], "braze_id", &value) &&
 			braze_user_identifier_text(map, "braze_id of the integrations", &value,
-						  BRAZE_MAX_EXTERNAL_ID, &identifier->value))
+						  BRAZE_LIMIT_EXTERNAL_ID, &identifier->value))
 			return true;
 	}
 	return false;
@@ -102,9 +102,9 @@ resolve_user_alias(BrazeMap *map, BrazeIdentifier *identifier)
 			continue;
 		}
 		if (braze_user_identifier_text(map, "alias_name of the integrations", &name,
-						  BRAZE_MAX_ALIAS, &identifier->value) &&
+						  BRAZE_LIMIT_ALIAS, &identifier->value) &&
 			braze_user_identifier_text(map, "alias_label of the integrations", &label,
-						  BRAZE_MAX_ALIAS, &identifier->label))
+						  BRAZE_LIMIT_ALIAS, &identifier->label))
 			return true;
 	}
 	identifier->label.data = NULL;
@@ -138,7 +138,7 @@ resolve_address(BrazeMap *map, BrazeIdentifier *identifier)
 	for (int i = 0; i < lengthof(objects); i++)
 	{
 		if (objects[i] == NULL || !braze_lookup(objects[i], key, &value) ||
-			!braze_user_identifier_text(map, key, &value, BRAZE_MAX_EXTERNAL_ID, &identifier->value))
+			!braze_user_identifier_text(map, key, &value, BRAZE_LIMIT_EXTERNAL_ID, &identifier->value))
 			continue;
 		identifier->value = braze_trim(identifier->value);
 		if (!email || braze_user_identifier_is_email(identifier->value))
@@ -151,7 +151,7 @@ resolve_address(BrazeMap *map, BrazeIdentifier *identifier)
 bool
 braze_user_identifier_resolve(BrazeMap *map, BrazeIdSource source, BrazeIdentifier *identifier)
 {
-	const BrazeCall *call = &map->call;
+	const BrazeSegmentCall *call = &map->call;
 
 	identifier->source = source;
 	identifier->label.data = NULL;
@@ -161,14 +161,14 @@ braze_user_identifier_resolve(BrazeMap *map, BrazeIdSource source, BrazeIdentifi
 	{
 		case BRAZE_ID_USER_ID:
 			return braze_user_identifier_text(map, "userId", &call->fields[BRAZE_CALL_USER_ID],
-								 BRAZE_MAX_EXTERNAL_ID, &identifier->value);
+								 BRAZE_LIMIT_EXTERNAL_ID, &identifier->value);
 		case BRAZE_ID_BRAZE_ID:
 			return resolve_braze_id(map, identifier);
 		case BRAZE_ID_USER_ALIAS:
 			return resolve_user_alias(map, identifier);
 		case BRAZE_ID_ANONYMOUS_ID:
 			if (!braze_user_identifier_text(map, "anonymousId", &call->fields[BRAZE_CALL_ANONYMOUS_ID],
-							   BRAZE_MAX_ALIAS, &identifier->value))
+							   BRAZE_LIMIT_ALIAS, &identifier->value))
 				return false;
 			identifier->label.data = map->settings->anonymous_alias_label;
 			identifier->label.length = strlen(identifier->label.data);

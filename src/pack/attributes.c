@@ -15,7 +15,7 @@
 
 /* behind the string that begins here */
 static const char *
-skip_string(const char *p)
+pass_string(const char *p)
 {
 	for (p++; *p != '"'; p++)
 	{
@@ -27,18 +27,18 @@ skip_string(const char *p)
 
 /* behind the value that begins here */
 static const char *
-skip_value(const char *p, const char *end)
+pass_value(const char *p, const char *end)
 {
 	int			depth = 0;
 
 	if (*p == '"')
-		return skip_string(p);
+		return pass_string(p);
 	while (p < end)
 	{
 		switch (*p)
 		{
 			case '"':
-				p = skip_string(p);
+				p = pass_string(p);
 				continue;
 			case '{':
 			case '[':
@@ -62,7 +62,7 @@ skip_value(const char *p, const char *end)
 }
 
 static const char *
-skip_space(const char *p, const char *end)
+pass_space(const char *p, const char *end)
 {
 	while (p < end && (*p == ' ' || *p == ',' || *p == ':'))
 		p++;
@@ -78,7 +78,7 @@ typedef struct Literal
 #define LITERAL(text)	{text, sizeof(text) - 1}
 
 static bool
-is(const char *text, size_t length, const char *literal)
+is_literal(const char *text, size_t length, const char *literal)
 {
 	return length == strlen(literal) && memcmp(text, literal, length) == 0;
 }
@@ -128,40 +128,40 @@ is_operator(const char *value, size_t length)
 
 	if (*value != '{')
 		return false;
-	for (p = skip_space(p, end); p < end && *p == '"'; p = skip_space(p, end))
+	for (p = pass_space(p, end); p < end && *p == '"'; p = pass_space(p, end))
 	{
 		const char *name = p;
 
-		p = skip_string(p);
+		p = pass_string(p);
 		if (is_one_of(name, p - name, operator_names))
 			return true;
-		p = skip_value(skip_space(p, end), end);
+		p = pass_value(pass_space(p, end), end);
 	}
 	return false;
 }
 
-static BrazeFieldClass
-classify(const BrazeField *field)
+static BrazeAttributeClass
+attribute_class(const BrazeAttribute *field)
 {
 	if (is_one_of(field->name, field->name_length, control_names))
-		return BRAZE_FIELD_CONTROL;
+		return BRAZE_ATTRIBUTE_CONTROL;
 	if (is_one_of(field->name, field->name_length, volatile_names))
-		return BRAZE_FIELD_VOLATILE;
+		return BRAZE_ATTRIBUTE_VOLATILE;
 	if (is_operator(field->value, field->value_length))
-		return BRAZE_FIELD_OPERATOR;
-	return BRAZE_FIELD_VALUE;
+		return BRAZE_ATTRIBUTE_OPERATOR;
+	return BRAZE_ATTRIBUTE_VALUE;
 }
 
 /* ----- fields ----- */
 
 void
-braze_attributes_init(BrazeFields *fields)
+braze_attributes_init(BrazeAttributes *fields)
 {
 	memset(fields, 0, sizeof(*fields));
 }
 
 static void
-free_owned(BrazeFields *fields)
+free_owned(BrazeAttributes *fields)
 {
 	while (fields->owned != NULL)
 	{
@@ -173,7 +173,7 @@ free_owned(BrazeFields *fields)
 }
 
 void
-braze_attributes_free(BrazeFields *fields)
+braze_attributes_free(BrazeAttributes *fields)
 {
 	free_owned(fields);
 	free(fields->list);
@@ -183,12 +183,12 @@ braze_attributes_free(BrazeFields *fields)
 }
 
 static bool
-add_field(BrazeFields *fields, const BrazeField *field)
+add_field(BrazeAttributes *fields, const BrazeAttribute *field)
 {
 	if (fields->count == fields->max)
 	{
 		int			max = fields->max ? fields->max * 2 : 32;
-		BrazeField *list = realloc(fields->list, sizeof(BrazeField) * max);
+		BrazeAttribute *list = realloc(fields->list, sizeof(BrazeAttribute) * max);
 
 		if (list == NULL)
 			return false;
@@ -200,7 +200,7 @@ add_field(BrazeFields *fields, const BrazeField *field)
 }
 
 bool
-braze_attributes_read(BrazeFields *fields, const char *json, size_t length)
+braze_attributes_read(BrazeAttributes *fields, const char *json, size_t length)
 {
 	const char *end = json + length - 1;
 	const char *p;
@@ -211,24 +211,24 @@ braze_attributes_read(BrazeFields *fields, const char *json, size_t length)
 	fields->narrays = 0;
 	fields->merge_objects = false;
 	fields->update_only = false;
-	for (p = skip_space(json + 1, end); p < end; p = skip_space(p, end))
+	for (p = pass_space(json + 1, end); p < end; p = pass_space(p, end))
 	{
-		BrazeField	field;
+		BrazeAttribute	field;
 
 		field.name = p;
-		p = skip_string(p);
+		p = pass_string(p);
 		field.name_length = p - field.name;
-		field.value = skip_space(p, end);
-		p = skip_value(field.value, end);
+		field.value = pass_space(p, end);
+		p = pass_value(field.value, end);
 		field.value_length = p - field.value;
 		field.overrides = false;
 		field.next_array = -1;
 		/* the identifier comes first, and may be an email or a phone */
-		field.class = fields->count == 0 ? BRAZE_FIELD_CONTROL : classify(&field);
-		if (is(field.name, field.name_length, "\"_merge_objects\""))
-			fields->merge_objects = is(field.value, field.value_length, "true");
-		if (is(field.name, field.name_length, "\"_update_existing_only\""))
-			fields->update_only = is(field.value, field.value_length, "true");
+		field.class = fields->count == 0 ? BRAZE_ATTRIBUTE_CONTROL : attribute_class(&field);
+		if (is_literal(field.name, field.name_length, "\"_merge_objects\""))
+			fields->merge_objects = is_literal(field.value, field.value_length, "true");
+		if (is_literal(field.name, field.name_length, "\"_update_existing_only\""))
+			fields->update_only = is_literal(field.value, field.value_length, "true");
 		if (!add_field(fields, &field))
 			return false;
 	}
@@ -241,16 +241,16 @@ braze_attributes_stand_alone(const char *json, size_t length)
 	const char *end = json + length - 1;
 	const char *p;
 
-	for (p = skip_space(json + 1, end); p < end; p = skip_space(p, end))
+	for (p = pass_space(json + 1, end); p < end; p = pass_space(p, end))
 	{
 		const char *name = p;
 		const char *value;
 
-		p = skip_string(p);
-		value = skip_space(p, end);
-		if (is(name, p - name, "\"_merge_objects\"") && *value == 't')
+		p = pass_string(p);
+		value = pass_space(p, end);
+		if (is_literal(name, p - name, "\"_merge_objects\"") && *value == 't')
 			return true;
-		p = skip_value(value, end);
+		p = pass_value(value, end);
 		if (is_operator(value, p - value))
 			return true;
 	}
@@ -261,25 +261,25 @@ braze_attributes_stand_alone(const char *json, size_t length)
 
 /* the text of a member of an object, or NULL */
 static const char *
-member(const char *object, const char *end, const char *name, size_t *length)
+object_member(const char *object, const char *end, const char *name, size_t *length)
 {
 	const char *p;
 
 	if (*object != '{')
 		return NULL;
-	for (p = skip_space(object + 1, end); p < end && *p == '"'; p = skip_space(p, end))
+	for (p = pass_space(object + 1, end); p < end && *p == '"'; p = pass_space(p, end))
 	{
 		const char *key = p;
 		const char *value;
 
-		p = skip_string(p);
-		value = skip_space(p, end);
-		if (is(key, p - key, name))
+		p = pass_string(p);
+		value = pass_space(p, end);
+		if (is_literal(key, p - key, name))
 		{
-			*length = skip_value(value, end) - value;
+			*length = pass_value(value, end) - value;
 			return value;
 		}
-		p = skip_value(value, end);
+		p = pass_value(value, end);
 	}
 	return NULL;
 }
@@ -308,7 +308,7 @@ add_elements(Elements *elements, const char *array, size_t length, int number,
 	const char *end = array + length - 1;
 	const char *p;
 
-	for (p = skip_space(array + 1, end); p < end; p = skip_space(p, end))
+	for (p = pass_space(array + 1, end); p < end; p = pass_space(p, end))
 	{
 		Element    *element;
 
@@ -324,9 +324,9 @@ add_elements(Elements *elements, const char *array, size_t length, int number,
 		}
 		element = &elements->list[elements->count++];
 		element->text = p;
-		p = skip_value(p, end);
+		p = pass_value(p, end);
 		element->length = p - element->text;
-		element->id = member(element->text, p, id_name, &element->id_length);
+		element->id = object_member(element->text, p, id_name, &element->id_length);
 		element->array = number;
 		element->replaced = false;
 	}
@@ -381,7 +381,7 @@ find_replaced(Elements *elements)
 }
 
 static bool
-write_united(BrazeFields *fields, BrazeField *field, const Elements *elements)
+write_united(BrazeAttributes *fields, BrazeAttribute *field, const Elements *elements)
 {
 	size_t		size = 2;
 	char	   *block;
@@ -412,19 +412,19 @@ write_united(BrazeFields *fields, BrazeField *field, const Elements *elements)
 
 /* the name of what tells one element from another, NULL if arrays do not unite */
 static const char *
-uniting_id(const BrazeField *field)
+uniting_id(const BrazeAttribute *field)
 {
 	if (*field->value != '[')
 		return NULL;
-	if (is(field->name, field->name_length, "\"subscription_groups\""))
+	if (is_literal(field->name, field->name_length, "\"subscription_groups\""))
 		return "\"subscription_group_id\"";
-	if (is(field->name, field->name_length, "\"push_tokens\""))
+	if (is_literal(field->name, field->name_length, "\"push_tokens\""))
 		return "\"token\"";
 	return NULL;
 }
 
 static bool
-unite_field(BrazeFields *fields, BrazeField *field)
+unite_field(BrazeAttributes *fields, BrazeAttribute *field)
 {
 	const char *id_name = uniting_id(field);
 	Elements	elements = {NULL, 0, 0};
@@ -442,7 +442,7 @@ unite_field(BrazeFields *fields, BrazeField *field)
 }
 
 bool
-braze_attributes_unite(BrazeFields *fields)
+braze_attributes_unite(BrazeAttributes *fields)
 {
 	for (int i = 0; i < fields->count; i++)
 	{
@@ -456,14 +456,14 @@ braze_attributes_unite(BrazeFields *fields)
 
 /* where the name's number stands, or would have to */
 static int *
-place_of(const BrazeFields *fields, const BrazeField *like)
+place_of(const BrazeAttributes *fields, const BrazeAttribute *like)
 {
 	int			mask = fields->nplaces - 1;
 	int			place = braze_hash(like->name, like->name_length) & mask;
 
 	for (; fields->places[place] >= 0; place = (place + 1) & mask)
 	{
-		const BrazeField *field = &fields->list[fields->places[place]];
+		const BrazeAttribute *field = &fields->list[fields->places[place]];
 
 		if (field->name_length == like->name_length &&
 			memcmp(field->name, like->name, like->name_length) == 0)
@@ -474,7 +474,7 @@ place_of(const BrazeFields *fields, const BrazeField *like)
 
 /* room for so many names more */
 static bool
-fill_places(BrazeFields *fields, int more)
+fill_places(BrazeAttributes *fields, int more)
 {
 	int			nplaces = places_for(fields->count + more);
 
@@ -498,7 +498,7 @@ fill_places(BrazeFields *fields, int more)
 }
 
 static bool
-append_array(BrazeFields *fields, BrazeField *earlier, const BrazeField *field)
+append_array(BrazeAttributes *fields, BrazeAttribute *earlier, const BrazeAttribute *field)
 {
 	BrazeArray *array;
 
@@ -525,15 +525,15 @@ append_array(BrazeFields *fields, BrazeField *earlier, const BrazeField *field)
 }
 
 bool
-braze_attributes_fold(BrazeFields *fields, const BrazeFields *later)
+braze_attributes_fold(BrazeAttributes *fields, const BrazeAttributes *later)
 {
 	if (!fill_places(fields, later->count))
 		return false;
 	for (int i = 0; i < later->count; i++)
 	{
-		const BrazeField *field = &later->list[i];
+		const BrazeAttribute *field = &later->list[i];
 		int		   *place = place_of(fields, field);
-		BrazeField *earlier;
+		BrazeAttribute *earlier;
 
 		if (*place < 0)
 		{
@@ -562,12 +562,12 @@ braze_attributes_fold(BrazeFields *fields, const BrazeFields *later)
 /* ----- writing ----- */
 
 char *
-braze_attributes_write(const BrazeFields *fields, char *to)
+braze_attributes_write(const BrazeAttributes *fields, char *to)
 {
 	*to++ = '{';
 	for (int i = 0; i < fields->count; i++)
 	{
-		const BrazeField *field = &fields->list[i];
+		const BrazeAttribute *field = &fields->list[i];
 
 		if (i > 0)
 			*to++ = ',';

@@ -16,17 +16,17 @@
 #include <stddef.h>
 #include <stdint.h>
 
-typedef enum BrazeFieldClass
+typedef enum BrazeAttributeClass
 {
-	BRAZE_FIELD_CONTROL,		/* identifier or flag: says how, not what */
-	BRAZE_FIELD_VOLATILE,		/* Braze changes it by itself: always sent */
-	BRAZE_FIELD_VALUE,			/* what was sent last is what is there */
-	BRAZE_FIELD_OPERATOR		/* inc, add, remove ...: changes what is there */
-} BrazeFieldClass;
+	BRAZE_ATTRIBUTE_CONTROL,		/* identifier or flag: says how, not what */
+	BRAZE_ATTRIBUTE_VOLATILE,		/* Braze changes it by itself: always sent */
+	BRAZE_ATTRIBUTE_VALUE,			/* what was sent last is what is there */
+	BRAZE_ATTRIBUTE_OPERATOR		/* inc, add, remove ...: changes what is there */
+} BrazeAttributeClass;
 
-typedef struct BrazeField
+typedef struct BrazeAttribute
 {
-	BrazeFieldClass class;
+	BrazeAttributeClass class;
 	const char *name;			/* with its quotes */
 	size_t		name_length;
 	const char *value;
@@ -34,7 +34,7 @@ typedef struct BrazeField
 	bool		overrides;		/* folding: an earlier object had another value */
 	int			next_array;		/* folding: one to unite with it, -1: none */
 	int			last_array;
-} BrazeField;
+} BrazeAttribute;
 
 /* an array of a later object that is to be united with a field's own */
 typedef struct BrazeArray
@@ -44,11 +44,11 @@ typedef struct BrazeArray
 	int			next;			/* of the same field, -1: none */
 } BrazeArray;
 
-typedef struct BrazeFields
+typedef struct BrazeAttributes
 {
 	int			count;
 	int			max;
-	BrazeField *list;			/* malloc'd, reused */
+	BrazeAttribute *list;			/* malloc'd, reused */
 	bool		merge_objects;	/* _merge_objects is true */
 	bool		update_only;	/* _update_existing_only is true */
 
@@ -60,13 +60,13 @@ typedef struct BrazeFields
 	int			narrays;
 	int			maxarrays;
 	void	   *owned;			/* text that united arrays made necessary */
-} BrazeFields;
+} BrazeAttributes;
 
-extern void braze_attributes_init(BrazeFields *fields);
-extern void braze_attributes_free(BrazeFields *fields);
+extern void braze_attributes_init(BrazeAttributes *fields);
+extern void braze_attributes_free(BrazeAttributes *fields);
 
 /* false: out of memory.  The fields point into the text. */
-extern bool braze_attributes_read(BrazeFields *fields, const char *json, size_t length);
+extern bool braze_attributes_read(BrazeAttributes *fields, const char *json, size_t length);
 
 /* must the object be applied on its own, since it changes what is there? */
 extern bool braze_attributes_stand_alone(const char *json, size_t length);
@@ -76,10 +76,10 @@ extern bool braze_attributes_stand_alone(const char *json, size_t length);
  * and push tokens unite.  Both must have the same flags and not stand alone.
  * After the last one, unite writes the united arrays.  False: out of memory.
  */
-extern bool braze_attributes_fold(BrazeFields *fields, const BrazeFields *later);
-extern bool braze_attributes_unite(BrazeFields *fields);
+extern bool braze_attributes_fold(BrazeAttributes *fields, const BrazeAttributes *later);
+extern bool braze_attributes_unite(BrazeAttributes *fields);
 
 /* returns the end of the text */
-extern char *braze_attributes_write(const BrazeFields *fields, char *to);
+extern char *braze_attributes_write(const BrazeAttributes *fields, char *to);
 
 #endif							/* BRAZE_ATTRIBUTES_H */

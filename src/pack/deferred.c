@@ -293,7 +293,7 @@ braze_deferred_add(BrazePack *pack, const PackedCall *call)
 	return true;
 }
 
-/* ----- taking back ----- */
+/* ----- reloading ----- */
 
 /* the first call of this list leaves it */
 static void
@@ -317,7 +317,7 @@ remove_first(BrazePack *pack, Deferred *deferred)
 }
 
 static bool
-may_be_taken_back(const BrazePack *pack, const Deferred *deferred)
+may_be_reloaded(const BrazePack *pack, const Deferred *deferred)
 {
 	const Shared *shared = first_shared(deferred);
 
@@ -339,7 +339,7 @@ braze_deferred_wanted(BrazePack *pack)
 	{
 		Deferred   *deferred = pack->candidates;
 
-		if (may_be_taken_back(pack, deferred))
+		if (may_be_reloaded(pack, deferred))
 			return first_id(deferred);
 
 		/* what changes that makes it a candidate again */
@@ -353,7 +353,7 @@ bool
 braze_deferred_is_wanted(const BrazePack *pack, int64_t id)
 {
 	return pack->candidates != NULL && first_id(pack->candidates) == id &&
-		may_be_taken_back(pack, pack->candidates);
+		may_be_reloaded(pack, pack->candidates);
 }
 
 /* is it about the users that it was about when it was deferred? */

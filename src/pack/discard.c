@@ -13,7 +13,7 @@
 
 /* a call that is partly sent must not be read again from its beginning */
 static bool
-droppable(const PackedCall *call)
+is_droppable(const PackedCall *call)
 {
 	return call->state == CALL_WAITING && (!call->started || call->pub.gone);
 }
@@ -123,7 +123,7 @@ int64_t
 braze_discard_drop_waiting(BrazePack *pack)
 {
 	int64_t		deferred = braze_deferred_drop(pack);
-	int64_t		lowest = drop_calls(pack, droppable);
+	int64_t		lowest = drop_calls(pack, is_droppable);
 
 	return lowest == 0 || (deferred != 0 && deferred < lowest) ? deferred : lowest;
 }

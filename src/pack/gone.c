@@ -11,7 +11,7 @@
 #include "pack/pack_internal.h"
 
 /* a call that could not be taken out of the queue is tried again after this */
-#define LEFT_OUT_DELAY_MS	1000
+#define EXCLUDED_DELAY_MS	1000
 
 /* ----- gone ----- */
 
@@ -93,12 +93,12 @@ braze_gone_exclude(BrazeRequest *request, int number, bool gone)
 		request->has_gone = true;
 		return;
 	}
-	call->left_out = true;
-	request->has_left_out = true;
+	call->excluded = true;
+	request->has_excluded = true;
 	for (int i = call->next_object; i < call->next_object + call->taken; i++)
 	{
 		if (call->objects[i].state <= OBJECT_UNFOLD)
-			call->objects[i].state = OBJECT_LEFT_OUT;
+			call->objects[i].state = OBJECT_EXCLUDED;
 	}
 }
 
@@ -106,22 +106,22 @@ braze_gone_exclude(BrazeRequest *request, int number, bool gone)
 void
 braze_gone_include_again(BrazePack *pack, BrazeRequest *request, int64_t now)
 {
-	if (!request->has_left_out)
+	if (!request->has_excluded)
 		return;
 	for (int i = 0; i < request->ncalls; i++)
 	{
 		PackedCall *call = request->calls[i];
 
-		if (!call->left_out)
+		if (!call->excluded)
 			continue;
-		call->left_out = false;
+		call->excluded = false;
 		for (int j = call->next_object; j < call->next_object + call->taken; j++)
 		{
-			if (call->objects[j].state == OBJECT_LEFT_OUT)
+			if (call->objects[j].state == OBJECT_EXCLUDED)
 				call->objects[j].state = OBJECT_PENDING;
 		}
 		for (int j = 0; j < call->nlanes; j++)
-			braze_lane_delay(pack, call->lanes[j], now + LEFT_OUT_DELAY_MS);
+			braze_lane_delay(pack, call->lanes[j], now + EXCLUDED_DELAY_MS);
 	}
 }
 

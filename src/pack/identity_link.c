@@ -32,7 +32,7 @@ static const LinkShape merge_shape = {
 };
 
 static char *
-put(char *to, const char *from, size_t length)
+copy_part(char *to, const char *from, size_t length)
 {
 	memcpy(to, from, length);
 	return to + length;
@@ -51,11 +51,11 @@ link_text(const LinkShape *shape, const Lane *user, const Lane *other, size_t *l
 	text = to = malloc(*length);
 	if (text == NULL)
 		return NULL;
-	to = put(to, shape->before, strlen(shape->before));
-	to = put(to, first->key, first->key_length);
-	to = put(to, shape->between, strlen(shape->between));
-	to = put(to, second->key, second->key_length);
-	(void) put(to, shape->behind, strlen(shape->behind));
+	to = copy_part(to, shape->before, strlen(shape->before));
+	to = copy_part(to, first->key, first->key_length);
+	to = copy_part(to, shape->between, strlen(shape->between));
+	to = copy_part(to, second->key, second->key_length);
+	(void) copy_part(to, shape->behind, strlen(shape->behind));
 	return text;
 }
 
@@ -138,7 +138,7 @@ braze_identity_link_decide(BrazePack *pack, PackedCall *call)
 }
 
 static void
-forget_attributes(PackedCall *call)
+reset_attributes(PackedCall *call)
 {
 	for (int i = 0; i < call->nlanes; i++)
 	{
@@ -148,7 +148,7 @@ forget_attributes(PackedCall *call)
 }
 
 static void
-forget_everything(PackedCall *call)
+reset_profiles(PackedCall *call)
 {
 	for (int i = 0; i < call->nlanes; i++)
 	{
@@ -163,7 +163,7 @@ forget_everything(PackedCall *call)
 }
 
 static bool
-remember_link(PackedCall *call, int lane)
+keep_link(PackedCall *call, int lane)
 {
 	BrazeProfile *user = call->profiles[0];
 	BrazeProfile *other = call->profiles[lane];
@@ -186,16 +186,16 @@ braze_identity_link_accepted(BrazePack *pack, PackedCall *call, int number)
 	PackedObject *object = &call->objects[number];
 	BrazeProfile *profile = call->nlanes > 0 ? call->profiles[0] : NULL;
 
-	if (number < call->nlinks && !remember_link(call, number + 1))
+	if (number < call->nlinks && !keep_link(call, number + 1))
 		return false;
 	switch (braze_kinds[object->kind].endpoint)
 	{
 		case BRAZE_USERS_IDENTIFY:
 		case BRAZE_USERS_MERGE:
-			forget_attributes(call);
+			reset_attributes(call);
 			return true;
 		case BRAZE_USERS_DELETE:
-			forget_everything(call);
+			reset_profiles(call);
 			return true;
 		case BRAZE_USERS_TRACK:
 			break;

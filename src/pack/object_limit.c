@@ -50,7 +50,7 @@ braze_object_limit_holds(const BrazePack *pack, int64_t now, int64_t *wait)
 	const ObjectLimit *limit = &pack->object_limit;
 	int64_t		left;
 
-	if (pack->in_flight == 0 || limit->size > 0 || limit->other_cause)
+	if (pack->open_requests == 0 || limit->size > 0 || limit->other_cause)
 		return false;
 	if (limit->examined != NULL)
 		return true;

@@ -26,13 +26,15 @@
 
 #include "braze/answer.h"
 #include "braze/endpoint.h"
+#include "braze/limits.h"
+#include "braze/limits.h"
 #include "pack/profile_cache.h"
 
 typedef struct BrazePackLimits
 {
 	int			max_objects;	/* in one request to /users/track */
 	size_t		max_body;		/* bytes of one request's body */
-	int			max_in_flight;	/* requests */
+	int			max_open_requests;	/* requests */
 	int			max_waiting;	/* objects held of one user that no request has */
 	int64_t		max_delay;		/* how long a call may wait for company, ms */
 	int64_t		max_retry_age;	/* how long a call that alone fails is tried, ms, 0: for ever */
@@ -44,10 +46,10 @@ typedef struct BrazePackLimits
 } BrazePackLimits;
 
 /* no destination may set more objects per request than this */
-#define BRAZE_PACK_MAX_OBJECTS	225
+#define BRAZE_PACK_MAX_OBJECTS	BRAZE_LIMIT_TRACK_OBJECTS_LEGACY
 
-/* Braze refuses a body over 4 MB */
-#define BRAZE_PACK_MAX_BODY		((size_t) 3500 * 1000)
+/* bytes of a body: with room to spare below what Braze refuses */
+#define BRAZE_PACK_MAX_BODY		((size_t) BRAZE_LIMIT_BODY / 8 * 7)
 
 typedef struct BrazePack BrazePack;
 typedef struct BrazeRequest BrazeRequest;

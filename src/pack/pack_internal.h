@@ -22,7 +22,7 @@ typedef enum ObjectState
 	OBJECT_UNFOLD,				/* pending, and to be sent on its own */
 	OBJECT_ACCEPTED,			/* or needs no sending */
 	OBJECT_REFUSED,
-	OBJECT_LEFT_OUT				/* pending, but not in this request */
+	OBJECT_EXCLUDED				/* pending, but not in this request */
 } ObjectState;
 
 typedef struct PackedObject
@@ -68,7 +68,7 @@ struct PackedCall
 	bool		links_decided;
 	bool		started;		/* something of it was in a request */
 	bool		given_up;
-	bool		left_out;		/* of the request that it is in */
+	bool		excluded;		/* of the request that it is in */
 	int			next_object;	/* all before it are answered */
 	int			taken;			/* objects from there on that a request has */
 	Suspicion	suspicion;
@@ -152,13 +152,13 @@ struct BrazeRequest
 {
 	BrazeRequest *prev;			/* all of the pack's */
 	BrazeRequest *next;
-	BrazeRequest *next_later;
+	BrazeRequest *next_postponed;
 	BrazeEndpoint endpoint;
 	bool		is_divided;		/* it was refused as a whole */
 	bool		has_refusal;	/* so that it does not show what is too much */
 	int			largest_part;	/* objects of what was accepted at once */
 	bool		has_gone;		/* one of its calls is gone */
-	bool		has_left_out;	/* or left out */
+	bool		has_excluded;	/* or left out */
 	int			ncalls;
 	int			nobjects;
 	size_t		bytes;			/* of the objects' text, commas included */
@@ -205,21 +205,21 @@ struct BrazePack
 	PackedCall *all;
 	int			ncalls;
 	size_t		memory;
-	int			in_flight;		/* requests that exist, put off or not */
+	int			open_requests;	/* postponed ones too */
 	int			finished;		/* requests that are over */
 	bool		stranded;		/* see braze_gone_has_stranded */
 	bool		one_call;		/* of the gates under way */
 	BrazeRequest *requests;		/* all of them */
-	BrazeRequest *later_head;	/* those put off, oldest first */
-	BrazeRequest *later_tail;
+	BrazeRequest *postponed_head;	/* those put off, oldest first */
+	BrazeRequest *postponed_tail;
 	Lane	   *delayed;		/* those with a not_before: a pairing heap */
 	Deferred   *deferred;		/* of all lanes that have any */
 	Deferred   *candidates;		/* those whose first call may be wanted */
 	Deferred   *last_candidate;
 	uint64_t	fold_mark;
 	int64_t		unchanged;
-	BrazeFields fields;			/* scratch */
-	BrazeFields more_fields;
+	BrazeAttributes fields;			/* scratch */
+	BrazeAttributes more_fields;
 	Lane	  **buckets;
 	size_t		nbuckets;		/* a power of two */
 	size_t		nlanes;

@@ -13,13 +13,13 @@
 
 /* as bytes: the salt, then of each attribute name, value and hour */
 #define SALT_SIZE		8
-#define KNOWN_SIZE		20
+#define HASH_SIZE		20
 
 void
 braze_profile_cache_free(BrazeProfile *profile)
 {
 	free(profile->owner);
-	free(profile->known);
+	free(profile->hashes);
 	memset(profile, 0, sizeof(*profile));
 }
 
@@ -57,9 +57,9 @@ braze_profile_cache_is_owner(const BrazeProfile *profile, const char *owner, siz
 void
 braze_profile_cache_reset(BrazeProfile *profile)
 {
-	if (profile->nknown == 0)
+	if (profile->nhashes == 0)
 		return;
-	profile->nknown = 0;
+	profile->nhashes = 0;
 	profile->dirty = true;
 }
 
@@ -72,23 +72,23 @@ salted_hash(const BrazeProfile *profile, const char *text, size_t length)
 static int
 compare_names(const void *a, const void *b)
 {
-	uint64_t	left = ((const BrazeKnown *) a)->name;
-	uint64_t	right = ((const BrazeKnown *) b)->name;
+	uint64_t	left = ((const BrazeAttributeHash *) a)->name;
+	uint64_t	right = ((const BrazeAttributeHash *) b)->name;
 
 	return (left > right) - (left < right);
 }
 
-static const BrazeKnown *
-find_known(const BrazeProfile *profile, const BrazeField *field)
+static const BrazeAttributeHash *
+find_hash(const BrazeProfile *profile, const BrazeAttribute *field)
 {
-	BrazeKnown	key = {.name = salted_hash(profile, field->name, field->name_length)};
+	BrazeAttributeHash	key = {.name = salted_hash(profile, field->name, field->name_length)};
 
-	return profile->nknown == 0 ? NULL :
-		bsearch(&key, profile->known, profile->nknown, sizeof(BrazeKnown), compare_names);
+	return profile->nhashes == 0 ? NULL :
+		bsearch(&key, profile->hashes, profile->nhashes, sizeof(BrazeAttributeHash), compare_names);
 }
 
 int
-braze_profile_cache_filter(const BrazeProfile *profile, BrazeFields *fields,
+braze_profile_cache_filter(const BrazeProfile *profile, BrazeAttributes *fields,
 					 uint32_t hour, uint32_t max_age)
 {
 	int			kept = 0;
@@ -98,11 +98,11 @@ braze_profile_cache_filter(const BrazeProfile *profile, BrazeFields *fields,
 		return 0;
 	for (int i = 0; i < fields->count; i++)
 	{
-		const BrazeField *field = &fields->list[i];
-		const BrazeKnown *known = NULL;
+		const BrazeAttribute *field = &fields->list[i];
+		const BrazeAttributeHash *known = NULL;
 
-		if (field->class == BRAZE_FIELD_VALUE && !field->overrides)
-			known = find_known(profile, field);
+		if (field->class == BRAZE_ATTRIBUTE_VALUE && !field->overrides)
+			known = find_hash(profile, field);
 		if (known != NULL &&
 			known->value == salted_hash(profile, field->value, field->value_length) &&
 			(max_age == 0 || hour - known->hour < max_age))
@@ -115,11 +115,11 @@ braze_profile_cache_filter(const BrazeProfile *profile, BrazeFields *fields,
 }
 
 bool
-braze_profile_cache_says_something(const BrazeFields *fields)
+braze_profile_cache_says_something(const BrazeAttributes *fields)
 {
 	for (int i = 0; i < fields->count; i++)
 	{
-		if (fields->list[i].class != BRAZE_FIELD_CONTROL)
+		if (fields->list[i].class != BRAZE_ATTRIBUTE_CONTROL)
 			return true;
 	}
 	return false;
@@ -131,12 +131,12 @@ braze_profile_cache_says_something(const BrazeFields *fields)
  * accepted with hour 0 is known no longer.
  */
 static int
-merge_known(const BrazeProfile *profile, const BrazeKnown *new, int nnew,
-			uint32_t max_age, BrazeKnown *to, bool *changed)
+merge_hashes(const BrazeProfile *profile, const BrazeAttributeHash *new, int nnew,
+			uint32_t max_age, BrazeAttributeHash *to, bool *changed)
 {
-	const BrazeKnown *old = profile->known;
-	int			nold = profile->nknown;
-	int			room = BRAZE_MAX_KNOWN - nold;
+	const BrazeAttributeHash *old = profile->hashes;
+	int			nold = profile->nhashes;
+	int			room = BRAZE_MAX_ATTRIBUTE_HASHES - nold;
 	int			n = 0;
 
 	while (nold > 0 || nnew > 0)
@@ -164,11 +164,11 @@ merge_known(const BrazeProfile *profile, const BrazeKnown *new, int nnew,
  * object may have found no profile: such attributes are unknown afterwards.
  */
 bool
-braze_profile_cache_accepted(BrazeProfile *profile, const BrazeFields *fields,
+braze_profile_cache_accepted(BrazeProfile *profile, const BrazeAttributes *fields,
 					   uint32_t hour, uint32_t max_age)
 {
-	BrazeKnown *new = malloc(sizeof(BrazeKnown) * (fields->count + 1));
-	BrazeKnown *merged = malloc(sizeof(BrazeKnown) * (profile->nknown + fields->count + 1));
+	BrazeAttributeHash *new = malloc(sizeof(BrazeAttributeHash) * (fields->count + 1));
+	BrazeAttributeHash *merged = malloc(sizeof(BrazeAttributeHash) * (profile->nhashes + fields->count + 1));
 	int			n = 0;
 
 	if (new == NULL || merged == NULL)
@@ -179,21 +179,21 @@ braze_profile_cache_accepted(BrazeProfile *profile, const BrazeFields *fields,
 	}
 	for (int i = 0; i < fields->count; i++)
 	{
-		const BrazeField *field = &fields->list[i];
-		bool		unknown = field->class == BRAZE_FIELD_OPERATOR ||
+		const BrazeAttribute *field = &fields->list[i];
+		bool		unknown = field->class == BRAZE_ATTRIBUTE_OPERATOR ||
 			fields->merge_objects || fields->update_only;
 
-		if (field->class != BRAZE_FIELD_VALUE && field->class != BRAZE_FIELD_OPERATOR)
+		if (field->class != BRAZE_ATTRIBUTE_VALUE && field->class != BRAZE_ATTRIBUTE_OPERATOR)
 			continue;
 		new[n].name = salted_hash(profile, field->name, field->name_length);
 		new[n].value = salted_hash(profile, field->value, field->value_length);
 		new[n++].hour = unknown ? 0 : hour;
 	}
-	qsort(new, n, sizeof(BrazeKnown), compare_names);
-	profile->nknown = merge_known(profile, new, n, max_age, merged, &profile->dirty);
-	free(profile->known);
+	qsort(new, n, sizeof(BrazeAttributeHash), compare_names);
+	profile->nhashes = merge_hashes(profile, new, n, max_age, merged, &profile->dirty);
+	free(profile->hashes);
 	free(new);
-	profile->known = merged;
+	profile->hashes = merged;
 	return true;
 }
 
@@ -220,7 +220,7 @@ read_bytes(const unsigned char **from, int bytes)
 size_t
 braze_profile_cache_size(const BrazeProfile *profile)
 {
-	return SALT_SIZE + (size_t) KNOWN_SIZE * profile->nknown;
+	return SALT_SIZE + (size_t) HASH_SIZE * profile->nhashes;
 }
 
 void
@@ -228,9 +228,9 @@ braze_profile_cache_write(const BrazeProfile *profile, void *to)
 {
 	unsigned char *next = write_bytes(to, profile->salt, SALT_SIZE);
 
-	for (int i = 0; i < profile->nknown; i++)
+	for (int i = 0; i < profile->nhashes; i++)
 	{
-		const BrazeKnown *known = &profile->known[i];
+		const BrazeAttributeHash *known = &profile->hashes[i];
 
 		next = write_bytes(next, known->name, 8);
 		next = write_bytes(next, known->value, 8);
@@ -242,24 +242,24 @@ bool
 braze_profile_cache_read(BrazeProfile *profile, const void *from, size_t length)
 {
 	const unsigned char *next = from;
-	int			n = length < SALT_SIZE ? 0 : (int) ((length - SALT_SIZE) / KNOWN_SIZE);
+	int			n = length < SALT_SIZE ? 0 : (int) ((length - SALT_SIZE) / HASH_SIZE);
 
-	profile->nknown = 0;
+	profile->nhashes = 0;
 	if (n == 0)
 		return true;
-	free(profile->known);
-	profile->known = malloc(sizeof(BrazeKnown) * n);
-	if (profile->known == NULL)
+	free(profile->hashes);
+	profile->hashes = malloc(sizeof(BrazeAttributeHash) * n);
+	if (profile->hashes == NULL)
 		return false;
 	profile->salt = read_bytes(&next, SALT_SIZE);
 	for (int i = 0; i < n; i++)
 	{
-		BrazeKnown *known = &profile->known[i];
+		BrazeAttributeHash *known = &profile->hashes[i];
 
 		known->name = read_bytes(&next, 8);
 		known->value = read_bytes(&next, 8);
 		known->hour = (uint32_t) read_bytes(&next, 4);
 	}
-	profile->nknown = n;
+	profile->nhashes = n;
 	return true;
 }

@@ -19,14 +19,14 @@
 #include "pack/attributes.h"
 
 /* what a user has beyond so many attributes is not remembered, but sent again */
-#define BRAZE_MAX_KNOWN		5000
+#define BRAZE_MAX_ATTRIBUTE_HASHES		5000
 
-typedef struct BrazeKnown
+typedef struct BrazeAttributeHash
 {
 	uint64_t	name;
 	uint64_t	value;
 	uint32_t	hour;			/* since 1970, when Braze accepted it */
-} BrazeKnown;
+} BrazeAttributeHash;
 
 typedef struct BrazeProfile
 {
@@ -35,8 +35,8 @@ typedef struct BrazeProfile
 	char	   *owner;			/* malloc'd: the user it was given to, NULL: none */
 	size_t		owner_length;
 	uint64_t	salt;			/* of the hashes; drawn by the keeper */
-	int			nknown;
-	BrazeKnown *known;			/* malloc'd, by name */
+	int			nhashes;
+	BrazeAttributeHash *hashes;	/* malloc'd, by name */
 	bool		dirty;			/* the table does not have this yet */
 } BrazeProfile;
 
@@ -55,17 +55,17 @@ extern void braze_profile_cache_reset(BrazeProfile *profile);
  * another one stays: Braze may have that from a request which nobody could
  * settle, and of which the profile does not know.
  */
-extern int	braze_profile_cache_filter(const BrazeProfile *profile, BrazeFields *fields,
+extern int	braze_profile_cache_filter(const BrazeProfile *profile, BrazeAttributes *fields,
 									   uint32_t hour, uint32_t max_age);
 
 /* is anything left that is worth a request? */
-extern bool braze_profile_cache_says_something(const BrazeFields *fields);
+extern bool braze_profile_cache_says_something(const BrazeAttributes *fields);
 
 /*
  * Braze has accepted these; false: out of memory.  What the filter would have
  * taken out was not sent, so that it keeps the hour when it was.
  */
-extern bool braze_profile_cache_accepted(BrazeProfile *profile, const BrazeFields *fields,
+extern bool braze_profile_cache_accepted(BrazeProfile *profile, const BrazeAttributes *fields,
 										 uint32_t hour, uint32_t max_age);
 
 /*

@@ -14,7 +14,7 @@
 #include "pack/pack_internal.h"
 
 static char *
-append(char *to, const char *from, size_t length)
+put_text(char *to, const char *from, size_t length)
 {
 	memcpy(to, from, length);
 	return to + length;
@@ -36,16 +36,16 @@ begin_element(BrazeRequest *request, Body *body, int position)
 	const char *array = braze_kinds[kind].array;
 
 	if (request->sent.counts[kind]++ > 0)
-		body->to = append(body->to, ",", 1);
+		body->to = put_text(body->to, ",", 1);
 	else
 	{
 		if (body->any_array)
-			body->to = append(body->to, "],", 2);
+			body->to = put_text(body->to, "],", 2);
 		body->any_array = true;
 		request->first_of_kind[kind] = request->norder;
-		body->to = append(body->to, "\"", 1);
-		body->to = append(body->to, array, strlen(array));
-		body->to = append(body->to, "\":[", 3);
+		body->to = put_text(body->to, "\"", 1);
+		body->to = put_text(body->to, array, strlen(array));
+		body->to = put_text(body->to, "\":[", 3);
 	}
 	request->order[request->norder++] = position;
 }
@@ -90,7 +90,7 @@ need_no_sending(BrazeRequest *request, int position)
 
 /* takes out what Braze has; false when nothing is left to send */
 static bool
-filter(BrazePack *pack, const BrazeProfile *profile)
+filter_attributes(BrazePack *pack, const BrazeProfile *profile)
 {
 	bool		said_something = braze_profile_cache_says_something(&pack->fields);
 
@@ -116,7 +116,7 @@ write_attributes(BrazePack *pack, BrazeRequest *request, Body *body, int positio
 	if (object->fold_next < 0 && profile == NULL)
 	{
 		begin_element(request, body, position);
-		body->to = append(body->to, object->json, object->length);
+		body->to = put_text(body->to, object->json, object->length);
 		return true;
 	}
 
@@ -133,7 +133,7 @@ write_attributes(BrazePack *pack, BrazeRequest *request, Body *body, int positio
 	}
 	if (!braze_attributes_unite(&pack->fields))
 		return false;
-	if (profile != NULL && !filter(pack, profile))
+	if (profile != NULL && !filter_attributes(pack, profile))
 	{
 		need_no_sending(request, position);
 		return true;
@@ -161,7 +161,7 @@ write_kind(BrazePack *pack, BrazeRequest *request, Range range, Body *body)
 		else
 		{
 			begin_element(request, body, i);
-			body->to = append(body->to, object->json, object->length);
+			body->to = put_text(body->to, object->json, object->length);
 		}
 	}
 	return true;
@@ -187,13 +187,13 @@ braze_request_body_write(BrazePack *pack, BrazeRequest *request)
 	request->sent.endpoint = request->endpoint;
 	request->norder = 0;
 	plan_folding(pack, request, range);
-	body.to = append(body.to, "{", 1);
+	body.to = put_text(body.to, "{", 1);
 	for (; body.kind < BRAZE_KINDS; body.kind++)
 	{
 		if (!write_kind(pack, request, range, &body))
 			return false;
 	}
-	body.to = append(body.to, "]}", 2);
+	body.to = put_text(body.to, "]}", 2);
 	request->body_length = body.to - request->body;
 	return true;
 }

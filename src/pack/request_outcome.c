@@ -155,7 +155,7 @@ braze_request_outcome_apply(BrazePack *pack, BrazeRequest *request,
 		case BRAZE_STOPPED:
 		case BRAZE_SLOW_DOWN:
 			if (answer->verdict == BRAZE_FAILED &&
-				(answer->ambiguous && pack->limits.at_most_once ?
+				(answer->in_doubt && pack->limits.at_most_once ?
 				 !braze_gone_doubt(pack, request, answer, http_status) :
 				 !braze_isolate_fail(pack, request, answer, http_status, now)))
 				return BRAZE_NEXT_NO_MEMORY;

@@ -72,12 +72,12 @@ braze_request_progress_next(BrazePack *pack, BrazeRequest *request, int64_t now)
 void
 braze_request_progress_cancel_postponed(BrazePack *pack, BrazeEndpoint endpoint, int64_t now)
 {
-	BrazeRequest *request = pack->later_head;
+	BrazeRequest *request = pack->postponed_head;
 
-	pack->later_head = pack->later_tail = NULL;
+	pack->postponed_head = pack->postponed_tail = NULL;
 	while (request != NULL)
 	{
-		BrazeRequest *next = request->next_later;
+		BrazeRequest *next = request->next_postponed;
 
 		if (request->endpoint == endpoint)
 			braze_request_progress_end(pack, request, now);

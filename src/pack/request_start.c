@@ -19,22 +19,22 @@ BrazeRequest *
 braze_request_start_postponed(BrazePack *pack, const BrazeGates *gates)
 {
 	BrazeRequest *before = NULL;
-	BrazeRequest *request = pack->later_head;
+	BrazeRequest *request = pack->postponed_head;
 
 	while (request != NULL &&
 		   !may_pass(gates, request->endpoint, braze_request_state_is_again(request)))
 	{
 		before = request;
-		request = request->next_later;
+		request = request->next_postponed;
 	}
 	if (request == NULL)
 		return NULL;
 	if (before != NULL)
-		before->next_later = request->next_later;
+		before->next_postponed = request->next_postponed;
 	else
-		pack->later_head = request->next_later;
-	if (pack->later_tail == request)
-		pack->later_tail = before;
+		pack->postponed_head = request->next_postponed;
+	if (pack->postponed_tail == request)
+		pack->postponed_tail = before;
 	return request;
 }
 
@@ -49,11 +49,11 @@ braze_request_start_is_due(const BrazePack *pack, BrazeEndpoint endpoint, const 
 {
 	int64_t		left;
 
-	if (list->calls.head == NULL || pack->in_flight >= pack->limits.max_in_flight)
+	if (list->calls.head == NULL || pack->open_requests >= pack->limits.max_open_requests)
 		return false;
 	if (endpoint == BRAZE_USERS_TRACK && braze_object_limit_holds(pack, now, wait))
 		return false;
-	if (pack->in_flight == 0 || list->objects >= braze_object_limit_max(pack, endpoint) ||
+	if (pack->open_requests == 0 || list->objects >= braze_object_limit_max(pack, endpoint) ||
 		list->calls.head->suspicion.group != 0)
 		return true;
 	left = list->calls.head->ready_since + pack->limits.max_delay - now;

@@ -86,11 +86,11 @@ braze_request_state_create(BrazePack *pack, BrazeEndpoint endpoint)
 		return NULL;
 	request->prev = NULL;
 	request->next = pack->requests;
-	request->next_later = NULL;
+	request->next_postponed = NULL;
 	request->endpoint = endpoint;
 	request->is_divided = request->has_refusal = false;
 	request->largest_part = 0;
-	request->has_gone = request->has_left_out = false;
+	request->has_gone = request->has_excluded = false;
 	request->ncalls = 0;
 	request->nobjects = 0;
 	request->bytes = 0;
@@ -100,7 +100,7 @@ braze_request_state_create(BrazePack *pack, BrazeEndpoint endpoint)
 	if (pack->requests != NULL)
 		pack->requests->prev = request;
 	pack->requests = request;
-	pack->in_flight++;
+	pack->open_requests++;
 	pack->memory += sizeof(BrazeRequest);
 	return request;
 }
@@ -116,7 +116,7 @@ braze_request_state_free(BrazePack *pack, BrazeRequest *request)
 		pack->requests = request->next;
 	if (request->next != NULL)
 		request->next->prev = request->prev;
-	pack->in_flight--;
+	pack->open_requests--;
 	pack->memory -= sizeof(BrazeRequest);
 	free(request->body);
 	free(request);
@@ -125,12 +125,12 @@ braze_request_state_free(BrazePack *pack, BrazeRequest *request)
 void
 braze_request_state_postpone(BrazePack *pack, BrazeRequest *request)
 {
-	request->next_later = NULL;
-	if (pack->later_tail != NULL)
-		pack->later_tail->next_later = request;
+	request->next_postponed = NULL;
+	if (pack->postponed_tail != NULL)
+		pack->postponed_tail->next_postponed = request;
 	else
-		pack->later_head = request;
-	pack->later_tail = request;
+		pack->postponed_head = request;
+	pack->postponed_tail = request;
 }
 
 /* ----- its objects ----- */

@@ -121,7 +121,7 @@ count_one(const char *destination, BrazeOutcome outcome, const char *sentence,
 
 		if (sentence != other_notes)
 		{
-			if (total->notes >= BRAZE_MAX_NOTES - OUTCOMES ||
+			if (total->notes >= BRAZE_MAX_SERVER_NOTES - OUTCOMES ||
 				hash_get_num_entries(counts) >= MAX_IN_MEMORY)
 			{
 				count_one(destination, outcome, other_notes, sizeof(other_notes) - 1, id);
@@ -207,7 +207,7 @@ count_in_table(Relation rel, const NameData *destination)
 
 	statement.text = psprintf("SELECT FROM %s WHERE destination OPERATOR(pg_catalog.=) $1 "
 							  "AND note OPERATOR(pg_catalog.<>) '%s' LIMIT %d",
-							  braze_statement_table(rel), other_notes, BRAZE_MAX_NOTES);
+							  braze_statement_table(rel), other_notes, BRAZE_MAX_SERVER_NOTES);
 	return (int) braze_statement_run(&statement);
 }
 
@@ -225,7 +225,7 @@ store_one(Relation rel, HTAB *in_table, const NoteCount *count)
 		total->notes = count_in_table(rel, &total->destination);
 	if (strcmp(note, other_notes) == 0)
 		 /* there is room for it */ ;
-	else if (total->notes < BRAZE_MAX_NOTES - OUTCOMES)
+	else if (total->notes < BRAZE_MAX_SERVER_NOTES - OUTCOMES)
 		total->notes++;
 	else
 	{

@@ -11,7 +11,7 @@
 #include "map/map.h"
 
 /* of a destination in the table; what goes beyond is counted together */
-#define BRAZE_MAX_NOTES		1000
+#define BRAZE_MAX_SERVER_NOTES		1000
 
 extern void braze_notes_table_init(void);
 

@@ -167,7 +167,7 @@ count_memory(Memory *memory)
 {
 	all_size -= memory->size;
 	memory->size = sizeof(Memory) + sizeof(Bucket) + strlen(memory->user) +
-		memory->profile.owner_length + sizeof(BrazeKnown) * memory->profile.nknown;
+		memory->profile.owner_length + sizeof(BrazeAttributeHash) * memory->profile.nhashes;
 	all_size += memory->size;
 }
 
@@ -364,7 +364,7 @@ static bool
 is_empty(const BrazeProfile *profile)
 {
 	return !profile->sent && !profile->has_alias && profile->owner == NULL &&
-		profile->nknown == 0;
+		profile->nhashes == 0;
 }
 
 /* writes the row; old is where the one before is, NULL if there is none */
@@ -389,7 +389,7 @@ put_row(Relation rel, Memory *memory, ItemPointer old)
 	SET_VARSIZE(known, VARHDRSZ + braze_profile_cache_size(profile));
 	braze_profile_cache_write(profile, VARDATA(known));
 	values[BRAZE_PROFILE_ATTRIBUTES - 1] = PointerGetDatum(known);
-	nulls[BRAZE_PROFILE_ATTRIBUTES - 1] = (profile->nknown == 0 || memory->storing_unknown);
+	nulls[BRAZE_PROFILE_ATTRIBUTES - 1] = (profile->nhashes == 0 || memory->storing_unknown);
 	values[BRAZE_PROFILE_CHANGED_AT - 1] = TimestampTzGetDatum(GetCurrentTimestamp());
 	if (old != NULL)
 		braze_table_write_update(rel, old, BRAZE_PROFILE_COLUMNS, values, nulls, &memory->new_tid);

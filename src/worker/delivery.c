@@ -10,6 +10,7 @@
 #include <stdlib.h>
 
 #include "access/xact.h"
+#include "braze/limits.h"
 #include "mb/pg_wchar.h"
 #include "miscadmin.h"
 #include "utils/builtins.h"
@@ -31,8 +32,8 @@
 #include "worker/memory_budget.h"
 #include "worker/worker.h"
 
-/* Braze allows 20,000 a minute, over all identity endpoints */
-#define IDENTITY_REQUESTS_PER_SECOND	(20000 / 60.0)
+/* over all identity endpoints */
+#define IDENTITY_REQUESTS_PER_SECOND	(BRAZE_LIMIT_IDENTITY_PER_MINUTE / 60.0)
 
 /*
  * What is held of one user: as he gets one request at a time, this much is
@@ -65,7 +66,7 @@ limits_of(const BrazeSettings *settings)
 
 	limits.max_objects = settings->max_objects_per_request;
 	limits.max_body = BRAZE_PACK_MAX_BODY;
-	limits.max_in_flight = settings->max_requests_in_flight;
+	limits.max_open_requests = settings->max_requests_in_flight;
 	limits.max_waiting = REQUESTS_AHEAD * settings->max_objects_per_request;
 	limits.max_delay = settings->max_batch_delay;
 	limits.max_retry_age = (int64_t) settings->max_retry_age * 1000;

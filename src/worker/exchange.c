@@ -153,7 +153,7 @@ pace_by_answer(BrazeTransfer *transfer, const BrazeAnswer *answer, int64_t now)
 			else
 				braze_pace_failed(pace, !braze_request_state_is_again(transfer->request),
 								  now, random_fraction());
-			if (!answer->ambiguous || !transfer->http.once)
+			if (!answer->in_doubt || !transfer->http.once)
 				delivery->counts.retries++;
 			break;
 	}
@@ -300,7 +300,7 @@ conclude_transfer(BrazeHttp *http, BrazeTransfer *transfer, const BrazeAnswer *a
 		delivery->counts.ambiguous_resends++;
 		delivery->counts.ambiguous_calls += calls;
 	}
-	if (answer->ambiguous && (transfer->http.once || next == BRAZE_NEXT_LATER))
+	if (answer->in_doubt && (transfer->http.once || next == BRAZE_NEXT_LATER))
 	{
 		delivery->counts.ambiguous_resends += !transfer->http.once;
 		delivery->counts.ambiguous_calls += calls;

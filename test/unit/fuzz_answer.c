@@ -104,7 +104,7 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	free(body);
 
 	must(may_be(status, answer.verdict), "the verdict is one that the status allows");
-	must(answer.ambiguous == (answer.verdict == BRAZE_FAILED), "what failed may have been accepted");
+	must(answer.in_doubt == (answer.verdict == BRAZE_FAILED), "what failed may have been accepted");
 	must_be_clean(answer.reason);
 	must(answer.verdict == BRAZE_ACCEPTED || answer.reason[0] != '\0', "what is not accepted has a reason");
 	must(!truncated || answer.verdict != BRAZE_ACCEPTED, "half an answer accepts nothing");

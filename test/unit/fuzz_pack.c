@@ -51,7 +51,7 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	shape.percent_bad = data[1] % 60;
 	shape.percent_poison = data[1] >= 240 ? 3 : 0;
 	shape.max_objects = objects[data[2] % 5];
-	shape.max_in_flight = 1 + data[3] % 20;
+	shape.max_open_requests = 1 + data[3] % 20;
 	shape.max_waiting = data[5] < 128 ? 1 + data[5] / 4 : 600;
 	shape.max_body = data[4] < 128 ? 700 + (size_t) data[4] * 8 : BRAZE_PACK_MAX_BODY;
 	shape.remember = data[5] % 2 != 0;

@@ -58,7 +58,7 @@ typedef struct ModelUser
 {
 	int			last_applied;	/* a call's number */
 	BrazeRequest *busy;
-	int			put_off_to;		/* if that does not fly: its endpoint */
+	int			postponed_to;		/* if that does not fly: its endpoint */
 	int64_t		idle_until;		/* Braze is at work on who this is */
 	int			plan;			/* what Braze has */
 	int			waiting;		/* calls that are not out */
@@ -180,8 +180,8 @@ release_profile(BrazeProfile *profile)
 	user->known = malloc(user->size);
 	braze_profile_cache_write(profile, user->known);
 	user->stored = *profile;
-	user->stored.known = NULL;
-	user->stored.nknown = 0;
+	user->stored.hashes = NULL;
+	user->stored.nhashes = 0;
 	profile->owner = NULL;		/* which the stored one has now */
 	braze_profile_cache_free(profile);
 	free(profile);
@@ -613,8 +613,8 @@ judge(BrazeRequest *request, BrazeAnswer *answer, BrazeObjectError *errors)
 		if (marks[i].call > 0 && calls[marks[i].call].poison)
 			answer->verdict = BRAZE_FAILED;
 	}
-	answer->ambiguous = (answer->verdict == BRAZE_FAILED && dice(2) == 0);
-	if (answer->ambiguous && shape.at_most_once)
+	answer->in_doubt = (answer->verdict == BRAZE_FAILED && dice(2) == 0);
+	if (answer->in_doubt && shape.at_most_once)
 		leave_in_doubt(marks, n);
 	else if (answer->verdict == BRAZE_FAILED)
 	{
@@ -680,7 +680,7 @@ recall(BrazeEndpoint endpoint)
 
 		for (int j = 0; j < nflying; j++)
 			is_flying = is_flying || users[i].busy == flying[j];
-		if (!is_flying && users[i].put_off_to == (int) endpoint)
+		if (!is_flying && users[i].postponed_to == (int) endpoint)
 			users[i].busy = NULL;
 	}
 }
@@ -785,7 +785,7 @@ answer_one(void)
 				for (int i = 0; i <= MODEL_MAX_USERS; i++)
 				{
 					if (users[i].busy == request)
-						users[i].put_off_to = endpoint;
+						users[i].postponed_to = endpoint;
 				}
 				flying[place] = flying[--nflying];
 				if (dice(5) == 0)
@@ -893,10 +893,10 @@ send_what_may_go(void)
 			continue;
 		flying[nflying++] = request;
 		check_sent(request);
-		promise(pack->in_flight <= limits.max_in_flight, "requests in flight are bounded");
+		promise(pack->open_requests <= limits.max_open_requests, "requests in flight are bounded");
 	}
 	collect_done();
-	promise(nflying > 0 || pack->in_flight > 0 || wait >= 0 ||
+	promise(nflying > 0 || pack->open_requests > 0 || wait >= 0 ||
 			braze_pack_calls(pack) == 0 || !enough || !open, "somebody is told when to go on");
 	if (nflying == 0 && wait > 0)
 		now += wait;
@@ -1004,7 +1004,7 @@ begin(const ModelShape *of, ModelDice with)
 	memset(&limits, 0, sizeof(limits));
 	limits.max_objects = shape.max_objects;
 	limits.max_body = shape.max_body;
-	limits.max_in_flight = shape.max_in_flight;
+	limits.max_open_requests = shape.max_open_requests;
 	limits.max_delay = 20;
 	limits.max_waiting = shape.max_waiting;
 	limits.identity_delay = dice(2) * 50;
@@ -1061,7 +1061,7 @@ step(void)
 static void
 end(size_t empty)
 {
-	promise(all_out() && braze_pack_calls(pack) == 0 && pack->in_flight == 0,
+	promise(all_out() && braze_pack_calls(pack) == 0 && pack->open_requests == 0,
 			"all calls come out");
 	/* delayed users keep their lanes until their time has come */
 	now += 100000;

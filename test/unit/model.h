@@ -18,7 +18,7 @@ typedef struct ModelShape
 	int			users;
 	int			percent_bad;	/* objects that Braze refuses */
 	int			max_objects;
-	int			max_in_flight;
+	int			max_open_requests;
 	int			max_waiting;	/* objects of a user, until his calls are deferred */
 	size_t		max_body;
 	bool		remember;		/* users have profiles and are linked */

@@ -33,7 +33,7 @@ static void
 verdict(long status, const char *body, BrazeVerdict expected, const char *what)
 {
 	is_int(read_answer(status, body), expected, what);
-	if (answer.ambiguous != (expected == BRAZE_FAILED))
+	if (answer.in_doubt != (expected == BRAZE_FAILED))
 		ok(false, "ambiguous is what failed: %s", what);
 }
 
@@ -100,10 +100,10 @@ test_rows(void)
 	verdict(500, "{\"message\":\"x\"}", BRAZE_FAILED, "500");
 	verdict(503, "", BRAZE_FAILED, "503");
 	is_int(read_bytes(0, NULL, 0, false), BRAZE_FAILED, "no answer");
-	ok(answer.ambiguous, "which Braze may have accepted");
+	ok(answer.in_doubt, "which Braze may have accepted");
 	unsent = true;
 	is_int(read_bytes(0, NULL, 0, false), BRAZE_FAILED, "no request");
-	ok(!answer.ambiguous, "which it has not");
+	ok(!answer.in_doubt, "which it has not");
 	unsent = false;
 	ok(strstr(answer.reason, "connection reset") != NULL, "says why: %s", answer.reason);
 }

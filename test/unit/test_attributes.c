@@ -11,7 +11,7 @@
 #include "pack/profile_cache.h"
 
 static char *
-written(const BrazeFields *fields)
+written(const BrazeAttributes *fields)
 {
 	static char text[10000];
 
@@ -23,8 +23,8 @@ written(const BrazeFields *fields)
 static void
 fold_all(const char *first,...)
 {
-	BrazeFields all;
-	BrazeFields later;
+	BrazeAttributes all;
+	BrazeAttributes later;
 	const char *next = NULL;
 	const char *json;
 	va_list		args;
@@ -59,7 +59,7 @@ static BrazeProfile profile;
 static bool
 accepted_within(const char *json, uint32_t hour, uint32_t max_age)
 {
-	BrazeFields fields;
+	BrazeAttributes fields;
 	bool		fine;
 
 	braze_attributes_init(&fields);
@@ -78,7 +78,7 @@ accepted(const char *json, uint32_t hour)
 static void
 filters(const char *json, uint32_t hour, uint32_t max_age, const char *expected)
 {
-	BrazeFields fields;
+	BrazeAttributes fields;
 
 	braze_attributes_init(&fields);
 	braze_attributes_read(&fields, json, strlen(json));
@@ -92,8 +92,8 @@ static void
 filters_folded(const char *first, const char *second, const char *third,
 			   const char *expected)
 {
-	BrazeFields all;
-	BrazeFields later;
+	BrazeAttributes all;
+	BrazeAttributes later;
 
 	braze_attributes_init(&all);
 	braze_attributes_init(&later);
@@ -112,17 +112,17 @@ filters_folded(const char *first, const char *second, const char *third,
 static void
 many_attributes(void)
 {
-	static char json[BRAZE_MAX_KNOWN * 4 * 24];
+	static char json[BRAZE_MAX_ATTRIBUTE_HASHES * 4 * 24];
 	char	   *to = json;
 
 	to += sprintf(to, "{\"external_id\":\"u\"");
-	for (int i = 0; i < BRAZE_MAX_KNOWN * 2; i++)
+	for (int i = 0; i < BRAZE_MAX_ATTRIBUTE_HASHES * 2; i++)
 		to += sprintf(to, ",\"a%d\":1", i);
 	strcpy(to, "}");
 	accepted(json, 10);
-	is_int(profile.nknown, BRAZE_MAX_KNOWN, "no more attributes are remembered than a row may hold");
+	is_int(profile.nhashes, BRAZE_MAX_ATTRIBUTE_HASHES, "no more attributes are remembered than a row may hold");
 	accepted(json, 11);
-	is_int(profile.nknown, BRAZE_MAX_KNOWN, "and no more after that");
+	is_int(profile.nhashes, BRAZE_MAX_ATTRIBUTE_HASHES, "and no more after that");
 	braze_profile_cache_reset(&profile);
 }
 
@@ -234,7 +234,7 @@ main(void)
 	memset(&copy, 0, sizeof(copy));
 	braze_profile_cache_write(&profile, bytes);
 	braze_profile_cache_read(&copy, bytes, braze_profile_cache_size(&profile));
-	is_int(copy.nknown, profile.nknown, "as many attributes come back as were written");
+	is_int(copy.nknown, profile.nhashes, "as many attributes come back as were written");
 	ok(!copy.dirty, "and what was read is not dirty");
 	braze_profile_cache_free(&profile);
 	profile = copy;

@@ -36,7 +36,7 @@ static int	largest;
 static void
 begin(int max_objects)
 {
-	BrazePackLimits limits = {.max_objects = max_objects, .max_body = BRAZE_PACK_MAX_BODY, .max_in_flight = 1, .max_waiting = 6000};
+	BrazePackLimits limits = {.max_objects = max_objects, .max_body = BRAZE_PACK_MAX_BODY, .max_open_requests = 1, .max_waiting = 6000};
 
 	pack = braze_pack_create(&limits);
 	now = 1000;
@@ -218,7 +218,7 @@ test_other_causes(void)
 static void
 test_many(void)
 {
-	BrazePackLimits limits = {.max_objects = 75, .max_body = BRAZE_PACK_MAX_BODY, .max_in_flight = 20, .max_waiting = 6000};
+	BrazePackLimits limits = {.max_objects = 75, .max_body = BRAZE_PACK_MAX_BODY, .max_open_requests = 20, .max_waiting = 6000};
 	BrazeRequest *under_way[20];
 	int64_t		wait;
 	int			n = 0;

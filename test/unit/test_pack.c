@@ -58,7 +58,7 @@ simulate(unsigned seed, const ModelShape *shape)
 	srandom(seed);
 	broken = model_run(shape, random_dice);
 	ok(broken == NULL, "seed %u, %d calls of %d users, %d%% bad, %d%% poison, %d objects, %d requests%s%s%s%s", seed,
-	   shape->calls, shape->users, shape->percent_bad, shape->percent_poison, shape->max_objects, shape->max_in_flight,
+	   shape->calls, shape->users, shape->percent_bad, shape->percent_poison, shape->max_objects, shape->max_open_requests,
 	   shape->remember ? ", remembered" : "", shape->out_of_memory > 0 ? ", memory short" : "",
 	   broken != NULL ? ": broken: " : "", broken != NULL ? broken : "");
 }
@@ -111,7 +111,7 @@ test_start(void)
 	BrazeRequest *second;
 	int64_t		wait;
 
-	limits = (BrazePackLimits) {.max_objects = 75, .max_body = BRAZE_PACK_MAX_BODY, .max_in_flight = 10, .max_waiting = 600, .max_delay = 20};
+	limits = (BrazePackLimits) {.max_objects = 75, .max_body = BRAZE_PACK_MAX_BODY, .max_open_requests = 10, .max_waiting = 600, .max_delay = 20};
 	now = 100;
 	pack = braze_pack_create(&limits);
 	ok(braze_request_next(pack, &all_open, now, &wait) == NULL && wait == -1, "an empty pack waits for nothing");
@@ -156,7 +156,7 @@ test_large_call(void)
 	int64_t		wait;
 	int			sizes[4] = {0};
 
-	limits = (BrazePackLimits) {.max_objects = 75, .max_body = BRAZE_PACK_MAX_BODY, .max_in_flight = 10, .max_waiting = 600};
+	limits = (BrazePackLimits) {.max_objects = 75, .max_body = BRAZE_PACK_MAX_BODY, .max_open_requests = 10, .max_waiting = 600};
 	pack = braze_pack_create(&limits);
 	for (int i = 0; i < 200; i++)
 	{
@@ -194,7 +194,7 @@ halve(const bool *bad, int *refused, bool *right)
 	int64_t		wait;
 	int			requests = 0;
 
-	limits = (BrazePackLimits) {.max_objects = 75, .max_body = BRAZE_PACK_MAX_BODY, .max_in_flight = 10, .max_waiting = 600};
+	limits = (BrazePackLimits) {.max_objects = 75, .max_body = BRAZE_PACK_MAX_BODY, .max_open_requests = 10, .max_waiting = 600};
 	pack = braze_pack_create(&limits);
 	add_events(1, 75, -1);
 	request = braze_request_next(pack, &all_open, now, &wait);
@@ -298,7 +298,7 @@ test_profiles(void)
 	BrazeProfile *profile;
 	int64_t		wait;
 
-	limits = (BrazePackLimits) {.max_objects = 75, .max_body = BRAZE_PACK_MAX_BODY, .max_in_flight = 10, .max_waiting = 600,
+	limits = (BrazePackLimits) {.max_objects = 75, .max_body = BRAZE_PACK_MAX_BODY, .max_open_requests = 10, .max_waiting = 600,
 		.changed_only = true, .release = release_profile};
 	pack = braze_pack_create(&limits);
 	add_attributes(1, "\"plan\":\"a\"", calloc(1, sizeof(BrazeProfile)));
@@ -402,7 +402,7 @@ test_link_in_doubt(void)
 		{"\"user_alias\":{\"alias_name\":\"a\",\"alias_label\":\"l\"}", 49, -1, &visitor}
 	};
 	BrazePackObject object = {BRAZE_EVENTS, 0, "{\"external_id\":\"u\"}", 19};
-	BrazeAnswer answer = {.verdict = BRAZE_FAILED, .ambiguous = true};
+	BrazeAnswer answer = {.verdict = BRAZE_FAILED, .in_doubt = true};
 	BrazeRequest *request;
 	int64_t		wait;
 
@@ -466,7 +466,7 @@ test_gone(void)
 	int64_t		wait;
 	int			gone;
 
-	limits = (BrazePackLimits) {.max_objects = 4, .max_body = BRAZE_PACK_MAX_BODY, .max_in_flight = 10, .max_waiting = 600};
+	limits = (BrazePackLimits) {.max_objects = 4, .max_body = BRAZE_PACK_MAX_BODY, .max_open_requests = 10, .max_waiting = 600};
 	pack = braze_pack_create(&limits);
 	add_events(1, 4, -1);
 	request = braze_request_next(pack, &all_open, now, &wait);
@@ -484,7 +484,7 @@ test_gone(void)
 	accept(request);
 	is_int(count_done(&gone), 2, "they come out as done");
 	is_int(gone, 0, "and are not gone");
-	is_int(pack->in_flight, 0, "no request is left");
+	is_int(pack->open_requests, 0, "no request is left");
 
 	/* under way when they are marked */
 	add_events(1, 4, -1);
@@ -691,7 +691,7 @@ test_give_up(void)
 	const BrazeCall *call;
 	int64_t		wait;
 
-	limits = (BrazePackLimits) {.max_objects = 2, .max_body = BRAZE_PACK_MAX_BODY, .max_in_flight = 10, .max_waiting = 100};
+	limits = (BrazePackLimits) {.max_objects = 2, .max_body = BRAZE_PACK_MAX_BODY, .max_open_requests = 10, .max_waiting = 100};
 	pack = braze_pack_create(&limits);
 	add_events(1, 5, 1);
 	request = braze_request_next(pack, &all_open, now, &wait);
@@ -746,7 +746,7 @@ test_suspects(void)
 	int64_t		wait;
 	int64_t		delay = 500;
 
-	limits = (BrazePackLimits) {.max_objects = 75, .max_body = BRAZE_PACK_MAX_BODY, .max_in_flight = 10, .max_waiting = 600};
+	limits = (BrazePackLimits) {.max_objects = 75, .max_body = BRAZE_PACK_MAX_BODY, .max_open_requests = 10, .max_waiting = 600};
 	pack = braze_pack_create(&limits);
 	add_events(1, 4, -1);
 	request = braze_request_next(pack, &all_open, now, &wait);
@@ -813,7 +813,7 @@ test_body(void)
 	int			sent = 0;
 	int			requests = 0;
 
-	limits = (BrazePackLimits) {.max_objects = 75, .max_body = 1000, .max_in_flight = 10, .max_waiting = 600};
+	limits = (BrazePackLimits) {.max_objects = 75, .max_body = 1000, .max_open_requests = 10, .max_waiting = 600};
 	pack = braze_pack_create(&limits);
 	add_events(1, 60, -1);
 	while ((request = braze_request_next(pack, &all_open, now, &wait)) != NULL)
@@ -844,7 +844,7 @@ test_clocks(void)
 	BrazeRequest *fast;
 	int64_t		wait;
 
-	limits = (BrazePackLimits) {.max_objects = 1, .max_body = BRAZE_PACK_MAX_BODY, .max_in_flight = 10, .max_waiting = 600};
+	limits = (BrazePackLimits) {.max_objects = 1, .max_body = BRAZE_PACK_MAX_BODY, .max_open_requests = 10, .max_waiting = 600};
 	pack = braze_pack_create(&limits);
 	add_events(1, 1, -1);
 	for (int i = 0; i < 3; i++)
@@ -883,7 +883,7 @@ test_colliding_users(void)
 	enum {USERS = 40000};
 	int			longest = 0;
 
-	limits = (BrazePackLimits) {.max_objects = 75, .max_body = BRAZE_PACK_MAX_BODY, .max_in_flight = 10, .max_waiting = 600};
+	limits = (BrazePackLimits) {.max_objects = 75, .max_body = BRAZE_PACK_MAX_BODY, .max_open_requests = 10, .max_waiting = 600};
 	pack = braze_pack_create(&limits);
 	for (int i = 0; i < USERS; i++)
 	{
@@ -918,7 +918,7 @@ test_later_delay(void)
 	BrazePackUser user = {"\"external_id\":\"u1\"", 18, -1, NULL};
 	int64_t		wait;
 
-	limits = (BrazePackLimits) {.max_objects = 75, .max_body = BRAZE_PACK_MAX_BODY, .max_in_flight = 10, .max_waiting = 600};
+	limits = (BrazePackLimits) {.max_objects = 75, .max_body = BRAZE_PACK_MAX_BODY, .max_open_requests = 10, .max_waiting = 600};
 	pack = braze_pack_create(&limits);
 	now = 1000;
 	braze_lane_delay(pack, braze_lane_for(pack, &user), now + 10);
@@ -939,7 +939,7 @@ test_unclaimed(void)
 	BrazeRequest *request;
 	int64_t		wait;
 
-	limits = (BrazePackLimits) {.max_objects = 75, .max_body = BRAZE_PACK_MAX_BODY, .max_in_flight = 10, .max_waiting = 600, .at_most_once = true};
+	limits = (BrazePackLimits) {.max_objects = 75, .max_body = BRAZE_PACK_MAX_BODY, .max_open_requests = 10, .max_waiting = 600, .at_most_once = true};
 	pack = braze_pack_create(&limits);
 	add_events(1, 4, -1);
 	request = braze_request_next(pack, &all_open, now, &wait);
@@ -968,7 +968,7 @@ test_order_of_refusals(void)
 	const BrazeCall *call;
 	int64_t		wait;
 
-	limits = (BrazePackLimits) {.max_objects = 75, .max_body = BRAZE_PACK_MAX_BODY, .max_in_flight = 10, .max_waiting = 600};
+	limits = (BrazePackLimits) {.max_objects = 75, .max_body = BRAZE_PACK_MAX_BODY, .max_open_requests = 10, .max_waiting = 600};
 	pack = braze_pack_create(&limits);
 	braze_pack_add(pack, 1, (BrazeRowAddress) {0}, 1, &later, 1, &user, now);
 	braze_pack_add(pack, 2, (BrazeRowAddress) {0}, 2, objects, 1, &user, now);

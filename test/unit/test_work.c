@@ -30,7 +30,7 @@ static BrazePack *
 new_pack(int max_objects, int max_waiting)
 {
 	BrazePackLimits limits = {.max_objects = max_objects, .max_body = BRAZE_PACK_MAX_BODY,
-	.max_in_flight = 10, .max_waiting = max_waiting};
+	.max_open_requests = 10, .max_waiting = max_waiting};
 
 	return braze_pack_create(&limits);
 }
@@ -71,8 +71,8 @@ fold_objects(int count, bool names)
 	enum {OBJECTS = 50};
 	char	   *json = malloc(64 + (size_t) (count / OBJECTS + 1) * 40);
 	char	   *texts[OBJECTS];
-	BrazeFields all;
-	BrazeFields later;
+	BrazeAttributes all;
+	BrazeAttributes later;
 	char	   *body;
 	int			n = 0;
 
@@ -122,7 +122,7 @@ static void
 know_attributes(int count)
 {
 	BrazeProfile profile = {0};
-	BrazeFields fields;
+	BrazeAttributes fields;
 	char	   *json = malloc((size_t) count * 20 + 100);
 	char	   *to = json + sprintf(json, "{\"external_id\":\"u\"");
 
