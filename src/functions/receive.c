@@ -359,18 +359,36 @@ read_call(BrazeString part, const Batch *batch)
 	return braze_call_builder_build(NULL, complete_call, &complete, BRAZE_CALL_SAFE);
 }
 
+/*
+ * What has the messageId of a call; NULL: it has none of its own.  One that is
+ * no jsonb may have one all the same.
+ */
+static Jsonb *
+identified(const BrazeNewCall *call, BrazeString part)
+{
+	BrazeString id;
+	const char *reason;
+
+	if (call->json != NULL && call->has_own_id)
+		return call->json;
+	if (!find_member(part, "messageId", &id))
+		return NULL;
+	return braze_call_builder_read(psprintf("{\"messageId\": %.*s}", id.length, id.data), &reason);
+}
+
 static void
 receive_call(BrazeString part, const Batch *batch, Received *received)
 {
 	BrazeNewCall call = read_call(part, batch);
+	Jsonb	   *with_id = identified(&call, part);
 	int64		id;
 
 	/*
 	 * Also of one that will be a dead letter: a batch that is repeated would
 	 * leave it there twice.
 	 */
-	if (call.json != NULL && call.has_own_id &&
-		!braze_deduplicate_remember(NameStr(received->destination), call.json,
+	if (with_id != NULL &&
+		!braze_deduplicate_remember(NameStr(received->destination), with_id,
 									received->seconds, true))
 	{
 		received->duplicates++;

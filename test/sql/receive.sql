@@ -147,7 +147,8 @@ DELETE FROM braze_dead_letters;
 -- repeats are known by their messageId for a day, those of dead letters too, whatever deduplicate says
 DELETE FROM braze_messages;
 SELECT '{"batch": [{"type": "track", "userId": "u1", "event": "A", "messageId": "m1"}, {"type": "track", "userId": "u1", "messageId": "m2"},
-	{"type": "track", "userId": "u1", "event": "B", "messageId": "m1"}, {"type": "track", "userId": "u1", "event": "A"}, {"type": "track", "userId": "u1", "event": "A", "messageId": null}]}' AS batch \gset
+	{"type": "track", "userId": "u1", "event": "B", "messageId": "m1"}, {"type": "track", "userId": "u1", "event": "A"}, {"type": "track", "userId": "u1", "event": "A", "messageId": null},
+	{"type": "track", "userId": "u1", "event": "\u0000", "messageId": "m4"}, {"type": "track", "userId": "u1", "event": "\u0000", "messageId": "\u0000"}]}' AS batch \gset
 SELECT braze_receive('/v1/batch', :'batch', :'key');
 SELECT braze_receive('/v1/batch', :'batch', :'key');
 ALTER SERVER braze OPTIONS (ADD deduplicate '1 min');
