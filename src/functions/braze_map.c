@@ -23,7 +23,7 @@
 #include "destination/destination.h"
 #include "functions/srf.h"
 #include "map/map.h"
-#include "queue/queue.h"
+#include "queue/column_values.h"
 
 BRAZE_SQL_FUNCTION(braze_map);
 BRAZE_SQL_FUNCTION(braze_map_queued);
@@ -238,7 +238,7 @@ braze_map_queued(PG_FUNCTION_ARGS)
 			extra = psprintf("There is no such server: \"%s\"; the call waits until there is.", name);
 	}
 	if (!PG_ARGISNULL(2))
-		nwanted = braze_queue_table_objects_read(PG_GETARG_DATUM(2), &wanted);
+		nwanted = braze_column_values_objects_read(PG_GETARG_DATUM(2), &wanted);
 
 	mapped = braze_map_create();
 	braze_map_call(PG_GETARG_JSONB_P(0),

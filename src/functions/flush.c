@@ -26,8 +26,10 @@
 #include "base/compat.h"
 #include "base/wait_event.h"
 #include "base/worker_wake.h"
-#include "queue/queue.h"
-#include "store/claims_table.h"
+#include "queue/column_values.h"
+#include "store/claims_bound.h"
+#include "store/dead_letters_table.h"
+#include "store/paused_table.h"
 #include "store/started_table.h"
 
 /* how long a look is followed by none */
@@ -61,7 +63,7 @@ is_for(TupleTableSlot *slot, AttrNumber column, Name destination)
 	value = slot_getattr(slot, column, &isnull);
 	if (isnull)
 		return false;
-	braze_queue_table_destination(value, &name);
+	braze_column_values_destination(value, &name);
 	return strcmp(NameStr(name), NameStr(*destination)) == 0;
 }
 
@@ -93,7 +95,7 @@ was_there(Relation queue, TupleTableSlot *slot, Wait *wait)
 		!is_for(slot, BRAZE_QUEUE_DESTINATION, wait->destination))
 		return false;
 	wait->id = id_of(slot);
-	braze_queue_table_destination(slot_getattr(slot, BRAZE_QUEUE_DESTINATION, &isnull), &wait->waits_for);
+	braze_column_values_destination(slot_getattr(slot, BRAZE_QUEUE_DESTINATION, &isnull), &wait->waits_for);
 	return true;
 }
 
@@ -114,7 +116,7 @@ is_in_flight(Relation letters, TupleTableSlot *slot, Wait *wait)
 {
 	return (wait->last_letter == 0 || id_of(slot) <= wait->last_letter) &&
 		is_for(slot, BRAZE_DEAD_DESTINATION, wait->destination) &&
-		braze_claims_table_is_claimed(slot);
+		braze_dead_letters_table_is_in_flight(slot);
 }
 
 /* the last row that is looked at, from id on, that is awaited; 0: none */
@@ -186,14 +188,14 @@ is_settled(Wait *wait)
 {
 	const BrazeCatalog *catalog = braze_catalog_required();
 	int64		put_backs;
-	int64		before = braze_claims_table_lowest(&put_backs);
+	int64		before = braze_claims_bound_lowest(&put_backs);
 	Snapshot	now = RegisterSnapshot(GetLatestSnapshot());
 	bool		settled = false;
 
 	if (find_awaited(catalog->queue, catalog->queue_pkey, wait->id, now, true, was_there, wait) == 0)
 	{
 		int64		put_backs_after;
-		int64		lowest = Min(before, braze_claims_table_lowest(&put_backs_after));
+		int64		lowest = Min(before, braze_claims_bound_lowest(&put_backs_after));
 
 		/* else the bound may have passed what the snapshot shows in flight */
 		settled = (put_backs == put_backs_after &&
@@ -249,7 +251,7 @@ braze_flush(PG_FUNCTION_ARGS)
 	/* calls that came by COPY or a plain INSERT woke nobody */
 	braze_worker_wake();
 	wait.destination = PG_ARGISNULL(1) ? NULL : PG_GETARG_NAME(1);
-	(void) braze_claims_table_lowest(&wait.put_backs);
+	(void) braze_claims_bound_lowest(&wait.put_backs);
 	wait.began = RegisterSnapshot(GetLatestSnapshot());
 	wait.began_at = GetCurrentTimestamp();
 	while (!(settled = is_settled(&wait)))

@@ -11,7 +11,7 @@
 #include "utils/jsonb.h"
 
 /*
- * deduplicate.c: remembers that a call is being queued.  False when one with its
+ * Remembers that a call is being queued.  False when one with its
  * messageId was, within that many seconds; it is then counted as a duplicate,
  * if this transaction commits.  Waits for a transaction that is queueing the
  * same messageId.
@@ -23,15 +23,5 @@
 
 extern bool braze_deduplicate_remember(const char *destination, Jsonb *call, int seconds,
 									   bool received);
-
-/*
- * deduplicate_retention.c: forgets what has expired, a small part of the table at
- * each call, in a transaction of the worker.  seconds tells how long a
- * destination remembers, 0: not at all.  Returns in how many milliseconds to
- * go on, or -1 at the end of the table.
- */
-typedef int (*BrazeRemembers) (const char *destination);
-
-extern int	braze_deduplicate_retention_sweep(BrazeRemembers seconds);
 
 #endif							/* BRAZE_DEDUPLICATE_H */

@@ -18,8 +18,8 @@
 #include "map/map.h"
 #include "queue/deduplicate.h"
 #include "queue/enqueue.h"
-#include "queue/queue.h"
 #include "queue/queue_size.h"
+#include "queue/queue_table.h"
 #include "queue/queued_in_transaction.h"
 
 /* a result that grew beyond this is not kept for the session's next call */

@@ -28,7 +28,7 @@
 #include "base/catalog.h"
 #include "base/clock.h"
 #include "base/size_counter.h"
-#include "queue/queue.h"
+#include "queue/column_values.h"
 #include "queue/queue_size.h"
 #include "queue/queued_in_transaction.h"
 
@@ -94,7 +94,7 @@ read_queue_bytes(const char *destination)
 
 		CHECK_FOR_INTERRUPTS();
 		slot_getsomeattrs(slot, BRAZE_QUEUE_CALL);
-		braze_queue_table_destination(slot->tts_values[BRAZE_QUEUE_DESTINATION - 1], &name);
+		braze_column_values_destination(slot->tts_values[BRAZE_QUEUE_DESTINATION - 1], &name);
 		if (strcmp(NameStr(name), destination) == 0 &&
 			!TransactionIdIsCurrentTransactionId(DatumGetTransactionId(xmin)))
 			bytes += toast_datum_size(slot->tts_values[BRAZE_QUEUE_CALL - 1]);

@@ -12,12 +12,10 @@
 #include "access/table.h"
 #include "access/tableam.h"
 #include "access/xact.h"
-#include "catalog/pg_type.h"
 #include "commands/sequence.h"
 #include "miscadmin.h"
 #include "storage/lmgr.h"
 #include "tcop/utility.h"
-#include "utils/array.h"
 #include "utils/builtins.h"
 #include "utils/rel.h"
 #include "utils/resowner.h"
@@ -27,11 +25,10 @@
 #include "base/compat.h"
 #include "base/table_write.h"
 #include "base/worker_wake.h"
-#include "queue/queue.h"
+#include "queue/queue_table.h"
 
 /* a row as large as that may be compressed, or stored elsewhere */
 #define MAYBE_TOASTED	(TOAST_TUPLE_THRESHOLD / 2)
-
 
 /* what a transaction has locked of a table, so as not to ask for it each time */
 typedef struct HeldLocks
@@ -105,49 +102,6 @@ insert_row(HeldLocks *held, Oid table, Oid sequence, int columns,
 	return id;
 }
 
-void
-braze_queue_table_destination(Datum value, NameData *name)
-{
-	struct varlena *text = pg_detoast_datum_packed((struct varlena *) DatumGetPointer(value));
-	int			length = Min(VARSIZE_ANY_EXHDR(text), NAMEDATALEN - 1);
-
-	memcpy(NameStr(*name), VARDATA_ANY(text), length);
-	NameStr(*name)[length] = '\0';
-}
-
-Datum
-braze_queue_table_objects_array(int nobjects, const int *objects)
-{
-	Datum	   *elements = palloc(sizeof(Datum) * Max(nobjects, 1));
-
-	for (int i = 0; i < nobjects; i++)
-		elements[i] = Int32GetDatum(objects[i]);
-	return PointerGetDatum(construct_array(elements, nobjects, INT4OID,
-										   sizeof(int32), true, TYPALIGN_INT));
-}
-
-/* a null among them is not ours and ignored */
-int
-braze_queue_table_objects_read(Datum array, const int **objects)
-{
-	Datum	   *elements;
-	bool	   *nulls;
-	int		   *numbers;
-	int			count;
-	int			n = 0;
-
-	deconstruct_array(DatumGetArrayTypeP(array), INT4OID, sizeof(int32), true,
-					  TYPALIGN_INT, &elements, &nulls, &count);
-	numbers = palloc(sizeof(int) * Max(count, 1));
-	for (int i = 0; i < count; i++)
-	{
-		if (!nulls[i])
-			numbers[n++] = DatumGetInt32(elements[i]);
-	}
-	*objects = numbers;
-	return n;
-}
-
 int64
 braze_queue_table_put(const char *destination, Jsonb *call, BrazeCallKind kind, int64 *stored)
 {
@@ -196,10 +150,10 @@ braze_queue_table_put_dead_letter(const BrazeDeadLetter *letter, ItemPointer tid
 	values[BRAZE_DEAD_CALL_KIND - 1] = braze_segment_call_kind_text(letter->kind);
 	if (letter->nobjects >= 0)
 		values[BRAZE_DEAD_OBJECTS - 1] =
-			braze_queue_table_objects_array(letter->nobjects, letter->objects);
+			braze_column_values_objects_array(letter->nobjects, letter->objects);
 	else
 		nulls[BRAZE_DEAD_OBJECTS - 1] = true;
-	values[BRAZE_DEAD_STATE - 1] = braze_dead_letters_table_state_text(letter->state);
+	values[BRAZE_DEAD_STATE - 1] = braze_column_values_state_text(letter->state);
 	values[BRAZE_DEAD_REASON - 1] = CStringGetTextDatum(letter->reason);
 	if (letter->http_status > 0)
 		values[BRAZE_DEAD_HTTP_STATUS - 1] = Int32GetDatum(letter->http_status);

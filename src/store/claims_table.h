@@ -1,38 +1,32 @@
 /*-------------------------------------------------------------------------
  *
  * claims_table.h
- *	  Which dead letters the worker has under way right now.
+ *	  Calls that are dead letters while they are under way.
+ *
+ * Calls of at_most_once destinations leave the queue before they are sent.  A
+ * row says where its call is, and afterwards where it was moved to.
  *
  *-------------------------------------------------------------------------
  */
 #ifndef BRAZE_CLAIMS_TABLE_H
 #define BRAZE_CLAIMS_TABLE_H
 
-/*
- * The worker's part.  A letter is announced before the transaction that makes
- * it commits, and enters afterwards; it leaves when it is settled or back in
- * the queue.  enter returns what leave is to be told.
- */
-extern void braze_claims_table_announce(int64 letter);
-extern int	braze_claims_table_enter(int64 letter);
-extern void braze_claims_table_leave(int generation);
+#include "queue/queue_table.h"
+#include "store/settler.h"
 
-/* after any of these: what is no longer under way may be retried */
-extern void braze_claims_table_publish(void);
+typedef enum BrazeMoved
+{
+	BRAZE_MOVED,
+	BRAZE_MOVE_GONE,			/* somebody deleted it */
+	BRAZE_MOVE_LATER			/* somebody has locked it, or its place is taken */
+} BrazeMoved;
 
-/*
- * Before the transaction that puts calls back commits, and after it before
- * publish: between two looks with the same count, none went back unseen.
- */
-extern void braze_claims_table_count_put_back(void);
+extern BrazeMoved braze_claims_table_claim(BrazeSettler *settler, BrazeSettleRow *row);
+extern BrazeMoved braze_claims_table_release(BrazeSettler *settler, BrazeSettleRow *row);
 
-/*
- * For everybody: no letter with a lower id is under way.  To be asked after the
- * letter was seen.  put_backs is how often calls were put back so far.
- */
-extern int64 braze_claims_table_lowest(int64 *put_backs);
-
-/* of a letter whose state says so: is it now, or was it when the worker ended? */
-extern bool braze_claims_table_holds(int64 letter);
+/* as those of settle.c, for a call that is in flight */
+extern BrazeSettled braze_claims_table_delete(BrazeSettler *settler, const BrazeSettleRow *row);
+extern BrazeSettled braze_claims_table_reject(BrazeSettler *settler, const BrazeSettleRow *row,
+										   const BrazeDeadLetter *letter);
 
 #endif							/* BRAZE_CLAIMS_TABLE_H */

@@ -25,8 +25,8 @@
 
 #include "base/catalog.h"
 #include "base/table_write.h"
-#include "queue/queue.h"
-#include "store/claims_table.h"
+#include "store/claims_bound.h"
+#include "store/dead_letters_table.h"
 #include "store/fetch_row.h"
 #include "store/retention.h"
 
@@ -70,6 +70,15 @@ is_retry(TupleTableSlot *slot, int64 queue_id)
 	return !isnull && DatumGetInt64(retry_id) == queue_id;
 }
 
+bool
+braze_dead_letters_table_is_in_flight(TupleTableSlot *letter)
+{
+	bool		isnull;
+	Datum		state = slot_getattr(letter, BRAZE_DEAD_STATE, &isnull);
+
+	return braze_column_values_state_read(state) == BRAZE_LETTER_IN_FLIGHT;
+}
+
 /* queue_id 0: it is to be in flight */
 static BrazeRetriedState
 lock_one(BrazeRetried *retried, int64 letter, int64 queue_id)
@@ -87,7 +96,7 @@ lock_one(BrazeRetried *retried, int64 letter, int64 queue_id)
 		state = lock_letter(retried->letters, slot);
 	if (state == BRAZE_RETRIED_LOCKED)
 	{
-		if (queue_id != 0 ? is_retry(slot, queue_id) : braze_claims_table_is_claimed(slot))
+		if (queue_id != 0 ? is_retry(slot, queue_id) : braze_dead_letters_table_is_in_flight(slot))
 			retried->letter = ExecCopySlotHeapTuple(slot);
 		else
 			state = BRAZE_RETRIED_NONE;
@@ -121,7 +130,7 @@ braze_dead_letters_table_state(const BrazeRetried *retried)
 {
 	bool		isnull;
 
-	return braze_dead_letters_table_state_read(heap_getattr(retried->letter, BRAZE_DEAD_STATE,
+	return braze_column_values_state_read(heap_getattr(retried->letter, BRAZE_DEAD_STATE,
 												RelationGetDescr(retried->letters), &isnull));
 }
 
@@ -135,7 +144,7 @@ braze_dead_letters_table_move(BrazeRetried *retried, BrazeLetterState state, int
 
 	for (int i = 0; i < BRAZE_DEAD_COLUMNS; i++)
 		values[i] = heap_getattr(retried->letter, i + 1, desc, &nulls[i]);
-	values[BRAZE_DEAD_STATE - 1] = braze_dead_letters_table_state_text(state);
+	values[BRAZE_DEAD_STATE - 1] = braze_column_values_state_text(state);
 	values[BRAZE_DEAD_RETRIED_AT - 1] = TimestampTzGetDatum(GetCurrentTimestamp());
 	values[BRAZE_DEAD_RETRY_ID - 1] = Int64GetDatum(retry_id);
 	nulls[BRAZE_DEAD_RETRIED_AT - 1] = nulls[BRAZE_DEAD_RETRY_ID - 1] = (retry_id == 0);
@@ -163,8 +172,8 @@ braze_dead_letters_table_refused(BrazeRetried *retried, const BrazeDeadLetter *a
 	values[BRAZE_DEAD_ATTEMPTS - 1] = Int32GetDatum(Min(attempts, PG_INT32_MAX - 1) + 1);
 	nulls[BRAZE_DEAD_OBJECTS - 1] = (again->nobjects < 0);
 	if (again->nobjects >= 0)
-		values[BRAZE_DEAD_OBJECTS - 1] = braze_queue_table_objects_array(again->nobjects, again->objects);
-	values[BRAZE_DEAD_STATE - 1] = braze_dead_letters_table_state_text(again->state);
+		values[BRAZE_DEAD_OBJECTS - 1] = braze_column_values_objects_array(again->nobjects, again->objects);
+	values[BRAZE_DEAD_STATE - 1] = braze_column_values_state_text(again->state);
 	values[BRAZE_DEAD_REASON - 1] = CStringGetTextDatum(again->reason);
 	values[BRAZE_DEAD_HTTP_STATUS - 1] = Int32GetDatum(again->http_status);
 	nulls[BRAZE_DEAD_HTTP_STATUS - 1] = (again->http_status <= 0);
@@ -227,7 +236,7 @@ has_expired(TupleTableSlot *slot, void *arg)
 	if (failed_at > GetCurrentTransactionStartTimestamp() - seconds * USECS_PER_SEC)
 		return false;
 	id = DatumGetInt64(slot_getattr(slot, BRAZE_DEAD_ID, &isnull));
-	if (braze_claims_table_is_claimed(slot) && braze_claims_table_holds(id))
+	if (braze_dead_letters_table_is_in_flight(slot) && braze_claims_bound_holds(id))
 		return false;
 	retry_id = slot_getattr(slot, BRAZE_DEAD_RETRY_ID, &isnull);
 	return isnull || !is_queued(id, DatumGetInt64(retry_id));

@@ -11,8 +11,9 @@
 #include "utils/timestamp.h"
 
 #include "base/catalog.h"
+#include "queue/column_values.h"
 #include "queue/deduplicate.h"
-#include "queue/queue.h"
+#include "store/deduplicate_retention.h"
 #include "store/retention.h"
 
 /*
@@ -30,7 +31,7 @@ has_expired(TupleTableSlot *slot, void *arg)
 	TimestampTz queued_at;
 	int			kept;
 
-	braze_queue_table_destination(slot_getattr(slot, BRAZE_MESSAGES_DESTINATION, &isnull), &destination);
+	braze_column_values_destination(slot_getattr(slot, BRAZE_MESSAGES_DESTINATION, &isnull), &destination);
 	queued_at = DatumGetTimestampTz(slot_getattr(slot, BRAZE_MESSAGES_QUEUED_AT, &isnull));
 	kept = seconds(NameStr(destination));
 	if (DatumGetBool(slot_getattr(slot, BRAZE_MESSAGES_RECEIVED, &isnull)))

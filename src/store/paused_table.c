@@ -17,11 +17,12 @@
 #include "utils/fmgroids.h"
 #include "utils/rel.h"
 #include "utils/snapmgr.h"
+#include "utils/timestamp.h"
 
 #include "base/catalog.h"
 #include "base/table_write.h"
 #include "braze/endpoint.h"
-#include "queue/queue.h"
+#include "store/paused_table.h"
 
 /* what endpoint is, when it is none of ours */
 #define UNKNOWN_ENDPOINT	(-2)

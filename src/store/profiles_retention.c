@@ -19,7 +19,7 @@
 
 #include "base/catalog.h"
 #include "base/table_write.h"
-#include "queue/queue.h"
+#include "queue/column_values.h"
 #include "store/profiles_retention.h"
 #include "store/retention.h"
 
@@ -81,7 +81,7 @@ has_expired(TupleTableSlot *slot, void *arg)
 	int			visitors;
 	bool		expired;
 
-	braze_queue_table_destination(slot_getattr(slot, BRAZE_PROFILE_DESTINATION, &isnull), &destination);
+	braze_column_values_destination(slot_getattr(slot, BRAZE_PROFILE_DESTINATION, &isnull), &destination);
 	profiles->retention(NameStr(destination), &attributes, &visitors);
 	if (has_attributes && !is_older(changed_at, attributes))
 		return false;

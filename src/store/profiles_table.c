@@ -31,7 +31,7 @@
 #include "base/statement.h"
 #include "base/table_write.h"
 #include "braze/hash.h"
-#include "queue/queue.h"
+#include "queue/column_values.h"
 #include "store/fetch_row.h"
 #include "store/profiles_table.h"
 
@@ -63,7 +63,7 @@ typedef struct Memory
 	dlist_node	idle;			/* among those without, when pins is 0 */
 	Size		size;			/* as counted when it was loaded, or became idle */
 
-	/* where its row is, if it has one; a hint, as in settle.c */
+	/* where its row is, if it has one; a hint, as in settler.c */
 	bool		has_row;
 	Oid			storage;
 	ItemPointerData tid;
@@ -416,7 +416,7 @@ row_is_there(Relation rel, const Memory *memory)
 		char	   *user = TextDatumGetCString(slot_getattr(slot, BRAZE_PROFILE_USER, &isnull));
 		NameData	destination;
 
-		braze_queue_table_destination(slot_getattr(slot, BRAZE_PROFILE_DESTINATION, &isnull), &destination);
+		braze_column_values_destination(slot_getattr(slot, BRAZE_PROFILE_DESTINATION, &isnull), &destination);
 		there = (strcmp(user, memory->user) == 0 &&
 				 strcmp(NameStr(destination), NameStr(memory->destination)) == 0);
 		pfree(user);
@@ -558,13 +558,13 @@ store_committed(Memory *memory)
 }
 
 void *
-braze_memory_mark(void)
+braze_profiles_table_mark(void)
 {
 	return storing;
 }
 
 void
-braze_memory_undo(void *mark)
+braze_profiles_table_undo(void *mark)
 {
 	while (storing != mark)
 	{

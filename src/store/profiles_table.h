@@ -40,8 +40,8 @@ extern void braze_profiles_table_store(BrazeProfile *profile);
 extern void braze_profiles_table_stored(bool committed);
 
 /* takes back what a subtransaction that failed has stored since the mark */
-extern void *braze_memory_mark(void);
-extern void braze_memory_undo(void *mark);
+extern void *braze_profiles_table_mark(void);
+extern void braze_profiles_table_undo(void *mark);
 
 /* users who were left alone since: in a transaction of its own; returns 0 */
 extern bool braze_profiles_table_has_postponed(void);

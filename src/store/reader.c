@@ -17,6 +17,7 @@
 #include "base/catalog.h"
 #include "base/compat.h"
 #include "base/table_write.h"
+#include "queue/column_values.h"
 #include "store/fetch_row.h"
 #include "store/reader.h"
 
@@ -83,7 +84,7 @@ consume(BrazeReader *reader, BrazeConsumer consumer, void *arg, int64 *id)
 	reader->current = row.id;
 	row.tid = slot->tts_tid;
 	row.storage = reader->queue->rd_rel->relfilenode;
-	braze_queue_table_destination(slot->tts_values[BRAZE_QUEUE_DESTINATION - 1], &destination);
+	braze_column_values_destination(slot->tts_values[BRAZE_QUEUE_DESTINATION - 1], &destination);
 	row.destination = NameStr(destination);
 	row.call = slot->tts_values[BRAZE_QUEUE_CALL - 1];
 	row.kind = braze_segment_call_kind_read(slot->tts_values[BRAZE_QUEUE_CALL_KIND - 1]);
@@ -91,7 +92,7 @@ consume(BrazeReader *reader, BrazeConsumer consumer, void *arg, int64 *id)
 	row.nobjects = -1;
 	row.objects = NULL;
 	if (!slot->tts_isnull[BRAZE_QUEUE_OBJECTS - 1])
-		row.nobjects = braze_queue_table_objects_read(slot->tts_values[BRAZE_QUEUE_OBJECTS - 1],
+		row.nobjects = braze_column_values_objects_read(slot->tts_values[BRAZE_QUEUE_OBJECTS - 1],
 										  &row.objects);
 	taken = consumer(&row, arg);
 	reader->current = 0;

@@ -15,9 +15,25 @@
 #include "access/genam.h"
 #include "access/relscan.h"
 #include "executor/tuptable.h"
+#include "storage/itemptr.h"
+#include "utils/timestamp.h"
 
-#include "queue/queue.h"
+#include "base/call_kind.h"
 #include "store/holes.h"
+
+/* a row of braze_queue as read; what it points to is valid until the next one */
+typedef struct BrazeQueueRow
+{
+	int64		id;
+	Oid			storage;		/* the file that tid is about */
+	ItemPointerData tid;		/* a hint: VACUUM FULL and TRUNCATE change files */
+	const char *destination;
+	Datum		call;			/* jsonb, perhaps toasted */
+	BrazeCallKind kind;
+	TimestampTz queued_at;
+	int			nobjects;		/* -1: all */
+	const int  *objects;		/* which objects of the call, ascending */
+} BrazeQueueRow;
 
 typedef struct BrazeReader
 {

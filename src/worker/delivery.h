@@ -9,6 +9,8 @@
 #ifndef BRAZE_DELIVERY_H
 #define BRAZE_DELIVERY_H
 
+#include "base/attempt.h"
+#include "base/clock.h"
 #include "base/size_counter.h"
 #include "braze/bucket.h"
 #include "braze/http.h"
@@ -17,9 +19,7 @@
 #include "destination/destination.h"
 #include "map/map.h"
 #include "pack/pack.h"
-#include "queue/queue.h"
-#include "base/attempt.h"
-#include "base/clock.h"
+#include "store/reader.h"
 
 /*
  * Braze runs and counts /users/track and the identity endpoints apart: what

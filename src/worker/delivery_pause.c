@@ -16,6 +16,7 @@
 #include "utils/memutils.h"
 
 #include "base/clock.h"
+#include "store/paused_table.h"
 #include "store/started_table.h"
 #include "worker/deliveries.h"
 #include "worker/delivery_cursor.h"

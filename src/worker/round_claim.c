@@ -15,6 +15,7 @@
 #include "utils/memutils.h"
 
 #include "base/attempt.h"
+#include "store/claims_bound.h"
 #include "store/claims_table.h"
 #include "worker/delivery.h"
 #include "worker/delivery_stuck.h"
@@ -74,8 +75,8 @@ must_wait(const Move *move)
 static void
 move_call(BrazeSettler *settler, Move *move)
 {
-	move->result = move->request == NULL ? braze_claims_table_put_back(settler, &move->row)
-		: braze_claims_table_move(settler, &move->row);
+	move->result = move->request == NULL ? braze_claims_table_release(settler, &move->row)
+		: braze_claims_table_claim(settler, &move->row);
 }
 
 /* in a subtransaction, with a settler of its own: a failure undoes this call alone */
@@ -84,10 +85,10 @@ attempt_move(void *arg)
 {
 	BrazeSettler settler;
 
-	if (!braze_settle_begin(&settler))
+	if (!braze_settler_begin(&settler))
 		return;
 	move_call(&settler, arg);
-	braze_settle_end(&settler);
+	braze_settler_end(&settler);
 }
 
 static void
@@ -98,7 +99,7 @@ try_move(Move *move)
 	int64		not_before;
 	ErrorData  *error = braze_attempt(NameStr(move->delivery->name), attempt_move, move, &not_before);
 
-	braze_settle_attempted(error == NULL);
+	braze_settler_attempted(error == NULL);
 	if (error == NULL)
 		return;
 	if (braze_attempt_is_passing(error))
@@ -135,7 +136,7 @@ move_all(BrazeSettler *settler)
 		else
 			move_call(settler, move);
 		if (move->result == BRAZE_MOVED && move->request != NULL)
-			braze_claims_table_announce(move->row.letter);
+			braze_claims_bound_announce(move->row.letter);
 	}
 }
 
@@ -155,12 +156,12 @@ take_moves(void)
 		{
 			/* a letter under way is published, for braze_flush and for retries */
 			if (call->letter != 0)
-				braze_claims_table_leave(call->flight);
+				braze_claims_bound_leave(call->flight);
 			call->letter = move->row.letter;
 			call->is_retry = move->row.is_retry;
 			call->before = move->row.before;
 			if (call->letter != 0)
-				call->flight = braze_claims_table_enter(call->letter);
+				call->flight = braze_claims_bound_enter(call->letter);
 			call->row.storage = move->row.storage;
 			call->row.block = ItemPointerGetBlockNumberNoCheck(&move->row.tid);
 			call->row.offset = ItemPointerGetOffsetNumberNoCheck(&move->row.tid);
@@ -168,7 +169,7 @@ take_moves(void)
 		else if (move->request == NULL && move->result == BRAZE_MOVE_GONE)
 		{
 			/* it is in the queue no more either, so it will not be sent */
-			braze_claims_table_leave(call->flight);
+			braze_claims_bound_leave(call->flight);
 			call->letter = 0;
 		}
 		else if (move->request != NULL)
@@ -202,10 +203,10 @@ move_in_round(void *arg)
 	MoveRound  *round = arg;
 	BrazeSettler settler;
 
-	if (braze_settle_begin(&settler))
+	if (braze_settler_begin(&settler))
 	{
 		move_all(&settler);
-		braze_settle_end(&settler);
+		braze_settler_end(&settler);
 		round->ok = true;
 	}
 
@@ -215,7 +216,7 @@ move_in_round(void *arg)
 	 */
 	ForceSyncCommit();
 	if (round->back)
-		braze_claims_table_count_put_back();
+		braze_claims_bound_count_put_back();
 }
 
 static bool
@@ -224,10 +225,10 @@ move_round(const char *activity, bool back)
 	MoveRound	round = {back, false};
 	bool		ok;
 
-	braze_settle_forget_sizes();
+	braze_settler_reset_sizes();
 	ok = braze_round_succeeds(activity, move_in_round, &round);
 	if (ok)
-		braze_settle_committed();
+		braze_settler_committed();
 	ok = ok && round.ok;
 	if (ok)
 	{
@@ -237,8 +238,8 @@ move_round(const char *activity, bool back)
 	for (int i = 0; i < nmoves; i++)
 		braze_delivery_stuck_end(moves[i].delivery);
 	if (back)
-		braze_claims_table_count_put_back();
-	braze_claims_table_publish();
+		braze_claims_bound_count_put_back();
+	braze_claims_bound_publish();
 	nmoves = 0;
 	return ok;
 }

@@ -10,6 +10,7 @@
 
 #include "miscadmin.h"
 
+#include "store/settle.h"
 #include "worker/deliveries.h"
 #include "worker/round.h"
 #include "worker/round_forget.h"
@@ -30,11 +31,11 @@ forget_gone(void *ok)
 	BrazeSettler settler;
 	ListCell   *cell;
 
-	if (!braze_settle_begin(&settler))
+	if (!braze_settler_begin(&settler))
 		return;
 	foreach(cell, braze_deliveries)
 		braze_delivery_forget_gone(lfirst(cell), is_gone, &settler);
-	braze_settle_end(&settler);
+	braze_settler_end(&settler);
 	*(bool *) ok = true;
 }
 

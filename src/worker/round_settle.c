@@ -25,8 +25,10 @@
 #include "base/shmem.h"
 #include "base/statement.h"
 #include "base/table_write.h"
-#include "store/claims_table.h"
+#include "store/claims_bound.h"
+#include "store/deleted_users.h"
 #include "store/profiles_table.h"
+#include "store/settle.h"
 #include "worker/deliveries.h"
 #include "worker/delivery_stuck.h"
 #include "worker/round.h"
@@ -197,7 +199,7 @@ settle_call(BrazeSettler *settler, const BrazeCall *call)
 	 * either both are known or neither.
 	 */
 	if (call->deletes && call->nrefused == 0 && !call->gone &&
-		!braze_settle_forget_user(settler, &row))
+		!braze_deleted_users_add(settler, &row))
 		return BRAZE_SETTLE_LATER;
 	result = call->nrefused > 0 ? reject_call(settler, call, &row)
 		: braze_settle_delete(settler, &row);
@@ -236,18 +238,18 @@ attempt_call(void *arg)
 	BrazeSettler settler;
 
 	attempt->result = BRAZE_SETTLE_LATER;
-	if (!braze_settle_begin(&settler))
+	if (!braze_settler_begin(&settler))
 		return;
 	attempt->result = settle_call(&settler, attempt->call);
-	braze_settle_forget_letters(&settler);
-	braze_settle_end(&settler);
+	braze_deleted_users_delete_letters(&settler);
+	braze_settler_end(&settler);
 }
 
 static void
 try_call(Done *done)
 {
 	Attempt		attempt = {done->call};
-	void	   *memory_mark = braze_memory_mark();
+	void	   *memory_mark = braze_profiles_table_mark();
 	int64		not_before = braze_delivery_stuck_until(done->delivery);
 	ErrorData  *error;
 
@@ -259,13 +261,13 @@ try_call(Done *done)
 		return;
 	}
 	error = braze_attempt(NameStr(done->delivery->name), attempt_call, &attempt, &not_before);
-	braze_settle_attempted(error == NULL);
+	braze_settler_attempted(error == NULL);
 	if (error == NULL)
 	{
 		note_result(done, attempt.result);
 		return;
 	}
-	braze_memory_undo(memory_mark);
+	braze_profiles_table_undo(memory_mark);
 	if (braze_attempt_is_passing(error))
 		ReThrowError(error);	/* no call is to blame: a full disk, for one */
 	done->state = DONE_STUCK;
@@ -366,7 +368,7 @@ settle_all(void *ok)
 	BrazeSettler settler;
 	Care		care;
 
-	if (!braze_settle_begin(&settler))
+	if (!braze_settler_begin(&settler))
 		return;
 	care = find_care(&settler);
 	old = MemoryContextSwitchTo(call_context);
@@ -374,9 +376,9 @@ settle_all(void *ok)
 	/* what has failed comes last: it may take all the time there is */
 	settle_list(&settler, &care, &fresh, deadline);
 	settle_list(&settler, &care, &stuck, deadline);
-	braze_settle_forget_letters(&settler);
+	braze_deleted_users_delete_letters(&settler);
 	MemoryContextSwitchTo(old);
-	braze_settle_end(&settler);
+	braze_settler_end(&settler);
 	*(bool *) ok = true;
 }
 
@@ -384,7 +386,7 @@ static void
 forget_settled(const Done *done)
 {
 	if (done->call->letter != 0)
-		braze_claims_table_leave(done->call->flight);
+		braze_claims_bound_leave(done->call->flight);
 	braze_delivery_settled(done->delivery, done->call);
 }
 
@@ -446,7 +448,7 @@ sort_out(void)
 		braze_delivery_stuck_end(lfirst(cell));
 
 	/* after all of them: who waits in braze_flush sees them settled together */
-	braze_claims_table_publish();
+	braze_claims_bound_publish();
 	ereport(DEBUG1,
 			(errmsg_internal("segment_braze: settled %d calls, %d cannot be settled now",
 							 settled, stuck.count)));
@@ -487,7 +489,7 @@ braze_round_settle(void)
 	if (call_context == NULL)
 		call_context = AllocSetContextCreate(braze_round_context, "segment_braze call",
 											 ALLOCSET_DEFAULT_SIZES);
-	braze_settle_forget_sizes();
+	braze_settler_reset_sizes();
 	braze_attempt_begin();
 	error = braze_round_run("settling what is done", settle_all, &ok);
 	if (error != NULL)
@@ -506,7 +508,7 @@ braze_round_settle(void)
 		return false;
 	}
 	braze_first_settle_done = true;
-	braze_settle_committed();
+	braze_settler_committed();
 	sort_out();
 	return true;
 }

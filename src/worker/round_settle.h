@@ -9,7 +9,8 @@
 #define BRAZE_ROUND_SETTLE_H
 
 #include "pack/pack.h"
-#include "queue/queue.h"
+#include "queue/column_values.h"
+#include "store/settler.h"
 
 /* calls settled in one transaction */
 #define BRAZE_SETTLE_BATCH	10000

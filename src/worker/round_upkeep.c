@@ -10,7 +10,8 @@
 
 #include "base/attempt.h"
 #include "base/guc.h"
-#include "queue/deduplicate.h"
+#include "store/dead_letters_table.h"
+#include "store/deduplicate_retention.h"
 #include "store/notes_table.h"
 #include "store/profiles_retention.h"
 #include "store/profiles_table.h"

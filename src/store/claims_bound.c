@@ -1,0 +1,134 @@
+/*-------------------------------------------------------------------------
+ *
+ * claims_bound.c
+ *	  Which dead letters the worker has under way right now.
+ *
+ *-------------------------------------------------------------------------
+ */
+#include "postgres.h"
+
+#include "fmgr.h"
+#include "miscadmin.h"
+#include "storage/lwlock.h"
+
+#include "base/compat.h"
+#include "base/shmem.h"
+#include "store/claims_bound.h"
+
+/*
+ * A letter keeps its state when the worker is killed, so the state alone does
+ * not tell whether it is under way.  What is, has an id from a bound on
+ * that the worker publishes before the letter can be seen.
+ *
+ * The bound follows two generations of letters: when nothing is left of the
+ * older one, the younger takes its place.
+ */
+typedef struct Generation
+{
+	int64		lowest;			/* PG_INT64_MAX: none */
+	int64		letters;
+} Generation;
+
+static Generation older = {PG_INT64_MAX, 0};
+static Generation younger = {PG_INT64_MAX, 0};
+static int	generation = 0;		/* the number of the younger one */
+static int64 published = PG_INT64_MAX;
+
+static void
+publish(int64 lowest)
+{
+	BrazeDatabaseSlot *slot;
+
+	if (lowest == published)
+		return;
+	LWLockAcquire(braze_shared->lock, LW_EXCLUSIVE);
+	slot = braze_shmem_database(MyDatabaseId, false);
+	if (slot != NULL)
+		slot->lowest_in_flight = lowest;
+	LWLockRelease(braze_shared->lock);
+	published = lowest;
+}
+
+void
+braze_claims_bound_announce(int64 letter)
+{
+	publish(Min(published, letter));
+}
+
+int
+braze_claims_bound_enter(int64 letter)
+{
+	younger.lowest = Min(younger.lowest, letter);
+	younger.letters++;
+	return generation;
+}
+
+void
+braze_claims_bound_leave(int of_generation)
+{
+	if (of_generation == generation)
+		younger.letters--;
+	else
+		older.letters--;
+}
+
+void
+braze_claims_bound_publish(void)
+{
+	if (older.letters == 0)
+	{
+		older = younger;
+		younger.lowest = PG_INT64_MAX;
+		younger.letters = 0;
+		generation++;
+		if (older.letters == 0)
+			older.lowest = PG_INT64_MAX;
+	}
+	publish(Min(older.lowest, younger.lowest));
+}
+
+void
+braze_claims_bound_count_put_back(void)
+{
+	BrazeDatabaseSlot *slot;
+
+	LWLockAcquire(braze_shared->lock, LW_EXCLUSIVE);
+	slot = braze_shmem_database(MyDatabaseId, false);
+	if (slot != NULL)
+		slot->put_backs++;
+	LWLockRelease(braze_shared->lock);
+}
+
+int64
+braze_claims_bound_lowest(int64 *put_backs)
+{
+	BrazeDatabaseSlot *slot;
+	int64		lowest = PG_INT64_MAX;
+
+	*put_backs = 0;
+	if (braze_shared == NULL)
+		return lowest;
+	LWLockAcquire(braze_shared->lock, LW_SHARED);
+	slot = braze_shmem_database(MyDatabaseId, false);
+	if (slot != NULL && slot->pid != 0)
+		lowest = slot->lowest_in_flight;
+	if (slot != NULL)
+		*put_backs = slot->put_backs;
+	LWLockRelease(braze_shared->lock);
+	return lowest;
+}
+
+bool
+braze_claims_bound_holds(int64 letter)
+{
+	int64		put_backs;
+
+	return letter >= braze_claims_bound_lowest(&put_backs);
+}
+
+BRAZE_SQL_FUNCTION(braze_in_flight);
+Datum
+braze_in_flight(PG_FUNCTION_ARGS)
+{
+	PG_RETURN_BOOL(braze_claims_bound_holds(PG_GETARG_INT64(0)));
+}

@@ -1,0 +1,200 @@
+/*-------------------------------------------------------------------------
+ *
+ * settler.c
+ *	  The worker's hold on both tables while it settles calls that are done.
+ *
+ *-------------------------------------------------------------------------
+ */
+#include "postgres.h"
+
+#include "access/detoast.h"
+#include "access/genam.h"
+#include "access/table.h"
+#include "access/tableam.h"
+#include "storage/bufmgr.h"
+#include "utils/memutils.h"
+#include "utils/rel.h"
+#include "utils/snapmgr.h"
+
+#include "base/catalog.h"
+#include "base/size_counter.h"
+#include "base/table_write.h"
+#include "store/fetch_row.h"
+#include "store/settler.h"
+
+/* what the transaction under way has deleted of a destination */
+typedef struct Deleted
+{
+	struct Deleted *next;
+	NameData	destination;
+	BrazeSizeCounter *size;
+	int64		bytes;
+	int64		attempted;		/* by the subtransaction under way */
+} Deleted;
+
+static Deleted *deleted = NULL; /* one for each destination that we saw */
+
+static bool
+open_table(BrazeSettleTable *table, Oid rel, Oid pkey, AttrNumber queued_at)
+{
+	if (!braze_table_write_try_lock(rel, RowExclusiveLock))
+		return false;
+	table->rel = table_open(rel, NoLock);
+	table->pkey = index_open(pkey, RowExclusiveLock);
+	table->slot = table_slot_create(table->rel, NULL);
+	table->nblocks = RelationGetNumberOfBlocks(table->rel);
+	table->queued_at = queued_at;
+	return true;
+}
+
+static void
+close_table(BrazeSettleTable *table)
+{
+	if (table->rel == NULL)
+		return;
+	ExecDropSingleTupleTableSlot(table->slot);
+	index_close(table->pkey, RowExclusiveLock);
+	table_close(table->rel, NoLock);
+}
+
+bool
+braze_settler_begin(BrazeSettler *settler)
+{
+	const BrazeCatalog *catalog = braze_catalog_required();
+
+	settler->letters.rel = NULL;
+	settler->deleted_users = NULL;
+	settler->context = CurrentMemoryContext;
+	return open_table(&settler->queue, catalog->queue, catalog->queue_pkey,
+					  BRAZE_QUEUE_QUEUED_AT);
+}
+
+bool
+braze_settler_open_letters(BrazeSettler *settler)
+{
+	const BrazeCatalog *catalog = braze_catalog_required();
+	MemoryContext old = MemoryContextSwitchTo(settler->context);
+	bool		opened = settler->letters.rel != NULL ||
+		open_table(&settler->letters, catalog->dead_letters,
+				   catalog->dead_letters_pkey, InvalidAttrNumber);
+
+	MemoryContextSwitchTo(old);
+	return opened;
+}
+
+void
+braze_settler_end(BrazeSettler *settler)
+{
+	close_table(&settler->letters);
+	close_table(&settler->queue);
+}
+
+void
+braze_settler_reset_sizes(void)
+{
+	for (Deleted *entry = deleted; entry != NULL; entry = entry->next)
+	{
+		entry->bytes = entry->attempted = 0;
+		entry->size = NULL;		/* its place may have been freed meanwhile */
+	}
+}
+
+void
+braze_settler_attempted(bool done)
+{
+	for (Deleted *entry = deleted; entry != NULL; entry = entry->next)
+	{
+		if (done)
+			entry->bytes += entry->attempted;
+		entry->attempted = 0;
+	}
+}
+
+void
+braze_settler_committed(void)
+{
+	braze_settler_attempted(true);
+	for (Deleted *entry = deleted; entry != NULL; entry = entry->next)
+		braze_size_counter_settled(entry->size, entry->bytes);
+	braze_settler_reset_sizes();
+}
+
+/* a truncated queue may have given the id to another call meanwhile */
+static bool
+slot_has(BrazeSettleTable *table, int64 id, const BrazeSettleRow *row)
+{
+	slot_getallattrs(table->slot);
+	return DatumGetInt64(table->slot->tts_values[0]) == id &&
+		(table->queued_at == InvalidAttrNumber ||
+		 DatumGetTimestampTz(table->slot->tts_values[table->queued_at - 1]) == row->queued_at);
+}
+
+bool
+braze_settler_fetch(BrazeSettleTable *table, int64 id, const BrazeSettleRow *row)
+{
+	return (braze_fetch_row_at(table->rel, row->storage, table->nblocks, &row->tid, table->slot) &&
+			slot_has(table, id, row)) ||
+		(braze_fetch_row_by_id(table->rel, table->pkey, GetActiveSnapshot(), id, table->slot) &&
+		 slot_has(table, id, row));
+}
+
+/* where a call is, in the queue or claimed; NULL: that cannot be looked at now */
+BrazeSettleTable *
+braze_settler_table_of(BrazeSettler *settler, const BrazeSettleRow *row, int64 *id)
+{
+	*id = row->letter != 0 ? row->letter : row->id;
+	if (row->letter == 0)
+		return &settler->queue;
+	return braze_settler_open_letters(settler) ? &settler->letters : NULL;
+}
+
+/*
+ * The slot has a row of either table, which agree in these columns; it left
+ * the queue, or came back.
+ */
+void
+braze_settler_note_queued(TupleTableSlot *slot, bool back)
+{
+	int64		bytes = toast_datum_size(slot->tts_values[BRAZE_QUEUE_CALL - 1]);
+	Deleted    *entry = deleted;
+	NameData	destination;
+
+	braze_column_values_destination(slot->tts_values[BRAZE_QUEUE_DESTINATION - 1], &destination);
+	while (entry != NULL && strcmp(NameStr(entry->destination), NameStr(destination)) != 0)
+		entry = entry->next;
+	if (entry == NULL)
+	{
+		entry = MemoryContextAllocZero(TopMemoryContext, sizeof(Deleted));
+		entry->destination = destination;
+		entry->next = deleted;
+		deleted = entry;
+	}
+	if (entry->size == NULL)
+		entry->size = braze_size_counter_of(NameStr(destination));
+	entry->attempted += back ? -bytes : bytes;
+}
+
+TM_Result
+braze_settler_delete_fetched(BrazeSettler *settler, BrazeSettleTable *table)
+{
+	ItemPointerData tid = table->slot->tts_tid;
+	TM_Result	result = braze_table_write_delete(table->rel, &tid, GetActiveSnapshot());
+
+	if (result == TM_Ok && table == &settler->queue)
+		braze_settler_note_queued(table->slot, false);
+	return result;
+}
+
+/* what the queue's row says of the dead letter that it is a retry of */
+BrazeRetriedState
+braze_settler_lock_retried(BrazeSettler *settler, const BrazeSettleRow *row, BrazeRetried *retried)
+{
+	TupleTableSlot *slot = settler->queue.slot;
+
+	slot_getsomeattrs(slot, BRAZE_QUEUE_COLUMNS);
+	if (slot->tts_isnull[BRAZE_QUEUE_DEAD_LETTER - 1])
+		return BRAZE_RETRIED_NONE;
+	return braze_dead_letters_table_lock(retried,
+							  DatumGetInt64(slot->tts_values[BRAZE_QUEUE_DEAD_LETTER - 1]),
+							  row->id);
+}
