@@ -218,6 +218,8 @@ braze_attempt_when_due(BrazeBackoff *backoff, const char *destination,
 	}
 	if (braze_attempt_is_passing(error))
 		ReThrowError(error);
+
+	/* what was not even tried is due when the trigger may be tried again */
 	if (not_before > 0)
 		backoff->next = not_before;
 	else

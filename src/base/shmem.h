@@ -70,10 +70,27 @@ typedef enum BrazeDestinationState
 	BRAZE_DESTINATION_NOT_STARTED	/* in this database */
 } BrazeDestinationState;
 
+/* what is counted of a destination; braze_counters() returns it in this order */
+typedef enum BrazeCounter
+{
+	BRAZE_COUNT_REQUESTS,
+	BRAZE_COUNT_DELIVERED,		/* calls accepted */
+	BRAZE_COUNT_SKIPPED,
+	BRAZE_COUNT_REJECTED,
+	BRAZE_COUNT_RETRIES,		/* requests sent again */
+	BRAZE_COUNT_AMBIGUOUS_RESENDS,	/* those that Braze may have accepted before */
+	BRAZE_COUNT_AMBIGUOUS_CALLS,	/* calls in them */
+	BRAZE_COUNT_DUPLICATES,		/* calls not queued because of deduplicate */
+	BRAZE_COUNT_DROPPED,		/* because of on_full */
+	BRAZE_COUNT_UNCHANGED		/* attributes not sent, since Braze has them */
+} BrazeCounter;
+
+#define BRAZE_COUNTERS	(BRAZE_COUNT_UNCHANGED + 1)
+
 /*
  * One per destination that a worker has served since the server started.
- * Only that worker writes it, but for duplicates, dropped and size, which the
- * sessions that queue add up; it survives the worker.  All of it is under
+ * Only that worker writes it, but for size and the counts of duplicates and of
+ * what was dropped, which the sessions that queue add up; it survives the worker.  All of it is under
  * BrazeShared.lock, but for size, which has atomics and a spinlock of its own:
  * every commit of a session that queues counts there.  The worker frees it
  * once its server is gone, nothing is queued for it, and no open transaction
@@ -86,16 +103,7 @@ typedef struct BrazeDestinationSlot
 	int			next;			/* in the same bucket, or of the free ones; -1: none */
 	BrazeDestinationState state;
 	int			in_flight;		/* requests */
-	int64		requests;
-	int64		delivered;		/* calls accepted */
-	int64		skipped;
-	int64		rejected;
-	int64		retries;		/* requests sent again */
-	int64		ambiguous_resends;	/* those that Braze may have accepted before */
-	int64		ambiguous_calls;	/* calls in them */
-	int64		unchanged;		/* attributes not sent, since Braze has them */
-	int64		duplicates;		/* calls not queued because of deduplicate */
-	int64		dropped;		/* because of on_full */
+	int64		counts[BRAZE_COUNTERS];
 	BrazeSizeCounter size;
 	BrazeBackoff left_alone;	/* since a trigger ended the worker */
 	TimestampTz last_success;	/* 0: none yet */

@@ -270,6 +270,8 @@ plan_of(const BrazeStatement *statement)
 		if (is_plan_of(plan, statement))
 			return plan->plan;
 	}
+
+	/* the text changes with the names of columns, so plans may pile up */
 	if (nplans >= MAX_PLANS)
 		forget_plans();
 	prepared = prepare_plan(statement);

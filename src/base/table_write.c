@@ -200,6 +200,11 @@ write_by_statement(Relation rel, ItemPointer old, int columns, const Datum *valu
 		appendStringInfo(&text, "UPDATE %s SET ", table);
 	else
 		appendStringInfo(&text, "INSERT INTO %s OVERRIDING SYSTEM VALUE VALUES (", table);
+
+	/*
+	 * The text depends on the table alone, so that its plan is kept for all rows:
+	 * each value is a parameter, also one that is null.
+	 */
 	for (int i = 0; i < columns; i++)
 	{
 		Form_pg_attribute attribute = TupleDescAttr(RelationGetDescr(rel), i);
@@ -254,6 +259,8 @@ write_directly(Relation rel, ItemPointer old, int columns, Datum *values, bool *
 
 	if (!is_plain(rel, old != NULL ? CMD_UPDATE : CMD_INSERT, columns))
 		return false;
+
+	/* the usual case of an insert is the one that has to be fast */
 	if (old == NULL && has_only_primary_key(rel))
 	{
 		insert_with_primary_key(rel, columns, values, nulls, tid);

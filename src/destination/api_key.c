@@ -147,6 +147,10 @@ braze_api_key_read(const BrazeDestination *destination, char **reason)
 	owner = ((Form_pg_foreign_server) GETSTRUCT(tuple))->srvowner;
 	ReleaseSysCache(tuple);
 
+	/*
+	 * The worker sends for everybody, so the key is the owner's and not that of
+	 * who queued.  It is read as it is now, past the cache of destinations.
+	 */
 	if (!mapping_options(destination->serverid, owner, &mapping) &&
 		!mapping_options(destination->serverid, InvalidOid, &mapping))
 	{

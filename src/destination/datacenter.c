@@ -272,6 +272,11 @@ parse_address(const char *value, const char *(*check) (const char *host), char *
 	if (length > 0 && host[length - 1] == '/')
 		host[length - 1] = '\0';
 
+	/*
+	 * What is most likely meant decides which sentence it is: a user name makes
+	 * the rest look wrong as well, and a host of Braze's own that is misspelled
+	 * matters more than the scheme before it.
+	 */
 	fault = braze_http_url_check(endpoint, &plain);
 	if (fault != BRAZE_ENDPOINT_FINE && strchr(host, '@'))
 		return "An endpoint has no user name or password; the key belongs in the user mapping.";

@@ -109,6 +109,7 @@ refuse_name(const char *name, Oid catalog)
 	const char *valid;
 	char	   *hint;
 
+	/* an option at the wrong place is spelled right, so that comes first */
 	if (find_option(name, other))
 		hint = psprintf("Option \"%s\" belongs to the %s.", name, catalog_name(other));
 	else if (closest)

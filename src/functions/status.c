@@ -131,17 +131,8 @@ enum
 	COUNTER_STATE,
 	COUNTER_REASON,
 	COUNTER_IN_FLIGHT,
-	COUNTER_REQUESTS,
-	COUNTER_DELIVERED,
-	COUNTER_SKIPPED,
-	COUNTER_REJECTED,
-	COUNTER_RETRIES,
-	COUNTER_AMBIGUOUS_RESENDS,
-	COUNTER_AMBIGUOUS_CALLS,
-	COUNTER_DUPLICATES,
-	COUNTER_DROPPED,
-	COUNTER_UNCHANGED,
-	COUNTER_LAST_ERROR,
+	COUNTER_FIRST_COUNT,		/* those of BrazeCounter, in its order */
+	COUNTER_LAST_ERROR = COUNTER_FIRST_COUNT + BRAZE_COUNTERS,
 	COUNTER_LAST_ERROR_AT,
 	COUNTER_LAST_SUCCESS,
 	COUNTER_COLUMNS
@@ -158,16 +149,8 @@ put_counters(Tuplestorestate *store, TupleDesc desc, BrazeDestinationSlot *slot)
 	values[COUNTER_REASON] = CStringGetTextDatum(slot->paused);
 	nulls[COUNTER_REASON] = (slot->paused[0] == '\0');
 	values[COUNTER_IN_FLIGHT] = Int32GetDatum(slot->in_flight);
-	values[COUNTER_REQUESTS] = Int64GetDatum(slot->requests);
-	values[COUNTER_DELIVERED] = Int64GetDatum(slot->delivered);
-	values[COUNTER_SKIPPED] = Int64GetDatum(slot->skipped);
-	values[COUNTER_REJECTED] = Int64GetDatum(slot->rejected);
-	values[COUNTER_RETRIES] = Int64GetDatum(slot->retries);
-	values[COUNTER_AMBIGUOUS_RESENDS] = Int64GetDatum(slot->ambiguous_resends);
-	values[COUNTER_AMBIGUOUS_CALLS] = Int64GetDatum(slot->ambiguous_calls);
-	values[COUNTER_DUPLICATES] = Int64GetDatum(slot->duplicates);
-	values[COUNTER_DROPPED] = Int64GetDatum(slot->dropped);
-	values[COUNTER_UNCHANGED] = Int64GetDatum(slot->unchanged);
+	for (int i = 0; i < BRAZE_COUNTERS; i++)
+		values[COUNTER_FIRST_COUNT + i] = Int64GetDatum(slot->counts[i]);
 	values[COUNTER_LAST_ERROR] = CStringGetTextDatum(slot->last_error);
 	nulls[COUNTER_LAST_ERROR] = (slot->last_error_at == 0);
 	values[COUNTER_LAST_ERROR_AT] = TimestampTzGetDatum(slot->last_error_at);

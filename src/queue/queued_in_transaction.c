@@ -41,8 +41,8 @@ publish_counts(const BrazeTally *tally)
 	slot = braze_shmem_destination(MyDatabaseId, NameStr(tally->destination), true);
 	if (slot != NULL)
 	{
-		slot->duplicates += tally->duplicates;
-		slot->dropped += tally->dropped;
+		slot->counts[BRAZE_COUNT_DUPLICATES] += tally->duplicates;
+		slot->counts[BRAZE_COUNT_DROPPED] += tally->dropped;
 	}
 	LWLockRelease(braze_shared->lock);
 }

@@ -434,6 +434,11 @@ pack_mapped(BrazeDelivery *delivery, const BrazeQueueRow *row)
 	bool	   *wanted;
 	int			n = 0;
 
+	/*
+	 * A dead letter that is tried again names objects by their numbers.  Under
+	 * other options the call may have become other objects, and sending these
+	 * would be sending what was never asked for.
+	 */
 	if (!braze_map_has_objects(mapped, row->objects, row->nobjects))
 		return pack_done(delivery, row, BRAZE_OTHER_OBJECTS);
 	wanted = wanted_objects(row);
@@ -513,11 +518,11 @@ braze_delivery_settled(BrazeDelivery *delivery, const BrazeCall *call)
 	if (call->gone)
 		 /* it is nobody's any more */ ;
 	else if (call->nrefused > 0)
-		delivery->counts.rejected++;
+		delivery->counts[BRAZE_COUNT_REJECTED]++;
 	else if (call->nobjects == 0)
-		delivery->counts.skipped++;
+		delivery->counts[BRAZE_COUNT_SKIPPED]++;
 	else
-		delivery->counts.delivered++;
+		delivery->counts[BRAZE_COUNT_DELIVERED]++;
 	if (call->withheld)
 		braze_notes_table_add(NameStr(delivery->name), call->id,
 						"The anonymousId was not joined with the user: it was joined with another user before.");
@@ -555,14 +560,9 @@ braze_delivery_report(BrazeDelivery *delivery)
 			: is_failing(delivery) ? BRAZE_DESTINATION_RETRYING
 			: BRAZE_DESTINATION_RUNNING;
 		slot->in_flight = delivery->transfers;
-		slot->requests += delivery->counts.requests;
-		slot->delivered += delivery->counts.delivered;
-		slot->skipped += delivery->counts.skipped;
-		slot->rejected += delivery->counts.rejected;
-		slot->retries += delivery->counts.retries;
-		slot->ambiguous_resends += delivery->counts.ambiguous_resends;
-		slot->ambiguous_calls += delivery->counts.ambiguous_calls;
-		slot->unchanged += braze_pack_take_unchanged(delivery->pack);
+		for (int i = 0; i < BRAZE_COUNTERS; i++)
+			slot->counts[i] += delivery->counts[i];
+		slot->counts[BRAZE_COUNT_UNCHANGED] += braze_pack_take_unchanged(delivery->pack);
 		slot->last_success = Max(slot->last_success, delivery->last_success);
 		if (delivery->last_error_at > slot->last_error_at)
 		{
@@ -579,5 +579,5 @@ braze_delivery_report(BrazeDelivery *delivery)
 			strlcpy(slot->paused, paused ? paused : "", BRAZE_MESSAGE_SIZE);
 	}
 	LWLockRelease(braze_shared->lock);
-	memset(&delivery->counts, 0, sizeof(delivery->counts));
+	memset(delivery->counts, 0, sizeof(delivery->counts));
 }

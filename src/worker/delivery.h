@@ -11,6 +11,7 @@
 
 #include "base/attempt.h"
 #include "base/clock.h"
+#include "base/shmem.h"
 #include "base/size_counter.h"
 #include "braze/bucket.h"
 #include "braze/http.h"
@@ -32,18 +33,6 @@ typedef enum BrazeService
 } BrazeService;
 
 #define BRAZE_SERVICES	(BRAZE_IDENTITY_SERVICE + 1)
-
-/* counted since the slot in shared memory was last brought up to date */
-typedef struct BrazeDeliveryCounts
-{
-	int64		requests;
-	int64		delivered;
-	int64		skipped;
-	int64		rejected;
-	int64		retries;
-	int64		ambiguous_resends;
-	int64		ambiguous_calls;
-} BrazeDeliveryCounts;
 
 typedef struct BrazeDelivery
 {
@@ -92,7 +81,8 @@ typedef struct BrazeDelivery
 	bool		idle;			/* nothing was held before the read under way, */
 	BrazeSizeLook idle_look;	/* and so much was counted */
 
-	BrazeDeliveryCounts counts;
+	int64		counts[BRAZE_COUNTERS]; /* since the slot in shared memory was
+										 * last brought up to date */
 	TimestampTz last_success;
 	TimestampTz last_error_at;
 	char		last_error[BRAZE_REASON_SIZE];

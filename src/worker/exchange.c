@@ -103,7 +103,7 @@ send_reserved(BrazeHttp *http, BrazeTransfer *transfer)
 							 NameStr(delivery->name), transfer->number,
 							 braze_request_state_sent_calls(transfer->request),
 							 transfer->http.body_length, transfer->http.path)));
-	delivery->counts.requests++;
+	delivery->counts[BRAZE_COUNT_REQUESTS]++;
 	delivery->changed = true;
 	if (!braze_http_send(http, &transfer->http))
 		fail_transfer(http, transfer);
@@ -144,7 +144,7 @@ pace_by_answer(BrazeTransfer *transfer, const BrazeAnswer *answer, int64_t now)
 			break;
 		case BRAZE_SLOW_DOWN:
 			braze_pace_slow_down(pace, &transfer->http.rate, now, random_fraction());
-			delivery->counts.retries++;
+			delivery->counts[BRAZE_COUNT_RETRIES]++;
 			break;
 		case BRAZE_FAILED:
 			/* its own doing: no reason to keep others waiting */
@@ -154,7 +154,7 @@ pace_by_answer(BrazeTransfer *transfer, const BrazeAnswer *answer, int64_t now)
 				braze_pace_failed(pace, !braze_request_state_is_again(transfer->request),
 								  now, random_fraction());
 			if (!answer->in_doubt || !transfer->http.once)
-				delivery->counts.retries++;
+				delivery->counts[BRAZE_COUNT_RETRIES]++;
 			break;
 	}
 }
@@ -297,13 +297,13 @@ conclude_transfer(BrazeHttp *http, BrazeTransfer *transfer, const BrazeAnswer *a
 	 */
 	if (transfer->http.repeated)
 	{
-		delivery->counts.ambiguous_resends++;
-		delivery->counts.ambiguous_calls += calls;
+		delivery->counts[BRAZE_COUNT_AMBIGUOUS_RESENDS]++;
+		delivery->counts[BRAZE_COUNT_AMBIGUOUS_CALLS] += calls;
 	}
 	if (answer->in_doubt && (transfer->http.once || next == BRAZE_NEXT_LATER))
 	{
-		delivery->counts.ambiguous_resends += !transfer->http.once;
-		delivery->counts.ambiguous_calls += calls;
+		delivery->counts[BRAZE_COUNT_AMBIGUOUS_RESENDS] += !transfer->http.once;
+		delivery->counts[BRAZE_COUNT_AMBIGUOUS_CALLS] += calls;
 	}
 
 	/* the same transfer may carry the next part, so curl must be done with it */

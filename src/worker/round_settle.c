@@ -496,6 +496,11 @@ braze_round_settle(void)
 		ok = false;
 	MemoryContextReset(call_context);
 
+	/*
+	 * What is kept in memory follows the outcome of the commit.  After an error
+	 * that nothing in the round is to blame for, all are settled together again;
+	 * after any other, each by itself, until the one to blame is found.
+	 */
 	braze_profiles_table_stored(ok);
 	report_blocked(ok ? "" : error != NULL ? error->message : "somebody has locked the table braze_queue");
 	failed_before = (error != NULL && !braze_attempt_is_passing(error));

@@ -488,6 +488,7 @@ send_all(BrazeHttp *http)
 		int			under_way = braze_exchange_transfers();
 		int			max_transfers = INT_MAX;
 
+		/* one at a time until an answer is settled */
 		if (!braze_first_settle_done)
 		{
 			max_transfers = under_way;
