@@ -90,11 +90,12 @@ typedef enum BrazeCounter
 /*
  * One per destination that a worker has served since the server started.
  * Only that worker writes it, but for size and the counts of duplicates and of
- * what was dropped, which the sessions that queue add up; it survives the worker.  All of it is under
- * BrazeShared.lock, but for size, which has atomics and a spinlock of its own:
- * every commit of a session that queues counts there.  The worker frees it
- * once its server is gone, nothing is queued for it, and no open transaction
- * has counted on it; the launcher, when the extension is gone.
+ * what was dropped, which the sessions that queue add up; it survives the
+ * worker.  All of it is under BrazeShared.lock, but for size, which has atomics
+ * and a spinlock of its own: every commit of a session that queues counts
+ * there.  The worker frees it once its server is gone, nothing is queued for
+ * it, and no open transaction has counted on it; the launcher, when the
+ * extension is gone.
  */
 typedef struct BrazeDestinationSlot
 {
@@ -119,7 +120,7 @@ typedef struct BrazeShared
 	/* set before any process has it, and not changed */
 	int			startups;		/* of shared memory: over 1 after a crash */
 
-	/* the latch is also read without the lock: one of a launcher that is gone is harmless */
+	/* read without the lock as well: the latch of one that is gone is harmless */
 	pid_t		launcher_pid;
 	Latch	   *launcher_latch;
 

@@ -17,7 +17,7 @@
 /* how a request is sent, from now on */
 extern void braze_claim_begin(BrazeTransfer *transfer);
 
-/* does it wait until its calls have left the queue?  braze_claim_waiting claims them */
+/* does it wait for braze_claim_waiting(), which claims its calls? */
 extern bool braze_claim_first(BrazeTransfer *transfer);
 
 /* the same of a further part of one that was sent: it cannot go on at once */

@@ -123,7 +123,7 @@ create_delivery(const char *name)
 }
 
 void
-braze_delivery_forget_gone(BrazeDelivery *delivery, BrazeGone gone, void *arg)
+braze_delivery_drop_gone(BrazeDelivery *delivery, BrazeGone gone, void *arg)
 {
 	braze_discard_mark_gone(delivery->pack, gone, arg);
 	braze_discard_drop_gone(delivery->pack);

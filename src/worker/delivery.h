@@ -73,7 +73,7 @@ typedef struct BrazeDelivery
 	int64		cursor;
 	int64_t    *held;			/* malloc'd, ascending */
 	int			nheld;
-	int64_t    *listed;			/* the same, of all calls, while a sweep is under way */
+	int64_t    *listed;			/* the same, of all calls, while a rescan is under way */
 	int			nlisted;
 	Size		counted_memory; /* what the pack held when it was last looked at */
 
@@ -112,7 +112,7 @@ extern int64 braze_delivery_wanted(BrazeDelivery *delivery);
 extern bool braze_delivery_open(const BrazeDelivery *delivery);
 
 /* what was taken out of the queue is not sent, as far as it is not under way */
-extern void braze_delivery_forget_gone(BrazeDelivery *delivery, BrazeGone gone, void *arg);
+extern void braze_delivery_drop_gone(BrazeDelivery *delivery, BrazeGone gone, void *arg);
 
 /* one of its calls is done and settled */
 extern void braze_delivery_settled(BrazeDelivery *delivery, const BrazeCall *call);

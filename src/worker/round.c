@@ -22,7 +22,7 @@
 #include "base/compat.h"
 #include "worker/round.h"
 
-bool		braze_forget_due = false;
+bool		braze_gone_due = false;
 
 MemoryContext braze_round_context;
 
@@ -38,7 +38,7 @@ static void
 queue_invalidated(Datum arg, Oid relid)
 {
 	if (!OidIsValid(relid) || relid == queue)
-		braze_forget_due = true;
+		braze_gone_due = true;
 }
 
 void

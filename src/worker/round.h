@@ -19,7 +19,7 @@
  * Also set by an invalidation of the queue's table, so messages are to be
  * accepted before each send.
  */
-extern bool braze_forget_due;
+extern bool braze_gone_due;
 
 /* lives as long as the worker */
 extern MemoryContext braze_round_context;

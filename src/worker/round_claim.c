@@ -79,7 +79,7 @@ move_call(BrazeSettler *settler, Move *move)
 		: braze_claims_table_claim(settler, &move->row);
 }
 
-/* in a subtransaction, with a settler of its own: a failure undoes this call alone */
+/* in a subtransaction, with a settler of its own: a failure undoes no other */
 static void
 attempt_move(void *arg)
 {

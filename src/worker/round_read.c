@@ -251,7 +251,7 @@ start_over(void)
 }
 
 static void
-forget_lists(void)
+free_lists(void)
 {
 	ListCell   *cell;
 
@@ -318,7 +318,7 @@ rescan_slice(void)
 	foreach(cell, braze_deliveries)
 		braze_delivery_cursor_list_calls(lfirst(cell));
 	rescanned = braze_reader_range(reader, rescanned, until, RESCAN_ROWS, consume_stray, NULL);
-	forget_lists();
+	free_lists();
 	if (rescanned >= reader->cursor)
 	{
 		braze_delivery_place_end();
@@ -359,9 +359,9 @@ read_all(void)
 	 * list of the calls held is out of date once rows are taken, so each use
 	 * makes its own.
 	 */
-	forget_lists();
+	free_lists();
 	braze_reader_holes(reader, consume_hole, NULL);
-	forget_lists();
+	free_lists();
 
 	/* the pack holds these by id already; it wants them before anything new */
 	foreach(cell, braze_deliveries)

@@ -37,7 +37,7 @@ look_at_resumed(void)
 		BrazeDelivery *delivery = lfirst(cell);
 
 		if (delivery->resumed)
-			braze_forget_due = true;
+			braze_gone_due = true;
 		delivery->resumed = false;
 	}
 }

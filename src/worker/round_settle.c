@@ -383,7 +383,7 @@ settle_all(void *ok)
 }
 
 static void
-forget_settled(const Done *done)
+end_settled(const Done *done)
 {
 	if (done->call->letter != 0)
 		braze_claims_bound_leave(done->call->flight);
@@ -415,7 +415,7 @@ sort_out(void)
 	{
 		if (tried.items[i].state == DONE_SETTLED)
 		{
-			forget_settled(&tried.items[i]);
+			end_settled(&tried.items[i]);
 			settled++;
 		}
 		else
@@ -425,7 +425,7 @@ sort_out(void)
 	{
 		if (fresh.items[i].state == DONE_SETTLED)
 		{
-			forget_settled(&fresh.items[i]);
+			end_settled(&fresh.items[i]);
 			settled++;
 		}
 		else if (fresh.items[i].state == DONE_STUCK)

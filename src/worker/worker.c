@@ -47,7 +47,7 @@
 #include "worker/delivery_stuck.h"
 #include "worker/exchange.h"
 #include "worker/round.h"
-#include "worker/round_forget.h"
+#include "worker/round_gone.h"
 #include "worker/round_read.h"
 #include "worker/round_refresh.h"
 #include "worker/round_settle.h"
@@ -364,7 +364,7 @@ settle_if_due(int64 now)
 
 /* what was not sent goes back to the queue, where it survives this process */
 static long
-put_back_if_due(int64 now)
+release_if_due(int64 now)
 {
 	static int64 retry_at = 0;
 
@@ -418,7 +418,7 @@ read_if_due(int64 now)
 
 /* what was purged must not be sent, so this comes before everything else */
 static long
-look_for_purged(int64 now)
+drop_gone_if_due(int64 now)
 {
 	static int64 retry_at = 0;
 
@@ -426,14 +426,14 @@ look_for_purged(int64 now)
 	if (slot->purged)
 	{
 		slot->purged = false;
-		braze_forget_due = true;
+		braze_gone_due = true;
 		retry_at = 0;
 	}
-	if (!braze_forget_due)
+	if (!braze_gone_due)
 		return -1;
 	if (now < retry_at)
 		return retry_at - now;
-	if (braze_round_forget())
+	if (braze_round_gone())
 		return -1;
 	retry_at = braze_now_ms() + SETTLE_RETRY_MS;
 	return SETTLE_RETRY_MS;
@@ -441,28 +441,28 @@ look_for_purged(int64 now)
 
 /* removes what has expired, each table at its own pace */
 static long
-sweep_if_due(int64 now)
+upkeep_if_due(int64 now)
 {
 	static struct
 	{
 		int			(*round) (void);
 		int64		next;
-	}			sweeps[] = {
+	}			steps[] = {
 		{braze_round_upkeep_messages, 0}, {braze_round_upkeep_notes, 0}, {braze_round_upkeep_dead_letters, 0},
 		{braze_round_upkeep_profiles, 0}, {braze_round_upkeep_old_profiles, 0},
 		{braze_round_upkeep_replica_trigger, 0}
 	};
 	long		timeout = -1;
 
-	for (int i = 0; i < lengthof(sweeps); i++)
+	for (int i = 0; i < lengthof(steps); i++)
 	{
-		if (now >= sweeps[i].next)
+		if (now >= steps[i].next)
 		{
-			int			pause = sweeps[i].round();
+			int			pause = steps[i].round();
 
-			sweeps[i].next = now + (pause < 0 ? braze_nap : pause);
+			steps[i].next = now + (pause < 0 ? braze_nap : pause);
 		}
-		timeout = shorter_wait(timeout, sweeps[i].next - now);
+		timeout = shorter_wait(timeout, steps[i].next - now);
 	}
 	return timeout;
 }
@@ -480,7 +480,7 @@ send_all(BrazeHttp *http)
 	long		timeout = -1;
 	ListCell   *cell;
 
-	if (!braze_deliver || braze_settle_blocked || braze_forget_due)
+	if (!braze_deliver || braze_settle_blocked || braze_gone_due)
 		return -1;
 	foreach(cell, braze_deliveries)
 	{
@@ -572,11 +572,11 @@ main_loop(BrazeHttp *http)
 		AcceptInvalidationMessages();
 		(void) refresh_if_due(now);
 
-		timeout = shorter_wait(timeout, look_for_purged(now));
+		timeout = shorter_wait(timeout, drop_gone_if_due(now));
 		take_answers(http);
 		timeout = shorter_wait(timeout, settle_if_due(now));
-		timeout = shorter_wait(timeout, put_back_if_due(now));
-		timeout = shorter_wait(timeout, sweep_if_due(now));
+		timeout = shorter_wait(timeout, release_if_due(now));
+		timeout = shorter_wait(timeout, upkeep_if_due(now));
 		if (braze_deliver)
 			timeout = shorter_wait(timeout, read_if_due(now));
 
@@ -586,7 +586,7 @@ main_loop(BrazeHttp *http)
 			timeout = 0;
 
 		/* the messages may have told of a TRUNCATE */
-		timeout = shorter_wait(timeout, look_for_purged(braze_now_ms()));
+		timeout = shorter_wait(timeout, drop_gone_if_due(braze_now_ms()));
 		timeout = shorter_wait(timeout, send_all(http));
 
 		/* last, so that the status is never ahead of what has happened */

@@ -1,6 +1,6 @@
 /*-------------------------------------------------------------------------
  *
- * round_forget.c
+ * round_gone.c
  *	  The worker's transaction that finds the calls that were taken out of the
  *	  queue.
  *
@@ -13,7 +13,7 @@
 #include "store/settle.h"
 #include "worker/deliveries.h"
 #include "worker/round.h"
-#include "worker/round_forget.h"
+#include "worker/round_gone.h"
 #include "worker/round_settle.h"
 
 static bool
@@ -26,7 +26,7 @@ is_gone(const BrazeCall *call, void *settler)
 }
 
 static void
-forget_gone(void *ok)
+drop_gone(void *ok)
 {
 	BrazeSettler settler;
 	ListCell   *cell;
@@ -34,19 +34,19 @@ forget_gone(void *ok)
 	if (!braze_settler_begin(&settler))
 		return;
 	foreach(cell, braze_deliveries)
-		braze_delivery_forget_gone(lfirst(cell), is_gone, &settler);
+		braze_delivery_drop_gone(lfirst(cell), is_gone, &settler);
 	braze_settler_end(&settler);
 	*(bool *) ok = true;
 }
 
 bool
-braze_round_forget(void)
+braze_round_gone(void)
 {
 	bool		ok = false;
 
-	if (!braze_round_succeeds("looking what was purged", forget_gone, &ok) || !ok)
+	if (!braze_round_succeeds("looking what was purged", drop_gone, &ok) || !ok)
 		return false;
-	braze_forget_due = false;
+	braze_gone_due = false;
 	ereport(DEBUG1,
 			(errmsg_internal("segment_braze: looked for calls that were taken out of the queue")));
 	return true;
