@@ -81,8 +81,8 @@ utf8_length(const unsigned char *text, size_t length)
 
 /*
  * Appends to a reason as much as fits, in whole characters.  Control
- * characters (C0, DEL, C1) become spaces, since a reason ends up in the log and
- * on terminals; a run of them, as in an error page, becomes one.
+ * characters (C0, DEL, C1) become spaces, since a reason ends up in the log
+ * and on terminals; a run of them, as in an error page, becomes one.
  */
 static void
 append_text(char *reason, const char *text, size_t length)
@@ -146,7 +146,9 @@ digits_at(const char *text, size_t length)
 	return n;
 }
 
-/* writes one character of n bytes as \uXXXX, or as two of them above the BMP */
+/*
+ * writes one character of n bytes as \uXXXX, or as two of them above the BMP
+ */
 static char *
 escape_character(char *out, const unsigned char *p, size_t n)
 {
@@ -488,16 +490,23 @@ verdict_by_status(long status, BrazeVerdict *verdict, const char **remark)
 	return true;
 }
 
-/* Returns false when out of memory. */
+/*
+ * What the answer says of each object, or of the whole request.  Returns false
+ * when out of memory.
+ */
 static bool
 judge_answer(BrazeAnswer *answer, const BrazeSent *sent, long status, json_object *root,
-	  const char *body, size_t length, bool truncated)
+			 const char *body, size_t length, bool truncated)
 {
 	json_object *errors = get_of_type(root, "errors", json_type_array);
 	json_object *text = get_of_type(root, "errors", json_type_string);
 	bool		any_unmatched = text != NULL;
 	const char *remark;
 
+	/*
+	 * Statuses that say all by themselves come first.  Whatever stands in such
+	 * a body, a proxy's page for example, must not judge any object.
+	 */
 	if (verdict_by_status(status, &answer->verdict, &remark))
 	{
 		if (text == NULL && errors != NULL && json_object_array_length(errors) > 0)
@@ -512,6 +521,11 @@ judge_answer(BrazeAnswer *answer, const BrazeSent *sent, long status, json_objec
 
 	if (status <= 299)
 	{
+		/*
+		 * A success that is not JSON does not come from Braze: a captive
+		 * portal or a proxy answers 200 to anything.  Sending again may count
+		 * twice, believing it would lose the calls.
+		 */
 		if (root == NULL)
 		{
 			answer->verdict = BRAZE_FAILED;
@@ -535,10 +549,10 @@ judge_answer(BrazeAnswer *answer, const BrazeSent *sent, long status, json_objec
 	}
 
 	/*
-	 * 400 and its kin.  Nothing was taken.  Objects that are named are out, and
-	 * the rest goes again without them, with whatever else is wrong in it: each
-	 * round is smaller, so that ends.  When none is named, errors or not, only
-	 * halving can find the guilty one.
+	 * 400 and its kin.  Nothing was taken.  Objects that are named are out,
+	 * and the rest goes again without them, with whatever else is wrong in it:
+	 * each round is smaller, so that ends.  When none is named, errors or not,
+	 * only halving can find the guilty one.
 	 */
 	answer->verdict = answer->nerrors > 0 ? BRAZE_SOME_REFUSED : BRAZE_REFUSED_WHOLE;
 	describe_answer(answer, status, NULL, text, root, body, length);
@@ -572,6 +586,8 @@ braze_answer_read(BrazeAnswer *answer, const BrazeSent *sent, long status,
 		return false;
 	ok = judge_answer(answer, sent, status, root, body, length, truncated);
 	json_object_put(root);
+
+	/* it was answered, so that it arrived: any failure is in doubt */
 	answer->in_doubt = (answer->verdict == BRAZE_FAILED);
 	if (!ok)
 		braze_answer_free(answer);

@@ -138,6 +138,10 @@ detach_transfer(BrazeHttp *http, HttpTransfer *transfer)
 	braze_http_transfer_give_back(http, transfer);
 }
 
+/*
+ * A connection that the server had closed meanwhile is replaced by a fresh
+ * one.  False: the transfer is over with this result.
+ */
 static bool
 send_once_more(BrazeHttp *http, HttpTransfer *transfer, CURLcode result)
 {
@@ -151,6 +155,7 @@ send_once_more(BrazeHttp *http, HttpTransfer *transfer, CURLcode result)
 		curl_multi_add_handle(multi, transfer->easy) == CURLM_OK;
 }
 
+/* curl is done with it: it goes to the end of the list of those to take */
 static void
 finish_transfer(BrazeHttp *http, HttpTransfer *transfer, CURLcode result)
 {
@@ -184,6 +189,7 @@ next_deadline(const BrazeHttp *http)
 	return deadline;
 }
 
+/* lets curl see to its timeouts when the next of them is over */
 static bool
 call_if_due(HttpPool *pool)
 {
@@ -198,6 +204,7 @@ call_if_due(HttpPool *pool)
 	return true;
 }
 
+/* looks which transfers have ended */
 static void
 take_messages(HttpPool *pool)
 {
@@ -206,6 +213,7 @@ take_messages(HttpPool *pool)
 
 	while ((message = curl_multi_info_read(pool->multi, &left)) != NULL)
 	{
+		/* a copy, since removing the handle frees the message */
 		CURLcode	result = message->data.result;
 		char	   *private = NULL;
 
@@ -450,12 +458,16 @@ braze_http_cancel(BrazeHttp *http, BrazeHttpRequest *request)
 		sigset_t	saved;
 
 		block_signals(&saved);
+		/*
+		 * asked before the transfer is given back, for another request to use
+		 */
 		request->unsent = braze_http_transfer_unsent(request->handle);
 		detach_transfer(http, request->handle);
 		restore_signals(&saved);
 	}
 	else
 	{
+		/* it may have ended already, and wait to be taken */
 		BrazeHttpRequest *previous = NULL;
 		BrazeHttpRequest *done = http->first_done;
 

@@ -13,7 +13,7 @@
 
 /* ----- reading our own JSON ----- */
 
-/* behind the string that begins here */
+/* behind the string that begins here; the text is our own, and valid */
 static const char *
 pass_string(const char *p)
 {
@@ -235,6 +235,10 @@ braze_attributes_read(BrazeAttributes *fields, const char *json, size_t length)
 	return true;
 }
 
+/*
+ * An operator or a merge depends on what is there before it, so that folding
+ * it with others would change the result.
+ */
 bool
 braze_attributes_stand_alone(const char *json, size_t length)
 {
@@ -355,6 +359,12 @@ find_replaced(Elements *elements)
 		return false;
 	for (int i = 0; i < nplaces; i++)
 		places[i] = -1;
+
+	/*
+	 * From the last one on, so that each id is first met where it is to stay.
+	 * Two of one id in the same array both stay, as Braze would get them
+	 * without folding.
+	 */
 	for (int i = elements->count - 1; i >= 0; i--)
 	{
 		Element    *element = &elements->list[i];
@@ -380,6 +390,7 @@ find_replaced(Elements *elements)
 	return true;
 }
 
+/* the elements that are left become the field's value */
 static bool
 write_united(BrazeAttributes *fields, BrazeAttribute *field, const Elements *elements)
 {
@@ -392,6 +403,10 @@ write_united(BrazeAttributes *fields, BrazeAttribute *field, const Elements *ele
 	block = malloc(sizeof(void *) + size);
 	if (block == NULL)
 		return false;
+
+	/*
+	 * blocks are a list by their first bytes, and are freed with the next read
+	 */
 	*(void **) block = fields->owned;
 	fields->owned = block;
 	field->value = to = block + sizeof(void *);
@@ -410,7 +425,9 @@ write_united(BrazeAttributes *fields, BrazeAttribute *field, const Elements *ele
 	return true;
 }
 
-/* the name of what tells one element from another, NULL if arrays do not unite */
+/*
+ * the name of what tells one element from another, NULL if arrays do not unite
+ */
 static const char *
 uniting_id(const BrazeAttribute *field)
 {
@@ -527,6 +544,7 @@ append_array(BrazeAttributes *fields, BrazeAttribute *earlier, const BrazeAttrib
 bool
 braze_attributes_fold(BrazeAttributes *fields, const BrazeAttributes *later)
 {
+	/* room first: places must not move while they are pointed to */
 	if (!fill_places(fields, later->count))
 		return false;
 	for (int i = 0; i < later->count; i++)
@@ -545,6 +563,11 @@ braze_attributes_fold(BrazeAttributes *fields, const BrazeAttributes *later)
 		earlier = &fields->list[*place];
 		if (*field->value == '[' && uniting_id(earlier) != NULL)
 		{
+			/*
+			 * Braze unites these lists with what it has, so that the later one
+			 * does not replace the earlier.  They are only noted here: uniting
+			 * all at once takes linear time.
+			 */
 			if (!append_array(fields, earlier, field))
 				return false;
 			continue;
@@ -552,6 +575,8 @@ braze_attributes_fold(BrazeAttributes *fields, const BrazeAttributes *later)
 		if (earlier->value_length != field->value_length ||
 			memcmp(earlier->value, field->value, field->value_length) != 0)
 			earlier->overrides = true;
+
+		/* a later value replaces all arrays before it */
 		earlier->value = field->value;
 		earlier->value_length = field->value_length;
 		earlier->next_array = -1;

@@ -66,6 +66,7 @@ struct Deferred
 
 /* ----- the list of one lane ----- */
 
+/* the first call of the list, if it is deferred in other lanes, too */
 static Shared *
 first_shared(const Deferred *deferred)
 {
@@ -112,6 +113,7 @@ remove_head(BrazePack *pack, Deferred *deferred)
 	free(chunk);
 }
 
+/* the lane gets a list, which is empty */
 static bool
 begin_list(BrazePack *pack, Lane *lane)
 {
@@ -180,6 +182,7 @@ braze_deferred_lane_has_room(BrazePack *pack, Lane *lane)
 		add_candidate(pack, lane->deferred);
 }
 
+/* the lane has no deferred calls any more, and may go with them */
 static void
 end_list(BrazePack *pack, Deferred *deferred)
 {
@@ -211,7 +214,9 @@ reserve_entry(BrazePack *pack, Lane *lane)
 	return add_chunk(pack, lane->deferred);
 }
 
-/* what was reserved and is not used, as there was no memory for another lane */
+/*
+ * what was reserved and is not used, as there was no memory for another lane
+ */
 static void
 unreserve_entry(BrazePack *pack, Lane *lane)
 {
@@ -267,6 +272,10 @@ braze_deferred_add(BrazePack *pack, const PackedCall *call)
 	Shared	   *shared = NULL;
 	int			reserved = 0;
 
+	/*
+	 * All memory comes first.  If it failed in the middle, the call would be
+	 * deferred in some of its lanes only, and wait for the others for ever.
+	 */
 	while (reserved < call->nlanes && reserve_entry(pack, call->lanes[reserved]))
 		reserved++;
 	if (reserved == call->nlanes && call->nlanes > 1)
@@ -316,6 +325,10 @@ remove_first(BrazePack *pack, Deferred *deferred)
 	braze_deferred_lane_has_room(pack, deferred->lane);
 }
 
+/*
+ * is the first call of this list the first of all its lanes, with room in
+ * each?
+ */
 static bool
 may_be_reloaded(const BrazePack *pack, const Deferred *deferred)
 {
@@ -323,6 +336,11 @@ may_be_reloaded(const BrazePack *pack, const Deferred *deferred)
 
 	if (shared == NULL)
 		return takes_calls(pack, deferred->lane);
+
+	/*
+	 * It stands in all of these lists until it is reloaded, so that none is
+	 * empty.
+	 */
 	for (int i = 0; i < shared->nlanes; i++)
 	{
 		if (first_shared(shared->lanes[i]->deferred) != shared ||
@@ -342,7 +360,12 @@ braze_deferred_wanted(BrazePack *pack)
 		if (may_be_reloaded(pack, deferred))
 			return first_id(deferred);
 
-		/* what changes that makes it a candidate again */
+		/*
+		 * Nobody looks at it again before something has changed: room in a
+		 * lane, or another first call of its list, makes it a candidate.  A
+		 * lane that is full now waits until it is half empty, or each answer
+		 * would make one read.
+		 */
 		deferred->filling = deferred->filling && takes_calls(pack, deferred->lane);
 		remove_candidate(pack, deferred);
 	}
@@ -377,6 +400,7 @@ braze_deferred_done(BrazePack *pack)
 	Lane	   *lanes[BRAZE_PACK_USERS] = {deferred->lane};
 	int			nlanes = 1;
 
+	/* a copy: removing the last entry of a shared call frees it */
 	if (shared != NULL)
 	{
 		nlanes = shared->nlanes;
@@ -426,6 +450,7 @@ braze_deferred_drop(BrazePack *pack)
 {
 	int64_t		lowest = 0;
 
+	/* removing a list's last call takes the list out */
 	while (pack->deferred != NULL)
 	{
 		if (lowest == 0 || first_id(pack->deferred) < lowest)

@@ -32,7 +32,7 @@ braze_gone_exclude_all(BrazeRequest *request)
 		}
 	}
 
-	/* what was written has them still */
+	/* what was written has them still: length 0 has it written anew */
 	request->body_length = 0;
 }
 
@@ -82,6 +82,11 @@ braze_gone_follows(const BrazeRequest *request, int earlier, int later)
 	return false;
 }
 
+/*
+ * Of a call that is gone nothing more is sent.  One that is excluded is only
+ * passed over: its objects have a state of their own until the request ends,
+ * so that no answer to the others judges them.
+ */
 void
 braze_gone_exclude(BrazeRequest *request, int number, bool gone)
 {
@@ -150,7 +155,9 @@ braze_gone_end_stranded(BrazePack *pack)
 
 /* ----- in doubt ----- */
 
-/* Braze may have accepted what was just sent, and it is not to be sent again */
+/*
+ * Braze may have accepted what was just sent, and it is not to be sent again
+ */
 bool
 braze_gone_doubt(BrazePack *pack, BrazeRequest *request, const BrazeAnswer *answer,
 				 int http_status)

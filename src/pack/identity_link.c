@@ -16,7 +16,9 @@
 #include "pack/pack.h"
 #include "pack/pack_internal.h"
 
-/* an identity object's text: what stands before, between and behind the keys */
+/*
+ * an identity object's text: what stands before, between and behind the keys
+ */
 typedef struct LinkShape
 {
 	const char *before;
@@ -38,6 +40,7 @@ copy_part(char *to, const char *from, size_t length)
 	return to + length;
 }
 
+/* the identity object that makes these two one user; NULL: no memory */
 static char *
 link_text(const LinkShape *shape, const Lane *user, const Lane *other, size_t *length)
 {
@@ -98,6 +101,7 @@ fill_link(BrazePack *pack, PackedCall *call, int lane)
 		: kind == BRAZE_ALIASES_TO_IDENTIFY ? &identify_shape : &address_shape;
 	size_t		length;
 
+	/* it needs no sending, unless all of what follows succeeds */
 	object->state = OBJECT_ACCEPTED;
 	if (kind < 0)
 	{
@@ -162,6 +166,7 @@ reset_profiles(PackedCall *call)
 	}
 }
 
+/* Braze has made this lane's user an alias of the call's; false: no memory */
 static bool
 keep_link(PackedCall *call, int lane)
 {
@@ -232,7 +237,9 @@ braze_identity_link_refused(PackedCall *call, int number)
 		braze_profile_cache_reset(call->profiles[0]);
 }
 
-/* a link to a user of whom Braze has nothing does no harm, a missing one does */
+/*
+ * a link to a user of whom Braze has nothing does no harm, a missing one does
+ */
 void
 braze_identity_link_in_doubt(PackedCall *call, int number)
 {

@@ -34,6 +34,7 @@ braze_isolate_is_suspect(const BrazePack *pack, const BrazeRequest *request)
 		pack->successes[request->endpoint] > suspicion->successes;
 }
 
+/* these calls are tried again in one request, apart from all others */
 static void
 suspect_calls(BrazePack *pack, PackedCall **calls, int ncalls, Suspicion suspicion)
 {
@@ -42,7 +43,9 @@ suspect_calls(BrazePack *pack, PackedCall **calls, int ncalls, Suspicion suspici
 		calls[i]->suspicion = suspicion;
 }
 
-/* the calls that were sent just now, and of which something was not answered */
+/*
+ * the calls that were sent just now, and of which something was not answered
+ */
 static int
 failed_calls(const BrazeRequest *request, Range range, PackedCall **calls)
 {
@@ -59,6 +62,7 @@ failed_calls(const BrazeRequest *request, Range range, PackedCall **calls)
 	return n;
 }
 
+/* how long a call that has failed so often alone waits before it is tried */
 static int64_t
 retry_delay(int failures)
 {
@@ -69,6 +73,7 @@ retry_delay(int failures)
 	return delay < RETRY_CAP_MS ? delay : RETRY_CAP_MS;
 }
 
+/* refuses what is left of this range */
 static bool
 give_up(BrazePack *pack, BrazeRequest *request, Range range, const char *reason,
 		int http_status)
@@ -115,9 +120,19 @@ braze_isolate_fail(BrazePack *pack, BrazeRequest *request, const BrazeAnswer *an
 	int			first = braze_request_state_is_again(request) ? (n + 1) / 2 : n;
 	int64_t		delay = 0;
 
+	/*
+	 * Only a call that stands alone keeps its count of failures.  Those of a
+	 * group say nothing of any one of its calls.
+	 */
 	if (n == 1)
 		next = calls[0]->suspicion;
 	next.successes = pack->successes[request->endpoint];
+
+	/*
+	 * Either the endpoint is down or the request is to blame.  In the first
+	 * case there is no delay here: the endpoint's own backoff holds up
+	 * everybody.
+	 */
 	if (!guilty)
 		pack->down[request->endpoint] = true;
 	else if (n > 1)
@@ -134,8 +149,18 @@ braze_isolate_fail(BrazePack *pack, BrazeRequest *request, const BrazeAnswer *an
 		delay = retry_delay(next.failures);
 	}
 
+	/*
+	 * What has failed for the first time stays one group, since one failure
+	 * may be Braze's.  What fails again is divided: each half gets a group of
+	 * its own.
+	 */
 	suspect_calls(pack, calls, first, next);
 	suspect_calls(pack, calls + first, n - first, next);
+
+	/*
+	 * All their lanes wait, so that no later call of these users passes them
+	 * when the request ends.
+	 */
 	for (int i = 0; i < n && delay > 0; i++)
 	{
 		for (int j = 0; j < calls[i]->nlanes; j++)

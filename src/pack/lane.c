@@ -15,6 +15,7 @@
 /* few, since a server that was dropped leaves them */
 #define FIRST_BUCKETS	64
 
+/* twice as many buckets; false when there is not even a first table */
 bool
 braze_lane_grow(BrazePack *pack)
 {
@@ -49,6 +50,7 @@ lane_size(const Lane *lane)
 	return sizeof(Lane) + lane->key_length;
 }
 
+/* the user's lane, made if there is none; the caller counts itself in it */
 Lane *
 braze_lane_for(BrazePack *pack, const BrazePackUser *user)
 {
@@ -79,6 +81,10 @@ braze_lane_for(BrazePack *pack, const BrazePackUser *user)
 	return lane;
 }
 
+/*
+ * One call less is about this user, or one other reason less to keep the lane.
+ * The last one frees it.
+ */
 void
 braze_lane_unref(BrazePack *pack, Lane *lane)
 {
@@ -178,7 +184,9 @@ braze_lane_enter_delayed(BrazePack *pack, Lane *lane)
 	pack->delayed = meld_delayed(pack->delayed, lane);
 }
 
-/* takes the soonest out: its children are melded in pairs, then all of these */
+/*
+ * takes the soonest out: its children are melded in pairs, then all of these
+ */
 Lane *
 braze_lane_pop_delayed(BrazePack *pack)
 {
@@ -221,8 +229,12 @@ braze_lane_delay(BrazePack *pack, Lane *lane, int64_t until)
 	if (lane->not_before >= until)
 		return;
 	lane->not_before = until;
+
+	/* its place in the heap is found again when the earlier time has come */
 	if (delayed)
 		return;
+
+	/* the lane stays while it is delayed, even if no call is about the user */
 	lane->calls++;
 	braze_lane_enter_delayed(pack, lane);
 }

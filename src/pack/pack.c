@@ -42,6 +42,11 @@ find_lanes(BrazePack *pack, PackedCall *call, int nusers, const BrazePackUser *u
 	return true;
 }
 
+/*
+ * How many identity objects may have to stand in front of the call's own: one
+ * for each user up to the last that can be linked, so that a place says which
+ * user it is about.
+ */
 static int
 count_links(int nusers, const BrazePackUser *users)
 {
@@ -79,6 +84,7 @@ new_call_in_lanes(BrazePack *pack, int64_t id, BrazeRowAddress row,
 	return call;
 }
 
+/* the call waits in its lanes, and is ready if it heads each of them */
 static void
 join_lanes(BrazePack *pack, PackedCall *call, size_t size, int64_t now)
 {
@@ -108,6 +114,11 @@ braze_pack_add(BrazePack *pack, int64_t id, BrazeRowAddress row,
 
 	if (call == NULL)
 		return false;
+
+	/*
+	 * The deferred call whose turn it is joins, if it is still about the same
+	 * users.  Any other call must not pass what is deferred in its lanes.
+	 */
 	if ((wanted && braze_deferred_is_like(pack, call)) || !braze_deferred_must(pack, call))
 	{
 		if (wanted)

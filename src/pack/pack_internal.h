@@ -158,7 +158,7 @@ struct BrazeRequest
 	bool		has_refusal;	/* so that it does not show what is too much */
 	int			largest_part;	/* objects of what was accepted at once */
 	bool		has_gone;		/* one of its calls is gone */
-	bool		has_excluded;	/* or left out */
+	bool		has_excluded;	/* or excluded */
 	int			ncalls;
 	int			nobjects;
 	size_t		bytes;			/* of the objects' text, commas included */
@@ -210,7 +210,7 @@ struct BrazePack
 	bool		stranded;		/* see braze_gone_has_stranded */
 	bool		one_call;		/* of the gates under way */
 	BrazeRequest *requests;		/* all of them */
-	BrazeRequest *postponed_head;	/* those put off, oldest first */
+	BrazeRequest *postponed_head;	/* those postponed, oldest first */
 	BrazeRequest *postponed_tail;
 	Lane	   *delayed;		/* those with a not_before: a pairing heap */
 	Deferred   *deferred;		/* of all lanes that have any */
@@ -240,7 +240,9 @@ extern Lane *braze_lane_pop_delayed(BrazePack *pack);
 
 /* deferred.c */
 
-/* does too much wait in one of the call's lanes, or are calls deferred there? */
+/*
+ * does too much wait in one of the call's lanes, or are calls deferred there?
+ */
 extern bool braze_deferred_must(const BrazePack *pack, const PackedCall *call);
 extern bool braze_deferred_add(BrazePack *pack, const PackedCall *call);
 
@@ -250,7 +252,9 @@ extern void braze_deferred_lane_has_room(BrazePack *pack, Lane *lane);
 /* other limits: any lane may have room */
 extern void braze_deferred_may_go(BrazePack *pack);
 
-/* is this the call that braze_deferred_wanted names, and about the same users? */
+/*
+ * is this the call that braze_deferred_wanted names, and about the same users?
+ */
 extern bool braze_deferred_is_wanted(const BrazePack *pack, int64_t id);
 extern bool braze_deferred_is_like(const BrazePack *pack, const PackedCall *call);
 

@@ -13,6 +13,7 @@
 
 /* ----- lists ----- */
 
+/* at the end of a list; a call is in one list at most */
 void
 braze_packed_call_append(CallList *list, PackedCall *call)
 {
@@ -41,6 +42,7 @@ braze_packed_call_pop(CallList *list)
 
 /* ----- its life ----- */
 
+/* the call holds so many bytes more */
 static void
 add_to_size(BrazePack *pack, PackedCall *call, size_t bytes)
 {
@@ -92,6 +94,7 @@ braze_packed_call_create(int nlinks, int nobjects, const BrazePackObject *object
 	return call;
 }
 
+/* from here on the pack holds it, and counts its bytes */
 void
 braze_packed_call_enter(BrazePack *pack, PackedCall *call, size_t size)
 {
@@ -103,6 +106,7 @@ braze_packed_call_enter(BrazePack *pack, PackedCall *call, size_t size)
 	add_to_size(pack, call, size);
 }
 
+/* each of its profiles goes back to its keeper once */
 void
 braze_packed_call_release_profiles(BrazePack *pack, PackedCall *call)
 {
@@ -111,7 +115,7 @@ braze_packed_call_release_profiles(BrazePack *pack, PackedCall *call)
 	call->pub.nprofiles = 0;
 }
 
-/* a call that is not in the pack, and does not stay */
+/* frees a call that knows its lanes, but was not entered */
 void
 braze_packed_call_discard(BrazePack *pack, PackedCall *call)
 {
@@ -120,6 +124,7 @@ braze_packed_call_discard(BrazePack *pack, PackedCall *call)
 	free(call);
 }
 
+/* takes the call out of the pack and frees it; it stands in no lane or list */
 void
 braze_packed_call_free(BrazePack *pack, PackedCall *call)
 {
@@ -148,12 +153,16 @@ braze_packed_call_free(BrazePack *pack, PackedCall *call)
 
 /* ----- what becomes of it ----- */
 
+/* where its next object goes */
 BrazeEndpoint
 braze_packed_call_endpoint(const PackedCall *call)
 {
 	return braze_kinds[call->objects[call->next_object].kind].endpoint;
 }
 
+/*
+ * keeps the refusals in the order of their objects' numbers; false: no memory
+ */
 bool
 braze_packed_call_add_refusal(BrazePack *pack, PackedCall *call, int number,
 							  int http_status, bool in_doubt, const char *reason)
@@ -168,6 +177,8 @@ braze_packed_call_add_refusal(BrazePack *pack, PackedCall *call, int number,
 	refusal->http_status = http_status;
 	refusal->in_doubt = in_doubt;
 	memcpy(refusal->reason, reason, length);
+
+	/* they mostly come in order, so the last one saves walking the list */
 	if (call->last_refusal != NULL && call->last_refusal->number <= number)
 		link = &call->last_refusal->next;
 	while (*link != NULL && (*link)->number < number)

@@ -101,6 +101,10 @@ braze_profile_cache_filter(const BrazeProfile *profile, BrazeAttributes *fields,
 		const BrazeAttribute *field = &fields->list[i];
 		const BrazeAttributeHash *known = NULL;
 
+		/*
+		 * An earlier object that is folded into this one had another value.
+		 * Braze may have that one from a request whose outcome is not known.
+		 */
 		if (field->class == BRAZE_ATTRIBUTE_VALUE && !field->overrides)
 			known = find_hash(profile, field);
 		if (known != NULL &&
@@ -141,6 +145,10 @@ merge_hashes(const BrazeProfile *profile, const BrazeAttributeHash *new, int nne
 
 	while (nold > 0 || nnew > 0)
 	{
+		/*
+		 * both lists are by name: the lower one goes first, equal ones
+		 * together
+		 */
 		int			order = nold == 0 ? 1 : nnew == 0 ? -1 : compare_names(old, new);
 		bool		same = order == 0 && old->value == new->value && new->hour > 0 &&
 			(max_age == 0 || new->hour - old->hour <= max_age);

@@ -18,7 +18,9 @@
 
 #include "pack/attributes.h"
 
-/* what a user has beyond so many attributes is not remembered, but sent again */
+/*
+ * what a user has beyond so many attributes is not remembered, but sent again
+ */
 #define BRAZE_MAX_ATTRIBUTE_HASHES		5000
 
 typedef struct BrazeAttributeHash
@@ -28,6 +30,14 @@ typedef struct BrazeAttributeHash
 	uint32_t	hour;			/* since 1970, when Braze accepted it */
 } BrazeAttributeHash;
 
+/*
+ * An owner is set when Braze has made this identifier somebody's alias.  What
+ * was sent to it is the owner's from then on, so that sent becomes false; it
+ * is set again by what is sent later.  has_alias stands in the profile of the
+ * owner: Braze keeps one alias of a label, so that a further one is merged
+ * instead.  An identify, merge or delete resets the hashes, since nobody knows
+ * what Braze has made of the attributes.
+ */
 typedef struct BrazeProfile
 {
 	bool		sent;			/* objects were sent under this identifier */

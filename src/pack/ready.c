@@ -12,6 +12,9 @@
 #include "pack/pack.h"
 #include "pack/pack_internal.h"
 
+/*
+ * calls that failed before have lists of their own, so that others pass them
+ */
 static ReadyList *
 ready_list(BrazePack *pack, const PackedCall *call)
 {
@@ -36,6 +39,12 @@ braze_ready_enter(BrazePack *pack, PackedCall *call, int64_t now)
 			return;
 		weight += call->lanes[i]->waiting_objects;
 	}
+
+	/*
+	 * Everything earlier of these users is answered now, and not before: so
+	 * only now is it known which links Braze needs.  This may change the
+	 * call's next endpoint, hence before the list is chosen.
+	 */
 	if (!call->links_decided)
 		braze_identity_link_decide(pack, call);
 	list = ready_list(pack, call);
@@ -54,6 +63,7 @@ braze_ready_add_weight(BrazePack *pack, PackedCall *call, int nobjects)
 	ready_list(pack, call)->objects += nobjects;
 }
 
+/* takes out the first call of the list, NULL when there is none */
 PackedCall *
 braze_ready_pop(ReadyList *list)
 {
@@ -93,6 +103,8 @@ braze_ready_take(BrazePack *pack, PackedCall *call, BrazeRequest *request, int n
 
 		BRAZE_ASSERT(lane->head == call);
 		BRAZE_ASSERT(lane->busy == NULL ? lane->taken_calls == 0 : lane->busy == request);
+
+		/* room in a lane may let a call in that is deferred */
 		braze_lane_pop(lane);
 		braze_deferred_lane_has_room(pack, lane);
 		if (lane->busy == NULL)
@@ -101,11 +113,15 @@ braze_ready_take(BrazePack *pack, PackedCall *call, BrazeRequest *request, int n
 			lane->last_kind = 0;
 			lane->closed = lane->has_attributes = lane->has_alone = false;
 		}
+
+		/* what decides whether the user's next call may join: see request.c */
 		lane->taken_calls++;
 		lane->has_attributes = lane->has_attributes || attributes;
 		lane->has_alone = lane->has_alone || alone;
 		if (last_kind > lane->last_kind)
 			lane->last_kind = last_kind;
+
+		/* the rest of this call comes before any later one */
 		if (nobjects < braze_lane_remaining_objects(call))
 			lane->closed = true;
 	}

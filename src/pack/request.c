@@ -48,6 +48,7 @@ fitting_objects(const BrazePack *pack, const BrazeRequest *request,
 	return n;
 }
 
+/* the call goes into the request with its next objects */
 static void
 add_call(BrazePack *pack, BrazeRequest *request, PackedCall *call, int nobjects)
 {
@@ -90,6 +91,11 @@ may_follow(const BrazePack *pack, const BrazeRequest *request,
 	return whole && *nobjects > 0;
 }
 
+/*
+ * Fills an empty request from a list of calls that are ready.  All of them are
+ * of one group of suspicion: what failed together is tried together, and takes
+ * nobody else along.
+ */
 static void
 fill_request(BrazePack *pack, BrazeRequest *request, ReadyList *list)
 {
@@ -109,6 +115,10 @@ fill_request(BrazePack *pack, BrazeRequest *request, ReadyList *list)
 		if (pack->one_call)
 			break;
 
+		/*
+		 * The user's next calls come along as long as Braze applies them in
+		 * order.  Without this a user would get one call a request.
+		 */
 		if (call->nlanes == 1)
 		{
 			Lane	   *lane = call->lanes[0];
@@ -139,6 +149,7 @@ prepare_request(BrazePack *pack, BrazeRequest *request, int64_t now)
 	}
 }
 
+/* a new request from this list; NULL when it need not be sent after all */
 static BrazeRequest *
 start_request(BrazePack *pack, BrazeEndpoint endpoint, ReadyList *list, int64_t now)
 {
@@ -156,7 +167,9 @@ start_request(BrazePack *pack, BrazeEndpoint endpoint, ReadyList *list, int64_t 
 	return prepare_request(pack, request, now);
 }
 
-/* one that was put off goes as it is, unless there was no memory to write it */
+/*
+ * one that was put off goes as it is, unless there was no memory to write it
+ */
 static BrazeRequest *
 resume_request(BrazePack *pack, BrazeRequest *request, int64_t now)
 {
@@ -193,10 +206,15 @@ braze_request_next(BrazePack *pack, const BrazeGates *gates, int64_t now,
 	pack->one_call = gates->one_call;
 	braze_ready_end_delays(pack, now, wait);
 
+	/* first those that hold their users' lanes busy already */
 	while ((request = braze_request_start_postponed(pack, gates)) != NULL)
 	{
 		finished = pack->finished;
 		request = resume_request(pack, request, now);
+
+		/*
+		 * not sent and not over: memory is out, and asking again now is no use
+		 */
 		if (request != NULL || pack->finished == finished)
 			return request;
 	}

@@ -45,7 +45,9 @@ send_unfolded(BrazeRequest *request, Range range)
 	}
 }
 
-/* in the order in which the objects stand in their calls, whatever Braze's is */
+/*
+ * in the order in which the objects stand in their calls, whatever Braze's is
+ */
 static bool
 refuse_named(BrazePack *pack, BrazeRequest *request, const BrazeAnswer *answer,
 			 int http_status)
@@ -57,6 +59,7 @@ refuse_named(BrazePack *pack, BrazeRequest *request, const BrazeAnswer *answer,
 		const BrazeObjectError *error = &answer->errors[i];
 		int			position;
 
+		/* an answer is not trusted to name only what was sent */
 		if (error->index < 0 || error->index >= request->sent.counts[error->kind])
 			continue;
 		position = request->order[request->first_of_kind[error->kind] + error->index];
@@ -72,6 +75,7 @@ refuse_named(BrazePack *pack, BrazeRequest *request, const BrazeAnswer *answer,
 	return true;
 }
 
+/* what was sent and is not refused was accepted */
 static bool
 accept_pending(BrazePack *pack, BrazeRequest *request, Range range)
 {
@@ -90,7 +94,11 @@ accept_pending(BrazePack *pack, BrazeRequest *request, Range range)
 	return true;
 }
 
-/* replaces the range under way by its two halves, the first on top */
+/*
+ * Replaces the range under way by its two halves, the first on top: a user
+ * whose objects are in both gets them in order.  The halves are equal by what
+ * is pending, not by position, since that bounds how often a range is divided.
+ */
 static void
 halve_range(BrazeRequest *request, Range range, int pending)
 {
@@ -118,11 +126,18 @@ braze_request_outcome_apply(BrazePack *pack, BrazeRequest *request,
 	int			pending;
 
 	BRAZE_ASSERT(request->nranges > 0 && request->nranges <= MAX_RANGES);
+
+	/*
+	 * Any judgement, a refusal too, shows that the endpoint works.  This is
+	 * what makes a later failure the request's own: see isolate.c.
+	 */
 	if (answer->verdict <= BRAZE_REFUSED_WHOLE)
 	{
 		pack->successes[request->endpoint]++;
 		pack->down[request->endpoint] = false;
 	}
+
+	/* before anything is halved, since this request may go back as a whole */
 	if (braze_object_limit_answered(pack, request, answer, http_status))
 	{
 		braze_request_progress_end(pack, request, now);
@@ -131,6 +146,7 @@ braze_request_outcome_apply(BrazePack *pack, BrazeRequest *request,
 	switch (answer->verdict)
 	{
 		case BRAZE_ACCEPTED:
+			/* what Braze names first, or it would be accepted with the rest */
 			if (!refuse_named(pack, request, answer, http_status))
 				return BRAZE_NEXT_NO_MEMORY;
 			if (!accept_pending(pack, request, range))
@@ -138,11 +154,18 @@ braze_request_outcome_apply(BrazePack *pack, BrazeRequest *request,
 			break;
 
 		case BRAZE_SOME_REFUSED:
+			/*
+			 * nothing was taken: what is not named stays pending, to be sent
+			 */
 			if (!refuse_named(pack, request, answer, http_status))
 				return BRAZE_NEXT_NO_MEMORY;
 			break;
 
 		case BRAZE_REFUSED_WHOLE:
+			/*
+			 * Only the range that was sent: the others were not judged.  A
+			 * single object that is refused is the guilty one.
+			 */
 			pending = braze_request_state_pending(request, range);
 			if (pending > 1)
 				halve_range(request, range, pending);
@@ -154,6 +177,11 @@ braze_request_outcome_apply(BrazePack *pack, BrazeRequest *request,
 		case BRAZE_FAILED:
 		case BRAZE_STOPPED:
 		case BRAZE_SLOW_DOWN:
+			/*
+			 * A pause and the rate limit are nobody's fault.  After a failure
+			 * each call gets a suspicion, or is refused as in doubt.  That is
+			 * before the request ends, which makes the calls ready by it.
+			 */
 			if (answer->verdict == BRAZE_FAILED &&
 				(answer->in_doubt && pack->limits.at_most_once ?
 				 !braze_gone_doubt(pack, request, answer, http_status) :
@@ -164,6 +192,9 @@ braze_request_outcome_apply(BrazePack *pack, BrazeRequest *request,
 			return pending > 0 ? BRAZE_NEXT_LATER : BRAZE_NEXT_DONE;
 	}
 
+	/*
+	 * on top, so that they are sent before the ranges that come after this one
+	 */
 	send_unfolded(request, range);
 	return braze_request_progress_next(pack, request, now);
 }

@@ -8,13 +8,18 @@
 #include "pack/pack.h"
 #include "pack/pack_internal.h"
 
+/* do the gates let a request to this endpoint through? */
 static bool
 may_pass(const BrazeGates *gates, BrazeEndpoint endpoint, bool again)
 {
 	return again ? gates->again[endpoint] : gates->fresh[endpoint];
 }
 
-/* the oldest that may go now */
+/*
+ * Takes the oldest postponed request that may go now out of their list.  A
+ * later one may pass it: the two have no user in common, since the lanes of
+ * both are busy.
+ */
 BrazeRequest *
 braze_request_start_postponed(BrazePack *pack, const BrazeGates *gates)
 {
@@ -51,11 +56,15 @@ braze_request_start_is_due(const BrazePack *pack, BrazeEndpoint endpoint, const 
 
 	if (list->calls.head == NULL || pack->open_requests >= pack->limits.max_open_requests)
 		return false;
+
+	/* of many too large requests at once each would be halved for itself */
 	if (endpoint == BRAZE_USERS_TRACK && braze_object_limit_holds(pack, now, wait))
 		return false;
 	if (pack->open_requests == 0 || list->objects >= braze_object_limit_max(pack, endpoint) ||
 		list->calls.head->suspicion.group != 0)
 		return true;
+
+	/* the oldest call is at the head, so no other one has waited longer */
 	left = list->calls.head->ready_since + pack->limits.max_delay - now;
 	if (left <= 0)
 		return true;
