@@ -35,7 +35,7 @@ static int	generation = 0;		/* the number of the younger one */
 static int64 published = PG_INT64_MAX;
 
 static void
-publish(int64 lowest)
+publish_lowest(int64 lowest)
 {
 	BrazeDatabaseSlot *slot;
 
@@ -52,7 +52,7 @@ publish(int64 lowest)
 void
 braze_claims_bound_announce(int64 letter)
 {
-	publish(Min(published, letter));
+	publish_lowest(Min(published, letter));
 }
 
 int
@@ -84,11 +84,11 @@ braze_claims_bound_publish(void)
 		if (older.letters == 0)
 			older.lowest = PG_INT64_MAX;
 	}
-	publish(Min(older.lowest, younger.lowest));
+	publish_lowest(Min(older.lowest, younger.lowest));
 }
 
 void
-braze_claims_bound_count_put_back(void)
+braze_claims_bound_count_release(void)
 {
 	BrazeDatabaseSlot *slot;
 

@@ -24,7 +24,7 @@ extern void braze_claims_bound_publish(void);
  * Before the transaction that puts calls back commits, and after it before
  * publish: between two looks with the same count, none went back unseen.
  */
-extern void braze_claims_bound_count_put_back(void);
+extern void braze_claims_bound_count_release(void);
 
 /*
  * For everybody: no letter with a lower id is under way.  To be asked after the

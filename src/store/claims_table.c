@@ -65,7 +65,7 @@ put_in_flight(BrazeSettler *settler, BrazeRetried *retried, BrazeSettleRow *row)
 }
 
 static BrazeMoved
-moved(TM_Result result)
+move_result(TM_Result result)
 {
 	return result == TM_Ok ? BRAZE_MOVED :
 		result == TM_Deleted || result == TM_SelfModified ? BRAZE_MOVE_GONE : BRAZE_MOVE_LATER;
@@ -87,7 +87,7 @@ braze_claims_table_claim(BrazeSettler *settler, BrazeSettleRow *row)
 			result = BRAZE_MOVE_LATER;
 		else
 		{
-			result = moved(braze_settler_delete_fetched(settler, &settler->queue));
+			result = move_result(braze_settler_delete_fetched(settler, &settler->queue));
 			if (result == BRAZE_MOVED)
 				put_in_flight(settler, state == BRAZE_RETRIED_LOCKED ? &retried : NULL, row);
 			if (state == BRAZE_RETRIED_LOCKED)
@@ -175,7 +175,7 @@ braze_claims_table_release(BrazeSettler *settler, BrazeSettleRow *row)
 		is_a_call(settler->letters.slot))
 	{
 		result = row->is_retry ? put_back_retried(settler, row)
-			: moved(braze_settler_delete_fetched(settler, &settler->letters));
+			: move_result(braze_settler_delete_fetched(settler, &settler->letters));
 		if (result == BRAZE_MOVED)
 			put_in_queue(settler, row);
 	}
@@ -194,7 +194,7 @@ braze_claims_table_delete(BrazeSettler *settler, const BrazeSettleRow *row)
 		return BRAZE_SETTLE_LATER;
 	if (braze_settler_fetch(&settler->letters, row->letter, row) &&
 		braze_dead_letters_table_is_in_flight(settler->letters.slot) &&
-		moved(braze_settler_delete_fetched(settler, &settler->letters)) == BRAZE_MOVE_LATER)
+		move_result(braze_settler_delete_fetched(settler, &settler->letters)) == BRAZE_MOVE_LATER)
 		result = BRAZE_SETTLE_LATER;
 	ExecClearTuple(settler->letters.slot);
 	return result;

@@ -32,7 +32,7 @@
 
 /* in the queue or among the letters */
 static bool
-find_row(Relation rel, Oid pkey, int64 id, Snapshot snapshot, TupleTableSlot *slot)
+find_by_id(Relation rel, Oid pkey, int64 id, Snapshot snapshot, TupleTableSlot *slot)
 {
 	Relation	index = index_open(pkey, AccessShareLock);
 	bool		found = braze_fetch_row_by_id(rel, index, snapshot, id, slot);
@@ -91,7 +91,7 @@ lock_one(BrazeRetried *retried, int64 letter, int64 queue_id)
 		return BRAZE_RETRIED_BUSY;
 	retried->letters = table_open(catalog->dead_letters, NoLock);
 	slot = table_slot_create(retried->letters, NULL);
-	if (find_row(retried->letters, catalog->dead_letters_pkey, letter,
+	if (find_by_id(retried->letters, catalog->dead_letters_pkey, letter,
 				 GetActiveSnapshot(), slot))
 		state = lock_letter(retried->letters, slot);
 	if (state == BRAZE_RETRIED_LOCKED)
@@ -209,7 +209,7 @@ is_queued(int64 letter, int64 queue_id)
 	snapshot = RegisterSnapshot(GetLatestSnapshot());
 	queue = table_open(catalog->queue, NoLock);
 	slot = table_slot_create(queue, NULL);
-	found = find_row(queue, catalog->queue_pkey, queue_id, snapshot, slot);
+	found = find_by_id(queue, catalog->queue_pkey, queue_id, snapshot, slot);
 	if (found)
 	{
 		bool		isnull;
@@ -224,7 +224,7 @@ is_queued(int64 letter, int64 queue_id)
 }
 
 static bool
-has_expired(TupleTableSlot *slot, void *arg)
+letter_has_expired(TupleTableSlot *slot, void *arg)
 {
 	int			seconds = *(int *) arg;
 	bool		isnull;
@@ -243,9 +243,9 @@ has_expired(TupleTableSlot *slot, void *arg)
 }
 
 int
-braze_dead_letters_table_sweep(int seconds)
+braze_dead_letters_table_expire(int seconds)
 {
-	static BrazeSweep sweep;
+	static BrazeExpiry expiry;
 
-	return braze_retention_sweep(&sweep, braze_catalog_required()->dead_letters, has_expired, &seconds);
+	return braze_retention_expire(&expiry, braze_catalog_required()->dead_letters, letter_has_expired, &seconds);
 }

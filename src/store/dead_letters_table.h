@@ -51,7 +51,7 @@ extern void braze_dead_letters_table_release(BrazeRetried *retried);
  * Deletes dead letters that are older, a small part of the table at each call;
  * in how many milliseconds to go on, -1 at its end.
  */
-extern int	braze_dead_letters_table_sweep(int seconds);
+extern int	braze_dead_letters_table_expire(int seconds);
 
 /* is it under way, or was it when the worker ended? */
 extern bool braze_dead_letters_table_is_in_flight(TupleTableSlot *letter);

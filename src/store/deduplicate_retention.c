@@ -23,7 +23,7 @@
 #define KEPT_ANYWAY			(24 * 3600)
 
 static bool
-has_expired(TupleTableSlot *slot, void *arg)
+message_has_expired(TupleTableSlot *slot, void *arg)
 {
 	BrazeRemembers seconds = *(BrazeRemembers *) arg;
 	bool		isnull;
@@ -41,9 +41,9 @@ has_expired(TupleTableSlot *slot, void *arg)
 }
 
 int
-braze_deduplicate_retention_sweep(BrazeRemembers seconds)
+braze_deduplicate_retention_expire(BrazeRemembers seconds)
 {
-	static BrazeSweep sweep;
+	static BrazeExpiry expiry;
 
-	return braze_retention_sweep(&sweep, braze_catalog_required()->messages, has_expired, &seconds);
+	return braze_retention_expire(&expiry, braze_catalog_required()->messages, message_has_expired, &seconds);
 }

@@ -15,6 +15,6 @@
  */
 typedef int (*BrazeRemembers) (const char *destination);
 
-extern int	braze_deduplicate_retention_sweep(BrazeRemembers seconds);
+extern int	braze_deduplicate_retention_expire(BrazeRemembers seconds);
 
 #endif							/* BRAZE_DEDUPLICATE_RETENTION_H */

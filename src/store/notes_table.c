@@ -237,7 +237,7 @@ store_one(Relation rel, HTAB *in_table, const NoteCount *count)
 }
 
 bool
-braze_notes_are_due(void)
+braze_notes_table_are_due(void)
 {
 	return hash_get_num_entries(counts) > 0;
 }

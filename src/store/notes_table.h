@@ -23,7 +23,7 @@ extern void braze_notes_table_count(const char *destination, int64 id,
 extern void braze_notes_table_add(const char *destination, int64 id, const char *sentence);
 
 /* in a transaction: adds what was counted since to the table; returns -1 */
-extern bool braze_notes_are_due(void);
+extern bool braze_notes_table_are_due(void);
 extern int	braze_notes_table_store(void);
 
 /* that transaction has committed */

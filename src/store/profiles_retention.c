@@ -48,7 +48,7 @@ knows_who_is_who(TupleTableSlot *slot)
 
 /* the row stays, and is as old as before */
 static void
-forget_attributes(TupleTableSlot *slot)
+clear_attributes(TupleTableSlot *slot)
 {
 	Relation	rel = table_open(slot->tts_tableOid, NoLock);
 	TupleTableSlot *locked = table_slot_create(rel, NULL);
@@ -70,7 +70,7 @@ forget_attributes(TupleTableSlot *slot)
 }
 
 static bool
-has_expired(TupleTableSlot *slot, void *arg)
+profile_has_expired(TupleTableSlot *slot, void *arg)
 {
 	Profiles   *profiles = arg;
 	bool		isnull;
@@ -87,18 +87,18 @@ has_expired(TupleTableSlot *slot, void *arg)
 		return false;
 	expired = !knows_who_is_who(slot) || is_older(changed_at, visitors);
 	if (has_attributes && !expired)
-		forget_attributes(slot);
+		clear_attributes(slot);
 	profiles->changed = profiles->changed || has_attributes || expired;
 	return expired;
 }
 
 int
-braze_profiles_retention_sweep(BrazeProfileRetention retention)
+braze_profiles_retention_expire(BrazeProfileRetention retention)
 {
-	static BrazeSweep sweep;
+	static BrazeExpiry expiry;
 	Profiles	profiles = {retention, false};
-	int			pause = braze_retention_sweep(&sweep, braze_catalog_required()->profiles,
-											  has_expired, &profiles);
+	int			pause = braze_retention_expire(&expiry, braze_catalog_required()->profiles,
+											  profile_has_expired, &profiles);
 
 	/* this is a matter of hours and days: no haste where there is nothing to do */
 	return profiles.changed ? pause : -1;

@@ -11,7 +11,7 @@
 /* how many seconds a destination keeps them after they were written, 0: for ever */
 typedef void (*BrazeProfileRetention) (const char *destination, int *attributes, int *visitors);
 
-/* goes on with a sweep, as braze_retention_sweep does */
-extern int	braze_profiles_retention_sweep(BrazeProfileRetention retention);
+/* goes on with a pass over the table, as braze_retention_expire does */
+extern int	braze_profiles_retention_expire(BrazeProfileRetention retention);
 
 #endif							/* BRAZE_PROFILES_RETENTION_H */

@@ -178,7 +178,7 @@ braze_profiles_table_memory(void)
 }
 
 static void
-pin(Memory *memory)
+pin_profile(Memory *memory)
 {
 	if (memory->pins++ == 0)
 	{
@@ -291,7 +291,7 @@ read_row(Relation rel, HeapTuple tuple, Memory *memory)
 }
 
 static void
-load(Memory *memory)
+load_profile(Memory *memory)
 {
 	const BrazeCatalog *catalog = braze_catalog_required();
 	Relation	rel = table_open(catalog->profiles, AccessShareLock);
@@ -335,7 +335,7 @@ braze_profiles_table_get(const char *destination, const char *user, int length)
 			strcmp(NameStr(memory->destination), destination) == 0)
 		{
 			pfree(key);
-			pin(memory);
+			pin_profile(memory);
 			return &memory->profile;
 		}
 	}
@@ -349,7 +349,7 @@ braze_profiles_table_get(const char *destination, const char *user, int length)
 		ereport(ERROR,
 				(errcode(ERRCODE_INTERNAL_ERROR),
 				 errmsg("could not generate random bytes for a profile")));
-	load(memory);
+	load_profile(memory);
 	bucket = hash_search(buckets, &hash, HASH_ENTER, &found);
 	if (!found)
 		bucket->first = NULL;
@@ -427,7 +427,7 @@ row_is_there(Relation rel, const Memory *memory)
 
 /* finds the row by its key; *tid says where */
 static bool
-find_row(Relation rel, Oid pkey, const Memory *memory, ItemPointerData *tid)
+find_by_key(Relation rel, Oid pkey, const Memory *memory, ItemPointerData *tid)
 {
 	SysScanDesc scan = scan_row(rel, pkey, memory);
 	HeapTuple	tuple = systable_getnext(scan);
@@ -441,7 +441,7 @@ find_row(Relation rel, Oid pkey, const Memory *memory, ItemPointerData *tid)
 
 /* to the end of those that wait until they are left alone */
 static void
-postpone(Memory *memory)
+postpone_write(Memory *memory)
 {
 	if (memory->unknown)
 		dlist_delete(&memory->unwritten);
@@ -480,7 +480,7 @@ write_memory(Memory *memory, bool without_attributes)
 	bool		there;
 
 	there = row_is_there(rel, memory) ||
-		find_row(rel, catalog->profiles_pkey, memory, &tid);
+		find_by_key(rel, catalog->profiles_pkey, memory, &tid);
 	ItemPointerSetInvalid(&memory->new_tid);
 	memory->storing_unknown = without_attributes;
 	if (!is_empty(&memory->profile))
@@ -505,7 +505,7 @@ braze_profiles_table_store(BrazeProfile *profile)
 	if (!profile->dirty || memory->storing)
 		return;
 	if (memory->unknown && row_says_the_same(memory))
-		postpone(memory);
+		postpone_write(memory);
 	else
 		write_memory(memory, is_hot(memory));
 }
@@ -548,7 +548,7 @@ store_committed(Memory *memory)
 	note_row(memory);
 	if (memory->storing_unknown)
 	{
-		postpone(memory);
+		postpone_write(memory);
 		return;
 	}
 	if (memory->unknown)
@@ -606,7 +606,7 @@ delete_attributes(const char *destination)
 }
 
 void
-braze_profiles_table_forget_attributes(const char *destination)
+braze_profiles_table_reset_attributes(const char *destination)
 {
 	HASH_SEQ_STATUS status;
 	Bucket	   *bucket;

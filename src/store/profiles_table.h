@@ -51,7 +51,7 @@ extern int	braze_profiles_table_store_postponed(void);
  * In a refresh: the destination sends attributes without looking at what is
  * remembered, so that would be out of date once it looked again.
  */
-extern void braze_profiles_table_forget_attributes(const char *destination);
+extern void braze_profiles_table_reset_attributes(const char *destination);
 
 /* forgets what no call needs now, so that the table is read anew */
 extern void braze_profiles_table_drop_cache(void);

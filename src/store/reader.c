@@ -72,7 +72,7 @@ braze_reader_reset(BrazeReader *reader)
 }
 
 static bool
-consume(BrazeReader *reader, BrazeConsumer consumer, void *arg, int64 *id)
+pass_to_consumer(BrazeReader *reader, BrazeConsumer consumer, void *arg, int64 *id)
 {
 	TupleTableSlot *slot = reader->slot;
 	BrazeQueueRow row;
@@ -135,7 +135,7 @@ look_into(BrazeReader *reader, int *place, BrazeConsumer consumer, void *arg)
 	while (next_row(reader, scan))
 	{
 		braze_holes_reserve(holes);
-		if (!consume(reader, consumer, arg, &last))
+		if (!pass_to_consumer(reader, consumer, arg, &last))
 			elog(ERROR, "a call that fills a hole in the queue was not taken");
 		if (braze_holes_fill(holes, *place, last))
 			(*place)++;
@@ -180,7 +180,7 @@ braze_reader_new(BrazeReader *reader, int max_rows, BrazeConsumer consumer,
 		int64		id;
 
 		braze_holes_reserve(holes);
-		if (!consume(reader, consumer, arg, &id))
+		if (!pass_to_consumer(reader, consumer, arg, &id))
 			break;
 		if (id > reader->cursor + 1)
 			braze_holes_add(holes, reader->cursor + 1, id - 1);
@@ -207,7 +207,7 @@ braze_reader_range(BrazeReader *reader, int64 after, int64 until, int max_rows,
 			last = until;
 			break;
 		}
-		if (!consume(reader, consumer, arg, &id))
+		if (!pass_to_consumer(reader, consumer, arg, &id))
 			break;
 		last = id;
 	}
@@ -220,7 +220,7 @@ braze_reader_look_up(BrazeReader *reader, int64 id, BrazeConsumer consumer, void
 {
 	if (!braze_fetch_row_by_id(reader->queue, reader->pkey, reader->snapshot, id, reader->slot))
 		return false;
-	(void) consume(reader, consumer, arg, &id);
+	(void) pass_to_consumer(reader, consumer, arg, &id);
 	return true;
 }
 

@@ -34,7 +34,7 @@
 
 /* returns how many rows were deleted */
 static int
-sweep_slice(Relation rel, BlockNumber start, BlockNumber blocks,
+expire_slice(Relation rel, BlockNumber start, BlockNumber blocks,
 			BrazeExpired expired, void *arg)
 {
 	Snapshot	snapshot = GetActiveSnapshot();
@@ -61,7 +61,7 @@ sweep_slice(Relation rel, BlockNumber start, BlockNumber blocks,
 }
 
 int
-braze_retention_sweep(BrazeSweep *sweep, Oid table, BrazeExpired expired, void *arg)
+braze_retention_expire(BrazeExpiry *expiry, Oid table, BrazeExpired expired, void *arg)
 {
 	Relation	rel;
 	BlockNumber blocks;
@@ -72,24 +72,24 @@ braze_retention_sweep(BrazeSweep *sweep, Oid table, BrazeExpired expired, void *
 		return -1;
 	rel = table_open(table, NoLock);
 	blocks = RelationGetNumberOfBlocks(rel);
-	if (sweep->next_block >= sweep->end_block)
+	if (expiry->next_block >= expiry->end_block)
 	{
-		sweep->next_block = 0;
-		sweep->end_block = blocks;
+		expiry->next_block = 0;
+		expiry->end_block = blocks;
 	}
 	/* VACUUM may have cut the file meanwhile */
-	sweep->end_block = Min(sweep->end_block, blocks);
-	if (sweep->next_block < sweep->end_block)
+	expiry->end_block = Min(expiry->end_block, blocks);
+	if (expiry->next_block < expiry->end_block)
 	{
-		BlockNumber slice = Min(BLOCKS_PER_SLICE, sweep->end_block - sweep->next_block);
+		BlockNumber slice = Min(BLOCKS_PER_SLICE, expiry->end_block - expiry->next_block);
 
 		/* if one of its rows cannot be deleted, the next slice has its turn */
-		sweep->next_block += slice;
-		deleted = sweep_slice(rel, sweep->next_block - slice, slice, expired, arg);
+		expiry->next_block += slice;
+		deleted = expire_slice(rel, expiry->next_block - slice, slice, expired, arg);
 	}
 	table_close(rel, NoLock);
 
-	if (sweep->next_block >= sweep->end_block)
+	if (expiry->next_block >= expiry->end_block)
 		return -1;
 	return deleted > 0 ? PAUSE_MS : IDLE_PAUSE_MS;
 }

@@ -11,20 +11,20 @@
 #include "executor/tuptable.h"
 #include "storage/block.h"
 
-/* where a sweep is, and where it ends; both 0 between two sweeps */
-typedef struct BrazeSweep
+/* where a pass over the table is, and where it ends; both 0 between two passes */
+typedef struct BrazeExpiry
 {
 	BlockNumber next_block;
 	BlockNumber end_block;
-} BrazeSweep;
+} BrazeExpiry;
 
 /* may the row in the slot be deleted? */
 typedef bool (*BrazeExpired) (TupleTableSlot *slot, void *arg);
 
 /*
- * Goes on with the sweep, in a transaction of the worker.  Returns in how many
+ * Goes on with the pass, in a transaction of the worker.  Returns in how many
  * milliseconds to go on, or -1 at the end of the table.
  */
-extern int	braze_retention_sweep(BrazeSweep *sweep, Oid table, BrazeExpired expired, void *arg);
+extern int	braze_retention_expire(BrazeExpiry *expiry, Oid table, BrazeExpired expired, void *arg);
 
 #endif							/* BRAZE_RETENTION_H */

@@ -33,7 +33,7 @@ braze_settle_finds(BrazeSettler *settler, const BrazeSettleRow *row)
 
 /* a row that another transaction deleted meanwhile is gone too */
 static BrazeSettled
-settled(TM_Result result)
+settle_result(TM_Result result)
 {
 	return result == TM_Ok || result == TM_Deleted || result == TM_SelfModified ?
 		BRAZE_SETTLED : BRAZE_SETTLE_LATER;
@@ -57,7 +57,7 @@ braze_settle_delete(BrazeSettler *settler, const BrazeSettleRow *row)
 		{
 			TM_Result	deleted = braze_settler_delete_fetched(settler, &settler->queue);
 
-			result = settled(deleted);
+			result = settle_result(deleted);
 			if (state == BRAZE_RETRIED_LOCKED)
 			{
 				if (deleted == TM_Ok)
@@ -71,7 +71,7 @@ braze_settle_delete(BrazeSettler *settler, const BrazeSettleRow *row)
 }
 
 static void
-read_call(void *arg)
+detoast_call(void *arg)
 {
 	Datum		call = *(Datum *) arg;
 	struct varlena *plain = pg_detoast_datum((struct varlena *) DatumGetPointer(call));
@@ -94,7 +94,7 @@ call_of(Datum call, bool is_unsent)
 
 	if (!is_unsent || (!VARATT_IS_EXTERNAL(stored) && !VARATT_IS_COMPRESSED(stored)))
 		return (Jsonb *) stored;
-	error = braze_attempt(NULL, read_call, &call, &not_before);
+	error = braze_attempt(NULL, detoast_call, &call, &not_before);
 	if (error != NULL && braze_attempt_is_passing(error))
 		ReThrowError(error);
 	return error != NULL ? NULL : (Jsonb *) stored;
@@ -146,7 +146,7 @@ braze_settle_reject(BrazeSettler *settler, const BrazeSettleRow *row,
 		{
 			TM_Result	deleted = braze_settler_delete_fetched(settler, &settler->queue);
 
-			result = settled(deleted);
+			result = settle_result(deleted);
 			if (deleted == TM_Ok)
 				put_letter(settler, letter,
 						   state == BRAZE_RETRIED_LOCKED ? &retried : NULL);

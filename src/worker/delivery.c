@@ -165,7 +165,7 @@ same_key(const BrazeDelivery *delivery, const char *key)
 static void
 delete_sent_attributes(void *arg)
 {
-	braze_profiles_table_forget_attributes(NameStr(((BrazeDelivery *) arg)->name));
+	braze_profiles_table_reset_attributes(NameStr(((BrazeDelivery *) arg)->name));
 }
 
 /*

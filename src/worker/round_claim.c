@@ -216,7 +216,7 @@ move_in_round(void *arg)
 	 */
 	ForceSyncCommit();
 	if (round->back)
-		braze_claims_bound_count_put_back();
+		braze_claims_bound_count_release();
 }
 
 static bool
@@ -238,7 +238,7 @@ move_round(const char *activity, bool back)
 	for (int i = 0; i < nmoves; i++)
 		braze_delivery_stuck_end(moves[i].delivery);
 	if (back)
-		braze_claims_bound_count_put_back();
+		braze_claims_bound_count_release();
 	braze_claims_bound_publish();
 	nmoves = 0;
 	return ok;

@@ -34,7 +34,7 @@ deduplicates_for(const char *destination)
 static int
 expire_messages(void)
 {
-	return braze_deduplicate_retention_sweep(deduplicates_for);
+	return braze_deduplicate_retention_expire(deduplicates_for);
 }
 
 /*
@@ -56,13 +56,13 @@ profile_retention(const char *destination, int *attributes, int *visitors)
 static int
 expire_profiles(void)
 {
-	return braze_profiles_retention_sweep(profile_retention);
+	return braze_profiles_retention_expire(profile_retention);
 }
 
 static int
 expire_dead_letters(void)
 {
-	return braze_dead_letters_table_sweep(braze_dead_letter_retention);
+	return braze_dead_letters_table_expire(braze_dead_letter_retention);
 }
 
 typedef struct Upkeep
@@ -115,7 +115,7 @@ braze_round_upkeep_notes(void)
 	static BrazeBackoff backoff;
 	bool		stored = false;
 
-	if (braze_notes_are_due())
+	if (braze_notes_table_are_due())
 		(void) upkeep_round("counting notes", braze_notes_table_store, &backoff, &stored);
 	if (stored)
 		braze_notes_table_stored();
