@@ -124,6 +124,7 @@ append_json_string(char *reason, json_object *string)
 	append_text(reason, json_object_get_string(string), json_object_get_string_len(string));
 }
 
+/* the member of that name, or NULL if it is missing or of another type */
 static json_object *
 get_of_type(json_object *object, const char *key, json_type type)
 {
@@ -136,6 +137,7 @@ get_of_type(json_object *object, const char *key, json_type type)
 	return value;
 }
 
+/* how many digits stand at the beginning of the text */
 static size_t
 digits_at(const char *text, size_t length)
 {
@@ -225,6 +227,7 @@ tame_body(char *tamed, const char *body, size_t length)
 	return out - tamed;
 }
 
+/* the objects of the request, over all arrays */
 static int64_t
 total_sent(const BrazeSent *sent)
 {
@@ -258,6 +261,7 @@ parse_object(const BrazeSent *sent, const char *body, size_t length, json_object
 	if (length == 0 || length > INT_MAX / TAMED_GROWTH || memchr(body, '\0', length) != NULL)
 		return true;
 
+	/* a small body can stand for many times its size once it is parsed */
 	for (size_t i = 0; i < length; i++)
 		containers += body[i] == '{' || body[i] == '[';
 	if (containers > CONTAINERS_ALWAYS + CONTAINERS_PER_SENT * total_sent(sent))
@@ -303,6 +307,7 @@ find_object(const BrazeSent *sent, json_object *entry, int *kind, int *index)
 
 	if (!json_object_is_type(entry, json_type_object))
 		return false;
+	/* an array that is named, but not by a string, names nothing we know */
 	if (array == NULL && json_object_object_get_ex(entry, "input_array", NULL))
 		return false;
 
@@ -312,6 +317,10 @@ find_object(const BrazeSent *sent, json_object *entry, int *kind, int *index)
 			continue;
 		if (array != NULL && strcmp(json_object_get_string(array), braze_kinds[k].array) != 0)
 			continue;
+		/*
+		 * without a name two arrays may be meant, and a guess could refuse the
+		 * wrong one
+		 */
 		if (found >= 0)
 			return false;
 		found = k;
@@ -394,6 +403,7 @@ collect_errors(BrazeAnswer *answer, const BrazeSent *sent, json_object *errors,
 				*unmatched = text;
 			continue;
 		}
+		/* an object that is named twice is refused once */
 		if (seen[offsets[kind] + index])
 			continue;
 		seen[offsets[kind] + index] = true;

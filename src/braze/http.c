@@ -68,6 +68,7 @@ restore_signals(const sigset_t *saved)
 	pthread_sigmask(SIG_SETMASK, saved, NULL);
 }
 
+/* curl says for what it waits at a socket: that is kept in the epoll set */
 static int
 on_socket(CURL *easy, curl_socket_t fd, int what, void *data, void *known)
 {
@@ -107,6 +108,7 @@ on_socket(CURL *easy, curl_socket_t fd, int what, void *data, void *known)
 	return 0;
 }
 
+/* curl says when it wants to be called next, -1: not at all */
 static int
 on_timer(CURLM *multi, long timeout_ms, void *data)
 {
@@ -139,8 +141,9 @@ detach_transfer(BrazeHttp *http, HttpTransfer *transfer)
 }
 
 /*
- * A connection that the server had closed meanwhile is replaced by a fresh
- * one.  False: the transfer is over with this result.
+ * A fresh connection replaces one that the server had closed meanwhile, or
+ * over which curl has sent the request in vain too often.  False: the transfer
+ * is over with this result.
  */
 static bool
 send_once_more(BrazeHttp *http, HttpTransfer *transfer, CURLcode result)
@@ -282,6 +285,7 @@ run_transfers(BrazeHttp *http)
  *-------------------------------------------------------------------------
  */
 
+/* false: no memory; destroy_pools then frees what there is */
 static bool
 create_pool(HttpPool *pool, BrazeHttp *http, int max_connections, int max_idle)
 {

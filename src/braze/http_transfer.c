@@ -20,13 +20,17 @@
 /* a host that takes no connection in this time will not take one at all */
 #define CONNECT_TIMEOUT_MS	10000
 
-/* curl keeps all headers of an answer in memory, and older ones without limit */
+/*
+ * curl keeps all headers of an answer in memory, and older ones without limit
+ */
 #define MAX_HEADER_BYTES	(128 * 1024)
 
 /* transfers kept for reuse: each holds up to 100 kB, and few are under way */
 #define MAX_SPARE_TRANSFERS	32
 
-/* curl gives up a request that it has sent again so often (CONN_MAX_RETRIES) */
+/*
+ * curl gives up a request that it has sent again so often (CONN_MAX_RETRIES)
+ */
 #define CURL_REPEATS		5
 
 /*
@@ -40,6 +44,7 @@
  * returns short.
  */
 
+/* a line of the headers */
 static size_t
 on_header(char *line, size_t size, size_t count, void *data)
 {
@@ -79,6 +84,10 @@ room_for_answer(const BrazeHttp *http, const BrazeHttpRequest *request)
 	return limit > request->answer_length ? limit - request->answer_length : 0;
 }
 
+/*
+ * A part of the answer; what is returned other than its length ends the
+ * transfer.
+ */
 static size_t
 on_body(char *chunk, size_t size, size_t count, void *data)
 {
@@ -120,6 +129,7 @@ on_body(char *chunk, size_t size, size_t count, void *data)
 	return length;
 }
 
+/* every socket counts against the files that the process may open */
 static curl_socket_t
 on_open(void *data, curlsocktype purpose, struct curl_sockaddr *address)
 {
@@ -349,7 +359,9 @@ braze_http_transfer_configure(HttpTransfer *transfer)
 	SET(CURLOPT_POST, 1L);
 	SET(CURLOPT_POSTFIELDSIZE_LARGE, (curl_off_t) request->body_length);
 
-	/* not copied, so that curl can rewind it when a kept connection was dead */
+	/*
+	 * not copied, so that curl can rewind it when a kept connection was dead
+	 */
 	SET(CURLOPT_POSTFIELDS, request->body);
 
 #if LIBCURL_VERSION_NUM >= 0x075000
@@ -408,7 +420,10 @@ braze_http_transfer_configure(HttpTransfer *transfer)
 		{
 			SET(CURLOPT_CAINFO, target->ca_file);
 
-			/* instead of the system's; only some TLS libraries have a directory */
+			/*
+			 * instead of the system's; only some TLS libraries have a
+			 * directory
+			 */
 			(void) curl_easy_setopt(easy, CURLOPT_CAPATH, NULL);
 		}
 #if LIBCURL_VERSION_NUM >= 0x075700
@@ -450,7 +465,10 @@ mask_key(BrazeHttpRequest *request, const char *api_key)
 	}
 }
 
-/* what curl's and its TLS library's words are about, for who looks after delivery */
+/*
+ * what curl's and its TLS library's words are about, for who looks after
+ * delivery
+ */
 static const char *
 subject_of(CURLcode result)
 {
@@ -476,10 +494,17 @@ braze_http_transfer_judge(HttpTransfer *transfer, CURLcode result)
 
 	curl_easy_getinfo(transfer->easy, CURLINFO_RESPONSE_CODE, &status);
 
-	/* curl is content with a connection that ends in the middle of the headers */
+	/*
+	 * curl is content with a connection that ends in the middle of the headers
+	 */
 	if (!transfer->headers_complete)
 		status = 0;
 
+	/*
+	 * An answer that we cut off ourselves is one.  Of one that broke off, only
+	 * a refusal counts: a success that is not complete says nothing of the
+	 * objects.
+	 */
 	if (result == CURLE_OK || request->truncated)
 		request->status = status;
 	else if (transfer->refusal == NULL && status >= 300)
@@ -488,6 +513,9 @@ braze_http_transfer_judge(HttpTransfer *transfer, CURLcode result)
 		request->truncated = true;
 	}
 
+	/*
+	 * what Braze answers ends up in logs and tables, where a key must not be
+	 */
 	request->unsent = braze_http_transfer_unsent(transfer);
 	if (request->status != 0)
 		mask_key(request, transfer->target->api_key);

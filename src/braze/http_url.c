@@ -110,6 +110,7 @@ check_key(const char *api_key)
 	return true;
 }
 
+/* false: no memory, and the list is as it was */
 static bool
 append_header(struct curl_slist **headers, const char *line)
 {
@@ -121,6 +122,7 @@ append_header(struct curl_slist **headers, const char *line)
 	return true;
 }
 
+/* so that the key does not stay in memory that is used again */
 static void
 wipe_and_free(char *secret)
 {
@@ -178,7 +180,10 @@ braze_http_url_create(const char *endpoint, const char *api_key,
 	{
 		snprintf(authorization, size, "%s%s", bearer, api_key);
 
-		/* without Expect, curl would wait a second before it sends a large body */
+		/*
+		 * without Expect, curl would wait a second before it sends a large
+		 * body
+		 */
 		ok = append_header(&target->headers, authorization) &&
 			append_header(&target->headers, "Content-Type: application/json") &&
 			append_header(&target->headers, "Accept: application/json") &&

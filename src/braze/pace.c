@@ -35,6 +35,7 @@ braze_pace_ready(const BrazePace *pace, bool fresh, int64_t now, int64_t *wait_m
 
 	if (at < pace->not_before)
 		at = pace->not_before;
+	/* while it fails, one request at a time finds out whether it still does */
 	if (pace->failures > 0 && pace->under_way > 0)
 	{
 		*wait_ms = -1;
@@ -88,6 +89,7 @@ backoff_ms(int failures, double random)
 	return (int64_t) (ceiling * random);
 }
 
+/* years of failures must not overflow it */
 static void
 count_failure(int *failures)
 {
@@ -144,6 +146,7 @@ braze_pace_failed(BrazePace *pace, bool fresh, int64_t now, double random)
 		pace->failing_since = now;
 	count_failure(&pace->failures);
 	pace->retry_at = now + backoff_ms(pace->failures, random);
+	/* calls that failed before say nothing of those that were not tried */
 	if (!fresh)
 		return;
 	count_failure(&pace->fresh_failures);
@@ -161,6 +164,7 @@ braze_pace_slow_down(BrazePace *pace, const BrazeRateHeaders *headers,
 	bool		counted = failure_counts(pace, end_request(pace));
 	int64_t		wait_ms = 0;
 
+	/* somebody answers, so that this is no outage */
 	pace->failing_since = -1;
 	if (counted)
 	{

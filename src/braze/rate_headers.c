@@ -33,6 +33,7 @@ enum
 	SOURCE_RATELIMIT_RETRY_AFTER
 };
 
+/* at most MAX_WAIT_MS, whatever a header says */
 static int64_t
 clamp_wait(int64_t wait_ms)
 {
@@ -189,6 +190,7 @@ braze_rate_headers_read(BrazeRateHeaders *headers, const char *line, int length,
 		return;
 	memcpy(value, start, end - start);
 	value[end - start] = '\0';
+	/* with a NUL in it, only a part of the value would be read */
 	if (strlen(value) != (size_t) (end - start))
 		return;
 
@@ -214,6 +216,7 @@ braze_rate_headers_read(BrazeRateHeaders *headers, const char *line, int length,
 	{
 		if (!parse_number(value, &number))
 			return;
+		/* documented both as a moment and as seconds from now */
 		if (number >= FIRST_EPOCH_SECOND)
 			note_moment(headers, SOURCE_RESET, number * 1000, epoch_ms);
 		else

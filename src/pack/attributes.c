@@ -61,6 +61,7 @@ pass_value(const char *p, const char *end)
 	return p;
 }
 
+/* commas and colons, too: between our own values nothing else stands */
 static const char *
 pass_space(const char *p, const char *end)
 {
@@ -160,6 +161,7 @@ braze_attributes_init(BrazeAttributes *fields)
 	memset(fields, 0, sizeof(*fields));
 }
 
+/* the texts that uniting has made; a field must not point to them any more */
 static void
 free_owned(BrazeAttributes *fields)
 {
@@ -182,6 +184,7 @@ braze_attributes_free(BrazeAttributes *fields)
 	braze_attributes_init(fields);
 }
 
+/* appends a copy of the field; false: no memory */
 static bool
 add_field(BrazeAttributes *fields, const BrazeAttribute *field)
 {
@@ -305,6 +308,7 @@ typedef struct Elements
 	int			max;
 } Elements;
 
+/* appends the elements of one array; false: no memory */
 static bool
 add_elements(Elements *elements, const char *array, size_t length, int number,
 			 const char *id_name)
@@ -440,6 +444,7 @@ uniting_id(const BrazeAttribute *field)
 	return NULL;
 }
 
+/* the arrays of this field become one, in the order in which they came */
 static bool
 unite_field(BrazeAttributes *fields, BrazeAttribute *field)
 {
@@ -514,6 +519,7 @@ fill_places(BrazeAttributes *fields, int more)
 	return true;
 }
 
+/* notes an array of a later object that is to be united with this field */
 static bool
 append_array(BrazeAttributes *fields, BrazeAttribute *earlier, const BrazeAttribute *field)
 {

@@ -82,6 +82,7 @@ first_id(const Deferred *deferred)
 	return shared != NULL ? shared->id : deferred->head->entries[deferred->first].id;
 }
 
+/* room for more entries at the end of the list; false: no memory */
 static bool
 add_chunk(BrazePack *pack, Deferred *deferred)
 {
@@ -100,6 +101,7 @@ add_chunk(BrazePack *pack, Deferred *deferred)
 	return true;
 }
 
+/* the first chunk, all of whose entries are done */
 static void
 remove_head(BrazePack *pack, Deferred *deferred)
 {
@@ -150,6 +152,7 @@ remove_candidate(BrazePack *pack, Deferred *deferred)
 		pack->last_candidate = deferred->prev_candidate;
 }
 
+/* at the end, so that every lane has its turn */
 static void
 add_candidate(BrazePack *pack, Deferred *deferred)
 {
@@ -252,6 +255,7 @@ braze_deferred_must(const BrazePack *pack, const PackedCall *call)
 	return false;
 }
 
+/* one entry that the lists of all lanes of the call point to */
 static Shared *
 new_shared(BrazePack *pack, const PackedCall *call)
 {

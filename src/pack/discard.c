@@ -35,6 +35,9 @@ braze_discard_mark_gone(BrazePack *pack, BrazeGone gone, void *arg)
 
 typedef bool (*Leaving) (const PackedCall *call);
 
+/*
+ * The calls that leave are taken out of the lane; the others keep their order.
+ */
 static void
 drop_from_lane(BrazePack *pack, Lane *lane, Leaving leaving)
 {
@@ -57,6 +60,7 @@ drop_from_lane(BrazePack *pack, Lane *lane, Leaving leaving)
 	braze_deferred_lane_has_room(pack, lane);
 }
 
+/* the same with a list of ready calls */
 static void
 drop_from_list(ReadyList *list, Leaving leaving)
 {
@@ -99,6 +103,7 @@ drop_calls(BrazePack *pack, Leaving leaving)
 	PackedCall *next;
 	int64_t		lowest = 0;
 
+	/* out of all lists first, which would point to what is freed */
 	take_out(pack, leaving);
 	for (call = pack->all; call != NULL; call = next)
 	{

@@ -141,6 +141,7 @@ braze_identity_link_decide(BrazePack *pack, PackedCall *call)
 	}
 }
 
+/* Braze has put two of these users together, and nobody knows how */
 static void
 reset_attributes(PackedCall *call)
 {
@@ -151,6 +152,7 @@ reset_attributes(PackedCall *call)
 	}
 }
 
+/* Braze has deleted these users: nothing that was sent to them is left */
 static void
 reset_profiles(PackedCall *call)
 {

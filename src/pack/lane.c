@@ -112,12 +112,14 @@ braze_lane_link(PackedCall *call, const Lane *lane)
 	return &call->next_in_lane[i];
 }
 
+/* those that are not answered, which include what a request has */
 int
 braze_lane_remaining_objects(const PackedCall *call)
 {
 	return call->pub.nobjects - call->next_object;
 }
 
+/* a call that is new waits behind all others of the user */
 void
 braze_lane_append(Lane *lane, PackedCall *call)
 {
@@ -130,6 +132,7 @@ braze_lane_append(Lane *lane, PackedCall *call)
 	lane->waiting_objects += braze_lane_remaining_objects(call);
 }
 
+/* a call that comes back from a request waits before all others */
 void
 braze_lane_prepend(Lane *lane, PackedCall *call)
 {
@@ -140,6 +143,7 @@ braze_lane_prepend(Lane *lane, PackedCall *call)
 	lane->waiting_objects += braze_lane_remaining_objects(call);
 }
 
+/* the first call leaves, since a request takes it */
 void
 braze_lane_pop(Lane *lane)
 {

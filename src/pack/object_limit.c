@@ -74,6 +74,7 @@ braze_object_limit_begin(BrazePack *pack, const ReadyList *list, int64_t now)
 		list->objects > limit->size && list->calls.head->suspicion.group == 0;
 }
 
+/* after a request that was larger, no other such one is tried for a while */
 void
 braze_object_limit_filled(BrazePack *pack, const BrazeRequest *request, int64_t now)
 {
@@ -94,7 +95,9 @@ object_count_passed(BrazePack *pack, int nobjects)
 		limit->size = nobjects < pack->limits.max_objects ? nobjects : 0;
 }
 
-/* true: it is not halved, but its calls go back, to be sent when more is known */
+/*
+ * true: it is not halved, but its calls go back, to be sent when more is known
+ */
 bool
 braze_object_limit_answered(BrazePack *pack, BrazeRequest *request,
 							const BrazeAnswer *answer, int http_status)

@@ -25,6 +25,7 @@ braze_packed_call_append(CallList *list, PackedCall *call)
 	list->tail = call;
 }
 
+/* takes out the first call of a list, NULL when it is empty */
 PackedCall *
 braze_packed_call_pop(CallList *list)
 {

@@ -63,6 +63,7 @@ braze_profile_cache_reset(BrazeProfile *profile)
 	profile->dirty = true;
 }
 
+/* who chooses names and values does not know the salt, and so no collision */
 static uint64_t
 salted_hash(const BrazeProfile *profile, const char *text, size_t length)
 {
@@ -78,6 +79,7 @@ compare_names(const void *a, const void *b)
 	return (left > right) - (left < right);
 }
 
+/* what is remembered of this attribute, or NULL */
 static const BrazeAttributeHash *
 find_hash(const BrazeProfile *profile, const BrazeAttribute *field)
 {
@@ -207,6 +209,7 @@ braze_profile_cache_accepted(BrazeProfile *profile, const BrazeAttributes *field
 
 /* ----- as bytes ----- */
 
+/* the lowest byte first, on any machine */
 static unsigned char *
 write_bytes(unsigned char *to, uint64_t value, int bytes)
 {

@@ -20,7 +20,9 @@ put_text(char *to, const char *from, size_t length)
 	return to + length;
 }
 
-/* where the next byte of the body goes, and what it has of the current array */
+/*
+ * where the next byte of the body goes, and what it has of the current array
+ */
 typedef struct Body
 {
 	char	   *to;
@@ -81,6 +83,7 @@ plan_folding(BrazePack *pack, BrazeRequest *request, Range range)
 	}
 }
 
+/* Braze has this object and all that are folded into it */
 static void
 need_no_sending(BrazeRequest *request, int position)
 {
@@ -104,6 +107,10 @@ filter_attributes(BrazePack *pack, const BrazeProfile *profile)
 	return !said_something && !profile->sent;
 }
 
+/*
+ * One element for this object and all that are folded into it; false: no
+ * memory.
+ */
 static bool
 write_attributes(BrazePack *pack, BrazeRequest *request, Body *body, int position)
 {
@@ -143,6 +150,7 @@ write_attributes(BrazePack *pack, BrazeRequest *request, Body *body, int positio
 	return true;
 }
 
+/* one array of the body */
 static bool
 write_kind(BrazePack *pack, BrazeRequest *request, Range range, Body *body)
 {

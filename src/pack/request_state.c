@@ -77,6 +77,7 @@ braze_request_state_is_again(const BrazeRequest *request)
 
 /* ----- its life ----- */
 
+/* an empty request, which is one of the open ones until it is freed */
 BrazeRequest *
 braze_request_state_create(BrazePack *pack, BrazeEndpoint endpoint)
 {
@@ -122,6 +123,7 @@ braze_request_state_free(BrazePack *pack, BrazeRequest *request)
 	free(request);
 }
 
+/* to the end of the list, so that the oldest goes first */
 void
 braze_request_state_postpone(BrazePack *pack, BrazeRequest *request)
 {
@@ -135,6 +137,7 @@ braze_request_state_postpone(BrazePack *pack, BrazeRequest *request)
 
 /* ----- its objects ----- */
 
+/* refuses one object; false: no memory, and nothing has happened */
 bool
 braze_request_state_refuse(BrazePack *pack, BrazeRequest *request, int position,
 						   int http_status, const char *reason)
