@@ -51,6 +51,7 @@ braze_attempt_back_off(BrazeBackoff *backoff)
 
 /* ----- what took too long ----- */
 
+/* the link to the entry, or to where a new one goes */
 static TooLong **
 find_too_long(Oid table, CmdType operation)
 {
@@ -115,6 +116,10 @@ braze_attempt_explain(const char *text)
 bool
 braze_attempt_error_is_passing(int sqlstate)
 {
+	/*
+	 * By class, since an extension or a later version may add codes to it.  What
+	 * is in doubt counts as the call's own fault, which holds up that call only.
+	 */
 	switch (ERRCODE_TO_CATEGORY(sqlstate))
 	{
 		case ERRCODE_TRANSACTION_ROLLBACK:
@@ -130,6 +135,7 @@ braze_attempt_error_is_passing(int sqlstate)
 bool
 braze_attempt_is_passing(const ErrorData *error)
 {
+	/* a trigger may raise any error, so one from inside a statement is its own */
 	return postponed_until == 0 && about[0] == '\0' &&
 		braze_attempt_error_is_passing(error->sqlerrcode);
 }
@@ -167,6 +173,7 @@ braze_attempt(const char *destination, BrazeWrite write, void *arg, int64 *not_b
 	const char *outer = attempted_for;
 	ErrorData  *volatile error = NULL;
 
+	/* before all that may fail: the error is to be told of this attempt */
 	attempted_for = destination;
 	braze_attempt_begin();
 	BeginInternalSubTransaction(NULL);
@@ -181,6 +188,7 @@ braze_attempt(const char *destination, BrazeWrite write, void *arg, int64 *not_b
 	}
 	PG_CATCH();
 	{
+		/* the copy outlives the subtransaction in the caller's context */
 		MemoryContextSwitchTo(context);
 		error = take_error();
 		RollbackAndReleaseCurrentSubTransaction();

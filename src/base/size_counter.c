@@ -57,6 +57,10 @@ find_size(const char *destination, bool used)
 
 	if (braze_shared == NULL)
 		return local_size(destination);
+	/*
+	 * Almost always it is there, and a shared lock is enough.  Between the two
+	 * locks another session may make it, so the second look asks again.
+	 */
 	LWLockAcquire(braze_shared->lock, LW_SHARED);
 	slot = braze_shmem_destination(MyDatabaseId, destination, false);
 	has_place = (slot != NULL || braze_shmem_has_place());
@@ -109,6 +113,8 @@ braze_size_counter_end(BrazeSizeCounter *size, int64 bytes, bool committed)
 {
 	if (bytes == 0)
 		return;
+
+	/* added first: too much for a moment is better than too little */
 	if (committed)
 		pg_atomic_fetch_add_u64(&size->committed, (uint64) bytes);
 	pg_atomic_fetch_sub_u64(&size->open, bytes);
@@ -157,6 +163,8 @@ braze_size_counter_correct(BrazeSizeCounter *size, const BrazeSizeLook *look, in
 	bool		latest;
 
 	SpinLockAcquire(&size->mutex);
+
+	/* the difference and not the value: others have gone on counting meanwhile */
 	latest = (look->corrections == size->corrections);
 	if (latest && bytes != look->counted)
 	{

@@ -189,6 +189,10 @@ braze_statement_has_ended_worker(void)
 	return has_ended_worker;
 }
 
+/*
+ * Two timeouts: a cancel first, and the end of the process for what goes on all
+ * the same.  statement_timeout is for what a client sends, and not for this.
+ */
 static void
 limit_time(void)
 {
@@ -203,11 +207,14 @@ end_time(void)
 {
 	disable_timeout(cancel_timeout, false);
 	disable_timeout(end_timeout, false);
+
+	/* a cancel that came too late for the statement must not hit what follows */
 	if (timed_out)
 		QueryCancelPending = false;
 	return timed_out;
 }
 
+/* remembered, so that it is not tried at once again; then an error */
 static void
 report_time(const BrazeStatement *statement)
 {
@@ -292,6 +299,12 @@ plan_of(const BrazeStatement *statement)
 
 /* ----- running it ----- */
 
+/*
+ * The owner's rights, as for a foreign key's check: what others added runs with
+ * those of who could add it anyway, and never with a superuser's.  A restricted
+ * operation keeps it from leaving traps in the session, and search_path
+ * from meaning other objects than the text does.
+ */
 static void
 become_owner(Relation rel, Caller *caller)
 {
@@ -304,6 +317,7 @@ become_owner(Relation rel, Caller *caller)
 						   SECURITY_RESTRICTED_OPERATION | SECURITY_NOFORCE_RLS);
 }
 
+/* an error does the same when its transaction or subtransaction is aborted */
 static void
 become_caller(const Caller *caller)
 {
@@ -336,6 +350,8 @@ execute_plan(const BrazeStatement *statement)
 	if (result < 0)
 		elog(ERROR, "could not write to table \"%s\": %s",
 			 RelationGetRelationName(statement->rel), SPI_result_code_string(result));
+
+	/* a rule did something else, and nothing of what was asked */
 	rows = result == SPI_OK_REWRITTEN ? 0 : SPI_processed;
 	SPI_finish();
 	return rows;
@@ -356,11 +372,18 @@ execute_within_time(const BrazeStatement *statement)
 	{
 		if (!end_time())
 			PG_RE_THROW();
+
+		/*
+		 * Whatever error it is: a trigger may have turned the cancel into one of
+		 * its own, which would tell nobody that it takes too long.
+		 */
 		MemoryContextSwitchTo(context);
 		FlushErrorState();
 		report_time(statement);
 	}
 	PG_END_TRY();
+
+	/* also one that caught the cancel and went on: it would do so each time */
 	if (end_time())
 		report_time(statement);
 	braze_attempt_in_time(RelationGetRelid(statement->rel), statement->operation);
@@ -379,6 +402,12 @@ braze_statement_run(const BrazeStatement *statement)
 	context.previous = error_context_stack;
 	error_context_stack = &context;
 	become_owner(statement->rel, &caller);
+
+	/*
+	 * A session waits for the triggers of its own statements, and may cancel
+	 * them.  The worker waits for everybody, so its time is limited, and what it
+	 * was about is kept at hand for an error that can look up nothing.
+	 */
 	if (is_worker)
 	{
 		braze_attempt_check(RelationGetRelid(statement->rel), statement->operation);

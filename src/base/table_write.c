@@ -106,6 +106,7 @@ are_plain(CatalogIndexState indexes)
 	return true;
 }
 
+/* as the relation's cache entry says: no index is opened to find that out */
 static bool
 has_only_primary_key(Relation rel)
 {
@@ -119,6 +120,7 @@ braze_table_write_is_plain(Oid table, int columns)
 	Relation	rel;
 	bool		plain;
 
+	/* the worker waits for nobody's lock; whoever has it may be adding a trigger */
 	if (!ConditionalLockRelationOid(table, AccessShareLock))
 		return false;
 	rel = table_open(table, NoLock);

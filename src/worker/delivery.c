@@ -400,7 +400,10 @@ wanted_objects(const BrazeQueueRow *row)
 
 	memset(wanted, row->nobjects < 0, mapped->nobjects);
 	for (int i = 0; i < row->nobjects; i++)
+	{
+		Assert(row->objects[i] >= 0 && row->objects[i] < mapped->nobjects);
 		wanted[row->objects[i]] = true;
+	}
 	return wanted;
 }
 

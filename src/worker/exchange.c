@@ -112,6 +112,7 @@ send_reserved(BrazeHttp *http, BrazeTransfer *transfer)
 static void
 end_transfer(BrazeTransfer *transfer)
 {
+	Assert(transfers > 0 && transfer->delivery->transfers > 0);
 	transfer->delivery->transfers--;
 	transfers--;
 	dlist_delete(&transfer->node);

@@ -228,6 +228,7 @@ tend_database(Known *known, bool probe_all)
 		ereport(DEBUG1,
 				(errmsg_internal("segment_braze: starting a worker for database %u",
 								 known->database)));
+	Assert(!start || slot != NULL);
 	if (start && !register_worker(known, slot - braze_shared->databases))
 	{
 		/* tried again by the throttle, as other workers may have ended by then */

@@ -57,6 +57,7 @@ begin_round(const char *activity)
 	static Oid	extension = InvalidOid;
 	const BrazeCatalog *catalog;
 
+	Assert(!IsTransactionState());
 	pgstat_report_activity(STATE_RUNNING, activity);
 	SetCurrentStatementStartTimestamp();
 	StartTransactionCommand();

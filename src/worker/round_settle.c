@@ -433,6 +433,7 @@ sort_out(void)
 		else
 			fresh.items[kept++] = fresh.items[i];
 	}
+	Assert(stuck.count <= stuck.size);
 	fresh.count = kept;			/* those that there was no time for */
 	stuck_next = -1;
 	for (int i = 0; i < stuck.count; i++)
