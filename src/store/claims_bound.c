@@ -21,7 +21,18 @@
  * that the worker publishes before the letter can be seen.
  *
  * The bound follows two generations of letters: when nothing is left of the
- * older one, the younger takes its place.
+ * older one, the younger takes its place.  The exact minimum would take an
+ * ordered set of all of them; this rises as long as each letter ends some time.
+ *
+ * A retry goes into the letter that it had, so its id, and the bound, may be
+ * low.  Then letters that a killed worker left count as under way, too, until
+ * that retry is settled.  They wait the longer, and nothing is sent twice.
+ *
+ * braze_flush asks for the bound before and after it takes a snapshot, and
+ * takes the lower one.  A letter that the snapshot shows was announced before
+ * it was committed, and the bound passes it only after it was settled.
+ * Only a call that goes back to the queue could pass from one table to the
+ * other unseen: that is what is counted.
  */
 typedef struct Generation
 {
@@ -39,6 +50,7 @@ publish_lowest(int64 lowest)
 {
 	BrazeDatabaseSlot *slot;
 
+	/* the lock is everybody's: it is not taken for what they know already */
 	if (lowest == published)
 		return;
 	LWLockAcquire(braze_shared->lock, LW_EXCLUSIVE);
@@ -52,6 +64,7 @@ publish_lowest(int64 lowest)
 void
 braze_claims_bound_announce(int64 letter)
 {
+	/* only down: others may see the letter from the commit on */
 	publish_lowest(Min(published, letter));
 }
 
@@ -66,6 +79,9 @@ braze_claims_bound_enter(int64 letter)
 void
 braze_claims_bound_leave(int of_generation)
 {
+	/* the younger one moves up when the older one is empty: there are two at most */
+	Assert(of_generation == generation || of_generation == generation - 1);
+	Assert((of_generation == generation ? younger : older).letters > 0);
 	if (of_generation == generation)
 		younger.letters--;
 	else
@@ -77,6 +93,7 @@ braze_claims_bound_publish(void)
 {
 	if (older.letters == 0)
 	{
+		/* its letters keep their number, which is now that of the older one */
 		older = younger;
 		younger.lowest = PG_INT64_MAX;
 		younger.letters = 0;
@@ -110,6 +127,8 @@ braze_claims_bound_lowest(int64 *put_backs)
 		return lowest;
 	LWLockAcquire(braze_shared->lock, LW_SHARED);
 	slot = braze_shmem_database(MyDatabaseId, false);
+
+	/* without a worker nothing is under way, whatever was published */
 	if (slot != NULL && slot->pid != 0)
 		lowest = slot->lowest_in_flight;
 	if (slot != NULL)

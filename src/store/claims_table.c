@@ -36,6 +36,7 @@ put_in_flight(BrazeSettler *settler, BrazeRetried *retried, BrazeSettleRow *row)
 	BrazeDeadLetter letter;
 	NameData	destination;
 
+	/* row says from here on where the letter is; the caller drops it on failure */
 	row->storage = settler->letters.rel->rd_rel->relfilenode;
 	if (retried != NULL)
 	{
@@ -64,6 +65,7 @@ put_in_flight(BrazeSettler *settler, BrazeRetried *retried, BrazeSettleRow *row)
 	row->letter = braze_queue_table_put_dead_letter(&letter, &row->tid);
 }
 
+/* what the attempt to delete a row says about moving its call */
 static BrazeMoved
 move_result(TM_Result result)
 {
@@ -87,6 +89,10 @@ braze_claims_table_claim(BrazeSettler *settler, BrazeSettleRow *row)
 			result = BRAZE_MOVE_LATER;
 		else
 		{
+			/*
+			 * Who gets to delete the row owns the call.  Only then is a letter
+			 * made, or a call that a user has deleted meanwhile would be sent.
+			 */
 			result = move_result(braze_settler_delete_fetched(settler, &settler->queue));
 			if (result == BRAZE_MOVED)
 				put_in_flight(settler, state == BRAZE_RETRIED_LOCKED ? &retried : NULL, row);
@@ -100,6 +106,7 @@ braze_claims_table_claim(BrazeSettler *settler, BrazeSettleRow *row)
 
 /* ----- back to the queue ----- */
 
+/* after a TRUNCATE that restarted the ids, say, or when a user has inserted it */
 static bool
 id_is_taken(BrazeSettleTable *queue, int64 id)
 {
@@ -107,7 +114,7 @@ id_is_taken(BrazeSettleTable *queue, int64 id)
 	BrazeSettleRow nowhere;
 	bool		taken;
 
-	/* by whichever call */
+	/* by whichever call: so when it was queued does not matter here */
 	memset(&nowhere, 0, sizeof(nowhere));
 	queue->queued_at = InvalidAttrNumber;
 	taken = braze_settler_fetch(queue, id, &nowhere);
@@ -140,6 +147,7 @@ put_in_queue(BrazeSettler *settler, BrazeSettleRow *row)
 	braze_settler_note_queued(slot, true);
 }
 
+/* the letter that was rejected before is what it was before the claim */
 static BrazeMoved
 put_back_retried(BrazeSettler *settler, BrazeSettleRow *row)
 {
@@ -167,6 +175,7 @@ braze_claims_table_release(BrazeSettler *settler, BrazeSettleRow *row)
 {
 	BrazeMoved	result = BRAZE_MOVE_GONE;
 
+	/* a duplicate key would fail the transaction, and all other calls with it */
 	if (!braze_settler_open_letters(settler) ||
 		id_is_taken(&settler->queue, row->id))
 		return BRAZE_MOVE_LATER;
@@ -174,6 +183,11 @@ braze_claims_table_release(BrazeSettler *settler, BrazeSettleRow *row)
 		braze_dead_letters_table_is_in_flight(settler->letters.slot) &&
 		is_a_call(settler->letters.slot))
 	{
+		/*
+		 * A letter that the claim made goes, and one that was there before points
+		 * at the row again.  A letter that is no longer in flight is a user's: it
+		 * does not come here.
+		 */
 		result = row->is_retry ? put_back_retried(settler, row)
 			: move_result(braze_settler_delete_fetched(settler, &settler->letters));
 		if (result == BRAZE_MOVED)
@@ -192,6 +206,8 @@ braze_claims_table_delete(BrazeSettler *settler, const BrazeSettleRow *row)
 
 	if (!braze_settler_open_letters(settler))
 		return BRAZE_SETTLE_LATER;
+
+	/* a letter that a user has changed meanwhile is not ours to delete */
 	if (braze_settler_fetch(&settler->letters, row->letter, row) &&
 		braze_dead_letters_table_is_in_flight(settler->letters.slot) &&
 		move_result(braze_settler_delete_fetched(settler, &settler->letters)) == BRAZE_MOVE_LATER)

@@ -94,6 +94,11 @@ lock_one(BrazeRetried *retried, int64 letter, int64 queue_id)
 	if (find_by_id(retried->letters, catalog->dead_letters_pkey, letter,
 				 GetActiveSnapshot(), slot))
 		state = lock_letter(retried->letters, slot);
+
+	/*
+	 * Only what the locked version says counts: until then braze_retry may have
+	 * given the letter to another call, or a user may have changed it.
+	 */
 	if (state == BRAZE_RETRIED_LOCKED)
 	{
 		if (queue_id != 0 ? is_retry(slot, queue_id) : braze_dead_letters_table_is_in_flight(slot))
@@ -223,6 +228,7 @@ is_queued(int64 letter, int64 queue_id)
 	return found;
 }
 
+/* A letter stays while its call is under way or queued again: it is needed then. */
 static bool
 letter_has_expired(TupleTableSlot *slot, void *arg)
 {
@@ -236,6 +242,8 @@ letter_has_expired(TupleTableSlot *slot, void *arg)
 	if (failed_at > GetCurrentTransactionStartTimestamp() - seconds * USECS_PER_SEC)
 		return false;
 	id = DatumGetInt64(slot_getattr(slot, BRAZE_DEAD_ID, &isnull));
+
+	/* the bound is asked after the letter was seen, see claims_bound.h */
 	if (braze_dead_letters_table_is_in_flight(slot) && braze_claims_bound_holds(id))
 		return false;
 	retry_id = slot_getattr(slot, BRAZE_DEAD_RETRY_ID, &isnull);

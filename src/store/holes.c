@@ -39,6 +39,7 @@ is_owner(const BrazeHoles *holes, VirtualTransactionId transaction)
 	return false;
 }
 
+/* what became of its owners since the read before */
 static void
 update_generation(const BrazeHoles *holes, BrazeHoleGeneration *generation)
 {
@@ -67,6 +68,7 @@ move_ranges(BrazeHoles *holes)
 {
 	BrazeHoleGeneration **link = &holes->generations;
 
+	/* first the ranges: a generation may go once nothing points to it */
 	for (int i = 0; i < holes->nranges; i++)
 	{
 		BrazeHole  *range = &holes->ranges[i];
@@ -149,6 +151,8 @@ braze_holes_begin(BrazeHoles *holes, Oid table)
 			holes->owners[holes->nowners++] = owners[i];
 	}
 	pfree(owners);
+
+	/* what this read passes over has these owners: a generation of its own */
 	holes->current = NULL;
 	for (generation = holes->generations; generation != NULL;
 		 generation = generation->next)
@@ -227,11 +231,16 @@ braze_holes_add(BrazeHoles *holes, int64 low, int64 high)
 	BrazeHole  *range;
 
 	Assert(low <= high);
+
+	/* this halves their number, so it is done seldom */
 	if (holes->nranges >= BRAZE_MAX_HOLES)
 		join_neighbours(holes);
 	range = &holes->ranges[holes->nranges++];
 	range->low = low;
 	range->high = high;
+
+	/* braze_holes_reserve has made it */
+	Assert(holes->current != NULL);
 	range->mixed = false;
 	range->generation = holes->current;
 	range->generation->nholes++;
@@ -254,6 +263,11 @@ braze_holes_fill(BrazeHoles *holes, int place, int64 id)
 	bool		above = (id < range->high);
 
 	Assert(range->low <= id && id <= range->high);
+
+	/*
+	 * An id in the middle would take one more range, and there is no place: so
+	 * it stays in this one, which is looked into as a whole the next time.
+	 */
 	if (below && above && holes->nranges >= BRAZE_MAX_HOLES)
 		range->mixed = true;
 	if (range->mixed)
@@ -281,6 +295,10 @@ braze_holes_end_look(BrazeHoles *holes)
 	BrazeHoleGeneration **link = &holes->generations;
 	int			kept = 0;
 
+	/*
+	 * This look was under a snapshot from after the end of all owners: what it
+	 * did not find never comes, since they rolled back.
+	 */
 	for (int i = 0; i < holes->nranges; i++)
 	{
 		if (holes->ranges[i].generation->final)
@@ -294,6 +312,7 @@ braze_holes_end_look(BrazeHoles *holes)
 	{
 		BrazeHoleGeneration *generation = *link;
 
+		/* due_again stays, and makes it due in the next read */
 		generation->due = false;
 		if (generation->nholes == 0)
 		{
@@ -308,6 +327,7 @@ braze_holes_end_look(BrazeHoles *holes)
 	}
 }
 
+/* the ranges are ascending and apart from each other */
 bool
 braze_holes_contain(const BrazeHoles *holes, int64 id)
 {

@@ -52,6 +52,20 @@
 #define MAX_KEY			1000
 #define KEPT_OF_KEY		100
 
+/*
+ * What is in memory of a user is either pinned, by calls that are not settled,
+ * or idle and may be freed.  Independent of that, its row
+ *
+ *	- says the same: neither profile.dirty nor unknown;
+ *	- is to be written by the next settle: profile.dirty;
+ *	- was written without its attributes: unknown, and in the list unwritten,
+ *	  where it waits until the user is left alone;
+ *	- is being written: storing, and in the list of that name.  The fields about
+ *	  the row say what was there before, until the transaction has committed.
+ *
+ * storage and tid count with has_row only, and new_tid and storing_unknown with
+ * storing only.
+ */
 typedef struct Memory
 {
 	BrazeProfile profile;		/* first: what the pack knows of it */
@@ -148,11 +162,13 @@ free_memory(Memory *memory)
 	Bucket	   *bucket = hash_search(buckets, &memory->hash, HASH_FIND, NULL);
 	Memory	  **link = &bucket->first;
 
+	Assert(memory->pins == 0 && !memory->storing);
 	while (*link != memory)
 		link = &(*link)->next;
 	*link = memory->next;
 	if (bucket->first == NULL)
 		hash_search(buckets, &memory->hash, HASH_REMOVE, NULL);
+
 	/* what the table does not have is sent again, which does no harm */
 	if (memory->unknown)
 		dlist_delete(&memory->unwritten);
@@ -162,6 +178,7 @@ free_memory(Memory *memory)
 	pfree(memory);
 }
 
+/* the size is that of now; the pack changes a pinned profile without telling */
 static void
 count_memory(Memory *memory)
 {
@@ -271,6 +288,7 @@ read_row(Relation rel, HeapTuple tuple, Memory *memory)
 		char	   *owner = TextDatumGetCString(value);
 		char	   *key = pg_server_to_any(owner, strlen(owner), PG_UTF8);
 
+		/* setting it makes the profile dirty, but that is what the row says */
 		fine = braze_profile_cache_set_owner(profile, key, strlen(key));
 		profile->dirty = false;
 	}
@@ -290,6 +308,7 @@ read_row(Relation rel, HeapTuple tuple, Memory *memory)
 	memory->tid = tuple->t_self;
 }
 
+/* a user who has no row is new, and their profile stays empty */
 static void
 load_profile(Memory *memory)
 {
@@ -304,6 +323,7 @@ load_profile(Memory *memory)
 	table_close(rel, AccessShareLock);
 }
 
+/* the identifier as the table has it: what is too long is cut, with its hash */
 static char *
 key_of(const char *user, int length)
 {
@@ -328,6 +348,7 @@ braze_profiles_table_get(const char *destination, const char *user, int length)
 	Bucket	   *bucket;
 	Memory	   *memory;
 
+	/* different keys may have the same hash */
 	bucket = hash_search(buckets, &hash, HASH_FIND, NULL);
 	for (memory = bucket ? bucket->first : NULL; memory != NULL; memory = memory->next)
 	{
@@ -479,6 +500,7 @@ write_memory(Memory *memory, bool without_attributes)
 	ItemPointerData tid = memory->tid;
 	bool		there;
 
+	/* the hint first; the index knows where it is now, if it is anywhere */
 	there = row_is_there(rel, memory) ||
 		find_by_key(rel, catalog->profiles_pkey, memory, &tid);
 	ItemPointerSetInvalid(&memory->new_tid);
@@ -490,6 +512,8 @@ write_memory(Memory *memory, bool without_attributes)
 				(errcode(ERRCODE_LOCK_NOT_AVAILABLE),
 				 errmsg("somebody has locked a row of table \"%s\"",
 						RelationGetRelationName(rel))));
+
+	/* nothing else changes here: a transaction that aborts has written nothing */
 	storing_in = rel->rd_rel->relfilenode;
 	memory->storing = true;
 	memory->next_storing = storing;
@@ -502,6 +526,7 @@ braze_profiles_table_store(BrazeProfile *profile)
 {
 	Memory	   *memory = (Memory *) profile;
 
+	/* many calls of a transaction share a profile, which is written once in it */
 	if (!profile->dirty || memory->storing)
 		return;
 	if (memory->unknown && row_says_the_same(memory))
@@ -532,6 +557,7 @@ braze_profiles_table_store_postponed(void)
 	{
 		Memory	   *memory = dlist_container(Memory, unwritten, iter.cur);
 
+		/* the list is in the order of settled_at */
 		if (!is_alone(memory))
 			break;
 		write_memory(memory, false);
@@ -546,6 +572,8 @@ store_committed(Memory *memory)
 	memory->storage = storing_in;
 	memory->tid = memory->new_tid;
 	note_row(memory);
+
+	/* it stays dirty: the attributes are still to be written */
 	if (memory->storing_unknown)
 	{
 		postpone_write(memory);
@@ -566,6 +594,7 @@ braze_profiles_table_mark(void)
 void
 braze_profiles_table_undo(void *mark)
 {
+	/* the latest is first in the list, so these were added since the mark */
 	while (storing != mark)
 	{
 		storing->storing = false;

@@ -42,6 +42,8 @@ braze_reader_begin(BrazeReader *reader)
 	reader->pkey = index_open(catalog->queue_pkey, AccessShareLock);
 	reader->slot = table_slot_create(reader->queue, NULL);
 	reader->snapshot = GetActiveSnapshot();
+
+	/* after the snapshot was taken: who ended in between counts as ended, see holes.h */
 	braze_holes_begin(reader->holes, catalog->queue);
 	return true;
 }
@@ -71,6 +73,7 @@ braze_reader_reset(BrazeReader *reader)
 	reader->current = 0;
 }
 
+/* an error of the consumer leaves current as it is, and the caller looks there */
 static bool
 pass_to_consumer(BrazeReader *reader, BrazeConsumer consumer, void *arg, int64 *id)
 {
@@ -131,14 +134,21 @@ look_into(BrazeReader *reader, int *place, BrazeConsumer consumer, void *arg)
 	int64		last = range.low - 1;
 	bool		mixed = range.mixed;
 
+	/* in a mixed range there are ids that were read, and the consumer must know */
 	reader->read_before = mixed;
 	while (next_row(reader, scan))
 	{
+		/*
+		 * What may fail comes first.  Once the consumer has the row, no error may
+		 * keep the hole from being filled, or the row would be read twice.
+		 */
 		braze_holes_reserve(holes);
 		if (!pass_to_consumer(reader, consumer, arg, &last))
 			elog(ERROR, "a call that fills a hole in the queue was not taken");
 		if (braze_holes_fill(holes, *place, last))
 			(*place)++;
+
+		/* filling may make it mixed, when there is no place for one more range */
 		if (last < range.high)
 			mixed = holes->ranges[*place].mixed;
 	}
@@ -159,6 +169,7 @@ braze_reader_holes(BrazeReader *reader, BrazeConsumer consumer, void *arg)
 	{
 		BrazeHoleGeneration *generation = holes->ranges[place].generation;
 
+		/* of the others no owner has ended, so nothing can have come */
 		if (generation->due || generation->final)
 			look_into(reader, &place, consumer, arg);
 		else
@@ -179,11 +190,14 @@ braze_reader_new(BrazeReader *reader, int max_rows, BrazeConsumer consumer,
 	{
 		int64		id;
 
+		/* as in look_into: after the consumer nothing may fail */
 		braze_holes_reserve(holes);
 		if (!pass_to_consumer(reader, consumer, arg, &id))
 			break;
 		if (id > reader->cursor + 1)
 			braze_holes_add(holes, reader->cursor + 1, id - 1);
+
+		/* last: until here an error has the row read again */
 		reader->cursor = id;
 		rows++;
 	}

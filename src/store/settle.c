@@ -23,7 +23,7 @@ braze_settle_finds(BrazeSettler *settler, const BrazeSettleRow *row)
 	BrazeSettleTable *table = braze_settler_table_of(settler, row, &id);
 	bool		found;
 
-	/* not to be decided now */
+	/* a wrong no would make the worker forget a call that is still there */
 	if (table == NULL)
 		return true;
 	found = braze_settler_fetch(table, id, row);
@@ -39,6 +39,11 @@ settle_result(TM_Result result)
 		BRAZE_SETTLED : BRAZE_SETTLE_LATER;
 }
 
+/*
+ * The dead letter is locked before the row is deleted.  The other way round, a
+ * letter that somebody holds would be noticed when the row is gone already, and
+ * without a subtransaction that cannot be taken back.
+ */
 BrazeSettled
 braze_settle_delete(BrazeSettler *settler, const BrazeSettleRow *row)
 {
@@ -60,6 +65,7 @@ braze_settle_delete(BrazeSettler *settler, const BrazeSettleRow *row)
 			result = settle_result(deleted);
 			if (state == BRAZE_RETRIED_LOCKED)
 			{
+				/* who deleted the row before us took the retry back: its letter stays */
 				if (deleted == TM_Ok)
 					braze_dead_letters_table_delete(&retried);
 				braze_dead_letters_table_release(&retried);
@@ -94,6 +100,12 @@ call_of(Datum call, bool is_unsent)
 
 	if (!is_unsent || (!VARATT_IS_EXTERNAL(stored) && !VARATT_IS_COMPRESSED(stored)))
 		return (Jsonb *) stored;
+
+	/*
+	 * A call that is compressed or stored elsewhere is read in a subtransaction,
+	 * since it raises an error when it is damaged.  An error that passes, such as
+	 * a cancellation, says nothing about the call.
+	 */
 	error = braze_attempt(NULL, detoast_call, &call, &not_before);
 	if (error != NULL && braze_attempt_is_passing(error))
 		ReThrowError(error);
@@ -113,6 +125,8 @@ put_letter(BrazeSettler *settler, const BrazeDeadLetter *letter, BrazeRetried *r
 	if (complete.nobjects < 0 && !slot->tts_isnull[BRAZE_QUEUE_OBJECTS - 1])
 		complete.nobjects = braze_column_values_objects_read(slot->tts_values[BRAZE_QUEUE_OBJECTS - 1],
 											   &complete.objects);
+
+	/* the letter of a retry has the call: only what came of it is new */
 	if (retried != NULL)
 	{
 		braze_dead_letters_table_refused(retried, &complete);
@@ -147,6 +161,8 @@ braze_settle_reject(BrazeSettler *settler, const BrazeSettleRow *row,
 			TM_Result	deleted = braze_settler_delete_fetched(settler, &settler->queue);
 
 			result = settle_result(deleted);
+
+			/* a letter of a row that somebody else deleted would bring it back */
 			if (deleted == TM_Ok)
 				put_letter(settler, letter,
 						   state == BRAZE_RETRIED_LOCKED ? &retried : NULL);

@@ -34,6 +34,10 @@ typedef struct Deleted
 
 static Deleted *deleted = NULL; /* one for each destination that we saw */
 
+/*
+ * Nobody is waited for: one who rewrites a table may take hours, and requests
+ * of all destinations are under way meanwhile.
+ */
 static bool
 open_table(BrazeSettleTable *table, Oid rel, Oid pkey, AttrNumber queued_at)
 {
@@ -53,6 +57,8 @@ close_table(BrazeSettleTable *table)
 	if (table->rel == NULL)
 		return;
 	ExecDropSingleTupleTableSlot(table->slot);
+
+	/* the lock on the table stays to the end, as on any table that was written */
 	index_close(table->pkey, RowExclusiveLock);
 	table_close(table->rel, NoLock);
 }
@@ -73,6 +79,8 @@ bool
 braze_settler_open_letters(BrazeSettler *settler)
 {
 	const BrazeCatalog *catalog = braze_catalog_required();
+
+	/* this may be called for one call, and its memory does not last */
 	MemoryContext old = MemoryContextSwitchTo(settler->context);
 	bool		opened = settler->letters.rel != NULL ||
 		open_table(&settler->letters, catalog->dead_letters,
@@ -113,6 +121,7 @@ braze_settler_attempted(bool done)
 void
 braze_settler_committed(void)
 {
+	/* what was deleted outside of any subtransaction has not been added yet */
 	braze_settler_attempted(true);
 	for (Deleted *entry = deleted; entry != NULL; entry = entry->next)
 		braze_size_counter_settled(entry->size, entry->bytes);
@@ -129,9 +138,14 @@ slot_has(BrazeSettleTable *table, int64 id, const BrazeSettleRow *row)
 		 DatumGetTimestampTz(table->slot->tts_values[table->queued_at - 1]) == row->queued_at);
 }
 
+/* by its place or its id, in whichever file of the table it is now */
 bool
 braze_settler_fetch(BrazeSettleTable *table, int64 id, const BrazeSettleRow *row)
 {
+	/*
+	 * The place is a hint, and spares a search in the index.  What is found there
+	 * may be another row by now, so its id decides, and then the index is asked.
+	 */
 	return (braze_fetch_row_at(table->rel, row->storage, table->nblocks, &row->tid, table->slot) &&
 			slot_has(table, id, row)) ||
 		(braze_fetch_row_by_id(table->rel, table->pkey, GetActiveSnapshot(), id, table->slot) &&
@@ -147,6 +161,11 @@ braze_settler_table_of(BrazeSettler *settler, const BrazeSettleRow *row, int64 *
 		return &settler->queue;
 	return braze_settler_open_letters(settler) ? &settler->letters : NULL;
 }
+
+/* one slot is read as a row of either table, see below */
+StaticAssertDecl(BRAZE_QUEUE_CALL == BRAZE_DEAD_CALL &&
+				 BRAZE_QUEUE_DESTINATION == BRAZE_DEAD_DESTINATION,
+				 "a queued call and a dead letter agree in these columns");
 
 /*
  * The slot has a row of either table, which agree in these columns; it left
@@ -164,6 +183,7 @@ braze_settler_note_queued(TupleTableSlot *slot, bool back)
 		entry = entry->next;
 	if (entry == NULL)
 	{
+		/* it stays as long as the worker does: there are few destinations */
 		entry = MemoryContextAllocZero(TopMemoryContext, sizeof(Deleted));
 		entry->destination = destination;
 		entry->next = deleted;
@@ -180,6 +200,7 @@ braze_settler_delete_fetched(BrazeSettler *settler, BrazeSettleTable *table)
 	ItemPointerData tid = table->slot->tts_tid;
 	TM_Result	result = braze_table_write_delete(table->rel, &tid, GetActiveSnapshot());
 
+	/* a letter does not count: its call left the queue when it was claimed */
 	if (result == TM_Ok && table == &settler->queue)
 		braze_settler_note_queued(table->slot, false);
 	return result;
