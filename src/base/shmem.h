@@ -138,7 +138,7 @@ extern BrazeShared *braze_shared;
 
 extern void braze_shmem_init(void);
 
-/* the caller holds the lock, exclusively to make a new slot; NULL: no room */
+/* the caller holds the lock, exclusively to make a slot; NULL: none is free */
 extern BrazeDatabaseSlot *braze_shmem_database(Oid database, bool create);
 extern BrazeDestinationSlot *braze_shmem_destination(Oid database,
 													const char *name,

@@ -183,12 +183,16 @@ braze_datacenter_parse(const char *value, char **result)
 			return NULL;
 		}
 	}
+
+	/* people copy what they see: the address of their dashboard, or the cluster */
 	found = find_address(bare_address(value));
 	if (found != NULL)
 	{
 		*result = pstrdup(found->endpoint);
 		return NULL;
 	}
+
+	/* the list has a gap there, which looks like our mistake */
 	if (braze_ascii_equal(name, "US-09"))
 		return psprintf("Braze has no instance US-09.  Valid values are %s.",
 						braze_datacenter_names());

@@ -12,8 +12,8 @@
 extern char *braze_datacenter_names(void);
 
 /*
- * These write the URL of a REST endpoint, or of an SDK endpoint, into result.  They return NULL, or a
- * sentence that says which values are valid.
+ * These write the URL of a REST endpoint, or of an SDK endpoint, into result.
+ * They return NULL, or a sentence that says which values are valid.
  */
 extern const char *braze_datacenter_parse(const char *value, char **result);
 extern const char *braze_datacenter_parse_endpoint(const char *value, char **result);

@@ -33,6 +33,11 @@ BRAZE_SQL_FUNCTION(braze_options);
 void
 braze_option_validator_load(List *given, BrazeSettings *settings)
 {
+	/*
+	 * In the order of the table, since some options write the same setting:
+	 * custom_api_endpoint comes after datacenter, and so goes before it.  The
+	 * default stays when a value is not understood.
+	 */
 	memset(settings, 0, sizeof(BrazeSettings));
 	for (int i = 0; i < braze_option_count; i++)
 	{
@@ -150,6 +155,7 @@ braze_validator(PG_FUNCTION_ARGS)
 				 errhint("Queue calls with braze_enqueue, braze_track and the other "
 						 "functions, or with the trigger function braze_trigger.")));
 
+	/* the wrapper itself, which PostgreSQL asks about as well */
 	if (catalog != ForeignServerRelationId && catalog != UserMappingRelationId)
 	{
 		if (given != NIL)

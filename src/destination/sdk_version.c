@@ -45,6 +45,11 @@ braze_sdk_version_parse(const char *value, BrazeSdkVersion *result)
 		return "Valid values are versions such as " BRAZE_NEWEST_SDK ".";
 	if (version.major < FIRST_MAJOR)
 		return "Versions before 2 are not supported by Braze any more.";
+
+	/*
+	 * A major version alone means its last minor one.  Of a major version newer
+	 * than this library that is not known.
+	 */
 	if (*text == '\0')
 	{
 		if (version.major >= FIRST_MAJOR + lengthof(last_minors))

@@ -61,7 +61,7 @@ may_create_databases(void)
 }
 
 /*
- * Only somebody who may do what he asks for may stop a worker.  Everything
+ * Only a user who is allowed the command may stop a worker by it.  Everything
  * else about the command is PostgreSQL's to check, and to complain of.
  */
 static void
@@ -136,6 +136,7 @@ before_utility(Node *statement)
 	}
 }
 
+/* also for a command inside a function, which comes here like any other */
 static void
 database_utility(PlannedStmt *pstmt, const char *queryString, bool readOnlyTree,
 				 ProcessUtilityContext context, ParamListInfo params,

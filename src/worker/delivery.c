@@ -36,8 +36,8 @@
 #define IDENTITY_REQUESTS_PER_SECOND	(BRAZE_LIMIT_IDENTITY_PER_MINUTE / 60.0)
 
 /*
- * What is held of one user: as he gets one request at a time, this much is
- * there while more of his calls are read again.
+ * What is held of one user: as they get one request at a time, this much is
+ * there while more of their calls are read again.
  */
 #define REQUESTS_AHEAD	8
 
@@ -85,6 +85,7 @@ reset_pace(BrazeDelivery *delivery)
 		braze_pace_reset(&delivery->pace[i]);
 }
 
+/* for the status: is anything of it waiting for its clock? */
 static bool
 is_failing(const BrazeDelivery *delivery)
 {
@@ -96,6 +97,10 @@ is_failing(const BrazeDelivery *delivery)
 	return false;
 }
 
+/*
+ * For a server that is met for the first time.  It begins behind the reader, at
+ * the start of the queue: its calls may be older than the server.
+ */
 static BrazeDelivery *
 create_delivery(const char *name)
 {
@@ -129,6 +134,7 @@ braze_delivery_drop_gone(BrazeDelivery *delivery, BrazeGone gone, void *arg)
 	braze_discard_drop_gone(delivery->pack);
 }
 
+/* the key is wiped, so that no core dump and no reused memory shows it */
 static void
 free_target(BrazeDelivery *delivery)
 {

@@ -25,6 +25,7 @@
 
 bool		braze_new_pauses = false;
 
+/* replaces a reason by a copy that lives as long as the worker */
 static char *
 keep_reason(char *old, const char *reason)
 {
@@ -50,6 +51,7 @@ braze_delivery_pause_set(BrazeDelivery *delivery, const char *reason)
 		braze_request_progress_cancel_postponed(delivery->pack, i, braze_now_ms());
 }
 
+/* as braze_delivery_pause_set() for one endpoint */
 static void
 set_closed(BrazeDelivery *delivery, BrazeEndpoint endpoint, const char *reason)
 {
@@ -105,6 +107,7 @@ braze_delivery_pause_close(BrazeDelivery *delivery, BrazeEndpoint endpoint, cons
 					 quote_literal_cstr(NameStr(delivery->name)))));
 }
 
+/* in an attempt: others may have added triggers to the table */
 static void
 put_pauses(void *arg)
 {

@@ -38,6 +38,7 @@ random_fraction(void)
 	return (double) random() / ((double) RAND_MAX + 1);
 }
 
+/* for the status, which shows the last one */
 static void
 note_error(BrazeDelivery *delivery, const char *reason)
 {
@@ -46,6 +47,7 @@ note_error(BrazeDelivery *delivery, const char *reason)
 	delivery->changed = true;
 }
 
+/* Braze limits the endpoints of one service together */
 static BrazePace *
 pace_of(BrazeDelivery *delivery, BrazeEndpoint endpoint)
 {
@@ -344,6 +346,7 @@ conclude_transfer(BrazeHttp *http, BrazeTransfer *transfer, const BrazeAnswer *a
 	end_transfer(transfer);
 }
 
+/* without an answer: curl did not take it, or gave it up before it was sent */
 static void
 fail_transfer(BrazeHttp *http, BrazeTransfer *transfer)
 {

@@ -54,6 +54,7 @@ typedef struct Known
 static HTAB *known_databases;
 static MemoryContext launcher_context;
 
+/* nobody is to set the latch of a process that is gone, or count on it */
 static void
 clear_launcher(int code, Datum arg)
 {
@@ -104,6 +105,10 @@ list_databases(void)
 	CommitTransactionCommand();
 }
 
+/*
+ * The worker gets the slot's index as argument.  It is never restarted by the
+ * postmaster, which would not know whether the database still wants one.
+ */
 static bool
 register_worker(Known *known, int index)
 {
@@ -297,6 +302,7 @@ has_slot(Oid database)
 	return has;
 }
 
+/* one look at every database; returns how long to wait for the next */
 static long
 tend_all(void)
 {

@@ -38,7 +38,7 @@ braze_memory_budget_count(void)
 }
 
 /*
- * Would there be room if it held so many quarters of what it holds?  Of the
+ * Would there be memory if it held so many quarters of what it holds?  Of the
  * packs only the one that is asked about changes while rows are taken in, so
  * the others are as they were counted.
  */

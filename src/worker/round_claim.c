@@ -38,6 +38,7 @@ static Move *moves = NULL;
 static int	nmoves = 0;
 static int	maxmoves = 0;
 
+/* what the call is now; the round fills in what it becomes */
 static void
 add_move(BrazeDelivery *delivery, BrazeRequest *request, BrazeCall *call, int number)
 {
@@ -58,7 +59,7 @@ add_move(BrazeDelivery *delivery, BrazeRequest *request, BrazeCall *call, int nu
 	move->result = BRAZE_MOVE_LATER;
 }
 
-/* a user's call does not overtake one of his that has to wait */
+/* a call does not overtake one of the same user that has to wait */
 static bool
 must_wait(const Move *move)
 {

@@ -57,6 +57,7 @@ static int	taken = 0;
 /* a row was taken that may not be on disk yet */
 static bool unflushed = false;
 
+/* does nobody else take part in what is new? */
 static bool
 all_others_behind(const BrazeDelivery *delivery)
 {
@@ -72,6 +73,7 @@ all_others_behind(const BrazeDelivery *delivery)
 	return true;
 }
 
+/* maps a row and packs it, or has it refused */
 static void
 take_row(BrazeDelivery *delivery, const BrazeQueueRow *row)
 {
@@ -200,6 +202,7 @@ consume_wanted(const BrazeQueueRow *row, void *arg)
 	return true;
 }
 
+/* in slices, since there may be as many as a user has calls */
 static void
 read_wanted(BrazeDelivery *delivery)
 {

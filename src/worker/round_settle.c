@@ -193,7 +193,7 @@ settle_call(BrazeSettler *settler, const BrazeCall *call)
 	BrazeSettled result;
 
 	/*
-	 * Braze has deleted the user, so nothing may be left of him here: that comes
+	 * Braze has deleted the user, so nothing may be left of them here: that comes
 	 * before the row that tells of it is gone.  What Braze has accepted of a user
 	 * is remembered in the transaction that deletes the row, so that after a crash
 	 * either both are known or neither.
@@ -208,6 +208,7 @@ settle_call(BrazeSettler *settler, const BrazeCall *call)
 	return result;
 }
 
+/* not settled, and no error: somebody has locked what it needs */
 static void
 note_result(Done *done, BrazeSettled result)
 {
@@ -245,6 +246,7 @@ attempt_call(void *arg)
 	braze_settler_end(&settler);
 }
 
+/* an error in it, or in what others added, is this call's alone */
 static void
 try_call(Done *done)
 {
@@ -301,6 +303,7 @@ braze_round_settle_needs_care(void)
 		!braze_table_write_is_plain(catalog->dead_letters, BRAZE_DEAD_COLUMNS);
 }
 
+/* letters of the calls before are changed and deleted as well */
 static bool
 has_trigger_on_old_rows(Oid table)
 {
@@ -331,6 +334,7 @@ find_care(BrazeSettler *settler)
 	return care;
 }
 
+/* does it need a subtransaction? */
 static bool
 is_to_be_tried(const Done *done, const Care *care)
 {

@@ -93,6 +93,7 @@ static int64 next_refresh = 0;
 static bool look = true;		/* something may have been queued */
 static TimeoutId end_timeout;
 
+/* a server or a user mapping; it may come in the middle of a round */
 static void
 server_changed(Datum arg, int cacheid, uint32 hashvalue)
 {
@@ -121,6 +122,7 @@ clear_slot(int code, Datum arg)
 	braze_shmem_wake_launcher();
 }
 
+/* wakes nobody: the launcher looks when this process ends */
 static void
 set_slot_state(BrazeDatabaseState state)
 {
@@ -214,6 +216,7 @@ require_extension(void)
 	set_slot_state(BRAZE_DATABASE_RUNNING);
 }
 
+/* from here on sessions wake this process, and DROP DATABASE ends it */
 static void
 attach_to_slot(int index)
 {
@@ -239,6 +242,7 @@ attach_to_slot(int index)
 	on_shmem_exit(clear_slot, (Datum) 0);
 }
 
+/* of two waits in milliseconds, -1 standing for no end */
 static long
 shorter_wait(long timeout, int64 other)
 {
@@ -378,6 +382,10 @@ release_if_due(int64 now)
 	return SETTLE_RETRY_MS;
 }
 
+/*
+ * Reads when somebody has queued something, when there is memory again, and
+ * while holes may fill that nobody announces.
+ */
 static long
 read_if_due(int64 now)
 {
