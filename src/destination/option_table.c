@@ -270,7 +270,7 @@ const BrazeOption braze_option_table[] = {
 		.name = "identity_delay", .catalog = ForeignServerRelationId,
 		.type = BRAZE_OPTION_DURATION, .offset = BRAZE_SETTING(identity_delay),
 		.initial = "1 s", .min = 0, .max = 3600 * 1000, .unit = "s",
-		.description = "Time that a user's calls wait after Braze answered an identify, merge or delete of his."
+		.description = "Time that a user's calls wait after Braze answered an identify, merge or delete of that user."
 	},
 	{
 		.name = "delivery", .catalog = ForeignServerRelationId,
