@@ -513,10 +513,9 @@ braze_http_transfer_judge(HttpTransfer *transfer, CURLcode result)
 		request->truncated = true;
 	}
 
-	/*
-	 * what Braze answers ends up in logs and tables, where a key must not be
-	 */
 	request->unsent = braze_http_transfer_unsent(transfer);
+
+	/* an answer may end up in logs and tables, where a key must not be */
 	if (request->status != 0)
 		mask_key(request, transfer->target->api_key);
 	else

@@ -36,7 +36,7 @@ braze_gone_exclude_all(BrazeRequest *request)
 	request->body_length = 0;
 }
 
-/* ----- out of the queue, and left out ----- */
+/* ----- out of the queue, and excluded ----- */
 
 int
 braze_gone_ncalls(const BrazeRequest *request)
@@ -107,7 +107,7 @@ braze_gone_exclude(BrazeRequest *request, int number, bool gone)
 	}
 }
 
-/* the request is over: what was left out waits for the next one */
+/* the request is over: what was excluded waits for the next one */
 void
 braze_gone_include_again(BrazePack *pack, BrazeRequest *request, int64_t now)
 {

@@ -105,7 +105,7 @@ is_hopeless(const BrazePack *pack, const Suspicion *suspicion, const BrazeAnswer
 }
 
 /*
- * The request has failed; the caller gives back what is pending of it after
+ * The request has failed; the caller returns what is pending of it after
  * this.  False when memory is out.
  */
 bool

@@ -129,7 +129,7 @@ extern void braze_pack_set_limits(BrazePack *pack, const BrazePackLimits *limits
 
 /*
  * The objects of a request that the workspace takes, as its answers have shown;
- * 0 where max_objects is not too many.  It is forgotten for another workspace.
+ * 0 where max_objects is not too many.  It is reset for another workspace.
  */
 extern int	braze_pack_learned_limit(const BrazePack *pack);
 extern void braze_object_limit_reset(BrazePack *pack);
@@ -173,13 +173,13 @@ typedef struct BrazeGates
 /*
  * The next request to send now, NULL when there is none; wait then says when
  * to ask again, in milliseconds, -1 for not before something else happens.
- * Requests that were put off come first.
+ * Requests that were postponed come first.
  */
 extern BrazeRequest *braze_request_next(BrazePack *pack, const BrazeGates *gates,
 										int64_t now, int64_t *wait);
 
 /*
- * Nothing goes to this endpoint for a while: requests put off are no more, and
+ * Nothing goes to this endpoint for a while: postponed requests are over, and
  * their calls come out as done or wait again.
  */
 extern void braze_request_progress_cancel_postponed(BrazePack *pack, BrazeEndpoint endpoint, int64_t now);
@@ -230,7 +230,7 @@ extern bool braze_gone_is_unclaimed(const BrazeRequest *request, int number);
 extern bool braze_gone_follows(const BrazeRequest *request, int earlier, int later);
 
 /*
- * Before anything of the request is sent: leaves out a call that is gone, or
+ * Before anything of the request is sent: excludes a call that is gone, or
  * one that has to wait.  After that it is written anew; BRAZE_NEXT_DONE: there
  * is nothing to send, and it is gone.
  */

@@ -56,7 +56,7 @@ extern void braze_profile_cache_free(BrazeProfile *profile);
 extern bool braze_profile_cache_set_owner(BrazeProfile *profile, const char *owner, size_t length);
 extern bool braze_profile_cache_is_owner(const BrazeProfile *profile, const char *owner, size_t length);
 
-/* forgets the attributes, as after a merge */
+/* no attribute is known any more, as after a merge */
 extern void braze_profile_cache_reset(BrazeProfile *profile);
 
 /*

@@ -168,7 +168,7 @@ start_request(BrazePack *pack, BrazeEndpoint endpoint, ReadyList *list, int64_t 
 }
 
 /*
- * one that was put off goes as it is, unless there was no memory to write it
+ * one that was postponed goes as it is, unless there was no memory to write it
  */
 static BrazeRequest *
 resume_request(BrazePack *pack, BrazeRequest *request, int64_t now)

@@ -346,7 +346,7 @@ add_back(void)
 		if (id == 0)
 			break;
 		add_call(id);
-		promise(braze_pack_calls(pack) == held + 1, "a call that is wanted is taken back");
+		promise(braze_pack_calls(pack) == held + 1, "a call that is wanted is reloaded");
 	}
 }
 
@@ -669,7 +669,7 @@ forget_flying(int place, bool judged, BrazeEndpoint endpoint)
 	flying[place] = flying[--nflying];
 }
 
-/* the requests put off for an endpoint are no more, and their users are free */
+/* the requests postponed for an endpoint are no more, and their users are free */
 static void
 recall(BrazeEndpoint endpoint)
 {
@@ -687,7 +687,7 @@ recall(BrazeEndpoint endpoint)
 
 /*
  * When all calls of a user are out, Braze must have the attribute of the last
- * of them, whether it was sent or left out.
+ * of them, whether it was sent or excluded.
  */
 static void
 expect_plans(int id)
@@ -778,7 +778,7 @@ answer_one(void)
 			forget_flying(place, true, endpoint);
 			break;
 		case BRAZE_NEXT_SEND:
-			/* put off, its users stay busy until it was sent again and answered */
+			/* postponed, its users stay busy until it was sent again and answered */
 			if (dice(5) == 0)
 			{
 				braze_request_state_postpone(pack, request);

@@ -34,7 +34,7 @@ verdict(long status, const char *body, BrazeVerdict expected, const char *what)
 {
 	is_int(read_answer(status, body), expected, what);
 	if (answer.in_doubt != (expected == BRAZE_FAILED))
-		ok(false, "ambiguous is what failed: %s", what);
+		ok(false, "in doubt is what failed: %s", what);
 }
 
 /* every reason must be short, valid UTF-8 without control characters */

@@ -932,7 +932,7 @@ test_later_delay(void)
 	pack_destroy(pack);
 }
 
-/* what was left out of a request, or has left the queue, is not to be claimed */
+/* what was excluded, or has left the queue, is not to be claimed */
 static void
 test_unclaimed(void)
 {
@@ -946,7 +946,7 @@ test_unclaimed(void)
 	braze_gone_exclude(request, 0, false);
 	braze_gone_exclude(request, 1, true);
 	braze_gone_call(request, 2)->letter = 7;
-	ok(!braze_gone_is_unclaimed(request, 0), "a call that is left out is not claimed");
+	ok(!braze_gone_is_unclaimed(request, 0), "a call that is excluded is not claimed");
 	ok(!braze_gone_is_unclaimed(request, 1), "nor one that is gone");
 	ok(!braze_gone_is_unclaimed(request, 2), "nor one that was claimed");
 	ok(braze_gone_is_unclaimed(request, 3), "but any other is");
