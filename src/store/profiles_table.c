@@ -66,13 +66,13 @@
  * storage and tid count with has_row only, and new_tid and storing_unknown with
  * storing only.
  */
-typedef struct Memory
+typedef struct CachedProfile
 {
 	BrazeProfile profile;		/* first: what the pack knows of it */
 	NameData	destination;
 	char	   *user;			/* the key, as in the table */
 	uint64		hash;
-	struct Memory *next;		/* of the same hash */
+	struct CachedProfile *next;	/* of the same hash */
 	int			pins;			/* calls that are not settled */
 	dlist_node	idle;			/* among those without, when pins is 0 */
 	Size		size;			/* as counted when it was loaded, or became idle */
@@ -98,22 +98,22 @@ typedef struct Memory
 	bool		storing;
 	bool		storing_unknown;
 	ItemPointerData new_tid;	/* invalid: no row, or it is not known where */
-	struct Memory *next_storing;
-} Memory;
+	struct CachedProfile *next_storing;
+} CachedProfile;
 
 typedef struct Bucket
 {
 	uint64		hash;			/* hash key */
-	Memory	   *first;
+	CachedProfile *first;
 } Bucket;
 
-static MemoryContext memory_context;
+static MemoryContext profiles_context;
 static HTAB *buckets;
 static dlist_head idle = DLIST_STATIC_INIT(idle);	/* longest idle first */
 static Size idle_size = 0;
 static Size all_size = 0;
 static dlist_head unwritten = DLIST_STATIC_INIT(unwritten);
-static Memory *storing = NULL;
+static CachedProfile *storing = NULL;
 static Oid	storing_in = InvalidOid;
 
 bool
@@ -143,13 +143,13 @@ braze_profiles_table_init(void)
 				 errmsg("could not generate a random key")));
 	braze_hash_set_seed(seed);
 
-	memory_context = AllocSetContextCreate(TopMemoryContext,
+	profiles_context = AllocSetContextCreate(TopMemoryContext,
 										   "segment_braze profiles",
 										   ALLOCSET_DEFAULT_SIZES);
 	memset(&control, 0, sizeof(control));
 	control.keysize = sizeof(uint64);
 	control.entrysize = sizeof(Bucket);
-	control.hcxt = memory_context;
+	control.hcxt = profiles_context;
 	buckets = hash_create("segment_braze profiles", 1024, &control,
 						  HASH_ELEM | HASH_BLOBS | HASH_CONTEXT);
 }
@@ -157,35 +157,35 @@ braze_profiles_table_init(void)
 /* ----- the cache ----- */
 
 static void
-free_memory(Memory *memory)
+free_cached(CachedProfile *cached)
 {
-	Bucket	   *bucket = hash_search(buckets, &memory->hash, HASH_FIND, NULL);
-	Memory	  **link = &bucket->first;
+	Bucket	   *bucket = hash_search(buckets, &cached->hash, HASH_FIND, NULL);
+	CachedProfile **link = &bucket->first;
 
-	Assert(memory->pins == 0 && !memory->storing);
-	while (*link != memory)
+	Assert(cached->pins == 0 && !cached->storing);
+	while (*link != cached)
 		link = &(*link)->next;
-	*link = memory->next;
+	*link = cached->next;
 	if (bucket->first == NULL)
-		hash_search(buckets, &memory->hash, HASH_REMOVE, NULL);
+		hash_search(buckets, &cached->hash, HASH_REMOVE, NULL);
 
 	/* what the table does not have is sent again, which does no harm */
-	if (memory->unknown)
-		dlist_delete(&memory->unwritten);
-	all_size -= memory->size;
-	braze_profile_cache_free(&memory->profile);
-	pfree(memory->user);
-	pfree(memory);
+	if (cached->unknown)
+		dlist_delete(&cached->unwritten);
+	all_size -= cached->size;
+	braze_profile_cache_free(&cached->profile);
+	pfree(cached->user);
+	pfree(cached);
 }
 
 /* the size is that of now; the pack changes a pinned profile without telling */
 static void
-count_memory(Memory *memory)
+count_cached(CachedProfile *cached)
 {
-	all_size -= memory->size;
-	memory->size = sizeof(Memory) + sizeof(Bucket) + strlen(memory->user) +
-		memory->profile.owner_length + sizeof(BrazeAttributeHash) * memory->profile.nhashes;
-	all_size += memory->size;
+	all_size -= cached->size;
+	cached->size = sizeof(CachedProfile) + sizeof(Bucket) + strlen(cached->user) +
+		cached->profile.owner_length + sizeof(BrazeAttributeHash) * cached->profile.nhashes;
+	all_size += cached->size;
 }
 
 Size
@@ -195,12 +195,12 @@ braze_profiles_table_memory(void)
 }
 
 static void
-pin_profile(Memory *memory)
+pin_profile(CachedProfile *cached)
 {
-	if (memory->pins++ == 0)
+	if (cached->pins++ == 0)
 	{
-		dlist_delete(&memory->idle);
-		idle_size -= memory->size;
+		dlist_delete(&cached->idle);
+		idle_size -= cached->size;
 	}
 }
 
@@ -209,30 +209,30 @@ trim_idle(Size limit)
 {
 	while (idle_size > limit && !dlist_is_empty(&idle))
 	{
-		Memory	   *oldest = dlist_container(Memory, idle, dlist_pop_head_node(&idle));
+		CachedProfile *oldest = dlist_container(CachedProfile, idle, dlist_pop_head_node(&idle));
 
 		idle_size -= oldest->size;
-		free_memory(oldest);
+		free_cached(oldest);
 	}
 }
 
 static void
-make_idle(Memory *memory)
+make_idle(CachedProfile *cached)
 {
-	count_memory(memory);
-	idle_size += memory->size;
-	dlist_push_tail(&idle, &memory->idle);
+	count_cached(cached);
+	idle_size += cached->size;
+	dlist_push_tail(&idle, &cached->idle);
 	trim_idle((Size) braze_max_memory * 1024 * 1024 / CACHE_SHARE);
 }
 
 void
 braze_profiles_table_release(BrazeProfile *profile)
 {
-	Memory	   *memory = (Memory *) profile;
+	CachedProfile *cached = (CachedProfile *) profile;
 
-	Assert(memory->pins > 0);
-	if (--memory->pins == 0)
-		make_idle(memory);
+	Assert(cached->pins > 0);
+	if (--cached->pins == 0)
+		make_idle(cached);
 }
 
 void
@@ -244,14 +244,14 @@ braze_profiles_table_drop_cache(void)
 /* ----- the table ----- */
 
 static SysScanDesc
-scan_row(Relation rel, Oid pkey, const Memory *memory)
+scan_row(Relation rel, Oid pkey, const CachedProfile *cached)
 {
 	ScanKeyData keys[2];
 
 	ScanKeyInit(&keys[0], BRAZE_PROFILE_DESTINATION, BTEqualStrategyNumber,
-				F_TEXTEQ, CStringGetTextDatum(NameStr(memory->destination)));
+				F_TEXTEQ, CStringGetTextDatum(NameStr(cached->destination)));
 	ScanKeyInit(&keys[1], BRAZE_PROFILE_USER, BTEqualStrategyNumber, F_TEXTEQ,
-				CStringGetTextDatum(memory->user));
+				CStringGetTextDatum(cached->user));
 	return systable_beginscan(rel, pkey, true, NULL, 2, keys);
 }
 
@@ -263,18 +263,18 @@ hash_of_owner(const BrazeProfile *profile)
 
 /* the row has what the profile says now */
 static void
-note_row(Memory *memory)
+note_row(CachedProfile *cached)
 {
-	memory->has_sent = memory->profile.sent;
-	memory->has_alias = memory->profile.has_alias;
-	memory->has_owner = hash_of_owner(&memory->profile);
+	cached->has_sent = cached->profile.sent;
+	cached->has_alias = cached->profile.has_alias;
+	cached->has_owner = hash_of_owner(&cached->profile);
 }
 
 static void
-read_row(Relation rel, HeapTuple tuple, Memory *memory)
+read_row(Relation rel, HeapTuple tuple, CachedProfile *cached)
 {
 	TupleDesc	desc = RelationGetDescr(rel);
-	BrazeProfile *profile = &memory->profile;
+	BrazeProfile *profile = &cached->profile;
 	Datum		value;
 	bool		isnull;
 	bool		fine = true;
@@ -302,23 +302,23 @@ read_row(Relation rel, HeapTuple tuple, Memory *memory)
 	if (!fine)
 		ereport(ERROR,
 				(errcode(ERRCODE_OUT_OF_MEMORY), errmsg("out of memory")));
-	note_row(memory);
-	memory->has_row = true;
-	memory->storage = rel->rd_rel->relfilenode;
-	memory->tid = tuple->t_self;
+	note_row(cached);
+	cached->has_row = true;
+	cached->storage = rel->rd_rel->relfilenode;
+	cached->tid = tuple->t_self;
 }
 
 /* a user who has no row is new, and their profile stays empty */
 static void
-load_profile(Memory *memory)
+load_profile(CachedProfile *cached)
 {
 	const BrazeCatalog *catalog = braze_catalog_required();
 	Relation	rel = table_open(catalog->profiles, AccessShareLock);
-	SysScanDesc scan = scan_row(rel, catalog->profiles_pkey, memory);
+	SysScanDesc scan = scan_row(rel, catalog->profiles_pkey, cached);
 	HeapTuple	tuple = systable_getnext(scan);
 
 	if (HeapTupleIsValid(tuple))
-		read_row(rel, tuple, memory);
+		read_row(rel, tuple, cached);
 	systable_endscan(scan);
 	table_close(rel, AccessShareLock);
 }
@@ -330,12 +330,12 @@ key_of(const char *user, int length)
 	char	   *digest;
 
 	if (length <= MAX_KEY)
-		return MemoryContextStrdup(memory_context, pnstrdup(user, length));
+		return MemoryContextStrdup(profiles_context, pnstrdup(user, length));
 	digest = TextDatumGetCString(DirectFunctionCall2(binary_encode,
 													 DirectFunctionCall1(sha256_bytea,
 																		 PointerGetDatum(cstring_to_text_with_len(user, length))),
 													 CStringGetTextDatum("hex")));
-	return MemoryContextStrdup(memory_context,
+	return MemoryContextStrdup(profiles_context,
 							   psprintf("%s...%s", pnstrdup(user, pg_mbcliplen(user, length, KEPT_OF_KEY)), digest));
 }
 
@@ -346,39 +346,39 @@ braze_profiles_table_get(const char *destination, const char *user, int length)
 	uint64		hash = braze_hash(key, strlen(key));
 	bool		found;
 	Bucket	   *bucket;
-	Memory	   *memory;
+	CachedProfile *cached;
 
 	/* different keys may have the same hash */
 	bucket = hash_search(buckets, &hash, HASH_FIND, NULL);
-	for (memory = bucket ? bucket->first : NULL; memory != NULL; memory = memory->next)
+	for (cached = bucket ? bucket->first : NULL; cached != NULL; cached = cached->next)
 	{
-		if (strcmp(memory->user, key) == 0 &&
-			strcmp(NameStr(memory->destination), destination) == 0)
+		if (strcmp(cached->user, key) == 0 &&
+			strcmp(NameStr(cached->destination), destination) == 0)
 		{
 			pfree(key);
-			pin_profile(memory);
-			return &memory->profile;
+			pin_profile(cached);
+			return &cached->profile;
 		}
 	}
 
 	/* loaded before it is known to anybody: an error leaves nothing behind */
-	memory = MemoryContextAllocZero(memory_context, sizeof(Memory));
-	namestrcpy(&memory->destination, destination);
-	memory->user = key;
-	memory->hash = hash;
-	if (!pg_strong_random(&memory->profile.salt, sizeof(memory->profile.salt)))
+	cached = MemoryContextAllocZero(profiles_context, sizeof(CachedProfile));
+	namestrcpy(&cached->destination, destination);
+	cached->user = key;
+	cached->hash = hash;
+	if (!pg_strong_random(&cached->profile.salt, sizeof(cached->profile.salt)))
 		ereport(ERROR,
 				(errcode(ERRCODE_INTERNAL_ERROR),
 				 errmsg("could not generate random bytes for a profile")));
-	load_profile(memory);
+	load_profile(cached);
 	bucket = hash_search(buckets, &hash, HASH_ENTER, &found);
 	if (!found)
 		bucket->first = NULL;
-	memory->next = bucket->first;
-	bucket->first = memory;
-	memory->pins = 1;
-	count_memory(memory);
-	return &memory->profile;
+	cached->next = bucket->first;
+	bucket->first = cached;
+	cached->pins = 1;
+	count_cached(cached);
+	return &cached->profile;
 }
 
 static bool
@@ -390,15 +390,15 @@ is_empty(const BrazeProfile *profile)
 
 /* writes the row; old is where the one before is, NULL if there is none */
 static void
-put_row(Relation rel, Memory *memory, ItemPointer old)
+put_row(Relation rel, CachedProfile *cached, ItemPointer old)
 {
-	const BrazeProfile *profile = &memory->profile;
+	const BrazeProfile *profile = &cached->profile;
 	Datum		values[BRAZE_PROFILE_COLUMNS];
 	bool		nulls[BRAZE_PROFILE_COLUMNS] = {false};
 	bytea	   *known;
 
-	values[BRAZE_PROFILE_DESTINATION - 1] = CStringGetTextDatum(NameStr(memory->destination));
-	values[BRAZE_PROFILE_USER - 1] = CStringGetTextDatum(memory->user);
+	values[BRAZE_PROFILE_DESTINATION - 1] = CStringGetTextDatum(NameStr(cached->destination));
+	values[BRAZE_PROFILE_USER - 1] = CStringGetTextDatum(cached->user);
 	values[BRAZE_PROFILE_SENT - 1] = BoolGetDatum(profile->sent);
 	values[BRAZE_PROFILE_HAS_ALIAS - 1] = BoolGetDatum(profile->has_alias);
 	if (profile->owner != NULL)
@@ -410,27 +410,27 @@ put_row(Relation rel, Memory *memory, ItemPointer old)
 	SET_VARSIZE(known, VARHDRSZ + braze_profile_cache_size(profile));
 	braze_profile_cache_write(profile, VARDATA(known));
 	values[BRAZE_PROFILE_ATTRIBUTES - 1] = PointerGetDatum(known);
-	nulls[BRAZE_PROFILE_ATTRIBUTES - 1] = (profile->nhashes == 0 || memory->storing_unknown);
+	nulls[BRAZE_PROFILE_ATTRIBUTES - 1] = (profile->nhashes == 0 || cached->storing_unknown);
 	values[BRAZE_PROFILE_CHANGED_AT - 1] = TimestampTzGetDatum(GetCurrentTimestamp());
 	if (old != NULL)
-		braze_table_write_update(rel, old, BRAZE_PROFILE_COLUMNS, values, nulls, &memory->new_tid);
+		braze_table_write_update(rel, old, BRAZE_PROFILE_COLUMNS, values, nulls, &cached->new_tid);
 	else
-		braze_table_write_insert(rel, BRAZE_PROFILE_COLUMNS, values, nulls, &memory->new_tid);
+		braze_table_write_insert(rel, BRAZE_PROFILE_COLUMNS, values, nulls, &cached->new_tid);
 	pfree(known);
 }
 
 /* is the row still where it was?  VACUUM FULL moves it, a user may delete it */
 static bool
-row_is_there(Relation rel, const Memory *memory)
+row_is_there(Relation rel, const CachedProfile *cached)
 {
 	TupleTableSlot *slot;
 	bool		there;
 
-	if (!memory->has_row)
+	if (!cached->has_row)
 		return false;
 	slot = table_slot_create(rel, NULL);
-	there = braze_fetch_row_at(rel, memory->storage, RelationGetNumberOfBlocks(rel),
-							   &memory->tid, slot);
+	there = braze_fetch_row_at(rel, cached->storage, RelationGetNumberOfBlocks(rel),
+							   &cached->tid, slot);
 	if (there)
 	{
 		bool		isnull;
@@ -438,8 +438,8 @@ row_is_there(Relation rel, const Memory *memory)
 		NameData	destination;
 
 		braze_column_values_destination(slot_getattr(slot, BRAZE_PROFILE_DESTINATION, &isnull), &destination);
-		there = (strcmp(user, memory->user) == 0 &&
-				 strcmp(NameStr(destination), NameStr(memory->destination)) == 0);
+		there = (strcmp(user, cached->user) == 0 &&
+				 strcmp(NameStr(destination), NameStr(cached->destination)) == 0);
 		pfree(user);
 	}
 	ExecDropSingleTupleTableSlot(slot);
@@ -448,9 +448,9 @@ row_is_there(Relation rel, const Memory *memory)
 
 /* finds the row by its key; *tid says where */
 static bool
-find_by_key(Relation rel, Oid pkey, const Memory *memory, ItemPointerData *tid)
+find_by_key(Relation rel, Oid pkey, const CachedProfile *cached, ItemPointerData *tid)
 {
-	SysScanDesc scan = scan_row(rel, pkey, memory);
+	SysScanDesc scan = scan_row(rel, pkey, cached);
 	HeapTuple	tuple = systable_getnext(scan);
 	bool		found = HeapTupleIsValid(tuple);
 
@@ -462,51 +462,51 @@ find_by_key(Relation rel, Oid pkey, const Memory *memory, ItemPointerData *tid)
 
 /* to the end of those that wait until they are left alone */
 static void
-postpone_write(Memory *memory)
+postpone_write(CachedProfile *cached)
 {
-	if (memory->unknown)
-		dlist_delete(&memory->unwritten);
-	memory->unknown = true;
-	memory->settled_at = braze_now_ms();
-	dlist_push_tail(&unwritten, &memory->unwritten);
+	if (cached->unknown)
+		dlist_delete(&cached->unwritten);
+	cached->unknown = true;
+	cached->settled_at = braze_now_ms();
+	dlist_push_tail(&unwritten, &cached->unwritten);
 }
 
 static bool
-is_hot(Memory *memory)
+is_hot(CachedProfile *cached)
 {
 	int64		now = braze_now_ms();
 
-	if (now - memory->began > HOT_TIME_MS)
+	if (now - cached->began > HOT_TIME_MS)
 	{
-		memory->began = now;
-		memory->writes = 0;
+		cached->began = now;
+		cached->writes = 0;
 	}
-	return ++memory->writes > HOT_WRITES;
+	return ++cached->writes > HOT_WRITES;
 }
 
 static bool
-row_says_the_same(const Memory *memory)
+row_says_the_same(const CachedProfile *cached)
 {
-	return memory->has_sent == memory->profile.sent &&
-		memory->has_alias == memory->profile.has_alias &&
-		memory->has_owner == hash_of_owner(&memory->profile);
+	return cached->has_sent == cached->profile.sent &&
+		cached->has_alias == cached->profile.has_alias &&
+		cached->has_owner == hash_of_owner(&cached->profile);
 }
 
 static void
-write_memory(Memory *memory, bool without_attributes)
+write_cached(CachedProfile *cached, bool without_attributes)
 {
 	const BrazeCatalog *catalog = braze_catalog_required();
 	Relation	rel = table_open(catalog->profiles, RowExclusiveLock);
-	ItemPointerData tid = memory->tid;
+	ItemPointerData tid = cached->tid;
 	bool		there;
 
 	/* the hint first; the index knows where it is now, if it is anywhere */
-	there = row_is_there(rel, memory) ||
-		find_by_key(rel, catalog->profiles_pkey, memory, &tid);
-	ItemPointerSetInvalid(&memory->new_tid);
-	memory->storing_unknown = without_attributes;
-	if (!is_empty(&memory->profile))
-		put_row(rel, memory, there ? &tid : NULL);
+	there = row_is_there(rel, cached) ||
+		find_by_key(rel, catalog->profiles_pkey, cached, &tid);
+	ItemPointerSetInvalid(&cached->new_tid);
+	cached->storing_unknown = without_attributes;
+	if (!is_empty(&cached->profile))
+		put_row(rel, cached, there ? &tid : NULL);
 	else if (there && braze_table_write_delete(rel, &tid, GetActiveSnapshot()) != TM_Ok)
 		ereport(ERROR,
 				(errcode(ERRCODE_LOCK_NOT_AVAILABLE),
@@ -515,37 +515,37 @@ write_memory(Memory *memory, bool without_attributes)
 
 	/* nothing else changes here: a transaction that aborts has written nothing */
 	storing_in = rel->rd_rel->relfilenode;
-	memory->storing = true;
-	memory->next_storing = storing;
-	storing = memory;
+	cached->storing = true;
+	cached->next_storing = storing;
+	storing = cached;
 	table_close(rel, NoLock);
 }
 
 void
 braze_profiles_table_store(BrazeProfile *profile)
 {
-	Memory	   *memory = (Memory *) profile;
+	CachedProfile *cached = (CachedProfile *) profile;
 
 	/* many calls of a transaction share a profile, which is written once in it */
-	if (!profile->dirty || memory->storing)
+	if (!profile->dirty || cached->storing)
 		return;
-	if (memory->unknown && row_says_the_same(memory))
-		postpone_write(memory);
+	if (cached->unknown && row_says_the_same(cached))
+		postpone_write(cached);
 	else
-		write_memory(memory, is_hot(memory));
+		write_cached(cached, is_hot(cached));
 }
 
 static bool
-is_alone(const Memory *memory)
+is_alone(const CachedProfile *cached)
 {
-	return braze_now_ms() - memory->settled_at >= HOT_TIME_MS;
+	return braze_now_ms() - cached->settled_at >= HOT_TIME_MS;
 }
 
 bool
 braze_profiles_table_has_postponed(void)
 {
 	return !dlist_is_empty(&unwritten) &&
-		is_alone(dlist_container(Memory, unwritten, dlist_head_node(&unwritten)));
+		is_alone(dlist_container(CachedProfile, unwritten, dlist_head_node(&unwritten)));
 }
 
 int
@@ -555,34 +555,34 @@ braze_profiles_table_store_postponed(void)
 
 	dlist_foreach(iter, &unwritten)
 	{
-		Memory	   *memory = dlist_container(Memory, unwritten, iter.cur);
+		CachedProfile *cached = dlist_container(CachedProfile, unwritten, iter.cur);
 
 		/* the list is in the order of settled_at */
-		if (!is_alone(memory))
+		if (!is_alone(cached))
 			break;
-		write_memory(memory, false);
+		write_cached(cached, false);
 	}
 	return 0;
 }
 
 static void
-store_committed(Memory *memory)
+store_committed(CachedProfile *cached)
 {
-	memory->has_row = ItemPointerIsValid(&memory->new_tid);
-	memory->storage = storing_in;
-	memory->tid = memory->new_tid;
-	note_row(memory);
+	cached->has_row = ItemPointerIsValid(&cached->new_tid);
+	cached->storage = storing_in;
+	cached->tid = cached->new_tid;
+	note_row(cached);
 
 	/* it stays dirty: the attributes are still to be written */
-	if (memory->storing_unknown)
+	if (cached->storing_unknown)
 	{
-		postpone_write(memory);
+		postpone_write(cached);
 		return;
 	}
-	if (memory->unknown)
-		dlist_delete(&memory->unwritten);
-	memory->unknown = false;
-	memory->profile.dirty = false;
+	if (cached->unknown)
+		dlist_delete(&cached->unwritten);
+	cached->unknown = false;
+	cached->profile.dirty = false;
 }
 
 void *
@@ -607,12 +607,12 @@ braze_profiles_table_stored(bool committed)
 {
 	while (storing != NULL)
 	{
-		Memory	   *memory = storing;
+		CachedProfile *cached = storing;
 
-		storing = memory->next_storing;
-		memory->storing = false;
+		storing = cached->next_storing;
+		cached->storing = false;
 		if (committed)
-			store_committed(memory);
+			store_committed(cached);
 	}
 }
 
@@ -647,10 +647,10 @@ braze_profiles_table_reset_attributes(const char *destination)
 	hash_seq_init(&status, buckets);
 	while ((bucket = hash_seq_search(&status)) != NULL)
 	{
-		for (Memory *memory = bucket->first; memory != NULL; memory = memory->next)
+		for (CachedProfile *cached = bucket->first; cached != NULL; cached = cached->next)
 		{
-			if (strcmp(NameStr(memory->destination), destination) == 0)
-				braze_profile_cache_reset(&memory->profile);
+			if (strcmp(NameStr(cached->destination), destination) == 0)
+				braze_profile_cache_reset(&cached->profile);
 		}
 	}
 }
