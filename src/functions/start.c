@@ -39,6 +39,9 @@
 /* a longer gap in the ids is not drawn one by one: a million take about a second */
 #define MAX_DRAWN	INT64CONST(10000000)
 
+/* so many ids must be left for those who queue */
+#define IDS_LEFT			INT64CONST(1000000000000)
+
 BRAZE_SQL_FUNCTION(braze_here);
 Datum
 braze_here(PG_FUNCTION_ARGS)
@@ -168,6 +171,17 @@ pass_highest(Oid table, Oid sequence, int64 highest)
 
 	if (highest == 0 || !OidIsValid(sequence))
 		return;
+
+	/* to follow somebody's mistake would soon end all queueing */
+	if (highest > PG_INT64_MAX - IDS_LEFT)
+	{
+		ereport(WARNING,
+				(errmsg("the sequence of table \"%s\" is not moved past id %lld",
+						get_rel_name(table), (long long) highest),
+				 errdetail("Hardly any ids would be left after it."),
+				 errhint("Give the row with this id another one, and call braze_start again.")));
+		return;
+	}
 	first = drawn = nextval_internal(sequence, false);
 	if (drawn >= highest)
 		return;
