@@ -82,8 +82,14 @@ braze_option_number_may_be_off(const BrazeOption *option)
 static const char *
 parse_integer(const BrazeOption *option, const char *value, int *result)
 {
-	if (parse_int(value, result, 0, NULL) && *result >= option->min && *result <= option->max)
+	int			number;
+
+	/* parse_int() writes a number also when the text is none */
+	if (parse_int(value, &number, 0, NULL) && number >= option->min && number <= option->max)
+	{
+		*result = number;
 		return NULL;
+	}
 	return psprintf("Valid values are whole numbers from %d to %d (%s).",
 					option->min, option->max, option->unit);
 }

@@ -23,7 +23,8 @@
 
 /*
  * Parsers.  Each returns NULL when the value is fine, else a sentence that
- * says which values are.  Results go into settings.
+ * says which values are.  Results go into settings, which stay as they are when
+ * the value is not fine.
  */
 
 static const char *
@@ -60,7 +61,13 @@ choice_hint(const BrazeChoice *choices, const char *name, const char *verb)
 static const char *
 parse_boolean(const BrazeOption *option, const char *value, bool *result)
 {
-	return parse_bool(value, result) ? NULL : "Valid values are true and false.";
+	bool		parsed;
+
+	/* parse_bool() writes a value also when the text is none */
+	if (!parse_bool(value, &parsed))
+		return "Valid values are true and false.";
+	*result = parsed;
+	return NULL;
 }
 
 static const char *

@@ -281,7 +281,10 @@ SELECT m.outcome, m.notes FROM braze_map('{"type": "track", "userId": "u1", "eve
 -- what another version wrote does no harm: unknown names and values count as not given
 UPDATE pg_foreign_server
 SET srvoptions = ARRAY['datacenter=US-99', 'custom_api_endpoint=gopher://x', 'from_the_future=1',
-	'orders_as=invoices', 'identifiers=retina', 'max_objects_per_request=many', 'track_all_pages=often']
+	'orders_as=invoices', 'identifiers=retina', 'max_objects_per_request=many', 'track_all_pages=often',
+	'purchase_properties=perhaps']
 WHERE srvname = 'everything';
 SELECT m.outcome, m.kind, m.payload FROM braze_map('{"type": "track", "userId": "u1", "event": "Bought", "timestamp": "2026-01-01T00:00:00Z"}', 'everything') m;
+SELECT m.kind, m.payload->'properties' AS properties FROM braze_map('{"type": "track", "userId": "u1", "event": "Order Completed", "timestamp": "2026-01-01T00:00:00Z",
+	"properties": {"currency": "EUR", "products": [{"product_id": "p1", "price": 2, "color": "red"}]}}', 'everything') m;
 ROLLBACK;
