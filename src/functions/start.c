@@ -36,7 +36,7 @@
 #define DESTINATION_LOCK_FIELD	79
 #define SEQUENCE_LOCK_FIELD		80
 
-/* a longer gap in the ids is not drawn one by one: a million take about a second */
+/* a longer gap in the ids is not drawn one by one: so many take some seconds */
 #define MAX_DRAWN	INT64CONST(10000000)
 
 /* so many ids must be left for those who queue */
@@ -161,7 +161,8 @@ jump_to(Oid table, Oid sequence, int64 drawn, int64 highest)
 /*
  * Ids are drawn until they are past the highest: that takes no lock, and can
  * never go back.  ALTER SEQUENCE would have everybody who queues wait until
- * this transaction ends.
+ * this transaction ends.  An id at the very end of bigint leaves none to go on
+ * with: nothing could be queued any more, so that one is left alone.
  */
 static void
 pass_highest(Oid table, Oid sequence, int64 highest)
@@ -169,7 +170,7 @@ pass_highest(Oid table, Oid sequence, int64 highest)
 	int64		first;
 	int64		drawn;
 
-	if (highest == 0 || !OidIsValid(sequence))
+	if (highest == 0 || highest > PG_INT64_MAX - MAX_DRAWN || !OidIsValid(sequence))
 		return;
 
 	/* to follow somebody's mistake would soon end all queueing */
@@ -205,7 +206,7 @@ pass_highest(Oid table, Oid sequence, int64 highest)
 	ereport(LOG,
 			(errmsg("segment_braze: the sequence of table \"%s\" was moved from %lld to %lld",
 					get_rel_name(table), (long long) first, (long long) highest),
-			 errdetail("It was behind the ids of the rows, which came by replication, say, and brought their own.")));
+			 errdetail("Rows with higher ids had come from elsewhere, for instance by replication.")));
 }
 
 /*

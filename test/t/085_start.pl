@@ -201,6 +201,11 @@ braze_flush($node, 'postgres', 'braze');
 $open->quit;
 $starting->quit;
 
+# an id after which there is none
+insert_ahead('9223372036854775807');
+is(run("SELECT braze_start('braze')"), 'f', 'the last of all ids does not keep a destination from starting');
+is(next_id(), 50_000_002, 'nor anybody from queueing');
+
 # --- the trigger for replicated rows, while somebody has queued and not committed
 
 my $session = $node->background_psql('postgres');
