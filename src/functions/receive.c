@@ -364,7 +364,7 @@ read_call(BrazeString part, const Batch *batch)
  * no jsonb may have one all the same.
  */
 static Jsonb *
-identified(const BrazeNewCall *call, BrazeString part)
+has_identifier(const BrazeNewCall *call, BrazeString part)
 {
 	BrazeString id;
 	const char *reason;
@@ -380,7 +380,7 @@ static void
 receive_call(BrazeString part, const Batch *batch, Received *received)
 {
 	BrazeNewCall call = read_call(part, batch);
-	Jsonb	   *with_id = identified(&call, part);
+	Jsonb	   *with_id = has_identifier(&call, part);
 	int64		id;
 
 	/*
