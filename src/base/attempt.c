@@ -117,8 +117,9 @@ bool
 braze_attempt_error_is_passing(int sqlstate)
 {
 	/*
-	 * By class, since an extension or a later version may add codes to it.  What
-	 * is in doubt counts as the call's own fault, which holds up that call only.
+	 * By class, since an extension or a later version may add codes to it.
+	 * What is in doubt counts as the call's own fault, which holds up that
+	 * call only.
 	 */
 	switch (ERRCODE_TO_CATEGORY(sqlstate))
 	{
@@ -135,7 +136,10 @@ braze_attempt_error_is_passing(int sqlstate)
 bool
 braze_attempt_is_passing(const ErrorData *error)
 {
-	/* a trigger may raise any error, so one from inside a statement is its own */
+	/*
+	 * a trigger may raise any error, so one from inside a statement is its
+	 * own
+	 */
 	return postponed_until == 0 && about[0] == '\0' &&
 		braze_attempt_error_is_passing(error->sqlerrcode);
 }
@@ -165,7 +169,7 @@ braze_attempt_begin(void)
 	about[0] = '\0';
 }
 
-ErrorData *
+ErrorData  *
 braze_attempt(const char *destination, BrazeWrite write, void *arg, int64 *not_before)
 {
 	MemoryContext context = CurrentMemoryContext;

@@ -102,7 +102,8 @@ look_up_table(Oid schema, int i)
 
 	/*
 	 * Without a lock: who queues a call must not wait for somebody who has
-	 * locked the dead letters, say.  The catalogs tell all that is asked here.
+	 * locked the dead letters, say.  The catalogs tell all that is asked
+	 * here.
 	 */
 	rel = RelationIdGetRelation(table);
 	if (rel == NULL)

@@ -23,7 +23,8 @@
 
 typedef enum BrazeDatabaseState
 {
-	BRAZE_DATABASE_WANTED,		/* ask whether it has the extension, or serve it */
+	BRAZE_DATABASE_WANTED,		/* ask whether it has the extension, or serve
+								 * it */
 	BRAZE_DATABASE_STARTING,	/* its worker was registered */
 	BRAZE_DATABASE_RUNNING,		/* its worker found the extension */
 	BRAZE_DATABASE_OUTDATED,	/* its worker waits for ALTER EXTENSION UPDATE */
@@ -47,16 +48,25 @@ typedef struct BrazeDatabaseSlot
 	BrazeDatabaseState state;
 	pid_t		pid;			/* its worker, 0: none */
 	Latch	   *latch;			/* of that worker; valid even when it is gone */
-	bool		refresh;		/* the worker is to read pauses and options anew */
+	bool		refresh;		/* the worker is to read pauses and options
+								 * anew */
 	bool		purged;			/* and to forget the calls that are gone */
-	char		settle_blocked[BRAZE_MESSAGE_SIZE]; /* why the last settle failed, empty: it did not */
-	char		read_blocked[BRAZE_MESSAGE_SIZE];	/* the same of the last read */
-	int64		highest_read;	/* the id up to which the worker has read the queue */
-	int64		lowest_in_flight;	/* no dead letter with a lower id is under way */
-	int64		put_backs;		/* how often such letters went back to the queue */
-	BrazeBackoff left_alone;	/* as braze_attempt_left_alone, for the next worker */
-	int			held;			/* sessions that need the database left alone: no
-								 * worker is started, and the slot not freed */
+	char		settle_blocked[BRAZE_MESSAGE_SIZE]; /* why the last settle
+													 * failed, empty: it did
+													 * not */
+	char		read_blocked[BRAZE_MESSAGE_SIZE];	/* the same of the last
+													 * read */
+	int64		highest_read;	/* the id up to which the worker has read the
+								 * queue */
+	int64		lowest_in_flight;	/* no dead letter with a lower id is under
+									 * way */
+	int64		put_backs;		/* how often such letters went back to the
+								 * queue */
+	BrazeBackoff left_alone;	/* as braze_attempt_left_alone, for the next
+								 * worker */
+	int			held;			/* sessions that need the database left alone:
+								 * no worker is started, and the slot not
+								 * freed */
 	TimestampTz started_at;		/* for the throttle */
 	bool		wanted_at_once; /* CREATE EXTENSION, or a hold that is over */
 } BrazeDatabaseSlot;
@@ -78,7 +88,8 @@ typedef enum BrazeCounter
 	BRAZE_COUNT_SKIPPED,
 	BRAZE_COUNT_REJECTED,
 	BRAZE_COUNT_RETRIES,		/* requests sent again */
-	BRAZE_COUNT_AMBIGUOUS_RESENDS,	/* those that Braze may have accepted before */
+	BRAZE_COUNT_AMBIGUOUS_RESENDS,	/* those that Braze may have accepted
+									 * before */
 	BRAZE_COUNT_AMBIGUOUS_CALLS,	/* calls in them */
 	BRAZE_COUNT_DUPLICATES,		/* calls not queued because of deduplicate */
 	BRAZE_COUNT_DROPPED,		/* because of on_full */
@@ -101,7 +112,8 @@ typedef struct BrazeDestinationSlot
 {
 	Oid			database;		/* InvalidOid: free */
 	NameData	name;
-	int			next;			/* in the same bucket, or of the free ones; -1: none */
+	int			next;			/* in the same bucket, or of the free ones;
+								 * -1: none */
 	BrazeDestinationState state;
 	int			in_flight;		/* requests */
 	int64		counts[BRAZE_COUNTERS];
@@ -120,7 +132,10 @@ typedef struct BrazeShared
 	/* set before any process has it, and not changed */
 	int			startups;		/* of shared memory: over 1 after a crash */
 
-	/* read without the lock as well: the latch of one that is gone is harmless */
+	/*
+	 * read without the lock as well: the latch of one that is gone is
+	 * harmless
+	 */
 	pid_t		launcher_pid;
 	Latch	   *launcher_latch;
 
@@ -141,8 +156,8 @@ extern void braze_shmem_init(void);
 /* the caller holds the lock, exclusively to make a slot; NULL: none is free */
 extern BrazeDatabaseSlot *braze_shmem_database(Oid database, bool create);
 extern BrazeDestinationSlot *braze_shmem_destination(Oid database,
-													const char *name,
-													bool create);
+													 const char *name,
+													 bool create);
 
 /* the caller holds the lock exclusively, and nobody counts on the place */
 extern void braze_shmem_free_destination(BrazeDestinationSlot *slot);

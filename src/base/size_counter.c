@@ -57,9 +57,10 @@ find_size(const char *destination, bool used)
 
 	if (braze_shared == NULL)
 		return local_size(destination);
+
 	/*
-	 * Almost always it is there, and a shared lock is enough.  Between the two
-	 * locks another session may make it, so the second look asks again.
+	 * Almost always it is there, and a shared lock is enough.  Between the
+	 * two locks another session may make it, so the second look asks again.
 	 */
 	LWLockAcquire(braze_shared->lock, LW_SHARED);
 	slot = braze_shmem_destination(MyDatabaseId, destination, false);
@@ -164,7 +165,10 @@ braze_size_counter_correct(BrazeSizeCounter *size, const BrazeSizeLook *look, in
 
 	SpinLockAcquire(&size->mutex);
 
-	/* the difference and not the value: others have gone on counting meanwhile */
+	/*
+	 * the difference and not the value: others have gone on counting
+	 * meanwhile
+	 */
 	latest = (look->corrections == size->corrections);
 	if (latest && bytes != look->counted)
 	{

@@ -73,6 +73,6 @@ extern void braze_size_counter_settled(BrazeSizeCounter *size, int64 bytes);
  */
 extern BrazeSizeLook braze_size_counter_look(BrazeSizeCounter *size);
 extern bool braze_size_counter_correct(BrazeSizeCounter *size, const BrazeSizeLook *look,
-									 int64 bytes);
+									   int64 bytes);
 
 #endif							/* BRAZE_SIZE_COUNTER_H */

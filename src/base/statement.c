@@ -374,8 +374,8 @@ execute_within_time(const BrazeStatement *statement)
 			PG_RE_THROW();
 
 		/*
-		 * Whatever error it is: a trigger may have turned the cancel into one of
-		 * its own, which would tell nobody that it takes too long.
+		 * Whatever error it is: a trigger may have turned the cancel into one
+		 * of its own, which would tell nobody that it takes too long.
 		 */
 		MemoryContextSwitchTo(context);
 		FlushErrorState();
@@ -405,8 +405,8 @@ braze_statement_run(const BrazeStatement *statement)
 
 	/*
 	 * A session waits for the triggers of its own statements, and may cancel
-	 * them.  The worker waits for everybody, so its time is limited, and what it
-	 * was about is kept at hand for an error that can look up nothing.
+	 * them.  The worker waits for everybody, so its time is limited, and what
+	 * it was about is kept at hand for an error that can look up nothing.
 	 */
 	if (is_worker)
 	{
@@ -449,7 +449,7 @@ braze_statement_set_sequence(Oid sequence, int64 value)
 	relation_close(rel, NoLock);
 }
 
-char *
+char	   *
 braze_statement_table(Relation rel)
 {
 	return quote_qualified_identifier(get_namespace_name(RelationGetNamespace(rel)),

@@ -120,7 +120,10 @@ braze_table_write_is_plain(Oid table, int columns)
 	Relation	rel;
 	bool		plain;
 
-	/* the worker waits for nobody's lock; whoever has it may be adding a trigger */
+	/*
+	 * the worker waits for nobody's lock; whoever has it may be adding a
+	 * trigger
+	 */
 	if (!ConditionalLockRelationOid(table, AccessShareLock))
 		return false;
 	rel = table_open(table, NoLock);
@@ -204,8 +207,8 @@ write_by_statement(Relation rel, ItemPointer old, int columns, const Datum *valu
 		appendStringInfo(&text, "INSERT INTO %s OVERRIDING SYSTEM VALUE VALUES (", table);
 
 	/*
-	 * The text depends on the table alone, so that its plan is kept for all rows:
-	 * each value is a parameter, also one that is null.
+	 * The text depends on the table alone, so that its plan is kept for all
+	 * rows: each value is a parameter, also one that is null.
 	 */
 	for (int i = 0; i < columns; i++)
 	{
@@ -296,14 +299,14 @@ write_row(Relation rel, ItemPointer old, int columns, Datum *values, bool *nulls
 
 void
 braze_table_write_insert(Relation rel, int columns, Datum *values, bool *nulls,
-				   ItemPointer tid)
+						 ItemPointer tid)
 {
 	write_row(rel, NULL, columns, values, nulls, tid);
 }
 
 void
 braze_table_write_update(Relation rel, ItemPointer old, int columns, Datum *values,
-				   bool *nulls, ItemPointer tid)
+						 bool *nulls, ItemPointer tid)
 {
 	write_row(rel, old, columns, values, nulls, tid);
 }

@@ -36,11 +36,11 @@ extern bool braze_table_write_is_plain(Oid table, int columns);
  * where the row is; it is invalid where that is not known.
  */
 extern void braze_table_write_insert(Relation rel, int columns, Datum *values,
-							   bool *nulls, ItemPointer tid);
+									 bool *nulls, ItemPointer tid);
 
 /* the row at *old, its latest version; columns that were added keep their values */
 extern void braze_table_write_update(Relation rel, ItemPointer old, int columns,
-							   Datum *values, bool *nulls, ItemPointer tid);
+									 Datum *values, bool *nulls, ItemPointer tid);
 
 /*
  * For the worker, which waits for nobody: TM_Ok, or what became of the row, or

@@ -25,7 +25,8 @@ static bool wake_worker = false;
 static bool refresh_worker = false;
 static bool purged = false;
 static bool wake_launcher = false;
-static List *held_databases = NIL;	/* of Oid: a transaction may rename several */
+static List *held_databases = NIL;	/* of Oid: a transaction may rename
+									 * several */
 
 /*
  * Commits of calls come here, so it takes no lock: a slot that is not found

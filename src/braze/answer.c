@@ -119,14 +119,14 @@ append_text(char *reason, const char *text, size_t length)
 }
 
 static void
-append_json_string(char *reason, json_object *string)
+append_json_string(char *reason, json_object * string)
 {
 	append_text(reason, json_object_get_string(string), json_object_get_string_len(string));
 }
 
 /* the member of that name, or NULL if it is missing or of another type */
 static json_object *
-get_of_type(json_object *object, const char *key, json_type type)
+get_of_type(json_object * object, const char *key, json_type type)
 {
 	json_object *value;
 
@@ -244,7 +244,7 @@ total_sent(const BrazeSent *sent)
  * out of memory.
  */
 static bool
-parse_object(const BrazeSent *sent, const char *body, size_t length, json_object **root)
+parse_object(const BrazeSent *sent, const char *body, size_t length, json_object * *root)
 {
 	json_tokener *tokener;
 	char	   *tamed;
@@ -298,7 +298,7 @@ parse_object(const BrazeSent *sent, const char *body, size_t length, json_object
  * must fit what was sent, or it is about nothing that we know.
  */
 static bool
-find_object(const BrazeSent *sent, json_object *entry, int *kind, int *index)
+find_object(const BrazeSent *sent, json_object * entry, int *kind, int *index)
 {
 	json_object *array = get_of_type(entry, "input_array", json_type_string);
 	json_object *position = NULL;
@@ -317,9 +317,10 @@ find_object(const BrazeSent *sent, json_object *entry, int *kind, int *index)
 			continue;
 		if (array != NULL && strcmp(json_object_get_string(array), braze_kinds[k].array) != 0)
 			continue;
+
 		/*
-		 * without a name two arrays may be meant, and a guess could refuse the
-		 * wrong one
+		 * without a name two arrays may be meant, and a guess could refuse
+		 * the wrong one
 		 */
 		if (found >= 0)
 			return false;
@@ -350,7 +351,7 @@ find_object(const BrazeSent *sent, json_object *entry, int *kind, int *index)
  * NULL if it says nothing.
  */
 static json_object *
-entry_text(json_object *entry)
+entry_text(json_object * entry)
 {
 	if (json_object_is_type(entry, json_type_string))
 		return entry;
@@ -363,8 +364,8 @@ entry_text(json_object *entry)
  * Returns false when out of memory.
  */
 static bool
-collect_errors(BrazeAnswer *answer, const BrazeSent *sent, json_object *errors,
-			   json_object **unmatched, bool *any_unmatched)
+collect_errors(BrazeAnswer *answer, const BrazeSent *sent, json_object * errors,
+			   json_object * *unmatched, bool *any_unmatched)
 {
 	size_t		nentries = json_object_array_length(errors);
 	size_t		total = (size_t) total_sent(sent);
@@ -443,8 +444,8 @@ collect_errors(BrazeAnswer *answer, const BrazeSent *sent, json_object *errors,
  * that is no JSON object (a proxy's page, say) its beginning.
  */
 static void
-describe_answer(BrazeAnswer *answer, long status, const char *remark, json_object *text,
-		 json_object *root, const char *body, size_t length)
+describe_answer(BrazeAnswer *answer, long status, const char *remark, json_object * text,
+				json_object * root, const char *body, size_t length)
 {
 	char		prefix[64];
 
@@ -505,7 +506,7 @@ verdict_by_status(long status, BrazeVerdict *verdict, const char **remark)
  * when out of memory.
  */
 static bool
-judge_answer(BrazeAnswer *answer, const BrazeSent *sent, long status, json_object *root,
+judge_answer(BrazeAnswer *answer, const BrazeSent *sent, long status, json_object * root,
 			 const char *body, size_t length, bool truncated)
 {
 	json_object *errors = get_of_type(root, "errors", json_type_array);
@@ -514,8 +515,8 @@ judge_answer(BrazeAnswer *answer, const BrazeSent *sent, long status, json_objec
 	const char *remark;
 
 	/*
-	 * Statuses that say all by themselves come first.  Whatever stands in such
-	 * a body, a proxy's page for example, must not judge any object.
+	 * Statuses that say all by themselves come first.  Whatever stands in
+	 * such a body, a proxy's page for example, must not judge any object.
 	 */
 	if (verdict_by_status(status, &answer->verdict, &remark))
 	{
@@ -560,9 +561,9 @@ judge_answer(BrazeAnswer *answer, const BrazeSent *sent, long status, json_objec
 
 	/*
 	 * 400 and its kin.  Nothing was taken.  Objects that are named are out,
-	 * and the rest goes again without them, with whatever else is wrong in it:
-	 * each round is smaller, so that ends.  When none is named, errors or not,
-	 * only halving can find the guilty one.
+	 * and the rest goes again without them, with whatever else is wrong in
+	 * it: each round is smaller, so that ends.  When none is named, errors or
+	 * not, only halving can find the guilty one.
 	 */
 	answer->verdict = answer->nerrors > 0 ? BRAZE_SOME_REFUSED : BRAZE_REFUSED_WHOLE;
 	describe_answer(answer, status, NULL, text, root, body, length);

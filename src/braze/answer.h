@@ -18,7 +18,8 @@
 typedef enum BrazeVerdict
 {
 	BRAZE_ACCEPTED,				/* all objects but those in errors[] */
-	BRAZE_SOME_REFUSED,			/* only errors[] are judged; send the others again */
+	BRAZE_SOME_REFUSED,			/* only errors[] are judged; send the others
+								 * again */
 	BRAZE_REFUSED_WHOLE,		/* malformed or too large: halve it */
 	BRAZE_STOPPED,				/* key, permission or endpoint: pause */
 	BRAZE_SLOW_DOWN,			/* over the rate limit */

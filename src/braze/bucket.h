@@ -19,7 +19,8 @@
  */
 typedef struct BrazeBucket
 {
-	double		interval;		/* a token in so many ms, 0: as many as you like */
+	double		interval;		/* a token in so many ms, 0: as many as you
+								 * like */
 	double		full_at;		/* when it is full if nothing is taken */
 } BrazeBucket;
 

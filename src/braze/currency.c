@@ -50,7 +50,7 @@ compare_codes(const void *a, const void *b)
 }
 
 static const char *
-find_code(const Code *codes, size_t count, const char *code)
+find_code(const Code * codes, size_t count, const char *code)
 {
 	return bsearch(code, codes, count, sizeof(Code), compare_codes);
 }

@@ -312,7 +312,7 @@ destroy_pools(BrazeHttp *http)
 	}
 }
 
-BrazeHttp *
+BrazeHttp  *
 braze_http_create(int max_connections, char *error, size_t error_size)
 {
 	BrazeHttp  *http = calloc(1, sizeof(BrazeHttp));
@@ -462,6 +462,7 @@ braze_http_cancel(BrazeHttp *http, BrazeHttpRequest *request)
 		sigset_t	saved;
 
 		block_signals(&saved);
+
 		/*
 		 * asked before the transfer is given back, for another request to use
 		 */

@@ -51,8 +51,9 @@ typedef struct BrazeHttpRequest
 
 	/*
 	 * Set when it is done.  A status of 300 and above is reported even if the
-	 * connection broke in its body, which is then truncated: a server may well
-	 * close on a body that is too large for it, and the status says enough.
+	 * connection broke in its body, which is then truncated: a server may
+	 * well close on a body that is too large for it, and the status says
+	 * enough.
 	 */
 	long		status;			/* 0: no complete answer */
 	char		error[256];		/* if status is 0: why */

@@ -60,8 +60,8 @@ struct BrazeHttp
 	int			nsockets;		/* in the epoll set */
 	bool		(*acquire) (void);	/* NULL: sockets are not announced */
 	void		(*release) (void);
-	HttpTransfer *active;			/* a list in both directions */
-	HttpTransfer *spare;			/* a list by next */
+	HttpTransfer *active;		/* a list in both directions */
+	HttpTransfer *spare;		/* a list by next */
 	int			nspare;
 	size_t		answer_bytes;	/* of all answers that are held */
 	BrazeHttpRequest *first_done;

@@ -495,15 +495,16 @@ braze_http_transfer_judge(HttpTransfer *transfer, CURLcode result)
 	curl_easy_getinfo(transfer->easy, CURLINFO_RESPONSE_CODE, &status);
 
 	/*
-	 * curl is content with a connection that ends in the middle of the headers
+	 * curl is content with a connection that ends in the middle of the
+	 * headers
 	 */
 	if (!transfer->headers_complete)
 		status = 0;
 
 	/*
-	 * An answer that we cut off ourselves is one.  Of one that broke off, only
-	 * a refusal counts: a success that is not complete says nothing of the
-	 * objects.
+	 * An answer that we cut off ourselves is one.  Of one that broke off,
+	 * only a refusal counts: a success that is not complete says nothing of
+	 * the objects.
 	 */
 	if (result == CURLE_OK || request->truncated)
 		request->status = status;

@@ -33,7 +33,8 @@ typedef struct BrazePace
 	int64_t		retry_at;		/* while it is down: the next probe, */
 	int64_t		fresh_at;		/* if it is a fresh request */
 	int64_t		not_before;		/* by a rate limit: nothing starts earlier */
-	int64_t		failing_since;	/* only faults since then, -1: it does not fail */
+	int64_t		failing_since;	/* only faults since then, -1: it does not
+								 * fail */
 } BrazePace;
 
 extern void braze_pace_reset(BrazePace *pace);

@@ -32,8 +32,9 @@ braze_api_key_is_valid(const char *key)
 		return false;
 
 	/*
-	 * White space or a line end would end the HTTP header that carries the key;
-	 * a quotation mark shows that it was copied with what stood around it.
+	 * White space or a line end would end the HTTP header that carries the
+	 * key; a quotation mark shows that it was copied with what stood around
+	 * it.
 	 */
 	for (; *key; key++)
 	{
@@ -129,7 +130,7 @@ read_key_file(const char *path, char **reason)
 	return NULL;
 }
 
-char *
+char	   *
 braze_api_key_read(const BrazeDestination *destination, char **reason)
 {
 	HeapTuple	tuple;
@@ -148,8 +149,9 @@ braze_api_key_read(const BrazeDestination *destination, char **reason)
 	ReleaseSysCache(tuple);
 
 	/*
-	 * The worker sends for everybody, so the key is the owner's and not that of
-	 * who queued.  It is read as it is now, past the cache of destinations.
+	 * The worker sends for everybody, so the key is the owner's and not that
+	 * of who queued.  It is read as it is now, past the cache of
+	 * destinations.
 	 */
 	if (!mapping_options(destination->serverid, owner, &mapping) &&
 		!mapping_options(destination->serverid, InvalidOid, &mapping))

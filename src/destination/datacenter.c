@@ -47,7 +47,7 @@ static const Datacenter datacenters[] = {
 	{"EU", "https://rest.fra-01.braze.eu"},
 };
 
-char *
+char	   *
 braze_datacenter_names(void)
 {
 	StringInfoData names;
@@ -184,7 +184,10 @@ braze_datacenter_parse(const char *value, char **result)
 		}
 	}
 
-	/* people copy what they see: the address of their dashboard, or the cluster */
+	/*
+	 * people copy what they see: the address of their dashboard, or the
+	 * cluster
+	 */
 	found = find_address(bare_address(value));
 	if (found != NULL)
 	{
@@ -277,9 +280,9 @@ parse_address(const char *value, const char *(*check) (const char *host), char *
 		host[length - 1] = '\0';
 
 	/*
-	 * What is most likely meant decides which sentence it is: a user name makes
-	 * the rest look wrong as well, and a host of Braze's own that is misspelled
-	 * matters more than the scheme before it.
+	 * What is most likely meant decides which sentence it is: a user name
+	 * makes the rest look wrong as well, and a host of Braze's own that is
+	 * misspelled matters more than the scheme before it.
 	 */
 	fault = braze_http_url_check(endpoint, &plain);
 	if (fault != BRAZE_ENDPOINT_FINE && strchr(host, '@'))
@@ -322,7 +325,7 @@ braze_datacenter_parse_sdk_endpoint(const char *value, char **result)
 	return parse_address(address, check_own_sdk_host, result);
 }
 
-char *
+char	   *
 braze_datacenter_sdk_endpoint(const char *endpoint)
 {
 	if (!address_begins_with(endpoint, REST_PREFIX) ||

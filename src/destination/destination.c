@@ -151,7 +151,7 @@ compare_cells(const ListCell *a, const ListCell *b)
 	return strcmp(lfirst(a), lfirst(b));
 }
 
-List *
+List	   *
 braze_destination_names(void)
 {
 	List	   *names = NIL;
@@ -344,10 +344,11 @@ braze_destination_find(const char *name, Oid roleid, BrazeDestinationProblem *pr
 		asked = braze_destination_setting ? braze_destination_setting : "";
 
 	/*
-	 * Here and nowhere else: an invalidation only marks the cache, as it may come
-	 * while a caller still uses what it got from here.  An entry belongs to a role
-	 * and to a name as it was asked for, so a hit needs no look at the catalogs,
-	 * not even to check the privilege: a GRANT or REVOKE invalidates the server.
+	 * Here and nowhere else: an invalidation only marks the cache, as it may
+	 * come while a caller still uses what it got from here.  An entry belongs
+	 * to a role and to a name as it was asked for, so a hit needs no look at
+	 * the catalogs, not even to check the privilege: a GRANT or REVOKE
+	 * invalidates the server.
 	 */
 	if (cache_context == NULL || cache_is_stale)
 		reset_cache();
@@ -388,9 +389,9 @@ braze_destination_find(const char *name, Oid roleid, BrazeDestinationProblem *pr
 	}
 
 	/*
-	 * Entries take turns.  One that is used often goes as well, and comes back
-	 * for the price of parsing it.  It is marked free before it is deleted, in
-	 * case of an error.
+	 * Entries take turns.  One that is used often goes as well, and comes
+	 * back for the price of parsing it.  It is marked free before it is
+	 * deleted, in case of an error.
 	 */
 	entry = &cache[cache_next];
 	cache_next = (cache_next + 1) % CACHE_SIZE;

@@ -130,7 +130,8 @@ typedef struct BrazeSettings
 	int			forget_visitors_after;	/* seconds, 0: never */
 
 	/* read by braze_sdk; nothing that is sent from here depends on them */
-	char	   *sdk_endpoint;	/* "https://host[:port]", NULL: the datacenter's */
+	char	   *sdk_endpoint;	/* "https://host[:port]", NULL: the
+								 * datacenter's */
 	char	   *web_app_identifier; /* of these three, NULL: app_identifier */
 	char	   *android_app_identifier;
 	char	   *ios_app_identifier;

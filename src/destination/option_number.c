@@ -30,7 +30,8 @@ typedef struct NumberFormat
 	int			flags;			/* a number without a unit is of this one */
 	int			scale;			/* so much of what is stored */
 	bool		off;			/* may be off, which is 0 */
-	const char *needed;			/* a letter of each unit, if a bare number is none */
+	const char *needed;			/* a letter of each unit, if a bare number is
+								 * none */
 	NumberUnit	units[4];		/* to be written with, the largest first */
 	const char *kind;
 	const char *hint;
@@ -65,7 +66,7 @@ number_text(const NumberFormat *format, int number)
 	return psprintf("%d %s", number / unit->size, unit->name);
 }
 
-char *
+char	   *
 braze_option_number_range(const BrazeOption *option)
 {
 	const NumberFormat *format = &formats[option->type];

@@ -118,7 +118,7 @@ parse_set(const BrazeOption *option, const char *value, int *result)
 		return hint;
 	*result = 0;
 	foreach(cell, found)
-		*result |= lfirst_int(cell);
+		* result |= lfirst_int(cell);
 	return NULL;
 }
 
@@ -208,7 +208,8 @@ braze_option_parse(const BrazeOption *option, const char *value, BrazeSettings *
 
 	/*
 	 * Each parser writes its result, also when the value is only checked, so
-	 * there is always something to write to.  What is in no setting is a text.
+	 * there is always something to write to.  What is in no setting is a
+	 * text.
 	 */
 	if (settings == NULL)
 		settings = &scratch;

@@ -44,7 +44,8 @@ typedef struct BrazeOption
 	Oid			catalog;
 	BrazeOptionType type;
 	size_t		offset;			/* in BrazeSettings, or BRAZE_NOT_A_SETTING */
-	const char *initial;		/* the default as a user would write it, or NULL */
+	const char *initial;		/* the default as a user would write it, or
+								 * NULL */
 	int			min;			/* of numbers; of the length of texts */
 	int			max;
 	const char *unit;

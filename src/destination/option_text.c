@@ -13,7 +13,7 @@
 #include "destination/option_text.h"
 #include "json/jsonb_walk.h"
 
-char *
+char	   *
 braze_option_text_trimmed(const char *text)
 {
 	BrazeString trimmed = {text, strlen(text)};

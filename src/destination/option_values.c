@@ -13,7 +13,7 @@
 #include "destination/option_number.h"
 #include "destination/option_values.h"
 
-char *
+char	   *
 braze_option_values_choices(const BrazeChoice *choices)
 {
 	StringInfoData names;

@@ -47,8 +47,8 @@ braze_sdk_version_parse(const char *value, BrazeSdkVersion *result)
 		return "Versions before 2 are not supported by Braze any more.";
 
 	/*
-	 * A major version alone means its last minor one.  Of a major version newer
-	 * than this library that is not known.
+	 * A major version alone means its last minor one.  Of a major version
+	 * newer than this library that is not known.
 	 */
 	if (*text == '\0')
 	{

@@ -46,7 +46,8 @@ typedef struct Wait
 	int64		put_backs;		/* how many there were then, */
 	int64		seen_put_backs; /* and at the last look */
 	bool		seen_back;		/* that look found one in the queue */
-	int64		last_letter;	/* later ones are not awaited, 0: not known yet */
+	int64		last_letter;	/* later ones are not awaited, 0: not known
+								 * yet */
 } Wait;
 
 typedef bool (*IsAwaited) (Relation rel, TupleTableSlot *slot, Wait *wait);
@@ -122,7 +123,7 @@ is_in_flight(Relation letters, TupleTableSlot *slot, Wait *wait)
 /* the last row that is looked at, from id on, that is awaited; 0: none */
 static int64
 find_awaited(Oid table, Oid index, int64 id, Snapshot now, bool first, IsAwaited is_awaited,
-	 Wait *wait)
+			 Wait *wait)
 {
 	Relation	rel = table_open(table, AccessShareLock);
 	Relation	pkey = index_open(index, AccessShareLock);
@@ -173,7 +174,7 @@ is_under_way(Wait *wait, Snapshot now, int64 lowest, int64 put_backs)
 	if (lowest < PG_INT64_MAX)
 	{
 		last = find_awaited(catalog->dead_letters, catalog->dead_letters_pkey, lowest, now,
-					wait->last_letter != 0, is_in_flight, wait);
+							wait->last_letter != 0, is_in_flight, wait);
 		if (wait->last_letter == 0)
 			wait->last_letter = last;
 	}

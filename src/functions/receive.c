@@ -123,7 +123,7 @@ refuse_body(const char *detail)
 }
 
 static BrazeString
-text_string(text *value)
+text_string(text * value)
 {
 	return (BrazeString)
 	{
@@ -205,7 +205,7 @@ static void
 merge_objects(BrazeCallBuilder *call, const char *key, JsonbValue *own, Jsonb *of_batch)
 {
 	bool		both = own != NULL && braze_is_object(own) &&
-		of_batch != NULL && JB_ROOT_IS_OBJECT(of_batch);
+	of_batch != NULL && JB_ROOT_IS_OBJECT(of_batch);
 	BrazeWalk	walk;
 	BrazeString name;
 	JsonbValue	value;

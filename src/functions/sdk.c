@@ -144,7 +144,7 @@ append_options(StringInfo out, const BrazeDestination *destination, const char *
 
 	appendStringInfo(out, "{\n%s\t\"baseUrl\": ", indent);
 	braze_sdk_options_json(out, settings->web_sdk_version.major < FIRST_BRAZE ?
-						  psprintf("%s/api/v3", endpoint) : endpoint);
+						   psprintf("%s/api/v3", endpoint) : endpoint);
 	braze_sdk_options_web(out, settings, psprintf("%s\t", indent));
 	appendStringInfo(out, "\n%s}", indent);
 }

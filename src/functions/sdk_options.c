@@ -94,7 +94,7 @@ braze_sdk_options_json(StringInfo out, const char *text)
 	}
 }
 
-char *
+char	   *
 braze_sdk_options_left_out(const BrazeSettings *settings, size_t name_offset)
 {
 	StringInfoData names;

@@ -199,7 +199,7 @@ add_arguments(BrazeCallBuilder *call, void *arg)
 					text	   *value = PG_GETARG_TEXT_PP(i);
 
 					braze_call_builder_add_text(call, argument->key, VARDATA_ANY(value),
-										VARSIZE_ANY_EXHDR(value));
+												VARSIZE_ANY_EXHDR(value));
 					break;
 				}
 			case ARGUMENT_JSONB:

@@ -55,7 +55,8 @@ why_no_worker(void)
 		strlcpy(read_blocked, slot->read_blocked, BRAZE_MESSAGE_SIZE);
 	}
 	else if (braze_shmem_database(InvalidOid, false) == NULL)
-		state = BRAZE_DATABASE_NO_SLOT; /* there are no more of them than workers */
+		state = BRAZE_DATABASE_NO_SLOT; /* there are no more of them than
+										 * workers */
 	LWLockRelease(braze_shared->lock);
 
 	if (running && settle_blocked[0] != '\0')

@@ -119,7 +119,7 @@ add_row(BrazeCallBuilder *call, void *arg)
 	resetStringInfo(&row_call->left_out);
 	for (int i = 0; i < plan->nliterals; i++)
 		braze_call_builder_add_text(call, plan->literals[i].key, plan->literals[i].text,
-							strlen(plan->literals[i].text));
+									strlen(plan->literals[i].text));
 	for (int i = 0; i < plan->nfields; i++)
 		add_column_field(call, row_call, &plan->fields[i], plan->fields[i].key);
 	if (plan->whole)
@@ -162,8 +162,8 @@ build_call(const BrazeTriggerPlan *plan, TupleDesc desc, const BrazeRow *row, co
 	assess_columns(row, plan->fields, plan->nfields, &bytes, &may_fail);
 	assess_columns(row, plan->members, plan->nmembers, &bytes, &may_fail);
 	call = braze_call_builder_build(plan->type, add_row, &row_call,
-							!fits_in_call(bytes) ? BRAZE_CALL_TOO_LARGE :
-							may_fail ? BRAZE_CALL_MAY_FAIL : BRAZE_CALL_SAFE);
+									!fits_in_call(bytes) ? BRAZE_CALL_TOO_LARGE :
+									may_fail ? BRAZE_CALL_MAY_FAIL : BRAZE_CALL_SAFE);
 	if (row_call.left_out.len > 0)
 		call.reason = row_call.left_out.data;
 	return call;
@@ -213,9 +213,9 @@ braze_trigger(PG_FUNCTION_ARGS)
 	const BrazeTriggerPlan *plan;
 	TupleDesc	desc;
 	HeapTuple	tuple;
-	BrazeRow			row;
-	BrazeRow			before;
-	const BrazeRow  *old = NULL;
+	BrazeRow	row;
+	BrazeRow	before;
+	const BrazeRow *old = NULL;
 	BrazeNewCall call;
 
 	if (!CALLED_AS_TRIGGER(fcinfo))

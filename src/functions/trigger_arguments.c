@@ -194,9 +194,9 @@ find_column(Planner *planner, const char *name, const char *argument)
 			return i;
 	}
 	refuse_arguments(planner, ERRCODE_UNDEFINED_COLUMN,
-		   psprintf("column \"%s\" in argument \"%s\" of braze_trigger does not exist",
-					name, argument),
-		   name_hint(name, braze_column_next, &state, &again, "columns"));
+					 psprintf("column \"%s\" in argument \"%s\" of braze_trigger does not exist",
+							  name, argument),
+					 name_hint(name, braze_column_next, &state, &again, "columns"));
 }
 
 static bool
@@ -231,8 +231,8 @@ parse_columns(Planner *planner, const char *argument, const char *value)
 		index = find_column(planner, pnstrdup(start, length), argument);
 		if (list_member_int(indexes, index))
 			refuse_arguments(planner, ERRCODE_INVALID_PARAMETER_VALUE,
-				   psprintf("column \"%s\" is in argument \"%s\" of braze_trigger twice",
-							pnstrdup(start, length), argument), NULL);
+							 psprintf("column \"%s\" is in argument \"%s\" of braze_trigger twice",
+									  pnstrdup(start, length), argument), NULL);
 		indexes = lappend_int(indexes, index);
 		if (*next == '\0')
 			return indexes;
@@ -254,9 +254,9 @@ read_pairs(Planner *planner)
 
 	if (trigger->tgnargs % 2 != 0)
 		refuse_arguments(planner, ERRCODE_INVALID_PARAMETER_VALUE,
-			   psprintf("braze_trigger requires name/value pairs, but has %d arguments", trigger->tgnargs),
-			   "Each argument is followed by its value: braze_trigger('type', 'track', "
-			   "'event', 'Order Placed', 'user_id', 'customer_id').");
+						 psprintf("braze_trigger requires name/value pairs, but has %d arguments", trigger->tgnargs),
+						 "Each argument is followed by its value: braze_trigger('type', 'track', "
+						 "'event', 'Order Placed', 'user_id', 'customer_id').");
 
 	for (int i = 0; i < trigger->tgnargs; i += 2)
 	{
@@ -265,11 +265,11 @@ read_pairs(Planner *planner)
 
 		if (number < 0)
 			refuse_arguments(planner, ERRCODE_INVALID_PARAMETER_VALUE,
-				   psprintf("braze_trigger has no argument \"%s\"", name),
-				   name_hint(name, next_argument, &state, &again, "arguments"));
+							 psprintf("braze_trigger has no argument \"%s\"", name),
+							 name_hint(name, next_argument, &state, &again, "arguments"));
 		if (planner->values[number])
 			refuse_arguments(planner, ERRCODE_INVALID_PARAMETER_VALUE,
-				   psprintf("argument \"%s\" of braze_trigger is given twice", name), NULL);
+							 psprintf("argument \"%s\" of braze_trigger is given twice", name), NULL);
 		planner->values[number] = trigger->tgargs[i + 1];
 	}
 
@@ -280,25 +280,25 @@ read_pairs(Planner *planner)
 		type = "track";
 	if (type == NULL)
 		refuse_arguments(planner, ERRCODE_INVALID_PARAMETER_VALUE,
-			   "braze_trigger needs the argument \"type\"",
-			   psprintf("Valid types are %s.", list_names(braze_call_type_next, &state)));
+						 "braze_trigger needs the argument \"type\"",
+						 psprintf("Valid types are %s.", list_names(braze_call_type_next, &state)));
 	found = braze_call_type_find(type, strlen(type));
 	if (found < 0)
 		refuse_arguments(planner, ERRCODE_INVALID_PARAMETER_VALUE,
-			   psprintf("braze_trigger knows no type \"%s\"", type),
-			   name_hint(type, braze_call_type_next, &state, &again, "types"));
+						 psprintf("braze_trigger knows no type \"%s\"", type),
+						 name_hint(type, braze_call_type_next, &state, &again, "types"));
 	planner->type = found;
 
 	for (int i = 0; i < lengthof(arguments); i++)
 	{
 		if (planner->values[i] && !(arguments[i].types & BRAZE_TYPE_BIT(planner->type)))
 			refuse_arguments(planner, ERRCODE_INVALID_PARAMETER_VALUE,
-				   psprintf("argument \"%s\" of braze_trigger is not for calls of type \"%s\"",
-							arguments[i].name, braze_call_types[planner->type].name),
-				   strcmp(arguments[i].name, "properties") == 0 ?
-				   "Calls of this type have traits." :
-				   strcmp(arguments[i].name, "traits") == 0 ?
-				   "Calls of this type have properties." : NULL);
+							 psprintf("argument \"%s\" of braze_trigger is not for calls of type \"%s\"",
+									  arguments[i].name, braze_call_types[planner->type].name),
+							 strcmp(arguments[i].name, "properties") == 0 ?
+							 "Calls of this type have traits." :
+							 strcmp(arguments[i].name, "traits") == 0 ?
+							 "Calls of this type have properties." : NULL);
 	}
 
 	if (needs[planner->type].required &&
@@ -306,12 +306,12 @@ read_pairs(Planner *planner)
 		(needs[planner->type].alternative == NULL ||
 		 argument_value(planner, needs[planner->type].alternative) == NULL))
 		refuse_arguments(planner, ERRCODE_INVALID_PARAMETER_VALUE,
-			   psprintf("braze_trigger needs the argument \"%s\" for calls of type \"%s\"",
-						needs[planner->type].required, braze_call_types[planner->type].name),
-			   needs[planner->type].alternative ?
-			   psprintf("Give \"%s\" a text, or \"%s\" the name of a column.",
-						needs[planner->type].required, needs[planner->type].alternative) :
-			   psprintf("Give \"%s\" the name of a column.", needs[planner->type].required));
+						 psprintf("braze_trigger needs the argument \"%s\" for calls of type \"%s\"",
+								  needs[planner->type].required, braze_call_types[planner->type].name),
+						 needs[planner->type].alternative ?
+						 psprintf("Give \"%s\" a text, or \"%s\" the name of a column.",
+								  needs[planner->type].required, needs[planner->type].alternative) :
+						 psprintf("Give \"%s\" the name of a column.", needs[planner->type].required));
 }
 
 /* the arguments that go to the top level of the call */
@@ -335,8 +335,8 @@ plan_fields(Planner *planner)
 			if (argument->key && planner->values[j] && arguments[j].key &&
 				strcmp(arguments[j].key, argument->key) == 0)
 				refuse_arguments(planner, ERRCODE_INVALID_PARAMETER_VALUE,
-					   psprintf("arguments \"%s\" and \"%s\" of braze_trigger exclude each other",
-								arguments[j].name, argument->name), NULL);
+								 psprintf("arguments \"%s\" and \"%s\" of braze_trigger exclude each other",
+										  arguments[j].name, argument->name), NULL);
 		}
 		switch (argument->kind)
 		{
@@ -349,8 +349,8 @@ plan_fields(Planner *planner)
 				index = find_column(planner, value, argument->name);
 				if (argument->kind == JSON_COLUMN && !is_json(planner, index))
 					refuse_arguments(planner, ERRCODE_DATATYPE_MISMATCH,
-						   psprintf("column \"%s\" in argument \"%s\" of braze_trigger is not "
-									"of type json or jsonb", value, argument->name), NULL);
+									 psprintf("column \"%s\" in argument \"%s\" of braze_trigger is not "
+											  "of type json or jsonb", value, argument->name), NULL);
 				braze_column_set(&plan->fields[plan->nfields++], RelationGetDescr(planner->rel), index, argument->key);
 				planner->taken[index] = true;
 				if (!argument->incidental)
@@ -359,9 +359,9 @@ plan_fields(Planner *planner)
 			case ONLY_CHANGED:
 				if (!parse_bool(value, &plan->only_changed))
 					refuse_arguments(planner, ERRCODE_INVALID_PARAMETER_VALUE,
-						   psprintf("invalid value of argument \"only_changed\" of "
-									"braze_trigger: \"%s\"", value),
-						   "Valid values are true and false.");
+									 psprintf("invalid value of argument \"only_changed\" of "
+											  "braze_trigger: \"%s\"", value),
+									 "Valid values are true and false.");
 				break;
 			case DESTINATION:
 				plan->destination = pstrdup(value);
@@ -387,8 +387,8 @@ rename_members(Planner *planner, const char *value)
 
 	if (!JB_ROOT_IS_OBJECT(names))
 		refuse_arguments(planner, ERRCODE_INVALID_PARAMETER_VALUE,
-			   "argument \"names\" of braze_trigger is no JSON object",
-			   "It gives columns other names: '{\"plan_type\": \"plan\"}'.");
+						 "argument \"names\" of braze_trigger is no JSON object",
+						 "It gives columns other names: '{\"plan_type\": \"plan\"}'.");
 	it = JsonbIteratorInit(&names->root);
 	(void) JsonbIteratorNext(&it, &key, true);
 	while (JsonbIteratorNext(&it, &key, true) == WJB_KEY)
@@ -399,8 +399,8 @@ rename_members(Planner *planner, const char *value)
 		(void) JsonbIteratorNext(&it, &name, true);
 		if (name.type != jbvString)
 			refuse_arguments(planner, ERRCODE_INVALID_PARAMETER_VALUE,
-				   psprintf("the name of column \"%s\" in argument \"names\" of braze_trigger "
-							"is no string", column), NULL);
+							 psprintf("the name of column \"%s\" in argument \"names\" of braze_trigger "
+									  "is no string", column), NULL);
 		for (int i = 0; i < plan->nmembers; i++)
 		{
 			if (plan->members[i].index == index)
@@ -436,10 +436,10 @@ plan_object(Planner *planner)
 	{
 		if (except)
 			refuse_arguments(planner, ERRCODE_INVALID_PARAMETER_VALUE,
-				   psprintf("arguments \"%s\" and \"except\" of braze_trigger exclude each other",
-							object->name),
-				   psprintf("\"except\" leaves out columns where \"%s\" names none.",
-							object->name));
+							 psprintf("arguments \"%s\" and \"except\" of braze_trigger exclude each other",
+									  object->name),
+							 psprintf("\"except\" leaves out columns where \"%s\" names none.",
+									  object->name));
 		indexes = parse_columns(planner, object->name, value);
 		plan->whole = list_length(indexes) == 1 && is_json(planner, linitial_int(indexes));
 	}
@@ -464,7 +464,7 @@ plan_object(Planner *planner)
 		int			index = lfirst_int(cell);
 
 		braze_column_set(&plan->members[plan->nmembers++], RelationGetDescr(planner->rel), index,
-				   pstrdup(NameStr(TupleDescAttr(desc, index)->attname)));
+						 pstrdup(NameStr(TupleDescAttr(desc, index)->attname)));
 		planner->compared[index] = true;
 	}
 	if (names)
@@ -476,8 +476,8 @@ plan_object(Planner *planner)
 		{
 			if (strcmp(plan->members[i].key, plan->members[j].key) == 0)
 				refuse_arguments(planner, ERRCODE_INVALID_PARAMETER_VALUE,
-					   psprintf("two columns are named \"%s\" by argument \"names\" of "
-								"braze_trigger", plan->members[i].key), NULL);
+								 psprintf("two columns are named \"%s\" by argument \"names\" of "
+										  "braze_trigger", plan->members[i].key), NULL);
 		}
 	}
 }
@@ -534,9 +534,9 @@ plan_absent(Planner *planner)
 		plan->absent[plan->nabsent++] = i;
 		if (plan->only_changed && planner->compared[i])
 			refuse_arguments(planner, ERRCODE_FEATURE_NOT_SUPPORTED,
-				   psprintf("argument \"only_changed\" of braze_trigger cannot depend on generated column \"%s\" in a BEFORE trigger",
-							NameStr(attribute->attname)),
-				   "The column is computed after the trigger.  Create the trigger AFTER UPDATE, or name the columns without it.");
+							 psprintf("argument \"only_changed\" of braze_trigger cannot depend on generated column \"%s\" in a BEFORE trigger",
+									  NameStr(attribute->attname)),
+							 "The column is computed after the trigger.  Create the trigger AFTER UPDATE, or name the columns without it.");
 	}
 }
 

@@ -23,7 +23,8 @@ typedef struct BrazeTriggerPlan
 {
 	Oid			trigger;		/* the hash key */
 	Oid			relid;
-	Oid			origin;			/* the table on which it was created: it may be a partition's clone */
+	Oid			origin;			/* the table on which it was created: it may
+								 * be a partition's clone */
 	bool		valid;			/* cleared when the table changes */
 	MemoryContext context;		/* owns all that follows */
 
@@ -31,11 +32,11 @@ typedef struct BrazeTriggerPlan
 	int			nliterals;
 	BrazeTriggerLiteral *literals;
 	int			nfields;
-	BrazeColumn *fields; /* go to the top level of the call */
+	BrazeColumn *fields;		/* go to the top level of the call */
 	const char *object;			/* "properties", "traits" or NULL: none */
 	bool		whole;			/* is the one member the object itself? */
 	int			nmembers;
-	BrazeColumn *members;	/* go into the object */
+	BrazeColumn *members;		/* go into the object */
 	bool		send_removed;	/* does a value that becomes NULL go as null? */
 	int			nabsent;
 	int		   *absent;			/* columns without a value yet, see below */

@@ -38,7 +38,8 @@
 static const struct
 {
 	const char *table;
-	const char *needs;			/* the column without which the row is not of this type */
+	const char *needs;			/* the column without which the row is not of
+								 * this type */
 }			warehouse[BRAZE_CALL_TYPES] = {
 	[BRAZE_TYPE_IDENTIFY] = {"identifies"},
 	[BRAZE_TYPE_TRACK] = {"tracks", "event"},
@@ -327,7 +328,10 @@ rename_columns(RowPlan *plan)
 					 errhint("Write names as {\"column\": \"name\"}, with null to leave a column out.")));
 	}
 
-	/* a join has columns of one name twice, with the same values: the later counts */
+	/*
+	 * a join has columns of one name twice, with the same values: the later
+	 * counts
+	 */
 	for (int i = 0; i < plan->ncolumns; i++)
 	{
 		for (int j = 0; j < i; j++)
@@ -348,7 +352,7 @@ rename_columns(RowPlan *plan)
 
 /* in the current context */
 static RowPlan *
-make_row_plan(Oid row_type, int32 row_typmod, text *type_name, Jsonb *names)
+make_row_plan(Oid row_type, int32 row_typmod, text * type_name, Jsonb *names)
 {
 	RowPlan    *plan = palloc0(sizeof(RowPlan));
 	TupleDesc	desc = lookup_rowtype_tupdesc_copy(row_type, row_typmod);
@@ -394,14 +398,14 @@ same_names(const Jsonb *a, const Jsonb *b)
 }
 
 static bool
-same_text(const text *a, const text *b)
+same_text(const text * a, const text * b)
 {
 	return VARSIZE_ANY_EXHDR(a) == VARSIZE_ANY_EXHDR(b) &&
 		memcmp(VARDATA_ANY(a), VARDATA_ANY(b), VARSIZE_ANY_EXHDR(a)) == 0;
 }
 
 static const RowPlan *
-find_plan(FmgrInfo *flinfo, HeapTupleHeader row, text *type_name, Jsonb *names)
+find_plan(FmgrInfo *flinfo, HeapTupleHeader row, text * type_name, Jsonb *names)
 {
 	RowPlan    *plan = flinfo->fn_extra;
 	MemoryContext old;
@@ -414,7 +418,7 @@ find_plan(FmgrInfo *flinfo, HeapTupleHeader row, text *type_name, Jsonb *names)
 	/* at worst a plan per row, in a query whose type or names differ by row */
 	old = MemoryContextSwitchTo(flinfo->fn_mcxt);
 	plan = make_row_plan(HeapTupleHeaderGetTypeId(row), HeapTupleHeaderGetTypMod(row),
-					 type_name, names);
+						 type_name, names);
 	flinfo->fn_extra = plan;
 	MemoryContextSwitchTo(old);
 	return plan;
@@ -422,7 +426,7 @@ find_plan(FmgrInfo *flinfo, HeapTupleHeader row, text *type_name, Jsonb *names)
 
 /* the array or object that a text holds, or NULL */
 static Jsonb *
-parse_json(text *string)
+parse_json(text * string)
 {
 	const char *data = VARDATA_ANY(string);
 	int			length = VARSIZE_ANY_EXHDR(string);
@@ -438,8 +442,8 @@ parse_json(text *string)
 		return NULL;
 
 	/*
-	 * jsonb_in reads text and allocates memory, nothing else, so that there is
-	 * nothing to roll back when it fails.
+	 * jsonb_in reads text and allocates memory, nothing else, so that there
+	 * is nothing to roll back when it fails.
 	 */
 	PG_TRY();
 	{

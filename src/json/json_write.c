@@ -362,7 +362,7 @@ write_value(BrazeText *text, const JsonbValue *value, BrazeNesting nesting,
 
 bool
 braze_json_write_value(BrazeText *text, const JsonbValue *value, BrazeNesting nesting,
-				 BrazeLoss *loss)
+					   BrazeLoss *loss)
 {
 	loss->flags = 0;
 	return write_value(text, value, nesting, loss, 0);
@@ -370,7 +370,7 @@ braze_json_write_value(BrazeText *text, const JsonbValue *value, BrazeNesting ne
 
 bool
 braze_json_write_value_except(BrazeText *text, const JsonbValue *value, BrazeNesting nesting,
-						const char *const *except, BrazeLoss *loss)
+							  const char *const *except, BrazeLoss *loss)
 {
 	if (except == NULL || !braze_is_object(value))
 		return braze_json_write_value(text, value, nesting, loss);

@@ -156,11 +156,11 @@ extern bool braze_json_write_number(BrazeText *text, Numeric number);
  * Whether it did fit is in text->full.
  */
 extern bool braze_json_write_value(BrazeText *text, const JsonbValue *value,
-							 BrazeNesting nesting, BrazeLoss *loss);
+								   BrazeNesting nesting, BrazeLoss *loss);
 
 /* the same, but for an object without the keys in except, NULL-terminated */
 extern bool braze_json_write_value_except(BrazeText *text, const JsonbValue *value,
-									BrazeNesting nesting, const char *const *except,
-									BrazeLoss *loss);
+										  BrazeNesting nesting, const char *const *except,
+										  BrazeLoss *loss);
 
 #endif							/* BRAZE_JSON_WRITE_H */

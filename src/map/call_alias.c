@@ -32,7 +32,7 @@ braze_call_alias_map(BrazeMap *map)
 	previous.label.data = identify ? map->settings->anonymous_alias_label : NULL;
 	previous.label.length = identify ? strlen(previous.label.data) : 0;
 	if (!braze_user_identifier_text(map, "previousId", &call->fields[BRAZE_CALL_PREVIOUS_ID],
-					   identify ? BRAZE_LIMIT_ALIAS : BRAZE_LIMIT_EXTERNAL_ID, &previous.value))
+									identify ? BRAZE_LIMIT_ALIAS : BRAZE_LIMIT_EXTERNAL_ID, &previous.value))
 	{
 		braze_mapping_note_reject(map, "The alias call has no usable previousId.");
 		return;
@@ -100,7 +100,7 @@ braze_call_alias_map_delete_user(BrazeMap *map)
 		case BRAZE_ID_EMAIL:
 		case BRAZE_ID_PHONE:
 			braze_object_writer_begin_plain(map, map->identifier.source == BRAZE_ID_EMAIL ?
-									 BRAZE_DELETE_EMAIL_ADDRESSES : BRAZE_DELETE_PHONE_NUMBERS);
+											BRAZE_DELETE_EMAIL_ADDRESSES : BRAZE_DELETE_PHONE_NUMBERS);
 			braze_text_char(text, '{');
 			braze_user_identifier_write(map, &map->identifier);
 			braze_text_literal(text, BRAZE_PRIORITIZATION);

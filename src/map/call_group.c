@@ -86,7 +86,7 @@ braze_call_group_map(BrazeMap *map)
 		braze_longer_than(group, BRAZE_MAX_NAME - strlen(ATTRIBUTE_PREFIX)))
 	{
 		braze_mapping_note_reject(map, "The group call's groupId is longer than %d characters: the attribute's name would be too long for Braze.",
-					 (int) (BRAZE_MAX_NAME - strlen(ATTRIBUTE_PREFIX)));
+								  (int) (BRAZE_MAX_NAME - strlen(ATTRIBUTE_PREFIX)));
 		return;
 	}
 	if (braze_trim(group).length == 0)

@@ -74,16 +74,16 @@ note_custom(BrazeMap *map, BrazeString name, const JsonbValue *value)
 
 	if (braze_is_array(value) && JsonContainerSize(value->val.binary.data) > BRAZE_LIMIT_ARRAY_VALUES)
 		braze_mapping_note(map, "The trait %s has more than %d values: Braze keeps the newest of those that differ.",
-				   braze_mapping_note_quote(name), BRAZE_LIMIT_ARRAY_VALUES);
+						   braze_mapping_note_quote(name), BRAZE_LIMIT_ARRAY_VALUES);
 	if (object == NULL)
 		return;
 	if (is_broken_operation(object))
 		braze_mapping_note(map, "The trait %s is an object to Braze, not an operation: inc takes a number, add and remove take a list.",
-				   braze_mapping_note_quote(name));
+						   braze_mapping_note_quote(name));
 	if (braze_lookup(object, "$add", &part) && braze_is_array(&part) &&
 		braze_lookup(object, "$remove", &part) && braze_is_array(&part))
 		braze_mapping_note(map, "The trait %s has both $add and $remove: Braze adds first, and then removes all that match, what was added too.",
-				   braze_mapping_note_quote(name));
+						   braze_mapping_note_quote(name));
 }
 
 /*
@@ -114,7 +114,7 @@ write_custom(Identify *identify, BrazeString name, const JsonbValue *value,
 	{
 		braze_text_rewind(text, mark);
 		braze_mapping_note(map, "The trait %s was left out: it is too large; Braze takes %d bytes in one, and 3.5 MB in a request.",
-				   braze_mapping_note_quote(name), BRAZE_LIMIT_ATTRIBUTE);
+						   braze_mapping_note_quote(name), BRAZE_LIMIT_ATTRIBUTE);
 		return;
 	}
 	if (!written)
@@ -130,7 +130,7 @@ write_custom(Identify *identify, BrazeString name, const JsonbValue *value,
 	{
 		if (value->type == jbvNumeric)
 			braze_mapping_note(map, "The trait %s was left out: Braze cannot read a number beyond 1.7e308.",
-					   braze_mapping_note_quote(name));
+							   braze_mapping_note_quote(name));
 		else
 			braze_mapping_note_loss(map, "trait", name, &loss, written);
 	}
@@ -166,7 +166,7 @@ map_address(Identify *identify, BrazeString trait, const JsonbValue *value)
 			write_custom(identify, trait, value, NULL);
 		else
 			braze_mapping_note(map, "The trait %s was left out: it is no object with a city and a country; set address_attribute to send it as it is.",
-					   braze_mapping_note_quote(trait));
+							   braze_mapping_note_quote(trait));
 		return;
 	}
 
@@ -187,7 +187,7 @@ map_address(Identify *identify, BrazeString trait, const JsonbValue *value)
 		write_custom(identify, trait, value, parts);
 	else
 		braze_mapping_note(map, "What the trait %s holds besides city and country was left out: Braze has no field for it; set address_attribute to send it as a custom attribute.",
-				   braze_mapping_note_quote(trait));
+						   braze_mapping_note_quote(trait));
 }
 
 static void
@@ -224,7 +224,7 @@ read_traits(Identify *identify)
 				break;
 			case BRAZE_TRAIT_REFUSED:
 				braze_mapping_note(map, "The trait %s was left out: it would change which profile is meant; rename it if it is an attribute of your own.",
-						   braze_mapping_note_quote(name));
+								   braze_mapping_note_quote(name));
 				break;
 			case BRAZE_TRAIT_CUSTOM:
 				write_custom(identify, name, &value, NULL);
@@ -286,7 +286,7 @@ write_candidate(Identify *identify, BrazeField field, int candidate)
 	if (value->type == jbvNull && !info->nullable)
 	{
 		braze_mapping_note(map, "The trait %s was left out: Braze takes no null for it.",
-				   braze_mapping_note_quote(slot->trait[candidate]));
+						   braze_mapping_note_quote(slot->trait[candidate]));
 		return false;
 	}
 	braze_object_writer_key(map, info->name, strlen(info->name));
@@ -305,7 +305,7 @@ write_candidate(Identify *identify, BrazeField field, int candidate)
 		/* of what is left out as a whole, no part was */
 		(void) braze_mapping_note_take_back(map, nnotes);
 		braze_mapping_note(map, "The trait %s was left out: it is too large; Braze takes %d bytes in one, and 3.5 MB in a request.",
-				   braze_mapping_note_quote(slot->trait[candidate]), BRAZE_LIMIT_ATTRIBUTE);
+						   braze_mapping_note_quote(slot->trait[candidate]), BRAZE_LIMIT_ATTRIBUTE);
 		written = false;
 	}
 	if (written)
@@ -336,14 +336,18 @@ write_fields(Identify *identify)
 		{
 			if (slot->value[1].type == jbvNull)
 				braze_mapping_note(identify->map, "The trait %s was left out: the user is identified by it, so it cannot be removed.",
-						   braze_mapping_note_quote(slot->trait[1]));
+								   braze_mapping_note_quote(slot->trait[1]));
 			continue;
 		}
-		/* Braze takes an email for the identifier before it looks at the phone */
+
+		/*
+		 * Braze takes an email for the identifier before it looks at the
+		 * phone
+		 */
 		if (field == BRAZE_FIELD_EMAIL && identify->map->identifier.source == BRAZE_ID_PHONE)
 		{
 			braze_mapping_note(identify->map, "The trait %s was left out: the user is identified by phone here, and Braze would take the email instead.",
-					   braze_mapping_note_quote(slot->trait[1]));
+							   braze_mapping_note_quote(slot->trait[1]));
 			continue;
 		}
 		if (slot->present[0] && write_candidate(identify, field, 0))

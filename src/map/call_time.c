@@ -23,7 +23,7 @@ read_time(BrazeMap *map, BrazeCallField field, const char *name, int64 *ms)
 	if (braze_time(value, ms))
 		return true;
 	braze_mapping_note(map, "The call's %s was passed over: it is not a time from 1970-01-02 to 2100-12-31; write it as YYYY-MM-DDTHH:MM:SSZ.",
-			   name);
+					   name);
 	return false;
 }
 
@@ -53,7 +53,10 @@ find_time(BrazeMap *map)
 	has_received = read_time(map, BRAZE_CALL_RECEIVED_AT, "receivedAt", &received);
 	has_sent = read_time(map, BRAZE_CALL_SENT_AT, "sentAt", &sent);
 
-	/* the sender's clock may be wrong, the time between two of its readings is not */
+	/*
+	 * the sender's clock may be wrong, the time between two of its readings
+	 * is not
+	 */
 	if (has_original && has_received && has_sent)
 	{
 		corrected = received - (sent - original);

@@ -29,7 +29,7 @@ read_event_name(BrazeMap *map, BrazeString *name)
 	if (!braze_scalar_text(event, name) || braze_longer_than(*name, BRAZE_MAX_NAME))
 	{
 		braze_mapping_note_reject(map, "The track call's event has a name of more than %d characters, which Braze refuses; shorten it.",
-					 BRAZE_MAX_NAME);
+								  BRAZE_MAX_NAME);
 		return false;
 	}
 	if (braze_trim(*name).length == 0)

@@ -27,7 +27,8 @@ typedef enum BrazeCallType
 typedef struct BrazeCallTypeInfo
 {
 	const char *name;
-	const char *object;			/* that its further data is in; NULL: it has none */
+	const char *object;			/* that its further data is in; NULL: it has
+								 * none */
 } BrazeCallTypeInfo;
 
 extern const BrazeCallTypeInfo braze_call_types[BRAZE_CALL_TYPES];

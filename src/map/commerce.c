@@ -123,7 +123,7 @@ braze_commerce_map(BrazeMap *map, BrazeString name)
 		note_products(map);
 		if (!braze_recommended_event_map(map, call))
 			braze_mapping_note_reject(map, "Braze would drop the event %s: it knows events of this name, and this one does not have what they need.",
-						 braze_mapping_note_quote(name));
+									  braze_mapping_note_quote(name));
 		return true;
 	}
 

@@ -12,7 +12,7 @@
 
 bool
 braze_commerce_read_text(JsonbContainer *object, const char *const *keys, int max,
-				 BrazeString *text, BrazeString *key)
+						 BrazeString *text, BrazeString *key)
 {
 	JsonbValue	value;
 
@@ -115,7 +115,7 @@ braze_commerce_read_currency(BrazeMap *map, JsonbContainer *first, JsonbContaine
 
 bool
 braze_commerce_read_quantity(BrazeMap *map, JsonbContainer *product, const char *label,
-					int max, bool refunds, Numeric *price, int *quantity)
+							 int max, bool refunds, Numeric *price, int *quantity)
 {
 	JsonbValue	value;
 	Numeric		number;
@@ -159,9 +159,9 @@ braze_commerce_read_quantity(BrazeMap *map, JsonbContainer *product, const char 
 	}
 	if (braze_number_is_whole(&decimal))
 		braze_mapping_note(map, "%s was recorded once, at its price times its quantity: the quantity is larger than %d.",
-				   label, max);
+						   label, max);
 	else
 		braze_mapping_note(map, "%s was recorded once, at its price times its quantity: Braze takes whole quantities only.",
-				   label);
+						   label);
 	return true;
 }

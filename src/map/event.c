@@ -38,13 +38,13 @@ braze_event_passes(BrazeMap *map, BrazeString name)
 	if (settings->events_only.count > 0 && !braze_user_identifier_list_has(&settings->events_only, name))
 	{
 		braze_mapping_note_skip(map, "The event %s was skipped: it is not among the destination's events_only.",
-				   braze_mapping_note_quote(name));
+								braze_mapping_note_quote(name));
 		return false;
 	}
 	if (settings->events_except.count > 0 && braze_user_identifier_list_has(&settings->events_except, name))
 	{
 		braze_mapping_note_skip(map, "The event %s was skipped: it is among the destination's events_except.",
-				   braze_mapping_note_quote(name));
+								braze_mapping_note_quote(name));
 		return false;
 	}
 	return true;

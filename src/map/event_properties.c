@@ -38,7 +38,7 @@ braze_event_properties_has_name(const BrazeNames *names, BrazeString name)
 
 bool
 braze_event_properties_name(BrazeMap *map, const char *what, JsonbContainer *object,
-		   BrazeString key, BrazeString *name)
+							BrazeString key, BrazeString *name)
 {
 	JsonbValue	other;
 
@@ -52,13 +52,13 @@ braze_event_properties_name(BrazeMap *map, const char *what, JsonbContainer *obj
 	if (name->data[0] == '$')
 	{
 		braze_mapping_note(map, "The %s %s was left out: Braze refuses names that begin with \"$\"; rename it.",
-				   what, braze_mapping_note_quote(*name));
+						   what, braze_mapping_note_quote(*name));
 		return false;
 	}
 	if (braze_longer_than(*name, BRAZE_MAX_NAME))
 	{
 		braze_mapping_note(map, "The %s %s was left out: its name is longer than %d characters; shorten it.",
-				   what, braze_mapping_note_quote(*name), BRAZE_MAX_NAME);
+						   what, braze_mapping_note_quote(*name), BRAZE_MAX_NAME);
 		return false;
 	}
 	if (likely(name->length == key.length))
@@ -72,13 +72,13 @@ braze_event_properties_name(BrazeMap *map, const char *what, JsonbContainer *obj
 		braze_event_properties_has_name(&map->padded, *name))
 	{
 		braze_mapping_note(map, "A second %s %s was left out: its name is the same without the white space around it.",
-				   what, braze_mapping_note_quote(*name));
+						   what, braze_mapping_note_quote(*name));
 		return false;
 	}
 	if (map->padded.count == BRAZE_NAMES)
 	{
 		braze_mapping_note(map, "The %s %s was left out: more than %d names have white space around them.",
-				   what, braze_mapping_note_quote(*name), BRAZE_NAMES);
+						   what, braze_mapping_note_quote(*name), BRAZE_NAMES);
 		return false;
 	}
 	braze_event_properties_add_name(&map->padded, *name);

@@ -102,7 +102,7 @@ note_no_object(BrazeMap *map, BrazeCallField field, const char *name)
 		return;
 	if (braze_is_json_text(value))
 		braze_mapping_note(map, "The call's %s were left out: they are a text that holds JSON; send the object itself.",
-				   name);
+						   name);
 	else
 		braze_mapping_note(map, "The call's %s were left out: they are no object.", name);
 }
@@ -129,7 +129,7 @@ map_call(BrazeMap *map, Jsonb *jsonb, BrazeCallKind kind)
 			call->fields[BRAZE_CALL_TYPE].val.string.len};
 
 			braze_mapping_note_reject(map, "The call's type %s is unknown; it must be track, identify, page, screen, group, alias or delete.",
-						 braze_mapping_note_quote(name));
+									  braze_mapping_note_quote(name));
 		}
 		else
 			braze_mapping_note_reject(map, "The call has no type; it must be track, identify, page, screen, group, alias or delete.");

@@ -43,7 +43,8 @@ typedef struct BrazeObject
 /* one sentence saying what was left out or changed, and why */
 typedef struct BrazeNote
 {
-	int			object;			/* the object it is about, 0 for the whole call */
+	int			object;			/* the object it is about, 0 for the whole
+								 * call */
 	BrazeSpan	sentence;
 } BrazeNote;
 
@@ -56,8 +57,8 @@ typedef struct BrazeNote
 typedef struct BrazeUser
 {
 	BrazeSpan	json;
-	int			link;			/* the kind of identity object that makes it one
-								 * with the first user, -1: none */
+	int			link;			/* the kind of identity object that makes it
+								 * one with the first user, -1: none */
 } BrazeUser;
 
 #define BRAZE_USERS_PER_CALL	4

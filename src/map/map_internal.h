@@ -48,9 +48,10 @@ typedef struct BrazeEntry
 	int			offset;
 	int			length;
 	bool		left_out;
-	bool		is_long;		/* Braze cuts a text in it, which is not noted yet */
-	uint32		hidden;			/* of shared ones: the round in which an object
-								 * has the name itself */
+	bool		is_long;		/* Braze cuts a text in it, which is not noted
+								 * yet */
+	uint32		hidden;			/* of shared ones: the round in which an
+								 * object has the name itself */
 } BrazeEntry;
 
 typedef struct BrazeEntries
@@ -67,7 +68,8 @@ typedef struct BrazeEntries
 
 typedef struct BrazeMap
 {
-	BrazeMapped mapped;			/* the result; first, so that it can be cast back */
+	BrazeMapped mapped;			/* the result; first, so that it can be cast
+								 * back */
 
 	const BrazeSettings *settings;
 	BrazeSegmentCall call;
@@ -75,7 +77,8 @@ typedef struct BrazeMap
 	TimestampTz now;
 
 	BrazeText	text;			/* writes mapped.text */
-	StringInfoData notes;		/* the notes' sentences, until the call is done */
+	StringInfoData notes;		/* the notes' sentences, until the call is
+								 * done */
 	int			nnotes_over;	/* notes beyond BRAZE_MAX_CALL_NOTES */
 	int			note_object;	/* what a note is about at this moment */
 
@@ -84,7 +87,8 @@ typedef struct BrazeMap
 	 * group's are not, nor are properties: they may name somebody else.
 	 */
 	JsonbContainer *user_traits;
-	bool		is_identify;	/* only this call says that two ids are one user */
+	bool		is_identify;	/* only this call says that two ids are one
+								 * user */
 
 	/* set by braze_user_identifier_map */
 	BrazeIdentifier identifier;
@@ -110,7 +114,8 @@ typedef struct BrazeMap
 	BrazeEntries shared;
 	JsonbContainer *shared_of;	/* NULL: there are none yet */
 	uint32		round;			/* of the object that they were joined to last */
-	int			shared_noted;	/* from there on a note says that they are too large */
+	int			shared_noted;	/* from there on a note says that they are too
+								 * large */
 } BrazeMap;
 
 /* ---- mapping_note.c: notes ---- */
@@ -146,7 +151,7 @@ extern void braze_mapping_note_long_texts(BrazeMap *map, const char *one, const 
 
 /* notes on what braze_json_write_value left out of a value */
 extern void braze_mapping_note_loss(BrazeMap *map, const char *what, BrazeString name,
-							const BrazeLoss *loss, bool kept);
+									const BrazeLoss *loss, bool kept);
 
 /* ---- object_writer.c ---- */
 
@@ -195,7 +200,7 @@ extern bool braze_user_identifier_resolve(BrazeMap *map, BrazeIdSource source, B
 
 /* is the text usable as an id of at most max bytes?  Notes say why not */
 extern bool braze_user_identifier_text(BrazeMap *map, const char *what, const JsonbValue *value,
-						  int max, BrazeString *text);
+									   int max, BrazeString *text);
 
 /* "external_id":"u1" */
 extern void braze_user_identifier_write(BrazeMap *map, const BrazeIdentifier *identifier);
@@ -218,7 +223,7 @@ extern bool braze_event_properties_has_name(const BrazeNames *names, BrazeString
  * emptied before the first key.
  */
 extern bool braze_event_properties_name(BrazeMap *map, const char *what, JsonbContainer *object,
-					   BrazeString key, BrazeString *name);
+										BrazeString key, BrazeString *name);
 
 /* names that Braze keeps for itself in properties; NULL-terminated */
 extern const char *const braze_event_reserved[];

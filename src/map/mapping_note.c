@@ -16,7 +16,7 @@
 
 #include "map/map_internal.h"
 
-char *
+char	   *
 braze_mapping_note_quote(BrazeString name)
 {
 	int			length = name.length;
@@ -67,7 +67,8 @@ record_note(BrazeMap *map, int object, int offset)
  * Formats a sentence behind the notes there are.  One that is there already is
  * not repeated: several products may lack the same.
  */
-static void pg_attribute_printf(3, 0)
+static void
+pg_attribute_printf(3, 0)
 add_note(BrazeMap *map, int object, const char *format, va_list args)
 {
 	BrazeMapped *mapped = &map->mapped;
@@ -119,7 +120,7 @@ braze_mapping_note_to_call(BrazeMap *map)
 	map->note_object = 0;
 }
 
-char *
+char	   *
 braze_mapping_note_take_back(BrazeMap *map, int count)
 {
 	BrazeMapped *mapped = &map->mapped;
@@ -137,7 +138,8 @@ braze_mapping_note_take_back(BrazeMap *map, int count)
 }
 
 /* the reason comes first, before the notes that led to it */
-static void pg_attribute_printf(3, 0)
+static void
+pg_attribute_printf(3, 0)
 end_call(BrazeMap *map, BrazeOutcome outcome, const char *format, va_list args)
 {
 	BrazeMapped *mapped = &map->mapped;
@@ -245,16 +247,16 @@ braze_mapping_note_long_texts(BrazeMap *map, const char *one, const char *severa
 
 	if (texts->count == 1)
 		braze_mapping_note(map, "The %s %s holds a text of more than %d characters: Braze cuts off the rest.",
-				   one, quote_names(texts), BRAZE_MAX_NAME);
+						   one, quote_names(texts), BRAZE_MAX_NAME);
 	else if (texts->count > 1)
 		braze_mapping_note(map, "The %s %s hold texts of more than %d characters: Braze cuts off the rest.",
-				   several, quote_names(texts), BRAZE_MAX_NAME);
+						   several, quote_names(texts), BRAZE_MAX_NAME);
 	texts->count = texts->nothers = 0;
 }
 
 void
 braze_mapping_note_loss(BrazeMap *map, const char *what, BrazeString name,
-				const BrazeLoss *loss, bool kept)
+						const BrazeLoss *loss, bool kept)
 {
 	char	   *quoted;
 
@@ -263,39 +265,39 @@ braze_mapping_note_loss(BrazeMap *map, const char *what, BrazeString name,
 	quoted = braze_mapping_note_quote(name);
 	if (loss->flags & BRAZE_LOST_NULL)
 		braze_mapping_note(map, "Nulls inside the %s %s were left out: Braze takes none inside a value.",
-				   what, quoted);
+						   what, quoted);
 	if (loss->flags & BRAZE_LOST_KEY)
 	{
 		if (loss->keys.count == 1)
 			braze_mapping_note(map, "The key %s inside the %s %s was left out: Braze refuses such a name; rename the key.",
-					   quote_names(&loss->keys), what, quoted);
+							   quote_names(&loss->keys), what, quoted);
 		else
 			braze_mapping_note(map, "The keys %s inside the %s %s were left out: Braze refuses such names; rename the keys.",
-					   quote_names(&loss->keys), what, quoted);
+							   quote_names(&loss->keys), what, quoted);
 	}
 	if (loss->flags & BRAZE_LOST_OPERATOR)
 	{
 		if (loss->operators.count == 1)
 			braze_mapping_note(map, "The operator %s inside the %s %s was left out: its value is not of the type that Braze takes for it.",
-					   quote_names(&loss->operators), what, quoted);
+							   quote_names(&loss->operators), what, quoted);
 		else
 			braze_mapping_note(map, "The operators %s inside the %s %s were left out: their values are not of the types that Braze takes for them.",
-					   quote_names(&loss->operators), what, quoted);
+							   quote_names(&loss->operators), what, quoted);
 	}
 	if (loss->flags & BRAZE_LOST_DEPTH)
 		braze_mapping_note(map, "What is nested more than %d levels deep inside the %s %s was left out.",
-				   BRAZE_MAX_DEPTH, what, quoted);
+						   BRAZE_MAX_DEPTH, what, quoted);
 	if (loss->flags & BRAZE_LOST_NUMBER)
 		braze_mapping_note(map, "A number inside the %s %s was left out: Braze cannot read one beyond 1.7e308.",
-				   what, quoted);
+						   what, quoted);
 	if (loss->flags & BRAZE_LOST_TIME)
 		braze_mapping_note(map, "A \"$time\" inside the %s %s was left out: it is not a date of the years 1 to 3000; write it as YYYY-MM-DDTHH:MM:SSZ.",
-				   what, quoted);
+						   what, quoted);
 	if (!kept)
 		braze_mapping_note(map, "The %s %s was left out: nothing of it is left.", what, quoted);
 }
 
-char *
+char	   *
 braze_mapping_note_joined(const BrazeMapped *mapped)
 {
 	StringInfoData notes;

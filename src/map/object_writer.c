@@ -109,7 +109,7 @@ braze_object_writer_app_id(BrazeMap *map)
 		if ((braze_lookup(integration->objects[i], "app_id", &value) ||
 			 braze_lookup(integration->objects[i], "appId", &value)) &&
 			braze_user_identifier_text(map, "app_id of the integrations", &value,
-						  BRAZE_LIMIT_EXTERNAL_ID, &text))
+									   BRAZE_LIMIT_EXTERNAL_ID, &text))
 			app_id = braze_trim(text);
 	}
 	if (app_id.data == NULL && map->settings->app_identifier != NULL)

@@ -72,7 +72,7 @@ static void
 note_too_large(BrazeMap *map, BrazeString name)
 {
 	braze_mapping_note(map, "The property %s was left out: with it the properties are larger than Braze takes.",
-			   braze_mapping_note_quote(name));
+					   braze_mapping_note_quote(name));
 }
 
 /* smaller ones first; of the same size, earlier ones */
@@ -180,10 +180,10 @@ add_entry(BrazeMap *map, BrazeEntries *entries, BrazeString name, const JsonbVal
 	{
 		if (value->type == jbvNull)
 			braze_mapping_note(map, "The property %s was left out: it is null, and Braze takes no null in properties.",
-					   braze_mapping_note_quote(name));
+							   braze_mapping_note_quote(name));
 		else if (value->type == jbvNumeric)
 			braze_mapping_note(map, "The property %s was left out: Braze cannot read a number beyond 1.7e308.",
-					   braze_mapping_note_quote(name));
+							   braze_mapping_note_quote(name));
 		else
 			braze_mapping_note_loss(map, "property", name, &loss, written);
 	}
@@ -238,7 +238,7 @@ add_object(BrazeMap *map, BrazeEntries *entries, JsonbContainer *object,
 		if (is_reserved(braze_trim(key), reserved))
 		{
 			braze_mapping_note(map, "The property %s was left out: Braze keeps that name for itself; rename the property.",
-					   braze_mapping_note_quote(braze_trim(key)));
+							   braze_mapping_note_quote(braze_trim(key)));
 			continue;
 		}
 		if (beside != NULL &&
@@ -464,7 +464,7 @@ braze_properties_end(BrazeProperties *properties)
 		properties->count += properties->nshared - properties->nhidden;
 	if (properties->count > BRAZE_LIMIT_PROPERTIES)
 		braze_mapping_note(map, "There are more than %d properties: Braze ignores the rest.",
-				   BRAZE_LIMIT_PROPERTIES);
+						   BRAZE_LIMIT_PROPERTIES);
 }
 
 /* entries that stand side by side in one go */

@@ -68,11 +68,11 @@ extern bool braze_recommended_event_map(BrazeMap *map, BrazeCommerceCall call);
  * not blank and of at most max characters (0: any length).  key is set to it.
  */
 extern bool braze_commerce_read_text(JsonbContainer *object, const char *const *keys, int max,
-							 BrazeString *text, BrazeString *key);
+									 BrazeString *text, BrazeString *key);
 
 /* the first of the keys whose value is a number or a numeric string, or NULL */
 extern Numeric braze_commerce_read_number(JsonbContainer *object, const char *const *keys,
-								  BrazeString *key);
+										  BrazeString *key);
 
 /* walks over properties.products; false when there is neither list nor object */
 extern bool braze_commerce_read_products(BrazeProducts *products, JsonbContainer *properties);
@@ -85,7 +85,7 @@ extern bool braze_commerce_read_product(BrazeProducts *products, JsonbContainer 
  * one was given but none is a currency.  Notes say what was passed over.
  */
 extern const char *braze_commerce_read_currency(BrazeMap *map, JsonbContainer *first,
-									   JsonbContainer *second);
+												JsonbContainer *second);
 
 /*
  * A product's quantity, made fit for Braze: 1 at a multiple of the price where
@@ -94,6 +94,6 @@ extern const char *braze_commerce_read_currency(BrazeMap *map, JsonbContainer *f
  * with refunds that is noted, without it the caller judges what came of it.
  */
 extern bool braze_commerce_read_quantity(BrazeMap *map, JsonbContainer *product, const char *label,
-								int max, bool refunds, Numeric *price, int *quantity);
+										 int max, bool refunds, Numeric *price, int *quantity);
 
 #endif							/* BRAZE_PURCHASE_H */

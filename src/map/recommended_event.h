@@ -28,8 +28,9 @@ typedef struct BrazeEventWriter
 
 	/* of the object at hand, the call's or a product's */
 	JsonbContainer *object;
-	JsonbContainer *around;		/* the call's, where the object is a view's one
-								 * product: it has what that lacks; else NULL */
+	JsonbContainer *around;		/* the call's, where the object is a view's
+								 * one product: it has what that lacks; else
+								 * NULL */
 	BrazeNames	consumed;
 	BrazeString product_id;		/* data NULL: none yet */
 	Numeric		price;			/* as found together with the quantity */
@@ -63,11 +64,11 @@ extern bool braze_recommended_money_is_negative(Numeric number);
  * prices of 0 or more.  False, with a note: leave the product out.
  */
 extern bool braze_recommended_money_fit_price(BrazeEventWriter *writer, JsonbContainer *product,
-								  const char *label, Numeric *price, int *quantity);
+											  const char *label, Numeric *price, int *quantity);
 
 /* the same for the price that the product has; false, too, when it has none */
 extern bool braze_recommended_money_find_price(BrazeEventWriter *writer, JsonbContainer *product,
-								   const char *label, Numeric *price, int *quantity);
+											   const char *label, Numeric *price, int *quantity);
 
 /* these write a field; false: there is no value for it */
 extern void braze_recommended_money_number(BrazeEventWriter *writer, const char *name, Numeric number);

@@ -37,7 +37,7 @@ typedef struct BrazeSchemaField
 	const char *name;
 	BrazeSchemaType type;
 	bool		required;
-	const char *sources[BRAZE_MAX_SOURCES];	/* NULL-terminated */
+	const char *sources[BRAZE_MAX_SOURCES]; /* NULL-terminated */
 } BrazeSchemaField;
 
 typedef struct BrazeSchema
@@ -46,7 +46,8 @@ typedef struct BrazeSchema
 	const BrazeSchemaField *fields;
 	const char *action;			/* NULL: the call's own */
 	bool		product_call;	/* the top level is the product */
-	bool		absolute;		/* money that goes back: amounts without their sign */
+	bool		absolute;		/* money that goes back: amounts without their
+								 * sign */
 } BrazeSchema;
 
 /* what stands in the list of products; ends with a NULL name, as all lists of fields */

@@ -233,7 +233,7 @@ braze_segment_call_context_traits(const BrazeSegmentCall *call)
 
 bool
 braze_segment_call_context_in(const BrazeSegmentCall *call, const char *object, const char *key,
-					  JsonbValue *value)
+							  JsonbValue *value)
 {
 	JsonbValue	inner;
 

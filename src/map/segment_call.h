@@ -69,6 +69,6 @@ extern JsonbContainer *braze_segment_call_context_traits(const BrazeSegmentCall 
 
 /* a value inside an object inside context, such as context.location.country */
 extern bool braze_segment_call_context_in(const BrazeSegmentCall *call, const char *object,
-								  const char *key, JsonbValue *value);
+										  const char *key, JsonbValue *value);
 
 #endif							/* BRAZE_SEGMENT_CALL_H */

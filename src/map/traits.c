@@ -207,7 +207,7 @@ write_phone(BrazeMap *map, BrazeString trait, const JsonbValue *value)
 		return refuse_trait(map, trait, "it is empty or no string");
 	if (!braze_phone_is_e164(text))
 		braze_mapping_note(map, "The trait %s may not be reached by SMS: Braze recommends the format E.164, such as +14155552671.",
-				   braze_mapping_note_quote(trait));
+						   braze_mapping_note_quote(trait));
 	braze_json_write_string(&map->text, text.data, text.length);
 	return true;
 }
@@ -414,7 +414,7 @@ write_list(BrazeMap *map, BrazeString trait, const JsonbValue *value,
 			if (object == NULL || !write_entry(map, trait, object))
 			{
 				braze_mapping_note(map, "An entry of the trait %s was left out: %s.",
-						   braze_mapping_note_quote(trait), why);
+								   braze_mapping_note_quote(trait), why);
 				if (!text->full)
 					braze_text_rewind(text, mark);
 				continue;
@@ -462,7 +462,7 @@ write_group(BrazeMap *map, BrazeString trait, JsonbContainer *group)
 		}
 		else
 			braze_mapping_note(map, "The use_double_opt_in_logic of an entry of the trait %s was left out: it must be true or false.",
-					   braze_mapping_note_quote(trait));
+							   braze_mapping_note_quote(trait));
 	}
 	braze_text_char(&map->text, '}');
 	return true;
@@ -501,7 +501,7 @@ write_token(BrazeMap *map, BrazeString trait, JsonbContainer *token)
 		}
 		else
 			braze_mapping_note(map, "The device_id of an entry of the trait %s was left out: it must have %d to %d bytes.",
-					   braze_mapping_note_quote(trait), BRAZE_LIMIT_DEVICE_ID_MIN, BRAZE_LIMIT_DEVICE_ID);
+							   braze_mapping_note_quote(trait), BRAZE_LIMIT_DEVICE_ID_MIN, BRAZE_LIMIT_DEVICE_ID);
 	}
 	braze_text_char(&map->text, '}');
 	return true;

@@ -58,7 +58,8 @@ extern const BrazeFieldInfo braze_fields[BRAZE_FIELDS];
 /* what a trait's name means */
 typedef enum BrazeTraitUse
 {
-	BRAZE_TRAIT_PREFERRED,		/* Segment's name of a field: beats Braze's own */
+	BRAZE_TRAIT_PREFERRED,		/* Segment's name of a field: beats Braze's
+								 * own */
 	BRAZE_TRAIT_FIELD,			/* Braze's own name of the field */
 	BRAZE_TRAIT_ADDRESS,
 	BRAZE_TRAIT_CONSUMED,		/* says what the call says elsewhere */

@@ -36,7 +36,7 @@ braze_user_identifier_list_has(const BrazeNameList *list, BrazeString text)
 
 bool
 braze_user_identifier_text(BrazeMap *map, const char *what, const JsonbValue *value, int max,
-			  BrazeString *text)
+						   BrazeString *text)
 {
 	if (value->type == jbvNull)
 		return false;
@@ -48,7 +48,7 @@ braze_user_identifier_text(BrazeMap *map, const char *what, const JsonbValue *va
 	if (!braze_scalar_text(value, text) || text->length > max)
 	{
 		braze_mapping_note(map, "The %s was not used: it is longer than the %d bytes that Braze takes.",
-				   what, max);
+						   what, max);
 		return false;
 	}
 	if (braze_trim(*text).length == 0)
@@ -74,7 +74,7 @@ resolve_braze_id(BrazeMap *map, BrazeIdentifier *identifier)
 	{
 		if (braze_lookup(integration->objects[i], "braze_id", &value) &&
 			braze_user_identifier_text(map, "braze_id of the integrations", &value,
-						  BRAZE_LIMIT_EXTERNAL_ID, &identifier->value))
+									   BRAZE_LIMIT_EXTERNAL_ID, &identifier->value))
 			return true;
 	}
 	return false;
@@ -102,9 +102,9 @@ resolve_user_alias(BrazeMap *map, BrazeIdentifier *identifier)
 			continue;
 		}
 		if (braze_user_identifier_text(map, "alias_name of the integrations", &name,
-						  BRAZE_LIMIT_ALIAS, &identifier->value) &&
+									   BRAZE_LIMIT_ALIAS, &identifier->value) &&
 			braze_user_identifier_text(map, "alias_label of the integrations", &label,
-						  BRAZE_LIMIT_ALIAS, &identifier->label))
+									   BRAZE_LIMIT_ALIAS, &identifier->label))
 			return true;
 	}
 	identifier->label.data = NULL;
@@ -161,14 +161,14 @@ braze_user_identifier_resolve(BrazeMap *map, BrazeIdSource source, BrazeIdentifi
 	{
 		case BRAZE_ID_USER_ID:
 			return braze_user_identifier_text(map, "userId", &call->fields[BRAZE_CALL_USER_ID],
-								 BRAZE_LIMIT_EXTERNAL_ID, &identifier->value);
+											  BRAZE_LIMIT_EXTERNAL_ID, &identifier->value);
 		case BRAZE_ID_BRAZE_ID:
 			return resolve_braze_id(map, identifier);
 		case BRAZE_ID_USER_ALIAS:
 			return resolve_user_alias(map, identifier);
 		case BRAZE_ID_ANONYMOUS_ID:
 			if (!braze_user_identifier_text(map, "anonymousId", &call->fields[BRAZE_CALL_ANONYMOUS_ID],
-							   BRAZE_LIMIT_ALIAS, &identifier->value))
+											BRAZE_LIMIT_ALIAS, &identifier->value))
 				return false;
 			identifier->label.data = map->settings->anonymous_alias_label;
 			identifier->label.length = strlen(identifier->label.data);
@@ -281,7 +281,10 @@ add_further_users(BrazeMap *map)
 	{
 		for (int i = 0; i < lengthof(sources); i++)
 		{
-			/* what is paired is merged at Braze, and cannot be taken apart again */
+			/*
+			 * what is paired is merged at Braze, and cannot be taken apart
+			 * again
+			 */
 			if (sources[i] != BRAZE_ID_ANONYMOUS_ID && !map->is_identify)
 				continue;
 			/* absent is no reason for a note */

@@ -216,7 +216,7 @@ braze_attributes_read(BrazeAttributes *fields, const char *json, size_t length)
 	fields->update_only = false;
 	for (p = pass_space(json + 1, end); p < end; p = pass_space(p, end))
 	{
-		BrazeAttribute	field;
+		BrazeAttribute field;
 
 		field.name = p;
 		p = pass_string(p);
@@ -409,7 +409,8 @@ write_united(BrazeAttributes *fields, BrazeAttribute *field, const Elements *ele
 		return false;
 
 	/*
-	 * blocks are a list by their first bytes, and are freed with the next read
+	 * blocks are a list by their first bytes, and are freed with the next
+	 * read
 	 */
 	*(void **) block = fields->owned;
 	fields->owned = block;
@@ -570,9 +571,9 @@ braze_attributes_fold(BrazeAttributes *fields, const BrazeAttributes *later)
 		if (*field->value == '[' && uniting_id(earlier) != NULL)
 		{
 			/*
-			 * Braze unites these lists with what it has, so that the later one
-			 * does not replace the earlier.  They are only noted here: uniting
-			 * all at once takes linear time.
+			 * Braze unites these lists with what it has, so that the later
+			 * one does not replace the earlier.  They are only noted here:
+			 * uniting all at once takes linear time.
 			 */
 			if (!append_array(fields, earlier, field))
 				return false;
@@ -592,7 +593,7 @@ braze_attributes_fold(BrazeAttributes *fields, const BrazeAttributes *later)
 
 /* ----- writing ----- */
 
-char *
+char	   *
 braze_attributes_write(const BrazeAttributes *fields, char *to)
 {
 	*to++ = '{';

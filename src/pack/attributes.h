@@ -18,10 +18,10 @@
 
 typedef enum BrazeAttributeClass
 {
-	BRAZE_ATTRIBUTE_CONTROL,		/* identifier or flag: says how, not what */
-	BRAZE_ATTRIBUTE_VOLATILE,		/* Braze changes it by itself: always sent */
-	BRAZE_ATTRIBUTE_VALUE,			/* what was sent last is what is there */
-	BRAZE_ATTRIBUTE_OPERATOR		/* inc, add, remove ...: changes what is there */
+	BRAZE_ATTRIBUTE_CONTROL,	/* identifier or flag: says how, not what */
+	BRAZE_ATTRIBUTE_VOLATILE,	/* Braze changes it by itself: always sent */
+	BRAZE_ATTRIBUTE_VALUE,		/* what was sent last is what is there */
+	BRAZE_ATTRIBUTE_OPERATOR	/* inc, add, remove ...: changes what is there */
 } BrazeAttributeClass;
 
 typedef struct BrazeAttribute
@@ -31,7 +31,8 @@ typedef struct BrazeAttribute
 	size_t		name_length;
 	const char *value;
 	size_t		value_length;
-	bool		overrides;		/* folding: an earlier object had another value */
+	bool		overrides;		/* folding: an earlier object had another
+								 * value */
 	int			next_array;		/* folding: one to unite with it, -1: none */
 	int			last_array;
 } BrazeAttribute;
@@ -48,7 +49,7 @@ typedef struct BrazeAttributes
 {
 	int			count;
 	int			max;
-	BrazeAttribute *list;			/* malloc'd, reused */
+	BrazeAttribute *list;		/* malloc'd, reused */
 	bool		merge_objects;	/* _merge_objects is true */
 	bool		update_only;	/* _update_existing_only is true */
 

@@ -226,7 +226,7 @@ compare_ids(const void *a, const void *b)
 	return (left > right) - (left < right);
 }
 
-int64_t *
+int64_t    *
 braze_discard_ids(const BrazePack *pack, int *count)
 {
 	int			ndeferred = braze_deferred_ids(pack, NULL);

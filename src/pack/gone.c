@@ -44,7 +44,7 @@ braze_gone_ncalls(const BrazeRequest *request)
 	return request->ncalls;
 }
 
-BrazeCall *
+BrazeCall  *
 braze_gone_call(BrazeRequest *request, int number)
 {
 	return &request->calls[number]->pub;
@@ -136,7 +136,7 @@ braze_gone_has_stranded(const BrazePack *pack)
 	return pack->stranded;
 }
 
-BrazeCall *
+BrazeCall  *
 braze_gone_next_stranded(BrazePack *pack, BrazeCall *previous)
 {
 	PackedCall *call = previous != NULL ? ((PackedCall *) previous)->all_next : pack->all;

@@ -98,7 +98,7 @@ fill_link(BrazePack *pack, PackedCall *call, int lane)
 	PackedObject *object = &call->objects[lane - 1];
 	int			kind = link_kind(call, lane);
 	const LinkShape *shape = kind == BRAZE_MERGE_UPDATES ? &merge_shape
-		: kind == BRAZE_ALIASES_TO_IDENTIFY ? &identify_shape : &address_shape;
+	: kind == BRAZE_ALIASES_TO_IDENTIFY ? &identify_shape : &address_shape;
 	size_t		length;
 
 	/* it needs no sending, unless all of what follows succeeds */

@@ -51,7 +51,7 @@ lane_size(const Lane *lane)
 }
 
 /* the user's lane, made if there is none; the caller counts itself in it */
-Lane *
+Lane	   *
 braze_lane_for(BrazePack *pack, const BrazePackUser *user)
 {
 	uint64_t	hash = braze_hash(user->key, user->length);
@@ -191,7 +191,7 @@ braze_lane_enter_delayed(BrazePack *pack, Lane *lane)
 /*
  * takes the soonest out: its children are melded in pairs, then all of these
  */
-Lane *
+Lane	   *
 braze_lane_pop_delayed(BrazePack *pack)
 {
 	Lane	   *soonest = pack->delayed;

@@ -36,7 +36,10 @@ braze_object_limit_max(const BrazePack *pack, BrazeEndpoint endpoint)
 void
 braze_object_limit_reset(BrazePack *pack)
 {
-	pack->object_limit = (ObjectLimit) {0};
+	pack->object_limit = (ObjectLimit)
+	{
+		0
+	};
 }
 
 /*

@@ -179,7 +179,7 @@ braze_pack_free_call(BrazePack *pack, const BrazeCall *call)
 
 /* ----- the pack itself ----- */
 
-BrazePack *
+BrazePack  *
 braze_pack_create(const BrazePackLimits *limits)
 {
 	BrazePack  *pack = calloc(1, sizeof(BrazePack));

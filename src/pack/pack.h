@@ -35,13 +35,16 @@ typedef struct BrazePackLimits
 	int			max_objects;	/* in one request to /users/track */
 	size_t		max_body;		/* bytes of one request's body */
 	int			max_open_requests;	/* requests */
-	int			max_waiting;	/* objects held of one user that no request has */
+	int			max_waiting;	/* objects held of one user that no request
+								 * has */
 	int64_t		max_delay;		/* how long a call may wait for company, ms */
-	int64_t		max_retry_age;	/* how long a call that alone fails is tried, ms, 0: for ever */
+	int64_t		max_retry_age;	/* how long a call that alone fails is tried,
+								 * ms, 0: for ever */
 	int64_t		identity_delay; /* after an identity endpoint was answered, ms */
 	bool		at_most_once;	/* what Braze may have is not sent again */
 	bool		changed_only;	/* leave out attributes that Braze has */
-	uint32_t	resend_after;	/* hours after which it is told again, 0: never */
+	uint32_t	resend_after;	/* hours after which it is told again, 0:
+								 * never */
 	void		(*release) (BrazeProfile *profile); /* a call lets go of it */
 } BrazePackLimits;
 
@@ -90,7 +93,8 @@ typedef struct BrazeRowAddress
 } BrazeRowAddress;
 
 #define BRAZE_WHOLE_CALL		(-1)
-#define BRAZE_LINK_ALONE		(-2)	/* two identifiers were not made one user */
+#define BRAZE_LINK_ALONE		(-2)	/* two identifiers were not made one
+										 * user */
 
 typedef struct BrazeRefusal
 {
@@ -110,10 +114,12 @@ typedef struct BrazeCall
 	int			nobjects;		/* 0: skipped, or refused as a whole */
 	int			nrefused;
 	BrazeRefusal *refusals;		/* in the order of their numbers */
-	int			nprofiles;		/* of its users, as added; each is released once */
+	int			nprofiles;		/* of its users, as added; each is released
+								 * once */
 	BrazeProfile *profiles[BRAZE_PACK_USERS];
 	bool		deletes;		/* it deletes its users */
-	bool		withheld;		/* it names an alias that was given to somebody else */
+	bool		withheld;		/* it names an alias that was given to
+								 * somebody else */
 	bool		gone;			/* it was taken out of the queue meanwhile */
 	bool		judged;			/* something of it was accepted or refused */
 
@@ -208,7 +214,8 @@ typedef enum BrazeNext
 {
 	BRAZE_NEXT_DONE,			/* the request is gone */
 	BRAZE_NEXT_SEND,			/* a further part of it is to be sent now */
-	BRAZE_NEXT_LATER,			/* the request is gone, and its calls wait again */
+	BRAZE_NEXT_LATER,			/* the request is gone, and its calls wait
+								 * again */
 	BRAZE_NEXT_NO_MEMORY
 } BrazeNext;
 
@@ -225,6 +232,7 @@ extern void braze_request_state_postpone(BrazePack *pack, BrazeRequest *request)
  */
 extern int	braze_gone_ncalls(const BrazeRequest *request);
 extern BrazeCall *braze_gone_call(BrazeRequest *request, int number);
+
 /* is something of this call still to be sent, and it is in the queue? */
 extern bool braze_gone_is_unclaimed(const BrazeRequest *request, int number);
 extern bool braze_gone_follows(const BrazeRequest *request, int earlier, int later);

@@ -51,7 +51,8 @@ typedef enum CallState
  */
 typedef struct Suspicion
 {
-	uint64_t	group;			/* the same for all of them, 0: it has not failed */
+	uint64_t	group;			/* the same for all of them, 0: it has not
+								 * failed */
 	int			failures;		/* in a row, of a call that stands alone, */
 	int			faults;			/* those with a status of 5xx among them */
 	int64_t		since;			/* when a call that stands alone failed first */
@@ -75,8 +76,8 @@ struct PackedCall
 	int			nlanes;
 	Lane	   *lanes[BRAZE_PACK_USERS];
 	PackedCall *next_in_lane[BRAZE_PACK_USERS];
-	BrazeProfile *profiles[BRAZE_PACK_USERS];	/* of each lane, as long as the
-												 * call lives; may be NULL */
+	BrazeProfile *profiles[BRAZE_PACK_USERS];	/* of each lane, as long as
+												 * the call lives; may be NULL */
 	PackedCall *next;			/* in the ready list, or in the done list */
 	bool		ready;
 	int64_t		ready_since;
@@ -99,7 +100,8 @@ struct Lane
 	PackedCall *head;
 	PackedCall *tail;
 	int			waiting_objects;
-	Deferred   *deferred;		/* calls that come after those that wait, or NULL */
+	Deferred   *deferred;		/* calls that come after those that wait, or
+								 * NULL */
 	BrazeRequest *busy;			/* the request that holds calls of this user */
 	int			taken_calls;	/* how many it holds */
 	int			last_kind;		/* the highest kind it holds of this user */
@@ -109,7 +111,8 @@ struct Lane
 	uint64_t	fold_mark;		/* the body last written, */
 	int			fold_last;		/* and the last attributes of this user in it */
 	int64_t		not_before;		/* Braze is still at work on who this is */
-	int64_t		delay_key;		/* its place in the heap of those that are delayed */
+	int64_t		delay_key;		/* its place in the heap of those that are
+								 * delayed */
 	Lane	   *delay_child;
 	Lane	   *delay_next;		/* another child of the same lane */
 	size_t		key_length;
@@ -184,7 +187,8 @@ typedef struct ObjectLimit
 	int			size;			/* 0: nothing was learned */
 	int64_t		larger_at;		/* when a larger request is tried */
 	bool		trying;			/* the one being filled is */
-	int			requests;		/* in a row that were too large, the objects of */
+	int			requests;		/* in a row that were too large, the objects
+								 * of */
 	int			largest_part;	/* the largest part that passed, */
 	int64_t		judged_at;		/* and when the last of them was judged */
 	const BrazeRequest *examined;	/* the first that was divided, NULL: none */
@@ -200,7 +204,8 @@ struct BrazePack
 	bool		again_first;	/* whose turn it is */
 	uint64_t	groups;			/* of calls that failed, so far */
 	uint64_t	successes[BRAZE_ENDPOINTS]; /* requests that Braze has judged */
-	bool		down[BRAZE_ENDPOINTS];	/* the last one failed, and by no fault of its own */
+	bool		down[BRAZE_ENDPOINTS];	/* the last one failed, and by no
+										 * fault of its own */
 	CallList	done;
 	PackedCall *all;
 	int			ncalls;
@@ -218,7 +223,7 @@ struct BrazePack
 	Deferred   *last_candidate;
 	uint64_t	fold_mark;
 	int64_t		unchanged;
-	BrazeAttributes fields;			/* scratch */
+	BrazeAttributes fields;		/* scratch */
 	BrazeAttributes more_fields;
 	Lane	  **buckets;
 	size_t		nbuckets;		/* a power of two */

@@ -42,11 +42,12 @@ typedef struct BrazeProfile
 {
 	bool		sent;			/* objects were sent under this identifier */
 	bool		has_alias;		/* an alias was given to this user */
-	char	   *owner;			/* malloc'd: the user it was given to, NULL: none */
+	char	   *owner;			/* malloc'd: the user it was given to, NULL:
+								 * none */
 	size_t		owner_length;
 	uint64_t	salt;			/* of the hashes; drawn by the keeper */
 	int			nhashes;
-	BrazeAttributeHash *hashes;	/* malloc'd, by name */
+	BrazeAttributeHash *hashes; /* malloc'd, by name */
 	bool		dirty;			/* the table does not have this yet */
 } BrazeProfile;
 

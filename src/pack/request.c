@@ -213,7 +213,8 @@ braze_request_next(BrazePack *pack, const BrazeGates *gates, int64_t now,
 		request = resume_request(pack, request, now);
 
 		/*
-		 * not sent and not over: memory is out, and asking again now is no use
+		 * not sent and not over: memory is out, and asking again now is no
+		 * use
 		 */
 		if (request != NULL || pack->finished == finished)
 			return request;

@@ -38,8 +38,8 @@ braze_request_progress_end(BrazePack *pack, BrazeRequest *request, int64_t now)
 			braze_ready_return_to_lane(call);
 
 			/*
-			 * Its row is no longer in the queue.  Nothing of it was judged, so
-			 * that the worker may put it back there.
+			 * Its row is no longer in the queue.  Nothing of it was judged,
+			 * so that the worker may put it back there.
 			 */
 			if (call->pub.letter != 0 && !call->pub.judged)
 				pack->stranded = true;
@@ -48,9 +48,9 @@ braze_request_progress_end(BrazePack *pack, BrazeRequest *request, int64_t now)
 			call->next_object > first)
 		{
 			/*
-			 * Braze answers an identity endpoint before it applies the change.
-			 * This delays the lane before it is released below, or the user's
-			 * next call would be ready at once.
+			 * Braze answers an identity endpoint before it applies the
+			 * change. This delays the lane before it is released below, or
+			 * the user's next call would be ready at once.
 			 */
 			for (int j = 0; j < call->nlanes; j++)
 				braze_lane_delay(pack, call->lanes[j], now + pack->limits.identity_delay);

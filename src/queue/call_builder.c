@@ -361,7 +361,7 @@ read_body(void *arg)
 	attempt->result = DatumGetJsonbP(DirectFunctionCall1(jsonb_in, CStringGetDatum(attempt->text)));
 }
 
-Jsonb *
+Jsonb	   *
 braze_call_builder_read(const char *text, const char **reason)
 {
 	ReadAttempt attempt = {text, NULL};
@@ -419,7 +419,10 @@ braze_call_builder_complete(Jsonb *call)
 	Completion	completion = {call};
 	ErrorData  *error;
 
-	/* the mapping says what is wrong with anything else, its size is looked at later */
+	/*
+	 * the mapping says what is wrong with anything else, its size is looked
+	 * at later
+	 */
 	if (!JB_ROOT_IS_OBJECT(call) || VARSIZE(call) > (Size) braze_max_call_size * 1024)
 		return as_it_is;
 

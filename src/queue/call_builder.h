@@ -39,10 +39,10 @@ extern void braze_call_builder_add_document(BrazeCallBuilder *call, Jsonb *value
 
 /* both at once */
 extern void braze_call_builder_add_text(BrazeCallBuilder *call, const char *key,
-								const char *value, int length);
+										const char *value, int length);
 extern void braze_call_builder_add_jsonb(BrazeCallBuilder *call, const char *key, Jsonb *value);
 extern void braze_call_builder_add_timestamp(BrazeCallBuilder *call, const char *key,
-									 TimestampTz value);
+											 TimestampTz value);
 
 /* a call with timestamp and messageId, to be queued */
 typedef struct BrazeNewCall
@@ -51,7 +51,8 @@ typedef struct BrazeNewCall
 	char	   *text;			/* what it is then; NULL: not even that */
 	const char *reason;			/* why it cannot be sent; NULL: it may */
 	BrazeCallKind kind;
-	bool		has_own_id;		/* is the messageId the caller's, and not made by us? */
+	bool		has_own_id;		/* is the messageId the caller's, and not made
+								 * by us? */
 } BrazeNewCall;
 
 /* adds timestamp and messageId where the caller added none */
@@ -78,7 +79,7 @@ typedef void (*BrazeCallFill) (BrazeCallBuilder *call, void *arg);
  * large is text in any case, and fill says why.
  */
 extern BrazeNewCall braze_call_builder_build(const char *type, BrazeCallFill fill, void *arg,
-									 BrazeCallRisk risk);
+											 BrazeCallRisk risk);
 
 /* the call with timestamp and messageId, which are added where it has none */
 extern BrazeNewCall braze_call_builder_complete(Jsonb *call);

@@ -12,7 +12,8 @@ typedef enum BrazeLetterState
 {
 	BRAZE_LETTER_REJECTED,
 	BRAZE_LETTER_IN_DOUBT,		/* Braze may have accepted the call */
-	BRAZE_LETTER_IN_FLIGHT		/* it is under way, or was when the worker ended */
+	BRAZE_LETTER_IN_FLIGHT		/* it is under way, or was when the worker
+								 * ended */
 } BrazeLetterState;
 
 /*

@@ -136,7 +136,7 @@ braze_enqueue_call(BrazeNewCall call, const char *destination_name, Oid roleid,
 	const BrazeDestination *destination;
 	const char *reason = call.reason;
 	bool		keep = braze_on_invalid_call == BRAZE_INVALID_DEAD_LETTER ||
-		mode == BRAZE_ENQUEUE_KEEP_INVALID;
+	mode == BRAZE_ENQUEUE_KEEP_INVALID;
 
 	if (mode == BRAZE_ENQUEUE_NEVER_FAIL && keep)
 	{

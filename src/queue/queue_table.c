@@ -83,7 +83,7 @@ lock_until_end(HeldLocks *held, Oid table, Oid sequence)
 /* Inserts a row; id is drawn here. */
 static int64
 insert_row(HeldLocks *held, Oid table, Oid sequence, int columns,
-		Datum *values, bool *nulls, ItemPointer tid, int64 *stored)
+		   Datum *values, bool *nulls, ItemPointer tid, int64 *stored)
 {
 	Relation	rel;
 	int64		id;
@@ -122,7 +122,7 @@ braze_queue_table_put(const char *destination, Jsonb *call, BrazeCallKind kind, 
 	nulls[BRAZE_QUEUE_DEAD_LETTER - 1] = true;
 	values[BRAZE_QUEUE_CALL_KIND - 1] = braze_segment_call_kind_text(kind);
 	id = insert_row(&held, catalog->queue, catalog->queue_sequence,
-				 BRAZE_QUEUE_COLUMNS, values, nulls, &tid, stored);
+					BRAZE_QUEUE_COLUMNS, values, nulls, &tid, stored);
 	braze_worker_wake_at_commit();
 	return id;
 }
@@ -165,5 +165,5 @@ braze_queue_table_put_dead_letter(const BrazeDeadLetter *letter, ItemPointer tid
 	nulls[BRAZE_DEAD_RETRIED_AT - 1] = true;
 	nulls[BRAZE_DEAD_RETRY_ID - 1] = true;
 	return insert_row(&held, catalog->dead_letters, catalog->dead_letters_sequence,
-				   BRAZE_DEAD_COLUMNS, values, nulls, tid, NULL);
+					  BRAZE_DEAD_COLUMNS, values, nulls, tid, NULL);
 }

@@ -37,8 +37,8 @@ typedef struct BrazeDeadLetter
 } BrazeDeadLetter;
 
 extern int64 braze_queue_table_put(const char *destination, Jsonb *call, BrazeCallKind kind,
-							 int64 *stored);	/* bytes; NULL: not asked */
+								   int64 *stored);	/* bytes; NULL: not asked */
 extern int64 braze_queue_table_put_dead_letter(const BrazeDeadLetter *letter,
-										 ItemPointer tid);
+											   ItemPointer tid);
 
 #endif							/* BRAZE_QUEUE_TABLE_H */

@@ -67,7 +67,7 @@ counts_at_transaction_end(XactEvent event, void *arg)
 
 static void
 counts_at_subtransaction_end(SubXactEvent event, SubTransactionId mine, SubTransactionId parent,
-					  void *arg)
+							 void *arg)
 {
 	BrazeTally **link = &tallies;
 

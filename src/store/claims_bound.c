@@ -79,7 +79,10 @@ braze_claims_bound_enter(int64 letter)
 void
 braze_claims_bound_leave(int of_generation)
 {
-	/* the younger one moves up when the older one is empty: there are two at most */
+	/*
+	 * the younger one moves up when the older one is empty: there are two at
+	 * most
+	 */
 	Assert(of_generation == generation || of_generation == generation - 1);
 	Assert((of_generation == generation ? younger : older).letters > 0);
 	if (of_generation == generation)

@@ -36,7 +36,10 @@ put_in_flight(BrazeSettler *settler, BrazeRetried *retried, BrazeSettleRow *row)
 	BrazeDeadLetter letter;
 	NameData	destination;
 
-	/* row says from here on where the letter is; the caller drops it on failure */
+	/*
+	 * row says from here on where the letter is; the caller drops it on
+	 * failure
+	 */
 	row->storage = settler->letters.rel->rd_rel->relfilenode;
 	if (retried != NULL)
 	{
@@ -57,7 +60,7 @@ put_in_flight(BrazeSettler *settler, BrazeRetried *retried, BrazeSettleRow *row)
 	letter.nobjects = -1;
 	if (!slot->tts_isnull[BRAZE_QUEUE_OBJECTS - 1])
 		letter.nobjects = braze_column_values_objects_read(slot->tts_values[BRAZE_QUEUE_OBJECTS - 1],
-											 &letter.objects);
+														   &letter.objects);
 	letter.state = BRAZE_LETTER_IN_FLIGHT;
 	letter.reason = "sent at most once, and not answered yet";
 	letter.queued_at = row->queued_at;
@@ -90,8 +93,9 @@ braze_claims_table_claim(BrazeSettler *settler, BrazeSettleRow *row)
 		else
 		{
 			/*
-			 * Who gets to delete the row owns the call.  Only then is a letter
-			 * made, or a call that a user has deleted meanwhile would be sent.
+			 * Who gets to delete the row owns the call.  Only then is a
+			 * letter made, or a call that a user has deleted meanwhile would
+			 * be sent.
 			 */
 			result = move_result(braze_settler_delete_fetched(settler, &settler->queue));
 			if (result == BRAZE_MOVED)
@@ -184,9 +188,9 @@ braze_claims_table_release(BrazeSettler *settler, BrazeSettleRow *row)
 		is_a_call(settler->letters.slot))
 	{
 		/*
-		 * A letter that the claim made goes, and one that was there before points
-		 * at the row again.  A letter that is no longer in flight is a user's: it
-		 * does not come here.
+		 * A letter that the claim made goes, and one that was there before
+		 * points at the row again.  A letter that is no longer in flight is a
+		 * user's: it does not come here.
 		 */
 		result = row->is_retry ? put_back_retried(settler, row)
 			: move_result(braze_settler_delete_fetched(settler, &settler->letters));
@@ -218,7 +222,7 @@ braze_claims_table_delete(BrazeSettler *settler, const BrazeSettleRow *row)
 
 BrazeSettled
 braze_claims_table_reject(BrazeSettler *settler, const BrazeSettleRow *row,
-					   const BrazeDeadLetter *letter)
+						  const BrazeDeadLetter *letter)
 {
 	BrazeDeadLetter complete = *letter;
 	BrazeRetried retried;
@@ -232,7 +236,11 @@ braze_claims_table_reject(BrazeSettler *settler, const BrazeSettleRow *row,
 		case BRAZE_RETRIED_NONE:
 			break;				/* somebody has deleted it */
 		case BRAZE_RETRIED_LOCKED:
-			/* of a call that was queued in part, no more than that was rejected */
+
+			/*
+			 * of a call that was queued in part, no more than that was
+			 * rejected
+			 */
 			objects = heap_getattr(retried.letter, BRAZE_DEAD_OBJECTS,
 								   RelationGetDescr(retried.letters), &isnull);
 			if (complete.nobjects < 0 && !isnull)

@@ -18,7 +18,8 @@ typedef enum BrazeMoved
 {
 	BRAZE_MOVED,
 	BRAZE_MOVE_GONE,			/* somebody deleted it */
-	BRAZE_MOVE_LATER			/* somebody has locked it, or its place is taken */
+	BRAZE_MOVE_LATER			/* somebody has locked it, or its place is
+								 * taken */
 } BrazeMoved;
 
 extern BrazeMoved braze_claims_table_claim(BrazeSettler *settler, BrazeSettleRow *row);
@@ -27,6 +28,6 @@ extern BrazeMoved braze_claims_table_release(BrazeSettler *settler, BrazeSettleR
 /* as those of settle.c, for a call that is in flight */
 extern BrazeSettled braze_claims_table_delete(BrazeSettler *settler, const BrazeSettleRow *row);
 extern BrazeSettled braze_claims_table_reject(BrazeSettler *settler, const BrazeSettleRow *row,
-										   const BrazeDeadLetter *letter);
+											  const BrazeDeadLetter *letter);
 
 #endif							/* BRAZE_CLAIMS_TABLE_H */

@@ -92,12 +92,12 @@ lock_one(BrazeRetried *retried, int64 letter, int64 queue_id)
 	retried->letters = table_open(catalog->dead_letters, NoLock);
 	slot = table_slot_create(retried->letters, NULL);
 	if (find_by_id(retried->letters, catalog->dead_letters_pkey, letter,
-				 GetActiveSnapshot(), slot))
+				   GetActiveSnapshot(), slot))
 		state = lock_letter(retried->letters, slot);
 
 	/*
-	 * Only what the locked version says counts: until then braze_retry may have
-	 * given the letter to another call, or a user may have changed it.
+	 * Only what the locked version says counts: until then braze_retry may
+	 * have given the letter to another call, or a user may have changed it.
 	 */
 	if (state == BRAZE_RETRIED_LOCKED)
 	{
@@ -136,12 +136,12 @@ braze_dead_letters_table_state(const BrazeRetried *retried)
 	bool		isnull;
 
 	return braze_column_values_state_read(heap_getattr(retried->letter, BRAZE_DEAD_STATE,
-												RelationGetDescr(retried->letters), &isnull));
+													   RelationGetDescr(retried->letters), &isnull));
 }
 
 void
 braze_dead_letters_table_move(BrazeRetried *retried, BrazeLetterState state, int64 retry_id,
-				   ItemPointer tid)
+							  ItemPointer tid)
 {
 	TupleDesc	desc = RelationGetDescr(retried->letters);
 	Datum		values[BRAZE_DEAD_COLUMNS];
@@ -158,7 +158,7 @@ braze_dead_letters_table_move(BrazeRetried *retried, BrazeLetterState state, int
 	if (retry_id == 0)
 		values[BRAZE_DEAD_FAILED_AT - 1] = TimestampTzGetDatum(GetCurrentTimestamp());
 	braze_table_write_update(retried->letters, &retried->letter->t_self, BRAZE_DEAD_COLUMNS,
-					   values, nulls, tid);
+							 values, nulls, tid);
 }
 
 /* its call and when that was queued first stay as they are */
@@ -185,7 +185,7 @@ braze_dead_letters_table_refused(BrazeRetried *retried, const BrazeDeadLetter *a
 	values[BRAZE_DEAD_FAILED_AT - 1] = TimestampTzGetDatum(GetCurrentTimestamp());
 	nulls[BRAZE_DEAD_RETRIED_AT - 1] = nulls[BRAZE_DEAD_RETRY_ID - 1] = true;
 	braze_table_write_update(retried->letters, &retried->letter->t_self, BRAZE_DEAD_COLUMNS,
-					   values, nulls, &tid);
+							 values, nulls, &tid);
 }
 
 void

@@ -33,7 +33,7 @@ typedef struct BrazeRetried
 } BrazeRetried;
 
 extern BrazeRetriedState braze_dead_letters_table_lock(BrazeRetried *retried, int64 letter,
-											int64 queue_id);
+													   int64 queue_id);
 
 /* the same for a letter that is in flight, whatever it points at */
 extern BrazeRetriedState braze_dead_letters_table_lock_in_flight(BrazeRetried *retried, int64 letter);
@@ -43,7 +43,7 @@ extern BrazeLetterState braze_dead_letters_table_state(const BrazeRetried *retri
 
 /* only its state, and the queued call, 0: none, it is in flight; tid as braze_table_write_update sets it */
 extern void braze_dead_letters_table_move(BrazeRetried *retried, BrazeLetterState state,
-							   int64 retry_id, ItemPointer tid);
+										  int64 retry_id, ItemPointer tid);
 extern void braze_dead_letters_table_refused(BrazeRetried *retried, const BrazeDeadLetter *again);
 extern void braze_dead_letters_table_release(BrazeRetried *retried);
 

@@ -69,7 +69,10 @@ braze_deleted_users_add(BrazeSettler *settler, const BrazeSettleRow *row)
 	int			destination = (is_letter ? BRAZE_DEAD_DESTINATION : BRAZE_QUEUE_DESTINATION) - 1;
 	BrazeString user;
 
-	/* the letters are deleted at the end of the round: too late to say not now */
+	/*
+	 * the letters are deleted at the end of the round: too late to say not
+	 * now
+	 */
 	if (table == NULL || !braze_settler_open_letters(settler))
 		return false;
 	if (braze_settler_fetch(table, id, row) &&
@@ -99,7 +102,10 @@ braze_deleted_users_note_letter(BrazeSettler *settler, int64 letter)
 		return;
 	append_value(settler, &deleted_users->letters, Int64GetDatum(letter), INT8OID);
 
-	/* a letter that came after the user's deletion is of a later call, and stays */
+	/*
+	 * a letter that came after the user's deletion is of a later call, and
+	 * stays
+	 */
 	append_value(settler, &deleted_users->after, Int32GetDatum(deleted_users->nusers), INT4OID);
 }
 
@@ -127,9 +133,9 @@ braze_deleted_users_delete_letters(BrazeSettler *settler)
 	values[4] = Int64GetDatum(braze_claims_bound_lowest(&put_backs));
 
 	/*
-	 * One statement for all users, for the table has no index on them.  The last
-	 * deletion of a user counts.  A letter that came into being after it in this
-	 * transaction stays, and so does one that is in flight now.
+	 * One statement for all users, for the table has no index on them.  The
+	 * last deletion of a user counts.  A letter that came into being after it
+	 * in this transaction stays, and so does one that is in flight now.
 	 */
 	statement.text =
 		psprintf("DELETE FROM %s d USING ("

@@ -265,8 +265,8 @@ braze_holes_fill(BrazeHoles *holes, int place, int64 id)
 	Assert(range->low <= id && id <= range->high);
 
 	/*
-	 * An id in the middle would take one more range, and there is no place: so
-	 * it stays in this one, which is looked into as a whole the next time.
+	 * An id in the middle would take one more range, and there is no place:
+	 * so it stays in this one, which is looked into as a whole the next time.
 	 */
 	if (below && above && holes->nranges >= BRAZE_MAX_HOLES)
 		range->mixed = true;
@@ -296,8 +296,8 @@ braze_holes_end_look(BrazeHoles *holes)
 	int			kept = 0;
 
 	/*
-	 * This look was under a snapshot from after the end of all owners: what it
-	 * did not find never comes, since they rolled back.
+	 * This look was under a snapshot from after the end of all owners: what
+	 * it did not find never comes, since they rolled back.
 	 */
 	for (int i = 0; i < holes->nranges; i++)
 	{

@@ -30,11 +30,13 @@
 typedef struct BrazeHoleGeneration
 {
 	struct BrazeHoleGeneration *next;	/* an older one */
-	struct BrazeHoleGeneration *into;	/* the one that takes its ranges, while they move */
+	struct BrazeHoleGeneration *into;	/* the one that takes its ranges,
+										 * while they move */
 	uint64		number;			/* later ones have higher numbers */
 	int			nholes;			/* ranges that point here */
 	bool		due;			/* an owner has ended */
-	bool		due_again;		/* it did after the snapshot, perhaps: next time, too */
+	bool		due_again;		/* it did after the snapshot, perhaps: next
+								 * time, too */
 	bool		final;			/* all had ended before this snapshot */
 	int			nowners;
 	VirtualTransactionId owners[FLEXIBLE_ARRAY_MEMBER];
@@ -58,7 +60,8 @@ typedef struct BrazeHoles
 	BrazeHoleGeneration *generations;	/* the latest first */
 	int			ngenerations;
 	uint64		next_number;
-	BrazeHoleGeneration *current;	/* of the read under way, NULL: no hole yet */
+	BrazeHoleGeneration *current;	/* of the read under way, NULL: no hole
+									 * yet */
 	VirtualTransactionId *owners;	/* of the table, as of the read under way */
 	int			nowners;
 	int			nranges;

@@ -50,7 +50,8 @@ typedef struct NoteCount
 typedef struct NoteTotal
 {
 	NameData	destination;
-	int			notes;			/* distinct ones, but for what stands for others */
+	int			notes;			/* distinct ones, but for what stands for
+								 * others */
 } NoteTotal;
 
 static HTAB *counts;

@@ -17,7 +17,7 @@ extern void braze_notes_table_init(void);
 
 /* the notes of a call that was mapped for delivery; no database involved */
 extern void braze_notes_table_count(const char *destination, int64 id,
-							  const BrazeMapped *mapped);
+									const BrazeMapped *mapped);
 
 /* a sentence that only delivery could find */
 extern void braze_notes_table_add(const char *destination, int64 id, const char *sentence);

@@ -68,7 +68,7 @@ read_pause(HeapTuple tuple, TupleDesc desc)
 	return pause;
 }
 
-List *
+List	   *
 braze_paused_table_read(const char *destination)
 {
 	const BrazeCatalog *catalog = braze_catalog_required();

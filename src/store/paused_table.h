@@ -19,7 +19,7 @@ typedef struct BrazePause
 	bool		by_worker;		/* because of an answer of Braze */
 } BrazePause;
 
-extern List *braze_paused_table_read(const char *destination); /* of BrazePause * */
+extern List *braze_paused_table_read(const char *destination);	/* of BrazePause * */
 extern bool braze_paused_table_has(const char *destination, int endpoint);
 extern void braze_paused_table_put(const char *destination, const BrazePause *pause);
 

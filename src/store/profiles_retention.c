@@ -98,8 +98,11 @@ braze_profiles_retention_expire(BrazeProfileRetention retention)
 	static BrazeExpiry expiry;
 	Profiles	profiles = {retention, false};
 	int			pause = braze_retention_expire(&expiry, braze_catalog_required()->profiles,
-											  profile_has_expired, &profiles);
+											   profile_has_expired, &profiles);
 
-	/* this is a matter of hours and days: no haste where there is nothing to do */
+	/*
+	 * this is a matter of hours and days: no haste where there is nothing to
+	 * do
+	 */
 	return profiles.changed ? pause : -1;
 }

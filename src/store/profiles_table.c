@@ -72,10 +72,11 @@ typedef struct CachedProfile
 	NameData	destination;
 	char	   *user;			/* the key, as in the table */
 	uint64		hash;
-	struct CachedProfile *next;	/* of the same hash */
+	struct CachedProfile *next; /* of the same hash */
 	int			pins;			/* calls that are not settled */
 	dlist_node	idle;			/* among those without, when pins is 0 */
-	Size		size;			/* as counted when it was loaded, or became idle */
+	Size		size;			/* as counted when it was loaded, or became
+								 * idle */
 
 	/* where its row is, if it has one; a hint, as in settler.c */
 	bool		has_row;
@@ -144,8 +145,8 @@ braze_profiles_table_init(void)
 	braze_hash_set_seed(seed);
 
 	profiles_context = AllocSetContextCreate(TopMemoryContext,
-										   "segment_braze profiles",
-										   ALLOCSET_DEFAULT_SIZES);
+											 "segment_braze profiles",
+											 ALLOCSET_DEFAULT_SIZES);
 	memset(&control, 0, sizeof(control));
 	control.keysize = sizeof(uint64);
 	control.entrysize = sizeof(Bucket);
@@ -513,7 +514,10 @@ write_cached(CachedProfile *cached, bool without_attributes)
 				 errmsg("somebody has locked a row of table \"%s\"",
 						RelationGetRelationName(rel))));
 
-	/* nothing else changes here: a transaction that aborts has written nothing */
+	/*
+	 * nothing else changes here: a transaction that aborts has written
+	 * nothing
+	 */
 	storing_in = rel->rd_rel->relfilenode;
 	cached->storing = true;
 	cached->next_storing = storing;
@@ -526,7 +530,10 @@ braze_profiles_table_store(BrazeProfile *profile)
 {
 	CachedProfile *cached = (CachedProfile *) profile;
 
-	/* many calls of a transaction share a profile, which is written once in it */
+	/*
+	 * many calls of a transaction share a profile, which is written once in
+	 * it
+	 */
 	if (!profile->dirty || cached->storing)
 		return;
 	if (cached->unknown && row_says_the_same(cached))
@@ -585,7 +592,7 @@ store_committed(CachedProfile *cached)
 	cached->profile.dirty = false;
 }
 
-void *
+void	   *
 braze_profiles_table_mark(void)
 {
 	return storing;

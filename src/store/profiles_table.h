@@ -26,7 +26,7 @@ extern void braze_profiles_table_init(void);
 
 /* in a read's transaction; the caller releases it once per call */
 extern BrazeProfile *braze_profiles_table_get(const char *destination,
-									  const char *user, int length);
+											  const char *user, int length);
 extern void braze_profiles_table_release(BrazeProfile *profile);
 
 /* bytes, of those that calls need and of the others */

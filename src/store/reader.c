@@ -43,7 +43,10 @@ braze_reader_begin(BrazeReader *reader)
 	reader->slot = table_slot_create(reader->queue, NULL);
 	reader->snapshot = GetActiveSnapshot();
 
-	/* after the snapshot was taken: who ended in between counts as ended, see holes.h */
+	/*
+	 * after the snapshot was taken: who ended in between counts as ended, see
+	 * holes.h
+	 */
 	braze_holes_begin(reader->holes, catalog->queue);
 	return true;
 }
@@ -96,7 +99,7 @@ pass_to_consumer(BrazeReader *reader, BrazeConsumer consumer, void *arg, int64 *
 	row.objects = NULL;
 	if (!slot->tts_isnull[BRAZE_QUEUE_OBJECTS - 1])
 		row.nobjects = braze_column_values_objects_read(slot->tts_values[BRAZE_QUEUE_OBJECTS - 1],
-										  &row.objects);
+														&row.objects);
 	taken = consumer(&row, arg);
 	reader->current = 0;
 	return taken;
@@ -134,13 +137,17 @@ look_into(BrazeReader *reader, int *place, BrazeConsumer consumer, void *arg)
 	int64		last = range.low - 1;
 	bool		mixed = range.mixed;
 
-	/* in a mixed range there are ids that were read, and the consumer must know */
+	/*
+	 * in a mixed range there are ids that were read, and the consumer must
+	 * know
+	 */
 	reader->read_before = mixed;
 	while (next_row(reader, scan))
 	{
 		/*
-		 * What may fail comes first.  Once the consumer has the row, no error may
-		 * keep the hole from being filled, or the row would be read twice.
+		 * What may fail comes first.  Once the consumer has the row, no error
+		 * may keep the hole from being filled, or the row would be read
+		 * twice.
 		 */
 		braze_holes_reserve(holes);
 		if (!pass_to_consumer(reader, consumer, arg, &last))
@@ -148,7 +155,10 @@ look_into(BrazeReader *reader, int *place, BrazeConsumer consumer, void *arg)
 		if (braze_holes_fill(holes, *place, last))
 			(*place)++;
 
-		/* filling may make it mixed, when there is no place for one more range */
+		/*
+		 * filling may make it mixed, when there is no place for one more
+		 * range
+		 */
 		if (last < range.high)
 			mixed = holes->ranges[*place].mixed;
 	}

@@ -26,7 +26,8 @@ typedef struct BrazeQueueRow
 {
 	int64		id;
 	Oid			storage;		/* the file that tid is about */
-	ItemPointerData tid;		/* a hint: VACUUM FULL and TRUNCATE change files */
+	ItemPointerData tid;		/* a hint: VACUUM FULL and TRUNCATE change
+								 * files */
 	const char *destination;
 	Datum		call;			/* jsonb, perhaps toasted */
 	BrazeCallKind kind;
@@ -40,7 +41,8 @@ typedef struct BrazeReader
 	int64		cursor;			/* the highest id read */
 	BrazeHoles *holes;
 	int64		current;		/* the row at the consumer, 0: none */
-	bool		read_before;	/* of a row in a hole: it may be one that was read */
+	bool		read_before;	/* of a row in a hole: it may be one that was
+								 * read */
 
 	/* of the round under way */
 	Relation	queue;

@@ -81,9 +81,10 @@ braze_replica_trigger_restore(void)
 	Oid			queue = braze_catalog_required()->queue;
 
 	/*
-	 * ALTER TABLE would have everybody who queues wait for an open transaction
-	 * that has queued.  This lock keeps out ALTER TABLE itself, and is enough:
-	 * a statement under way goes on with its own copy of the triggers.
+	 * ALTER TABLE would have everybody who queues wait for an open
+	 * transaction that has queued.  This lock keeps out ALTER TABLE itself,
+	 * and is enough: a statement under way goes on with its own copy of the
+	 * triggers.
 	 */
 	if (!is_ordinary(queue) || !ConditionalLockRelationOid(queue, ShareUpdateExclusiveLock))
 		return -1;

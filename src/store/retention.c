@@ -35,7 +35,7 @@
 /* returns how many rows were deleted */
 static int
 expire_slice(Relation rel, BlockNumber start, BlockNumber blocks,
-			BrazeExpired expired, void *arg)
+			 BrazeExpired expired, void *arg)
 {
 	Snapshot	snapshot = GetActiveSnapshot();
 	TupleTableSlot *slot = table_slot_create(rel, NULL);
@@ -67,7 +67,10 @@ braze_retention_expire(BrazeExpiry *expiry, Oid table, BrazeExpired expired, voi
 	BlockNumber blocks;
 	int			deleted = 0;
 
-	/* whoever has it locked, by VACUUM FULL for instance, need not be waited for */
+	/*
+	 * whoever has it locked, by VACUUM FULL for instance, need not be waited
+	 * for
+	 */
 	if (!ConditionalLockRelationOid(table, RowExclusiveLock))
 		return -1;
 	rel = table_open(table, NoLock);

@@ -65,7 +65,10 @@ braze_settle_delete(BrazeSettler *settler, const BrazeSettleRow *row)
 			result = settle_result(deleted);
 			if (state == BRAZE_RETRIED_LOCKED)
 			{
-				/* who deleted the row before us took the retry back: its letter stays */
+				/*
+				 * who deleted the row before us took the retry back: its
+				 * letter stays
+				 */
 				if (deleted == TM_Ok)
 					braze_dead_letters_table_delete(&retried);
 				braze_dead_letters_table_release(&retried);
@@ -102,9 +105,9 @@ call_of(Datum call, bool is_unsent)
 		return (Jsonb *) stored;
 
 	/*
-	 * A call that is compressed or stored elsewhere is read in a subtransaction,
-	 * since it raises an error when it is damaged.  An error that passes, such as
-	 * a cancellation, says nothing about the call.
+	 * A call that is compressed or stored elsewhere is read in a
+	 * subtransaction, since it raises an error when it is damaged.  An error
+	 * that passes, such as a cancellation, says nothing about the call.
 	 */
 	error = braze_attempt(NULL, detoast_call, &call, &not_before);
 	if (error != NULL && braze_attempt_is_passing(error))
@@ -124,7 +127,7 @@ put_letter(BrazeSettler *settler, const BrazeDeadLetter *letter, BrazeRetried *r
 	/* of a call that was queued in part, no more than that was rejected */
 	if (complete.nobjects < 0 && !slot->tts_isnull[BRAZE_QUEUE_OBJECTS - 1])
 		complete.nobjects = braze_column_values_objects_read(slot->tts_values[BRAZE_QUEUE_OBJECTS - 1],
-											   &complete.objects);
+															 &complete.objects);
 
 	/* the letter of a retry has the call: only what came of it is new */
 	if (retried != NULL)
@@ -162,7 +165,10 @@ braze_settle_reject(BrazeSettler *settler, const BrazeSettleRow *row,
 
 			result = settle_result(deleted);
 
-			/* a letter of a row that somebody else deleted would bring it back */
+			/*
+			 * a letter of a row that somebody else deleted would bring it
+			 * back
+			 */
 			if (deleted == TM_Ok)
 				put_letter(settler, letter,
 						   state == BRAZE_RETRIED_LOCKED ? &retried : NULL);

@@ -30,9 +30,9 @@ typedef struct Deleted
 	BrazeSizeCounter *size;
 	int64		bytes;
 	int64		attempted;		/* by the subtransaction under way */
-} Deleted;
+}			Deleted;
 
-static Deleted *deleted = NULL; /* one for each destination that we saw */
+static Deleted * deleted = NULL;	/* one for each destination that we saw */
 
 /*
  * Nobody is waited for: one who rewrites a table may take hours, and requests
@@ -58,7 +58,10 @@ close_table(BrazeSettleTable *table)
 		return;
 	ExecDropSingleTupleTableSlot(table->slot);
 
-	/* the lock on the table stays to the end, as on any table that was written */
+	/*
+	 * the lock on the table stays to the end, as on any table that was
+	 * written
+	 */
 	index_close(table->pkey, RowExclusiveLock);
 	table_close(table->rel, NoLock);
 }
@@ -83,8 +86,8 @@ braze_settler_open_letters(BrazeSettler *settler)
 	/* this may be called for one call, and its memory does not last */
 	MemoryContext old = MemoryContextSwitchTo(settler->context);
 	bool		opened = settler->letters.rel != NULL ||
-		open_table(&settler->letters, catalog->dead_letters,
-				   catalog->dead_letters_pkey, InvalidAttrNumber);
+	open_table(&settler->letters, catalog->dead_letters,
+			   catalog->dead_letters_pkey, InvalidAttrNumber);
 
 	MemoryContextSwitchTo(old);
 	return opened;
@@ -100,7 +103,7 @@ braze_settler_end(BrazeSettler *settler)
 void
 braze_settler_reset_sizes(void)
 {
-	for (Deleted *entry = deleted; entry != NULL; entry = entry->next)
+	for (Deleted * entry = deleted; entry != NULL; entry = entry->next)
 	{
 		entry->bytes = entry->attempted = 0;
 		entry->size = NULL;		/* its place may have been freed meanwhile */
@@ -110,7 +113,7 @@ braze_settler_reset_sizes(void)
 void
 braze_settler_attempted(bool done)
 {
-	for (Deleted *entry = deleted; entry != NULL; entry = entry->next)
+	for (Deleted * entry = deleted; entry != NULL; entry = entry->next)
 	{
 		if (done)
 			entry->bytes += entry->attempted;
@@ -123,7 +126,7 @@ braze_settler_committed(void)
 {
 	/* what was deleted outside of any subtransaction has not been added yet */
 	braze_settler_attempted(true);
-	for (Deleted *entry = deleted; entry != NULL; entry = entry->next)
+	for (Deleted * entry = deleted; entry != NULL; entry = entry->next)
 		braze_size_counter_settled(entry->size, entry->bytes);
 	braze_settler_reset_sizes();
 }
@@ -143,8 +146,9 @@ bool
 braze_settler_fetch(BrazeSettleTable *table, int64 id, const BrazeSettleRow *row)
 {
 	/*
-	 * The place is a hint, and spares a search in the index.  What is found there
-	 * may be another row by now, so its id decides, and then the index is asked.
+	 * The place is a hint, and spares a search in the index.  What is found
+	 * there may be another row by now, so its id decides, and then the index
+	 * is asked.
 	 */
 	return (braze_fetch_row_at(table->rel, row->storage, table->nblocks, &row->tid, table->slot) &&
 			slot_has(table, id, row)) ||
@@ -216,6 +220,6 @@ braze_settler_lock_retried(BrazeSettler *settler, const BrazeSettleRow *row, Bra
 	if (slot->tts_isnull[BRAZE_QUEUE_DEAD_LETTER - 1])
 		return BRAZE_RETRIED_NONE;
 	return braze_dead_letters_table_lock(retried,
-							  DatumGetInt64(slot->tts_values[BRAZE_QUEUE_DEAD_LETTER - 1]),
-							  row->id);
+										 DatumGetInt64(slot->tts_values[BRAZE_QUEUE_DEAD_LETTER - 1]),
+										 row->id);
 }

@@ -30,7 +30,8 @@ typedef struct BrazeSettler
 {
 	BrazeSettleTable queue;
 	BrazeSettleTable letters;	/* opened when it is needed */
-	struct BrazeDeletedUsers *deleted_users;	/* users who were deleted; NULL: none */
+	struct BrazeDeletedUsers *deleted_users;	/* users who were deleted;
+												 * NULL: none */
 	MemoryContext context;		/* as long as the settler, calls come and go */
 } BrazeSettler;
 
@@ -59,7 +60,8 @@ extern void braze_settler_committed(void);
 typedef struct BrazeSettleRow
 {
 	int64		id;				/* in the queue */
-	int64		letter;			/* 0: it is in the queue, else in this dead letter */
+	int64		letter;			/* 0: it is in the queue, else in this dead
+								 * letter */
 	bool		is_retry;		/* and it was one before, */
 	BrazeLetterState before;	/* in this state */
 	Oid			storage;
@@ -83,7 +85,7 @@ extern bool braze_settler_open_letters(BrazeSettler *settler);
 
 /* locks the letter that the row fetched from the queue is a retry of */
 extern BrazeRetriedState braze_settler_lock_retried(BrazeSettler *settler,
-												   const BrazeSettleRow *row,
-												   BrazeRetried *retried);
+													const BrazeSettleRow *row,
+													BrazeRetried *retried);
 
 #endif							/* BRAZE_SETTLER_H */

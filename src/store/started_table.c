@@ -47,7 +47,7 @@ braze_started_table_has(const char *destination)
 	return found;
 }
 
-char *
+char	   *
 braze_started_table_advice(const char *destination)
 {
 	return psprintf("to deliver from this database, run SELECT braze_start(%s)",

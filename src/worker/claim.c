@@ -79,8 +79,8 @@ braze_claim_waiting(BrazeTransfer **transfers)
 	claimed = braze_round_claim();
 
 	/*
-	 * The caller sends them or puts them off.  Sending one may end it, and that
-	 * must not touch a list that is still in use.
+	 * The caller sends them or puts them off.  Sending one may end it, and
+	 * that must not touch a list that is still in use.
 	 */
 	first_waiting = NULL;
 	last_waiting = &first_waiting;

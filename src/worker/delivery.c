@@ -156,8 +156,8 @@ set_target(BrazeDelivery *delivery, const char *key)
 
 	delivery->key = MemoryContextStrdup(braze_deliveries_context, key);
 	delivery->target = braze_http_url_create(settings->endpoint, key,
-												settings->ca_file,
-												settings->request_timeout);
+											 settings->ca_file,
+											 settings->request_timeout);
 }
 
 static bool
@@ -207,11 +207,12 @@ refresh_one(BrazeDelivery *delivery, BrazeDestination *destination)
 	bool		was_paused = (delivery->known && delivery->paused != NULL);
 
 	/*
-	 * Three things may have changed, and each undoes something else.  Options:
-	 * what waits was mapped and packed by the old ones.  Key or endpoint: what
-	 * was learned of Braze was learned through the old ones, such as how fast it
-	 * may be sent to.  A pause: what waits may be taken out of the queue while it
-	 * lasts.  What is under way is left alone in each case.
+	 * Three things may have changed, and each undoes something else.
+	 * Options: what waits was mapped and packed by the old ones.  Key or
+	 * endpoint: what was learned of Braze was learned through the old ones,
+	 * such as how fast it may be sent to.  A pause: what waits may be taken
+	 * out of the queue while it lasts.  What is under way is left alone in
+	 * each case.
 	 */
 	if (destination != NULL)
 	{
@@ -444,9 +445,9 @@ pack_mapped(BrazeDelivery *delivery, const BrazeQueueRow *row)
 	int			n = 0;
 
 	/*
-	 * A dead letter that is tried again names objects by their numbers.  Under
-	 * other options the call may have become other objects, and sending these
-	 * would be sending what was never asked for.
+	 * A dead letter that is tried again names objects by their numbers.
+	 * Under other options the call may have become other objects, and sending
+	 * these would be sending what was never asked for.
 	 */
 	if (!braze_map_has_objects(mapped, row->objects, row->nobjects))
 		return pack_done(delivery, row, BRAZE_OTHER_OBJECTS);
@@ -476,7 +477,7 @@ pack_mapped(BrazeDelivery *delivery, const BrazeQueueRow *row)
 		users[i].profile = NULL;
 		if (braze_profiles_table_needed(&delivery->destination->settings))
 			users[i].profile = braze_profiles_table_get(NameStr(delivery->name), key,
-												mapped->users[i].json.length);
+														mapped->users[i].json.length);
 	}
 	return braze_pack_add(delivery->pack, row->id, address_of(row), n, objects,
 						  mapped->nusers, users, braze_now_ms());
@@ -534,7 +535,7 @@ braze_delivery_settled(BrazeDelivery *delivery, const BrazeCall *call)
 		delivery->counts[BRAZE_COUNT_DELIVERED]++;
 	if (call->withheld)
 		braze_notes_table_add(NameStr(delivery->name), call->id,
-						"The anonymousId was not joined with the user: it was joined with another user before.");
+							  "The anonymousId was not joined with the user: it was joined with another user before.");
 	delivery->changed = true;
 	braze_delivery_stuck_settled(delivery);
 	braze_pack_free_call(delivery->pack, call);
@@ -553,8 +554,8 @@ braze_delivery_report(BrazeDelivery *delivery)
 
 	/*
 	 * What was counted is added and begins at nothing again: shared memory
-	 * outlives this worker, and its numbers go on with the next one.  Without a
-	 * place for the destination they are lost, which harms nothing but the
+	 * outlives this worker, and its numbers go on with the next one.  Without
+	 * a place for the destination they are lost, which harms nothing but the
 	 * status.
 	 */
 	delivery->changed = false;

@@ -39,7 +39,8 @@ typedef struct BrazeDelivery
 	NameData	name;
 	BrazeDestination *destination;	/* NULL: there is no such server now */
 	bool		known;			/* there was one since the worker started */
-	bool		taking_over;	/* a change of it, until a refresh has committed */
+	bool		taking_over;	/* a change of it, until a refresh has
+								 * committed */
 	BrazePack  *pack;
 	bool		at_most_once;
 	BrazePace	pace[BRAZE_SERVICES];
@@ -50,7 +51,8 @@ typedef struct BrazeDelivery
 	char	   *paused;			/* why nothing is sent, NULL: it is */
 	bool		not_started;	/* paused because nobody started it here */
 	bool		pause_to_store; /* paused by an answer, not yet in the table */
-	char	   *closed[BRAZE_ENDPOINTS];	/* why nothing goes to this endpoint */
+	char	   *closed[BRAZE_ENDPOINTS];	/* why nothing goes to this
+											 * endpoint */
 	bool		closed_to_store[BRAZE_ENDPOINTS];
 	bool		lift_due;		/* pauses in the table are over */
 	BrazeBackoff pause_backoff; /* when the table could not be written */
@@ -63,7 +65,8 @@ typedef struct BrazeDelivery
 	int			stuck_objects;	/* and how much of them was sent */
 	bool		claim_failed;	/* nor could calls leave the queue to be sent */
 	BrazeBackoff left_alone;	/* see delivery_stuck.h */
-	char		stuck_problem[BRAZE_REASON_SIZE];	/* why, empty: nobody need know */
+	char		stuck_problem[BRAZE_REASON_SIZE];	/* why, empty: nobody need
+													 * know */
 
 	/*
 	 * A destination that cannot take its calls falls behind the reader: it
@@ -73,11 +76,14 @@ typedef struct BrazeDelivery
 	int64		cursor;
 	int64_t    *held;			/* malloc'd, ascending */
 	int			nheld;
-	int64_t    *listed;			/* the same, of all calls, while a rescan is under way */
+	int64_t    *listed;			/* the same, of all calls, while a rescan is
+								 * under way */
 	int			nlisted;
-	Size		counted_memory; /* what the pack held when it was last looked at */
+	Size		counted_memory; /* what the pack held when it was last looked
+								 * at */
 
-	BrazeSizeCounter *size;		/* of what is queued for it; NULL: its place was freed */
+	BrazeSizeCounter *size;		/* of what is queued for it; NULL: its place
+								 * was freed */
 	bool		idle;			/* nothing was held before the read under way, */
 	BrazeSizeLook idle_look;	/* and so much was counted */
 

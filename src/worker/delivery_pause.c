@@ -173,7 +173,7 @@ read_pauses(BrazeDelivery *delivery, bool changed)
 		return pauses;
 	delivery->lift_due = braze_delivery_stuck_until(delivery) != 0 ||
 		!braze_attempt_when_due(&delivery->pause_backoff, NameStr(delivery->name),
-												 lift_pauses, delivery);
+								lift_pauses, delivery);
 	return braze_paused_table_read(NameStr(delivery->name));
 }
 
@@ -223,8 +223,8 @@ braze_delivery_pause_refresh(BrazeDelivery *delivery, bool changed, const char *
 
 	/*
 	 * A pause that somebody wrote down comes before the want of a start, and
-	 * both before a key that cannot be used: only one reason is shown, and this
-	 * is the order in which the operator has to act.
+	 * both before a key that cannot be used: only one reason is shown, and
+	 * this is the order in which the operator has to act.
 	 */
 	set_not_started(delivery, paused == NULL && !braze_started_table_has(NameStr(delivery->name)));
 	if (delivery->not_started)

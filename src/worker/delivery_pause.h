@@ -21,7 +21,7 @@ extern void braze_delivery_pause_store(BrazeDelivery *delivery);
 
 /* in a transaction: what the table says now, once what is over has left it */
 extern void braze_delivery_pause_refresh(BrazeDelivery *delivery, bool changed,
-										  const char *key_problem);
+										 const char *key_problem);
 
 /* NULL: it is not paused */
 extern void braze_delivery_pause_set(BrazeDelivery *delivery, const char *reason);
@@ -29,7 +29,7 @@ extern void braze_delivery_pause_set(BrazeDelivery *delivery, const char *reason
 /* because of an answer of Braze: to any endpoint, or to this one */
 extern void braze_delivery_pause(BrazeDelivery *delivery, const char *reason);
 extern void braze_delivery_pause_close(BrazeDelivery *delivery, BrazeEndpoint endpoint,
-								 const char *reason);
+									   const char *reason);
 
 /* for people: what is paused, NULL: nothing; valid until the next call */
 extern const char *braze_delivery_pause_text(const BrazeDelivery *delivery);

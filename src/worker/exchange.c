@@ -20,7 +20,7 @@
 #include "worker/delivery_stuck.h"
 #include "worker/exchange.h"
 
-static int	transfers = 0;			/* over all destinations */
+static int	transfers = 0;		/* over all destinations */
 static uint64 requests = 0;		/* since the worker started */
 static dlist_head all_transfers = DLIST_STATIC_INIT(all_transfers);
 
@@ -96,7 +96,7 @@ send_reserved(BrazeHttp *http, BrazeTransfer *transfer)
 	transfer->http.target = delivery->target;
 	transfer->http.path = braze_endpoints[braze_request_state_endpoint(transfer->request)].path;
 	transfer->http.body = braze_request_state_body(transfer->request,
-											 &transfer->http.body_length);
+												   &transfer->http.body_length);
 	transfer->http.owner = transfer;
 	braze_claim_begin(transfer);
 	transfer->started_at = braze_now_ms();
@@ -126,7 +126,7 @@ static void
 abandon_transfer(BrazeTransfer *transfer)
 {
 	braze_pace_ended(pace_of(transfer->delivery,
-										 braze_request_state_endpoint(transfer->request)));
+							 braze_request_state_endpoint(transfer->request)));
 	end_transfer(transfer);
 }
 
@@ -272,8 +272,8 @@ conclude_transfer(BrazeHttp *http, BrazeTransfer *transfer, const BrazeAnswer *a
 
 	/*
 	 * These ask what the request was when it was sent: part of one that was
-	 * refused, a suspect, a single call.  Applying the answer changes that, and
-	 * may free the request, so they come first.
+	 * refused, a suspect, a single call.  Applying the answer changes that,
+	 * and may free the request, so they come first.
 	 */
 	pace_by_answer(transfer, answer, now);
 	note_answer(delivery, answer);
@@ -281,11 +281,11 @@ conclude_transfer(BrazeHttp *http, BrazeTransfer *transfer, const BrazeAnswer *a
 
 	/*
 	 * Now the calls that failed are back in their lanes.  Giving up looks for
-	 * old calls there, and a pause drops what waits there to read it again, so
-	 * both come after it, or they would miss the calls of this request.
+	 * old calls there, and a pause drops what waits there to read it again,
+	 * so both come after it, or they would miss the calls of this request.
 	 */
 	next = braze_request_outcome_apply(delivery->pack, transfer->request, answer,
-								  (int) transfer->http.status, now);
+									   (int) transfer->http.status, now);
 	if (answer->verdict == BRAZE_FAILED)
 		give_up_old_calls(transfer, endpoint, answer, now);
 	if (answer->verdict == BRAZE_STOPPED && endpoint != BRAZE_USERS_TRACK)
@@ -294,9 +294,10 @@ conclude_transfer(BrazeHttp *http, BrazeTransfer *transfer, const BrazeAnswer *a
 		braze_delivery_pause(delivery, answer->reason);
 
 	/*
-	 * A request that curl sent again by itself, on a new connection, counts as
-	 * one that Braze may have had before.  So does one that is in doubt and
-	 * goes again; with at_most_once it does not, and its calls alone count.
+	 * A request that curl sent again by itself, on a new connection, counts
+	 * as one that Braze may have had before.  So does one that is in doubt
+	 * and goes again; with at_most_once it does not, and its calls alone
+	 * count.
 	 */
 	if (transfer->http.repeated)
 	{
@@ -325,9 +326,10 @@ conclude_transfer(BrazeHttp *http, BrazeTransfer *transfer, const BrazeAnswer *a
 			}
 
 			/*
-			 * It waits with what is known of its parts, and goes on before any
-			 * new request.  In a pause nothing goes on: it is taken apart, so that
-			 * what is judged can be settled and the rest be read again.
+			 * It waits with what is known of its parts, and goes on before
+			 * any new request.  In a pause nothing goes on: it is taken
+			 * apart, so that what is judged can be settled and the rest be
+			 * read again.
 			 */
 			braze_request_state_postpone(delivery->pack, transfer->request);
 			if (!braze_delivery_open(delivery) || delivery->closed[endpoint] != NULL)
@@ -341,7 +343,10 @@ conclude_transfer(BrazeHttp *http, BrazeTransfer *transfer, const BrazeAnswer *a
 			break;
 	}
 
-	/* a request with a part to come is not over, and has nothing to settle yet */
+	/*
+	 * a request with a part to come is not over, and has nothing to settle
+	 * yet
+	 */
 	delivery->unsettled++;
 	end_transfer(transfer);
 }
@@ -444,8 +449,8 @@ braze_exchange_send(BrazeDelivery *delivery, BrazeHttp *http, int max_transfers)
 
 		/*
 		 * The pack chooses among all endpoints at once, since the order of a
-		 * user's calls may run through several of them: it has to know which of
-		 * them are open, for new requests and for those tried again.
+		 * user's calls may run through several of them: it has to know which
+		 * of them are open, for new requests and for those tried again.
 		 */
 		for (int endpoint = 0; endpoint < BRAZE_ENDPOINTS; endpoint++)
 		{
@@ -514,7 +519,8 @@ braze_exchange_send_claimed(BrazeHttp *http)
 			timeout = braze_claim_wait(delivery, braze_now_ms());
 		}
 		else if (!send_claimed(http, transfer))
-			timeout = 0;		/* others may go instead, and what was left out later */
+			timeout = 0;		/* others may go instead, and what was left
+								 * out later */
 	}
 	return timeout;
 }

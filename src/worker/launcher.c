@@ -162,10 +162,10 @@ tend_database(Known *known, bool probe_all)
 	bool		start = false;
 
 	/*
-	 * The state is changed here, by the worker (running, outdated, no extension,
-	 * and wanted when it ends) and by CREATE EXTENSION (wanted), all under this
-	 * lock.  Only here does it become starting, and then only while no worker is
-	 * in the slot: so there is never a second one.
+	 * The state is changed here, by the worker (running, outdated, no
+	 * extension, and wanted when it ends) and by CREATE EXTENSION (wanted),
+	 * all under this lock.  Only here does it become starting, and then only
+	 * while no worker is in the slot: so there is never a second one.
 	 */
 	LWLockAcquire(braze_shared->lock, LW_EXCLUSIVE);
 	if (probe_all)
@@ -196,8 +196,8 @@ tend_database(Known *known, bool probe_all)
 			known->no_extension = false;
 
 		/*
-		 * A slot is freed when nobody will write to it any more: no worker is in
-		 * it or on its way, and no session counts on its hold to be there.
+		 * A slot is freed when nobody will write to it any more: no worker is
+		 * in it or on its way, and no session counts on its hold to be there.
 		 */
 		if (slot->pid == 0 && slot->held == 0 &&
 			(known->no_extension || !known->listed) &&
@@ -225,9 +225,9 @@ tend_database(Known *known, bool probe_all)
 	LWLockRelease(braze_shared->lock);
 
 	/*
-	 * Without the lock, which sessions want at each commit.  Nobody else starts
-	 * a worker while the slot says starting, and nobody but this process frees a
-	 * slot, so it is still this database's.
+	 * Without the lock, which sessions want at each commit.  Nobody else
+	 * starts a worker while the slot says starting, and nobody but this
+	 * process frees a slot, so it is still this database's.
 	 */
 	if (start)
 		ereport(DEBUG1,
@@ -236,7 +236,10 @@ tend_database(Known *known, bool probe_all)
 	Assert(!start || slot != NULL);
 	if (start && !register_worker(known, slot - braze_shared->databases))
 	{
-		/* tried again by the throttle, as other workers may have ended by then */
+		/*
+		 * tried again by the throttle, as other workers may have ended by
+		 * then
+		 */
 		LWLockAcquire(braze_shared->lock, LW_EXCLUSIVE);
 		slot->state = BRAZE_DATABASE_NO_SLOT;
 		LWLockRelease(braze_shared->lock);

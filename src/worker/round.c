@@ -65,8 +65,9 @@ begin_round(const char *activity)
 		extension = get_extension_oid(BRAZE_EXTENSION, true);
 
 	/*
-	 * DROP EXTENSION locks the extension before what belongs to it.  So do we,
-	 * or a round that opens one table after another would deadlock with it.
+	 * DROP EXTENSION locks the extension before what belongs to it.  So do
+	 * we, or a round that opens one table after another would deadlock with
+	 * it.
 	 */
 	if (OidIsValid(extension))
 		LockDatabaseObject(ExtensionRelationId, extension, 0, AccessShareLock);
@@ -78,8 +79,8 @@ begin_round(const char *activity)
 	{
 		/*
 		 * DROP EXTENSION has committed.  Even if it was created again since:
-		 * that is another queue, of which we know nothing.  The launcher looks
-		 * whether it needs a worker.
+		 * that is another queue, of which we know nothing.  The launcher
+		 * looks whether it needs a worker.
 		 */
 		ereport(LOG,
 				(errmsg("segment_braze: the extension was dropped, its worker ends")));
@@ -114,7 +115,7 @@ fail_round(MemoryContext caller)
 	return error;
 }
 
-ErrorData *
+ErrorData  *
 braze_round_run(const char *activity, void (*body) (void *arg), void *arg)
 {
 	MemoryContext caller = CurrentMemoryContext;
@@ -128,7 +129,10 @@ braze_round_run(const char *activity, void (*body) (void *arg), void *arg)
 	}
 	PG_CATCH();
 	{
-		/* an error of the commit comes here as well: nothing has happened then */
+		/*
+		 * an error of the commit comes here as well: nothing has happened
+		 * then
+		 */
 		error = fail_round(caller);
 	}
 	PG_END_TRY();

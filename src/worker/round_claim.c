@@ -155,7 +155,10 @@ take_moves(void)
 
 		if (move->result == BRAZE_MOVED)
 		{
-			/* a letter under way is published, for braze_flush and for retries */
+			/*
+			 * a letter under way is published, for braze_flush and for
+			 * retries
+			 */
 			if (call->letter != 0)
 				braze_claims_bound_leave(call->flight);
 			call->letter = move->row.letter;
@@ -175,7 +178,7 @@ take_moves(void)
 		}
 		else if (move->request != NULL)
 			braze_gone_exclude(move->request, move->number,
-									move->result == BRAZE_MOVE_GONE);
+							   move->result == BRAZE_MOVE_GONE);
 	}
 }
 
@@ -212,8 +215,9 @@ move_in_round(void *arg)
 	}
 
 	/*
-	 * Nothing may be sent before this is on disk, whatever the settings: after a
-	 * crash of the server the calls would be back in the queue, and sent twice.
+	 * Nothing may be sent before this is on disk, whatever the settings:
+	 * after a crash of the server the calls would be back in the queue, and
+	 * sent twice.
 	 */
 	ForceSyncCommit();
 	if (round->back)

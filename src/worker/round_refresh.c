@@ -45,7 +45,10 @@ look_at_resumed(void)
 static void
 refresh_all(void *options_changed)
 {
-	/* before they are read: a pause that the table does not have counts as over */
+	/*
+	 * before they are read: a pause that the table does not have counts as
+	 * over
+	 */
 	store_pauses();
 
 	/* what was stored just now is read below, with what others have committed */

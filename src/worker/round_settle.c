@@ -69,7 +69,8 @@ bool		braze_settle_blocked = false;
 
 static DoneList fresh;			/* not tried yet */
 static DoneList stuck;
-static int64 stuck_next = -1;	/* when the first of them is to be tried, -1: none */
+static int64 stuck_next = -1;	/* when the first of them is to be tried, -1:
+								 * none */
 
 /* the last round failed as a whole: which call is to blame? */
 static bool failed_before = false;
@@ -193,10 +194,10 @@ settle_call(BrazeSettler *settler, const BrazeCall *call)
 	BrazeSettled result;
 
 	/*
-	 * Braze has deleted the user, so nothing may be left of them here: that comes
-	 * before the row that tells of it is gone.  What Braze has accepted of a user
-	 * is remembered in the transaction that deletes the row, so that after a crash
-	 * either both are known or neither.
+	 * Braze has deleted the user, so nothing may be left of them here: that
+	 * comes before the row that tells of it is gone.  What Braze has accepted
+	 * of a user is remembered in the transaction that deletes the row, so
+	 * that after a crash either both are known or neither.
 	 */
 	if (call->deletes && call->nrefused == 0 && !call->gone &&
 		!braze_deleted_users_add(settler, &row))
@@ -289,7 +290,8 @@ typedef struct Care
 {
 	bool		all;			/* whatever is settled */
 	bool		letters;		/* when a letter is put */
-	bool		profiles;		/* when what is remembered of a user is written */
+	bool		profiles;		/* when what is remembered of a user is
+								 * written */
 } Care;
 
 /* may what others added to a table run when it is written? */
@@ -411,8 +413,8 @@ sort_out(void)
 	}
 
 	/*
-	 * The list is filled again in place: it never has more than were looked at
-	 * until the fresh ones follow, and those may move it to other memory.
+	 * The list is filled again in place: it never has more than were looked
+	 * at until the fresh ones follow, and those may move it to other memory.
 	 */
 	stuck.count = 0;
 	for (int i = 0; i < tried.count; i++)
@@ -502,9 +504,10 @@ braze_round_settle(void)
 	MemoryContextReset(call_context);
 
 	/*
-	 * What is kept in memory follows the outcome of the commit.  After an error
-	 * that nothing in the round is to blame for, all are settled together again;
-	 * after any other, each by itself, until the one to blame is found.
+	 * What is kept in memory follows the outcome of the commit.  After an
+	 * error that nothing in the round is to blame for, all are settled
+	 * together again; after any other, each by itself, until the one to blame
+	 * is found.
 	 */
 	braze_profiles_table_stored(ok);
 	report_blocked(ok ? "" : error != NULL ? error->message : "somebody has locked the table braze_queue");

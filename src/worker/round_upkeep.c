@@ -160,4 +160,3 @@ braze_round_upkeep_replica_trigger(void)
 
 	return upkeep_round("looking at a trigger", braze_replica_trigger_restore, &backoff, NULL);
 }
-

@@ -152,7 +152,10 @@ fix_settings(void)
 	for (int i = 0; i < lengthof(settings); i++)
 		SetConfigOption(settings[i][0], settings[i][1], PGC_SUSET, PGC_S_OVERRIDE);
 
-	/* ALTER DATABASE can set even the role, and the tables are closed to others */
+	/*
+	 * ALTER DATABASE can set even the role, and the tables are closed to
+	 * others
+	 */
 	SetUserIdAndSecContext(BOOTSTRAP_SUPERUSERID, 0);
 }
 
@@ -192,8 +195,8 @@ require_extension(void)
 	bool		locked;
 
 	/*
-	 * The lock is a session's, and outlives the transaction.  A worker that does
-	 * not get it ends: the one that has it is on its way out, or serves.
+	 * The lock is a session's, and outlives the transaction.  A worker that
+	 * does not get it ends: the one that has it is on its way out, or serves.
 	 */
 	for (;;)
 	{
@@ -223,9 +226,10 @@ attach_to_slot(int index)
 	BrazeDatabaseSlot *mine = &braze_shared->databases[index];
 
 	LWLockAcquire(braze_shared->lock, LW_EXCLUSIVE);
+
 	/*
-	 * The launcher may have registered another worker since, if it took this one
-	 * for dead, or have freed the slot: then this one has nothing to do.
+	 * The launcher may have registered another worker since, if it took this
+	 * one for dead, or have freed the slot: then this one has nothing to do.
 	 */
 	if (mine->pid == 0 && OidIsValid(mine->database))
 	{
@@ -305,10 +309,10 @@ end_process(BrazeHttp *http)
 	}
 
 	/*
-	 * Requests that are sent at most once are ended here, so that those of which
-	 * nothing has left are known, and go back to the queue.  What is answered is
-	 * settled before that: if the time is over, it would be sent again, while
-	 * what is not released stays a dead letter.
+	 * Requests that are sent at most once are ended here, so that those of
+	 * which nothing has left are known, and go back to the queue.  What is
+	 * answered is settled before that: if the time is over, it would be sent
+	 * again, while what is not released stays a dead letter.
 	 */
 	braze_exchange_cancel_unsent(http);
 	if (braze_round_settle_pending() > 0)
@@ -352,10 +356,10 @@ settle_if_due(int64 now)
 		return retry_at - now;
 
 	/*
-	 * A commit costs as much for one call as for hundreds, so while answers are
-	 * to come it waits for some of them.  Not after a start, when the one request
-	 * that goes alone holds up all others, and not when a destination may send
-	 * no more until it has settled.
+	 * A commit costs as much for one call as for hundreds, so while answers
+	 * are to come it waits for some of them.  Not after a start, when the one
+	 * request that goes alone holds up all others, and not when a destination
+	 * may send no more until it has settled.
 	 */
 	if (braze_exchange_transfers() > 0 && braze_first_settle_done &&
 		!settle_is_wanted() && pending < BRAZE_SETTLE_BATCH && now - waiting_since < SETTLE_DELAY_MS)
@@ -557,7 +561,10 @@ main_loop(BrazeHttp *http)
 		long		timeout = braze_nap;
 		int			events;
 
-		/* curl's callbacks are never under way here, so it may be left by longjmp */
+		/*
+		 * curl's callbacks are never under way here, so it may be left by
+		 * longjmp
+		 */
 		if (ProcDiePending)
 			end_process(http);
 		CHECK_FOR_INTERRUPTS();
@@ -571,11 +578,11 @@ main_loop(BrazeHttp *http)
 		}
 
 		/*
-		 * The order is that of what may do harm.  What was purged is not to be
-		 * sent, so it is looked for first.  Answers are taken, and settled when it
-		 * pays, before more is read and sent: what a crash would have sent twice
-		 * stays little.  What was claimed and not sent goes back before anything
-		 * new is claimed.
+		 * The order is that of what may do harm.  What was purged is not to
+		 * be sent, so it is looked for first.  Answers are taken, and settled
+		 * when it pays, before more is read and sent: what a crash would have
+		 * sent twice stays little.  What was claimed and not sent goes back
+		 * before anything new is claimed.
 		 */
 		AcceptInvalidationMessages();
 		(void) refresh_if_due(now);
@@ -588,7 +595,10 @@ main_loop(BrazeHttp *http)
 		if (braze_deliver)
 			timeout = shorter_wait(timeout, read_if_due(now));
 
-		/* what was read now may have been queued after a pause or ALTER SERVER */
+		/*
+		 * what was read now may have been queued after a pause or ALTER
+		 * SERVER
+		 */
 		AcceptInvalidationMessages();
 		if (refresh_if_due(now))
 			timeout = 0;
@@ -610,9 +620,9 @@ main_loop(BrazeHttp *http)
 													BRAZE_WAIT_WORKER_NAP));
 
 		/*
-		 * A latch that is set means that somebody has queued something, most of
-		 * the time.  It is reset before the queue is read: what is queued after
-		 * the read sets it again, and is not missed.
+		 * A latch that is set means that somebody has queued something, most
+		 * of the time.  It is reset before the queue is read: what is queued
+		 * after the read sets it again, and is not missed.
 		 */
 		if (events & WL_LATCH_SET)
 		{
