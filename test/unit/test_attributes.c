@@ -234,7 +234,7 @@ main(void)
 	memset(&copy, 0, sizeof(copy));
 	braze_profile_cache_write(&profile, bytes);
 	braze_profile_cache_read(&copy, bytes, braze_profile_cache_size(&profile));
-	is_int(copy.nknown, profile.nhashes, "as many attributes come back as were written");
+	is_int(copy.nhashes, profile.nhashes, "as many attributes come back as were written");
 	ok(!copy.dirty, "and what was read is not dirty");
 	braze_profile_cache_free(&profile);
 	profile = copy;
