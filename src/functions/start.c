@@ -170,7 +170,7 @@ pass_highest(Oid table, Oid sequence, int64 highest)
 	int64		first;
 	int64		drawn;
 
-	if (highest == 0 || highest > PG_INT64_MAX - MAX_DRAWN || !OidIsValid(sequence))
+	if (highest == 0 || !OidIsValid(sequence))
 		return;
 
 	/* to follow somebody's mistake would soon end all queueing */
