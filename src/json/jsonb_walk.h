@@ -23,6 +23,15 @@ typedef struct BrazeString
 	int			length;
 } BrazeString;
 
+/* of a C string, which is not copied */
+static inline BrazeString
+braze_string(const char *text)
+{
+	BrazeString string = {.data = text, .length = strlen(text)};
+
+	return string;
+}
+
 /* by ASCII, whatever the locale */
 static inline bool
 braze_is_space(char c)

@@ -50,10 +50,10 @@ map_view(BrazeMap *map, const char *call, const char *noun)
 	{
 		if (settings->track_named_pages)
 			braze_mapping_note_skip(map, "The %s call was skipped: it has no name, and the destination sends only named ones; track_all_pages sends all.",
-					   call);
+									call);
 		else
 			braze_mapping_note_skip(map, "The %s call was skipped: the destination's track_all_pages and track_named_pages are both off.",
-					   call);
+									call);
 		return;
 	}
 
@@ -82,7 +82,7 @@ map_view(BrazeMap *map, const char *call, const char *noun)
 	if (braze_longer_than(name, BRAZE_MAX_NAME))
 	{
 		braze_mapping_note_reject(map, "The event that the %s call becomes has a name of more than %d characters, which Braze refuses; shorten the call's name or category.",
-					 call, BRAZE_MAX_NAME);
+								  call, BRAZE_MAX_NAME);
 		return;
 	}
 	if (!braze_event_passes(map, name) || !braze_user_identifier_map(map))
@@ -99,12 +99,12 @@ map_view(BrazeMap *map, const char *call, const char *noun)
 	if (own_title)
 	{
 		braze_properties_add_text(&properties, "name", title);
-		braze_event_properties_add_name(&consumed, (BrazeString) {"name", 4});
+		braze_event_properties_add_name(&consumed, braze_string("name"));
 	}
 	if (own_category)
 	{
 		braze_properties_add_text(&properties, "category", category);
-		braze_event_properties_add_name(&consumed, (BrazeString) {"category", 8});
+		braze_event_properties_add_name(&consumed, braze_string("category"));
 	}
 	braze_properties_add(&properties, map->call.properties, &consumed, NULL);
 	braze_properties_end(&properties);

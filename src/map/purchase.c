@@ -39,7 +39,7 @@ static const BrazeNames order_consumed = {2, {{"currency", 8}, {"products", 8}}}
 static void
 consume_field(BrazeNames *names, const char *name)
 {
-	braze_event_properties_add_name(names, (BrazeString) {name, strlen(name)});
+	braze_event_properties_add_name(names, braze_string(name));
 }
 
 /* false when the call's text is full: nothing more can be written */
@@ -106,10 +106,10 @@ record_product(BrazeMap *map, JsonbContainer *product, JsonbContainer *order,
 	BrazeString key;
 
 	if (!braze_commerce_read_text(product, braze_product_id_keys, BRAZE_LIMIT_PRODUCT_ID,
-						  &purchase.product_id, &key))
+								  &purchase.product_id, &key))
 	{
 		braze_mapping_note(map, "%s was left out: it has no product_id (productId, id, sku or name) of 1 to %d characters.",
-				   label, BRAZE_LIMIT_PRODUCT_ID);
+						   label, BRAZE_LIMIT_PRODUCT_ID);
 		return true;
 	}
 	purchase.consumed.count = 0;
@@ -129,7 +129,7 @@ record_product(BrazeMap *map, JsonbContainer *product, JsonbContainer *order,
 		return true;
 	}
 	if (!braze_commerce_read_quantity(map, product, label, MAX_PIECES, true,
-							 &purchase.price, &purchase.quantity))
+									  &purchase.price, &purchase.quantity))
 		return true;
 
 	consume_field(&purchase.consumed, "price");
@@ -186,7 +186,7 @@ braze_purchase_map_revenue(BrazeMap *map, BrazeString name, bool order)
 	{
 		(void) braze_mapping_note_take_back(map, nnotes);
 		braze_mapping_note(map, "The %s was not recorded as a purchase: its currency is not a code of ISO 4217 such as USD.",
-				   braze_mapping_note_quote(key));
+						   braze_mapping_note_quote(key));
 		return BRAZE_REVENUE_LEFT_OUT;
 	}
 
@@ -207,7 +207,7 @@ is_product(JsonbContainer *properties)
 	BrazeString key;
 
 	return braze_commerce_read_text(properties, braze_product_id_keys, BRAZE_LIMIT_PRODUCT_ID,
-							&text, &key) &&
+									&text, &key) &&
 		braze_commerce_read_number(properties, price_keys, &key) != NULL;
 }
 
@@ -250,10 +250,14 @@ braze_purchase_map(BrazeMap *map, BrazeString name)
 			braze_mapping_note(map, "The order was not recorded as a purchase: its currency is not a code of ISO 4217 such as USD.");
 			break;
 		case BRAZE_NO_REVENUE:
-			/* the products go with the custom event, whatever was noted on them */
+
+			/*
+			 * the products go with the custom event, whatever was noted on
+			 * them
+			 */
 			first = braze_mapping_note_take_back(map, nnotes);
 			braze_mapping_note(map, "The order was not recorded as a purchase: it has neither a product that could be recorded nor a revenue or total.%s",
-					   first == NULL ? "" : psprintf(" %s", first));
+							   first == NULL ? "" : psprintf(" %s", first));
 			break;
 	}
 	return false;

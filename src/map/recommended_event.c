@@ -32,13 +32,13 @@ write_text_field(BrazeEventWriter *writer, const BrazeSchemaField *field, BrazeS
 {
 	BrazeString key;
 	bool		is_id = field->type == BRAZE_SCHEMA_STRING &&
-		strcmp(field->name, "product_id") == 0;
+	strcmp(field->name, "product_id") == 0;
 
 	if (!braze_commerce_read_text(writer->object, field->sources, is_id ? BRAZE_LIMIT_PRODUCT_ID : 0,
-						  text, &key) &&
+								  text, &key) &&
 		(writer->around == NULL ||
 		 !braze_commerce_read_text(writer->around, field->sources,
-									is_id ? BRAZE_LIMIT_PRODUCT_ID : 0, text, &key)))
+								   is_id ? BRAZE_LIMIT_PRODUCT_ID : 0, text, &key)))
 		return false;
 	if (!braze_event_properties_has_name(&writer->consumed, key))
 		braze_event_properties_add_name(&writer->consumed, key);
@@ -114,7 +114,7 @@ write_types(BrazeEventWriter *writer, const BrazeSchemaField *field)
 	braze_text_char(text, ']');
 	if (all_known)
 		braze_event_properties_add_name(&writer->consumed,
-						(BrazeString) {field->sources[0], strlen(field->sources[0])});
+										braze_string(field->sources[0]));
 	return true;
 }
 
@@ -168,7 +168,7 @@ write_discounts(BrazeEventWriter *writer, const BrazeSchemaField *field)
 		if (!braze_is_object(&entry))
 		{
 			braze_mapping_note(map, "An entry of the property %s was left out: it is no object.",
-					   braze_mapping_note_quote(name));
+							   braze_mapping_note_quote(name));
 			continue;
 		}
 		if (!empty)
@@ -202,7 +202,7 @@ write_action(BrazeEventWriter *writer, const BrazeSchemaField *field)
 				if (braze_string_is(text, actions[i]))
 				{
 					action = actions[i];
-					braze_event_properties_add_name(&writer->consumed, (BrazeString) {"action", 6});
+					braze_event_properties_add_name(&writer->consumed, braze_string("action"));
 				}
 			}
 		}
@@ -240,7 +240,7 @@ write_field(BrazeEventWriter *writer, const BrazeSchemaField *field)
 			{
 				braze_event_key(writer, field->name);
 				braze_json_write_string(&writer->map->text, writer->product_id.data,
-								  writer->product_id.length);
+										writer->product_id.length);
 				written = true;
 			}
 			break;
@@ -263,12 +263,12 @@ write_field(BrazeEventWriter *writer, const BrazeSchemaField *field)
 				writer->below_zero = field->name;
 			else if (written)
 			{
-				braze_event_properties_add_name(&writer->consumed, (BrazeString) {"price", 5});
+				braze_event_properties_add_name(&writer->consumed, braze_string("price"));
 				braze_recommended_money_number(writer, field->name, writer->price);
 			}
 			break;
 		case BRAZE_SCHEMA_QUANTITY:
-			braze_event_properties_add_name(&writer->consumed, (BrazeString) {"quantity", 8});
+			braze_event_properties_add_name(&writer->consumed, braze_string("quantity"));
 			braze_event_key(writer, field->name);
 			braze_text_bytes(&writer->map->text, digits,
 							 snprintf(digits, sizeof(digits), "%d", writer->quantity));
@@ -316,7 +316,7 @@ write_metadata(BrazeEventWriter *writer)
 	if (braze_lookup(writer->object, "metadata", &value))
 		given = braze_object(&value);
 	if (given != NULL)
-		braze_event_properties_add_name(&writer->consumed, (BrazeString) {"metadata", 8});
+		braze_event_properties_add_name(&writer->consumed, braze_string("metadata"));
 
 	braze_properties_begin(&metadata, writer->map, braze_no_reserved,
 						   Min(room, BRAZE_LIMIT_EVENT_PROPERTIES));
@@ -359,7 +359,7 @@ write_products(BrazeEventWriter *writer, const BrazeSchemaField *field)
 	int			mark = braze_text_mark(text);
 	bool		empty = true;
 	BrazeProducts products;
-	BrazeEventWriter		product = *writer;
+	BrazeEventWriter product = *writer;
 
 	initStringInfo(&product.missing);
 	braze_event_key(writer, field->name);
@@ -401,11 +401,11 @@ write_products(BrazeEventWriter *writer, const BrazeSchemaField *field)
 			}
 			(void) braze_mapping_note_take_back(map, nnotes);
 			braze_mapping_note(map, "%s was left out: Braze needs its %s.",
-					   label, product.missing.data);
+							   label, product.missing.data);
 			if (!text->full)
 				braze_text_rewind(text, before);
 		}
-		braze_event_properties_add_name(&writer->consumed, (BrazeString) {"products", 8});
+		braze_event_properties_add_name(&writer->consumed, braze_string("products"));
 	}
 	if (empty)
 	{
@@ -428,11 +428,11 @@ is_product_call(const BrazeEventWriter *writer)
 	if (writer->schema->product_call)
 		return !braze_commerce_read_products(&products, writer->object) ||
 			braze_commerce_read_text(writer->object, braze_product_fields[0].sources,
-							 BRAZE_LIMIT_PRODUCT_ID, &text, &key);
+									 BRAZE_LIMIT_PRODUCT_ID, &text, &key);
 	return braze_recommended_schema_has_products(writer->schema) &&
 		!braze_commerce_read_products(&products, writer->object) &&
 		braze_commerce_read_text(writer->object, braze_product_fields[0].sources,
-						 BRAZE_LIMIT_PRODUCT_ID, &text, &key) &&
+								 BRAZE_LIMIT_PRODUCT_ID, &text, &key) &&
 		braze_commerce_read_number(writer->object, braze_price_sources, &key) != NULL;
 }
 
@@ -450,7 +450,7 @@ write_event(BrazeEventWriter *writer)
 	writer->consumed.count = 0;
 	writer->product_id.data = NULL;
 	if (writer->around != NULL)
-		braze_event_properties_add_name(&writer->consumed, (BrazeString) {"products", 8});
+		braze_event_properties_add_name(&writer->consumed, braze_string("products"));
 
 	braze_object_writer_begin(map, BRAZE_EVENTS);
 	braze_object_writer_app_id(map);
@@ -489,16 +489,16 @@ give_up_event(BrazeEventWriter *writer, int nnotes)
 	first = first == NULL ? "" : psprintf(" %s", first);
 	if (writer->object == NULL)
 		braze_mapping_note(map, "The call did not become Braze's recommended event %s: it has no properties.",
-				   event);
+						   event);
 	else if (writer->missing.len > 0)
 		braze_mapping_note(map, "The call did not become Braze's recommended event %s: it lacks %s; add that to the properties.%s",
-				   event, writer->missing.data, first);
+						   event, writer->missing.data, first);
 	else if (writer->below_zero != NULL)
 		braze_mapping_note(map, "The call did not become Braze's recommended event %s: its %s is below 0, and Braze takes 0 or more.",
-				   event, writer->below_zero);
+						   event, writer->below_zero);
 	else if (writer->fit == BRAZE_FIT_NOT)
 		braze_mapping_note(map, "The call did not become Braze's recommended event %s: it is larger than the %d bytes that Braze takes.",
-				   event, BRAZE_LIMIT_EVENT_PROPERTIES);
+						   event, BRAZE_LIMIT_EVENT_PROPERTIES);
 	else
 		braze_mapping_note(map, "The call did not become Braze's recommended event %s.%s", event, first);
 	return false;
@@ -516,7 +516,7 @@ find_viewed_product(BrazeEventWriter *writer)
 
 	if (!braze_commerce_read_products(&products, writer->object) ||
 		braze_commerce_read_text(writer->object, braze_product_fields[0].sources,
-								  BRAZE_LIMIT_PRODUCT_ID, &text, &key) ||
+								 BRAZE_LIMIT_PRODUCT_ID, &text, &key) ||
 		!braze_commerce_read_product(&products, &product) || product == NULL ||
 		braze_commerce_read_product(&products, &further))
 		return;
@@ -548,7 +548,7 @@ braze_recommended_event_map(BrazeMap *map, BrazeCommerceCall call)
 	writer.price = braze_commerce_read_number(writer.object, braze_price_sources, &key);
 	if (writer.product_is_call && writer.price != NULL &&
 		!braze_recommended_money_fit_price(&writer, writer.object, "The product", &writer.price,
-							   &writer.quantity))
+										   &writer.quantity))
 		return give_up_event(&writer, nnotes);
 
 	for (; writer.fit < BRAZE_FIT_NOT; writer.fit++)
@@ -559,7 +559,7 @@ braze_recommended_event_map(BrazeMap *map, BrazeCommerceCall call)
 			return give_up_event(&writer, nnotes);
 		if (writer.fit == BRAZE_FIT_ALL)
 			braze_mapping_note(map, "What the products hold besides Braze's own fields was left out: the event is larger than the %d bytes that Braze takes.",
-					   BRAZE_LIMIT_EVENT_PROPERTIES);
+							   BRAZE_LIMIT_EVENT_PROPERTIES);
 	}
 	return give_up_event(&writer, nnotes);
 }

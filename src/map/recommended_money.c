@@ -39,7 +39,7 @@ braze_recommended_money_is_negative(Numeric number)
 
 bool
 braze_recommended_money_fit_price(BrazeEventWriter *writer, JsonbContainer *product,
-					  const char *label, Numeric *price, int *quantity)
+								  const char *label, Numeric *price, int *quantity)
 {
 	BrazeMap   *map = writer->map;
 
@@ -50,18 +50,18 @@ braze_recommended_money_fit_price(BrazeEventWriter *writer, JsonbContainer *prod
 	if (!writer->schema->absolute)
 	{
 		braze_mapping_note(map, "%s was left out: its price is below 0, and Braze takes no such price in %s.",
-				   label, writer->schema->event);
+						   label, writer->schema->event);
 		return false;
 	}
 	*price = braze_number_negate(*price);
 	braze_mapping_note(map, "%s has its price without the sign: Braze takes 0 or more in %s.",
-			   label, writer->schema->event);
+					   label, writer->schema->event);
 	return true;
 }
 
 bool
 braze_recommended_money_find_price(BrazeEventWriter *writer, JsonbContainer *product,
-					   const char *label, Numeric *price, int *quantity)
+								   const char *label, Numeric *price, int *quantity)
 {
 	BrazeString key;
 
@@ -117,7 +117,7 @@ fit_amount(BrazeEventWriter *writer, const BrazeSchemaField *field, Numeric *amo
 		return false;
 	*amount = braze_number_negate(*amount);
 	braze_mapping_note(writer->map, "The %s was sent without its sign: Braze takes 0 or more in %s.",
-			   field->name, writer->schema->event);
+					   field->name, writer->schema->event);
 	return true;
 }
 
@@ -133,7 +133,7 @@ braze_recommended_money_amount(BrazeEventWriter *writer, const BrazeSchemaField 
 	if (!fit_amount(writer, field, &amount))
 	{
 		braze_mapping_note(writer->map, "The property %s is not the %s of %s: it is below 0, and Braze takes 0 or more.",
-				   braze_mapping_note_quote(key), field->name, writer->schema->event);
+						   braze_mapping_note_quote(key), field->name, writer->schema->event);
 		return false;
 	}
 	braze_event_properties_add_name(&writer->consumed, key);
@@ -183,7 +183,7 @@ braze_recommended_money_currency(BrazeEventWriter *writer, const BrazeSchemaFiel
 	currency = braze_commerce_read_currency(writer->map, writer->object, product);
 	if (currency == NULL)
 		return false;
-	braze_event_properties_add_name(&writer->consumed, (BrazeString) {"currency", 8});
+	braze_event_properties_add_name(&writer->consumed, braze_string("currency"));
 	braze_event_key(writer, field->name);
 	braze_json_write_string(&writer->map->text, currency, strlen(currency));
 	return true;

@@ -67,7 +67,9 @@ braze_profile_cache_reset(BrazeProfile *profile)
 static uint64_t
 salted_hash(const BrazeProfile *profile, const char *text, size_t length)
 {
-	return braze_hash_keyed((BrazeHashKey) {profile->salt, 0}, text, length);
+	BrazeHashKey key = {profile->salt, 0};
+
+	return braze_hash_keyed(key, text, length);
 }
 
 static int
@@ -83,7 +85,7 @@ compare_names(const void *a, const void *b)
 static const BrazeAttributeHash *
 find_hash(const BrazeProfile *profile, const BrazeAttribute *field)
 {
-	BrazeAttributeHash	key = {.name = salted_hash(profile, field->name, field->name_length)};
+	BrazeAttributeHash key = {.name = salted_hash(profile, field->name, field->name_length)};
 
 	return profile->nhashes == 0 ? NULL :
 		bsearch(&key, profile->hashes, profile->nhashes, sizeof(BrazeAttributeHash), compare_names);
@@ -91,7 +93,7 @@ find_hash(const BrazeProfile *profile, const BrazeAttribute *field)
 
 int
 braze_profile_cache_filter(const BrazeProfile *profile, BrazeAttributes *fields,
-					 uint32_t hour, uint32_t max_age)
+						   uint32_t hour, uint32_t max_age)
 {
 	int			kept = 0;
 	int			filtered;
@@ -138,7 +140,7 @@ braze_profile_cache_says_something(const BrazeAttributes *fields)
  */
 static int
 merge_hashes(const BrazeProfile *profile, const BrazeAttributeHash *new, int nnew,
-			uint32_t max_age, BrazeAttributeHash *to, bool *changed)
+			 uint32_t max_age, BrazeAttributeHash *to, bool *changed)
 {
 	const BrazeAttributeHash *old = profile->hashes;
 	int			nold = profile->nhashes;
@@ -153,7 +155,7 @@ merge_hashes(const BrazeProfile *profile, const BrazeAttributeHash *new, int nne
 		 */
 		int			order = nold == 0 ? 1 : nnew == 0 ? -1 : compare_names(old, new);
 		bool		same = order == 0 && old->value == new->value && new->hour > 0 &&
-			(max_age == 0 || new->hour - old->hour <= max_age);
+		(max_age == 0 || new->hour - old->hour <= max_age);
 
 		if (order < 0 || same)
 			to[n++] = *old;
@@ -175,7 +177,7 @@ merge_hashes(const BrazeProfile *profile, const BrazeAttributeHash *new, int nne
  */
 bool
 braze_profile_cache_accepted(BrazeProfile *profile, const BrazeAttributes *fields,
-					   uint32_t hour, uint32_t max_age)
+							 uint32_t hour, uint32_t max_age)
 {
 	BrazeAttributeHash *new = malloc(sizeof(BrazeAttributeHash) * (fields->count + 1));
 	BrazeAttributeHash *merged = malloc(sizeof(BrazeAttributeHash) * (profile->nhashes + fields->count + 1));
@@ -191,7 +193,7 @@ braze_profile_cache_accepted(BrazeProfile *profile, const BrazeAttributes *field
 	{
 		const BrazeAttribute *field = &fields->list[i];
 		bool		unknown = field->class == BRAZE_ATTRIBUTE_OPERATOR ||
-			fields->merge_objects || fields->update_only;
+		fields->merge_objects || fields->update_only;
 
 		if (field->class != BRAZE_ATTRIBUTE_VALUE && field->class != BRAZE_ATTRIBUTE_OPERATOR)
 			continue;

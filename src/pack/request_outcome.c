@@ -86,7 +86,7 @@ accept_pending(BrazePack *pack, BrazeRequest *request, Range range)
 		if (object->state != OBJECT_PENDING)
 			continue;
 		if (!braze_identity_link_accepted(pack, request->objects[i].call,
-									 request->objects[i].object))
+										  request->objects[i].object))
 			return false;
 		object->state = OBJECT_ACCEPTED;
 		request->objects[i].call->pub.judged = true;
@@ -120,9 +120,10 @@ halve_range(BrazeRequest *request, Range range, int pending)
 
 BrazeNext
 braze_request_outcome_apply(BrazePack *pack, BrazeRequest *request,
-					   const BrazeAnswer *answer, int http_status, int64_t now)
+							const BrazeAnswer *answer, int http_status, int64_t now)
 {
 	Range		range = request->ranges[request->nranges - 1];
+	Range		whole = {.low = 0, .high = request->nobjects};
 	int			pending;
 
 	BRAZE_ASSERT(request->nranges > 0 && request->nranges <= MAX_RANGES);
@@ -154,6 +155,7 @@ braze_request_outcome_apply(BrazePack *pack, BrazeRequest *request,
 			break;
 
 		case BRAZE_SOME_REFUSED:
+
 			/*
 			 * nothing was taken: what is not named stays pending, to be sent
 			 */
@@ -162,6 +164,7 @@ braze_request_outcome_apply(BrazePack *pack, BrazeRequest *request,
 			break;
 
 		case BRAZE_REFUSED_WHOLE:
+
 			/*
 			 * Only the range that was sent: the others were not judged.  A
 			 * single object that is refused is the guilty one.
@@ -170,13 +173,14 @@ braze_request_outcome_apply(BrazePack *pack, BrazeRequest *request,
 			if (pending > 1)
 				halve_range(request, range, pending);
 			else if (!braze_request_state_refuse(pack, request, request->order[0], http_status,
-							 answer->reason))
+												 answer->reason))
 				return BRAZE_NEXT_NO_MEMORY;
 			break;
 
 		case BRAZE_FAILED:
 		case BRAZE_STOPPED:
 		case BRAZE_SLOW_DOWN:
+
 			/*
 			 * A pause and the rate limit are nobody's fault.  After a failure
 			 * each call gets a suspicion, or is refused as in doubt.  That is
@@ -187,13 +191,14 @@ braze_request_outcome_apply(BrazePack *pack, BrazeRequest *request,
 				 !braze_gone_doubt(pack, request, answer, http_status) :
 				 !braze_isolate_fail(pack, request, answer, http_status, now)))
 				return BRAZE_NEXT_NO_MEMORY;
-			pending = braze_request_state_pending(request, (Range) {0, request->nobjects});
+			pending = braze_request_state_pending(request, whole);
 			braze_request_progress_end(pack, request, now);
 			return pending > 0 ? BRAZE_NEXT_LATER : BRAZE_NEXT_DONE;
 	}
 
 	/*
-	 * on top, so that they are sent before the ranges that come after this one
+	 * on top, so that they are sent before the ranges that come after this
+	 * one
 	 */
 	send_unfolded(request, range);
 	return braze_request_progress_next(pack, request, now);

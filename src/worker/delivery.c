@@ -207,12 +207,11 @@ refresh_one(BrazeDelivery *delivery, BrazeDestination *destination)
 	bool		was_paused = (delivery->known && delivery->paused != NULL);
 
 	/*
-	 * Three things may have changed, and each undoes something else.
-	 * Options: what waits was mapped and packed by the old ones.  Key or
-	 * endpoint: what was learned of Braze was learned through the old ones,
-	 * such as how fast it may be sent to.  A pause: what waits may be taken
-	 * out of the queue while it lasts.  What is under way is left alone in
-	 * each case.
+	 * Three things may have changed, and each undoes something else. Options:
+	 * what waits was mapped and packed by the old ones.  Key or endpoint:
+	 * what was learned of Braze was learned through the old ones, such as how
+	 * fast it may be sent to.  A pause: what waits may be taken out of the
+	 * queue while it lasts.  What is under way is left alone in each case.
 	 */
 	if (destination != NULL)
 	{
@@ -445,9 +444,9 @@ pack_mapped(BrazeDelivery *delivery, const BrazeQueueRow *row)
 	int			n = 0;
 
 	/*
-	 * A dead letter that is tried again names objects by their numbers.
-	 * Under other options the call may have become other objects, and sending
-	 * these would be sending what was never asked for.
+	 * A dead letter that is tried again names objects by their numbers. Under
+	 * other options the call may have become other objects, and sending these
+	 * would be sending what was never asked for.
 	 */
 	if (!braze_map_has_objects(mapped, row->objects, row->nobjects))
 		return pack_done(delivery, row, BRAZE_OTHER_OBJECTS);

@@ -358,9 +358,9 @@ read_all(void)
 
 	/*
 	 * Holes come first.  Their rows are older than all others, and a user's
-	 * calls are to be sent in the order of their ids as far as that can be.
-	 * A list of the calls held is out of date once rows are taken, so each
-	 * use makes its own.
+	 * calls are to be sent in the order of their ids as far as that can be. A
+	 * list of the calls held is out of date once rows are taken, so each use
+	 * makes its own.
 	 */
 	free_lists();
 	braze_reader_holes(reader, consume_hole, NULL);
