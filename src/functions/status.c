@@ -20,6 +20,7 @@
 #include "base/catalog.h"
 #include "base/compat.h"
 #include "base/guc.h"
+#include "base/preload.h"
 #include "base/shmem.h"
 #include "base/statement.h"
 #include "base/worker_wake.h"
@@ -39,8 +40,8 @@ why_no_worker(void)
 	bool		running = false;
 	bool		launcher;
 
-	if (braze_shared == NULL)
-		return "no worker: add segment_braze to shared_preload_libraries and restart the server";
+	if (!braze_preload_is_done())
+		return BRAZE_NOT_PRELOADED;
 	if (RecoveryInProgress())
 		return "no worker: this server is a standby, calls are sent after its promotion";
 

@@ -119,7 +119,7 @@ drop_calls(BrazePack *pack, Leaving leaving)
 	for (call = pack->all; call != NULL; call = call->all_next)
 	{
 		if (call->state == CALL_WAITING)
-			braze_ready_enter(pack, call, 0);
+			braze_ready_list_enter(pack, call, 0);
 	}
 	return lowest;
 }
@@ -201,7 +201,7 @@ braze_discard_give_up(BrazePack *pack, const BrazeGivingUp *why, int64_t now)
 		for (int i = 0; i < call->nlanes && given_up(call); i++)
 		{
 			if (call->lanes[i]->head != NULL)
-				braze_ready_enter(pack, call->lanes[i]->head, now);
+				braze_ready_list_enter(pack, call->lanes[i]->head, now);
 		}
 	}
 	for (PackedCall *call = pack->all; call != NULL; call = call->all_next)

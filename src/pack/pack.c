@@ -4,7 +4,7 @@
  *	  Calls that enter the pack and leave it.
  *
  * A lane is one user's queue.  A call stands in the lanes of all the users it
- * is about; see ready.c for when it may start.
+ * is about; see ready_list.c for when it may start.
  *
  *-------------------------------------------------------------------------
  */
@@ -94,9 +94,9 @@ join_lanes(BrazePack *pack, PackedCall *call, size_t size, int64_t now)
 
 		braze_lane_append(lane, call);
 		if (lane->head != call && lane->head->ready)
-			braze_ready_add_weight(pack, lane->head, call->pub.nobjects);
+			braze_ready_list_add_weight(pack, lane->head, call->pub.nobjects);
 	}
-	braze_ready_enter(pack, call, now);
+	braze_ready_list_enter(pack, call, now);
 
 	braze_packed_call_enter(pack, call, size);
 }

@@ -289,16 +289,16 @@ extern bool braze_packed_call_add_refusal(BrazePack *pack, PackedCall *call, int
 										  int http_status, bool in_doubt,
 										  const char *reason);
 
-/* ready.c */
-extern void braze_ready_enter(BrazePack *pack, PackedCall *call, int64_t now);
-extern void braze_ready_add_weight(BrazePack *pack, PackedCall *call, int nobjects);
-extern PackedCall *braze_ready_pop(ReadyList *list);
-extern void braze_ready_take(BrazePack *pack, PackedCall *call, BrazeRequest *request,
-							 int nobjects);
-extern void braze_ready_return_to_lane(PackedCall *call);
-extern void braze_ready_release_lanes(BrazePack *pack, PackedCall **calls,
-									  int ncalls, int64_t now);
-extern void braze_ready_end_delays(BrazePack *pack, int64_t now, int64_t *wait);
+/* ready_list.c */
+extern void braze_ready_list_enter(BrazePack *pack, PackedCall *call, int64_t now);
+extern void braze_ready_list_add_weight(BrazePack *pack, PackedCall *call, int nobjects);
+extern PackedCall *braze_ready_list_pop(ReadyList *list);
+extern void braze_ready_list_take(BrazePack *pack, PackedCall *call, BrazeRequest *request,
+								  int nobjects);
+extern void braze_ready_list_return_to_lane(PackedCall *call);
+extern void braze_ready_list_release_lanes(BrazePack *pack, PackedCall **calls,
+										   int ncalls, int64_t now);
+extern void braze_ready_list_end_delays(BrazePack *pack, int64_t now, int64_t *wait);
 
 /* gone.c */
 extern void braze_gone_exclude_all(BrazeRequest *request);
@@ -337,10 +337,10 @@ extern bool braze_isolate_fail(BrazePack *pack, BrazeRequest *request,
 /* its norder is 0 afterwards when nothing had to be sent after all */
 extern bool braze_request_body_write(BrazePack *pack, BrazeRequest *request);
 
-/* request_start.c */
-extern BrazeRequest *braze_request_start_postponed(BrazePack *pack, const BrazeGates *gates);
-extern bool braze_request_start_is_due(const BrazePack *pack, BrazeEndpoint endpoint,
-									   const ReadyList *list, int64_t now, int64_t *wait);
+/* start_delay.c */
+extern BrazeRequest *braze_start_delay_postponed(BrazePack *pack, const BrazeGates *gates);
+extern bool braze_start_delay_is_due(const BrazePack *pack, BrazeEndpoint endpoint,
+									 const ReadyList *list, int64_t now, int64_t *wait);
 
 /* request_progress.c */
 extern void braze_request_progress_end(BrazePack *pack, BrazeRequest *request, int64_t now);

@@ -52,7 +52,7 @@ fitting_objects(const BrazePack *pack, const BrazeRequest *request,
 static void
 add_call(BrazePack *pack, BrazeRequest *request, PackedCall *call, int nobjects)
 {
-	braze_ready_take(pack, call, request, nobjects);
+	braze_ready_list_take(pack, call, request, nobjects);
 	request->calls[request->ncalls++] = call;
 	for (int i = 0; i < nobjects; i++)
 	{
@@ -110,7 +110,7 @@ fill_request(BrazePack *pack, BrazeRequest *request, ReadyList *list)
 		/* a call is divided only when even an empty request is too small */
 		if (n == 0 || (!whole && request->nobjects > 0))
 			break;
-		(void) braze_ready_pop(list);
+		(void) braze_ready_list_pop(list);
 		add_call(pack, request, call, n);
 		if (pack->one_call)
 			break;
@@ -183,7 +183,7 @@ next_of_lists(BrazePack *pack, ReadyList *lists, const bool *gates, int64_t now,
 {
 	for (int endpoint = 0; endpoint < BRAZE_ENDPOINTS; endpoint++)
 	{
-		while (gates[endpoint] && braze_request_start_is_due(pack, endpoint, &lists[endpoint], now, wait))
+		while (gates[endpoint] && braze_start_delay_is_due(pack, endpoint, &lists[endpoint], now, wait))
 		{
 			int			finished = pack->finished;
 			BrazeRequest *request = start_request(pack, endpoint, &lists[endpoint], now);
@@ -204,10 +204,10 @@ braze_request_next(BrazePack *pack, const BrazeGates *gates, int64_t now,
 
 	*wait = -1;
 	pack->one_call = gates->one_call;
-	braze_ready_end_delays(pack, now, wait);
+	braze_ready_list_end_delays(pack, now, wait);
 
 	/* first those that hold their users' lanes busy already */
-	while ((request = braze_request_start_postponed(pack, gates)) != NULL)
+	while ((request = braze_start_delay_postponed(pack, gates)) != NULL)
 	{
 		finished = pack->finished;
 		request = resume_request(pack, request, now);

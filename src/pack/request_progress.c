@@ -35,7 +35,7 @@ braze_request_progress_end(BrazePack *pack, BrazeRequest *request, int64_t now)
 			call->next_object++;
 		if (call->next_object < call->pub.nobjects)
 		{
-			braze_ready_return_to_lane(call);
+			braze_ready_list_return_to_lane(call);
 
 			/*
 			 * Its row is no longer in the queue.  Nothing of it was judged,
@@ -59,7 +59,7 @@ braze_request_progress_end(BrazePack *pack, BrazeRequest *request, int64_t now)
 	pack->finished++;
 
 	/* last, since a lane that is idle lets its next call start */
-	braze_ready_release_lanes(pack, request->calls, request->ncalls, now);
+	braze_ready_list_release_lanes(pack, request->calls, request->ncalls, now);
 	braze_request_state_free(pack, request);
 }
 

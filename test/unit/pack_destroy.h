@@ -16,7 +16,7 @@ pack_destroy(BrazePack *pack)
 	int64_t		wait = -1;
 
 	/* first, as it looks at what waits */
-	braze_ready_end_delays(pack, INT64_MAX, &wait);
+	braze_ready_list_end_delays(pack, INT64_MAX, &wait);
 	while (pack->requests != NULL)
 		braze_request_state_free(pack, pack->requests);
 	while (pack->all != NULL)

@@ -6,8 +6,8 @@
  *	build/test_work				all of them, with the bound
  *	build/test_work NAME COUNT	one of them: prints the seconds, for a benchmark
  *
- * link: ../../src/pack/pack.c ../../src/pack/discard.c ../../src/pack/deferred.c ../../src/pack/lane.c ../../src/pack/packed_call.c ../../src/pack/ready.c ../../src/pack/isolate.c
- * link: ../../src/pack/request.c ../../src/pack/request_state.c ../../src/pack/request_start.c ../../src/pack/request_progress.c
+ * link: ../../src/pack/pack.c ../../src/pack/discard.c ../../src/pack/deferred.c ../../src/pack/lane.c ../../src/pack/packed_call.c ../../src/pack/ready_list.c ../../src/pack/isolate.c
+ * link: ../../src/pack/request.c ../../src/pack/request_state.c ../../src/pack/start_delay.c ../../src/pack/request_progress.c
  * link: ../../src/pack/request_outcome.c ../../src/pack/request_body.c ../../src/pack/identity_link.c ../../src/pack/gone.c ../../src/pack/attributes.c ../../src/pack/profile_cache.c ../../src/pack/object_limit.c ../../src/braze/hash.c ../../src/braze/endpoint.c
  */
 #include "tap.h"
@@ -203,7 +203,7 @@ delay_users(int count)
 		braze_lane_delay(pack, braze_lane_for(pack, &user), 2000000 - i);
 	}
 	for (int i = 0; pack->delayed != NULL; i++)
-		braze_ready_end_delays(pack, (int64_t) i * 1000, &wait);
+		braze_ready_list_end_delays(pack, (int64_t) i * 1000, &wait);
 	if (pack->nlanes > 0)
 		abort();
 	pack_destroy(pack);

@@ -1,6 +1,6 @@
 /*-------------------------------------------------------------------------
  *
- * ready.c
+ * ready_list.c
  *	  Which calls may start, and what that does to the lanes of their users.
  *
  * A call is ready when it heads the lane of each of its users and no request
@@ -25,7 +25,7 @@ ready_list(BrazePack *pack, const PackedCall *call)
 
 /* a call that heads its lanes may start once they are idle */
 void
-braze_ready_enter(BrazePack *pack, PackedCall *call, int64_t now)
+braze_ready_list_enter(BrazePack *pack, PackedCall *call, int64_t now)
 {
 	ReadyList  *list;
 	int			weight = 0;
@@ -57,7 +57,7 @@ braze_ready_enter(BrazePack *pack, PackedCall *call, int64_t now)
 
 /* so many objects more wait behind this call: the sooner it may go */
 void
-braze_ready_add_weight(BrazePack *pack, PackedCall *call, int nobjects)
+braze_ready_list_add_weight(BrazePack *pack, PackedCall *call, int nobjects)
 {
 	call->ready_weight += nobjects;
 	ready_list(pack, call)->objects += nobjects;
@@ -65,7 +65,7 @@ braze_ready_add_weight(BrazePack *pack, PackedCall *call, int nobjects)
 
 /* takes out the first call of the list, NULL when there is none */
 PackedCall *
-braze_ready_pop(ReadyList *list)
+braze_ready_list_pop(ReadyList *list)
 {
 	PackedCall *call = braze_packed_call_pop(&list->calls);
 
@@ -80,7 +80,7 @@ braze_ready_pop(ReadyList *list)
 
 /* moves the call out of its lanes into a request, with its next nobjects */
 void
-braze_ready_take(BrazePack *pack, PackedCall *call, BrazeRequest *request, int nobjects)
+braze_ready_list_take(BrazePack *pack, PackedCall *call, BrazeRequest *request, int nobjects)
 {
 	int			last_kind = 0;
 	bool		attributes = false;
@@ -132,7 +132,7 @@ braze_ready_take(BrazePack *pack, PackedCall *call, BrazeRequest *request, int n
 
 /* a call with objects left goes back to the head of its lanes */
 void
-braze_ready_return_to_lane(PackedCall *call)
+braze_ready_list_return_to_lane(PackedCall *call)
 {
 	BRAZE_ASSERT(call->state == CALL_TAKEN);
 	call->state = CALL_WAITING;
@@ -146,8 +146,8 @@ braze_ready_return_to_lane(PackedCall *call)
  * objects left were given back before, or a follower could overtake them.
  */
 void
-braze_ready_release_lanes(BrazePack *pack, PackedCall **calls, int ncalls,
-						  int64_t now)
+braze_ready_list_release_lanes(BrazePack *pack, PackedCall **calls, int ncalls,
+							   int64_t now)
 {
 	for (int i = 0; i < ncalls; i++)
 	{
@@ -167,7 +167,7 @@ braze_ready_release_lanes(BrazePack *pack, PackedCall **calls, int ncalls,
 			Lane	   *lane = calls[i]->lanes[j];
 
 			if (lane->head != NULL)
-				braze_ready_enter(pack, lane->head, now);
+				braze_ready_list_enter(pack, lane->head, now);
 		}
 	}
 
@@ -187,7 +187,7 @@ braze_ready_release_lanes(BrazePack *pack, PackedCall **calls, int ncalls,
 
 /* what waited goes on; wait: until the next of them */
 void
-braze_ready_end_delays(BrazePack *pack, int64_t now, int64_t *wait)
+braze_ready_list_end_delays(BrazePack *pack, int64_t now, int64_t *wait)
 {
 	while (pack->delayed != NULL && pack->delayed->delay_key <= now)
 	{
@@ -200,7 +200,7 @@ braze_ready_end_delays(BrazePack *pack, int64_t now, int64_t *wait)
 		}
 		lane->not_before = 0;
 		if (lane->head != NULL)
-			braze_ready_enter(pack, lane->head, now);
+			braze_ready_list_enter(pack, lane->head, now);
 		braze_lane_unref(pack, lane);
 	}
 	if (pack->delayed != NULL && (*wait < 0 || pack->delayed->delay_key - now < *wait))

@@ -1,6 +1,6 @@
 /*-------------------------------------------------------------------------
  *
- * request_start.c
+ * start_delay.c
  *	  When a request may start, and so how long a call waits for company.
  *
  *-------------------------------------------------------------------------
@@ -21,7 +21,7 @@ may_pass(const BrazeGates *gates, BrazeEndpoint endpoint, bool again)
  * both are busy.
  */
 BrazeRequest *
-braze_request_start_postponed(BrazePack *pack, const BrazeGates *gates)
+braze_start_delay_postponed(BrazePack *pack, const BrazeGates *gates)
 {
 	BrazeRequest *before = NULL;
 	BrazeRequest *request = pack->postponed_head;
@@ -49,8 +49,8 @@ braze_request_start_postponed(BrazePack *pack, const BrazeGates *gates)
  * anyway.
  */
 bool
-braze_request_start_is_due(const BrazePack *pack, BrazeEndpoint endpoint, const ReadyList *list,
-						   int64_t now, int64_t *wait)
+braze_start_delay_is_due(const BrazePack *pack, BrazeEndpoint endpoint, const ReadyList *list,
+						 int64_t now, int64_t *wait)
 {
 	int64_t		left;
 
