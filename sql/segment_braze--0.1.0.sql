@@ -68,7 +68,7 @@ CREATE TABLE @extschema@.braze_queue (
 	dead_letter bigint,
 	call_kind text NOT NULL DEFAULT 'segment'
 		CONSTRAINT braze_queue_call_kind_check CHECK (call_kind IN ('segment', 'delete_user'))
-);
+) USING heap;
 
 COMMENT ON TABLE @extschema@.braze_queue IS
 'calls that are not settled yet';
@@ -105,7 +105,7 @@ CREATE TABLE @extschema@.braze_dead_letters (
 	attempts int NOT NULL DEFAULT 1,
 	retried_at timestamptz,
 	retry_id bigint
-);
+) USING heap;
 
 COMMENT ON TABLE @extschema@.braze_dead_letters IS
 'calls that were rejected, by the mapping or by Braze, and those that are sent at most once and are under way';
@@ -146,7 +146,7 @@ CREATE TABLE @extschema@.braze_paused (
 	by_worker boolean NOT NULL DEFAULT false,
 	endpoint text COLLATE "C" DEFAULT '',
 	PRIMARY KEY (destination, endpoint)
-);
+) USING heap;
 
 COMMENT ON TABLE @extschema@.braze_paused IS
 'destinations to which nothing is sent until braze_start';
@@ -169,7 +169,7 @@ CREATE TABLE @extschema@.braze_started (
 	database oid,
 	started_at timestamptz NOT NULL DEFAULT pg_catalog.now(),
 	PRIMARY KEY (destination, system_identifier, database)
-);
+) USING heap;
 
 COMMENT ON TABLE @extschema@.braze_started IS
 'destinations that deliver, and from which database; a row of another database does not count';
@@ -189,7 +189,7 @@ CREATE TABLE @extschema@.braze_messages (
 	queued_at timestamptz NOT NULL,
 	received boolean NOT NULL DEFAULT false,
 	PRIMARY KEY (destination, message_id)
-);
+) USING heap;
 
 COMMENT ON TABLE @extschema@.braze_messages IS
 'messageIds of calls that were queued lately, for the option deduplicate and for braze_receive';
@@ -211,7 +211,7 @@ CREATE TABLE @extschema@.braze_notes (
 	last_id bigint NOT NULL,
 	last_at timestamptz NOT NULL,
 	PRIMARY KEY (destination, outcome, note)
-);
+) USING heap;
 
 COMMENT ON TABLE @extschema@.braze_notes IS
 'what was left out or changed in the calls that were delivered, and how often';
@@ -238,7 +238,7 @@ CREATE TABLE @extschema@.braze_profiles (
 	attributes bytea,
 	changed_at timestamptz NOT NULL,
 	PRIMARY KEY (destination, "user")
-) WITH (fillfactor = 50);
+) USING heap WITH (fillfactor = 50);
 
 COMMENT ON TABLE @extschema@.braze_profiles IS
 'what is remembered of users, for changed_attributes_only and for the identifiers anonymous_id, email and phone';
@@ -264,7 +264,7 @@ CREATE TABLE @extschema@.braze_write_keys (
 	destination text COLLATE "C" NOT NULL
 		CONSTRAINT braze_write_keys_destination_check CHECK (pg_catalog.octet_length(destination) < 64),
 	enabled boolean NOT NULL DEFAULT true
-);
+) USING heap;
 
 COMMENT ON TABLE @extschema@.braze_write_keys IS
 'keys with which libraries send to braze_receive: whose rights and which destination each is for';

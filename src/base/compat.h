@@ -15,6 +15,7 @@
 #include "catalog/indexing.h"
 #include "catalog/pg_database.h"
 #include "catalog/pg_foreign_server.h"
+#include "catalog/pg_proc.h"
 #include "miscadmin.h"
 #if PG_VERSION_NUM >= 190000
 #include "nodes/miscnodes.h"
@@ -91,6 +92,16 @@ braze_server_aclcheck(Oid serverid, Oid roleid, AclMode mode)
 	return object_aclcheck(ForeignServerRelationId, serverid, roleid, mode);
 #else
 	return pg_foreign_server_aclcheck(serverid, roleid, mode);
+#endif
+}
+
+static inline bool
+braze_owns_function(Oid function, Oid roleid)
+{
+#if PG_VERSION_NUM >= 160000
+	return object_ownercheck(ProcedureRelationId, function, roleid);
+#else
+	return pg_proc_ownercheck(function, roleid);
 #endif
 }
 

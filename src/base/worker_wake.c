@@ -36,17 +36,19 @@ static void
 wake_own_worker(bool refresh)
 {
 	static BrazeDatabaseSlot *slot = NULL;
+	Latch	   *latch;			/* read once: a worker that ends clears it */
 
 	if (slot == NULL || slot->database != MyDatabaseId)
 		slot = braze_shmem_database(MyDatabaseId, false);
-	if (slot != NULL && slot->pid != 0 && slot->latch != NULL)
+	latch = slot == NULL ? NULL : *(Latch *volatile *) &slot->latch;
+	if (latch != NULL && slot->pid != 0)
 	{
 		/* no worker clears it before it has seen the latch */
 		if (purged)
 			slot->purged = true;
 		if (refresh)
 			slot->refresh = true;
-		SetLatch(slot->latch);
+		SetLatch(latch);
 	}
 }
 

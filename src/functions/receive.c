@@ -62,6 +62,7 @@ typedef struct Batch
 	Jsonb	   *context;
 	Jsonb	   *integrations;
 	Jsonb	   *sent_at;
+	int			shared_length;	/* of the texts of context and integrations */
 	const char *type;			/* by the path; NULL: each call has its own */
 	TimestampTz received_at;
 } Batch;
@@ -106,7 +107,7 @@ read_path(const char *path, bool *is_batch)
 	}
 	ereport(ERROR,
 			(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
-			 errmsg("path \"%s\" is not known", path),
+			 errmsg("path \"%.*s\" is not known", (int) strcspn(path, "?"), path),
 			 errhint("Valid paths are /v1/batch, /v1/import, /v1/identify, /v1/track, /v1/page, /v1/screen, "
 					 "/v1/group and /v1/alias, the last six also by their first letter.")));
 }
@@ -182,8 +183,6 @@ call_text(BrazeString call, const char *type)
 		return pnstrdup(call.data, call.length);
 	initStringInfo(&text);
 	appendStringInfoChar(&text, '{');
-	if (type != NULL)
-		appendStringInfo(&text, "\"type\":\"%s\"", type);
 	(void) braze_json_split_begin(&split, call, '{');
 	while (braze_json_split_next(&split, &key, &value))
 	{
@@ -194,6 +193,10 @@ call_text(BrazeString call, const char *type)
 		appendStringInfoString(&text, "\":");
 		appendBinaryStringInfo(&text, value.data, value.length);
 	}
+
+	/* the last of equal keys counts, however the others are written */
+	if (type != NULL)
+		appendStringInfo(&text, "%s\"type\":\"%s\"", text.len > 1 ? "," : "", type);
 	appendStringInfoChar(&text, '}');
 	return text.data;
 }
@@ -337,10 +340,14 @@ read_call(BrazeString part, const Batch *batch)
 	Complete	complete = {batch, NULL};
 
 	call.text = call_text(part, batch->type);
-	if (part.length > MAX_CALL_SIZE)
+
+	/* a few bytes in a batch would otherwise become a large call each */
+	if (part.length > MAX_CALL_SIZE - batch->shared_length)
 	{
-		call.reason = psprintf("The call has %d bytes, and Segment's API takes %d.",
-							   part.length, MAX_CALL_SIZE);
+		call.reason = psprintf("The call has %d bytes%s, and Segment's API takes %d.",
+							   part.length + batch->shared_length,
+							   batch->shared_length > 0 ? " with its batch's context and integrations" : "",
+							   MAX_CALL_SIZE);
 		return call;
 	}
 	call.json = braze_call_builder_read(call.text, &call.reason);
@@ -350,7 +357,7 @@ read_call(BrazeString part, const Batch *batch)
 	/* the mapping says what is wrong with anything else */
 	if (!JB_ROOT_IS_OBJECT(call.json))
 		return call;
-	if (batch->type == NULL && !is_taken(call.json))
+	if (!is_taken(call.json))
 	{
 		call.reason = "Segment's API takes no delete calls.";
 		return call;
@@ -413,12 +420,17 @@ receive_batch(BrazeString body, Batch *batch, Received *received)
 	MemoryContext old;
 	BrazeString calls;
 	BrazeString call;
+	BrazeString shared;
 	BrazeSplit	split;
 
 	if (!find_member(body, "batch", &calls))
 		refuse_body("It has no member \"batch\".");
 	batch->context = read_member(body, "context");
 	batch->integrations = read_member(body, "integrations");
+	if (find_member(body, "context", &shared))
+		batch->shared_length += shared.length;
+	if (find_member(body, "integrations", &shared))
+		batch->shared_length += shared.length;
 	batch->sent_at = read_member(body, "sentAt");
 
 	/* all of it is looked at before anything is queued */
@@ -473,6 +485,12 @@ braze_receive_for(PG_FUNCTION_ARGS)
 	bool		is_batch;
 	char	   *answer;
 
+	/* it asks nobody for a key, so it is for braze_receive alone, which does */
+	if (!braze_owns_function(fcinfo->flinfo->fn_oid, GetUserId()))
+		ereport(ERROR,
+				(errcode(ERRCODE_INSUFFICIENT_PRIVILEGE),
+				 errmsg("permission denied for function braze_receive_for"),
+				 errhint("Call braze_receive, with a write key.")));
 	for (int i = 0; i < 4; i++)
 	{
 		if (PG_ARGISNULL(i))

@@ -121,12 +121,11 @@ end_transfer(BrazeTransfer *transfer)
 	pfree(transfer);
 }
 
-/* one that was reserved is not sent after all */
+/* one that was reserved is not sent after all; its request may be freed already */
 static void
-abandon_transfer(BrazeTransfer *transfer)
+abandon_transfer(BrazeTransfer *transfer, BrazeEndpoint endpoint)
 {
-	braze_pace_ended(pace_of(transfer->delivery,
-							 braze_request_state_endpoint(transfer->request)));
+	braze_pace_ended(pace_of(transfer->delivery, endpoint));
 	end_transfer(transfer);
 }
 
@@ -482,6 +481,8 @@ braze_exchange_send(BrazeDelivery *delivery, BrazeHttp *http, int max_transfers)
 static bool
 send_claimed(BrazeHttp *http, BrazeTransfer *transfer)
 {
+	BrazeEndpoint endpoint = braze_request_state_endpoint(transfer->request);
+
 	switch (braze_request_progress_next(transfer->delivery->pack, transfer->request, braze_now_ms()))
 	{
 		case BRAZE_NEXT_SEND:
@@ -492,7 +493,7 @@ send_claimed(BrazeHttp *http, BrazeTransfer *transfer)
 			break;
 		case BRAZE_NEXT_DONE:
 		case BRAZE_NEXT_LATER:
-			abandon_transfer(transfer);
+			abandon_transfer(transfer, endpoint);
 			break;
 	}
 	return false;
@@ -514,8 +515,10 @@ braze_exchange_send_claimed(BrazeHttp *http)
 		next = transfer->next_to_claim;
 		if (!claimed)
 		{
+			BrazeEndpoint endpoint = braze_request_state_endpoint(transfer->request);
+
 			braze_request_state_postpone(delivery->pack, transfer->request);
-			abandon_transfer(transfer);
+			abandon_transfer(transfer, endpoint);
 			timeout = braze_claim_wait(delivery, braze_now_ms());
 		}
 		else if (!send_claimed(http, transfer))

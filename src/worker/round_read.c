@@ -405,11 +405,14 @@ flush_rows(void)
 
 	/*
 	 * At the very start of a page the insert position lies behind a header
-	 * that nobody has written, and nothing can be flushed up to there.
+	 * that nobody has written, and nothing can be flushed up to there.  Only
+	 * the first page of a segment has the long one: elsewhere a record may
+	 * end there.
 	 */
 	end = GetXLogInsertRecPtr();
 	offset = end % XLOG_BLCKSZ;
-	if (offset == SizeOfXLogShortPHD || offset == SizeOfXLogLongPHD)
+	if (offset == SizeOfXLogShortPHD ||
+		XLogSegmentOffset(end, wal_segment_size) == SizeOfXLogLongPHD)
 		end -= offset;
 	XLogFlush(end);
 	unflushed = false;

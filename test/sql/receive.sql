@@ -132,6 +132,14 @@ SELECT count(*) FROM braze_queue;
 SELECT braze_receive('/v1/t', '{"userId": "u1", "event": "' || repeat('x', 32 * 1024) || '"}', :'key');
 SELECT braze_receive('/v1/batch', '{"batch": [{"type": "track", "userId": "u1", "event": "A"}], "x": "' || repeat('x', 500 * 1024) || '"}', :'key');
 SELECT braze_receive('/v1/batch', '{"batch": [' || repeat('1,', 2500) || '1]}', :'key');
+-- what a batch has for all is not multiplied by its calls
+SELECT braze_receive('/v1/batch', '{"context": {"x": "' || repeat('x', 400 * 1024) || '"}, "batch": [{"type": "track", "userId": "u1", "event": "A"}, {"type": "track", "userId": "u2", "event": "B"}]}', :'key');
+SELECT sum(length(coalesce(call::text, call_text))) < 1000 AS small FROM braze_dead_letters WHERE reason LIKE '%its batch%';
+-- no spelling of a key brings a call in that the path does not have, nor a delete call
+SELECT braze_receive('/v1/track', '{"userId": "victim", "event": "E", "ty\u0070e": "delete", "writeK\u0065y": "k"}', :'key');
+SELECT call - '{messageId,receivedAt,timestamp}'::text[] AS call FROM braze_queue WHERE call ->> 'userId' = 'victim';
+SELECT braze_receive('/v1/batch', '{"batch": [{"userId": "victim", "ty\u0070e": "delete"}]}', :'key');
+SELECT braze_receive('/v1/pixel/track?data=secret', '{}', :'key');
 SELECT braze_receive('/v1/batch', '{"batch": [{"type": "track", "userId": "u1", "event": "A"}, {"type": "track", "userId": "u1", "event": "B", "properties": {"x": "' ||
 	repeat('x', 32 * 1024) || '"}}]}', :'key');
 SELECT call, length(call_text), reason FROM braze_dead_letters WHERE length(call_text) > 100;
