@@ -64,6 +64,8 @@ typedef struct BrazeDatabaseSlot
 								 * queue */
 	BrazeBackoff left_alone;	/* as braze_attempt_left_alone, for the next
 								 * worker */
+	bool		has_extension;	/* its worker found it, or a session there
+								 * used it */
 	int			held;			/* sessions that need the database left alone:
 								 * no worker is started, and the slot not
 								 * freed */
@@ -138,6 +140,9 @@ typedef struct BrazeShared
 	 */
 	pid_t		launcher_pid;
 	Latch	   *launcher_latch;
+	bool		launcher_started;	/* ever, since the server's last start */
+	int64		crash_wait_from;	/* on braze_now_ms()'s clock, 0: it does
+									 * not wait for restart_delay */
 
 	/* under the lock */
 	bool		probe_all;		/* forget which databases had no extension */

@@ -15,10 +15,14 @@
 #include "pgstat.h"
 #include "utils/memutils.h"
 
+#include "base/clock.h"
 #include "base/compat.h"
 #include "base/shmem.h"
 #include "base/size_counter.h"
 #include "base/worker_wake.h"
+
+/* where no place is free, a session looks for one this often at most */
+#define MARK_INTERVAL_MS	5000
 
 static bool callback_registered = false;
 static bool wake_worker = false;
@@ -28,9 +32,36 @@ static bool wake_launcher = false;
 static List *held_databases = NIL;	/* of Oid: a transaction may rename
 									 * several */
 
+void
+braze_worker_wake_mark_database(void)
+{
+	static int64 next = 0;
+	BrazeDatabaseSlot *slot;
+	bool		news = false;
+
+	if (braze_shared == NULL || braze_now_ms() < next)
+		return;
+	next = braze_now_ms() + MARK_INTERVAL_MS;
+	LWLockAcquire(braze_shared->lock, LW_EXCLUSIVE);
+	slot = braze_shmem_database(MyDatabaseId, true);
+	if (slot != NULL && !slot->has_extension)
+	{
+		news = true;
+		slot->has_extension = true;
+
+		/* its worker looked before CREATE EXTENSION had committed */
+		if (slot->state == BRAZE_DATABASE_NO_EXTENSION)
+			slot->state = BRAZE_DATABASE_WANTED;
+	}
+	LWLockRelease(braze_shared->lock);
+	if (news)
+		braze_shmem_wake_launcher();
+}
+
 /*
- * Commits of calls come here, so it takes no lock: a slot that is not found
- * or a latch that is another process's by now costs a nap, nothing more.
+ * Commits of calls come here, so it takes no lock once the database is known to
+ * have the extension: a slot that is not found or a latch that is another
+ * process's by now costs a nap, nothing more.
  */
 static void
 wake_own_worker(bool refresh)
@@ -40,6 +71,8 @@ wake_own_worker(bool refresh)
 
 	if (slot == NULL || slot->database != MyDatabaseId)
 		slot = braze_shmem_database(MyDatabaseId, false);
+	if (slot == NULL || !slot->has_extension)
+		braze_worker_wake_mark_database();
 	latch = slot == NULL ? NULL : *(Latch *volatile *) &slot->latch;
 	if (latch != NULL && slot->pid != 0)
 	{

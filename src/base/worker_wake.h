@@ -22,6 +22,12 @@ extern void braze_worker_wake_purged_at_commit(void);
 /* at once, for what is committed already */
 extern void braze_worker_wake(void);
 
+/*
+ * This session has used the extension, so its database counts as one that has
+ * it even if no worker could look yet.
+ */
+extern void braze_worker_wake_mark_database(void);
+
 /* this transaction, if it commits, leaves a database that wants a worker */
 extern void braze_worker_wake_launcher_at_commit(void);
 

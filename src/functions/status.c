@@ -8,16 +8,20 @@
  */
 #include "postgres.h"
 
+#include "access/htup_details.h"
+#include "catalog/pg_database.h"
 #include "commands/trigger.h"
 #include "fmgr.h"
 #include "funcapi.h"
 #include "miscadmin.h"
 #include "utils/builtins.h"
 #include "utils/rel.h"
+#include "utils/syscache.h"
 #include "utils/timestamp.h"
 #include "utils/tuplestore.h"
 
 #include "base/catalog.h"
+#include "base/clock.h"
 #include "base/compat.h"
 #include "base/guc.h"
 #include "base/preload.h"
@@ -26,6 +30,34 @@
 #include "base/worker_wake.h"
 #include "functions/srf.h"
 #include "worker/worker.h"
+
+/* such a database is given no worker, and one that it had may still be there */
+static const char *
+why_not_served(void)
+{
+	HeapTuple	tuple = SearchSysCache1(DATABASEOID, ObjectIdGetDatum(MyDatabaseId));
+	const char *reason = NULL;
+
+	if (!HeapTupleIsValid(tuple))
+		return NULL;
+	if (((Form_pg_database) GETSTRUCT(tuple))->datistemplate)
+		reason = "no worker: this database is a template, which ALTER DATABASE ... IS_TEMPLATE false ends";
+	else if (!((Form_pg_database) GETSTRUCT(tuple))->datallowconn)
+		reason = "no worker: this database does not allow connections, which ALTER DATABASE ... ALLOW_CONNECTIONS true ends";
+	ReleaseSysCache(tuple);
+	return reason;
+}
+
+/* the launcher waits after a crash; since is when that began, on our own clock */
+static const char *
+crash_wait_text(int64 since)
+{
+	int64		left = since + braze_restart_delay * INT64CONST(1000) - braze_now_ms();
+	TimestampTz until = TimestampTzPlusMilliseconds(GetCurrentTimestamp(), Max(left, 0));
+
+	return psprintf("starting: the server has crashed, nothing is sent before %s; to begin sooner, lower segment_braze.restart_delay and reload",
+					timestamptz_to_str(until));
+}
 
 /*
  * NULL when this database's worker runs; else what is missing, and what to do.
@@ -39,14 +71,20 @@ why_no_worker(void)
 	char		read_blocked[BRAZE_MESSAGE_SIZE] = "";
 	bool		running = false;
 	bool		launcher;
+	bool		launcher_started;
+	int64		crash_wait_from;
+	const char *not_served;
 
 	if (!braze_preload_is_done())
 		return BRAZE_NOT_PRELOADED;
 	if (RecoveryInProgress())
 		return "no worker: this server is a standby, calls are sent after its promotion";
 
+	braze_worker_wake_mark_database();
 	LWLockAcquire(braze_shared->lock, LW_SHARED);
 	launcher = (braze_shared->launcher_pid != 0);
+	launcher_started = braze_shared->launcher_started;
+	crash_wait_from = braze_shared->crash_wait_from;
 	slot = braze_shmem_database(MyDatabaseId, false);
 	if (slot != NULL)
 	{
@@ -71,8 +109,15 @@ why_no_worker(void)
 			"off: segment_braze.deliver is off, set it on and reload to send";
 	if (state == BRAZE_DATABASE_OUTDATED)
 		return "no worker: the extension is older than its library, run ALTER EXTENSION segment_braze UPDATE";
+	not_served = why_not_served();
+	if (not_served != NULL)
+		return not_served;
+	if (launcher && crash_wait_from != 0)
+		return crash_wait_text(crash_wait_from);
 	if (state == BRAZE_DATABASE_NO_SLOT)
 		return "no worker: no background worker is free, increase max_worker_processes and restart the server";
+	if (!launcher_started)
+		return "no worker: the launcher was not started, unless the server itself is starting increase max_worker_processes and restart the server";
 	if (!launcher)
 		return "no worker: the launcher is not running, it is started again within a second, else see the server's log";
 	return "starting: the worker is on its way, if this stays see the server's log";

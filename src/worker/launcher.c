@@ -34,6 +34,7 @@
 #include "utils/snapmgr.h"
 #include "utils/timestamp.h"
 
+#include "base/clock.h"
 #include "base/compat.h"
 #include "base/guc.h"
 #include "base/shmem.h"
@@ -41,14 +42,22 @@
 #include "worker/worker.h"
 
 
+/* so many times there must have been no room before the log says so */
+#define PROBES_WITHOUT_ROOM	3
+
 /* a database as this process knows it; shared memory says how its worker is */
 typedef struct Known
 {
 	Oid			database;		/* hash key */
+	NameData	name;
 	bool		listed;			/* by the last look at pg_database */
 	bool		no_extension;	/* its worker found none: not asked again */
 	bool		ask_again;		/* but CREATE EXTENSION came after it started */
 	BackgroundWorkerHandle *handle; /* of the worker registered last */
+	bool		named;			/* in the log: it has no worker for want of
+								 * room */
+	int			no_room;		/* how often, at least the interval apart */
+	int64		no_room_at;		/* the last time that counts */
 } Known;
 
 static HTAB *known_databases;
@@ -97,7 +106,10 @@ list_databases(void)
 			known->no_extension = false;
 			known->ask_again = true;
 			known->handle = NULL;
+			known->named = false;
+			known->no_room = 0;
 		}
+		known->name = database->datname;
 		known->listed = true;
 	}
 	table_endscan(scan);
@@ -150,6 +162,71 @@ notice_stillborn(Known *known, BrazeDatabaseSlot *slot)
 }
 
 /*
+ * No worker could be registered.  A database that has the extension is named,
+ * once; of the others there may be many, see report_unseen().
+ */
+static void
+note_no_room(Known *known, bool has_extension)
+{
+	int64		now = braze_now_ms();
+
+	if (known->no_room == 0 || now - known->no_room_at >= BRAZE_RESTART_INTERVAL_MS)
+	{
+		known->no_room++;
+		known->no_room_at = now;
+	}
+	if (!has_extension || known->named)
+		return;
+	known->named = true;
+	ereport(LOG,
+			(errmsg("segment_braze: no background worker is free for database \"%s\", its calls are not sent",
+					NameStr(known->name)),
+			 errhint("Increase max_worker_processes, and restart the server.")));
+}
+
+static void
+note_room(Known *known)
+{
+	if (known->named)
+		ereport(LOG,
+				(errmsg("segment_braze: database \"%s\" has got a background worker",
+						NameStr(known->name))));
+	known->named = false;
+	known->no_room = 0;
+}
+
+/* says of how many databases it is not known whether they have the extension */
+static void
+report_unseen(void)
+{
+	static bool reported = false;
+	HASH_SEQ_STATUS status;
+	Known	   *known;
+	int			waiting = 0;
+	int			unseen = 0;
+
+	hash_seq_init(&status, known_databases);
+	while ((known = hash_seq_search(&status)) != NULL)
+	{
+		if (!known->listed || known->named)
+			continue;
+		waiting += (known->no_room > 0);
+		unseen += (known->no_room >= PROBES_WITHOUT_ROOM);
+	}
+	if (unseen > 0 && !reported)
+		ereport(LOG,
+				(errmsg_plural("segment_braze: %d database could not be looked at, as no background worker is free",
+							   "segment_braze: %d databases could not be looked at, as no background worker is free",
+							   unseen, unseen),
+				 errdetail("If the extension is there, its calls are not sent."),
+				 errhint("Increase max_worker_processes, and restart the server.")));
+	else if (waiting == 0 && reported)
+		ereport(LOG,
+				(errmsg("segment_braze: all databases have been looked at")));
+	reported = (unseen > 0 || (reported && waiting > 0));
+}
+
+/*
  * Brings one database's slot up to date and starts its worker if it is time;
  * returns when to look again, in milliseconds, -1 for no special time.
  */
@@ -160,6 +237,7 @@ tend_database(Known *known, bool probe_all)
 	TimestampTz now = GetCurrentTimestamp();
 	long		wait = -1;
 	bool		start = false;
+	bool		has_extension = false;
 
 	/*
 	 * The state is changed here, by the worker (running, outdated, no
@@ -209,8 +287,13 @@ tend_database(Known *known, bool probe_all)
 		{
 			long		since = (now - slot->started_at) / 1000;
 
-			/* a worker that fails at once must not keep the server busy */
-			if (since >= BRAZE_RESTART_INTERVAL_MS || slot->wanted_at_once)
+			/*
+			 * A worker that fails at once must not keep the server busy.  One
+			 * that could not be registered has cost nothing, and a worker
+			 * that has just ended may have made room.
+			 */
+			if (since >= BRAZE_RESTART_INTERVAL_MS || slot->wanted_at_once ||
+				slot->state == BRAZE_DATABASE_NO_SLOT)
 			{
 				slot->started_at = now;
 				slot->wanted_at_once = false;
@@ -234,20 +317,26 @@ tend_database(Known *known, bool probe_all)
 				(errmsg_internal("segment_braze: starting a worker for database %u",
 								 known->database)));
 	Assert(!start || slot != NULL);
-	if (start && !register_worker(known, slot - braze_shared->databases))
+	if (start && register_worker(known, slot - braze_shared->databases))
+		note_room(known);
+	else if (start)
 	{
 		/*
-		 * tried again by the throttle, as other workers may have ended by
-		 * then
+		 * Tried again by the next look.  The place is for databases that have
+		 * the extension; a session that finds no place cannot say that its
+		 * database has it.
 		 */
 		LWLockAcquire(braze_shared->lock, LW_EXCLUSIVE);
-		slot->state = BRAZE_DATABASE_NO_SLOT;
+		has_extension = slot->has_extension;
+		if (has_extension || slot->held > 0)
+			slot->state = BRAZE_DATABASE_NO_SLOT;
+		else
+			slot->database = InvalidOid;
 		LWLockRelease(braze_shared->lock);
-		ereport(LOG,
-				(errmsg("segment_braze: no free background worker for database %u",
-						known->database),
-				 errhint("Increase max_worker_processes.")));
+		note_no_room(known, has_extension);
 	}
+	else if (slot == NULL && known->listed && !known->no_extension)
+		note_no_room(known, false);
 	return wait;
 }
 
@@ -337,6 +426,7 @@ tend_all(void)
 		}
 	}
 	free_orphans();
+	report_unseen();
 	return timeout;
 }
 
@@ -354,6 +444,15 @@ wait_for_latch(long timeout, BrazeWait wait)
 	}
 }
 
+/* for the status, which says until when it waits */
+static void
+set_crash_wait(int64 from)
+{
+	LWLockAcquire(braze_shared->lock, LW_EXCLUSIVE);
+	braze_shared->crash_wait_from = from;
+	LWLockRelease(braze_shared->lock);
+}
+
 /*
  * After a crash of the server the queue is left alone for a while: if one of
  * its calls brought the server down, somebody can still connect and look.
@@ -361,15 +460,17 @@ wait_for_latch(long timeout, BrazeWait wait)
 static void
 wait_after_crash(void)
 {
-	TimestampTz end;
-	long		left;
+	int64		from = braze_now_ms();
+	int64		left;
 
 	if (braze_shared->startups <= 1)
 		return;
-	end = TimestampTzPlusMilliseconds(GetCurrentTimestamp(),
-									  braze_restart_delay * INT64CONST(1000));
-	while ((left = TimestampDifferenceMilliseconds(GetCurrentTimestamp(), end)) > 0)
-		wait_for_latch(left, BRAZE_WAIT_LAUNCHER_RESTART_DELAY);
+	set_crash_wait(from);
+
+	/* read anew each time: a reload may have set another delay */
+	while ((left = from + braze_restart_delay * INT64CONST(1000) - braze_now_ms()) > 0)
+		wait_for_latch((long) left, BRAZE_WAIT_LAUNCHER_RESTART_DELAY);
+	set_crash_wait(0);
 }
 
 void
@@ -384,6 +485,7 @@ braze_launcher_main(Datum arg)
 	LWLockAcquire(braze_shared->lock, LW_EXCLUSIVE);
 	braze_shared->launcher_pid = MyProcPid;
 	braze_shared->launcher_latch = MyLatch;
+	braze_shared->launcher_started = true;
 	LWLockRelease(braze_shared->lock);
 	on_shmem_exit(clear_launcher, (Datum) 0);
 

@@ -128,6 +128,7 @@ set_slot_state(BrazeDatabaseState state)
 {
 	LWLockAcquire(braze_shared->lock, LW_EXCLUSIVE);
 	slot->state = state;
+	slot->has_extension = (state != BRAZE_DATABASE_NO_EXTENSION);
 	LWLockRelease(braze_shared->lock);
 }
 
