@@ -340,7 +340,8 @@ COMMENT ON FUNCTION @extschema@.braze_call_from_row(record, text, jsonb) IS
 --
 -- Queueing
 --
--- The argument lists are those in sql_queue.c.
+-- The argument lists are those in sql_enqueue.c, and user_id.c says of which
+-- types a user_id may be.
 --
 
 CREATE FUNCTION @extschema@.braze_enqueue(
@@ -364,10 +365,10 @@ COMMENT ON FUNCTION @extschema@.braze_enqueue_batch(jsonb, name) IS
 'queues a list of Segment calls; returns what braze_enqueue returns for each of them';
 
 CREATE FUNCTION @extschema@.braze_identify(
-	user_id text,
+	user_id anycompatible,
 	traits jsonb DEFAULT '{}',
 	anonymous_id text DEFAULT NULL,
-	"timestamp" timestamptz DEFAULT NULL,
+	at timestamptz DEFAULT NULL,
 	context jsonb DEFAULT NULL,
 	integrations jsonb DEFAULT NULL,
 	message_id text DEFAULT NULL,
@@ -377,15 +378,15 @@ AS 'MODULE_PATHNAME', 'braze_identify'
 LANGUAGE C VOLATILE;
 
 COMMENT ON FUNCTION @extschema@.braze_identify(
-	text, jsonb, text, timestamptz, jsonb, jsonb, text, name) IS
+	anycompatible, jsonb, text, timestamptz, jsonb, jsonb, text, name) IS
 'queues an identify call: who a user is';
 
 CREATE FUNCTION @extschema@.braze_track(
-	user_id text,
+	user_id anycompatible,
 	event text,
 	properties jsonb DEFAULT '{}',
 	anonymous_id text DEFAULT NULL,
-	"timestamp" timestamptz DEFAULT NULL,
+	at timestamptz DEFAULT NULL,
 	context jsonb DEFAULT NULL,
 	integrations jsonb DEFAULT NULL,
 	message_id text DEFAULT NULL,
@@ -395,16 +396,16 @@ AS 'MODULE_PATHNAME', 'braze_track'
 LANGUAGE C VOLATILE;
 
 COMMENT ON FUNCTION @extschema@.braze_track(
-	text, text, jsonb, text, timestamptz, jsonb, jsonb, text, name) IS
+	anycompatible, text, jsonb, text, timestamptz, jsonb, jsonb, text, name) IS
 'queues a track call: what a user did';
 
 CREATE FUNCTION @extschema@.braze_page(
-	user_id text,
+	user_id anycompatible,
 	name text DEFAULT NULL,
 	properties jsonb DEFAULT '{}',
 	category text DEFAULT NULL,
 	anonymous_id text DEFAULT NULL,
-	"timestamp" timestamptz DEFAULT NULL,
+	at timestamptz DEFAULT NULL,
 	context jsonb DEFAULT NULL,
 	integrations jsonb DEFAULT NULL,
 	message_id text DEFAULT NULL,
@@ -414,16 +415,16 @@ AS 'MODULE_PATHNAME', 'braze_page'
 LANGUAGE C VOLATILE;
 
 COMMENT ON FUNCTION @extschema@.braze_page(
-	text, text, jsonb, text, text, timestamptz, jsonb, jsonb, text, name) IS
+	anycompatible, text, jsonb, text, text, timestamptz, jsonb, jsonb, text, name) IS
 'queues a page call: a page that a user saw';
 
 CREATE FUNCTION @extschema@.braze_screen(
-	user_id text,
+	user_id anycompatible,
 	name text DEFAULT NULL,
 	properties jsonb DEFAULT '{}',
 	category text DEFAULT NULL,
 	anonymous_id text DEFAULT NULL,
-	"timestamp" timestamptz DEFAULT NULL,
+	at timestamptz DEFAULT NULL,
 	context jsonb DEFAULT NULL,
 	integrations jsonb DEFAULT NULL,
 	message_id text DEFAULT NULL,
@@ -433,15 +434,15 @@ AS 'MODULE_PATHNAME', 'braze_screen'
 LANGUAGE C VOLATILE;
 
 COMMENT ON FUNCTION @extschema@.braze_screen(
-	text, text, jsonb, text, text, timestamptz, jsonb, jsonb, text, name) IS
+	anycompatible, text, jsonb, text, text, timestamptz, jsonb, jsonb, text, name) IS
 'queues a screen call: a screen that a user saw';
 
 CREATE FUNCTION @extschema@.braze_group(
-	user_id text,
+	user_id anycompatible,
 	group_id text,
 	traits jsonb DEFAULT '{}',
 	anonymous_id text DEFAULT NULL,
-	"timestamp" timestamptz DEFAULT NULL,
+	at timestamptz DEFAULT NULL,
 	context jsonb DEFAULT NULL,
 	integrations jsonb DEFAULT NULL,
 	message_id text DEFAULT NULL,
@@ -451,14 +452,14 @@ AS 'MODULE_PATHNAME', 'braze_group'
 LANGUAGE C VOLATILE;
 
 COMMENT ON FUNCTION @extschema@.braze_group(
-	text, text, jsonb, text, timestamptz, jsonb, jsonb, text, name) IS
+	anycompatible, text, jsonb, text, timestamptz, jsonb, jsonb, text, name) IS
 'queues a group call: a group that a user belongs to';
 
 CREATE FUNCTION @extschema@.braze_alias(
-	user_id text,
+	user_id anycompatible,
 	previous_id text,
 	anonymous_id text DEFAULT NULL,
-	"timestamp" timestamptz DEFAULT NULL,
+	at timestamptz DEFAULT NULL,
 	context jsonb DEFAULT NULL,
 	integrations jsonb DEFAULT NULL,
 	message_id text DEFAULT NULL,
@@ -468,13 +469,13 @@ AS 'MODULE_PATHNAME', 'braze_alias'
 LANGUAGE C VOLATILE;
 
 COMMENT ON FUNCTION @extschema@.braze_alias(
-	text, text, text, timestamptz, jsonb, jsonb, text, name) IS
+	anycompatible, text, text, timestamptz, jsonb, jsonb, text, name) IS
 'queues an alias call: another id that a user had';
 
 CREATE FUNCTION @extschema@.braze_delete_user(
-	user_id text,
+	user_id anycompatible,
 	anonymous_id text DEFAULT NULL,
-	"timestamp" timestamptz DEFAULT NULL,
+	at timestamptz DEFAULT NULL,
 	context jsonb DEFAULT NULL,
 	integrations jsonb DEFAULT NULL,
 	message_id text DEFAULT NULL,
@@ -484,7 +485,7 @@ AS 'MODULE_PATHNAME', 'braze_delete_user'
 LANGUAGE C VOLATILE;
 
 COMMENT ON FUNCTION @extschema@.braze_delete_user(
-	text, text, timestamptz, jsonb, jsonb, text, name) IS
+	anycompatible, text, timestamptz, jsonb, jsonb, text, name) IS
 'queues the deletion of a user, whatever the option delete_calls says';
 
 CREATE FUNCTION @extschema@.braze_trigger()
@@ -1039,13 +1040,13 @@ TO PUBLIC;
 GRANT EXECUTE ON FUNCTION
 	@extschema@.braze_enqueue(jsonb, name),
 	@extschema@.braze_enqueue_batch(jsonb, name),
-	@extschema@.braze_identify(text, jsonb, text, timestamptz, jsonb, jsonb, text, name),
-	@extschema@.braze_track(text, text, jsonb, text, timestamptz, jsonb, jsonb, text, name),
-	@extschema@.braze_page(text, text, jsonb, text, text, timestamptz, jsonb, jsonb, text, name),
-	@extschema@.braze_screen(text, text, jsonb, text, text, timestamptz, jsonb, jsonb, text, name),
-	@extschema@.braze_group(text, text, jsonb, text, timestamptz, jsonb, jsonb, text, name),
-	@extschema@.braze_alias(text, text, text, timestamptz, jsonb, jsonb, text, name),
-	@extschema@.braze_delete_user(text, text, timestamptz, jsonb, jsonb, text, name)
+	@extschema@.braze_identify(anycompatible, jsonb, text, timestamptz, jsonb, jsonb, text, name),
+	@extschema@.braze_track(anycompatible, text, jsonb, text, timestamptz, jsonb, jsonb, text, name),
+	@extschema@.braze_page(anycompatible, text, jsonb, text, text, timestamptz, jsonb, jsonb, text, name),
+	@extschema@.braze_screen(anycompatible, text, jsonb, text, text, timestamptz, jsonb, jsonb, text, name),
+	@extschema@.braze_group(anycompatible, text, jsonb, text, timestamptz, jsonb, jsonb, text, name),
+	@extschema@.braze_alias(anycompatible, text, text, timestamptz, jsonb, jsonb, text, name),
+	@extschema@.braze_delete_user(anycompatible, text, timestamptz, jsonb, jsonb, text, name)
 TO PUBLIC;
 
 --

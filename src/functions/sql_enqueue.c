@@ -23,6 +23,7 @@
 #include "base/compat.h"
 #include "base/guc.h"
 #include "functions/srf.h"
+#include "functions/user_id.h"
 #include "json/jsonb_walk.h"
 #include "queue/enqueue.h"
 
@@ -31,6 +32,7 @@
 
 typedef enum ArgumentType
 {
+	ARGUMENT_USER_ID,			/* stands first, and only there */
 	ARGUMENT_TEXT,
 	ARGUMENT_JSONB,
 	ARGUMENT_TIMESTAMP
@@ -53,20 +55,20 @@ typedef struct Argument
 	{NULL}
 
 static const Argument identify_arguments[] = {
-	{"userId", ARGUMENT_TEXT},
+	{"userId", ARGUMENT_USER_ID},
 	{"traits", ARGUMENT_JSONB},
 	COMMON_ARGUMENTS
 };
 
 static const Argument track_arguments[] = {
-	{"userId", ARGUMENT_TEXT},
+	{"userId", ARGUMENT_USER_ID},
 	{"event", ARGUMENT_TEXT},
 	{"properties", ARGUMENT_JSONB},
 	COMMON_ARGUMENTS
 };
 
 static const Argument page_arguments[] = {
-	{"userId", ARGUMENT_TEXT},
+	{"userId", ARGUMENT_USER_ID},
 	{"name", ARGUMENT_TEXT},
 	{"properties", ARGUMENT_JSONB},
 	{"category", ARGUMENT_TEXT},
@@ -74,20 +76,20 @@ static const Argument page_arguments[] = {
 };
 
 static const Argument group_arguments[] = {
-	{"userId", ARGUMENT_TEXT},
+	{"userId", ARGUMENT_USER_ID},
 	{"groupId", ARGUMENT_TEXT},
 	{"traits", ARGUMENT_JSONB},
 	COMMON_ARGUMENTS
 };
 
 static const Argument alias_arguments[] = {
-	{"userId", ARGUMENT_TEXT},
+	{"userId", ARGUMENT_USER_ID},
 	{"previousId", ARGUMENT_TEXT},
 	COMMON_ARGUMENTS
 };
 
 static const Argument delete_arguments[] = {
-	{"userId", ARGUMENT_TEXT},
+	{"userId", ARGUMENT_USER_ID},
 	COMMON_ARGUMENTS
 };
 
@@ -178,6 +180,7 @@ typedef struct ArgumentCall
 	FunctionCallInfo fcinfo;
 	const Argument *arguments;
 	int			narguments;
+	BrazeUserIdType user_id;
 } ArgumentCall;
 
 static void
@@ -194,6 +197,9 @@ add_arguments(BrazeCallBuilder *call, void *arg)
 			continue;
 		switch (argument->type)
 		{
+			case ARGUMENT_USER_ID:
+				braze_user_id_add(call, argument->key, &argument_call->user_id, PG_GETARG_DATUM(i));
+				break;
 			case ARGUMENT_TEXT:
 				{
 					text	   *value = PG_GETARG_TEXT_PP(i);
@@ -227,6 +233,12 @@ assess_arguments(const ArgumentCall *argument_call, Size *bytes)
 
 		if (PG_ARGISNULL(i) || type == ARGUMENT_TIMESTAMP)
 			continue;
+		if (type == ARGUMENT_USER_ID)
+		{
+			*bytes += braze_user_id_size(&argument_call->user_id, PG_GETARG_DATUM(i));
+			may_fail = may_fail || braze_user_id_may_fail(&argument_call->user_id, PG_GETARG_DATUM(i));
+			continue;
+		}
 		size = toast_raw_datum_size(PG_GETARG_DATUM(i));
 		*bytes += size;
 		may_fail = may_fail || (type == ARGUMENT_JSONB && braze_call_builder_may_be_deep(size));
@@ -239,7 +251,7 @@ static Datum
 build_and_enqueue(FunctionCallInfo fcinfo, const char *type, BrazeCallKind kind,
 				  const Argument *arguments)
 {
-	ArgumentCall argument_call = {fcinfo, arguments, 0};
+	ArgumentCall argument_call = {fcinfo, arguments, 0, braze_user_id_type(fcinfo, 0)};
 	BrazeCallRisk risk;
 	BrazeNewCall call;
 	Size		bytes;

@@ -79,7 +79,7 @@ static const Argument arguments[] = {
 	{"user_id", COLUMN, ANY, "userId"},
 	{"anonymous_id", COLUMN, ANY, "anonymousId"},
 	{"message_id", COLUMN, ANY, "messageId", true},
-	{"timestamp", COLUMN, ANY, "timestamp", true},
+	{"at", COLUMN, ANY, "timestamp", true},
 	{"name", LITERAL, PAGES, "name"},
 	{"name_column", COLUMN, PAGES, "name"},
 	{"category", LITERAL, PAGES, "category"},

@@ -57,7 +57,7 @@ ORDER BY c.oid::regclass::text COLLATE "C";
 -- it works from a schema that has to be quoted and is not in the search_path
 CREATE SERVER braze FOREIGN DATA WRAPPER segment_braze OPTIONS (datacenter 'US-01');
 SET LOCAL search_path = pg_catalog;
-SELECT "Segment calls".braze_track('u1', 'Song Played', "timestamp" => '2026-01-02 03:04:05+00') IS NOT NULL AS queued;
+SELECT "Segment calls".braze_track('u1', 'Song Played', at => '2026-01-02 03:04:05+00') IS NOT NULL AS queued;
 SELECT destination, outcome, payload FROM "Segment calls".braze_pending;
 
 -- it cannot move, and goes without a trace

@@ -38,13 +38,13 @@ FROM braze_pending ORDER BY id;
 DELETE FROM braze_queue;
 SELECT count(*) FILTER (WHERE id IS NOT NULL) AS queued
 FROM (VALUES
-	(braze_identify(user_id => 'u', traits => '{"a": 1}', anonymous_id => 'an', "timestamp" => '2026-01-02 03:04:05.678901+05:30', context => '{"ip": "::1"}', integrations => '{"Braze": true}', message_id => 'm1', destination => 'braze')),
-	(braze_track(user_id => 'u', event => 'e', properties => '{"a": 1}', anonymous_id => 'an', "timestamp" => '2026-01-02 03:04:05.678901+05:30', context => '{"ip": "::1"}', integrations => '{"Braze": true}', message_id => 'm2', destination => 'braze')),
-	(braze_page(user_id => 'u', name => 'n', properties => '{"a": 1}', category => 'c', anonymous_id => 'an', "timestamp" => '2026-01-02 03:04:05.678901+05:30', context => '{"ip": "::1"}', integrations => '{"Braze": true}', message_id => 'm3', destination => 'braze')),
-	(braze_screen(user_id => 'u', name => 'n', properties => '{"a": 1}', category => 'c', anonymous_id => 'an', "timestamp" => '2026-01-02 03:04:05.678901+05:30', context => '{"ip": "::1"}', integrations => '{"Braze": true}', message_id => 'm4', destination => 'braze')),
-	(braze_group(user_id => 'u', group_id => 'g', traits => '{"a": 1}', anonymous_id => 'an', "timestamp" => '2026-01-02 03:04:05.678901+05:30', context => '{"ip": "::1"}', integrations => '{"Braze": true}', message_id => 'm5', destination => 'braze')),
-	(braze_alias(user_id => 'u', previous_id => 'p', anonymous_id => 'an', "timestamp" => '2026-01-02 03:04:05.678901+05:30', context => '{"ip": "::1"}', integrations => '{"Braze": true}', message_id => 'm6', destination => 'braze')),
-	(braze_delete_user(user_id => 'u', anonymous_id => 'an', "timestamp" => '2026-01-02 03:04:05.678901+05:30', context => '{"ip": "::1"}', integrations => '{"Braze": true}', message_id => 'm7', destination => 'braze'))
+	(braze_identify(user_id => 'u', traits => '{"a": 1}', anonymous_id => 'an', at => '2026-01-02 03:04:05.678901+05:30', context => '{"ip": "::1"}', integrations => '{"Braze": true}', message_id => 'm1', destination => 'braze')),
+	(braze_track(user_id => 'u', event => 'e', properties => '{"a": 1}', anonymous_id => 'an', at => '2026-01-02 03:04:05.678901+05:30', context => '{"ip": "::1"}', integrations => '{"Braze": true}', message_id => 'm2', destination => 'braze')),
+	(braze_page(user_id => 'u', name => 'n', properties => '{"a": 1}', category => 'c', anonymous_id => 'an', at => '2026-01-02 03:04:05.678901+05:30', context => '{"ip": "::1"}', integrations => '{"Braze": true}', message_id => 'm3', destination => 'braze')),
+	(braze_screen(user_id => 'u', name => 'n', properties => '{"a": 1}', category => 'c', anonymous_id => 'an', at => '2026-01-02 03:04:05.678901+05:30', context => '{"ip": "::1"}', integrations => '{"Braze": true}', message_id => 'm4', destination => 'braze')),
+	(braze_group(user_id => 'u', group_id => 'g', traits => '{"a": 1}', anonymous_id => 'an', at => '2026-01-02 03:04:05.678901+05:30', context => '{"ip": "::1"}', integrations => '{"Braze": true}', message_id => 'm5', destination => 'braze')),
+	(braze_alias(user_id => 'u', previous_id => 'p', anonymous_id => 'an', at => '2026-01-02 03:04:05.678901+05:30', context => '{"ip": "::1"}', integrations => '{"Braze": true}', message_id => 'm6', destination => 'braze')),
+	(braze_delete_user(user_id => 'u', anonymous_id => 'an', at => '2026-01-02 03:04:05.678901+05:30', context => '{"ip": "::1"}', integrations => '{"Braze": true}', message_id => 'm7', destination => 'braze'))
 ) v(id);
 SELECT call FROM braze_queue ORDER BY id;
 
@@ -75,9 +75,9 @@ SELECT braze_group('u1', NULL);
 SELECT braze_delete_user(NULL);
 
 -- an infinite time is no time: the mapping says so and uses another
-SELECT braze_track('u1', 'e', "timestamp" => 'infinity') IS NOT NULL AS queued;
+SELECT braze_track('u1', 'e', at => 'infinity') IS NOT NULL AS queued;
 SELECT call ->> 'timestamp' AS "timestamp" FROM braze_queue ORDER BY id DESC LIMIT 1;
-SELECT braze_track('u1', 'e', "timestamp" => '0044-03-15 BC') IS NOT NULL AS queued;
+SELECT braze_track('u1', 'e', at => '0044-03-15 BC') IS NOT NULL AS queued;
 SELECT call ->> 'timestamp' AS "timestamp" FROM braze_queue ORDER BY id DESC LIMIT 1;
 
 -- timestamp and messageId are added where there is none, in either spelling;
@@ -135,9 +135,9 @@ DELETE FROM braze_dead_letters;
 SHOW segment_braze.max_call_size;
 SET LOCAL segment_braze.max_call_size = '2MB';
 SELECT braze_identify('u1', jsonb_build_object('t', repeat('x', 1000000))) IS NOT NULL AS queued;
-SELECT braze_identify('u1', jsonb_build_object('t', repeat('x', 1048500)), message_id => 'm', "timestamp" => '2026-01-01 00:00:00Z');
+SELECT braze_identify('u1', jsonb_build_object('t', repeat('x', 1048500)), message_id => 'm', at => '2026-01-01 00:00:00Z');
 SET LOCAL segment_braze.on_invalid_call = dead_letter;
-SELECT braze_identify('u1', jsonb_build_object('t', repeat('x', 1048500)), message_id => 'm', "timestamp" => '2026-01-01 00:00:00Z');
+SELECT braze_identify('u1', jsonb_build_object('t', repeat('x', 1048500)), message_id => 'm', at => '2026-01-01 00:00:00Z');
 SELECT reason FROM braze_dead_letters;
 ROLLBACK;
 

@@ -26,7 +26,7 @@ CREATE TABLE orders (
 );
 CREATE TRIGGER order_completed AFTER INSERT ON orders FOR EACH ROW
 	EXECUTE FUNCTION braze_trigger('type', 'track', 'event', 'Order Completed',
-		'user_id', 'customer_id', 'timestamp', 'placed_at', 'except', 'internal_note',
+		'user_id', 'customer_id', 'at', 'placed_at', 'except', 'internal_note',
 		'names', '{"id": "order_id"}');
 INSERT INTO orders (customer_id, total, products, internal_note, placed_at) VALUES
 	('c1', 19.90, '[{"product_id": "p1", "price": 19.90}]', 'fragile', '2026-03-04 05:06:07.89+00'),
@@ -110,23 +110,23 @@ EXCEPTION WHEN others THEN
 	RETURN NEXT '-> ' || hint;
 END
 $$;
-SELECT try('type', 'track', 'user_id', 'uid', 'anonymous_id', 'anon', 'message_id', 'mid', 'timestamp', 'at', 'event', 'Fixed',
+SELECT try('type', 'track', 'user_id', 'uid', 'anonymous_id', 'anon', 'message_id', 'mid', 'at', 'at', 'event', 'Fixed',
 	'context', 'ctx', 'integrations', 'integ', 'properties', 'payload', 'destination', 'braze', 'only_changed', 'off');
-SELECT try('type', 'TRACK', 'user_id', 'uid', 'timestamp', 'at', 'event_column', 'what', 'properties', 'x, y ,payload');
-SELECT try('type', 'track', 'user_id', 'uid', 'timestamp', 'at', 'event', 'e', 'properties', '');
-SELECT try('type', 'track', 'user_id', 'uid', 'timestamp', 'at', 'event', 'e', 'properties', 'x', 'names', '{"x": "y"}');
-SELECT try('type', 'identify', 'user_id', 'uid', 'timestamp', 'at', 'traits', 'payload');
-SELECT try('type', 'identify', 'user_id', 'uid', 'timestamp', 'at', 'except', 'mid,anon,what,title,section,g,prev,ctx,integ,payload');
-SELECT try('type', 'page', 'user_id', 'uid', 'timestamp', 'at', 'name', 'Fixed', 'category_column', 'section', 'properties', 'x');
-SELECT try('type', 'screen', 'user_id', 'uid', 'timestamp', 'at', 'name_column', 'title', 'category', 'Fixed', 'properties', 'x');
-SELECT try('type', 'group', 'user_id', 'uid', 'timestamp', 'at', 'group_id', 'g', 'traits', 'x');
-SELECT try('type', 'alias', 'user_id', 'uid', 'timestamp', 'at', 'previous_id', 'prev');
-SELECT try('type', 'delete', 'user_id', 'uid', 'timestamp', 'at');
+SELECT try('type', 'TRACK', 'user_id', 'uid', 'at', 'at', 'event_column', 'what', 'properties', 'x, y ,payload');
+SELECT try('type', 'track', 'user_id', 'uid', 'at', 'at', 'event', 'e', 'properties', '');
+SELECT try('type', 'track', 'user_id', 'uid', 'at', 'at', 'event', 'e', 'properties', 'x', 'names', '{"x": "y"}');
+SELECT try('type', 'identify', 'user_id', 'uid', 'at', 'at', 'traits', 'payload');
+SELECT try('type', 'identify', 'user_id', 'uid', 'at', 'at', 'except', 'mid,anon,what,title,section,g,prev,ctx,integ,payload');
+SELECT try('type', 'page', 'user_id', 'uid', 'at', 'at', 'name', 'Fixed', 'category_column', 'section', 'properties', 'x');
+SELECT try('type', 'screen', 'user_id', 'uid', 'at', 'at', 'name_column', 'title', 'category', 'Fixed', 'properties', 'x');
+SELECT try('type', 'group', 'user_id', 'uid', 'at', 'at', 'group_id', 'g', 'traits', 'x');
+SELECT try('type', 'alias', 'user_id', 'uid', 'at', 'at', 'previous_id', 'prev');
+SELECT try('type', 'delete', 'user_id', 'uid', 'at', 'at');
 
 -- arguments that make no sense
 SELECT try('type', 'track');
 SELECT try('type', 'track', 'event');
-SELECT try('event', 'No Type Needed', 'user_id', 'uid', 'timestamp', 'at', 'properties', 'x');
+SELECT try('event', 'No Type Needed', 'user_id', 'uid', 'at', 'at', 'properties', 'x');
 SELECT try('type', 'trak', 'user_id', 'uid');
 SELECT try('type', 'transaction', 'user_id', 'uid');
 SELECT try('type', 'track', 'event', 'e', 'userid', 'uid');
@@ -172,7 +172,7 @@ DROP TRIGGER t ON calls;
 
 -- BEFORE triggers and INSTEAD OF triggers leave the row alone
 CREATE TRIGGER t BEFORE INSERT OR UPDATE OR DELETE ON calls FOR EACH ROW
-	EXECUTE FUNCTION braze_trigger('event', 'e', 'user_id', 'uid', 'properties', 'x', 'timestamp', 'at');
+	EXECUTE FUNCTION braze_trigger('event', 'e', 'user_id', 'uid', 'properties', 'x', 'at', 'at');
 TRUNCATE calls;
 INSERT INTO calls (uid, x, at) VALUES ('u1', 1, '2026-01-02 03:04:05+00') RETURNING uid, x;
 UPDATE calls SET x = 2 RETURNING uid, x;

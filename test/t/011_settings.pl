@@ -97,7 +97,7 @@ sub settled
 }
 
 odd(<<'EOS');
-SELECT braze_track('u1', 'A', '{"seq": 1}', "timestamp" => '2026-01-02 03:04:05.678+00', message_id => 'm1');
+SELECT braze_track('u1', 'A', '{"seq": 1}', at => '2026-01-02 03:04:05.678+00', message_id => 'm1');
 SELECT braze_identify('u1', '{"plan": "pro", "birthday": "1991-09-26", "height": 1.23456789012345678}');
 INSERT INTO braze_queue (destination, call) VALUES ('braze', '{"type": "track", "userId": "eventless"}')
 EOS

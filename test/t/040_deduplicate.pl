@@ -93,9 +93,9 @@ ok($node->poll_query_until('postgres',
 
 # the age of an identify is that at its delivery
 $node->safe_psql('postgres', <<'EOS');
-SELECT braze_identify('young', '{"plan": "pro"}', "timestamp" => now() - interval '50 minutes');
-SELECT braze_identify('old', '{"plan": "pro"}', "timestamp" => now() - interval '70 minutes');
-SELECT braze_track('old', 'Song Played', "timestamp" => now() - interval '70 minutes');
+SELECT braze_identify('young', '{"plan": "pro"}', at => now() - interval '50 minutes');
+SELECT braze_identify('old', '{"plan": "pro"}', at => now() - interval '70 minutes');
+SELECT braze_track('old', 'Song Played', at => now() - interval '70 minutes');
 EOS
 braze_flush($node);
 is(join(' ', sort map { "$_->{user}:$_->{kind}" } grep { $_->{user} ne 'u1' } $braze->log),

@@ -1,0 +1,215 @@
+/*-------------------------------------------------------------------------
+ *
+ * user_id.c
+ *	  The argument user_id, which may be of several types.
+ *
+ * It is declared as anycompatible: a literal, an untyped parameter and a null
+ * without a type become text, and any other value keeps its type.  One function
+ * per type would make braze_track('u1', 'x') ambiguous.
+ *
+ * Only types are allowed whose text can be nothing but the id.  A type that is
+ * written in a way that settings decide (dates, floats), or that text of JSON
+ * has quotes around, would silently make another user of it.
+ *
+ *-------------------------------------------------------------------------
+ */
+#include "postgres.h"
+
+#include "access/detoast.h"
+#include "access/transam.h"
+#include "catalog/pg_type.h"
+#include "utils/builtins.h"
+#include "utils/fmgrprotos.h"
+#include "utils/lsyscache.h"
+#include "utils/numeric.h"
+
+#include "base/guc.h"
+#include "functions/user_id.h"
+#include "json/value.h"
+
+/* ----- the type ----- */
+
+static const char *
+remedy_of(Oid type)
+{
+	switch (type)
+	{
+		case JSONOID:
+			return "Use ->> in place of ->, or cast the value to jsonb: the text of a json string has quotes around it.";
+		case FLOAT4OID:
+		case FLOAT8OID:
+			return "Cast it to bigint or numeric: the text of a large floating-point number is not its digits.";
+		default:
+			return "Pass a string, an integer, a numeric, a uuid, an enum, or a jsonb string or number; "
+				"or cast the value to text, if its text is the user's id at Braze.";
+	}
+}
+
+/* false: the type is not allowed */
+static bool
+find_form(Oid type, BrazeUserIdForm *form)
+{
+	char		category;
+	bool		preferred;
+
+	switch (type)
+	{
+		case TEXTOID:
+		case VARCHAROID:
+			*form = BRAZE_USER_ID_TEXT;
+			return true;
+		case BPCHAROID:
+			*form = BRAZE_USER_ID_PADDED;
+			return true;
+		case NUMERICOID:
+			*form = BRAZE_USER_ID_NUMERIC;
+			return true;
+		case JSONBOID:
+			*form = BRAZE_USER_ID_JSONB;
+			return true;
+		case INT2OID:
+		case INT4OID:
+		case INT8OID:
+		case UUIDOID:
+		case CHAROID:			/* a string for 14 only */
+			*form = BRAZE_USER_ID_OUTPUT;
+			return true;
+	}
+	*form = BRAZE_USER_ID_OUTPUT;
+	if (type_is_enum(type))
+		return true;
+	get_type_category_preferred(type, &category, &preferred);
+	return category == TYPCATEGORY_STRING;
+}
+
+BrazeUserIdType
+braze_user_id_type(FunctionCallInfo fcinfo, int argument)
+{
+	Oid			given = get_fn_expr_argtype(fcinfo->flinfo, argument);
+	BrazeUserIdType type;
+
+	if (!OidIsValid(given))
+		ereport(ERROR,
+				(errcode(ERRCODE_INDETERMINATE_DATATYPE),
+				 errmsg("could not determine the type of user_id"),
+				 errhint("Call the function in a query, such as SELECT braze_identify('u1').")));
+	type.type = getBaseType(given);
+	if (!find_form(type.type, &type.form))
+		ereport(ERROR,
+				(errcode(ERRCODE_DATATYPE_MISMATCH),
+				 errmsg("user_id cannot be of type %s", format_type_be(given)),
+				 errhint("%s", remedy_of(type.type))));
+	type.varlena = get_typlen(type.type) == -1;
+	type.user_defined = type.form == BRAZE_USER_ID_OUTPUT && type.type >= FirstNormalObjectId &&
+		!type_is_enum(type.type);
+	return type;
+}
+
+/* ----- its values ----- */
+
+Size
+braze_user_id_size(const BrazeUserIdType *type, Datum value)
+{
+	return type->varlena ? toast_raw_datum_size(value) : 0;
+}
+
+bool
+braze_user_id_may_fail(const BrazeUserIdType *type, Datum value)
+{
+	return type->user_defined ||
+		(type->form == BRAZE_USER_ID_JSONB && braze_call_builder_may_be_deep(toast_raw_datum_size(value)));
+}
+
+static void
+add_numeric(BrazeCallBuilder *call, const char *key, Numeric numeric)
+{
+	JsonbValue	value = {.type = jbvNumeric,.val.numeric = numeric};
+	BrazeString text;
+
+	/* the mapping says of what has no such text that it is no id */
+	if (!braze_scalar_text(&value, &text))
+	{
+		text.data = DatumGetCString(DirectFunctionCall1(numeric_out, NumericGetDatum(numeric)));
+		text.length = strlen(text.data);
+	}
+	braze_call_builder_add_text(call, key, text.data, text.length);
+}
+
+/* where invalid calls are kept, the mapping says why the document is no id */
+static void
+add_document(BrazeCallBuilder *call, const char *key, Jsonb *jsonb)
+{
+	if (braze_on_invalid_call != BRAZE_INVALID_DEAD_LETTER)
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+				 errmsg("user_id cannot be a jsonb %s",
+						JB_ROOT_IS_SCALAR(jsonb) ? "boolean" :
+						JB_ROOT_IS_ARRAY(jsonb) ? "array" : "object"),
+				 errhint("Pass a jsonb string or number; -> and ->> take one out of an object.")));
+	braze_call_builder_add_jsonb(call, key, jsonb);
+}
+
+static void
+add_jsonb(BrazeCallBuilder *call, const char *key, Jsonb *jsonb)
+{
+	JsonbValue	value;
+
+	if (!JB_ROOT_IS_SCALAR(jsonb) || !JsonbExtractScalar(&jsonb->root, &value))
+	{
+		add_document(call, key, jsonb);
+		return;
+	}
+	switch (value.type)
+	{
+		case jbvNull:
+			break;
+		case jbvString:
+			braze_call_builder_add_text(call, key, value.val.string.val, value.val.string.len);
+			break;
+		case jbvNumeric:
+			add_numeric(call, key, value.val.numeric);
+			break;
+		default:
+			add_document(call, key, jsonb);
+	}
+}
+
+void
+braze_user_id_add(BrazeCallBuilder *call, const char *key, const BrazeUserIdType *type, Datum value)
+{
+	switch (type->form)
+	{
+		case BRAZE_USER_ID_TEXT:
+			{
+				text	   *string = DatumGetTextPP(value);
+
+				braze_call_builder_add_text(call, key, VARDATA_ANY(string), VARSIZE_ANY_EXHDR(string));
+				break;
+			}
+		case BRAZE_USER_ID_PADDED:
+			{
+				BpChar	   *string = DatumGetBpCharPP(value);
+
+				braze_call_builder_add_text(call, key, VARDATA_ANY(string),
+											bpchartruelen(VARDATA_ANY(string), VARSIZE_ANY_EXHDR(string)));
+				break;
+			}
+		case BRAZE_USER_ID_NUMERIC:
+			add_numeric(call, key, DatumGetNumeric(value));
+			break;
+		case BRAZE_USER_ID_JSONB:
+			add_jsonb(call, key, DatumGetJsonbP(value));
+			break;
+		case BRAZE_USER_ID_OUTPUT:
+			{
+				Oid			function;
+				bool		is_varlena;
+				char	   *string;
+
+				getTypeOutputInfo(type->type, &function, &is_varlena);
+				string = OidOutputFunctionCall(function, value);
+				braze_call_builder_add_text(call, key, string, strlen(string));
+				break;
+			}
+	}
+}
