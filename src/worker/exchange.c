@@ -386,8 +386,9 @@ in_database_encoding(char *reason)
 	*to = '\0';
 }
 
-void
-braze_exchange_answered(BrazeHttp *http, BrazeHttpRequest *done)
+/* a transfer ended: what Braze said, and what becomes of the objects */
+static void
+take_answer(BrazeHttp *http, BrazeHttpRequest *done)
 {
 	BrazeTransfer *transfer = done->owner;
 	BrazeAnswer answer;
@@ -401,6 +402,15 @@ braze_exchange_answered(BrazeHttp *http, BrazeHttpRequest *done)
 		in_database_encoding(answer.errors[i].reason);
 	conclude_transfer(http, transfer, &answer);
 	braze_answer_free(&answer);
+}
+
+void
+braze_exchange_take_answers(BrazeHttp *http)
+{
+	BrazeHttpRequest *done;
+
+	while ((done = braze_http_next_done(http)) != NULL)
+		take_answer(http, done);
 }
 
 bool

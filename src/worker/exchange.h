@@ -41,8 +41,8 @@ extern long braze_exchange_send_claimed(BrazeHttp *http);
 /* before the process ends: what was not sent must not be taken for sent */
 extern void braze_exchange_cancel_unsent(BrazeHttp *http);
 
-/* a transfer ended: what Braze said, and what becomes of the objects */
-extern void braze_exchange_answered(BrazeHttp *http, BrazeHttpRequest *done);
+/* all that are there */
+extern void braze_exchange_take_answers(BrazeHttp *http);
 
 /* are as many requests answered and not settled as may be under way? */
 extern bool braze_exchange_wants_settle(const BrazeDelivery *delivery);

@@ -89,7 +89,7 @@ attempt_step(void *arg)
 	upkeep->done = braze_attempt_when_due(upkeep->backoff, NULL, run_step, upkeep);
 }
 
-/* in how many milliseconds to go on, -1: at the next nap; *ok: did it succeed? */
+/* returns in how many milliseconds to go on; *ok: did it succeed? */
 static int
 upkeep_round(const char *activity, int (*step) (void), BrazeBackoff *backoff, bool *ok)
 {
@@ -98,7 +98,7 @@ upkeep_round(const char *activity, int (*step) (void), BrazeBackoff *backoff, bo
 
 	if (ok != NULL)
 		*ok = done;
-	return done ? upkeep.pause : -1;
+	return done && upkeep.pause >= 0 ? upkeep.pause : braze_nap;
 }
 
 int
@@ -106,7 +106,7 @@ braze_round_upkeep_messages(void)
 {
 	static BrazeBackoff backoff;
 
-	return braze_round_refreshed ? upkeep_round("forgetting old messages", expire_messages, &backoff, NULL) : -1;
+	return braze_round_refreshed ? upkeep_round("forgetting old messages", expire_messages, &backoff, NULL) : braze_nap;
 }
 
 int
@@ -119,7 +119,7 @@ braze_round_upkeep_notes(void)
 		(void) upkeep_round("counting notes", braze_notes_table_store, &backoff, &stored);
 	if (stored)
 		braze_notes_table_stored();
-	return -1;
+	return braze_nap;
 }
 
 int
@@ -127,7 +127,7 @@ braze_round_upkeep_old_profiles(void)
 {
 	static BrazeBackoff backoff;
 
-	return braze_round_refreshed ? upkeep_round("forgetting old profiles", expire_profiles, &backoff, NULL) : -1;
+	return braze_round_refreshed ? upkeep_round("forgetting old profiles", expire_profiles, &backoff, NULL) : braze_nap;
 }
 
 int
@@ -141,7 +141,7 @@ braze_round_upkeep_profiles(void)
 		(void) upkeep_round("remembering users", braze_profiles_table_store_postponed, &backoff, &stored);
 		braze_profiles_table_stored(stored);
 	}
-	return -1;
+	return braze_nap;
 }
 
 int
@@ -150,7 +150,7 @@ braze_round_upkeep_dead_letters(void)
 	static BrazeBackoff backoff;
 
 	return braze_dead_letter_retention > 0 ?
-		upkeep_round("removing old dead letters", expire_dead_letters, &backoff, NULL) : -1;
+		upkeep_round("removing old dead letters", expire_dead_letters, &backoff, NULL) : braze_nap;
 }
 
 int

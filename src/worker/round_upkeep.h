@@ -8,7 +8,7 @@
 #ifndef BRAZE_ROUND_UPKEEP_H
 #define BRAZE_ROUND_UPKEEP_H
 
-/* forgets old messageIds; in how many milliseconds to go on, -1: at the next nap */
+/* forgets old messageIds; returns in how many milliseconds to go on */
 extern int	braze_round_upkeep_messages(void);
 
 /* the same for dead letters */

@@ -3,9 +3,9 @@
  * worker.c
  *	  The process that delivers the calls of one database.
  *
- * Its loop: take answers, settle what is done, read what is new, send.  Each
- * of the steps that need the database is one short transaction, and none is
- * open while it waits.
+ * Its loop: take answers, settle what is done, read what is new, send; when
+ * each of them is due, timetable.c knows.  Each of the steps that need the
+ * database is one short transaction, and none is open while it waits.
  *
  *-------------------------------------------------------------------------
  */
@@ -13,7 +13,6 @@
 
 #include "access/xact.h"
 #include "catalog/pg_authid.h"
-#include "catalog/pg_foreign_server.h"
 #include "libpq/pqsignal.h"
 #include "miscadmin.h"
 #include "pgstat.h"
@@ -25,10 +24,7 @@
 #include "storage/proc.h"
 #include "tcop/tcopprot.h"
 #include "utils/guc.h"
-#include "utils/inval.h"
 #include "utils/memutils.h"
-#include "utils/snapmgr.h"
-#include "utils/syscache.h"
 #include "utils/timeout.h"
 
 #include "base/catalog.h"
@@ -42,29 +38,13 @@
 #include "store/notes_table.h"
 #include "store/profiles_table.h"
 #include "worker/claim.h"
-#include "worker/deliveries.h"
-#include "worker/delivery_pause.h"
 #include "worker/delivery_stuck.h"
 #include "worker/exchange.h"
 #include "worker/round.h"
-#include "worker/round_gone.h"
 #include "worker/round_read.h"
-#include "worker/round_refresh.h"
 #include "worker/round_settle.h"
-#include "worker/round_upkeep.h"
+#include "worker/timetable.h"
 #include "worker/worker.h"
-
-/* while requests are under way, new rows are looked for this often */
-#define READ_INTERVAL_MS	2
-
-/* holes whose owners do not wake us when they end are looked at this often */
-#define HOLE_INTERVAL_MS	50
-
-/* a settle that failed is tried again this much later */
-#define SETTLE_RETRY_MS		1000
-
-/* what is answered waits this long at most for company before it is settled */
-#define SETTLE_DELAY_MS		10
 
 /*
  * Before the process ends, answers that are about to come are waited for this
@@ -73,9 +53,6 @@
 #define DRAIN_MS			300
 #define END_LOCK_TIMEOUT	"100ms"
 #define END_MS				1000
-
-/* a request that goes alone may hold up those of other destinations this long */
-#define ALONE_MS			1000
 
 /*
  * Connections to one host without TLS.  PostgreSQL leaves a third of the files
@@ -88,17 +65,7 @@
 #define WORKER_LOCK_FIELD	77
 
 static BrazeDatabaseSlot *slot; /* see shmem.h for what needs the lock */
-static bool options_changed = true;
-static int64 next_refresh = 0;
-static bool look = true;		/* something may have been queued */
 static TimeoutId end_timeout;
-
-/* a server or a user mapping; it may come in the middle of a round */
-static void
-server_changed(Datum arg, int cacheid, uint32 hashvalue)
-{
-	options_changed = true;
-}
 
 /*
  * Runs after the process has left the process array: whoever waits for the
@@ -256,16 +223,6 @@ shorter_wait(long timeout, int64 other)
 	return (long) other;
 }
 
-/* takes all answers that are there */
-static void
-take_answers(BrazeHttp *http)
-{
-	BrazeHttpRequest *done;
-
-	while ((done = braze_http_next_done(http)) != NULL)
-		braze_exchange_answered(http, done);
-}
-
 /* what SIGTERM does; by a signal too, so it also ends a wait that is under way */
 static void
 raise_end_again(void)
@@ -306,7 +263,7 @@ end_process(BrazeHttp *http)
 								 braze_wait_event(BRAZE_WAIT_WORKER_SHUTDOWN));
 		ResetLatch(MyLatch);
 		CHECK_FOR_INTERRUPTS();
-		take_answers(http);
+		braze_exchange_take_answers(http);
 	}
 
 	/*
@@ -324,242 +281,13 @@ end_process(BrazeHttp *http)
 	proc_exit(0);
 }
 
-/* may a destination send nothing until its answers are settled? */
-static bool
-settle_is_wanted(void)
-{
-	ListCell   *cell;
-
-	foreach(cell, braze_deliveries)
-	{
-		if (braze_exchange_wants_settle(lfirst(cell)))
-			return true;
-	}
-	return false;
-}
-
-/* settles when it pays, or when nothing else is left to do */
-static long
-settle_if_due(int64 now)
-{
-	static int64 retry_at = 0;
-	static int64 waiting_since = 0;
-	int			pending = braze_round_settle_pending();
-
-	if (pending == 0)
-	{
-		waiting_since = 0;
-		return braze_round_settle_wait();
-	}
-	if (waiting_since == 0)
-		waiting_since = now;
-	if (now < retry_at)
-		return retry_at - now;
-
-	/*
-	 * A commit costs as much for one call as for hundreds, so while answers
-	 * are to come it waits for some of them.  Not after a start, when the one
-	 * request that goes alone holds up all others, and not when a destination
-	 * may send no more until it has settled.
-	 */
-	if (braze_exchange_transfers() > 0 && braze_first_settle_done &&
-		!settle_is_wanted() && pending < BRAZE_SETTLE_BATCH && now - waiting_since < SETTLE_DELAY_MS)
-		return SETTLE_DELAY_MS - (now - waiting_since);
-	if (!braze_round_settle())
-		retry_at = braze_now_ms() + SETTLE_RETRY_MS;
-	waiting_since = 0;
-	return braze_round_settle_pending() > 0 ? 0 : braze_round_settle_wait();
-}
-
-/* what was not sent goes back to the queue, where it survives this process */
-static long
-release_if_due(int64 now)
-{
-	static int64 retry_at = 0;
-
-	if (!braze_claim_release_wanted())
-		return -1;
-	if (now < retry_at)
-		return retry_at - now;
-	if (braze_claim_release())
-		return -1;
-	retry_at = braze_now_ms() + SETTLE_RETRY_MS;
-	return SETTLE_RETRY_MS;
-}
-
-/*
- * Reads when somebody has queued something, when there is memory again, and
- * while holes may fill that nobody announces.
- */
-static long
-read_if_due(int64 now)
-{
-	static int64 next_read = 0;
-	static int64 next_hole = 0;
-	BrazeReadResult result;
-
-	if (braze_round_read_may_go_on())
-		look = true;
-	if (!look && (!braze_round_read_has_holes() || now < next_hole))
-		return braze_round_read_has_holes() ? next_hole - now : -1;
-	if (now < next_read)
-		return next_read - now;
-
-	/* before the read: what is queued during it sets the latch again */
-	look = false;
-	result = braze_round_read_queue();
-	now = braze_now_ms();
-	next_hole = now + HOLE_INTERVAL_MS;
-	next_read = now;
-	if (result == BRAZE_READ_MORE)
-	{
-		look = true;
-		return 0;
-	}
-	if (result == BRAZE_READ_FAILED)
-	{
-		look = true;
-		next_read = now + SETTLE_RETRY_MS;
-		return SETTLE_RETRY_MS;
-	}
-
-	/* while Braze is at work, rows gather: fewer reads find as much */
-	if (braze_exchange_transfers() > 0)
-		next_read = now + READ_INTERVAL_MS;
-	return braze_round_read_has_holes() ? HOLE_INTERVAL_MS : -1;
-}
-
-/* what was purged must not be sent, so this comes before everything else */
-static long
-drop_gone_if_due(int64 now)
-{
-	static int64 retry_at = 0;
-
-	/* before the look: what is purged during it is looked for again */
-	if (slot->purged)
-	{
-		slot->purged = false;
-		braze_gone_due = true;
-		retry_at = 0;
-	}
-	if (!braze_gone_due)
-		return -1;
-	if (now < retry_at)
-		return retry_at - now;
-	if (braze_round_gone())
-		return -1;
-	retry_at = braze_now_ms() + SETTLE_RETRY_MS;
-	return SETTLE_RETRY_MS;
-}
-
-/* removes what has expired, each table at its own pace */
-static long
-upkeep_if_due(int64 now)
-{
-	static struct
-	{
-		int			(*round) (void);
-		int64		next;
-	}			steps[] = {
-		{braze_round_upkeep_messages, 0}, {braze_round_upkeep_notes, 0}, {braze_round_upkeep_dead_letters, 0},
-		{braze_round_upkeep_profiles, 0}, {braze_round_upkeep_old_profiles, 0},
-		{braze_round_upkeep_replica_trigger, 0}
-	};
-	long		timeout = -1;
-
-	for (int i = 0; i < lengthof(steps); i++)
-	{
-		if (now >= steps[i].next)
-		{
-			int			pause = steps[i].round();
-
-			steps[i].next = now + (pause < 0 ? braze_nap : pause);
-		}
-		timeout = shorter_wait(timeout, steps[i].next - now);
-	}
-	return timeout;
-}
-
-/*
- * A call that crashes the server on its way must not take a whole batch of
- * requests with it each time, so after a start one request goes alone.  If
- * that one hangs, another destination may try.
- */
-static long
-send_all(BrazeHttp *http)
-{
-	static int64 last_start = 0;
-	int64		now = braze_now_ms();
-	long		timeout = -1;
-	ListCell   *cell;
-
-	if (!braze_deliver || braze_settle_blocked || braze_gone_due)
-		return -1;
-	foreach(cell, braze_deliveries)
-	{
-		BrazeDelivery *delivery = lfirst(cell);
-		int			under_way = braze_exchange_transfers();
-		int			max_transfers = INT_MAX;
-
-		/* one at a time until an answer is settled */
-		if (!braze_first_settle_done)
-		{
-			max_transfers = under_way;
-			if (under_way == 0 ||
-				(delivery->transfers == 0 && now - last_start >= ALONE_MS))
-				max_transfers++;
-		}
-		timeout = shorter_wait(timeout, braze_exchange_send(delivery, http, max_transfers));
-		if (braze_exchange_transfers() > under_way)
-			last_start = now;
-	}
-	if (!braze_first_settle_done && now - last_start < ALONE_MS)
-		timeout = shorter_wait(timeout, ALONE_MS - (now - last_start));
-	return shorter_wait(timeout, braze_exchange_send_claimed(http));
-}
-
-static void
-report_all(void)
-{
-	ListCell   *cell;
-
-	foreach(cell, braze_deliveries)
-		braze_delivery_report(lfirst(cell));
-}
-
-/* destinations, their options, keys and pauses; true when they were read anew */
-static bool
-refresh_if_due(int64 now)
-{
-	bool		changed = options_changed;
-	bool		refreshed;
-
-	/* before the reading: what is changed during it is read again */
-	if (slot->refresh || braze_new_pauses)
-	{
-		slot->refresh = braze_new_pauses = false;
-		next_refresh = 0;
-	}
-	if (!changed && now < next_refresh)
-		return false;
-	options_changed = false;
-	refreshed = braze_round_refresh(changed);
-
-	/* an invalidation during it says that something has changed since */
-	if (!refreshed)
-		options_changed = options_changed || changed;
-	next_refresh = now + braze_nap;
-	look = true;
-	return refreshed;
-}
-
 static void
 main_loop(BrazeHttp *http)
 {
 	for (;;)
 	{
-		int64		now = braze_now_ms();
-		long		timeout = braze_nap;
+		int64		next;
+		int64		now;
 		int			events;
 
 		/*
@@ -575,47 +303,16 @@ main_loop(BrazeHttp *http)
 			ProcessConfigFile(PGC_SIGHUP);
 
 			/* delivery may be on from now: not before the pauses are read */
-			next_refresh = 0;
+			braze_timetable_refresh();
 		}
-
-		/*
-		 * The order is that of what may do harm.  What was purged is not to
-		 * be sent, so it is looked for first.  Answers are taken, and settled
-		 * when it pays, before more is read and sent: what a crash would have
-		 * sent twice stays little.  What was claimed and not sent goes back
-		 * before anything new is claimed.
-		 */
-		AcceptInvalidationMessages();
-		(void) refresh_if_due(now);
-
-		timeout = shorter_wait(timeout, drop_gone_if_due(now));
-		take_answers(http);
-		timeout = shorter_wait(timeout, settle_if_due(now));
-		timeout = shorter_wait(timeout, release_if_due(now));
-		timeout = shorter_wait(timeout, upkeep_if_due(now));
-		if (braze_deliver)
-			timeout = shorter_wait(timeout, read_if_due(now));
-
-		/*
-		 * what was read now may have been queued after a pause or ALTER
-		 * SERVER
-		 */
-		AcceptInvalidationMessages();
-		if (refresh_if_due(now))
-			timeout = 0;
-
-		/* the messages may have told of a TRUNCATE */
-		timeout = shorter_wait(timeout, drop_gone_if_due(braze_now_ms()));
-		timeout = shorter_wait(timeout, send_all(http));
-
-		/* last, so that the status is never ahead of what has happened */
-		report_all();
-
-		timeout = shorter_wait(timeout, braze_http_timeout(http));
+		next = braze_timetable_turn(http);
+		now = braze_now_ms();
 		events = WaitLatchOrSocket(MyLatch,
 								   WL_LATCH_SET | WL_SOCKET_READABLE |
 								   WL_TIMEOUT | WL_EXIT_ON_PM_DEATH,
-								   braze_http_fd(http), timeout,
+								   braze_http_fd(http),
+								   shorter_wait(Min(Max(next - now, 0), braze_nap),
+												braze_http_timeout(http)),
 								   braze_wait_event(braze_exchange_transfers() > 0 ?
 													BRAZE_WAIT_WORKER_ANSWER :
 													BRAZE_WAIT_WORKER_NAP));
@@ -628,7 +325,7 @@ main_loop(BrazeHttp *http)
 		if (events & WL_LATCH_SET)
 		{
 			ResetLatch(MyLatch);
-			look = true;
+			braze_timetable_look();
 		}
 	}
 }
@@ -651,9 +348,7 @@ braze_worker_main(Datum arg)
 	braze_statement_init_worker();
 	require_extension();
 
-	CacheRegisterSyscacheCallback(FOREIGNSERVEROID, server_changed, (Datum) 0);
-	CacheRegisterSyscacheCallback(USERMAPPINGOID, server_changed, (Datum) 0);
-
+	braze_timetable_init(slot);
 	http = braze_http_create(MAX_CONNECTIONS, error, sizeof(error));
 	if (http == NULL)
 		ereport(ERROR,

@@ -1,0 +1,428 @@
+/*-------------------------------------------------------------------------
+ *
+ * timetable.c
+ *	  What the worker does at which moment.
+ *
+ *-------------------------------------------------------------------------
+ */
+#include "postgres.h"
+
+#include <limits.h>
+
+#include "catalog/pg_foreign_server.h"
+#include "utils/inval.h"
+#include "utils/syscache.h"
+
+#include "base/clock.h"
+#include "base/compat.h"
+#include "base/guc.h"
+#include "worker/claim.h"
+#include "worker/deliveries.h"
+#include "worker/delivery_pause.h"
+#include "worker/exchange.h"
+#include "worker/round.h"
+#include "worker/round_gone.h"
+#include "worker/round_read.h"
+#include "worker/round_refresh.h"
+#include "worker/round_settle.h"
+#include "worker/round_upkeep.h"
+#include "worker/timetable.h"
+
+/* while requests are under way, new rows are looked for this often */
+#define READ_INTERVAL_MS	2
+
+/* holes whose owners do not wake us when they end are looked at this often */
+#define HOLE_INTERVAL_MS	50
+
+/* a step that failed is tried again this much later */
+#define RETRY_MS			1000
+
+/* what is answered waits this long at most for company before it is settled */
+#define SETTLE_DELAY_MS		10
+
+/* a request that goes alone may hold up those of other destinations this long */
+#define ALONE_MS			1000
+
+/* no moment is known: something has to happen first */
+#define NEVER				PG_INT64_MAX
+
+/* what the worker remembers from one turn to the next; moments of our clock */
+static struct
+{
+	BrazeDatabaseSlot *slot;	/* see shmem.h for what needs the lock */
+	bool		options_changed;	/* a server or a user mapping has */
+	bool		refreshed;		/* destinations were read in this turn */
+	bool		look;			/* something may have been queued */
+	int64		next_hole;		/* when holes are looked at */
+	int64		answered_since; /* oldest answer to settle, 0: there is none */
+	int64		last_start;		/* of a request */
+}			state = {.options_changed = true, .look = true};
+
+/*
+ * One step.  It runs when it is due, but not before the moment that it named
+ * when it ran last; what is urgent does not wait for that.
+ */
+typedef struct Step
+{
+	bool		(*urgent) (void);	/* NULL: it never is */
+	int64		(*due) (int64 now); /* the moment, past or to come; NULL: past */
+	int64		(*run) (int64 now); /* returns not_before */
+	int64		not_before;
+} Step;
+
+/* ----- destinations, their options, keys and pauses ----- */
+
+/* a server or a user mapping; it may come in the middle of a round */
+static void
+server_changed(Datum arg, int cacheid, uint32 hashvalue)
+{
+	state.options_changed = true;
+}
+
+static bool
+refresh_is_urgent(void)
+{
+	return state.options_changed || state.slot->refresh || braze_new_pauses;
+}
+
+static int64
+refresh_destinations(int64 now)
+{
+	bool		changed = state.options_changed;
+
+	/* before the reading: what is changed during it is read again */
+	state.slot->refresh = braze_new_pauses = state.options_changed = false;
+	state.refreshed = braze_round_refresh(changed);
+
+	/* an invalidation during it says that something has changed since */
+	if (!state.refreshed)
+		state.options_changed = state.options_changed || changed;
+	state.look = true;
+	return now + braze_nap;
+}
+
+/* ----- what was taken out of the queue ----- */
+
+static bool
+gone_is_urgent(void)
+{
+	/* before the look: what is purged during it is looked for again */
+	if (!state.slot->purged)
+		return false;
+	state.slot->purged = false;
+	braze_gone_due = true;
+	return true;
+}
+
+static int64
+gone_due(int64 now)
+{
+	return braze_gone_due ? now : NEVER;
+}
+
+static int64
+forget_gone(int64 now)
+{
+	return braze_round_gone() ? now : braze_now_ms() + RETRY_MS;
+}
+
+/* ----- what is answered ----- */
+
+/* may a destination send nothing until its answers are settled? */
+static bool
+settle_is_wanted(void)
+{
+	ListCell   *cell;
+
+	foreach(cell, braze_deliveries)
+	{
+		if (braze_exchange_wants_settle(lfirst(cell)))
+			return true;
+	}
+	return false;
+}
+
+/* when it pays, or when nothing else is left to do */
+static int64
+settle_due(int64 now)
+{
+	int			pending = braze_round_settle_pending();
+
+	if (pending == 0)
+	{
+		long		wait = braze_round_settle_wait();
+
+		state.answered_since = 0;
+		return wait < 0 ? NEVER : now + Max(wait, 1);
+	}
+	if (state.answered_since == 0)
+		state.answered_since = now;
+
+	/*
+	 * A commit costs as much for one call as for hundreds, so while answers
+	 * are to come it waits for some of them.  Not after a start, when the one
+	 * request that goes alone holds up all others, and not when a destination
+	 * may send no more until it has settled.
+	 */
+	if (braze_exchange_transfers() > 0 && braze_first_settle_done &&
+		!settle_is_wanted() && pending < BRAZE_SETTLE_BATCH)
+		return state.answered_since + SETTLE_DELAY_MS;
+	return now;
+}
+
+static int64
+settle_answered(int64 now)
+{
+	bool		settled = braze_round_settle();
+
+	state.answered_since = 0;
+	return settled ? now : braze_now_ms() + RETRY_MS;
+}
+
+/* what was claimed and not sent survives this process only in the queue */
+static int64
+release_due(int64 now)
+{
+	return braze_claim_release_wanted() ? now : NEVER;
+}
+
+static int64
+release_claimed(int64 now)
+{
+	return braze_claim_release() ? now : braze_now_ms() + RETRY_MS;
+}
+
+/* ----- what is queued ----- */
+
+/* when somebody has queued something, and while holes may fill unannounced */
+static int64
+read_due(int64 now)
+{
+	if (!braze_deliver)
+		return NEVER;
+	if (state.look)
+		return now;
+	return braze_round_read_has_holes() ? state.next_hole : NEVER;
+}
+
+static int64
+read_queue(int64 now)
+{
+	BrazeReadResult result;
+
+	/* before the read: what is queued during it sets the latch again */
+	state.look = false;
+	result = braze_round_read_queue();
+	now = braze_now_ms();
+	state.next_hole = now + HOLE_INTERVAL_MS;
+	state.look = (result == BRAZE_READ_MORE || result == BRAZE_READ_FAILED);
+	if (result == BRAZE_READ_FAILED)
+		return now + RETRY_MS;
+
+	/* while Braze is at work, rows gather: fewer reads find as much */
+	if (result != BRAZE_READ_MORE && braze_exchange_transfers() > 0)
+		return now + READ_INTERVAL_MS;
+	return now;
+}
+
+/* ----- what looks after our tables, each at its own pace ----- */
+
+static int64
+expire_old_messages(int64 now)
+{
+	return now + braze_round_upkeep_messages();
+}
+
+static int64
+store_notes(int64 now)
+{
+	return now + braze_round_upkeep_notes();
+}
+
+static int64
+expire_letters(int64 now)
+{
+	return now + braze_round_upkeep_dead_letters();
+}
+
+static int64
+store_profiles(int64 now)
+{
+	return now + braze_round_upkeep_profiles();
+}
+
+static int64
+expire_old_profiles(int64 now)
+{
+	return now + braze_round_upkeep_old_profiles();
+}
+
+static int64
+restore_trigger(int64 now)
+{
+	return now + braze_round_upkeep_replica_trigger();
+}
+
+/* ----- the table ----- */
+
+/*
+ * In the order in which they may do harm.  What was purged is not to be sent,
+ * so it is looked for first.  Answers are settled before more is read and
+ * sent: what a crash would have sent twice stays little.  What was claimed and
+ * not sent goes back before anything new is claimed.
+ */
+enum
+{
+	STEP_REFRESH,
+	STEP_GONE,
+	STEP_SETTLE,				/* from here on in the order of the table */
+	STEP_RELEASE,
+	STEP_MESSAGES,
+	STEP_NOTES,
+	STEP_LETTERS,
+	STEP_PROFILES,
+	STEP_OLD_PROFILES,
+	STEP_TRIGGER,
+	STEP_READ
+};
+
+static Step steps[] = {
+	[STEP_REFRESH] = {refresh_is_urgent, NULL, refresh_destinations},
+	[STEP_GONE] = {gone_is_urgent, gone_due, forget_gone},
+	[STEP_SETTLE] = {NULL, settle_due, settle_answered},
+	[STEP_RELEASE] = {NULL, release_due, release_claimed},
+	[STEP_MESSAGES] = {NULL, NULL, expire_old_messages},
+	[STEP_NOTES] = {NULL, NULL, store_notes},
+	[STEP_LETTERS] = {NULL, NULL, expire_letters},
+	[STEP_PROFILES] = {NULL, NULL, store_profiles},
+	[STEP_OLD_PROFILES] = {NULL, NULL, expire_old_profiles},
+	[STEP_TRIGGER] = {NULL, NULL, restore_trigger},
+	[STEP_READ] = {NULL, read_due, read_queue}
+};
+
+static int64
+next_run(const Step *step, int64 now)
+{
+	return Max(step->not_before, step->due ? step->due(now) : 0);
+}
+
+/* returns the moment of its next run, if nothing happens before */
+static int64
+run_if_due(Step *step)
+{
+	int64		now = braze_now_ms();
+
+	if (step->urgent != NULL && step->urgent())
+		step->not_before = now;
+	if (next_run(step, now) > now)
+		return next_run(step, now);
+	step->not_before = step->run(now);
+	return next_run(step, braze_now_ms());
+}
+
+/*
+ * A call that crashes the server on its way must not take a whole batch of
+ * requests with it each time, so after a start one request goes alone.  If
+ * that one hangs, another destination may try.
+ */
+static int64
+send_all(BrazeHttp *http)
+{
+	int64		now = braze_now_ms();
+	int64		next = NEVER;
+	long		claimed_wait;
+	ListCell   *cell;
+
+	if (!braze_deliver || braze_settle_blocked || braze_gone_due)
+		return NEVER;
+	foreach(cell, braze_deliveries)
+	{
+		BrazeDelivery *delivery = lfirst(cell);
+		int			under_way = braze_exchange_transfers();
+		int			max_transfers = INT_MAX;
+		int64		wait;
+
+		/* one at a time until an answer is settled */
+		if (!braze_first_settle_done)
+		{
+			max_transfers = under_way;
+			if (under_way == 0 ||
+				(delivery->transfers == 0 && now - state.last_start >= ALONE_MS))
+				max_transfers++;
+		}
+		wait = braze_exchange_send(delivery, http, max_transfers);
+		if (wait >= 0)
+			next = Min(next, now + wait);
+		if (braze_exchange_transfers() > under_way)
+			state.last_start = now;
+	}
+	if (!braze_first_settle_done && now - state.last_start < ALONE_MS)
+		next = Min(next, state.last_start + ALONE_MS);
+	claimed_wait = braze_exchange_send_claimed(http);
+	return claimed_wait < 0 ? next : Min(next, now + claimed_wait);
+}
+
+static void
+report_all(void)
+{
+	ListCell   *cell;
+
+	foreach(cell, braze_deliveries)
+		braze_delivery_report(lfirst(cell));
+}
+
+void
+braze_timetable_init(BrazeDatabaseSlot *slot)
+{
+	state.slot = slot;
+	CacheRegisterSyscacheCallback(FOREIGNSERVEROID, server_changed, (Datum) 0);
+	CacheRegisterSyscacheCallback(USERMAPPINGOID, server_changed, (Datum) 0);
+}
+
+void
+braze_timetable_look(void)
+{
+	state.look = true;
+}
+
+void
+braze_timetable_refresh(void)
+{
+	steps[STEP_REFRESH].not_before = 0;
+}
+
+int64
+braze_timetable_turn(BrazeHttp *http)
+{
+	int64		next = NEVER;
+
+	AcceptInvalidationMessages();
+	(void) run_if_due(&steps[STEP_REFRESH]);
+	next = Min(next, run_if_due(&steps[STEP_GONE]));
+	braze_exchange_take_answers(http);
+	for (int i = STEP_SETTLE; i < STEP_READ; i++)
+		next = Min(next, run_if_due(&steps[i]));
+
+	/* once a turn: what finds no row must not be asked for again at once */
+	if (braze_round_read_may_go_on())
+		state.look = true;
+	next = Min(next, run_if_due(&steps[STEP_READ]));
+
+	/*
+	 * what was read now may have been queued after a pause or ALTER SERVER
+	 */
+	AcceptInvalidationMessages();
+	state.refreshed = false;
+	(void) run_if_due(&steps[STEP_REFRESH]);
+	if (state.refreshed)
+		next = 0;				/* it may have given every step something to
+								 * do */
+
+	/* the messages may have told of a TRUNCATE */
+	next = Min(next, run_if_due(&steps[STEP_GONE]));
+	next = Min(next, send_all(http));
+
+	/* last, so that the status is never ahead of what has happened */
+	report_all();
+	return next;
+}
