@@ -240,6 +240,7 @@ set_problem(BrazeDestinationProblem *problem, int sqlstate, char *message, char 
 {
 	problem->sqlstate = sqlstate;
 	problem->message = message;
+	problem->detail = NULL;
 	problem->hint = hint;
 }
 
@@ -280,6 +281,8 @@ explain_denied(const char *name, Oid roleid, BrazeDestinationProblem *problem)
 				role == NULL ? NULL :
 				psprintf("Its owner can run: GRANT USAGE ON FOREIGN SERVER %s TO %s.",
 						 quote_identifier(name), quote_identifier(role)));
+	if (role != NULL)
+		problem->detail = psprintf("Role \"%s\" does not have USAGE on the foreign server.", role);
 }
 
 /* the one destination that roleid may use */
@@ -303,9 +306,15 @@ only_usable_name(Oid roleid, BrazeDestinationProblem *problem)
 	else if (list_length(names) == 1)
 		explain_denied(linitial(names), roleid, problem);
 	else
+	{
+		char	   *role = GetUserNameFromId(roleid, true);
+
 		set_problem(problem, ERRCODE_INSUFFICIENT_PRIVILEGE,
 					pstrdup("permission denied for every destination"),
 					pstrdup("Ask the owner of a destination for USAGE on its foreign server."));
+		if (role != NULL)
+			problem->detail = psprintf("Role \"%s\" does not have USAGE on any of their foreign servers.", role);
+	}
 	return NULL;
 }
 
@@ -416,6 +425,7 @@ braze_destination_for(const char *name, Oid roleid)
 		ereport(ERROR,
 				(errcode(problem.sqlstate),
 				 errmsg("%s", problem.message),
+				 problem.detail ? errdetail("%s", problem.detail) : 0,
 				 problem.hint ? errhint("%s", problem.hint) : 0));
 	return destination;
 }

@@ -46,7 +46,8 @@ typedef struct BrazeDestinationProblem
 {
 	int			sqlstate;
 	char	   *message;
-	char	   *hint;
+	char	   *detail;			/* NULL: none */
+	char	   *hint;			/* NULL: none */
 } BrazeDestinationProblem;
 
 /*

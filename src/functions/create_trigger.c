@@ -73,8 +73,9 @@ check_creator(const char *destination, Relation rel)
 		ereport(ERROR,
 				(errcode(problem.sqlstate),
 				 errmsg("%s", problem.message),
-				 owner == GetUserId() ? 0 :
-				 errdetail("The trigger would queue calls with the rights of \"%s\", who owns table \"%s\".",
+				 owner == GetUserId() ? (problem.detail ? errdetail("%s", problem.detail) : 0) :
+				 errdetail("%s%sThe trigger would queue calls with the rights of \"%s\", who owns table \"%s\".",
+						   problem.detail ? problem.detail : "", problem.detail ? "  " : "",
 						   GetUserNameFromId(owner, false), RelationGetRelationName(rel)),
 				 problem.hint ? errhint("%s", problem.hint) : 0));
 }

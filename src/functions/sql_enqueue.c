@@ -129,6 +129,13 @@ braze_enqueue(PG_FUNCTION_ARGS)
 	return enqueue_arguments(fcinfo, braze_call_builder_complete(PG_GETARG_JSONB_P(0)), 1);
 }
 
+/* of which element an error speaks */
+static void
+describe_element(void *arg)
+{
+	errcontext("call %d of the list", *(int *) arg);
+}
+
 /*
  * Many calls at once, in the order in which they stand.  Memory is what the
  * list takes up: each call's is freed before the next.
@@ -141,6 +148,12 @@ braze_enqueue_batch(PG_FUNCTION_ARGS)
 	Jsonb	   *calls;
 	BrazeWalk	walk;
 	JsonbValue	value;
+	int			element = 0;
+	ErrorContextCallback error_context = {
+		.previous = error_context_stack,
+		.callback = describe_element,
+		.arg = &element
+	};
 
 	if (PG_ARGISNULL(0) || !JB_ROOT_IS_ARRAY(PG_GETARG_JSONB_P(0)) ||
 		JB_ROOT_IS_SCALAR(PG_GETARG_JSONB_P(0)))
@@ -153,6 +166,7 @@ braze_enqueue_batch(PG_FUNCTION_ARGS)
 	calls = PG_GETARG_JSONB_P(0);
 	context = AllocSetContextCreate(CurrentMemoryContext, "braze_enqueue_batch call",
 									ALLOCSET_DEFAULT_SIZES);
+	error_context_stack = &error_context;
 	braze_walk_array(&walk, &calls->root);
 	while (braze_walk_element(&walk, &value))
 	{
@@ -161,6 +175,7 @@ braze_enqueue_batch(PG_FUNCTION_ARGS)
 		Datum		values[1];
 		bool		nulls[1];
 
+		element++;
 		CHECK_FOR_INTERRUPTS();
 		id = braze_enqueue_call(braze_call_builder_complete(JsonbValueToJsonb(&value)),
 								PG_ARGISNULL(1) ? NULL : NameStr(*PG_GETARG_NAME(1)),
@@ -171,6 +186,7 @@ braze_enqueue_batch(PG_FUNCTION_ARGS)
 		tuplestore_putvalues(result->setResult, result->setDesc, values, nulls);
 		MemoryContextReset(context);
 	}
+	error_context_stack = error_context.previous;
 	return (Datum) 0;
 }
 

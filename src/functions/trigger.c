@@ -8,11 +8,14 @@
 #include "postgres.h"
 
 #include "access/htup_details.h"
+#include "catalog/pg_type.h"
 #include "commands/trigger.h"
 #include "fmgr.h"
 #include "lib/stringinfo.h"
+#include "mb/pg_wchar.h"
 #include "utils/builtins.h"
 #include "utils/datum.h"
+#include "utils/fmgrprotos.h"
 #include "utils/jsonb.h"
 #include "utils/rel.h"
 #include "utils/syscache.h"
@@ -187,6 +190,71 @@ has_changed(const BrazeTriggerPlan *plan, TupleDesc desc, const BrazeRow *row, c
 	return false;
 }
 
+/* ----- what an error says of the row ----- */
+
+/* bytes of a text that an error shows */
+#define MAX_SHOWN	100
+
+typedef struct ErrorRow
+{
+	const BrazeTriggerPlan *plan;
+	const BrazeRow *row;
+	const BrazeNewCall *call;	/* its json is NULL until it is built */
+} ErrorRow;
+
+/* only of types whose output can neither fail nor look anything up */
+static const char *
+simple_value(const BrazeColumn *column, Datum datum)
+{
+	struct varlena *string;
+
+	switch (column->base_type)
+	{
+		case INT2OID:
+			return psprintf("%d", DatumGetInt16(datum));
+		case INT4OID:
+			return psprintf("%d", DatumGetInt32(datum));
+		case INT8OID:
+			return psprintf(INT64_FORMAT, DatumGetInt64(datum));
+		case UUIDOID:
+			return DatumGetCString(DirectFunctionCall1(uuid_out, datum));
+		case TEXTOID:
+		case VARCHAROID:
+			string = (struct varlena *) DatumGetPointer(datum);
+			if (VARATT_IS_EXTERNAL(string) || VARATT_IS_COMPRESSED(string))
+				return NULL;
+			return pnstrdup(VARDATA_ANY(string),
+							pg_mbcliplen(VARDATA_ANY(string), VARSIZE_ANY_EXHDR(string), MAX_SHOWN));
+		default:
+			return NULL;
+	}
+}
+
+/* the call itself says more, once there is one */
+static void
+describe_row(void *arg)
+{
+	const ErrorRow *error = arg;
+	StringInfoData ids;
+
+	initStringInfo(&ids);
+	for (int i = 0; i < error->plan->nfields && error->call->json == NULL; i++)
+	{
+		const BrazeColumn *field = &error->plan->fields[i];
+		const char *value;
+
+		if (error->row->nulls[field->index] ||
+			(strcmp(field->key, "userId") != 0 && strcmp(field->key, "anonymousId") != 0 &&
+			 strcmp(field->key, "messageId") != 0))
+			continue;
+		value = simple_value(field, error->row->values[field->index]);
+		if (value != NULL)
+			appendStringInfo(&ids, ", %s \"%s\"", field->key, value);
+	}
+	errcontext("%s%s", error->plan->where, ids.data);
+	pfree(ids.data);
+}
+
 /* whose right to the destination counts */
 static Oid
 owner_of(const BrazeTriggerPlan *plan, Relation rel)
@@ -216,7 +284,9 @@ braze_trigger(PG_FUNCTION_ARGS)
 	BrazeRow	row;
 	BrazeRow	before;
 	const BrazeRow *old = NULL;
-	BrazeNewCall call;
+	BrazeNewCall call = {NULL};
+	ErrorRow	error;
+	ErrorContextCallback context;
 
 	if (!CALLED_AS_TRIGGER(fcinfo))
 		ereport(ERROR,
@@ -244,12 +314,19 @@ braze_trigger(PG_FUNCTION_ARGS)
 			before.nulls[plan->absent[i]] = true;
 	}
 
+	error.plan = plan;
+	error.row = &row;
+	error.call = &call;
+	context.previous = error_context_stack;
+	context.callback = describe_row;
+	context.arg = &error;
+	error_context_stack = &context;
 	if (old == NULL || !plan->only_changed || has_changed(plan, desc, &row, old))
 	{
 		call = build_call(plan, desc, &row, old);
 		(void) braze_enqueue_call(call, plan->destination,
 								  owner_of(plan, data->tg_relation), BRAZE_ENQUEUE_NEVER_FAIL);
 	}
-
+	error_context_stack = context.previous;
 	return PointerGetDatum(tuple);
 }

@@ -550,6 +550,17 @@ check_row_level(const Trigger *trigger)
 				 errhint("Create it with FOR EACH ROW.")));
 }
 
+/* a session's own schema of temporary tables has a number in its name */
+static char *
+where_text(const Trigger *trigger, Relation rel)
+{
+	const char *schema = rel->rd_rel->relpersistence == RELPERSISTENCE_TEMP ? "pg_temp" :
+	get_namespace_name(RelationGetNamespace(rel));
+
+	return psprintf("trigger \"%s\" on table \"%s.%s\", with the rights of the table's owner",
+					trigger->tgname, schema, RelationGetRelationName(rel));
+}
+
 /* in a context of its own, which only outlives an error if there is none */
 static BrazeTriggerPlan *
 make_trigger_plan(const Trigger *trigger, Relation rel)
@@ -574,6 +585,7 @@ make_trigger_plan(const Trigger *trigger, Relation rel)
 	plan->context = context;
 	check_row_level(trigger);
 	read_pairs(&planner);
+	plan->where = where_text(trigger, rel);
 	plan->type = braze_call_types[planner.type].name;
 	plan->send_removed = planner.type == BRAZE_TYPE_IDENTIFY;
 	plan_fields(&planner);

@@ -28,6 +28,7 @@ typedef struct BrazeTriggerPlan
 	bool		valid;			/* cleared when the table changes */
 	MemoryContext context;		/* owns all that follows */
 
+	const char *where;			/* names the trigger and its table */
 	const char *type;			/* of the call */
 	int			nliterals;
 	BrazeTriggerLiteral *literals;

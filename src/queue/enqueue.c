@@ -8,13 +8,17 @@
 #include "postgres.h"
 
 #include "access/xact.h"
+#include "lib/stringinfo.h"
+#include "mb/pg_wchar.h"
 #include "miscadmin.h"
 #include "utils/builtins.h"
 #include "utils/memutils.h"
+#include "utils/numeric.h"
 #include "utils/timestamp.h"
 
 #include "base/guc.h"
 #include "destination/destination.h"
+#include "json/jsonb_walk.h"
 #include "map/map.h"
 #include "queue/deduplicate.h"
 #include "queue/enqueue.h"
@@ -83,6 +87,56 @@ put_dead_letter(BrazeNewCall call, const char *destination, const char *reason)
 	(void) braze_queue_table_put_dead_letter(&letter, &tid);
 }
 
+/* ----- what an error says of the call ----- */
+
+/* bytes of an identifier or a type that an error shows */
+#define MAX_SHOWN	100
+
+static void
+append_member(StringInfo text, const char *label, const char *other, Jsonb *call)
+{
+	JsonbValue	value;
+	char	   *number;
+
+	if ((!braze_lookup(&call->root, label, &value) || value.type == jbvNull) &&
+		(other == NULL || !braze_lookup(&call->root, other, &value)))
+		return;
+	if (value.type == jbvString)
+		appendStringInfo(text, "%s %s \"%.*s\"", text->len > 0 ? "," : "", label,
+						 pg_mbcliplen(value.val.string.val, value.val.string.len, MAX_SHOWN),
+						 value.val.string.val);
+	else if (value.type == jbvNumeric)
+	{
+		number = numeric_normalize(value.val.numeric);
+		appendStringInfo(text, "%s %s %.*s", text->len > 0 ? "," : "", label, MAX_SHOWN, number);
+	}
+}
+
+/*
+ * The context of an error: an application that inserts a thousand rows is told
+ * which one it was.  A messageId that was made here tells nobody anything.
+ */
+static void
+describe_call(void *arg)
+{
+	const BrazeNewCall *call = arg;
+	StringInfoData text;
+
+	initStringInfo(&text);
+	if (call->json != NULL && JB_ROOT_IS_OBJECT(call->json))
+	{
+		append_member(&text, "type", NULL, call->json);
+		append_member(&text, "userId", "user_id", call->json);
+		append_member(&text, "anonymousId", "anonymous_id", call->json);
+		if (call->has_own_id)
+			append_member(&text, "messageId", "message_id", call->json);
+	}
+	errcontext("queueing a call%s%s", text.len > 0 ? ":" : "", text.data);
+	pfree(text.data);
+}
+
+/* ----- queueing ----- */
+
 /* raises an error where the destination does not say to drop the call */
 static void
 no_room(const char *destination, int max_queue_size, BrazeOnFull on_full)
@@ -129,9 +183,9 @@ put_call(const BrazeDestination *destination, BrazeNewCall call)
 	return id;
 }
 
-int64
-braze_enqueue_call(BrazeNewCall call, const char *destination_name, Oid roleid,
-				   BrazeEnqueueMode mode)
+static int64
+enqueue_call(BrazeNewCall call, const char *destination_name, Oid roleid,
+			 BrazeEnqueueMode mode)
 {
 	const BrazeDestination *destination;
 	const char *reason = call.reason;
@@ -149,7 +203,8 @@ braze_enqueue_call(BrazeNewCall call, const char *destination_name, Oid roleid,
 			 * Without a destination: retrying the letter as it is would send
 			 * what its writer had no right to send.
 			 */
-			put_dead_letter(call, NULL, problem.message);
+			put_dead_letter(call, NULL, problem.detail == NULL ? problem.message :
+							psprintf("%s. %s", problem.message, problem.detail));
 			return BRAZE_DEAD_LETTER;
 		}
 	}
@@ -186,4 +241,21 @@ braze_enqueue_call(BrazeNewCall call, const char *destination_name, Oid roleid,
 	}
 	put_dead_letter(call, NameStr(destination->name), reason);
 	return BRAZE_DEAD_LETTER;
+}
+
+int64
+braze_enqueue_call(BrazeNewCall call, const char *destination_name, Oid roleid,
+				   BrazeEnqueueMode mode)
+{
+	ErrorContextCallback context = {
+		.previous = error_context_stack,
+		.callback = describe_call,
+		.arg = &call
+	};
+	int64		id;
+
+	error_context_stack = &context;
+	id = enqueue_call(call, destination_name, roleid, mode);
+	error_context_stack = context.previous;
+	return id;
 }

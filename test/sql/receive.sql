@@ -202,7 +202,10 @@ SELECT braze_enqueue_batch('[]');
 SELECT braze_enqueue_batch('{}');
 SELECT braze_enqueue_batch('5');
 SELECT braze_enqueue_batch(NULL);
-SELECT * FROM braze_enqueue_batch('[{"type": "track", "userId": "u1", "event": "A"}, {"type": "track", "userId": "u1"}]', 'braze');
+-- the error says which element it was
+\set SHOW_CONTEXT errors
+SELECT * FROM braze_enqueue_batch('[{"type": "track", "userId": "u1", "event": "A"}, {"type": "track", "anonymousId": "a1", "messageId": 7}]', 'braze');
+\set SHOW_CONTEXT never
 SET LOCAL segment_braze.on_invalid_call = dead_letter;
 SELECT b IS NOT NULL AS queued FROM braze_enqueue_batch('[{"type": "track", "userId": "u1", "event": "B"}, 5, {"type": "track", "userId": "u1"}, {"type": "track", "userId": "u1", "event": "C"}]', 'braze') WITH ORDINALITY b (b, i) ORDER BY i;
 SELECT braze_enqueue_batch('[{"type": "track", "userId": "u1", "event": "D"}]', 'nowhere');
