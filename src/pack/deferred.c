@@ -427,7 +427,7 @@ braze_deferred_may_go(BrazePack *pack)
 }
 
 int
-braze_deferred_ids(const BrazePack *pack, int64_t *ids)
+braze_deferred_list(const BrazePack *pack, BrazeHeld *held)
 {
 	int			n = 0;
 
@@ -439,9 +439,11 @@ braze_deferred_ids(const BrazePack *pack, int64_t *ids)
 		{
 			for (int i = first; i < chunk->n; i++, n++)
 			{
-				if (ids != NULL)
-					ids[n] = chunk->is_shared[i] ? chunk->entries[i].shared->id
-						: chunk->entries[i].id;
+				if (held == NULL)
+					continue;
+				held[n].id = chunk->is_shared[i] ? chunk->entries[i].shared->id
+					: chunk->entries[i].id;
+				held[n].queued_at = BRAZE_HELD_AT_ANY_TIME;
 			}
 			first = 0;
 		}

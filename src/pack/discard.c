@@ -218,33 +218,47 @@ braze_discard_give_up(BrazePack *pack, const BrazeGivingUp *why, int64_t now)
 }
 
 static int
-compare_ids(const void *a, const void *b)
+compare_held(const void *a, const void *b)
 {
-	int64_t		left = *(const int64_t *) a;
-	int64_t		right = *(const int64_t *) b;
+	const BrazeHeld *left = a;
+	const BrazeHeld *right = b;
 
-	return (left > right) - (left < right);
+	if (left->id != right->id)
+		return (left->id > right->id) - (left->id < right->id);
+	return (left->queued_at > right->queued_at) - (left->queued_at < right->queued_at);
 }
 
-int64_t    *
-braze_discard_ids(const BrazePack *pack, int *count)
+BrazeHeld  *
+braze_discard_held(const BrazePack *pack, int *count)
 {
-	int			ndeferred = braze_deferred_ids(pack, NULL);
-	int64_t    *ids = malloc(sizeof(int64_t) * (pack->ncalls + ndeferred + 1));
+	int			ndeferred = braze_deferred_list(pack, NULL);
+	BrazeHeld  *held = malloc(sizeof(BrazeHeld) * (pack->ncalls + ndeferred + 1));
 	int			n;
 
-	if (ids == NULL)
+	if (held == NULL)
 		return NULL;
-	n = braze_deferred_ids(pack, ids);
+	n = braze_deferred_list(pack, held);
 	for (const PackedCall *call = pack->all; call != NULL; call = call->all_next)
-		ids[n++] = call->pub.id;
-	qsort(ids, n, sizeof(int64_t), compare_ids);
+	{
+		held[n].id = call->pub.id;
+		held[n++].queued_at = call->pub.row.queued_at;
+	}
+	qsort(held, n, sizeof(BrazeHeld), compare_held);
 	*count = n;
-	return ids;
+	return held;
+}
+
+static bool
+is_among(const BrazeHeld *held, int count, int64_t id, int64_t queued_at)
+{
+	BrazeHeld	key = {id, queued_at};
+
+	return count > 0 && bsearch(&key, held, count, sizeof(BrazeHeld), compare_held) != NULL;
 }
 
 bool
-braze_discard_ids_contain(const int64_t *ids, int count, int64_t id)
+braze_discard_held_contain(const BrazeHeld *held, int count, int64_t id, int64_t queued_at)
 {
-	return count > 0 && bsearch(&id, ids, count, sizeof(int64_t), compare_ids) != NULL;
+	return is_among(held, count, id, queued_at) ||
+		is_among(held, count, id, BRAZE_HELD_AT_ANY_TIME);
 }

@@ -287,10 +287,24 @@ extern void braze_discard_mark_gone(BrazePack *pack, BrazeGone gone, void *arg);
 extern void braze_discard_drop_gone(BrazePack *pack);
 
 /*
- * The ids of all calls held, ascending, malloc'd; NULL when memory is out.
- * For reading again after a drop.
+ * A call that is held.  An id may be given again, when the table begins anew;
+ * when a call was queued tells two of one id apart.
  */
-extern int64_t *braze_discard_ids(const BrazePack *pack, int *count);
-extern bool braze_discard_ids_contain(const int64_t *ids, int count, int64_t id);
+typedef struct BrazeHeld
+{
+	int64_t		id;
+	int64_t		queued_at;		/* BRAZE_HELD_AT_ANY_TIME: it is deferred, and
+								 * its time is not kept */
+} BrazeHeld;
+
+#define BRAZE_HELD_AT_ANY_TIME	INT64_MIN
+
+/*
+ * All calls held, ascending, malloc'd; NULL when memory is out.  For reading
+ * again after a drop.
+ */
+extern BrazeHeld *braze_discard_held(const BrazePack *pack, int *count);
+extern bool braze_discard_held_contain(const BrazeHeld *held, int count,
+									   int64_t id, int64_t queued_at);
 
 #endif							/* BRAZE_PACK_H */

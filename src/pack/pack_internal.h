@@ -266,8 +266,8 @@ extern bool braze_deferred_is_like(const BrazePack *pack, const PackedCall *call
 /* returns the lowest id, 0 when there was none */
 extern int64_t braze_deferred_drop(BrazePack *pack);
 
-/* how many, and which if ids is not NULL; calls about two users come twice */
-extern int	braze_deferred_ids(const BrazePack *pack, int64_t *ids);
+/* how many, and which if held is not NULL; calls about two users come twice */
+extern int	braze_deferred_list(const BrazePack *pack, BrazeHeld *held);
 
 /* identity_link.c */
 extern void braze_identity_link_decide(BrazePack *pack, PackedCall *call);

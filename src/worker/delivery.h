@@ -70,14 +70,17 @@ typedef struct BrazeDelivery
 
 	/*
 	 * A destination that cannot take its calls falls behind the reader: it
-	 * has consumed its rows up to cursor, later ones only if held has them.
+	 * has consumed its rows up to cursor, later ones only if it holds them.
+	 * It may hold calls that are ahead of the reader, too, when that starts
+	 * over.  These are in held, whether it is behind or not: it may catch up
+	 * before the reader comes by them.
 	 */
 	bool		behind;
 	int64		cursor;
-	int64_t    *held;			/* malloc'd, ascending */
+	BrazeHeld  *held;			/* malloc'd, ascending */
 	int			nheld;
-	int64_t    *listed;			/* the same, of all calls, while a rescan is
-								 * under way */
+	BrazeHeld  *listed;			/* the same, of all calls, for the read under
+								 * way */
 	int			nlisted;
 	Size		counted_memory; /* what the pack held when it was last looked
 								 * at */

@@ -29,7 +29,7 @@ static void
 list_held(BrazeDelivery *delivery)
 {
 	free(delivery->held);
-	delivery->held = braze_discard_ids(delivery->pack, &delivery->nheld);
+	delivery->held = braze_discard_held(delivery->pack, &delivery->nheld);
 	if (delivery->held == NULL)
 		ereport(FATAL,
 				(errcode(ERRCODE_OUT_OF_MEMORY),
@@ -43,34 +43,16 @@ braze_delivery_cursor_step_back(BrazeDelivery *delivery, int64 cursor)
 	braze_delivery_cursor_fall_behind(delivery, cursor);
 }
 
-void
-braze_delivery_cursor_caught_up(BrazeDelivery *delivery)
-{
-	delivery->behind = false;
-	free(delivery->held);
-	delivery->held = NULL;
-	delivery->nheld = 0;
-}
-
 bool
-braze_delivery_cursor_holds(const BrazeDelivery *delivery, int64 id)
+braze_delivery_cursor_has_call(BrazeDelivery *delivery, int64 id, TimestampTz queued_at)
 {
-	return braze_discard_ids_contain(delivery->held, delivery->nheld, id);
-}
-
-void
-braze_delivery_cursor_list_calls(BrazeDelivery *delivery)
-{
-	free(delivery->listed);
-	delivery->listed = braze_discard_ids(delivery->pack, &delivery->nlisted);
 	if (delivery->listed == NULL)
-		braze_deliveries_out_of_memory();
-}
-
-bool
-braze_delivery_cursor_has_call(const BrazeDelivery *delivery, int64 id)
-{
-	return braze_discard_ids_contain(delivery->listed, delivery->nlisted, id);
+	{
+		delivery->listed = braze_discard_held(delivery->pack, &delivery->nlisted);
+		if (delivery->listed == NULL)
+			braze_deliveries_out_of_memory();
+	}
+	return braze_discard_held_contain(delivery->listed, delivery->nlisted, id, queued_at);
 }
 
 void
@@ -79,6 +61,37 @@ braze_delivery_cursor_free_list(BrazeDelivery *delivery)
 	free(delivery->listed);
 	delivery->listed = NULL;
 	delivery->nlisted = 0;
+}
+
+/*
+ * The list of what was held ahead spares most rows the other one, which has to
+ * be made anew for each read.  A call that it has may have been settled since,
+ * and its row be there again, for instance as a released claim.
+ */
+bool
+braze_delivery_cursor_holds(BrazeDelivery *delivery, int64 id, TimestampTz queued_at)
+{
+	return braze_discard_held_contain(delivery->held, delivery->nheld, id, queued_at) &&
+		braze_delivery_cursor_has_call(delivery, id, queued_at);
+}
+
+void
+braze_delivery_cursor_trim_held(BrazeDelivery *delivery)
+{
+	int			kept = 0;
+
+	for (int i = 0; i < delivery->nheld; i++)
+	{
+		const BrazeHeld *held = &delivery->held[i];
+
+		if (braze_delivery_cursor_has_call(delivery, held->id, held->queued_at))
+			delivery->held[kept++] = *held;
+	}
+	delivery->nheld = kept;
+	if (kept > 0)
+		return;
+	free(delivery->held);
+	delivery->held = NULL;
 }
 
 void

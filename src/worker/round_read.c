@@ -105,7 +105,7 @@ consume_new(const BrazeQueueRow *row, void *arg)
 
 	/* no such server: its backlog is read when there is one */
 	if (delivery == NULL || delivery->behind ||
-		braze_delivery_cursor_holds(delivery, row->id))
+		braze_delivery_cursor_holds(delivery, row->id, row->queued_at))
 		return true;
 	if (!braze_delivery_open(delivery))
 	{
@@ -140,14 +140,15 @@ consume_hole(const BrazeQueueRow *row, void *arg)
 	if (delivery == NULL || (delivery->behind && row->id > delivery->cursor))
 		return true;
 
-	/* holes joined for want of memory have ids between them that were read */
-	if (reader->read_before)
-	{
-		if (delivery->listed == NULL)
-			braze_delivery_cursor_list_calls(delivery);
-		if (braze_delivery_cursor_has_call(delivery, row->id))
-			return true;
-	}
+	/*
+	 * Holes joined for want of memory have ids between them that were read. A
+	 * claim that is released fills the hole that a reader who started over
+	 * has found in its place.
+	 */
+	if (reader->read_before ?
+		braze_delivery_cursor_has_call(delivery, row->id, row->queued_at) :
+		braze_delivery_cursor_holds(delivery, row->id, row->queued_at))
+		return true;
 	if (!braze_delivery_open(delivery) || !braze_memory_budget_has_room(delivery))
 		braze_delivery_cursor_step_back(delivery, row->id - 1);
 	else
@@ -162,7 +163,7 @@ consume_backlog(const BrazeQueueRow *row, void *arg)
 	BrazeDelivery *delivery = arg;
 
 	if (strcmp(row->destination, NameStr(delivery->name)) != 0 ||
-		braze_delivery_cursor_holds(delivery, row->id))
+		braze_delivery_cursor_holds(delivery, row->id, row->queued_at))
 		return true;
 	if (!braze_memory_budget_has_room(delivery))
 		return false;
@@ -187,7 +188,7 @@ read_backlog(BrazeDelivery *delivery)
 	delivery->cursor = reached;
 	if (reached >= until)
 	{
-		braze_delivery_cursor_caught_up(delivery);
+		delivery->behind = false;
 		return false;
 	}
 	return braze_memory_budget_has_room(delivery);
@@ -278,7 +279,7 @@ consume_stray(const BrazeQueueRow *row, void *arg)
 	if (delivery == NULL || !braze_delivery_open(delivery) ||
 		(delivery->behind && row->id > delivery->cursor) ||
 		braze_holes_contain(reader->holes, row->id) ||
-		braze_delivery_cursor_has_call(delivery, row->id))
+		braze_delivery_cursor_has_call(delivery, row->id, row->queued_at))
 		return true;
 	if (!braze_memory_budget_has_room(delivery))
 		return false;
@@ -318,8 +319,9 @@ rescan_slice(void)
 		braze_delivery_place_begin();
 	if (until - rescanned > ids)
 		until = rescanned + ids;
+	free_lists();
 	foreach(cell, braze_deliveries)
-		braze_delivery_cursor_list_calls(lfirst(cell));
+		braze_delivery_cursor_trim_held(lfirst(cell));
 	rescanned = braze_reader_range(reader, rescanned, until, RESCAN_ROWS, consume_stray, NULL);
 	free_lists();
 	if (rescanned >= reader->cursor)
@@ -358,9 +360,9 @@ read_all(void)
 
 	/*
 	 * Holes come first.  Their rows are older than all others, and a user's
-	 * calls are to be sent in the order of their ids as far as that can be. A
-	 * list of the calls held is out of date once rows are taken, so each use
-	 * makes its own.
+	 * calls are to be sent in the order of their ids as far as that can be.
+	 * They may be read again below when a destination steps back, so what
+	 * they were held against is listed anew.
 	 */
 	free_lists();
 	braze_reader_holes(reader, consume_hole, NULL);

@@ -315,15 +315,15 @@ drop_and_read_again(void)
 {
 	int64_t		lowest = braze_discard_drop_waiting(pack);
 	int			count;
-	int64_t    *held = braze_discard_ids(pack, &count);
+	BrazeHeld  *held = braze_discard_held(pack, &count);
 	int			next = 0;
 	int64_t		first_missing = 0;
 
 	for (int id = 1; id <= ncalls; id++)
 	{
-		while (next < count && held[next] < id)
+		while (next < count && held[next].id < id)
 			next++;
-		if (calls[id].out || (next < count && held[next] == id))
+		if (calls[id].out || (next < count && held[next].id == id))
 			continue;
 		if (first_missing == 0)
 			first_missing = id;

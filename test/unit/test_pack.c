@@ -578,7 +578,7 @@ test_deferred(void)
 	memory = braze_pack_memory(pack);
 	add_events(1001, 100, 7);
 	ok(braze_pack_memory(pack) - memory <= 100 * 11, "and of the others little more than the id");
-	free(braze_discard_ids(pack, &n));
+	free(braze_discard_held(pack, &n));
 	is_int(n, 1100, "which is known all the same");
 	is_int(braze_deferred_wanted(pack), 0, "none is wanted while there is no room");
 
