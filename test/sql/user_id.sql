@@ -46,7 +46,7 @@ INSERT INTO customers VALUES (1, 'c1', '00000000-0000-4000-8000-000000000001', '
 SELECT count(braze_identify(id)), count(braze_identify(code)), count(braze_identify(key)), count(braze_identify(doc -> 'id')),
 	count(braze_identify(doc -> 'name')), count(braze_identify(id % 10 + 0.5)), count(braze_identify(long)) FROM customers;
 SELECT left(user_id::text, 50) AS user_id, length(user_id::text) FROM taken();
-SELECT braze_identify(repeat('x', 2000000), "timestamp" => '2026-01-01 00:00:00Z', message_id => 'm') IS NOT NULL AS queued;
+SELECT braze_identify(repeat('x', 2000000), at => '2026-01-01 00:00:00Z', message_id => 'm') IS NOT NULL AS queued;
 
 -- every function, in both notations
 SELECT braze_identify(1) > 0 AND braze_track(1, 'e') > 0 AND braze_page(1) > 0 AND braze_screen(1, 'n') > 0 AND braze_group(1, 'g') > 0 AND
