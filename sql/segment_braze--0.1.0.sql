@@ -496,6 +496,19 @@ LANGUAGE C VOLATILE;
 COMMENT ON FUNCTION @extschema@.braze_trigger() IS
 'trigger function that queues a call for each row';
 
+CREATE FUNCTION @extschema@.braze_queued(
+	OUT id bigint,
+	OUT destination text,
+	OUT call jsonb,
+	OUT call_kind text,
+	OUT queued_at timestamptz)
+RETURNS SETOF record
+AS 'MODULE_PATHNAME', 'braze_queued'
+LANGUAGE C VOLATILE ROWS 10;
+
+COMMENT ON FUNCTION @extschema@.braze_queued() IS
+'what this transaction has queued so far, with the rights of the current role';
+
 CREATE VIEW @extschema@.braze_pending AS
 SELECT q.id, q.destination, q.queued_at,
 	m.outcome, m.endpoint, m.kind, m.payload, m.notes
@@ -1036,10 +1049,12 @@ TO PUBLIC;
 
 -- Who may queue to a destination is a matter of USAGE on its server.  A trigger
 -- queues with the rights of its table's owner, so braze_trigger is granted to
--- those who may create such triggers.
+-- those who may create such triggers.  braze_queued shows nothing but what was
+-- queued with the caller's own rights.
 GRANT EXECUTE ON FUNCTION
 	@extschema@.braze_enqueue(jsonb, name),
 	@extschema@.braze_enqueue_batch(jsonb, name),
+	@extschema@.braze_queued(),
 	@extschema@.braze_identify(anycompatible, jsonb, text, timestamptz, jsonb, jsonb, text, name),
 	@extschema@.braze_track(anycompatible, text, jsonb, text, timestamptz, jsonb, jsonb, text, name),
 	@extschema@.braze_page(anycompatible, text, jsonb, text, text, timestamptz, jsonb, jsonb, text, name),

@@ -29,6 +29,7 @@
 #include "base/statement.h"
 #include "base/worker_wake.h"
 #include "functions/srf.h"
+#include "queue/queued_ids.h"
 #include "worker/worker.h"
 
 /* such a database is given no worker, and one that it had may still be there */
@@ -243,6 +244,7 @@ braze_notify_queued(PG_FUNCTION_ARGS)
 				 errmsg("braze_notify_queued is a trigger function"),
 				 errhint("It is for the triggers of braze_queue.")));
 	braze_worker_wake_at_commit();
+	braze_queued_ids_interrupt();
 	return PointerGetDatum(NULL);
 }
 

@@ -24,6 +24,7 @@
 #include "queue/enqueue.h"
 #include "queue/queue_size.h"
 #include "queue/queue_table.h"
+#include "queue/queued_ids.h"
 #include "queue/queued_in_transaction.h"
 
 /* a result that grew beyond this is not kept for the session's next call */
@@ -156,7 +157,7 @@ no_room(const char *destination, int max_queue_size, BrazeOnFull on_full)
 }
 
 static int64
-put_call(const BrazeDestination *destination, BrazeNewCall call)
+put_call(const BrazeDestination *destination, BrazeNewCall call, Oid roleid)
 {
 	/* remembering can run code that empties the cache of destinations */
 	NameData	name = destination->name;
@@ -180,6 +181,7 @@ put_call(const BrazeDestination *destination, BrazeNewCall call)
 	id = braze_queue_table_put(NameStr(name), call.json, call.kind, limit > 0 ? &stored : NULL);
 	if (limit > 0)
 		braze_queue_size_add(NameStr(name), stored);
+	braze_queued_ids_add(id, roleid);
 	return id;
 }
 
@@ -228,7 +230,7 @@ enqueue_call(BrazeNewCall call, const char *destination_name, Oid roleid,
 		const BrazeMapped *mapped = judge_call(call, &destination->settings);
 
 		if (mapped->outcome != BRAZE_REJECT)
-			return put_call(destination, call);
+			return put_call(destination, call, roleid);
 		reason = braze_mapping_note_joined(mapped);
 		if (!keep)
 			ereport(ERROR,

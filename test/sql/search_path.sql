@@ -89,6 +89,7 @@ INSERT INTO ours.attempts (functions, statement) VALUES
 	('{braze_group}', $$SELECT ours.braze_group('u1', 'g', destination => 'braze') IS NOT NULL$$),
 	('{braze_alias}', $$SELECT ours.braze_alias('u1', 'p', destination => 'braze') IS NOT NULL$$),
 	('{braze_delete_user}', $$SELECT ours.braze_delete_user('u2', destination => 'braze') IS NOT NULL$$),
+	('{braze_queued}', $$SELECT pg_catalog.count(*) FROM ours.braze_queued()$$),
 	('{braze_trigger}', $$INSERT INTO ours.users VALUES ('u1', 'pro') RETURNING true$$),
 	('{braze_trigger}', $$UPDATE ours.users SET plan = 'free' RETURNING true$$),
 	('{braze_notify_queued}', $$INSERT INTO ours.braze_queue (destination, call) VALUES ('braze', '{"type": "track", "userId": "u1", "event": "A"}') RETURNING true$$),
