@@ -616,7 +616,7 @@ BEGIN
 	-- not taken again after waiting for another retry.  A call for which no
 	-- destination could be found needs one to go to.  A retry that is in flight,
 	-- or was when the worker ended, has the reason of the rejection before,
-	-- which is not why it is still there.  What is in flight may
+	-- which is not why it is still there; its attempts count that rejection.  What is in flight may
 	-- arrive yet; as it points at no call, it is only by its state that the
 	-- second step sees that it was retried meanwhile.
 	WITH chosen AS MATERIALIZED (
@@ -624,7 +624,7 @@ BEGIN
 		WHERE (braze_retry.id IS NULL OR d.id = braze_retry.id)
 			AND (braze_retry.destination IS NULL OR d.destination = braze_retry.destination)
 			AND (braze_retry.reason IS NULL OR d.reason LIKE braze_retry.reason
-				AND NOT (d.state = 'in flight' AND d.retried_at IS NOT NULL))
+				AND NOT (d.state = 'in flight' AND d.attempts > 0))
 			AND (braze_retry.failed_since IS NULL OR d.failed_at >= braze_retry.failed_since)
 			AND coalesce(to_destination, d.destination) IS NOT NULL
 			AND NOT (d.state = 'in flight' AND @extschema@.braze_in_flight(d.id))

@@ -98,12 +98,18 @@ is(letters("state = 'in flight' AND reason LIKE 'in doubt, %'"), 1, 'nor when no
 
 # A retry that was in flight when a worker ended may have arrived: the reason of
 # the rejection before does not choose it.
-$node->safe_psql('postgres', <<'EOS');
-DELETE FROM braze_dead_letters;
-INSERT INTO braze_dead_letters (destination, call, state, reason, attempts, queued_at, retried_at)
-VALUES ('braze', '{"type": "track", "userId": "u", "event": "E"}', 'in flight', 'refused', 1, now(), now());
-EOS
-is($node->safe_psql('postgres', "SELECT braze_retry(reason => 'refused')"), '0', 'a retry in doubt is not sent again by its old reason');
+$braze->reset;
+$node->safe_psql('postgres', 'DELETE FROM braze_dead_letters');
+refuse(1);
+$braze->hold;
+is($node->safe_psql('postgres', "SELECT braze_retry(reason => 'refused')"), 1, 'what was refused is retried by its reason');
+$braze->wait_for_stat('held', 1);
+$pid = braze_worker_pid($node);
+kill 'KILL', $pid;
+$braze->release;
+braze_wait_for_worker($node, 'postgres', $pid);
+is(letters("state = 'in flight' AND reason = 'refused'"), 1, 'nobody knows what became of the retry');
+is($node->safe_psql('postgres', "SELECT braze_retry(reason => 'refused')"), '0', 'it is not sent again by its old reason');
 is($node->safe_psql('postgres', 'SELECT braze_retry(id => max(id)) FROM braze_dead_letters'), '1', 'but by its id');
 
 $node->stop;
