@@ -21,6 +21,9 @@
 #include "nodes/miscnodes.h"
 #endif
 #include "pgstat.h"
+#if PG_VERSION_NUM >= 180000
+#include "rewrite/rewriteHandler.h"
+#endif
 #include "storage/lock.h"
 #include "storage/proc.h"
 #include "storage/procarray.h"
@@ -45,6 +48,20 @@ braze_identity_sequence(Relation rel, AttrNumber attnum)
 #else
 	return getIdentitySequence(RelationGetRelid(rel), attnum, false);
 #endif
+}
+
+/*
+ * 18 has generated columns that are computed when they are read, and makes
+ * them so by default; NULL: this column is none.
+ */
+static inline Node *
+braze_virtual_column_expression(Relation rel, AttrNumber attnum)
+{
+#if PG_VERSION_NUM >= 180000
+	if (TupleDescAttr(RelationGetDescr(rel), attnum - 1)->attgenerated == ATTRIBUTE_GENERATED_VIRTUAL)
+		return build_generation_expression(rel, attnum);
+#endif
+	return NULL;
 }
 
 /* 18 wants to know whether a deferrable key counts; ours is none */

@@ -37,8 +37,9 @@ typedef struct RowCall
 	TupleDesc	desc;
 	const BrazeRow *row;
 	const BrazeRow *old;		/* before an update; NULL: it does not count */
+	const char *problem;		/* of the row itself; NULL: none */
 	Size		bytes;			/* of the values that are in the call */
-	StringInfoData left_out;	/* a sentence for each that did not fit */
+	StringInfoData left_out;	/* a sentence for each that is not in it */
 } RowCall;
 
 static bool
@@ -120,6 +121,8 @@ add_row(BrazeCallBuilder *call, void *arg)
 
 	row_call->bytes = 0;
 	resetStringInfo(&row_call->left_out);
+	if (row_call->problem != NULL)
+		appendStringInfoString(&row_call->left_out, row_call->problem);
 	for (int i = 0; i < plan->nliterals; i++)
 		braze_call_builder_add_text(call, plan->literals[i].key, plan->literals[i].text,
 									strlen(plan->literals[i].text));
@@ -154,9 +157,10 @@ assess_columns(const BrazeRow *row, const BrazeColumn *columns, int ncolumns, Si
 }
 
 static BrazeNewCall
-build_call(const BrazeTriggerPlan *plan, TupleDesc desc, const BrazeRow *row, const BrazeRow *old)
+build_call(const BrazeTriggerPlan *plan, TupleDesc desc, const BrazeRow *row, const BrazeRow *old,
+		   const char *problem)
 {
-	RowCall		row_call = {plan, desc, row, old};
+	RowCall		row_call = {plan, desc, row, old, problem};
 	Size		bytes = 0;
 	bool		may_fail = false;
 	BrazeNewCall call;
@@ -284,6 +288,7 @@ braze_trigger(PG_FUNCTION_ARGS)
 	BrazeRow	row;
 	BrazeRow	before;
 	const BrazeRow *old = NULL;
+	const char *problem = NULL;
 	BrazeNewCall call = {NULL};
 	ErrorRow	error;
 	ErrorContextCallback context;
@@ -321,9 +326,18 @@ braze_trigger(PG_FUNCTION_ARGS)
 	context.callback = describe_row;
 	context.arg = &error;
 	error_context_stack = &context;
+
+	/* the row that a DELETE removes is complete at any time */
+	if (!TRIGGER_FIRED_BEFORE(data->tg_event) || TRIGGER_FIRED_BY_DELETE(data->tg_event))
+	{
+		problem = braze_virtual_columns_compute(&plan->virtual_columns, tuple, desc, &row);
+		if (old != NULL)
+			(void) braze_virtual_columns_compute(&plan->virtual_columns, data->tg_trigtuple,
+												 desc, &before);
+	}
 	if (old == NULL || !plan->only_changed || has_changed(plan, desc, &row, old))
 	{
-		call = build_call(plan, desc, &row, old);
+		call = build_call(plan, desc, &row, old, problem);
 		(void) braze_enqueue_call(call, plan->destination,
 								  owner_of(plan, data->tg_relation), BRAZE_ENQUEUE_NEVER_FAIL);
 	}

@@ -591,6 +591,8 @@ make_trigger_plan(const Trigger *trigger, Relation rel)
 	plan_fields(&planner);
 	plan_object(&planner);
 	plan_absent(&planner);
+	braze_virtual_columns_plan(&plan->virtual_columns, rel, plan->fields, plan->nfields);
+	braze_virtual_columns_plan(&plan->virtual_columns, rel, plan->members, plan->nmembers);
 
 	plan->compared = palloc(sizeof(int) * Max(natts, 1));
 	for (int i = 0; i < natts; i++)

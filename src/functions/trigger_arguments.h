@@ -11,6 +11,7 @@
 #include "commands/trigger.h"
 
 #include "functions/column.h"
+#include "functions/virtual_columns.h"
 
 /* a text that goes into every call */
 typedef struct BrazeTriggerLiteral
@@ -41,6 +42,7 @@ typedef struct BrazeTriggerPlan
 	bool		send_removed;	/* does a value that becomes NULL go as null? */
 	int			nabsent;
 	int		   *absent;			/* columns without a value yet, see below */
+	BrazeVirtualColumns virtual_columns;
 	bool		only_changed;
 	int			ncompared;
 	int		   *compared;		/* columns that only_changed looks at */

@@ -251,15 +251,9 @@ build_once(const char *type, BrazeCallFill fill, void *arg, StringInfo text)
 	return braze_call_builder_finish(&call);
 }
 
-/* what may fail because of the values that it reads */
-typedef void (*TryBody) (void *arg);
-
-/*
- * NULL, or what went wrong.  A subtransaction, since functions of types and
- * casts may have opened anything.
- */
-static ErrorData *
-try_body(TryBody body, void *arg)
+/* a subtransaction, since functions of types and casts may have opened anything */
+ErrorData  *
+braze_call_builder_try(void (*body) (void *arg), void *arg)
 {
 	MemoryContext context = CurrentMemoryContext;
 	ResourceOwner owner = CurrentResourceOwner;
@@ -311,7 +305,7 @@ try_to_build(const char *type, BrazeCallFill fill, void *arg, StringInfo text,
 {
 	BuildAttempt attempt = {type, fill, arg, text, result};
 
-	return try_body(build_body, &attempt);
+	return braze_call_builder_try(build_body, &attempt);
 }
 
 static const char *
@@ -365,7 +359,7 @@ Jsonb	   *
 braze_call_builder_read(const char *text, const char **reason)
 {
 	ReadAttempt attempt = {text, NULL};
-	ErrorData  *error = try_body(read_body, &attempt);
+	ErrorData  *error = braze_call_builder_try(read_body, &attempt);
 
 	if (error == NULL)
 		return attempt.result;

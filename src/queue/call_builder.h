@@ -90,6 +90,12 @@ extern BrazeNewCall braze_call_builder_complete(Jsonb *call);
  */
 extern Jsonb *braze_call_builder_read(const char *text, const char **reason);
 
+/*
+ * Runs body in a subtransaction.  An error that is the fault of a value is
+ * returned, all others are raised.
+ */
+extern ErrorData *braze_call_builder_try(void (*body) (void *arg), void *arg);
+
 /* may a document of that many bytes be too deep for the stack? */
 extern bool braze_call_builder_may_be_deep(Size bytes);
 
