@@ -330,6 +330,61 @@ RESET ROLE;
 SELECT tgname FROM pg_trigger WHERE tgrelid = 'owned'::regclass ORDER BY tgname;
 DROP TRIGGER intruder ON owned;
 
+-- what is checked is the trigger that was made, not that of a table which has the name by then
+CREATE TABLE shadowed (u text);
+CREATE FUNCTION shadow() RETURNS event_trigger LANGUAGE plpgsql AS $$BEGIN CREATE TEMPORARY TABLE shadowed (u text); END$$;
+CREATE EVENT TRIGGER shadow ON ddl_command_end WHEN TAG IN ('CREATE TRIGGER') EXECUTE FUNCTION shadow();
+CREATE TRIGGER t AFTER INSERT ON shadowed FOR EACH ROW
+	EXECUTE FUNCTION braze_trigger('event', 'e', 'user_id', 'nobody');
+DROP EVENT TRIGGER shadow;
+
+-- also when it replaces one, when the function has settings, and when there is no such destination
+CREATE TRIGGER t AFTER INSERT ON shadowed FOR EACH ROW
+	EXECUTE FUNCTION braze_trigger('event', 'e', 'user_id', 'u', 'destination', 'later');
+CREATE OR REPLACE TRIGGER t AFTER INSERT ON shadowed FOR EACH ROW
+	EXECUTE FUNCTION braze_trigger('event', 'e', 'user_id', 'nobody');
+CREATE TRIGGER t2 AFTER INSERT ON shadowed FOR EACH ROW
+	EXECUTE FUNCTION braze_trigger('event', 'e', 'user_id', 'nobody', 'destination', 'later');
+ALTER FUNCTION braze_trigger SET search_path = pg_catalog;
+CREATE TRIGGER t2 AFTER INSERT ON shadowed FOR EACH ROW
+	EXECUTE FUNCTION braze_trigger('event', 'e', 'user_id', 'nobody');
+ALTER FUNCTION braze_trigger RESET ALL;
+
+-- the functions of others are not even loaded
+CREATE FUNCTION elsewhere() RETURNS trigger LANGUAGE C AS '$libdir/segment_braze', 'braze_notify_queued';
+UPDATE pg_proc SET probin = '/nonexistent/library' WHERE oid = 'elsewhere'::regproc;
+CREATE TRIGGER t3 AFTER INSERT ON shadowed FOR EACH ROW EXECUTE FUNCTION elsewhere();
+
+-- a partition gets its parent's trigger, and nobody is asked again
+CREATE TABLE divided (u text, n int) PARTITION BY LIST (n);
+CREATE TABLE divided1 PARTITION OF divided FOR VALUES IN (1);
+ALTER TABLE divided OWNER TO regress_braze_owner;
+ALTER TABLE divided1 OWNER TO regress_braze_owner;
+GRANT CREATE ON SCHEMA public TO regress_braze_owner;
+GRANT EXECUTE ON FUNCTION braze_trigger TO regress_braze_owner;
+REVOKE USAGE ON FOREIGN SERVER braze FROM regress_braze_owner;
+SET ROLE regress_braze_owner;
+CREATE TRIGGER t AFTER INSERT ON divided FOR EACH ROW
+	EXECUTE FUNCTION braze_trigger('event', 'e', 'user_id', 'u', 'destination', 'braze');
+RESET ROLE;
+GRANT USAGE ON FOREIGN SERVER braze TO regress_braze_owner;
+SET ROLE regress_braze_owner;
+CREATE TRIGGER t AFTER INSERT ON divided FOR EACH ROW
+	EXECUTE FUNCTION braze_trigger('event', 'e', 'user_id', 'u', 'destination', 'braze');
+RESET ROLE;
+REVOKE USAGE ON FOREIGN SERVER braze FROM regress_braze_owner;
+SET ROLE regress_braze_owner;
+CREATE TABLE divided2 PARTITION OF divided FOR VALUES IN (2) PARTITION BY LIST (n);
+CREATE TABLE divided2_all PARTITION OF divided2 DEFAULT;
+CREATE TABLE divided3 (n int, u text);
+ALTER TABLE divided ATTACH PARTITION divided3 FOR VALUES IN (3);
+RESET ROLE;
+SELECT tgrelid::regclass, tgparentid <> 0 AS cloned FROM pg_trigger
+WHERE tgfoid = 'braze_trigger'::regproc AND tgrelid::regclass::text LIKE 'divided%' ORDER BY tgrelid::regclass::text COLLATE "C";
+GRANT USAGE ON FOREIGN SERVER braze TO regress_braze_owner;
+INSERT INTO divided VALUES ('u1', 1), ('u2', 2), ('u3', 3);
+SELECT queued();
+
 -- no destination at all
 DROP SERVER braze;
 INSERT INTO owned VALUES ('u2');
