@@ -12,7 +12,7 @@
 #include "pack/pack.h"
 #include "pack/pack_internal.h"
 
-/* few, since a server that was dropped leaves them */
+/* few, since most destinations hold little */
 #define FIRST_BUCKETS	64
 
 /* twice as many buckets; false when there is not even a first table */

@@ -195,6 +195,24 @@ braze_pack_create(const BrazePackLimits *limits)
 	return pack;
 }
 
+void
+braze_pack_destroy(BrazePack *pack)
+{
+	int64_t		wait = -1;
+
+	/* first, as it looks at what waits */
+	braze_ready_list_end_delays(pack, INT64_MAX, &wait);
+	while (pack->requests != NULL)
+		braze_request_state_free(pack, pack->requests);
+	while (pack->all != NULL)
+		braze_packed_call_free(pack, pack->all);
+	(void) braze_deferred_drop(pack);
+	braze_attributes_free(&pack->fields);
+	braze_attributes_free(&pack->more_fields);
+	free(pack->buckets);
+	free(pack);
+}
+
 int
 braze_pack_learned_limit(const BrazePack *pack)
 {

@@ -131,6 +131,10 @@ typedef struct BrazeCall
 } BrazeCall;
 
 extern BrazePack *braze_pack_create(const BrazePackLimits *limits);
+
+/* with all that it holds */
+extern void braze_pack_destroy(BrazePack *pack);
+
 extern void braze_pack_set_limits(BrazePack *pack, const BrazePackLimits *limits);
 
 /*

@@ -44,6 +44,9 @@
 static MemoryContext row_context;	/* reset after each row */
 static BrazeMapped *mapped;
 
+/* the destinations were read since the worker started */
+static bool refreshed = false;
+
 void
 braze_delivery_init(void)
 {
@@ -257,8 +260,11 @@ refresh_one(BrazeDelivery *delivery, BrazeDestination *destination)
 		braze_object_limit_reset(delivery->pack);
 	}
 
-	/* a start changes nothing: a pause survives it */
-	braze_delivery_pause_refresh(delivery, changed && delivery->known, problem);
+	/*
+	 * A start of the worker changes nothing: a pause survives it.  A server
+	 * that is created later is another than what was paused under its name.
+	 */
+	braze_delivery_pause_refresh(delivery, changed && refreshed, problem);
 	if (options_changed || (delivery->paused != NULL && !was_paused))
 		braze_delivery_cursor_drop_waiting(delivery);
 
@@ -288,6 +294,33 @@ server_is_gone(BrazeDelivery *delivery)
 	free_target(delivery);
 	delivery->not_started = false;
 	braze_delivery_pause_set(delivery, "no such server");
+}
+
+/*
+ * Is its server gone, with all that was held for it?  The status says so then.
+ * What is queued for it is read from the start when there is such a server.
+ */
+static bool
+nothing_is_left(const BrazeDelivery *delivery)
+{
+	return delivery->destination == NULL && !delivery->changed &&
+		delivery->transfers == 0 && braze_pack_calls(delivery->pack) == 0;
+}
+
+static void
+free_delivery(BrazeDelivery *delivery)
+{
+	braze_pack_destroy(delivery->pack);
+	if (delivery->paused != NULL)
+		pfree(delivery->paused);
+	for (int i = 0; i < BRAZE_ENDPOINTS; i++)
+	{
+		if (delivery->closed[i] != NULL)
+			pfree(delivery->closed[i]);
+	}
+	free(delivery->held);
+	free(delivery->listed);
+	pfree(delivery);
 }
 
 static bool
@@ -360,6 +393,7 @@ braze_delivery_refreshed(void)
 {
 	ListCell   *cell;
 
+	refreshed = true;
 	foreach(cell, braze_deliveries)
 	{
 		BrazeDelivery *delivery = lfirst(cell);
@@ -367,6 +401,11 @@ braze_delivery_refreshed(void)
 		delivery->taking_over = false;
 		if (delivery->destination != NULL)
 			delivery->known = true;
+		else if (nothing_is_left(delivery))
+		{
+			braze_deliveries = foreach_delete_current(braze_deliveries, cell);
+			free_delivery(delivery);
+		}
 	}
 }
 

@@ -90,13 +90,11 @@ begin_round(const char *activity)
 }
 
 static void
-end_round(void)
+commit_round(void)
 {
 	if (ActiveSnapshotSet())
 		PopActiveSnapshot();
 	CommitTransactionCommand();
-	braze_report_stat();
-	pgstat_report_activity(STATE_IDLE, NULL);
 }
 
 /* logs the error and cleans up; returns a copy */
@@ -111,7 +109,6 @@ fail_round(MemoryContext caller)
 	EmitErrorReport();
 	FlushErrorState();
 	AbortCurrentTransaction();
-	pgstat_report_activity(STATE_IDLE, NULL);
 	return error;
 }
 
@@ -120,12 +117,15 @@ braze_round_run(const char *activity, void (*body) (void *arg), void *arg)
 {
 	MemoryContext caller = CurrentMemoryContext;
 	ErrorData  *volatile error = NULL;
+	volatile bool committed = false;
 
 	PG_TRY();
 	{
 		begin_round(activity);
 		body(arg);
-		end_round();
+		commit_round();
+		committed = true;
+		braze_report_stat();
 	}
 	PG_CATCH();
 	{
@@ -137,6 +137,14 @@ braze_round_run(const char *activity, void (*body) (void *arg), void *arg)
 	}
 	PG_END_TRY();
 	MemoryContextSwitchTo(caller);
+	pgstat_report_activity(STATE_IDLE, NULL);
+
+	/* statistics that could not be reported undo nothing */
+	if (error != NULL && committed)
+	{
+		FreeErrorData(error);
+		error = NULL;
+	}
 	return error;
 }
 

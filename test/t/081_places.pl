@@ -74,6 +74,24 @@ foreach my $round (0 .. 32)
 is($braze->accepted, 1 + 33 * 9, 'almost 300 servers were created, had calls, and were dropped');
 is(run('SELECT delivered FROM braze_counters()'), '1', 'another one is counted as before');
 
+# the worker forgets them, too
+$node->append_conf('postgresql.conf', 'log_min_messages = debug1');
+$node->reload;
+run("ALTER SERVER braze OPTIONS (ADD max_batch_delay '20 ms')");
+StandIn::wait_until(
+	sub {
+		my $log = -s $node->logfile;
+		my $read = qr/read the options, keys and pauses of (\d+) destinations/;
+
+		run("ALTER SERVER braze OPTIONS (SET max_batch_delay '20 ms')");
+		StandIn::wait_until(sub { slurp_file($node->logfile, $log) =~ $read }, 'the destinations are read');
+		return slurp_file($node->logfile, $log) =~ $read && $1 == 1;
+	},
+	'the worker knows the one server that is there');
+pass('the worker remembers nothing of servers that are gone');
+$node->append_conf('postgresql.conf', 'log_min_messages = warning');
+$node->reload;
+
 # those of a transaction that is rolled back, which no worker has seen
 foreach my $round (1 .. 3)
 {

@@ -10,7 +10,7 @@
 #include <string.h>
 
 #include "pack/pack.h"
-#include "pack_destroy.h"
+#include "pack/pack_internal.h"
 
 #define MAX_PARTS		6
 #define MAX_REQUESTS	64
@@ -1086,7 +1086,7 @@ model_run(const ModelShape *of, ModelDice with)
 			break;
 	}
 	end(empty);
-	pack_destroy(pack);
+	braze_pack_destroy(pack);
 	for (int i = 0; i <= MODEL_MAX_USERS; i++)
 	{
 		free(users[i].known);

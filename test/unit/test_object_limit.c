@@ -11,7 +11,6 @@
 #include <stdlib.h>
 
 #include "pack/pack.h"
-#include "pack_destroy.h"
 
 #define HOUR	((int64_t) 3600 * 1000)
 
@@ -128,14 +127,14 @@ test_learning(void)
 		is_int(braze_pack_learned_limit(pack), limits[i][1], "three show the largest part that passed");
 		is_int(deliver(1000), 0, "then no request is too large");
 		is_int(largest, limits[i][1], "and each as large as may be");
-		pack_destroy(pack);
+		braze_pack_destroy(pack);
 	}
 
 	begin(75);
 	limit = 75;
 	is_int(deliver(750), 0, "where the limit is not below ours");
 	is_int(braze_pack_learned_limit(pack), 0, "nothing is learned");
-	pack_destroy(pack);
+	braze_pack_destroy(pack);
 }
 
 static void
@@ -170,7 +169,7 @@ test_trying(void)
 	is_int(braze_pack_learned_limit(pack), 2, "also where a smaller one was known");
 	braze_object_limit_reset(pack);
 	is_int(braze_pack_learned_limit(pack), 0, "another workspace begins anew");
-	pack_destroy(pack);
+	braze_pack_destroy(pack);
 }
 
 static void
@@ -181,7 +180,7 @@ test_other_causes(void)
 	too_large = true;
 	deliver(750);
 	is_int(braze_pack_learned_limit(pack), 0, "413 is about bytes");
-	pack_destroy(pack);
+	braze_pack_destroy(pack);
 
 	begin(75);
 	limit = 5;
@@ -193,7 +192,7 @@ test_other_causes(void)
 	is_int(braze_pack_learned_limit(pack), 0, "and ends the row");
 	deliver(75);
 	is_int(braze_pack_learned_limit(pack), 5, "which begins anew");
-	pack_destroy(pack);
+	braze_pack_destroy(pack);
 
 	begin(75);
 	limit = 5;
@@ -203,7 +202,7 @@ test_other_causes(void)
 	limit = 5;
 	deliver(75);
 	is_int(braze_pack_learned_limit(pack), 0, "a large request that passes ends it as well");
-	pack_destroy(pack);
+	braze_pack_destroy(pack);
 
 	begin(75);
 	limit = 5;
@@ -211,7 +210,7 @@ test_other_causes(void)
 	deliver(5);
 	deliver(75);
 	is_int(braze_pack_learned_limit(pack), 5, "one that is no larger than the parts does not");
-	pack_destroy(pack);
+	braze_pack_destroy(pack);
 }
 
 /* many at once: each was refused, but only some are halved */
@@ -241,7 +240,7 @@ test_many(void)
 	is_int(deliver(0), 2 * 15, "two more are");
 	is_int(braze_pack_learned_limit(pack), 5, "then it is known");
 	is_int(requests, 2 * 31 + 7 * 15, "and nothing else is refused");
-	pack_destroy(pack);
+	braze_pack_destroy(pack);
 
 	/* where little is sent nothing is held up for long */
 	begin(75);
@@ -259,7 +258,7 @@ test_many(void)
 	(void) answer(under_way[1]);
 	deliver(150);
 	is_int(braze_pack_learned_limit(pack), 5, "the row goes on");
-	pack_destroy(pack);
+	braze_pack_destroy(pack);
 
 	/* a bad object: the next that are refused are halved at once */
 	begin(75);
@@ -277,7 +276,7 @@ test_many(void)
 	limit = 74;
 	is_int(answer(under_way[1]), BRAZE_NEXT_SEND, "something else was wrong with it: the next is halved at once");
 	ok(!braze_request_state_is_again(under_way[1]), "as any is");
-	pack_destroy(pack);
+	braze_pack_destroy(pack);
 }
 
 int

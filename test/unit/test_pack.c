@@ -14,7 +14,7 @@
 #include "collide.h"
 #include "model.h"
 #include "pack/pack.h"
-#include "pack_destroy.h"
+#include "pack/pack_internal.h"
 
 /* calls, users, % bad, objects, in flight, waiting, body, remember, one failure in, % poison */
 static const ModelShape shapes[] = {
@@ -129,7 +129,7 @@ test_start(void)
 	ok(braze_request_next(pack, &all_open, now, &wait) == NULL, "what is left over waits");
 	accept(second);
 	accept(first);
-	pack_destroy(pack);
+	braze_pack_destroy(pack);
 
 	pack = braze_pack_create(&limits);
 	add_events(1, 200, 7);
@@ -143,7 +143,7 @@ test_start(void)
 	while (braze_pack_next_done(pack) != NULL)
 		continue;
 	ok(braze_request_next(pack, &all_open, now, &wait) == NULL, "and nothing of what was dropped is sent");
-	pack_destroy(pack);
+	braze_pack_destroy(pack);
 }
 
 static void
@@ -177,7 +177,7 @@ test_large_call(void)
 	ok(sizes[0] + sizes[1] + sizes[2] + sizes[3] == 201 && sizes[0] == 75,
 	   "a call of 200 objects goes in several requests, one after the other (%d %d %d %d)",
 	   sizes[0], sizes[1], sizes[2], sizes[3]);
-	pack_destroy(pack);
+	braze_pack_destroy(pack);
 }
 
 /* ----- halving ----- */
@@ -220,7 +220,7 @@ halve(const bool *bad, int *refused, bool *right)
 		*right = *right && (call->nrefused > 0) == bad[call->id];
 		braze_pack_free_call(pack, call);
 	}
-	pack_destroy(pack);
+	braze_pack_destroy(pack);
 	return requests;
 }
 
@@ -311,7 +311,7 @@ test_profiles(void)
 	ok(body_has(request, "\"plan\":\"b\""), "a profile is not used longer than by the calls that hold it");
 	accept(request);
 	forget_one();
-	pack_destroy(pack);
+	braze_pack_destroy(pack);
 
 	profile = calloc(1, sizeof(BrazeProfile));
 	pack = braze_pack_create(&limits);
@@ -329,7 +329,7 @@ test_profiles(void)
 			accept(request);
 		forget_one();
 	}
-	pack_destroy(pack);
+	braze_pack_destroy(pack);
 	release_profile(profile);
 }
 
@@ -351,7 +351,7 @@ memory_of_linked(bool needed)
 	memory = braze_pack_memory(pack);
 	request = braze_request_next(pack, &all_open, now, &wait);
 	ok(body_has(request, "aliases_to_identify") == needed, "an alias is linked if something was sent to it");
-	pack_destroy(pack);
+	braze_pack_destroy(pack);
 	return memory;
 }
 
@@ -386,7 +386,7 @@ test_refused_attributes(void)
 	add_attributes(3, "\"plan\":\"a\"", profile);
 	request = braze_request_next(pack, &all_open, now, &wait);
 	ok(body_has(request, "\"plan\":\"a\""), "after a refusal it is not known what Braze has");
-	pack_destroy(pack);
+	braze_pack_destroy(pack);
 	release_profile(profile);
 	limits.changed_only = false;
 }
@@ -418,7 +418,7 @@ test_link_in_doubt(void)
 	braze_pack_add(pack, 2, (BrazeRowAddress) {0}, 1, &object, 2, owners, now);
 	request = braze_request_next(pack, &all_open, now, &wait);
 	ok(body_has(request, "aliases_to_identify"), "a visitor is joined with his user if what was sent of him ended in doubt");
-	pack_destroy(pack);
+	braze_pack_destroy(pack);
 	limits.at_most_once = false;
 }
 
@@ -497,7 +497,7 @@ test_gone(void)
 	accept(request);
 	is_int(count_done(&gone), 4, "all come out as done");
 	is_int(braze_pack_calls(pack), 0, "and the pack is empty");
-	pack_destroy(pack);
+	braze_pack_destroy(pack);
 
 	/* two calls of one user that failed together, the first of which is gone */
 	pack = braze_pack_create(&limits);
@@ -510,7 +510,7 @@ test_gone(void)
 	now += 100 * 1000;
 	request = braze_request_next(pack, &all_open, now, &wait);
 	ok(objects_in(request) == 1 && body_has(request, "c3_0"), "when the first is gone the second goes alone");
-	pack_destroy(pack);
+	braze_pack_destroy(pack);
 
 	/* a call that needs several requests */
 	for (int waiting = 0; waiting < 2; waiting++)
@@ -538,7 +538,7 @@ test_gone(void)
 			is_int(count_done(&gone), 1, "a call whose first request is under way is done with it");
 			is_int(objects_in(braze_request_next(pack, &all_open, now, &wait)), 1, "and the user's next one follows");
 		}
-		pack_destroy(pack);
+		braze_pack_destroy(pack);
 	}
 }
 
@@ -602,7 +602,7 @@ test_deferred(void)
 	is_int(braze_deferred_wanted(pack), 0, "and not wanted then");
 	is_int(count_done(&n), 75 + 75 + 1, "what was under way comes out");
 	ok(braze_pack_memory(pack) == empty, "their memory comes back");
-	pack_destroy(pack);
+	braze_pack_destroy(pack);
 	limits.max_waiting = 600;
 }
 
@@ -677,7 +677,7 @@ test_deferred_for_two(void)
 	is_int(braze_deferred_wanted(pack), 50011, "and is wanted again");
 	add_for_two(50011, 7, 9);
 	is_int(braze_deferred_wanted(pack), 0, "once");
-	pack_destroy(pack);
+	braze_pack_destroy(pack);
 	limits.max_waiting = 600;
 	limits.max_objects = 75;
 }
@@ -724,7 +724,7 @@ test_give_up(void)
 	why.endpoints[BRAZE_USERS_TRACK] = false;
 	ok(braze_discard_give_up(pack, &why, now), "what waits for one endpoint is given up");
 	ok(body_has(braze_request_next(pack, &all_open, now, &wait), "c8_0"), "and what waited behind it goes");
-	pack_destroy(pack);
+	braze_pack_destroy(pack);
 }
 
 /* others succeed, so that a call which fails may be to blame */
@@ -800,7 +800,7 @@ test_suspects(void)
 	fail(request);
 	call = braze_pack_next_done(pack);
 	ok(call != NULL && call->id == 1 && call->nrefused == 1 && call->refusals->http_status == 503, "after eight that count it is given up");
-	pack_destroy(pack);
+	braze_pack_destroy(pack);
 }
 
 /* more than one object only as far as the body may be long */
@@ -825,7 +825,7 @@ test_body(void)
 		accept(request);
 	}
 	ok(sent == 60 && requests > 1, "and all are sent, in %d requests", requests);
-	pack_destroy(pack);
+	braze_pack_destroy(pack);
 
 	limits.max_body = 10;
 	pack = braze_pack_create(&limits);
@@ -833,7 +833,7 @@ test_body(void)
 	request = braze_request_next(pack, &all_open, now, &wait);
 	is_int(objects_in(request), 1, "an object that is too long by itself goes alone");
 	accept(request);
-	pack_destroy(pack);
+	braze_pack_destroy(pack);
 }
 
 /* whoever has the shorter wait goes first */
@@ -873,7 +873,7 @@ test_clocks(void)
 	ok(braze_request_next(pack, &all_open, now, &wait) == NULL && wait == 500, "the shorter wait is the next (%lld ms)", (long long) wait);
 	now += 500;
 	ok(body_has(braze_request_next(pack, &all_open, now, &wait), "c2_0"), "and ends first");
-	pack_destroy(pack);
+	braze_pack_destroy(pack);
 }
 
 /* users whose names collide under a hash without a key are users like others */
@@ -908,7 +908,7 @@ test_colliding_users(void)
 			longest = length;
 	}
 	ok(longest < 20, "the longest list of users to look through has %d", longest);
-	pack_destroy(pack);
+	braze_pack_destroy(pack);
 }
 
 /* who was delayed anew waits for the later time, and nobody else does */
@@ -929,7 +929,7 @@ test_later_delay(void)
 	ok(braze_request_next(pack, &all_open, now, &wait) == NULL && wait == 10, "the later time counts");
 	now += 10;
 	ok(body_has(braze_request_next(pack, &all_open, now, &wait), "c1_0"), "and ends");
-	pack_destroy(pack);
+	braze_pack_destroy(pack);
 }
 
 /* what was excluded, or has left the queue, is not to be claimed */
@@ -950,7 +950,7 @@ test_unclaimed(void)
 	ok(!braze_gone_is_unclaimed(request, 1), "nor one that is gone");
 	ok(!braze_gone_is_unclaimed(request, 2), "nor one that was claimed");
 	ok(braze_gone_is_unclaimed(request, 3), "but any other is");
-	pack_destroy(pack);
+	braze_pack_destroy(pack);
 }
 
 /* an object that is refused last may be the first of its call */
@@ -984,7 +984,7 @@ test_order_of_refusals(void)
 	call = braze_pack_next_done(pack);
 	ok(call->nrefused == 2 && call->refusals->number == 0 && call->refusals->next->number == 1,
 	   "refusals are in the order of the objects");
-	pack_destroy(pack);
+	braze_pack_destroy(pack);
 }
 
 int

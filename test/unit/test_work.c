@@ -17,7 +17,7 @@
 
 #include "collide.h"
 #include "pack/pack.h"
-#include "pack_destroy.h"
+#include "pack/pack_internal.h"
 #include "pack/profile_cache.h"
 
 #define BOUND_SECONDS	20.0
@@ -153,7 +153,7 @@ add_colliding_users(int count)
 		memcpy(key + 24, &word, sizeof(word));
 		add_event(pack, i + 1, key, NULL);
 	}
-	pack_destroy(pack);
+	braze_pack_destroy(pack);
 }
 
 /* calls about one user, who has no room, and each about another one as well */
@@ -183,7 +183,7 @@ take_back_deferred(int count)
 	}
 	if (braze_pack_calls(pack) > 0)
 		abort();
-	pack_destroy(pack);
+	braze_pack_destroy(pack);
 }
 
 /* users who wait until later and later, and sooner and sooner */
@@ -206,7 +206,7 @@ delay_users(int count)
 		braze_ready_list_end_delays(pack, (int64_t) i * 1000, &wait);
 	if (pack->nlanes > 0)
 		abort();
-	pack_destroy(pack);
+	braze_pack_destroy(pack);
 }
 
 /* a call of so many objects, of which Braze refuses each, naming the last first */
@@ -234,7 +234,7 @@ refuse_objects(int count)
 	forget_done(pack);
 	if (braze_pack_calls(pack) > 0)
 		abort();
-	pack_destroy(pack);
+	braze_pack_destroy(pack);
 	free(objects);
 }
 
