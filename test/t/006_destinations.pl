@@ -140,6 +140,7 @@ $two->reset;
 my %bad = (
 	'could not open' => sub { unlink $key_file },
 	'mode' => sub { write_key('secret-of-two', 0644) },
+	'group or world access' => sub { write_key('secret-of-two', 0640) },
 	'longer than' => sub { write_key('x' x 5000, 0600) },
 	'alone' => sub { write_key("secret-of-two and more\n", 0600) },
 	'regular file' => sub { unlink $key_file; mkdir $key_file });

@@ -9,6 +9,7 @@ use FindBin;
 use lib "$FindBin::RealBin/../perl";
 
 use IPC::Run qw(start finish);
+use List::Util qw(max sum);
 use PostgreSQL::Test::Cluster;
 use PostgreSQL::Test::Utils;
 use Test::More;
@@ -95,6 +96,29 @@ foreach my $what ('a fast shutdown', 'SIGTERM of the worker')
 	}
 	is($twice, 0, "$what: what is answered at once is settled, and not sent again");
 }
+
+# --- what was answered is settled before more is sent than may be under way
+
+warm_up();
+$node->append_conf('postgresql.conf', 'log_min_messages = debug1');
+$node->reload;
+my $log = -s $node->logfile;
+run("ALTER SERVER braze OPTIONS (SET max_objects_per_request '1', SET max_requests_in_flight '2')");
+StandIn::wait_until(sub { slurp_file($node->logfile, $log) =~ /read the options, keys and pauses/ }, 'the options are read');
+$braze->hold(user => 'held');
+run("SELECT braze_track('held', 'A')");
+$braze->wait_for_stat('held', 1);
+$log = -s $node->logfile;
+run("SELECT count(braze_track('u' || n, 'A')) FROM generate_series(1, 300) n");
+braze_wait_for_count($node, 1, 'braze_queue');
+my @settled = slurp_file($node->logfile, $log) =~ /settled (\d+) calls/g;
+is(sum(@settled), 300, 'while one request hangs, others are answered and settled');
+cmp_ok(max(@settled), '<=', 2, 'at most as many at once as may be under way');
+$braze->release;
+braze_flush($node);
+run("ALTER SERVER braze OPTIONS (SET max_objects_per_request '10', SET max_requests_in_flight '4')");
+$node->append_conf('postgresql.conf', 'log_min_messages = warning');
+$node->reload;
 
 # --- a settle that fails: what could be sent waits until one succeeds
 

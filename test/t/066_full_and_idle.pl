@@ -1,6 +1,6 @@
 # A destination that holds all that it may, and whose answers do not come, costs
-# nothing: there is no look at the queue after the other for it.  When it has room, it
-# takes what it left.
+# nothing: there is no look at the queue after the other for it.  When it has much
+# room, it takes what it left.
 
 use strict;
 use warnings;
@@ -8,6 +8,7 @@ use warnings;
 use FindBin;
 use lib "$FindBin::RealBin/../perl";
 
+use List::Util qw(sum);
 use PostgreSQL::Test::Cluster;
 use PostgreSQL::Test::Utils;
 use Test::More;
@@ -47,9 +48,15 @@ while ($after > $before + 20 && $looks++ < 30)
 }
 cmp_ok($after, '<=', $before + 20, 'the worker does not look while there is no room');
 
+# nor for each answer: it takes many calls at once, when there is much room
+$node->append_conf('postgresql.conf', 'log_min_messages = debug1');
+$node->reload;
+my $log = -s $node->logfile;
 $braze->release;
 ok(braze_flush($node), 'all is delivered');
 is($braze->accepted, $calls + 1, 'each call once');
+my @read = slurp_file($node->logfile, $log) =~ /read (\d+) calls, up to id/g;
+cmp_ok(scalar(@read), '<=', 100, 'in few reads');
 
 $node->stop;
 done_testing();
