@@ -26,6 +26,7 @@
 #include "base/compat.h"
 #include "base/guc.h"
 #include "destination/destination.h"
+#include "destination/option_table.h"
 #include "destination/option_validator.h"
 
 #define WRAPPER_NAME	"segment_braze"
@@ -88,7 +89,23 @@ find_server(const char *name)
 	return server;
 }
 
-/* a zero byte ends each name and each value, and is in none */
+/* what braze_sdk alone reads is the last part of the settings */
+static bool
+is_for_sdks(const char *name)
+{
+	for (int i = 0; i < braze_option_count; i++)
+	{
+		if (strcmp(braze_option_table[i].name, name) == 0)
+			return braze_option_table[i].offset != BRAZE_NOT_A_SETTING &&
+				braze_option_table[i].offset >= BRAZE_SETTING(sdk_endpoint);
+	}
+	return false;
+}
+
+/*
+ * Those that change what is sent.  A zero byte ends each name and each value,
+ * and is in none.
+ */
 static void
 keep_options(BrazeDestination *destination, List *options)
 {
@@ -100,6 +117,8 @@ keep_options(BrazeDestination *destination, List *options)
 		DefElem    *option = lfirst(cell);
 		const char *value = defGetString(option);
 
+		if (is_for_sdks(option->defname))
+			continue;
 		appendBinaryStringInfo(&destination->options, option->defname, strlen(option->defname) + 1);
 		appendBinaryStringInfo(&destination->options, value, strlen(value) + 1);
 	}

@@ -22,7 +22,7 @@ typedef struct BrazeDestination
 	NameData	name;
 	Oid			serverid;
 	BrazeSettings settings;
-	StringInfoData options;		/* as the catalog has them, to be compared */
+	StringInfoData options;		/* that change what is sent, to be compared */
 	MemoryContext context;		/* owns it; delete it to free the destination */
 } BrazeDestination;
 
@@ -32,7 +32,7 @@ typedef struct BrazeDestination
  */
 extern BrazeDestination *braze_destination_load(const char *name);
 
-/* is it the same server, with the same options? */
+/* is it the same server, with the same options but for those of braze_sdk? */
 extern bool braze_destination_is_same(const BrazeDestination *a, const BrazeDestination *b);
 
 /* the names of all destinations, a list of char * */

@@ -129,7 +129,10 @@ typedef struct BrazeSettings
 	int			resend_unchanged_after; /* seconds, 0: never */
 	int			forget_visitors_after;	/* seconds, 0: never */
 
-	/* read by braze_sdk; nothing that is sent from here depends on them */
+	/*
+	 * Read by braze_sdk; nothing that is sent from here depends on them, so a
+	 * change of them is none to the worker (destination.c).
+	 */
 	char	   *sdk_endpoint;	/* "https://host[:port]", NULL: the
 								 * datacenter's */
 	char	   *web_app_identifier; /* of these three, NULL: app_identifier */

@@ -56,12 +56,20 @@ has_looked();
 my $paused_at = paused_at();
 
 my $tables = join "\n", map { "CREATE TEMPORARY TABLE t$_ (i int) ON COMMIT DROP;" } 1 .. 1500;
+my $for_sdks = join ', ', map { "ADD $_" } (
+	"sdk_endpoint 'https://sdk.example.com'", "web_app_identifier 'web'", "android_app_identifier 'android'",
+	"ios_app_identifier 'ios'", "web_sdk_version '5.9'", "safari_website_push_id 'web.com.example'",
+	"allow_crawler_activity 'true'", "automatically_send_in_app_messages 'false'", "do_not_load_font_awesome 'true'",
+	"enable_html_in_app_messages 'true'", "enable_logging 'true'", "open_in_app_messages_in_new_tab 'true'",
+	"open_news_feed_cards_in_new_tab 'true'", "minimum_interval_between_trigger_actions_in_seconds '5'",
+	"session_timeout_in_seconds '60'");
 my @changes = (
 	"a user mapping of another wrapper's server" => <<'EOS',
 SET ROLE somebody;
 CREATE USER MAPPING FOR somebody SERVER theirs;
 DROP USER MAPPING FOR somebody SERVER theirs;
 EOS
+	'what braze_sdk alone reads' => "ALTER SERVER braze OPTIONS ($for_sdks)",
 	'another server of ours' => "ALTER SERVER working OPTIONS (ADD track_all_pages 'true')",
 	'the same options again' => <<'EOS',
 ALTER SERVER braze OPTIONS (SET app_identifier 'test-app');
