@@ -13,6 +13,7 @@
 #include "utils/builtins.h"
 
 #include "base/call_kind.h"
+#include "map/call_type.h"
 #include "map/segment_call.h"
 
 typedef struct FieldName
@@ -135,6 +136,29 @@ next_name(BrazeWalk *walk, BrazeString *name)
 	return false;
 }
 
+/*
+ * Is the call of a type that Segment's plugins hand to Braze's SDKs?  None of
+ * them does so with alias and screen calls, which come from here if at all.
+ */
+static bool
+has_bundled_type(const BrazeSegmentCall *call)
+{
+	const JsonbValue *type = &call->fields[BRAZE_CALL_TYPE];
+
+	if (type->type != jbvString)
+		return false;
+	switch (braze_call_type_find(type->val.string.val, type->val.string.len))
+	{
+		case BRAZE_TYPE_IDENTIFY:
+		case BRAZE_TYPE_TRACK:
+		case BRAZE_TYPE_PAGE:
+		case BRAZE_TYPE_GROUP:
+			return true;
+		default:
+			return false;
+	}
+}
+
 bool
 braze_segment_call_is_bundled(const BrazeSegmentCall *call)
 {
@@ -147,7 +171,7 @@ braze_segment_call_is_bundled(const BrazeSegmentCall *call)
 	int			count = 0;
 
 	if (metadata == NULL || !braze_lookup(metadata, "bundled", &bundled) ||
-		!braze_is_array(&bundled))
+		!braze_is_array(&bundled) || !has_bundled_type(call))
 		return false;
 	any_failed = braze_lookup(metadata, "failedInitializations", &failed) &&
 		braze_is_array(&failed);

@@ -65,6 +65,10 @@ FROM unnest(ARRAY['{"bundled": ["Segment.io", "Braze Web Mode (Actions)"]}', '{"
 	'{"bundled": ["Braze Web Mode (Actions)"], "failedInitializations": ["Braze Web Mode (Actions)"]}', '{"bundled": ["Braze"], "failedInitializations": ["braze"]}',
 	'{"bundled": ["Segment.io"], "unbundled": ["Braze"], "bundledIds": ["Braze"]}', '{"bundled": "Braze"}', '{"bundled": [1, null, ["Braze"]]}', '["Braze"]', '"Braze"']) metadata;
 SELECT map('{"type": "identify", "userId": "u1", "_metadata": {"bundled": ["Braze"]}, "integrations": {"Braze": true}}');
+-- no SDK is handed alias and screen calls
+SELECT type, lines(jsonb_build_object('type', type, 'userId', 'u1', 'previousId', 'old', 'event', 'E', 'groupId', 'g1', 'name', 'Home',
+	'timestamp', '2024-05-06T07:08:09Z', '_metadata', '{"bundled": ["Braze"]}'::jsonb), '{alias_calls,merge,track_all_pages,true}', '{}')
+FROM unnest(ARRAY['identify', 'track', 'page', 'screen', 'group', 'Alias']) type;
 
 -- app_id: that of the integrations beats the destination's; attributes have none
 SELECT map('{"type": "track", "userId": "u1", "event": "E", "timestamp": "2024-05-06T07:08:09Z"}', 'app_identifier', 'mine');
