@@ -1,7 +1,10 @@
 -- Segment's HTTP tracking API, by braze_receive: a handler for mod_lua.
 require "apache2"
 
+-- the outcome, and how many calls came to what, each as a number of rows
 local QUERY = "SELECT FROM segment_http(%s, %s, %s)"
+local COUNT = "SELECT FROM segment_http_count(%s)"
+local COUNTS = {"queued", "duplicates", "dead_letters", "dropped"}
 
 -- the answers, by the number of rows that segment_http returns
 local ANSWERS = {
@@ -11,6 +14,9 @@ local ANSWERS = {
 	{413, '{"success": false, "message": "the body is too large"}'},
 	{503, '{"success": false, "message": "try again later"}'},
 }
+
+-- more than the pool has connections: DBDMax
+local MAX_CONNECTIONS = 10
 
 -- above it, Segment's API takes no batch
 local MAX_BODY = 500 * 1024
@@ -36,25 +42,59 @@ local function is_text(body)
 	return utf8.len(body) ~= nil and not string.find(body, "\0", 1, true)
 end
 
--- The number of rows.  The connection is of the pool of mod_dbd: one that broke,
--- because the database was restarted say, fails once and is opened anew when it
--- is taken next.
+-- A connection of the pool of mod_dbd.  After a restart of the database each of
+-- them is broken, which only its use shows; it is opened anew when it is taken
+-- next.
+local function connect(r)
+	local db, problem, works
+	for _ = 1, MAX_CONNECTIONS do
+		db, problem = r:dbacquire()
+		if not db then
+			return nil, problem
+		end
+		works, problem = db:query(r, "SELECT")
+		if works then
+			return db
+		end
+		db:close()
+	end
+	return nil, problem
+end
+
+local function query(r, db, text, ...)
+	local statement, problem = db:prepare(r, text)
+	if not statement then
+		return nil, problem
+	end
+	return statement:query(...)
+end
+
+-- The number of rows, and for a success the answer.
 local function receive(r, body, key)
-	local db, problem = r:dbacquire()
+	local db, problem = connect(r)
+	local rows, count, text
 	if not db then
 		return nil, problem
 	end
-	local statement, rows
-	statement, problem = db:prepare(r, QUERY)
-	if statement then
-		rows, problem = statement:query(r.uri, body, key)
+	rows, problem = query(r, db, QUERY, r.uri, body, key)
+	if rows == 1 then
+		text = '{"success": true'
+		for _, name in ipairs(COUNTS) do
+			count = query(r, db, COUNT, name)
+			-- the calls are queued, whatever happens now
+			if not count then
+				text = '{"success": true'
+				break
+			end
+			text = text .. string.format(', "%s": %d', name, count)
+		end
+		text = text .. "}"
 	end
 	db:close()
-	return rows, problem
+	return rows, problem, text
 end
 
 function handle(r)
-	r.headers_out["Access-Control-Allow-Origin"] = "*"
 	if r.method == "OPTIONS" then
 		r.headers_out["Access-Control-Allow-Methods"] = "POST"
 		r.headers_out["Access-Control-Allow-Headers"] = "Authorization, Content-Type, X-Retry-Count"
@@ -75,10 +115,10 @@ function handle(r)
 	if not is_text(body) then
 		return answer(r, table.unpack(ANSWERS[2]))
 	end
-	local rows, problem = receive(r, body, write_key(r))
+	local rows, problem, text = receive(r, body, write_key(r))
 	if not rows or not ANSWERS[rows] then
 		r:err("braze_receive: " .. tostring(problem))
 		rows = 5
 	end
-	return answer(r, table.unpack(ANSWERS[rows]))
+	return answer(r, ANSWERS[rows][1], text or ANSWERS[rows][2])
 end

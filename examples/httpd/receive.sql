@@ -11,9 +11,10 @@ CREATE FUNCTION segment_http(path text, body text, write_key text) RETURNS SETOF
 LANGUAGE plpgsql AS $$
 DECLARE
 	outcome int := 1;
+	answer text := '';
 BEGIN
 	BEGIN
-		PERFORM braze_receive(path, body, write_key);
+		answer := braze_receive(path, body, write_key);
 	EXCEPTION
 		WHEN invalid_text_representation OR null_value_not_allowed OR invalid_parameter_value THEN
 			outcome := 2;
@@ -25,8 +26,17 @@ BEGIN
 			RAISE LOG 'segment_http: % (%)', SQLERRM, SQLSTATE;
 			outcome := 5;
 	END;
+	PERFORM set_config('segment_http.answer', answer, false);
 	RETURN QUERY SELECT generate_series(1, outcome);
 END
 $$;
-REVOKE ALL ON FUNCTION segment_http FROM PUBLIC;
-GRANT EXECUTE ON FUNCTION segment_http TO segment_api;
+
+-- A count of the answer to the request before, in the same session: as many
+-- rows.
+CREATE FUNCTION segment_http_count(name text) RETURNS SETOF int
+LANGUAGE sql STABLE AS $$
+	SELECT generate_series(1, (current_setting('segment_http.answer')::jsonb ->> name)::int)
+$$;
+
+REVOKE ALL ON FUNCTION segment_http, segment_http_count FROM PUBLIC;
+GRANT EXECUTE ON FUNCTION segment_http, segment_http_count TO segment_api;

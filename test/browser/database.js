@@ -22,4 +22,9 @@ function sdk(platform, options) {
   return sql(`SET client_min_messages = warning; ${setOptions(options)} SELECT braze_sdk(${literal(platform)}, 'braze');`);
 }
 
-module.exports = { sql, sdk, setOptions, literal };
+// as after a crash
+function restart() {
+  execFileSync(process.env.PG_CTL, ['-D', process.env.PGDATA, '-m', 'immediate', '-w', '-l', `${process.env.PGDATA}.log`, 'restart'], { stdio: 'ignore' });
+}
+
+module.exports = { sql, sdk, setOptions, restart, literal };

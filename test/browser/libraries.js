@@ -3,44 +3,16 @@
 // the middle, and each call arrives once.
 'use strict';
 
-const { execFileSync } = require('child_process');
 const http = require('http');
 const zlib = require('zlib');
 
 const { ok, is, done, until } = require('./tap');
-const { sql, setOptions } = require('./database');
-const { readBody, listen } = require('./standin');
+const { sql, setOptions, restart } = require('./database');
+const { readBody } = require('./standin');
+const { startProxy } = require('./proxy');
 
 const CALLS = 2000;
 const httpd = new URL(process.env.HTTPD_URL);
-
-// Passes requests on, and loses every LOST-th answer after the server has given it.
-const LOST = 5;
-
-function startProxy() {
-  const proxy = { answers: 0, lost: 0, statuses: {} };
-  return listen(async (request, response) => {
-    const body = await readBody(request);
-    const { host, connection, ...headers } = request.headers;
-    delete headers['transfer-encoding'];
-    headers['content-length'] = Buffer.byteLength(body);
-    const passed = http.request({
-      host: httpd.hostname, port: httpd.port, method: request.method, path: request.url, headers,
-    }, async (answer) => {
-      const text = await readBody(answer);
-      proxy.statuses[answer.statusCode] = (proxy.statuses[answer.statusCode] || 0) + 1;
-      proxy.answers += 1;
-      if (answer.statusCode === 200 && proxy.answers % LOST === 0) {
-        proxy.lost += 1;
-        response.socket.destroy();
-        return;
-      }
-      response.writeHead(answer.statusCode, { 'Content-Type': 'application/json' }).end(text);
-    });
-    passed.on('error', () => response.socket.destroy());
-    passed.end(body);
-  }).then(({ server, port }) => Object.assign(proxy, { server, url: `http://127.0.0.1:${port}` }));
-}
 
 function createKey() {
   return sql("SELECT braze_create_write_key('site', 'braze');");
@@ -88,20 +60,18 @@ function arrived() {
   }
 }
 
-async function run(name, proxy, restart) {
+async function run(name, proxy) {
   sql('DELETE FROM braze_queue;');
   const lost = proxy.lost;
   const library = libraries[name](createKey(), proxy.url);
   for (let i = 0; i < CALLS; i += 1) {
     library.call(callOf(i));
     if (i % 100 === 99) await new Promise((resolve) => setTimeout(resolve, 20));
-    if (restart && i === CALLS / 2) {
-      execFileSync(process.env.PG_CTL, ['-D', process.env.PGDATA, '-m', 'immediate', '-w', '-l', `${process.env.PGDATA}.log`, 'restart'], { stdio: 'ignore' });
-    }
+    if (i === CALLS / 2) restart();
   }
   await Promise.resolve(library.end()).catch(() => {});
   await until(() => arrived().endsWith(` ${CALLS}`), 120000);
-  is(arrived(), `${CALLS} ${CALLS}`, `${name}: each of ${CALLS} calls arrived once${restart ? ', the server restarted meanwhile' : ''}`);
+  is(arrived(), `${CALLS} ${CALLS}`, `${name}: each of ${CALLS} calls arrived once, the server restarted meanwhile`);
   ok(proxy.lost - lost > 3, `${name}: answers were lost (${proxy.lost - lost}), and repeats known`);
   is(sql("SELECT count(*) FROM braze_queue WHERE NOT call ? 'messageId' OR NOT call ? 'receivedAt';"), '0',
     `${name}: with messageId and the time of their arrival`);
@@ -149,13 +119,12 @@ async function imitations() {
 async function main() {
   const asked = process.argv.slice(2);
   sql(`SET client_min_messages = error; ${setOptions({ custom_api_endpoint: process.env.BRAZE_URL, track_all_pages: 'true' })} GRANT USAGE ON FOREIGN SERVER braze TO site;`);
-  const proxy = await startProxy();
-  for (const [i, name] of Object.keys(libraries).entries()) {
-    if (asked.length === 0 || asked.includes(name)) await run(name, proxy, i < 3);
+  const proxy = await startProxy(process.env.HTTPD_URL);
+  for (const name of Object.keys(libraries)) {
+    if (asked.length === 0 || asked.includes(name)) await run(name, proxy);
   }
   console.log(`# answers of the server: ${JSON.stringify(proxy.statuses)}`);
-  proxy.server.closeAllConnections();
-  proxy.server.close();
+  proxy.stop();
   if (asked.length === 0) await imitations();
   process.exitCode = done();
 }

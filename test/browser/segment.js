@@ -7,8 +7,9 @@
 const http = require('http');
 
 const { ok, is, done, until } = require('./tap');
-const { sql, setOptions, literal } = require('./database');
+const { sql, setOptions, restart, literal } = require('./database');
 const { StandIn, readBody } = require('./standin');
+const { startProxy } = require('./proxy');
 const { launch, Tab } = require('./browser');
 const bundle = require('./bundle');
 
@@ -36,7 +37,7 @@ async function load(version, scripts, more = '') {
   await control('reset', 'POST');
   sql(`SET client_min_messages = error; DELETE FROM braze_queue; ${setOptions({
     custom_api_endpoint: process.env.BRAZE_URL, sdk_endpoint: standin.endpoint, app_identifier: 'the-app',
-    web_sdk_version: version, enable_logging: 'true', do_not_load_font_awesome: 'true', track_named_pages: 'true',
+    web_sdk_version: version, enable_logging: 'true', do_not_load_font_awesome: 'true', track_named_pages: 'true', alias_calls: 'merge',
   })} CREATE USER MAPPING FOR CURRENT_USER SERVER braze OPTIONS (rest_api_key 'test-key');
     GRANT USAGE ON FOREIGN SERVER braze TO site;
     SELECT braze_pause('braze');`);
@@ -50,12 +51,21 @@ async function load(version, scripts, more = '') {
   return tab;
 }
 
+const CALLS = 7;
+
+// of an object that was delivered from here
+const what = ({ kind, object }) => object.name || kind;
+const NOT_OF_THE_SDK = ['Viewed Player Screen', 'merge_updates'];
+
 const calls = (tab) => tab.page.evaluate(async () => {
+  // before identify: it names who identified, else
+  await window.analytics.alias('u1', 'old');
   await window.analytics.identify('u1', { plan: 'pro', firstName: 'Ada', email: 'ada@example.com' });
   await window.analytics.track('Song Played', { seq: 1 });
   await window.analytics.page('Docs', 'Home');
   await window.analytics.page();
   await window.analytics.group('g1', { name: 'not the name of the user' });
+  await window.analytics.screen('Player');
   if (window.appboy) window.appboy.requestImmediateDataFlush();
   if (window.braze) window.braze.requestImmediateDataFlush();
 });
@@ -67,7 +77,7 @@ async function withSdk(version) {
   const tab = await load(version, await bundle.sdks([Number(major)]));
   await calls(tab);
   await until(() => standin.attributes().some((a) => a.custom && a.custom.ab_segment_group));
-  await until(() => queued() === 5);
+  await until(() => queued() === CALLS);
   const names = standin.eventNames();
   ok(names.includes('ss'), `${version}: a session begins`);
   ok(names.includes('Song Played'), `${version}: the event arrives by Braze's SDK`);
@@ -78,46 +88,53 @@ async function withSdk(version) {
   is([all.plan, all.first_name, all.email, all.ab_segment_group], ['pro', 'Ada', 'ada@example.com', 'g1'], `${version}: and the attributes`);
   ok(!standin.attributes().some((a) => JSON.stringify(a).includes('not the name')), `${version}: the traits of the group are not the user's`);
   is(tab.warnings(), [], `${version}: it knows all of its options`);
-  is(queued(), 5, `${version}: the calls are received here, too`);
+  is(queued(), CALLS, `${version}: the calls are received here, too`);
   sql("SELECT braze_start('braze'); SELECT braze_flush('30 s');");
-  is([queued(), (await received()).length], [0, 0], `${version}: and none is delivered a second time`);
+  is([queued(), (await received()).map(what).sort()], [0, NOT_OF_THE_SDK],
+    `${version}: and none is delivered a second time, but those that the SDK is not given`);
   await tab.close();
 }
 
 async function withoutSdk(version) {
   const tab = await load(version, {});
   await calls(tab);
-  await until(() => queued() === 5);
+  await until(() => queued() === CALLS);
   is(standin.requests.length, 0, `${version}: a blocked SDK sends nothing`);
-  is(queued(), 5, `${version}: the calls are received here`);
+  is(queued(), CALLS, `${version}: the calls are received here`);
   sql("SELECT braze_start('braze'); SELECT braze_flush('30 s');");
   const objects = await received();
-  is(objects.filter((object) => object.kind === 'events').map((object) => object.object.name).sort(), ['Song Played', 'Viewed Docs Home Page'],
+  is(objects.filter(({ kind }) => kind === 'events').map(what).sort(), ['Song Played', 'Viewed Docs Home Page', 'Viewed Player Screen'],
     `${version}: and delivered from here, each once`);
   is(objects.filter((object) => object.kind === 'attributes' && object.object.plan === 'pro').length, 1, `${version}: with the attributes`);
   await tab.close();
 }
 
-// analytics.js alone, in batches: what a page sends that leaves Braze to the server
-async function batches() {
+const MANY = 2000;
+
+// analytics.js alone, as on a page that leaves Braze to the server, by each of
+// its strategies: answers get lost, and the database is restarted in the middle
+async function alone(strategy) {
+  const began = Date.now();
+  const proxy = await startProxy(process.env.HTTPD_URL);
   const tab = await load('6.13.0', {}, ', Braze: false');
-  const send = (from, to) => tab.page.evaluate((a, b) => {
-    for (let i = a; i < b; i += 1) window.analytics.track('Song Played', { seq: i });
-  }, from, to);
   await tab.page.evaluate((settings) => {
     window.analytics = Segment.AnalyticsBrowser.load({ writeKey: settings.key, cdnURL: location.origin }, {
-      integrations: {
-        Braze: false,
-        'Segment.io': { apiHost: `${settings.host}/v1`, protocol: 'http', deliveryStrategy: { strategy: 'batching', config: { size: 50, timeout: 200 } } },
-      },
+      integrations: { Braze: false, 'Segment.io': { apiHost: `${settings.host}/v1`, protocol: 'http', deliveryStrategy: settings.strategy } },
     });
-  }, { key, host: httpd.host });
-  await send(0, 500);
-  await send(500, 1000);
-  await until(() => queued() >= 1000, 60000);
-  is(sql("SELECT count(*) || ' ' || count(DISTINCT call #> '{properties,seq}') FROM braze_queue;"), '1000 1000',
-    'analytics.js in batches: each of 1000 calls arrived once');
+  }, { key, host: proxy.host, strategy });
+  for (let i = 0; i < MANY; i += 100) {
+    await tab.page.evaluate((from) => {
+      for (let seq = from; seq < from + 100; seq += 1) window.analytics.track('Song Played', { seq });
+    }, i);
+    if (i === MANY / 2) restart();
+  }
+  await until(() => queued() >= MANY, 120000);
+  is(sql("SELECT count(*) || ' ' || count(DISTINCT call #> '{properties,seq}') FROM braze_queue;"), `${MANY} ${MANY}`,
+    `analytics.js, ${strategy.strategy}: each of ${MANY} calls arrived once, the server restarted meanwhile`);
+  ok(proxy.lost > 3, `analytics.js, ${strategy.strategy}: answers were lost (${proxy.lost}), and repeats known`);
+  console.log(`# answers of the server: ${JSON.stringify(proxy.statuses)}, in ${Math.round((Date.now() - began) / 1000)} s`);
   await tab.close();
+  proxy.stop();
 }
 
 async function main() {
@@ -135,7 +152,10 @@ async function main() {
   try {
     for (const version of asked.length > 0 ? asked : VERSIONS) await withSdk(version);
     await withoutSdk('6.13.0');
-    if (asked.length === 0) await batches();
+    if (asked.length === 0) {
+      await alone({ strategy: 'standard' });
+      await alone({ strategy: 'batching', config: { size: 50, timeout: 200 } });
+    }
   } finally {
     await launched.close();
     standin.stop();
