@@ -82,9 +82,13 @@ async function run(name, proxy) {
 async function imitations() {
   const key = createKey();
   const basic = `Basic ${Buffer.from(`${key}:`).toString('base64')}`;
+  let last;
   const post = (path, body, headers) => new Promise((resolve, reject) => {
     const request = http.request({ host: httpd.hostname, port: httpd.port, method: 'POST', path, headers }, async (answer) => {
-      resolve([answer.statusCode, /^\{"success": true\b/.test(await readBody(answer))]);
+      const text = await readBody(answer);
+      last = JSON.parse(text.startsWith('{') ? text : '{}');
+      last.origin = answer.headers['access-control-allow-origin'];
+      resolve([answer.statusCode, last.success === true]);
     });
     request.on('error', reject);
     request.end(body);
@@ -97,6 +101,14 @@ async function imitations() {
   sql('DELETE FROM braze_queue;');
   is(await post('/v1/batch', batch('ruby'), { Authorization: basic, 'Content-Type': 'application/json', Accept: 'application/json' }), [200, true],
     'as the library for Ruby sends');
+  is(last, { success: true, queued: 1, duplicates: 0, dead_letters: 0, dropped: 0, origin: '*' }, 'whose answer has counts');
+  const mixed = `{"batch": [${['{"type": "track", "userId": "u1", "event": "mixed", "messageId": "m1"}', '{"type": "track", "userId": "u1", "event": "a\\u0000b"}',
+    '{"type": "track"}', '{"type": "track", "userId": "u1", "event": "again", "messageId": "m1"}'].join(', ')}]}`;
+  is(await post('/v1/batch', mixed, { Authorization: basic }), [200, true], 'a batch with calls that are worth nothing is taken');
+  is(last, { success: true, queued: 1, duplicates: 1, dead_letters: 2, dropped: 0, origin: '*' }, 'and counted');
+  await post('/v1/batch', `{"batch": [${Array.from({ length: 2500 }, () => '{"type":"track","userId":"u1","event":"many"}').join(',')}]}`, { Authorization: basic });
+  is([last.success, last.queued], [true, 2500], 'as many as a batch may have');
+  sql("DELETE FROM braze_queue WHERE call ->> 'event' IN ('mixed', 'many');");
   is(await post('/v1/batch', batch('go'), { Authorization: basic, 'Content-Type': 'application/json' }), [200, true], 'as the one for Go');
   is(await post('/v1/batch', zlib.gzipSync(batch('python')), { Authorization: basic, 'Content-Type': 'application/json', 'Content-Encoding': 'gzip' }),
     [200, true], 'as the one for Python, compressed');
@@ -107,6 +119,9 @@ async function imitations() {
   is(await post('/v1/batch', Buffer.from([0x7b, 0xff, 0x00]), { Authorization: basic }), [400, false], 'nor UTF-8');
   is(await post('/v1/nothing', '{}', { Authorization: basic }), [400, false], 'and a path that is not known');
   is(await post('/v1/batch', `{"batch": [], "x": "${'x'.repeat(550000)}"}`, { Authorization: basic }), [413, false], 'and what is too large');
+  is(last.origin, '*', 'which a browser may read');
+  await post('/v1/batch', `{"batch": [], "x": "${'x'.repeat(650000)}"}`, { Authorization: basic });
+  is(last.origin, '*', 'also where httpd itself refuses it');
   is(await post('/v1/batch', zlib.gzipSync('x'.repeat(5000000)), { Authorization: basic, 'Content-Encoding': 'gzip' }).then((answer) => answer[0] >= 400, () => true),
     true, 'or is, once it is decompressed');
   is(sql("SELECT string_agg(call ->> 'event', ' ' ORDER BY id) FROM braze_queue;"), 'ruby go python chunked body', 'the others arrived');
