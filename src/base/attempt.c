@@ -15,6 +15,7 @@
 
 #include "base/attempt.h"
 #include "base/clock.h"
+#include "base/database_name.h"
 
 #define FIRST_DELAY_MS	1000
 #define MAX_DELAY_MS	(300 * 1000)
@@ -238,7 +239,10 @@ braze_attempt_when_due(BrazeBackoff *backoff, const char *destination,
 	{
 		braze_attempt_back_off(backoff);
 		ereport(LOG,
-				(errmsg("segment_braze: %s", error->message),
+				(destination == NULL ?
+				 errmsg("segment_braze: database \"%s\": %s", braze_database_name(), error->message) :
+				 errmsg("segment_braze: destination \"%s\" in database \"%s\": %s",
+						destination, braze_database_name(), error->message),
 				 errdetail("It is tried again in %d s.", backoff->delay / 1000)));
 	}
 	FreeErrorData(error);

@@ -38,9 +38,9 @@ typedef enum BrazeDatabaseState
  *
  * Everything is written under BrazeShared.lock, held exclusively, with one
  * exception: the worker clears refresh and purged without it, before it does
- * what they ask for.  It reads these without it as well; whoever sets them sets
- * the latch afterwards, which orders the memory.  Everything else is read
- * under the lock.
+ * what they ask for.  It reads these and held without it as well; whoever sets
+ * them sets the latch afterwards, which orders the memory.  Everything else is
+ * read under the lock.
  */
 typedef struct BrazeDatabaseSlot
 {
@@ -69,7 +69,8 @@ typedef struct BrazeDatabaseSlot
 	int			held;			/* sessions that need the database left alone:
 								 * no worker is started, and the slot not
 								 * freed */
-	TimestampTz started_at;		/* for the throttle */
+	int64		started_at;		/* on braze_now_ms()'s clock, for the
+								 * throttle; 0: no worker was started yet */
 	bool		wanted_at_once; /* CREATE EXTENSION, or a hold that is over */
 } BrazeDatabaseSlot;
 
@@ -146,6 +147,7 @@ typedef struct BrazeShared
 
 	/* under the lock */
 	bool		probe_all;		/* forget which databases had no extension */
+	uint32		releases;		/* how often a database was held no more */
 	BrazeDestinationSlot *destinations; /* braze_max_destinations of them */
 	int		   *buckets;		/* as many, each the first of its chain or -1 */
 	int			free_destination;	/* the first, or -1 */

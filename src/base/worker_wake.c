@@ -24,6 +24,9 @@
 /* where no place is free, a session looks for one this often at most */
 #define MARK_INTERVAL_MS	5000
 
+/* a worker whose database is held may finish its round, if that is soon */
+#define LEAVE_MS	2000
+
 static bool callback_registered = false;
 static bool wake_worker = false;
 static bool refresh_worker = false;
@@ -120,6 +123,7 @@ release_holds(void)
 			slot->wanted_at_once = true;
 		}
 	}
+	braze_shared->releases++;
 	LWLockRelease(braze_shared->lock);
 	list_free(held_databases);
 	held_databases = NIL;
@@ -199,7 +203,9 @@ braze_worker_wake_hold_database(Oid database)
 {
 	BrazeDatabaseSlot *slot;
 	MemoryContext old;
+	Latch	   *latch;
 	pid_t		told = 0;
+	int64		began;
 
 	if (braze_shared == NULL || list_member_oid(held_databases, database))
 		return;
@@ -224,9 +230,13 @@ braze_worker_wake_hold_database(Oid database)
 	/*
 	 * A worker that was registered before we came may still be on its way up,
 	 * so look until there is none.  The slot is cleared once the worker has
-	 * left the process array, see worker.c.  Each is told once: a second
-	 * SIGTERM would end it before it has settled what is answered.
+	 * left the process array, see worker.c.  A worker that waits sees that
+	 * its database is held, and ends by itself; one that is in the middle of
+	 * a round, behind a lock perhaps, is told by a signal after a while. Each
+	 * is told once: a second SIGTERM would end it before it has settled what
+	 * is answered.
 	 */
+	began = braze_now_ms();
 	for (;;)
 	{
 		pid_t		pid;
@@ -234,11 +244,14 @@ braze_worker_wake_hold_database(Oid database)
 
 		LWLockAcquire(braze_shared->lock, LW_SHARED);
 		pid = slot->pid;
+		latch = slot->latch;
 		starting = (slot->state == BRAZE_DATABASE_STARTING);
 		LWLockRelease(braze_shared->lock);
 		if (pid == 0 && !starting)
 			break;
-		if (pid != 0 && pid != told)
+		if (pid != 0 && latch != NULL)
+			SetLatch(latch);
+		if (pid != 0 && pid != told && braze_now_ms() - began >= LEAVE_MS)
 		{
 			kill(pid, SIGTERM);
 			told = pid;

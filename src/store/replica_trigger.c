@@ -24,6 +24,7 @@
 #include "utils/rel.h"
 
 #include "base/catalog.h"
+#include "base/database_name.h"
 #include "store/replica_trigger.h"
 
 #define REPLICA_TRIGGER		"braze_notify_replicated"
@@ -92,7 +93,9 @@ braze_replica_trigger_restore(void)
 	{
 		enable_for_replica(queue);
 		ereport(LOG,
-				(errmsg("segment_braze: trigger \"%s\" fires for replicated rows again", REPLICA_TRIGGER),
+				(errhidecontext(true),
+				 errmsg("segment_braze: trigger \"%s\" fires for replicated rows again in database \"%s\"",
+						REPLICA_TRIGGER, braze_database_name()),
 				 errdetail("It had become an ordinary trigger, as pg_restore --disable-triggers leaves it.")));
 	}
 	return -1;

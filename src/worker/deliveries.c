@@ -9,6 +9,7 @@
 
 #include "utils/memutils.h"
 
+#include "base/database_name.h"
 #include "worker/deliveries.h"
 
 List	   *braze_deliveries = NIL;
@@ -43,6 +44,7 @@ braze_deliveries_out_of_memory(void)
 {
 	ereport(ERROR,
 			(errcode(ERRCODE_OUT_OF_MEMORY),
-			 errmsg("out of memory"),
-			 errdetail("The worker of segment_braze starts again with what is in the queue.")));
+			 errmsg("out of memory in the segment_braze worker of database \"%s\"",
+					braze_database_name()),
+			 errdetail("It starts again with what is in the queue.")));
 }

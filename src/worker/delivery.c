@@ -24,6 +24,7 @@
 #include "destination/api_key.h"
 #include "store/notes_table.h"
 #include "store/profiles_table.h"
+#include "worker/activity.h"
 #include "worker/deliveries.h"
 #include "worker/delivery.h"
 #include "worker/delivery_cursor.h"
@@ -209,6 +210,8 @@ refresh_one(BrazeDelivery *delivery, BrazeDestination *destination)
 	bool		changed;
 	bool		was_paused = (delivery->known && delivery->paused != NULL);
 
+	braze_activity_about(NameStr(delivery->name));
+
 	/*
 	 * Three things may have changed, and each undoes something else. Options:
 	 * what waits was mapped and packed by the old ones.  Key or endpoint:
@@ -282,6 +285,7 @@ refresh_one(BrazeDelivery *delivery, BrazeDestination *destination)
 	}
 	if (options_changed)
 		braze_profiles_table_drop_cache();
+	braze_activity_about(NULL);
 }
 
 /* its calls stay in the queue, for a server of the same name */

@@ -16,6 +16,7 @@
 #include "utils/memutils.h"
 
 #include "base/clock.h"
+#include "base/database_name.h"
 #include "store/paused_table.h"
 #include "store/started_table.h"
 #include "worker/deliveries.h"
@@ -79,8 +80,9 @@ braze_delivery_pause(BrazeDelivery *delivery, const char *reason)
 	delivery->pause_to_store = braze_new_pauses = true;
 	braze_delivery_cursor_drop_waiting(delivery);
 	ereport(LOG,
-			(errmsg("segment_braze: destination \"%s\" is paused",
-					NameStr(delivery->name)),
+			(errhidecontext(true),
+			 errmsg("segment_braze: destination \"%s\" in database \"%s\" is paused",
+					NameStr(delivery->name), braze_database_name()),
 			 errdetail("%s", reason),
 			 errhint("Fix the cause, then call braze_start(%s), or change the server's options or key, to send the queued calls.",
 					 quote_literal_cstr(NameStr(delivery->name)))));
@@ -100,8 +102,10 @@ braze_delivery_pause_close(BrazeDelivery *delivery, BrazeEndpoint endpoint, cons
 	pfree(complete);
 	delivery->closed_to_store[endpoint] = braze_new_pauses = true;
 	ereport(LOG,
-			(errmsg("segment_braze: destination \"%s\" is paused for calls that need %s",
-					NameStr(delivery->name), braze_endpoints[endpoint].path),
+			(errhidecontext(true),
+			 errmsg("segment_braze: destination \"%s\" in database \"%s\" is paused for calls that need %s",
+					NameStr(delivery->name), braze_database_name(),
+					braze_endpoints[endpoint].path),
 			 errdetail("%s", delivery->closed[endpoint]),
 			 errhint("Fix the cause, then call braze_start(%s), or change the server's options or key, to send these calls and the later ones of their users.",
 					 quote_literal_cstr(NameStr(delivery->name)))));
@@ -193,8 +197,9 @@ set_not_started(BrazeDelivery *delivery, bool not_started)
 {
 	if (not_started && !delivery->not_started)
 		ereport(LOG,
-				(errmsg("segment_braze: destination \"%s\" is not started in this database, its calls stay in the queue",
-						NameStr(delivery->name)),
+				(errhidecontext(true),
+				 errmsg("segment_braze: destination \"%s\" is not started in database \"%s\", its calls stay in the queue",
+						NameStr(delivery->name), braze_database_name()),
 				 errhint("If this is the database to deliver from, run SELECT braze_start(%s).",
 						 quote_literal_cstr(NameStr(delivery->name)))));
 	delivery->not_started = not_started;

@@ -18,6 +18,7 @@
 
 #include "base/attempt.h"
 #include "base/clock.h"
+#include "base/database_name.h"
 #include "base/shmem.h"
 #include "base/statement.h"
 #include "worker/deliveries.h"
@@ -31,10 +32,11 @@ braze_delivery_stuck_note(BrazeDelivery *delivery, const char *problem)
 	strlcpy(delivery->stuck_problem, problem, sizeof(delivery->stuck_problem));
 	delivery->changed = true;
 	ereport(LOG,
-			(errmsg("segment_braze: calls of destination \"%s\" that were answered cannot be settled",
-					NameStr(delivery->name)),
+			(errhidecontext(true),
+			 errmsg("segment_braze: calls of destination \"%s\" in database \"%s\" that were answered cannot be settled",
+					NameStr(delivery->name), braze_database_name()),
 			 errdetail("%s", problem),
-			 errhint("They are kept in mind and tried again, and sent again only if the worker ends before.")));
+			 errhint("They are kept in memory and tried again. They are sent once more only if the worker ends before they are settled.")));
 }
 
 void

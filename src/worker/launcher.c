@@ -32,7 +32,6 @@
 #include "utils/hsearch.h"
 #include "utils/memutils.h"
 #include "utils/snapmgr.h"
-#include "utils/timestamp.h"
 
 #include "base/clock.h"
 #include "base/compat.h"
@@ -61,6 +60,7 @@ typedef struct Known
 } Known;
 
 static HTAB *known_databases;
+static uint32 releases_listed;	/* braze_shared->releases before the listing */
 static MemoryContext launcher_context;
 
 /* nobody is to set the latch of a process that is gone, or count on it */
@@ -86,6 +86,10 @@ list_databases(void)
 	hash_seq_init(&status, known_databases);
 	while ((known = hash_seq_search(&status)) != NULL)
 		known->listed = false;
+
+	LWLockAcquire(braze_shared->lock, LW_SHARED);
+	releases_listed = braze_shared->releases;
+	LWLockRelease(braze_shared->lock);
 
 	StartTransactionCommand();
 	(void) GetTransactionSnapshot();
@@ -134,8 +138,10 @@ register_worker(Known *known, int index)
 	worker.bgw_restart_time = BGW_NEVER_RESTART;
 	strlcpy(worker.bgw_library_name, "segment_braze", sizeof(worker.bgw_library_name));
 	strlcpy(worker.bgw_function_name, "braze_worker_main", sizeof(worker.bgw_function_name));
-	snprintf(worker.bgw_name, BGW_MAXLEN, "segment_braze worker for database %u",
-			 known->database);
+
+	/* also the process title; a rename ends the worker and starts another */
+	snprintf(worker.bgw_name, BGW_MAXLEN, "segment_braze worker for \"%s\"",
+			 NameStr(known->name));
 	strlcpy(worker.bgw_type, "segment_braze worker", BGW_MAXLEN);
 	worker.bgw_main_arg = Int32GetDatum(index);
 	worker.bgw_notify_pid = MyProcPid;
@@ -234,7 +240,7 @@ static long
 tend_database(Known *known, bool probe_all)
 {
 	BrazeDatabaseSlot *slot;
-	TimestampTz now = GetCurrentTimestamp();
+	int64		now = braze_now_ms();
 	long		wait = -1;
 	bool		start = false;
 	bool		has_extension = false;
@@ -285,15 +291,18 @@ tend_database(Known *known, bool probe_all)
 				 (slot->state == BRAZE_DATABASE_WANTED ||
 				  slot->state == BRAZE_DATABASE_NO_SLOT))
 		{
-			long		since = (now - slot->started_at) / 1000;
+			long		since = (long) (now - slot->started_at);
 
 			/*
 			 * A worker that fails at once must not keep the server busy.  One
 			 * that could not be registered has cost nothing, and a worker
 			 * that has just ended may have made room.
 			 */
-			if (since >= BRAZE_RESTART_INTERVAL_MS || slot->wanted_at_once ||
-				slot->state == BRAZE_DATABASE_NO_SLOT)
+			if (releases_listed != braze_shared->releases)
+				wait = 0;		/* it may have been dropped since the listing */
+			else if (slot->started_at == 0 || slot->wanted_at_once ||
+					 since >= BRAZE_RESTART_INTERVAL_MS ||
+					 slot->state == BRAZE_DATABASE_NO_SLOT)
 			{
 				slot->started_at = now;
 				slot->wanted_at_once = false;
@@ -314,8 +323,8 @@ tend_database(Known *known, bool probe_all)
 	 */
 	if (start)
 		ereport(DEBUG1,
-				(errmsg_internal("segment_braze: starting a worker for database %u",
-								 known->database)));
+				(errmsg_internal("segment_braze: starting a worker for database \"%s\"",
+								 NameStr(known->name))));
 	Assert(!start || slot != NULL);
 	if (start && register_worker(known, slot - braze_shared->databases))
 		note_room(known);
@@ -436,6 +445,13 @@ wait_for_latch(long timeout, BrazeWait wait)
 	(void) WaitLatch(MyLatch, WL_LATCH_SET | WL_TIMEOUT | WL_EXIT_ON_PM_DEATH,
 					 timeout, braze_wait_event(wait));
 	ResetLatch(MyLatch);
+
+	/*
+	 * No FATAL for what is no error.  The code has the postmaster start it
+	 * again, if it was somebody else who ended it.
+	 */
+	if (ProcDiePending)
+		proc_exit(1);
 	CHECK_FOR_INTERRUPTS();
 	if (ConfigReloadPending)
 	{

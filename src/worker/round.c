@@ -11,7 +11,6 @@
 #include "catalog/pg_extension.h"
 #include "commands/extension.h"
 #include "miscadmin.h"
-#include "pgstat.h"
 #include "storage/ipc.h"
 #include "storage/lmgr.h"
 #include "utils/inval.h"
@@ -20,6 +19,8 @@
 
 #include "base/catalog.h"
 #include "base/compat.h"
+#include "base/database_name.h"
+#include "worker/activity.h"
 #include "worker/round.h"
 
 bool		braze_gone_due = false;
@@ -58,7 +59,7 @@ begin_round(const char *activity)
 	const BrazeCatalog *catalog;
 
 	Assert(!IsTransactionState());
-	pgstat_report_activity(STATE_RUNNING, activity);
+	braze_activity_begin(activity);
 	SetCurrentStatementStartTimestamp();
 	StartTransactionCommand();
 	if (!OidIsValid(extension))
@@ -83,7 +84,9 @@ begin_round(const char *activity)
 		 * looks whether it needs a worker.
 		 */
 		ereport(LOG,
-				(errmsg("segment_braze: the extension was dropped, its worker ends")));
+				(errhidecontext(true),
+				 errmsg("segment_braze: the extension was dropped from database \"%s\", its worker ends",
+						braze_database_name())));
 		proc_exit(0);
 	}
 	queue = catalog->queue;
@@ -137,7 +140,7 @@ braze_round_run(const char *activity, void (*body) (void *arg), void *arg)
 	}
 	PG_END_TRY();
 	MemoryContextSwitchTo(caller);
-	pgstat_report_activity(STATE_IDLE, NULL);
+	braze_activity_begin(NULL);
 
 	/* statistics that could not be reported undo nothing */
 	if (error != NULL && committed)

@@ -44,7 +44,7 @@ braze_round_gone(void)
 {
 	bool		ok = false;
 
-	if (!braze_round_succeeds("looking what was purged", drop_gone, &ok) || !ok)
+	if (!braze_round_succeeds("looking for calls that were taken out of the queue", drop_gone, &ok) || !ok)
 		return false;
 	braze_gone_due = false;
 	ereport(DEBUG1,

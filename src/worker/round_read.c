@@ -16,11 +16,13 @@
 
 #include "base/attempt.h"
 #include "base/clock.h"
+#include "base/database_name.h"
 #include "base/guc.h"
 #include "base/shmem.h"
 #include "base/size_counter.h"
 #include "queue/enqueue.h"
 #include "store/reader.h"
+#include "worker/activity.h"
 #include "worker/deliveries.h"
 #include "worker/delivery_cursor.h"
 #include "worker/delivery_place.h"
@@ -82,6 +84,7 @@ take_row(BrazeDelivery *delivery, const BrazeQueueRow *row)
 	/* first: an error in what follows must not hide it */
 	unflushed = true;
 	taken++;
+	braze_activity_about(NameStr(delivery->name));
 	if (row->id == failing_id && failures >= MAX_ATTEMPTS)
 		braze_delivery_reject(delivery, row, failing_reason);
 
@@ -92,6 +95,7 @@ take_row(BrazeDelivery *delivery, const BrazeQueueRow *row)
 									   size, braze_max_call_size));
 	else
 		braze_delivery_take(delivery, row);
+	braze_activity_about(NULL);
 }
 
 /* what is new: every id comes here once, whatever its destination */
@@ -284,8 +288,9 @@ consume_stray(const BrazeQueueRow *row, void *arg)
 	if (!braze_memory_budget_has_room(delivery))
 		return false;
 	ereport(LOG,
-			(errmsg("segment_braze: call %lld was queued with an id far below the last one",
-					(long long) row->id),
+			(errhidecontext(true),
+			 errmsg("segment_braze: call %lld for destination \"%s\" in database \"%s\" was queued with an id far below the last one",
+					(long long) row->id, NameStr(delivery->name), braze_database_name()),
 			 errdetail("The last id read was %lld.", (long long) reader->cursor),
 			 errhint("Was the sequence of braze_queue set back?  Such calls are sent, but late.")));
 	take_row(delivery, row);

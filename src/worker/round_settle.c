@@ -29,6 +29,7 @@
 #include "store/deleted_users.h"
 #include "store/profiles_table.h"
 #include "store/settle.h"
+#include "worker/activity.h"
 #include "worker/deliveries.h"
 #include "worker/delivery_stuck.h"
 #include "worker/round.h"
@@ -357,12 +358,14 @@ settle_list(BrazeSettler *settler, const Care *care, DoneList *list, int64 deadl
 
 		if (done->state == DONE_STUCK && done->backoff.next > now)
 			continue;
+		braze_activity_about(NameStr(done->delivery->name));
 		if (!is_to_be_tried(done, care))
 			note_result(done, settle_call(settler, done->call));
 		else if (braze_now_ms() < deadline)
 			try_call(done);
 		MemoryContextReset(call_context);
 	}
+	braze_activity_about(NULL);
 }
 
 /* *ok stays false when somebody has locked the queue */
@@ -498,7 +501,7 @@ braze_round_settle(void)
 											 ALLOCSET_DEFAULT_SIZES);
 	braze_settler_reset_sizes();
 	braze_attempt_begin();
-	error = braze_round_run("settling what is done", settle_all, &ok);
+	error = braze_round_run("settling calls that are done", settle_all, &ok);
 	if (error != NULL)
 		ok = false;
 	MemoryContextReset(call_context);

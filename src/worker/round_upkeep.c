@@ -158,5 +158,5 @@ braze_round_upkeep_replica_trigger(void)
 {
 	static BrazeBackoff backoff;
 
-	return upkeep_round("looking at a trigger", braze_replica_trigger_restore, &backoff, NULL);
+	return upkeep_round("looking after the triggers of braze_queue", braze_replica_trigger_restore, &backoff, NULL);
 }

@@ -30,6 +30,7 @@
 #include "base/catalog.h"
 #include "base/clock.h"
 #include "base/compat.h"
+#include "base/database_name.h"
 #include "base/guc.h"
 #include "base/shmem.h"
 #include "base/statement.h"
@@ -37,6 +38,7 @@
 #include "braze/http.h"
 #include "store/notes_table.h"
 #include "store/profiles_table.h"
+#include "worker/activity.h"
 #include "worker/claim.h"
 #include "worker/delivery_stuck.h"
 #include "worker/exchange.h"
@@ -146,12 +148,15 @@ wait_for_update(void)
 	set_slot_state(BRAZE_DATABASE_OUTDATED);
 	if (!logged)
 		ereport(LOG,
-				(errmsg("segment_braze: the extension is older than its library, nothing is sent"),
+				(errmsg("segment_braze: the extension in database \"%s\" is older than its library, nothing is sent",
+						braze_database_name()),
 				 errhint("Run ALTER EXTENSION %s UPDATE.", BRAZE_EXTENSION)));
 	logged = true;
 	(void) WaitLatch(MyLatch, WL_LATCH_SET | WL_TIMEOUT | WL_EXIT_ON_PM_DEATH,
 					 braze_nap, PG_WAIT_EXTENSION);
 	ResetLatch(MyLatch);
+	if (ProcDiePending || slot->held > 0)
+		proc_exit(0);
 	CHECK_FOR_INTERRUPTS();
 }
 
@@ -169,6 +174,7 @@ require_extension(void)
 	for (;;)
 	{
 		StartTransactionCommand();
+		braze_database_name_read();
 		catalog = braze_catalog();
 		locked = (catalog != NULL && lock_extension(catalog->extension));
 		CommitTransactionCommand();
@@ -199,7 +205,13 @@ attach_to_slot(int index)
 	 * The launcher may have registered another worker since, if it took this
 	 * one for dead, or have freed the slot: then this one has nothing to do.
 	 */
-	if (mine->pid == 0 && OidIsValid(mine->database))
+	if (mine->held > 0)
+	{
+		/* who waits for the database waits for this as well */
+		if (mine->pid == 0 && mine->state == BRAZE_DATABASE_STARTING)
+			mine->state = BRAZE_DATABASE_WANTED;
+	}
+	else if (mine->pid == 0 && OidIsValid(mine->database))
 	{
 		mine->pid = MyProcPid;
 		mine->lowest_in_flight = PG_INT64_MAX;
@@ -294,7 +306,7 @@ main_loop(BrazeHttp *http)
 		 * curl's callbacks are never under way here, so it may be left by
 		 * longjmp
 		 */
-		if (ProcDiePending)
+		if (ProcDiePending || slot->held > 0)
 			end_process(http);
 		CHECK_FOR_INTERRUPTS();
 		if (ConfigReloadPending)
@@ -345,6 +357,8 @@ braze_worker_main(Datum arg)
 	database = slot->database;
 	BackgroundWorkerInitializeConnectionByOid(database, InvalidOid, 0);
 	fix_settings();
+	SetConfigOption("application_name", MyBgworkerEntry->bgw_name, PGC_USERSET, PGC_S_OVERRIDE);
+	braze_activity_init();
 	braze_statement_init_worker();
 	require_extension();
 
@@ -353,7 +367,8 @@ braze_worker_main(Datum arg)
 	if (http == NULL)
 		ereport(ERROR,
 				(errcode(ERRCODE_SYSTEM_ERROR),
-				 errmsg("segment_braze could not set up libcurl: %s", error)));
+				 errmsg("segment_braze could not set up libcurl in the worker of database \"%s\": %s",
+						braze_database_name(), error)));
 	ReserveExternalFD();		/* that of its epoll set */
 	braze_http_announce_sockets(http, AcquireExternalFD, ReleaseExternalFD);
 	braze_delivery_init();

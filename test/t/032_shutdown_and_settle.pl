@@ -137,7 +137,7 @@ StandIn::wait_until(
 	sub {
 		$settles{ run(<<'EOS') } = 1;
 SELECT query_start FROM pg_stat_activity
-WHERE backend_type = 'segment_braze worker' AND datname = 'postgres' AND query = 'settling what is done'
+WHERE backend_type = 'segment_braze worker' AND datname = 'postgres' AND query = 'settling calls that are done'
 EOS
 		return keys %settles > 3;
 	},

@@ -15,7 +15,7 @@ use StandIn;
 
 my $braze = StandIn->new;
 my $node = braze_server('main');
-my $lines = 'destination "braze" is not started in this database';
+my $lines = 'destination "braze" is not started in database "postgres"';
 
 sub run
 {

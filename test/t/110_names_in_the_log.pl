@@ -1,0 +1,134 @@
+# What the processes say names the database and the destination; an error says
+# what the worker was doing; and a worker that makes room for a command, or is
+# shut down, is no error.
+
+use strict;
+use warnings;
+
+use FindBin;
+use lib "$FindBin::RealBin/../perl";
+
+use PostgreSQL::Test::Cluster;
+use PostgreSQL::Test::Utils;
+use Test::More;
+
+use Braze;
+use StandIn;
+
+my $braze = StandIn->new;
+my $node = braze_server('main');
+my $start = 0;
+my $worker;
+
+sub run
+{
+	my ($sql, $database) = @_;
+	return $node->safe_psql($database || 'postgres', $sql);
+}
+
+# what was logged since the last call of restart_log
+sub log_text
+{
+	return slurp_file($node->logfile, $start);
+}
+
+sub restart_log
+{
+	$start = -s $node->logfile;
+	return;
+}
+
+sub logged
+{
+	my ($pattern, $what) = @_;
+
+	StandIn::wait_until(sub { log_text() =~ $pattern }, $what);
+	like(log_text(), $pattern, $what);
+	return;
+}
+
+sub title
+{
+	my ($pid) = @_;
+	my $title = slurp_file("/proc/$pid/cmdline");
+
+	$title =~ s/\0.*//s;
+	return $title;
+}
+
+# --- names
+
+run('CREATE DATABASE shop');
+run('CREATE EXTENSION segment_braze', 'shop');
+braze_destination($node, 'shop', 'braze', $braze, start => 0);
+$worker = braze_wait_for_worker($node, 'shop');
+logged(qr/LOG:  segment_braze: destination "braze" is not started in database "shop"/, 'a destination that was not started');
+like(title($worker), qr/segment_braze worker for "shop"/, 'the title of the process');
+is(run("SELECT application_name FROM pg_stat_activity WHERE pid = $worker"),
+	'segment_braze worker for "shop"', 'application_name');
+
+braze_start($node, 'shop', 'braze');
+$braze->fault(kind => 'status', status => 401);
+run("SELECT braze_track('u1', 'A')", 'shop');
+logged(qr/LOG:  segment_braze: destination "braze" in database "shop" is paused\s.*DETAIL:.*401/s, 'one that is paused');
+$braze->clear_faults;
+braze_start($node, 'shop', 'braze');
+braze_flush($node, 'shop');
+
+# --- what it was doing
+
+foreach my $case (
+	[ 'braze_paused', 'SELECT braze_notify_worker(false)', 'reading the destinations, destination "braze"' ],
+	[ 'braze_dead_letters', "INSERT INTO braze_queue (destination, call) VALUES ('braze', '{}')",
+		'settling calls that are done, destination "braze"' ])
+{
+	my ($table, $command, $doing) = @$case;
+	my $session = $node->background_psql('shop');
+
+	restart_log();
+	$session->query_safe("BEGIN; LOCK TABLE $table;");
+	run($command, 'shop');
+	logged(qr/ERROR:  canceling statement due to lock timeout\s.*CONTEXT: .*segment_braze worker of database "shop", \Q$doing\E/s,
+		"$table is locked: the error says what the worker was doing");
+	$session->query_safe('COMMIT;');
+	$session->quit;
+	braze_flush($node, 'shop');
+}
+
+run(<<'EOS', 'shop');
+CREATE FUNCTION refuse() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN RAISE 'no'; END $$;
+CREATE TRIGGER refuse BEFORE DELETE ON braze_queue FOR EACH ROW EXECUTE FUNCTION refuse();
+EOS
+run("SELECT braze_track('u1', 'A')", 'shop');
+logged(qr/LOG:  segment_braze: calls of destination "braze" in database "shop" that were answered cannot be settled/, 'a trigger');
+run('DROP TRIGGER refuse ON braze_queue', 'shop');
+braze_flush($node, 'shop');
+
+# --- no error
+
+restart_log();
+foreach my $command (
+	'CREATE DATABASE copy TEMPLATE shop',
+	'ALTER DATABASE shop RENAME TO store',
+	'DROP DATABASE copy')
+{
+	$worker = braze_wait_for_worker($node, $command =~ /copy$/ ? 'copy' : 'shop');
+	$node->poll_query_until('template1', "SELECT state = 'idle' FROM pg_stat_activity WHERE pid = $worker");
+	run($command);
+}
+$worker = braze_wait_for_worker($node, 'store');
+like(title($worker), qr/segment_braze worker for "store"/, 'a database that was renamed has its new name in the title');
+is(run("SELECT application_name FROM pg_stat_activity WHERE pid = $worker"),
+	'segment_braze worker for "store"', 'and in application_name');
+run("SELECT braze_track('u2', 'A')", 'store');
+braze_flush($node, 'store');
+
+# the worker waits for an answer, outside a round
+$braze->hold;
+run("SELECT braze_track('u3', 'A')", 'store');
+$braze->wait_for_stat('held', 1);
+$node->stop('fast');
+unlike(log_text(), qr/FATAL:(?!  the database system is)/, 'a command that needs the database, and a shutdown, are no error of ours');
+unlike(log_text(), qr/segment_braze worker.* exited with exit code/, 'nor does a worker end with an error');
+
+done_testing();
