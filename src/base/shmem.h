@@ -118,6 +118,9 @@ typedef struct BrazeDestinationSlot
 	int			next;			/* in the same bucket, or of the free ones;
 								 * -1: none */
 	BrazeDestinationState state;
+	int64		limit_ends;		/* Braze's rate limit, on braze_now_ms()'s
+								 * clock; past: there is none, */
+	int64		identity_limit_ends;	/* of the endpoints for identities */
 	int			in_flight;		/* requests */
 	int64		counts[BRAZE_COUNTERS];
 	BrazeSizeCounter size;

@@ -49,15 +49,24 @@ why_not_served(void)
 	return reason;
 }
 
+/* for people: a moment of braze_now_ms()'s clock, or now if it is past */
+static const char *
+moment_text(int64 moment)
+{
+	int64		left = moment - braze_now_ms();
+	TimestampTz until = TimestampTzPlusMilliseconds(GetCurrentTimestamp(), Max(left, 0));
+
+	/* whole seconds: two looks say the same */
+	until += USECS_PER_SEC - 1;
+	return timestamptz_to_str(until - until % USECS_PER_SEC);
+}
+
 /* the launcher waits after a crash; since is when that began, on our own clock */
 static const char *
 crash_wait_text(int64 since)
 {
-	int64		left = since + braze_restart_delay * INT64CONST(1000) - braze_now_ms();
-	TimestampTz until = TimestampTzPlusMilliseconds(GetCurrentTimestamp(), Max(left, 0));
-
 	return psprintf("starting: the server has crashed, nothing is sent before %s; to begin sooner, lower segment_braze.restart_delay and reload",
-					timestamptz_to_str(until));
+					moment_text(since + braze_restart_delay * INT64CONST(1000)));
 }
 
 /*
@@ -154,9 +163,26 @@ braze_not_counted(PG_FUNCTION_ARGS)
 									 "increase segment_braze.max_destinations and restart the server"));
 }
 
+/* NULL: none */
+static const char *
+reason_text(const BrazeDestinationSlot *slot)
+{
+	if (slot->paused[0] != '\0')
+		return slot->paused;
+	if (slot->state == BRAZE_DESTINATION_RUNNING && slot->limit_ends <= braze_now_ms() &&
+		slot->identity_limit_ends > braze_now_ms())
+		return psprintf("calls that join, merge or delete users wait for Braze's limit until %s",
+						moment_text(slot->identity_limit_ends));
+	return NULL;
+}
+
 static const char *
 state_name(const BrazeDestinationSlot *slot)
 {
+	/* whatever was tried before: nothing is sent before that moment */
+	if ((slot->state == BRAZE_DESTINATION_RUNNING || slot->state == BRAZE_DESTINATION_RETRYING) &&
+		slot->limit_ends > braze_now_ms())
+		return psprintf("waiting for Braze's limit until %s", moment_text(slot->limit_ends));
 	switch (slot->state)
 	{
 		case BRAZE_DESTINATION_RUNNING:
@@ -191,11 +217,12 @@ put_counters(Tuplestorestate *store, TupleDesc desc, BrazeDestinationSlot *slot)
 {
 	Datum		values[COUNTER_COLUMNS];
 	bool		nulls[COUNTER_COLUMNS] = {false};
+	const char *reason = reason_text(slot);
 
 	values[COUNTER_DESTINATION] = NameGetDatum(&slot->name);
 	values[COUNTER_STATE] = CStringGetTextDatum(state_name(slot));
-	values[COUNTER_REASON] = CStringGetTextDatum(slot->paused);
-	nulls[COUNTER_REASON] = (slot->paused[0] == '\0');
+	values[COUNTER_REASON] = CStringGetTextDatum(reason ? reason : "");
+	nulls[COUNTER_REASON] = (reason == NULL);
 	values[COUNTER_IN_FLIGHT] = Int32GetDatum(slot->in_flight);
 	for (int i = 0; i < BRAZE_COUNTERS; i++)
 		values[COUNTER_FIRST_COUNT + i] = Int64GetDatum(slot->counts[i]);

@@ -31,6 +31,7 @@
 #include "worker/delivery_pause.h"
 #include "worker/delivery_stuck.h"
 #include "worker/memory_budget.h"
+#include "worker/outage_log.h"
 #include "worker/worker.h"
 
 /* over all identity endpoints */
@@ -89,13 +90,15 @@ reset_pace(BrazeDelivery *delivery)
 		braze_pace_reset(&delivery->pace[i]);
 }
 
-/* for the status: is anything of it waiting for its clock? */
+/* for the status, which shows a rate limit as such */
 static bool
 is_failing(const BrazeDelivery *delivery)
 {
+	int64		now = braze_now_ms();
+
 	for (int i = 0; i < BRAZE_SERVICES; i++)
 	{
-		if (delivery->pace[i].failures > 0)
+		if (delivery->pace[i].failures > 0 && delivery->pace[i].not_before <= now)
 			return true;
 	}
 	return false;
@@ -271,6 +274,9 @@ refresh_one(BrazeDelivery *delivery, BrazeDestination *destination)
 	if (options_changed || (delivery->paused != NULL && !was_paused))
 		braze_delivery_cursor_drop_waiting(delivery);
 
+	if (delivery->paused != NULL)
+		braze_outage_log_cancel(delivery);
+
 	/* nothing was sent meanwhile, so how Braze failed before says nothing now */
 	for (int i = 0; i < BRAZE_SERVICES; i++)
 	{
@@ -297,6 +303,7 @@ server_is_gone(BrazeDelivery *delivery)
 	delivery->destination = NULL;
 	free_target(delivery);
 	delivery->not_started = false;
+	braze_outage_log_cancel(delivery);
 	braze_delivery_pause_set(delivery, "no such server");
 }
 
@@ -611,6 +618,8 @@ braze_delivery_report(BrazeDelivery *delivery)
 			: stuck ? BRAZE_DESTINATION_WAITING
 			: is_failing(delivery) ? BRAZE_DESTINATION_RETRYING
 			: BRAZE_DESTINATION_RUNNING;
+		slot->limit_ends = delivery->pace[BRAZE_TRACK_SERVICE].not_before;
+		slot->identity_limit_ends = delivery->pace[BRAZE_IDENTITY_SERVICE].not_before;
 		slot->in_flight = delivery->transfers;
 		for (int i = 0; i < BRAZE_COUNTERS; i++)
 			slot->counts[i] += delivery->counts[i];

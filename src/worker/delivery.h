@@ -15,6 +15,7 @@
 #include "base/size_counter.h"
 #include "braze/bucket.h"
 #include "braze/http.h"
+#include "braze/outage.h"
 #include "braze/pace.h"
 #include "braze/refusal_rate.h"
 #include "destination/destination.h"
@@ -44,6 +45,7 @@ typedef struct BrazeDelivery
 	BrazePack  *pack;
 	bool		at_most_once;
 	BrazePace	pace[BRAZE_SERVICES];
+	BrazeOutage outage;			/* what the log says of it */
 	BrazeBucket requests;		/* max_requests_per_second, */
 	BrazeBucket identity_requests;	/* and what Braze allows of these */
 	BrazeHttpTarget *target;	/* NULL: no usable key, see paused */

@@ -23,6 +23,7 @@
 #include "worker/delivery_cursor.h"
 #include "worker/delivery_pause.h"
 #include "worker/delivery_stuck.h"
+#include "worker/outage_log.h"
 
 bool		braze_new_pauses = false;
 
@@ -205,6 +206,16 @@ set_not_started(BrazeDelivery *delivery, bool not_started)
 	delivery->not_started = not_started;
 }
 
+/* the want of a start is no pause, set_not_started() tells of it */
+static void
+log_change(const BrazeDelivery *delivery, const char *before, const char *reason)
+{
+	if (delivery->not_started || (before == NULL && reason == NULL) ||
+		(before != NULL && reason != NULL && strcmp(before, reason) == 0))
+		return;
+	braze_outage_log_pause(delivery, reason);
+}
+
 /*
  * A pause by the user stays until it is lifted; one by Braze's answer also
  * ends when what Braze complained of, the key or the options, has changed.
@@ -212,6 +223,7 @@ set_not_started(BrazeDelivery *delivery, bool not_started)
 void
 braze_delivery_pause_refresh(BrazeDelivery *delivery, bool changed, const char *key_problem)
 {
+	const char *before = delivery->known && !delivery->not_started ? delivery->paused : NULL;
 	const char *paused = NULL;
 	const char *closed[BRAZE_ENDPOINTS] = {NULL};
 	ListCell   *cell;
@@ -242,12 +254,12 @@ braze_delivery_pause_refresh(BrazeDelivery *delivery, bool changed, const char *
 	 * does not have was lifted, unless it is still on its way there.
 	 */
 	if (paused != NULL)
-	{
 		delivery->pause_to_store = false;
+	if (paused != NULL || is_over(&delivery->pause_to_store, changed))
+	{
+		log_change(delivery, before, paused);
 		braze_delivery_pause_set(delivery, paused);
 	}
-	else if (is_over(&delivery->pause_to_store, changed))
-		braze_delivery_pause_set(delivery, NULL);
 
 	for (int i = 0; i < BRAZE_ENDPOINTS; i++)
 	{

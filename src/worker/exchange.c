@@ -19,6 +19,7 @@
 #include "worker/delivery_pause.h"
 #include "worker/delivery_stuck.h"
 #include "worker/exchange.h"
+#include "worker/outage_log.h"
 
 static int	transfers = 0;		/* over all destinations */
 static uint64 requests = 0;		/* since the worker started */
@@ -143,6 +144,7 @@ pace_by_answer(BrazeTransfer *transfer, const BrazeAnswer *answer, int64_t now)
 		case BRAZE_REFUSED_WHOLE:
 		case BRAZE_STOPPED:
 			braze_pace_succeeded(pace, &transfer->http.rate, now);
+			braze_outage_log_answered(delivery);
 			break;
 		case BRAZE_SLOW_DOWN:
 			braze_pace_slow_down(pace, &transfer->http.rate, now, random_fraction());

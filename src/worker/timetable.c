@@ -20,6 +20,7 @@
 #include "worker/deliveries.h"
 #include "worker/delivery_pause.h"
 #include "worker/exchange.h"
+#include "worker/outage_log.h"
 #include "worker/round.h"
 #include "worker/round_gone.h"
 #include "worker/round_read.h"
@@ -258,6 +259,13 @@ expire_old_profiles(int64 now)
 }
 
 static int64
+look_for_outages(int64 now)
+{
+	braze_outage_log_look();
+	return now + braze_nap;
+}
+
+static int64
 restore_trigger(int64 now)
 {
 	return now + braze_round_upkeep_replica_trigger();
@@ -283,6 +291,7 @@ enum
 	STEP_PROFILES,
 	STEP_OLD_PROFILES,
 	STEP_TRIGGER,
+	STEP_OUTAGES,
 	STEP_READ
 };
 
@@ -297,6 +306,7 @@ static Step steps[] = {
 	[STEP_PROFILES] = {NULL, NULL, store_profiles},
 	[STEP_OLD_PROFILES] = {NULL, NULL, expire_old_profiles},
 	[STEP_TRIGGER] = {NULL, NULL, restore_trigger},
+	[STEP_OUTAGES] = {NULL, NULL, look_for_outages},
 	[STEP_READ] = {NULL, read_due, read_queue}
 };
 
