@@ -13,6 +13,7 @@
 #define BRAZE_SHMEM_H
 
 #include "datatype/timestamp.h"
+#include "port/atomics.h"
 #include "storage/latch.h"
 #include "storage/lwlock.h"
 
@@ -147,6 +148,12 @@ typedef struct BrazeShared
 	bool		launcher_started;	/* ever, since the server's last start */
 	int64		crash_wait_from;	/* on braze_now_ms()'s clock, 0: it does
 									 * not wait for restart_delay */
+
+	/*
+	 * without the lock, too; written by the launcher, 0: it has yet to start;
+	 * see steady_time.c
+	 */
+	pg_atomic_uint64 wall_offset;
 
 	/* under the lock */
 	bool		probe_all;		/* forget which databases had no extension */

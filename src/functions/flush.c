@@ -24,6 +24,7 @@
 #include "base/catalog.h"
 #include "base/clock.h"
 #include "base/compat.h"
+#include "base/shmem.h"
 #include "base/wait_event.h"
 #include "base/worker_wake.h"
 #include "queue/column_values.h"
@@ -38,7 +39,8 @@
 typedef struct Wait
 {
 	Snapshot	began;
-	TimestampTz began_at;
+	int64		highest_read;	/* when it began; later ids were not in flight
+								 * then */
 	Name		destination;	/* NULL: all */
 	int64		id;				/* no row before it was there when it began */
 	NameData	waits_for;		/* the destination of the row with that id */
@@ -104,10 +106,7 @@ was_there(Relation queue, TupleTableSlot *slot, Wait *wait)
 static bool
 may_be_back(Relation queue, TupleTableSlot *slot, Wait *wait)
 {
-	bool		isnull;
-	Datum		queued_at = slot_getattr(slot, BRAZE_QUEUE_QUEUED_AT, &isnull);
-
-	return DatumGetTimestampTz(queued_at) <= wait->began_at && !is_own(slot) &&
+	return id_of(slot) <= wait->highest_read && !is_own(slot) &&
 		is_for(slot, BRAZE_QUEUE_DESTINATION, wait->destination);
 }
 
@@ -224,6 +223,23 @@ warn_of_not_started(Wait *wait)
 					 quote_literal_cstr(name))));
 }
 
+/* by the worker; what it has claimed was read before */
+static int64
+highest_read(void)
+{
+	BrazeDatabaseSlot *slot;
+	int64		highest = 0;
+
+	if (braze_shared == NULL)
+		return 0;
+	LWLockAcquire(braze_shared->lock, LW_SHARED);
+	slot = braze_shmem_database(MyDatabaseId, false);
+	if (slot != NULL)
+		highest = slot->highest_read;
+	LWLockRelease(braze_shared->lock);
+	return highest;
+}
+
 static int64
 timeout_ms(const Interval *timeout)
 {
@@ -254,7 +270,9 @@ braze_flush(PG_FUNCTION_ARGS)
 	wait.destination = PG_ARGISNULL(1) ? NULL : PG_GETARG_NAME(1);
 	(void) braze_claims_bound_lowest(&wait.put_backs);
 	wait.began = RegisterSnapshot(GetLatestSnapshot());
-	wait.began_at = GetCurrentTimestamp();
+
+	/* after the snapshot: what was in flight in it had been read before */
+	wait.highest_read = highest_read();
 	while (!(settled = is_settled(&wait)))
 	{
 		int64		left = deadline - braze_now_ms();

@@ -11,7 +11,6 @@
  */
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 
 #include "pack/pack.h"
 #include "pack/pack_internal.h"
@@ -223,7 +222,7 @@ braze_identity_link_accepted(BrazePack *pack, PackedCall *call, int number)
 		return true;
 	}
 	return braze_attributes_read(&pack->fields, object->json, object->length) &&
-		braze_profile_cache_accepted(profile, &pack->fields, (uint32_t) (time(NULL) / 3600),
+		braze_profile_cache_accepted(profile, &pack->fields, current_hour_of(pack),
 									 pack->limits.resend_after);
 }
 

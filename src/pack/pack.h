@@ -45,6 +45,8 @@ typedef struct BrazePackLimits
 	bool		changed_only;	/* leave out attributes that Braze has */
 	uint32_t	resend_after;	/* hours after which it is told again, 0:
 								 * never */
+	uint32_t	(*hour) (void); /* the current one, since 1970; NULL: the
+								 * clock's */
 	void		(*release) (BrazeProfile *profile); /* a call lets go of it */
 } BrazePackLimits;
 

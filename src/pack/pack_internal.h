@@ -9,6 +9,8 @@
 #ifndef BRAZE_PACK_INTERNAL_H
 #define BRAZE_PACK_INTERNAL_H
 
+#include <time.h>
+
 #include "braze/plain_assert.h"
 #include "pack/pack.h"
 
@@ -229,6 +231,12 @@ struct BrazePack
 	size_t		nbuckets;		/* a power of two */
 	size_t		nlanes;
 };
+
+static inline uint32_t
+current_hour_of(const BrazePack *pack)
+{
+	return pack->limits.hour != NULL ? pack->limits.hour() : (uint32_t) (time(NULL) / 3600);
+}
 
 /* lane.c */
 extern bool braze_lane_grow(BrazePack *pack);

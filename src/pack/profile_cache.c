@@ -11,6 +11,9 @@
 #include "braze/hash.h"
 #include "pack/profile_cache.h"
 
+/* in hours: by no more than that a clock is set back */
+#define MAX_SET_BACK	(7 * 24)
+
 /* as bytes: the salt, then of each attribute name, value and hour */
 #define SALT_SIZE		8
 #define HASH_SIZE		20
@@ -91,6 +94,19 @@ find_hash(const BrazeProfile *profile, const BrazeAttribute *field)
 		bsearch(&key, profile->hashes, profile->nhashes, sizeof(BrazeAttributeHash), compare_names);
 }
 
+/*
+ * Is what was accepted then still to be believed?  The clock may have been set
+ * back since: what is from a later hour is new, or everything would be sent
+ * again; but a wrong year is not believed.
+ */
+static bool
+is_recent(uint32_t accepted, uint32_t hour, uint32_t max_age)
+{
+	if (max_age == 0)
+		return true;
+	return hour >= accepted ? hour - accepted < max_age : accepted - hour <= MAX_SET_BACK;
+}
+
 int
 braze_profile_cache_filter(const BrazeProfile *profile, BrazeAttributes *fields,
 						   uint32_t hour, uint32_t max_age)
@@ -113,7 +129,7 @@ braze_profile_cache_filter(const BrazeProfile *profile, BrazeAttributes *fields,
 			known = find_hash(profile, field);
 		if (known != NULL &&
 			known->value == salted_hash(profile, field->value, field->value_length) &&
-			(max_age == 0 || hour - known->hour < max_age))
+			is_recent(known->hour, hour, max_age))
 			continue;
 		fields->list[kept++] = *field;
 	}
@@ -155,7 +171,7 @@ merge_hashes(const BrazeProfile *profile, const BrazeAttributeHash *new, int nne
 		 */
 		int			order = nold == 0 ? 1 : nnew == 0 ? -1 : compare_names(old, new);
 		bool		same = order == 0 && old->value == new->value && new->hour > 0 &&
-		(max_age == 0 || new->hour - old->hour <= max_age);
+		is_recent(old->hour, new->hour, max_age == 0 ? 0 : max_age + 1);
 
 		if (order < 0 || same)
 			to[n++] = *old;

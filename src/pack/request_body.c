@@ -8,7 +8,6 @@
  */
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 
 #include "pack/pack.h"
 #include "pack/pack_internal.h"
@@ -98,7 +97,7 @@ filter_attributes(BrazePack *pack, const BrazeProfile *profile)
 	bool		said_something = braze_profile_cache_says_something(&pack->fields);
 
 	pack->unchanged += braze_profile_cache_filter(profile, &pack->fields,
-												  (uint32_t) (time(NULL) / 3600),
+												  current_hour_of(pack),
 												  pack->limits.resend_after);
 	if (braze_profile_cache_says_something(&pack->fields))
 		return true;

@@ -21,6 +21,7 @@
 
 #include "base/catalog.h"
 #include "base/statement.h"
+#include "base/steady_time.h"
 #include "json/jsonb_walk.h"
 #include "json/value.h"
 #include "queue/deduplicate.h"
@@ -58,7 +59,7 @@ upsert_message(Relation rel, const char *destination, BrazeString id, int second
 	values[0] = CStringGetTextDatum(destination);
 	values[1] = PointerGetDatum(cstring_to_text_with_len(id.data, id.length));
 	values[2] = TimestampTzGetDatum(now);
-	values[3] = TimestampTzGetDatum(now - seconds * USECS_PER_SEC);
+	values[3] = TimestampTzGetDatum(Min(now, braze_steady_time()) - seconds * USECS_PER_SEC);
 	values[4] = BoolGetDatum(received);
 	statement.text = psprintf("INSERT INTO %s AS m (destination, message_id, queued_at, received) "
 							  "VALUES ($1, $2, $3, $5) "

@@ -24,6 +24,7 @@
 #include "utils/timestamp.h"
 
 #include "base/catalog.h"
+#include "base/steady_time.h"
 #include "base/table_write.h"
 #include "store/claims_bound.h"
 #include "store/dead_letters_table.h"
@@ -239,7 +240,7 @@ letter_has_expired(TupleTableSlot *slot, void *arg)
 	Datum		retry_id;
 
 	failed_at = DatumGetTimestampTz(slot_getattr(slot, BRAZE_DEAD_FAILED_AT, &isnull));
-	if (failed_at > GetCurrentTransactionStartTimestamp() - seconds * USECS_PER_SEC)
+	if (failed_at > braze_steady_time() - seconds * USECS_PER_SEC)
 		return false;
 	id = DatumGetInt64(slot_getattr(slot, BRAZE_DEAD_ID, &isnull));
 

@@ -11,6 +11,7 @@
 #include "utils/timestamp.h"
 
 #include "base/catalog.h"
+#include "base/steady_time.h"
 #include "queue/column_values.h"
 #include "queue/deduplicate.h"
 #include "store/deduplicate_retention.h"
@@ -36,7 +37,7 @@ message_has_expired(TupleTableSlot *slot, void *arg)
 	kept = seconds(NameStr(destination));
 	if (DatumGetBool(slot_getattr(slot, BRAZE_MESSAGES_RECEIVED, &isnull)))
 		kept = Max(kept, BRAZE_RECEIVED_SECONDS);
-	return queued_at <= GetCurrentTransactionStartTimestamp() -
+	return queued_at <= braze_steady_time() -
 		(kept > 0 ? kept : KEPT_ANYWAY) * USECS_PER_SEC;
 }
 

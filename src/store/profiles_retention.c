@@ -18,6 +18,7 @@
 #include "utils/timestamp.h"
 
 #include "base/catalog.h"
+#include "base/steady_time.h"
 #include "base/table_write.h"
 #include "queue/column_values.h"
 #include "store/profiles_retention.h"
@@ -33,7 +34,7 @@ static bool
 is_older(TimestampTz changed_at, int seconds)
 {
 	return seconds > 0 &&
-		changed_at <= GetCurrentTransactionStartTimestamp() - seconds * USECS_PER_SEC;
+		changed_at <= braze_steady_time() - seconds * USECS_PER_SEC;
 }
 
 static bool

@@ -21,6 +21,7 @@
 #include "base/guc.h"
 #include "base/shmem.h"
 #include "base/size_counter.h"
+#include "base/steady_time.h"
 #include "destination/api_key.h"
 #include "store/notes_table.h"
 #include "store/profiles_table.h"
@@ -64,6 +65,13 @@ braze_delivery_init(void)
 
 /* ----- what the catalogs say ----- */
 
+/* since 1970 */
+static uint32_t
+current_hour(void)
+{
+	return (uint32_t) (timestamptz_to_time_t(braze_steady_time()) / SECS_PER_HOUR);
+}
+
 static BrazePackLimits
 limits_of(const BrazeSettings *settings)
 {
@@ -80,6 +88,7 @@ limits_of(const BrazeSettings *settings)
 	limits.changed_only = settings->changed_attributes_only;
 	limits.resend_after = settings->resend_unchanged_after / SECS_PER_HOUR;
 	limits.release = braze_profiles_table_release;
+	limits.hour = current_hour;
 	return limits;
 }
 
@@ -624,8 +633,9 @@ braze_delivery_report(BrazeDelivery *delivery)
 		for (int i = 0; i < BRAZE_COUNTERS; i++)
 			slot->counts[i] += delivery->counts[i];
 		slot->counts[BRAZE_COUNT_UNCHANGED] += braze_pack_take_unchanged(delivery->pack);
-		slot->last_success = Max(slot->last_success, delivery->last_success);
-		if (delivery->last_error_at > slot->last_error_at)
+		if (delivery->last_success != 0)
+			slot->last_success = delivery->last_success;
+		if (delivery->last_error_at != 0)
 		{
 			slot->last_error_at = delivery->last_error_at;
 			strlcpy(slot->last_error, delivery->last_error, BRAZE_MESSAGE_SIZE);
@@ -640,5 +650,6 @@ braze_delivery_report(BrazeDelivery *delivery)
 			strlcpy(slot->paused, paused ? paused : "", BRAZE_MESSAGE_SIZE);
 	}
 	LWLockRelease(braze_shared->lock);
+	delivery->last_success = delivery->last_error_at = 0;
 	memset(delivery->counts, 0, sizeof(delivery->counts));
 }

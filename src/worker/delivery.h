@@ -94,7 +94,7 @@ typedef struct BrazeDelivery
 
 	int64		counts[BRAZE_COUNTERS]; /* since the slot in shared memory was
 										 * last brought up to date */
-	TimestampTz last_success;
+	TimestampTz last_success;	/* since then, 0: none */
 	TimestampTz last_error_at;
 	char		last_error[BRAZE_REASON_SIZE];
 	bool		changed;		/* the slot in shared memory is out of date */

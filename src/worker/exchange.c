@@ -14,6 +14,7 @@
 #include "utils/timestamp.h"
 
 #include "base/clock.h"
+#include "base/steady_time.h"
 #include "worker/claim.h"
 #include "worker/deliveries.h"
 #include "worker/delivery_pause.h"
@@ -197,7 +198,7 @@ give_up_old_calls(BrazeTransfer *transfer, BrazeEndpoint endpoint, const BrazeAn
 			 (long long) (now - pace->failing_since) / 1000, answer->reason);
 	for (int i = 0; i < BRAZE_ENDPOINTS; i++)
 		why.endpoints[i] = (pace_of(delivery, i) == pace);
-	why.wall_clock = GetCurrentTimestamp();
+	why.wall_clock = braze_steady_time();
 	why.queued_before = why.wall_clock - (int64_t) max_age * USECS_PER_SEC;
 	why.reason = reason;
 	why.http_status = (int) transfer->http.status;

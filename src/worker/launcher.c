@@ -37,6 +37,7 @@
 #include "base/compat.h"
 #include "base/guc.h"
 #include "base/shmem.h"
+#include "base/steady_time.h"
 #include "base/wait_event.h"
 #include "worker/worker.h"
 
@@ -518,9 +519,11 @@ braze_launcher_main(Datum arg)
 	known_databases = hash_create("segment_braze databases", 64, &control,
 								  HASH_ELEM | HASH_BLOBS | HASH_CONTEXT);
 
+	braze_steady_time_follow();
 	wait_after_crash();
 	for (;;)
 	{
+		braze_steady_time_follow();
 		list_databases();
 		wait_for_latch(tend_all(), BRAZE_WAIT_LAUNCHER_NAP);
 	}

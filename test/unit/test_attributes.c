@@ -208,6 +208,9 @@ main(void)
 	filters("{\"external_id\":\"u\",\"a\":1.0}", 10, 0, "{\"external_id\":\"u\",\"a\":1.0}");
 	filters("{\"external_id\":\"u\",\"a\":1}", 30, 20, "{\"external_id\":\"u\",\"a\":1}");
 	filters("{\"external_id\":\"u\",\"a\":1}", 29, 20, "{\"external_id\":\"u\"}");
+
+	/* the clock was set back */
+	filters("{\"external_id\":\"u\",\"a\":1}", 2, 5, "{\"external_id\":\"u\"}");
 	filters("{\"external_id\":\"u\",\"_update_existing_only\":true,\"a\":1}", 10, 0,
 			"{\"external_id\":\"u\",\"_update_existing_only\":true,\"a\":1}");
 	/* the identifier itself is never left out, whatever is known of it */
@@ -250,6 +253,10 @@ main(void)
 	accepted_within("{\"external_id\":\"u\",\"a\":1,\"b\":2}", 140, 50);
 	ok(profile.dirty, "and what does is");
 	filters("{\"external_id\":\"u\",\"a\":1,\"b\":2}", 160, 50, "{\"external_id\":\"u\",\"a\":1}");
+
+	/* the clock was wrong by far more than anybody sets it back */
+	accepted("{\"external_id\":\"u\",\"z\":1}", 1000);
+	filters("{\"external_id\":\"u\",\"z\":1}", 500, 50, "{\"external_id\":\"u\",\"z\":1}");
 
 	braze_profile_cache_reset(&profile);
 	many_attributes();
