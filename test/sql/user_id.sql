@@ -57,7 +57,9 @@ SELECT braze_identify(user_id => 1) > 0 AND braze_track(event => 'e', user_id =>
 SELECT count(*), user_id FROM taken() GROUP BY 2;
 
 -- the other ids are text
+\set VERBOSITY terse
 SELECT braze_group(1, 2);
+\set VERBOSITY default
 SELECT braze_group(1, 2::text) > 0 AND braze_alias(1, 2::text, anonymous_id => 3::text) > 0 AS queued;
 DELETE FROM braze_queue;
 
@@ -117,6 +119,12 @@ CREATE VIEW greeted AS
 	SELECT braze_track('u1', 'Greeted') AS literal, braze_track(id, 'Greeted', at => now()) AS number, braze_track(code, 'Greeted') AS padded FROM customers;
 SELECT replace(pg_get_viewdef('greeted', true), 'customers.', '') AS definition;
 SELECT literal > 0 AND number > 0 AND padded > 0 AS queued FROM greeted;
+SELECT * FROM taken();
+
+-- PostgREST takes arguments from a record of the declared types, so that it can call braze_enqueue alone
+SELECT braze_track(user_id => a.user_id, event => a.event) FROM json_to_record('{"user_id": "u1", "event": "e"}') AS a(user_id anycompatible, event text);
+SELECT braze_enqueue(call => a.call) > 0 AS queued
+FROM json_to_record('{"call": {"type": "track", "userId": "u1", "event": "Song Played", "properties": {"title": "Roar"}}}') AS a(call jsonb);
 SELECT * FROM taken();
 
 -- all else is an error that names the type and says what to do

@@ -1,0 +1,12 @@
+# packages: ruby-activerecord ruby-pg
+require 'active_record'
+require 'json'
+
+user_ids = [42, "7f1c9ae2-4c1f-4a5e-9b0e-1f6d3c2b7a90", "it's u1"]
+properties = { title: "Ro\u00e4r", plays: 3, tags: ["a", 'b "c"'], at: nil }
+
+ActiveRecord::Base.establish_connection(adapter: 'postgresql', host: ENV['PGHOST'], port: ENV['PGPORT'],
+                                        database: ENV['PGDATABASE'], username: ENV['PGUSER'], password: ENV['PGPASSWORD'])
+user_ids.each do |user_id|
+  # from doc/clients.md
+end

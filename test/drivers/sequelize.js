@@ -1,0 +1,16 @@
+// npm: sequelize pg
+const { Sequelize } = require('sequelize');
+
+const userIds = [42, "7f1c9ae2-4c1f-4a5e-9b0e-1f6d3c2b7a90", "it's u1"];
+const properties = { title: "Ro\u00e4r", plays: 3, tags: ["a", 'b "c"'], at: null };
+
+async function main() {
+  const { PGHOST: host, PGPORT: port, PGDATABASE, PGUSER, PGPASSWORD } = process.env;
+  const sequelize = new Sequelize(PGDATABASE, PGUSER, PGPASSWORD, { dialect: 'postgres', host, port, logging: false });
+  for (const userId of userIds) {
+    // from doc/clients.md
+  }
+  await sequelize.close();
+}
+
+main().catch((error) => { console.error(error); process.exit(1); });
