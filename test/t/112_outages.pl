@@ -113,7 +113,16 @@ foreach my $end ("SELECT braze_pause('braze', 'we look into it')", 'DROP SERVER 
 	pass_time(90);
 	wait_for_lines($end =~ /DROP/ ? 3 : 2, $retrying, 'an outage');
 	run($end);
-	braze_wait_for_state($node, 'braze', $end =~ /DROP/ ? 'no such server%' : 'paused%');
+	if ($end =~ /DROP/)
+	{
+		# the worker knows, too: of a new server of that name it would say so
+		$node->poll_query_until('postgres',
+			"SELECT count(*) = 0 FROM braze_counters() WHERE destination = 'braze' AND reason IS DISTINCT FROM 'no such server'");
+	}
+	else
+	{
+		braze_wait_for_state($node, 'braze', 'paused%');
+	}
 	$braze->start;
 	if ($end =~ /DROP/)
 	{
