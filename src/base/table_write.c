@@ -25,6 +25,8 @@
 #include "base/statement.h"
 #include "base/table_write.h"
 
+const char *braze_table_write_locked = "somebody has locked something";
+
 bool
 braze_table_write_try_lock(Oid table, LOCKMODE mode)
 {
@@ -33,6 +35,14 @@ braze_table_write_try_lock(Oid table, LOCKMODE mode)
 	PopActiveSnapshot();
 	PushActiveSnapshot(GetTransactionSnapshot());
 	return true;
+}
+
+bool
+braze_table_write_try_read(Oid table, Oid pkey)
+{
+	/* REINDEX locks the index alone against readers */
+	return ConditionalLockRelationOid(table, AccessShareLock) &&
+		ConditionalLockRelationOid(pkey, AccessShareLock);
 }
 
 /* ----- writing ----- */
@@ -121,10 +131,11 @@ braze_table_write_is_plain(Oid table, int columns)
 	bool		plain;
 
 	/*
-	 * the worker waits for nobody's lock; whoever has it may be adding a
-	 * trigger
+	 * The worker waits for nobody's lock; whoever has it may be adding a
+	 * trigger.  The lock is that of a write: REINDEX lets others read, but
+	 * its index is opened below.
 	 */
-	if (!ConditionalLockRelationOid(table, AccessShareLock))
+	if (!ConditionalLockRelationOid(table, RowExclusiveLock))
 		return false;
 	rel = table_open(table, NoLock);
 	plain = is_plain(rel, CMD_INSERT, columns) &&
@@ -137,7 +148,7 @@ braze_table_write_is_plain(Oid table, int columns)
 		plain = are_plain(indexes);
 		CatalogCloseIndexes(indexes);
 	}
-	table_close(rel, AccessShareLock);
+	table_close(rel, RowExclusiveLock);
 	return plain;
 }
 

@@ -26,6 +26,18 @@
 extern bool braze_table_write_try_lock(Oid table, LOCKMODE mode);
 
 /*
+ * The same to read it by its primary key, until the transaction ends: nothing
+ * that opens the two waits from then on.
+ */
+extern bool braze_table_write_try_read(Oid table, Oid pkey);
+
+/* what the last try found locked, in words for the status */
+extern const char *braze_table_write_locked;
+
+#define BRAZE_LOCKED_TABLE(table)	"somebody has locked the table " table
+#define BRAZE_LOCKED_ROWS(table)	"somebody has locked rows of the table " table
+
+/*
  * Would nothing of what others may have added take part in a write?  false, too,
  * when that cannot be seen now, since somebody has locked the table.
  */

@@ -180,9 +180,13 @@ braze_claims_table_release(BrazeSettler *settler, BrazeSettleRow *row)
 	BrazeMoved	result = BRAZE_MOVE_GONE;
 
 	/* a duplicate key would fail the transaction, and all other calls with it */
-	if (!braze_settler_open_letters(settler) ||
-		id_is_taken(&settler->queue, row->id))
+	if (!braze_settler_open_letters(settler))
 		return BRAZE_MOVE_LATER;
+	if (id_is_taken(&settler->queue, row->id))
+	{
+		braze_table_write_locked = "another call in braze_queue has the id of one that is put back";
+		return BRAZE_MOVE_LATER;
+	}
 	if (braze_settler_fetch(&settler->letters, row->letter, row) &&
 		braze_dead_letters_table_is_in_flight(settler->letters.slot) &&
 		is_a_call(settler->letters.slot))

@@ -56,6 +56,7 @@ lock_letter(Relation letters, TupleTableSlot *slot)
 		case TM_Ok:
 			return BRAZE_RETRIED_LOCKED;
 		case TM_WouldBlock:
+			braze_table_write_locked = BRAZE_LOCKED_ROWS("braze_dead_letters");
 			return BRAZE_RETRIED_BUSY;
 		default:
 			return BRAZE_RETRIED_NONE;	/* somebody deleted it, perhaps we */
@@ -89,7 +90,10 @@ lock_one(BrazeRetried *retried, int64 letter, int64 queue_id)
 	TupleTableSlot *slot;
 
 	if (!braze_table_write_try_lock(catalog->dead_letters, RowExclusiveLock))
+	{
+		braze_table_write_locked = BRAZE_LOCKED_TABLE("braze_dead_letters");
 		return BRAZE_RETRIED_BUSY;
+	}
 	retried->letters = table_open(catalog->dead_letters, NoLock);
 	slot = table_slot_create(retried->letters, NULL);
 	if (find_by_id(retried->letters, catalog->dead_letters_pkey, letter,

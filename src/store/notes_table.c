@@ -21,6 +21,7 @@
 
 #include "base/catalog.h"
 #include "base/statement.h"
+#include "base/table_write.h"
 #include "store/notes_table.h"
 
 /* what stands for all notes beyond the bound, once for each outcome */
@@ -57,6 +58,9 @@ typedef struct NoteTotal
 static HTAB *counts;
 static HTAB *totals;
 static MemoryContext notes_context;
+
+/* did the last round find the table free? */
+static bool written = false;
 
 static HTAB *
 create_totals(MemoryContext context)
@@ -246,16 +250,24 @@ braze_notes_table_are_due(void)
 int
 braze_notes_table_store(void)
 {
-	Relation	rel = table_open(braze_catalog_required()->notes, RowExclusiveLock);
-	HTAB	   *in_table = create_totals(CurrentMemoryContext);
+	Oid			table = braze_catalog_required()->notes;
+	Relation	rel;
+	HTAB	   *in_table;
 	HASH_SEQ_STATUS status;
 	NoteCount  *count;
 
+	/* they can wait, and nobody is to wait for them */
+	written = false;
+	if (!braze_table_write_try_lock(table, RowExclusiveLock))
+		return -1;
+	rel = table_open(table, NoLock);
+	in_table = create_totals(CurrentMemoryContext);
 	hash_seq_init(&status, counts);
 	while ((count = hash_seq_search(&status)) != NULL)
 		store_one(rel, in_table, count);
 	hash_destroy(in_table);
 	table_close(rel, NoLock);
+	written = true;
 	return -1;
 }
 
@@ -263,6 +275,8 @@ braze_notes_table_store(void)
 void
 braze_notes_table_stored(void)
 {
+	if (!written)
+		return;
 	MemoryContextReset(notes_context);
 	begin_counting();
 }

@@ -13,6 +13,7 @@
 #include "access/htup_details.h"
 #include "access/table.h"
 #include "catalog/indexing.h"
+#include "storage/lmgr.h"
 #include "utils/builtins.h"
 #include "utils/fmgroids.h"
 #include "utils/rel.h"
@@ -68,6 +69,14 @@ read_pause(HeapTuple tuple, TupleDesc desc)
 	return pause;
 }
 
+bool
+braze_paused_table_try_read(void)
+{
+	const BrazeCatalog *catalog = braze_catalog_required();
+
+	return braze_table_write_try_read(catalog->paused, catalog->paused_pkey);
+}
+
 List	   *
 braze_paused_table_read(const char *destination)
 {
@@ -111,8 +120,14 @@ braze_paused_table_put(const char *destination, const BrazePause *pause)
 	bool		nulls[BRAZE_PAUSED_COLUMNS] = {false};
 	ItemPointerData tid;
 
-	/* two at once: the second waits here, and finds the pause of the first */
-	rel = table_open(catalog->paused, ShareRowExclusiveLock);
+	/*
+	 * This lock keeps out everybody else who writes here, so that what
+	 * follows waits for nobody: neither for a table that is locked nor for a
+	 * pause that somebody has not committed.
+	 */
+	if (!ConditionalLockRelationOid(catalog->paused, ShareRowExclusiveLock))
+		return;
+	rel = table_open(catalog->paused, NoLock);
 	if (!braze_paused_table_has(destination, pause->endpoint))
 	{
 		values[BRAZE_PAUSED_DESTINATION - 1] = CStringGetTextDatum(destination);
@@ -125,23 +140,26 @@ braze_paused_table_put(const char *destination, const BrazePause *pause)
 	table_close(rel, NoLock);
 }
 
-void
+bool
 braze_paused_table_lift(const char *destination)
 {
 	const BrazeCatalog *catalog = braze_catalog_required();
-	Relation	rel = table_open(catalog->paused, ShareRowExclusiveLock);
-	SysScanDesc scan = scan_paused(rel, catalog->paused_pkey, destination);
+	Relation	rel;
+	SysScanDesc scan;
 	HeapTuple	tuple;
+	bool		lifted = true;
 
+	if (!ConditionalLockRelationOid(catalog->paused, ShareRowExclusiveLock))
+		return false;
+	rel = table_open(catalog->paused, NoLock);
+	scan = scan_paused(rel, catalog->paused_pkey, destination);
 	while (HeapTupleIsValid(tuple = systable_getnext(scan)))
 	{
 		if (read_pause(tuple, RelationGetDescr(rel))->by_worker &&
 			braze_table_write_delete(rel, &tuple->t_self, GetActiveSnapshot()) != TM_Ok)
-			ereport(ERROR,
-					(errcode(ERRCODE_LOCK_NOT_AVAILABLE),
-					 errmsg("somebody has locked a row of table \"%s\"",
-							RelationGetRelationName(rel))));
+			lifted = false;
 	}
 	systable_endscan(scan);
 	table_close(rel, NoLock);
+	return lifted;
 }

@@ -7,22 +7,13 @@
  */
 #include "postgres.h"
 
-#include "access/genam.h"
-#include "access/htup_details.h"
 #include "access/table.h"
-#include "access/tableam.h"
-#include "catalog/indexing.h"
 #include "catalog/pg_type.h"
 #include "lib/ilist.h"
 #include "mb/pg_wchar.h"
-#include "storage/bufmgr.h"
 #include "utils/builtins.h"
-#include "utils/fmgroids.h"
 #include "utils/hsearch.h"
 #include "utils/memutils.h"
-#include "utils/rel.h"
-#include "utils/snapmgr.h"
-#include "utils/timestamp.h"
 
 #include "base/catalog.h"
 #include "base/clock.h"
@@ -31,8 +22,7 @@
 #include "base/statement.h"
 #include "base/table_write.h"
 #include "braze/hash.h"
-#include "queue/column_values.h"
-#include "store/fetch_row.h"
+#include "store/profile_row.h"
 #include "store/profiles_table.h"
 
 /* part of max_memory that profiles no call needs may keep */
@@ -63,25 +53,18 @@
  *	- is being written: storing, and in the list of that name.  The fields about
  *	  the row say what was there before, until the transaction has committed.
  *
- * storage and tid count with has_row only, and new_tid and storing_unknown with
- * storing only.
+ * storing_unknown counts with storing only.
  */
 typedef struct CachedProfile
 {
 	BrazeProfile profile;		/* first: what the pack knows of it */
-	NameData	destination;
-	char	   *user;			/* the key, as in the table */
+	BrazeProfileRow row;
 	uint64		hash;
 	struct CachedProfile *next; /* of the same hash */
 	int			pins;			/* calls that are not settled */
 	dlist_node	idle;			/* among those without, when pins is 0 */
 	Size		size;			/* as counted when it was loaded, or became
 								 * idle */
-
-	/* where its row is, if it has one; a hint, as in settler.c */
-	bool		has_row;
-	Oid			storage;
-	ItemPointerData tid;
 
 	/* what the row says, but for the attributes */
 	bool		has_sent;
@@ -98,7 +81,6 @@ typedef struct CachedProfile
 	/* written in the transaction under way */
 	bool		storing;
 	bool		storing_unknown;
-	ItemPointerData new_tid;	/* invalid: no row, or it is not known where */
 	struct CachedProfile *next_storing;
 } CachedProfile;
 
@@ -115,7 +97,6 @@ static Size idle_size = 0;
 static Size all_size = 0;
 static dlist_head unwritten = DLIST_STATIC_INIT(unwritten);
 static CachedProfile *storing = NULL;
-static Oid	storing_in = InvalidOid;
 
 bool
 braze_profiles_table_needed(const BrazeSettings *settings)
@@ -157,6 +138,15 @@ braze_profiles_table_init(void)
 
 /* ----- the cache ----- */
 
+/* one that nobody can find */
+static void
+free_unlisted(CachedProfile *cached)
+{
+	braze_profile_cache_free(&cached->profile);
+	pfree(cached->row.user);
+	pfree(cached);
+}
+
 static void
 free_cached(CachedProfile *cached)
 {
@@ -174,9 +164,7 @@ free_cached(CachedProfile *cached)
 	if (cached->unknown)
 		dlist_delete(&cached->unwritten);
 	all_size -= cached->size;
-	braze_profile_cache_free(&cached->profile);
-	pfree(cached->user);
-	pfree(cached);
+	free_unlisted(cached);
 }
 
 /* the size is that of now; the pack changes a pinned profile without telling */
@@ -184,7 +172,7 @@ static void
 count_cached(CachedProfile *cached)
 {
 	all_size -= cached->size;
-	cached->size = sizeof(CachedProfile) + sizeof(Bucket) + strlen(cached->user) +
+	cached->size = sizeof(CachedProfile) + sizeof(Bucket) + strlen(cached->row.user) +
 		cached->profile.owner_length + sizeof(BrazeAttributeHash) * cached->profile.nhashes;
 	all_size += cached->size;
 }
@@ -244,18 +232,6 @@ braze_profiles_table_drop_cache(void)
 
 /* ----- the table ----- */
 
-static SysScanDesc
-scan_row(Relation rel, Oid pkey, const CachedProfile *cached)
-{
-	ScanKeyData keys[2];
-
-	ScanKeyInit(&keys[0], BRAZE_PROFILE_DESTINATION, BTEqualStrategyNumber,
-				F_TEXTEQ, CStringGetTextDatum(NameStr(cached->destination)));
-	ScanKeyInit(&keys[1], BRAZE_PROFILE_USER, BTEqualStrategyNumber, F_TEXTEQ,
-				CStringGetTextDatum(cached->user));
-	return systable_beginscan(rel, pkey, true, NULL, 2, keys);
-}
-
 static uint64
 hash_of_owner(const BrazeProfile *profile)
 {
@@ -271,57 +247,16 @@ note_row(CachedProfile *cached)
 	cached->has_owner = hash_of_owner(&cached->profile);
 }
 
-static void
-read_row(Relation rel, HeapTuple tuple, CachedProfile *cached)
-{
-	TupleDesc	desc = RelationGetDescr(rel);
-	BrazeProfile *profile = &cached->profile;
-	Datum		value;
-	bool		isnull;
-	bool		fine = true;
-
-	profile->sent = DatumGetBool(heap_getattr(tuple, BRAZE_PROFILE_SENT, desc, &isnull));
-	profile->has_alias = DatumGetBool(heap_getattr(tuple, BRAZE_PROFILE_HAS_ALIAS, desc, &isnull));
-	value = heap_getattr(tuple, BRAZE_PROFILE_OWNER, desc, &isnull);
-	if (!isnull)
-	{
-		/* as the pack has it, which is Braze's UTF-8 */
-		char	   *owner = TextDatumGetCString(value);
-		char	   *key = pg_server_to_any(owner, strlen(owner), PG_UTF8);
-
-		/* setting it makes the profile dirty, but that is what the row says */
-		fine = braze_profile_cache_set_owner(profile, key, strlen(key));
-		profile->dirty = false;
-	}
-	value = heap_getattr(tuple, BRAZE_PROFILE_ATTRIBUTES, desc, &isnull);
-	if (!isnull)
-	{
-		bytea	   *known = DatumGetByteaPP(value);
-
-		fine = fine && braze_profile_cache_read(profile, VARDATA_ANY(known), VARSIZE_ANY_EXHDR(known));
-	}
-	if (!fine)
-		ereport(ERROR,
-				(errcode(ERRCODE_OUT_OF_MEMORY), errmsg("out of memory")));
-	note_row(cached);
-	cached->has_row = true;
-	cached->storage = rel->rd_rel->relfilenode;
-	cached->tid = tuple->t_self;
-}
-
-/* a user who has no row is new, and their profile stays empty */
+/* a user who has no row is new, and their profile stays empty but for its salt */
 static void
 load_profile(CachedProfile *cached)
 {
-	const BrazeCatalog *catalog = braze_catalog_required();
-	Relation	rel = table_open(catalog->profiles, AccessShareLock);
-	SysScanDesc scan = scan_row(rel, catalog->profiles_pkey, cached);
-	HeapTuple	tuple = systable_getnext(scan);
-
-	if (HeapTupleIsValid(tuple))
-		read_row(rel, tuple, cached);
-	systable_endscan(scan);
-	table_close(rel, AccessShareLock);
+	if (!pg_strong_random(&cached->profile.salt, sizeof(cached->profile.salt)))
+		ereport(ERROR,
+				(errcode(ERRCODE_INTERNAL_ERROR),
+				 errmsg("could not generate random bytes for a profile")));
+	braze_profile_row_load(&cached->row, &cached->profile);
+	note_row(cached);
 }
 
 /* the identifier as the table has it: what is too long is cut, with its hash */
@@ -353,8 +288,8 @@ braze_profiles_table_get(const char *destination, const char *user, int length)
 	bucket = hash_search(buckets, &hash, HASH_FIND, NULL);
 	for (cached = bucket ? bucket->first : NULL; cached != NULL; cached = cached->next)
 	{
-		if (strcmp(cached->user, key) == 0 &&
-			strcmp(NameStr(cached->destination), destination) == 0)
+		if (strcmp(cached->row.user, key) == 0 &&
+			strcmp(NameStr(cached->row.destination), destination) == 0)
 		{
 			pfree(key);
 			pin_profile(cached);
@@ -362,17 +297,26 @@ braze_profiles_table_get(const char *destination, const char *user, int length)
 		}
 	}
 
-	/* loaded before it is known to anybody: an error leaves nothing behind */
 	cached = MemoryContextAllocZero(profiles_context, sizeof(CachedProfile));
-	namestrcpy(&cached->destination, destination);
-	cached->user = key;
+	namestrcpy(&cached->row.destination, destination);
+	cached->row.user = key;
 	cached->hash = hash;
-	if (!pg_strong_random(&cached->profile.salt, sizeof(cached->profile.salt)))
-		ereport(ERROR,
-				(errcode(ERRCODE_INTERNAL_ERROR),
-				 errmsg("could not generate random bytes for a profile")));
-	load_profile(cached);
-	bucket = hash_search(buckets, &hash, HASH_ENTER, &found);
+
+	/*
+	 * it is known to nobody before that, so that an error leaves nothing
+	 * behind
+	 */
+	PG_TRY();
+	{
+		load_profile(cached);
+		bucket = hash_search(buckets, &hash, HASH_ENTER, &found);
+	}
+	PG_CATCH();
+	{
+		free_unlisted(cached);
+		PG_RE_THROW();
+	}
+	PG_END_TRY();
 	if (!found)
 		bucket->first = NULL;
 	cached->next = bucket->first;
@@ -380,85 +324,6 @@ braze_profiles_table_get(const char *destination, const char *user, int length)
 	cached->pins = 1;
 	count_cached(cached);
 	return &cached->profile;
-}
-
-static bool
-is_empty(const BrazeProfile *profile)
-{
-	return !profile->sent && !profile->has_alias && profile->owner == NULL &&
-		profile->nhashes == 0;
-}
-
-/* writes the row; old is where the one before is, NULL if there is none */
-static void
-put_row(Relation rel, CachedProfile *cached, ItemPointer old)
-{
-	const BrazeProfile *profile = &cached->profile;
-	Datum		values[BRAZE_PROFILE_COLUMNS];
-	bool		nulls[BRAZE_PROFILE_COLUMNS] = {false};
-	bytea	   *known;
-
-	values[BRAZE_PROFILE_DESTINATION - 1] = CStringGetTextDatum(NameStr(cached->destination));
-	values[BRAZE_PROFILE_USER - 1] = CStringGetTextDatum(cached->user);
-	values[BRAZE_PROFILE_SENT - 1] = BoolGetDatum(profile->sent);
-	values[BRAZE_PROFILE_HAS_ALIAS - 1] = BoolGetDatum(profile->has_alias);
-	if (profile->owner != NULL)
-		values[BRAZE_PROFILE_OWNER - 1] =
-			CStringGetTextDatum(pg_any_to_server(profile->owner, profile->owner_length, PG_UTF8));
-	else
-		nulls[BRAZE_PROFILE_OWNER - 1] = true;
-	known = palloc(VARHDRSZ + braze_profile_cache_size(profile));
-	SET_VARSIZE(known, VARHDRSZ + braze_profile_cache_size(profile));
-	braze_profile_cache_write(profile, VARDATA(known));
-	values[BRAZE_PROFILE_ATTRIBUTES - 1] = PointerGetDatum(known);
-	nulls[BRAZE_PROFILE_ATTRIBUTES - 1] = (profile->nhashes == 0 || cached->storing_unknown);
-	values[BRAZE_PROFILE_CHANGED_AT - 1] = TimestampTzGetDatum(GetCurrentTimestamp());
-	if (old != NULL)
-		braze_table_write_update(rel, old, BRAZE_PROFILE_COLUMNS, values, nulls, &cached->new_tid);
-	else
-		braze_table_write_insert(rel, BRAZE_PROFILE_COLUMNS, values, nulls, &cached->new_tid);
-	pfree(known);
-}
-
-/* is the row still where it was?  VACUUM FULL moves it, a user may delete it */
-static bool
-row_is_there(Relation rel, const CachedProfile *cached)
-{
-	TupleTableSlot *slot;
-	bool		there;
-
-	if (!cached->has_row)
-		return false;
-	slot = table_slot_create(rel, NULL);
-	there = braze_fetch_row_at(rel, cached->storage, RelationGetNumberOfBlocks(rel),
-							   &cached->tid, slot);
-	if (there)
-	{
-		bool		isnull;
-		char	   *user = TextDatumGetCString(slot_getattr(slot, BRAZE_PROFILE_USER, &isnull));
-		NameData	destination;
-
-		braze_column_values_destination(slot_getattr(slot, BRAZE_PROFILE_DESTINATION, &isnull), &destination);
-		there = (strcmp(user, cached->user) == 0 &&
-				 strcmp(NameStr(destination), NameStr(cached->destination)) == 0);
-		pfree(user);
-	}
-	ExecDropSingleTupleTableSlot(slot);
-	return there;
-}
-
-/* finds the row by its key; *tid says where */
-static bool
-find_by_key(Relation rel, Oid pkey, const CachedProfile *cached, ItemPointerData *tid)
-{
-	SysScanDesc scan = scan_row(rel, pkey, cached);
-	HeapTuple	tuple = systable_getnext(scan);
-	bool		found = HeapTupleIsValid(tuple);
-
-	if (found)
-		*tid = tuple->t_self;
-	systable_endscan(scan);
-	return found;
 }
 
 /* to the end of those that wait until they are left alone */
@@ -493,36 +358,39 @@ row_says_the_same(const CachedProfile *cached)
 		cached->has_owner == hash_of_owner(&cached->profile);
 }
 
+/* what is locked for it */
 static void
 write_cached(CachedProfile *cached, bool without_attributes)
 {
-	const BrazeCatalog *catalog = braze_catalog_required();
-	Relation	rel = table_open(catalog->profiles, RowExclusiveLock);
-	ItemPointerData tid = cached->tid;
-	bool		there;
-
-	/* the hint first; the index knows where it is now, if it is anywhere */
-	there = row_is_there(rel, cached) ||
-		find_by_key(rel, catalog->profiles_pkey, cached, &tid);
-	ItemPointerSetInvalid(&cached->new_tid);
 	cached->storing_unknown = without_attributes;
-	if (!is_empty(&cached->profile))
-		put_row(rel, cached, there ? &tid : NULL);
-	else if (there && braze_table_write_delete(rel, &tid, GetActiveSnapshot()) != TM_Ok)
-		ereport(ERROR,
-				(errcode(ERRCODE_LOCK_NOT_AVAILABLE),
-				 errmsg("somebody has locked a row of table \"%s\"",
-						RelationGetRelationName(rel))));
+	braze_profile_row_write(&cached->row, &cached->profile, without_attributes);
 
 	/*
 	 * nothing else changes here: a transaction that aborts has written
 	 * nothing
 	 */
-	storing_in = rel->rd_rel->relfilenode;
 	cached->storing = true;
 	cached->next_storing = storing;
 	storing = cached;
-	table_close(rel, NoLock);
+}
+
+/*
+ * Many calls of a transaction share a profile, which is written once in it.
+ * Of one whose attributes the row does not have, only the rest is written now.
+ */
+static bool
+is_to_be_written(const CachedProfile *cached)
+{
+	return cached->profile.dirty && !cached->storing &&
+		!(cached->unknown && row_says_the_same(cached));
+}
+
+bool
+braze_profiles_table_lock(BrazeProfile *profile)
+{
+	CachedProfile *cached = (CachedProfile *) profile;
+
+	return !is_to_be_written(cached) || braze_profile_row_lock(&cached->row, &cached->profile);
 }
 
 void
@@ -530,16 +398,10 @@ braze_profiles_table_store(BrazeProfile *profile)
 {
 	CachedProfile *cached = (CachedProfile *) profile;
 
-	/*
-	 * many calls of a transaction share a profile, which is written once in
-	 * it
-	 */
-	if (!profile->dirty || cached->storing)
-		return;
-	if (cached->unknown && row_says_the_same(cached))
-		postpone_write(cached);
-	else
+	if (is_to_be_written(cached))
 		write_cached(cached, is_hot(cached));
+	else if (profile->dirty && !cached->storing)
+		postpone_write(cached);
 }
 
 static bool
@@ -567,7 +429,8 @@ braze_profiles_table_store_postponed(void)
 		/* the list is in the order of settled_at */
 		if (!is_alone(cached))
 			break;
-		write_cached(cached, false);
+		if (braze_profile_row_lock(&cached->row, &cached->profile))
+			write_cached(cached, false);
 	}
 	return 0;
 }
@@ -575,9 +438,7 @@ braze_profiles_table_store_postponed(void)
 static void
 store_committed(CachedProfile *cached)
 {
-	cached->has_row = ItemPointerIsValid(&cached->new_tid);
-	cached->storage = storing_in;
-	cached->tid = cached->new_tid;
+	braze_profile_row_committed(&cached->row);
 	note_row(cached);
 
 	/* it stays dirty: the attributes are still to be written */
@@ -624,10 +485,9 @@ braze_profiles_table_stored(bool committed)
 }
 
 static void
-delete_attributes(const char *destination)
+delete_attributes(Relation rel, const char *destination)
 {
 	static const Oid type = TEXTOID;
-	Relation	rel = table_open(braze_catalog_required()->profiles, RowExclusiveLock);
 	Datum		value = CStringGetTextDatum(destination);
 	BrazeStatement statement = {rel, CMD_UPDATE};
 
@@ -638,16 +498,21 @@ delete_attributes(const char *destination)
 	statement.types = &type;
 	statement.values = &value;
 	(void) braze_statement_run(&statement);
-	table_close(rel, NoLock);
 }
 
-void
+bool
 braze_profiles_table_reset_attributes(const char *destination)
 {
+	Oid			table = braze_catalog_required()->profiles;
+	Relation	rel;
 	HASH_SEQ_STATUS status;
 	Bucket	   *bucket;
 
-	delete_attributes(destination);
+	if (!braze_table_write_try_lock(table, RowExclusiveLock))
+		return false;
+	rel = table_open(table, NoLock);
+	delete_attributes(rel, destination);
+	table_close(rel, NoLock);
 
 	/* what calls under way still need is stored again when they are settled */
 	braze_profiles_table_drop_cache();
@@ -656,8 +521,9 @@ braze_profiles_table_reset_attributes(const char *destination)
 	{
 		for (CachedProfile *cached = bucket->first; cached != NULL; cached = cached->next)
 		{
-			if (strcmp(NameStr(cached->destination), destination) == 0)
+			if (strcmp(NameStr(cached->row.destination), destination) == 0)
 				braze_profile_cache_reset(&cached->profile);
 		}
 	}
+	return true;
 }

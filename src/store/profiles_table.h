@@ -35,7 +35,10 @@ extern Size braze_profiles_table_memory(void);
 /*
  * In a settle's transaction: writes the profile if the table does not have it
  * yet.  After the commit, or the abort, braze_profiles_table_stored says which.
+ * It is locked first, before anything is done that could not be taken back:
+ * false, somebody else has locked it, and it cannot be stored now.
  */
+extern bool braze_profiles_table_lock(BrazeProfile *profile);
 extern void braze_profiles_table_store(BrazeProfile *profile);
 extern void braze_profiles_table_stored(bool committed);
 
@@ -49,9 +52,10 @@ extern int	braze_profiles_table_store_postponed(void);
 
 /*
  * In a refresh: the destination sends attributes without looking at what is
- * remembered, so that would be out of date once it looked again.
+ * remembered, so that would be out of date once it looked again.  False:
+ * somebody has locked the table.
  */
-extern void braze_profiles_table_reset_attributes(const char *destination);
+extern bool braze_profiles_table_reset_attributes(const char *destination);
 
 /* forgets what no call needs now, so that the table is read anew */
 extern void braze_profiles_table_drop_cache(void);

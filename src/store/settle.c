@@ -152,6 +152,10 @@ braze_settle_reject(BrazeSettler *settler, const BrazeSettleRow *row,
 
 	if (row->letter != 0)
 		return braze_claims_table_reject(settler, row, letter);
+
+	/* before the row is deleted, which could not be taken back */
+	if (!braze_settler_open_letters(settler))
+		return BRAZE_SETTLE_LATER;
 	if (braze_settler_fetch(&settler->queue, row->id, row))
 	{
 		BrazeRetried retried;

@@ -12,6 +12,7 @@
 #include "access/table.h"
 #include "access/tableam.h"
 #include "storage/bufmgr.h"
+#include "storage/lmgr.h"
 #include "utils/memutils.h"
 #include "utils/rel.h"
 #include "utils/snapmgr.h"
@@ -74,10 +75,12 @@ braze_settler_begin(BrazeSettler *settler)
 	settler->letters.rel = NULL;
 	settler->deleted_users = NULL;
 	settler->context = CurrentMemoryContext;
+	braze_table_write_locked = BRAZE_LOCKED_TABLE("braze_queue");
 	return open_table(&settler->queue, catalog->queue, catalog->queue_pkey,
 					  BRAZE_QUEUE_QUEUED_AT);
 }
 
+/* the sequence as well, before the table as whoever puts a letter locks them */
 bool
 braze_settler_open_letters(BrazeSettler *settler)
 {
@@ -86,10 +89,13 @@ braze_settler_open_letters(BrazeSettler *settler)
 	/* this may be called for one call, and its memory does not last */
 	MemoryContext old = MemoryContextSwitchTo(settler->context);
 	bool		opened = settler->letters.rel != NULL ||
-	open_table(&settler->letters, catalog->dead_letters,
-			   catalog->dead_letters_pkey, InvalidAttrNumber);
+	(ConditionalLockRelationOid(catalog->dead_letters_sequence, RowExclusiveLock) &&
+	 open_table(&settler->letters, catalog->dead_letters,
+				catalog->dead_letters_pkey, InvalidAttrNumber));
 
 	MemoryContextSwitchTo(old);
+	if (!opened)
+		braze_table_write_locked = BRAZE_LOCKED_TABLE("braze_dead_letters");
 	return opened;
 }
 
@@ -203,6 +209,11 @@ braze_settler_delete_fetched(BrazeSettler *settler, BrazeSettleTable *table)
 {
 	ItemPointerData tid = table->slot->tts_tid;
 	TM_Result	result = braze_table_write_delete(table->rel, &tid, GetActiveSnapshot());
+
+	if (table == &settler->queue)
+		braze_table_write_locked = BRAZE_LOCKED_ROWS("braze_queue");
+	else
+		braze_table_write_locked = BRAZE_LOCKED_ROWS("braze_dead_letters");
 
 	/* a letter does not count: its call left the queue when it was claimed */
 	if (result == TM_Ok && table == &settler->queue)

@@ -38,7 +38,8 @@ typedef struct BrazeSettler
 typedef enum BrazeSettled
 {
 	BRAZE_SETTLED,				/* deleted now, or gone already */
-	BRAZE_SETTLE_LATER			/* another transaction holds the row */
+	BRAZE_SETTLE_LATER			/* another transaction holds a lock on it, or
+								 * on what else it needs */
 } BrazeSettled;
 
 /* false when somebody holds a lock on the table */
@@ -80,7 +81,7 @@ extern TM_Result braze_settler_delete_fetched(BrazeSettler *settler, BrazeSettle
 /* what is fetched has left the queue, or is back in it */
 extern void braze_settler_note_queued(TupleTableSlot *slot, bool back);
 
-/* false when somebody holds a lock on the table */
+/* for whatever may put a letter; false when somebody holds a lock on the table */
 extern bool braze_settler_open_letters(BrazeSettler *settler);
 
 /* locks the letter that the row fetched from the queue is a retry of */

@@ -16,6 +16,7 @@
 #include "utils/rel.h"
 
 #include "base/catalog.h"
+#include "base/table_write.h"
 #include "store/started_table.h"
 
 /* as pg_control_system() shows it, which knows no unsigned numbers either */
@@ -23,6 +24,14 @@ int64
 braze_started_table_system(void)
 {
 	return (int64) GetSystemIdentifier();
+}
+
+bool
+braze_started_table_try_read(void)
+{
+	const BrazeCatalog *catalog = braze_catalog_required();
+
+	return braze_table_write_try_read(catalog->started, catalog->started_pkey);
 }
 
 bool

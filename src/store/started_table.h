@@ -12,6 +12,9 @@
 #ifndef BRAZE_STARTED_TABLE_H
 #define BRAZE_STARTED_TABLE_H
 
+/* as for braze_paused, see paused_table.h */
+extern bool braze_started_table_try_read(void);
+
 /* was braze_start called for it in this database? */
 extern bool braze_started_table_has(const char *destination);
 

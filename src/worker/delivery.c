@@ -187,12 +187,15 @@ same_key(const BrazeDelivery *delivery, const char *key)
 static void
 delete_sent_attributes(void *arg)
 {
-	braze_profiles_table_reset_attributes(NameStr(((BrazeDelivery *) arg)->name));
+	BrazeDelivery *delivery = arg;
+
+	delivery->attributes_deleted = braze_profiles_table_reset_attributes(NameStr(delivery->name));
 }
 
 /*
  * A destination that sends attributes without looking at what is remembered
- * forgets it.  Until that is done nothing is left out, whatever the options say.
+ * forgets it.  Until that has committed nothing is left out, whatever the
+ * options say.
  */
 static void
 refresh_attributes(BrazeDelivery *delivery, bool options_changed)
@@ -204,11 +207,13 @@ refresh_attributes(BrazeDelivery *delivery, bool options_changed)
 		delivery->attributes_stale = true;
 	if (!delivery->attributes_stale)
 		return;
-	delivery->attributes_stale = braze_delivery_stuck_until(delivery) != 0 ||
+	delivery->attributes_deleted = false;
+	if (braze_delivery_stuck_until(delivery) == 0 &&
 		!braze_attempt_when_due(&delivery->attributes_backoff, NameStr(delivery->name),
-								delete_sent_attributes, delivery);
+								delete_sent_attributes, delivery))
+		delivery->attributes_deleted = false;	/* whatever it had come to */
 	limits = limits_of(settings);
-	limits.changed_only = limits.changed_only && !delivery->attributes_stale;
+	limits.changed_only = false;
 	braze_pack_set_limits(delivery->pack, &limits);
 }
 
@@ -311,7 +316,7 @@ server_is_gone(BrazeDelivery *delivery)
 	MemoryContextDelete(delivery->destination->context);
 	delivery->destination = NULL;
 	free_target(delivery);
-	delivery->not_started = false;
+	delivery->pauses_known = delivery->started = delivery->not_started = false;
 	braze_outage_log_cancel(delivery);
 	braze_delivery_pause_set(delivery, "no such server");
 }
@@ -419,12 +424,21 @@ braze_delivery_refreshed(void)
 		BrazeDelivery *delivery = lfirst(cell);
 
 		delivery->taking_over = false;
-		if (delivery->destination != NULL)
-			delivery->known = true;
-		else if (nothing_is_left(delivery))
+		if (nothing_is_left(delivery))
 		{
 			braze_deliveries = foreach_delete_current(braze_deliveries, cell);
 			free_delivery(delivery);
+			continue;
+		}
+		if (delivery->destination == NULL)
+			continue;
+		delivery->known = true;
+		if (delivery->attributes_deleted)
+		{
+			BrazePackLimits limits = limits_of(&delivery->destination->settings);
+
+			braze_pack_set_limits(delivery->pack, &limits);
+			delivery->attributes_stale = delivery->attributes_deleted = false;
 		}
 	}
 }
@@ -437,10 +451,16 @@ braze_delivery_open(const BrazeDelivery *delivery)
 	return delivery->destination != NULL && delivery->paused == NULL;
 }
 
+bool
+braze_delivery_can_take(const BrazeDelivery *delivery)
+{
+	return braze_delivery_open(delivery) && delivery->unreadable == NULL;
+}
+
 int64
 braze_delivery_wanted(BrazeDelivery *delivery)
 {
-	if (!braze_delivery_open(delivery) || !braze_memory_budget_has_reserve(delivery))
+	if (!braze_delivery_can_take(delivery) || !braze_memory_budget_has_reserve(delivery))
 		return 0;
 	return braze_deferred_wanted(delivery->pack);
 }
@@ -493,6 +513,28 @@ pack_done(BrazeDelivery *delivery, const BrazeQueueRow *row, const char *reason)
 	return braze_pack_add_done(delivery->pack, row->id, address_of(row), reason);
 }
 
+/* of all users of the call, or after an error of none */
+static void
+get_profiles(const BrazeDelivery *delivery, BrazePackUser *users)
+{
+	volatile int got = 0;
+
+	PG_TRY();
+	{
+		for (; got < mapped->nusers; got++)
+			users[got].profile = braze_profiles_table_get(NameStr(delivery->name),
+														  mapped->text.data + mapped->users[got].json.offset,
+														  mapped->users[got].json.length);
+	}
+	PG_CATCH();
+	{
+		while (got > 0)
+			braze_profiles_table_release(users[--got].profile);
+		PG_RE_THROW();
+	}
+	PG_END_TRY();
+}
+
 static bool
 pack_mapped(BrazeDelivery *delivery, const BrazeQueueRow *row)
 {
@@ -533,10 +575,9 @@ pack_mapped(BrazeDelivery *delivery, const BrazeQueueRow *row)
 		users[i].key = as_utf8(key, &users[i].length);
 		users[i].link = mapped->users[i].link;
 		users[i].profile = NULL;
-		if (braze_profiles_table_needed(&delivery->destination->settings))
-			users[i].profile = braze_profiles_table_get(NameStr(delivery->name), key,
-														mapped->users[i].json.length);
 	}
+	if (braze_profiles_table_needed(&delivery->destination->settings))
+		get_profiles(delivery, users);
 	return braze_pack_add(delivery->pack, row->id, address_of(row), n, objects,
 						  mapped->nusers, users, braze_now_ms());
 }
@@ -624,7 +665,7 @@ braze_delivery_report(BrazeDelivery *delivery)
 		delivery->size = &slot->size;
 		slot->state = delivery->not_started ? BRAZE_DESTINATION_NOT_STARTED
 			: delivery->paused != NULL ? BRAZE_DESTINATION_PAUSED
-			: stuck ? BRAZE_DESTINATION_WAITING
+			: stuck || delivery->unreadable != NULL ? BRAZE_DESTINATION_WAITING
 			: is_failing(delivery) ? BRAZE_DESTINATION_RETRYING
 			: BRAZE_DESTINATION_RUNNING;
 		slot->limit_ends = delivery->pace[BRAZE_TRACK_SERVICE].not_before;
@@ -643,6 +684,9 @@ braze_delivery_report(BrazeDelivery *delivery)
 		if (paused == NULL && stuck)
 			snprintf(slot->paused, BRAZE_MESSAGE_SIZE, "what was answered cannot be settled: %s",
 					 delivery->stuck_problem);
+		else if (paused == NULL && delivery->unreadable != NULL)
+			snprintf(slot->paused, BRAZE_MESSAGE_SIZE, "its calls cannot be read: %s",
+					 delivery->unreadable);
 		else if (paused == NULL && learned > 0)
 			snprintf(slot->paused, BRAZE_MESSAGE_SIZE, "this workspace takes at most %d objects in a request, as its answers show; "
 					 "set max_objects_per_request to its limit", learned);

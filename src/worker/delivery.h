@@ -51,6 +51,8 @@ typedef struct BrazeDelivery
 	BrazeHttpTarget *target;	/* NULL: no usable key, see paused */
 	char	   *key;
 	char	   *paused;			/* why nothing is sent, NULL: it is */
+	bool		pauses_known;	/* braze_paused was read since it is there */
+	bool		started;		/* it was, when braze_started was last read */
 	bool		not_started;	/* paused because nobody started it here */
 	bool		pause_to_store; /* paused by an answer, not yet in the table */
 	char	   *closed[BRAZE_ENDPOINTS];	/* why nothing goes to this
@@ -58,14 +60,17 @@ typedef struct BrazeDelivery
 	bool		closed_to_store[BRAZE_ENDPOINTS];
 	bool		lift_due;		/* pauses in the table are over */
 	BrazeBackoff pause_backoff; /* when the table could not be written */
-	bool		attributes_stale;	/* in braze_profiles, to be forgotten */
+	bool		attributes_stale;	/* in braze_profiles, to be deleted */
+	bool		attributes_deleted; /* by the refresh under way */
 	BrazeBackoff attributes_backoff;
 	BrazeRefusalRate refusals;
 	int			transfers;		/* requests at curl */
 	int			unsettled;		/* requests answered since the last settle */
 	int			stuck;			/* calls that could not be settled, */
 	int			stuck_objects;	/* and how much of them was sent */
+	const char *locked;			/* what they wait for, NULL: no lock */
 	bool		claim_failed;	/* nor could calls leave the queue to be sent */
+	int64		claim_locked;	/* since when a lock keeps them, 0: none does */
 	BrazeBackoff left_alone;	/* see delivery_stuck.h */
 	char		stuck_problem[BRAZE_REASON_SIZE];	/* why, empty: nobody need
 													 * know */
@@ -77,6 +82,8 @@ typedef struct BrazeDelivery
 	 * over.  These are in held, whether it is behind or not: it may catch up
 	 * before the reader comes by them.
 	 */
+	const char *unreadable;		/* what of its calls cannot be read now, NULL:
+								 * nothing */
 	bool		behind;
 	int64		cursor;
 	BrazeHeld  *held;			/* malloc'd, ascending */
@@ -121,6 +128,9 @@ extern int64 braze_delivery_wanted(BrazeDelivery *delivery);
 
 /* may it be given calls at all: is it known, and not paused? */
 extern bool braze_delivery_open(const BrazeDelivery *delivery);
+
+/* and can they be read now? */
+extern bool braze_delivery_can_take(const BrazeDelivery *delivery);
 
 /* what was taken out of the queue is not sent, as far as it is not under way */
 extern void braze_delivery_drop_gone(BrazeDelivery *delivery, BrazeGone gone, void *arg);

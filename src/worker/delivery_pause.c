@@ -17,6 +17,7 @@
 
 #include "base/clock.h"
 #include "base/database_name.h"
+#include "base/table_write.h"
 #include "store/paused_table.h"
 #include "store/started_table.h"
 #include "worker/deliveries.h"
@@ -151,7 +152,9 @@ braze_delivery_pause_store(BrazeDelivery *delivery)
 static void
 lift_pauses(void *arg)
 {
-	braze_paused_table_lift(NameStr(((BrazeDelivery *) arg)->name));
+	BrazeDelivery *delivery = arg;
+
+	delivery->lift_due = !braze_paused_table_lift(NameStr(delivery->name));
 }
 
 static bool
@@ -176,9 +179,10 @@ read_pauses(BrazeDelivery *delivery, bool changed)
 	delivery->lift_due = (delivery->lift_due || changed) && has_pause_by_worker(pauses);
 	if (!delivery->lift_due)
 		return pauses;
-	delivery->lift_due = braze_delivery_stuck_until(delivery) != 0 ||
+	if (braze_delivery_stuck_until(delivery) == 0 &&
 		!braze_attempt_when_due(&delivery->pause_backoff, NameStr(delivery->name),
-								lift_pauses, delivery);
+								lift_pauses, delivery))
+		delivery->lift_due = true;	/* whatever it had come to */
 	return braze_paused_table_read(NameStr(delivery->name));
 }
 
@@ -217,6 +221,48 @@ log_change(const BrazeDelivery *delivery, const char *before, const char *reason
 }
 
 /*
+ * Somebody has locked braze_paused, so what it said last counts: nothing that
+ * was paused goes on.  A change that ends pauses does so when they can be read.
+ */
+static void
+keep_pauses(BrazeDelivery *delivery, const char *before, bool changed, const char *key_problem)
+{
+	const char *reason = NULL;
+
+	delivery->lift_due = delivery->lift_due || changed;
+	(void) is_over(&delivery->pause_to_store, changed);
+	for (int i = 0; i < BRAZE_ENDPOINTS; i++)
+		(void) is_over(&delivery->closed_to_store[i], changed);
+	if (!delivery->pauses_known)
+		reason = "whether it is paused cannot be read: " BRAZE_LOCKED_TABLE("braze_paused");
+	else if (delivery->paused == NULL)
+		reason = key_problem;
+	if (reason == NULL)
+		return;
+	log_change(delivery, before, reason);
+	braze_delivery_pause_set(delivery, reason);
+}
+
+/*
+ * Why a destination that nobody has paused does not deliver from here, NULL: it
+ * does.  If somebody has locked braze_started, what it said last counts, and a
+ * start that was never read is none.
+ */
+static const char *
+why_not_started(BrazeDelivery *delivery)
+{
+	bool		readable = braze_started_table_try_read();
+
+	if (readable)
+		delivery->started = braze_started_table_has(NameStr(delivery->name));
+	set_not_started(delivery, readable && !delivery->started);
+	if (delivery->started)
+		return NULL;
+	return readable ? braze_started_table_advice(NameStr(delivery->name))
+		: "whether it is started cannot be read: " BRAZE_LOCKED_TABLE("braze_started");
+}
+
+/*
  * A pause by the user stays until it is lifted; one by Braze's answer also
  * ends when what Braze complained of, the key or the options, has changed.
  */
@@ -228,6 +274,12 @@ braze_delivery_pause_refresh(BrazeDelivery *delivery, bool changed, const char *
 	const char *closed[BRAZE_ENDPOINTS] = {NULL};
 	ListCell   *cell;
 
+	if (!braze_paused_table_try_read())
+	{
+		keep_pauses(delivery, before, changed, key_problem);
+		return;
+	}
+	delivery->pauses_known = true;
 	foreach(cell, read_pauses(delivery, changed))
 	{
 		BrazePause *pause = lfirst(cell);
@@ -243,10 +295,15 @@ braze_delivery_pause_refresh(BrazeDelivery *delivery, bool changed, const char *
 	 * both before a key that cannot be used: only one reason is shown, and
 	 * this is the order in which the operator has to act.
 	 */
-	set_not_started(delivery, paused == NULL && !braze_started_table_has(NameStr(delivery->name)));
-	if (delivery->not_started)
-		paused = braze_started_table_advice(NameStr(delivery->name));
-	else if (paused == NULL)
+	if (paused != NULL)
+	{
+		/* braze_pause deletes the note of the start as well */
+		delivery->started = false;
+		set_not_started(delivery, false);
+	}
+	else
+		paused = why_not_started(delivery);
+	if (paused == NULL)
 		paused = key_problem;
 
 	/*

@@ -14,6 +14,7 @@
 #include "utils/timestamp.h"
 
 #include "base/clock.h"
+#include "base/guc.h"
 #include "base/steady_time.h"
 #include "worker/claim.h"
 #include "worker/deliveries.h"
@@ -21,6 +22,8 @@
 #include "worker/delivery_stuck.h"
 #include "worker/exchange.h"
 #include "worker/outage_log.h"
+#include "worker/round.h"
+#include "worker/round_settle.h"
 
 static int	transfers = 0;		/* over all destinations */
 static uint64 requests = 0;		/* since the worker started */
@@ -111,6 +114,12 @@ send_reserved(BrazeHttp *http, BrazeTransfer *transfer)
 	delivery->changed = true;
 	if (!braze_http_send(http, &transfer->http))
 		fail_transfer(http, transfer);
+}
+
+bool
+braze_exchange_is_stopped(void)
+{
+	return !braze_deliver || braze_settle_blocked || braze_gone_due;
 }
 
 static void
@@ -318,7 +327,8 @@ conclude_transfer(BrazeHttp *http, BrazeTransfer *transfer, const BrazeAnswer *a
 	switch (next)
 	{
 		case BRAZE_NEXT_SEND:
-			if (delivery->target != NULL && braze_delivery_open(delivery) &&
+			if (!braze_exchange_is_stopped() && braze_delivery_stuck_until(delivery) == 0 &&
+				delivery->target != NULL && braze_delivery_open(delivery) &&
 				!braze_claim_is_missing(transfer) &&
 				may_send(delivery, endpoint, !braze_request_state_is_again(transfer->request), now, &wait))
 			{
@@ -329,12 +339,12 @@ conclude_transfer(BrazeHttp *http, BrazeTransfer *transfer, const BrazeAnswer *a
 
 			/*
 			 * It waits with what is known of its parts, and goes on before
-			 * any new request.  In a pause nothing goes on: it is taken
-			 * apart, so that what is judged can be settled and the rest be
-			 * read again.
+			 * any new request.  In a pause, or with delivery off, nothing
+			 * goes on: it is taken apart, so that what is judged can be
+			 * settled and the rest be read again.
 			 */
 			braze_request_state_postpone(delivery->pack, transfer->request);
-			if (!braze_delivery_open(delivery) || delivery->closed[endpoint] != NULL)
+			if (!braze_deliver || !braze_delivery_open(delivery) || delivery->closed[endpoint] != NULL)
 				braze_request_progress_cancel_postponed(delivery->pack, endpoint, now);
 			break;
 		case BRAZE_NEXT_NO_MEMORY:

@@ -32,6 +32,9 @@ extern int64 braze_exchange_send(BrazeDelivery *delivery, BrazeHttp *http,
 								 int max_transfers);
 extern int	braze_exchange_transfers(void);
 
+/* is nothing to be sent now, whatever the destination? */
+extern bool braze_exchange_is_stopped(void);
+
 /*
  * Sends the requests that wait for their calls to be claimed, see claim.h; in
  * how many milliseconds to call again, -1 for not before something happens.

@@ -15,6 +15,8 @@
 #include "utils/memutils.h"
 
 #include "base/attempt.h"
+#include "base/clock.h"
+#include "base/table_write.h"
 #include "store/claims_bound.h"
 #include "store/claims_table.h"
 #include "worker/delivery.h"
@@ -22,6 +24,9 @@
 #include "worker/round.h"
 #include "worker/round_claim.h"
 #include "worker/round_settle.h"
+
+/* a lock that keeps calls from being moved for so long is in the status */
+#define LOCKED_UNTIL_TOLD_MS	2000
 
 /* a call that is to be moved, and where to */
 typedef struct Move
@@ -80,6 +85,23 @@ move_call(BrazeSettler *settler, Move *move)
 		: braze_claims_table_claim(settler, &move->row);
 }
 
+/* a lock that lasts is in the status */
+static void
+note_lock(const Move *move)
+{
+	BrazeDelivery *delivery = move->delivery;
+
+	if (move->result != BRAZE_MOVE_LATER)
+		delivery->claim_locked = 0;
+	else if (delivery->claim_locked == 0)
+		delivery->claim_locked = braze_now_ms();
+	else if (braze_now_ms() - delivery->claim_locked >= LOCKED_UNTIL_TOLD_MS)
+	{
+		delivery->claim_failed = true;
+		braze_delivery_stuck_note(delivery, braze_table_write_locked);
+	}
+}
+
 /* in a subtransaction, with a settler of its own: a failure undoes no other */
 static void
 attempt_move(void *arg)
@@ -102,7 +124,10 @@ try_move(Move *move)
 
 	braze_settler_attempted(error == NULL);
 	if (error == NULL)
+	{
+		note_lock(move);
 		return;
+	}
 	if (braze_attempt_is_passing(error))
 		ReThrowError(error);
 	move->row = row;
@@ -135,7 +160,10 @@ move_all(BrazeSettler *settler)
 		if (careful)
 			try_move(move);
 		else
+		{
 			move_call(settler, move);
+			note_lock(move);
+		}
 		if (move->result == BRAZE_MOVED && move->request != NULL)
 			braze_claims_bound_announce(move->row.letter);
 	}

@@ -20,7 +20,10 @@
 #include "base/guc.h"
 #include "base/shmem.h"
 #include "base/size_counter.h"
+#include "base/table_write.h"
 #include "queue/enqueue.h"
+#include "store/profile_row.h"
+#include "store/profiles_table.h"
 #include "store/reader.h"
 #include "worker/activity.h"
 #include "worker/deliveries.h"
@@ -111,7 +114,7 @@ consume_new(const BrazeQueueRow *row, void *arg)
 	if (delivery == NULL || delivery->behind ||
 		braze_delivery_cursor_holds(delivery, row->id, row->queued_at))
 		return true;
-	if (!braze_delivery_open(delivery))
+	if (!braze_delivery_can_take(delivery))
 	{
 		braze_delivery_cursor_fall_behind(delivery, row->id - 1);
 		return true;
@@ -153,7 +156,7 @@ consume_hole(const BrazeQueueRow *row, void *arg)
 		braze_delivery_cursor_has_call(delivery, row->id, row->queued_at) :
 		braze_delivery_cursor_holds(delivery, row->id, row->queued_at))
 		return true;
-	if (!braze_delivery_open(delivery) || !braze_memory_budget_has_room(delivery))
+	if (!braze_delivery_can_take(delivery) || !braze_memory_budget_has_room(delivery))
 		braze_delivery_cursor_step_back(delivery, row->id - 1);
 	else
 		take_row(delivery, row);
@@ -185,7 +188,7 @@ read_backlog(BrazeDelivery *delivery)
 	int64		until = reader->cursor;
 	int64		reached;
 
-	if (!braze_delivery_open(delivery) || !braze_memory_budget_has_room(delivery))
+	if (!braze_delivery_can_take(delivery) || !braze_memory_budget_has_room(delivery))
 		return false;
 	reached = braze_reader_range(reader, delivery->cursor, until, READ_BATCH,
 								 consume_backlog, delivery);
@@ -232,7 +235,7 @@ braze_round_read_may_go_on(void)
 	{
 		BrazeDelivery *delivery = lfirst(cell);
 
-		if ((delivery->behind || stopped) && braze_delivery_open(delivery) &&
+		if ((delivery->behind || stopped) && braze_delivery_can_take(delivery) &&
 			braze_memory_budget_has_much_room(delivery))
 			return true;
 		if (braze_delivery_wanted(delivery) != 0)
@@ -280,7 +283,7 @@ consume_stray(const BrazeQueueRow *row, void *arg)
 	 * Not a stray: what its destination reads later in any case, what fills a
 	 * hole that is watched, and what is held.
 	 */
-	if (delivery == NULL || !braze_delivery_open(delivery) ||
+	if (delivery == NULL || !braze_delivery_can_take(delivery) ||
 		(delivery->behind && row->id > delivery->cursor) ||
 		braze_holes_contain(reader->holes, row->id) ||
 		braze_delivery_cursor_has_call(delivery, row->id, row->queued_at))
@@ -347,6 +350,36 @@ rescan_slice(void)
 
 /* ----- a read ----- */
 
+/*
+ * Destinations that remember users need that table as well.  Whoever has locked
+ * it may take long, so these fall behind, and the others read on.
+ */
+static void
+look_at_profiles(void)
+{
+	bool		asked = false;
+	const char *locked = NULL;
+	ListCell   *cell;
+
+	foreach(cell, braze_deliveries)
+	{
+		BrazeDelivery *delivery = lfirst(cell);
+		const char *unreadable = NULL;
+
+		if (delivery->destination != NULL &&
+			braze_profiles_table_needed(&delivery->destination->settings))
+		{
+			if (!asked && !braze_profile_row_try_read())
+				locked = braze_table_write_locked;
+			asked = true;
+			unreadable = locked;
+		}
+		if ((delivery->unreadable == NULL) != (unreadable == NULL))
+			delivery->changed = true;
+		delivery->unreadable = unreadable;
+	}
+}
+
 static bool
 read_all(void)
 {
@@ -357,6 +390,7 @@ read_all(void)
 
 	stopped = false;
 	braze_memory_budget_count();
+	look_at_profiles();
 
 	/* TRUNCATE and whatever else rewrites the table give it another file */
 	if (OidIsValid(storage) && storage != reader->queue->rd_rel->relfilenode)

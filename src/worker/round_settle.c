@@ -55,7 +55,8 @@ typedef struct Done
 	const BrazeCall *call;
 	DoneState	state;
 	BrazeBackoff backoff;		/* when it is stuck */
-	int			looks;			/* at a row that is locked */
+	const char *locked;			/* what somebody has locked, NULL: nothing */
+	int			looks;			/* at what is locked */
 } Done;
 
 typedef struct DoneList
@@ -195,10 +196,20 @@ settle_call(BrazeSettler *settler, const BrazeCall *call)
 	BrazeSettled result;
 
 	/*
+	 * What Braze has accepted of a user is remembered in the transaction that
+	 * deletes the row, so that after a crash either both are known or
+	 * neither.  If it cannot be written, the row must stay: what the table
+	 * has would be taken for what Braze has.
+	 */
+	for (int i = 0; i < call->nprofiles; i++)
+	{
+		if (!braze_profiles_table_lock(call->profiles[i]))
+			return BRAZE_SETTLE_LATER;
+	}
+
+	/*
 	 * Braze has deleted the user, so nothing may be left of them here: that
-	 * comes before the row that tells of it is gone.  What Braze has accepted
-	 * of a user is remembered in the transaction that deletes the row, so
-	 * that after a crash either both are known or neither.
+	 * comes before the row that tells of it is gone.
 	 */
 	if (call->deletes && call->nrefused == 0 && !call->gone &&
 		!braze_deleted_users_add(settler, &row))
@@ -222,8 +233,8 @@ note_result(Done *done, BrazeSettled result)
 	}
 	done->state = DONE_STUCK;
 	done->backoff.next = braze_now_ms() + LOCKED_MS;
-	if (++done->looks >= LOOKS_UNTIL_TOLD)
-		braze_delivery_stuck_note(done->delivery, "somebody has locked rows of the calls");
+	done->locked = braze_table_write_locked;
+	done->looks++;
 }
 
 /* ----- each by itself ----- */
@@ -275,6 +286,7 @@ try_call(Done *done)
 	if (braze_attempt_is_passing(error))
 		ReThrowError(error);	/* no call is to blame: a full disk, for one */
 	done->state = DONE_STUCK;
+	done->locked = NULL;
 	if (not_before > 0)
 		done->backoff.next = not_before;
 	else
@@ -413,6 +425,7 @@ sort_out(void)
 		BrazeDelivery *delivery = lfirst(cell);
 
 		delivery->stuck = delivery->stuck_objects = 0;
+		delivery->locked = NULL;
 	}
 
 	/*
@@ -451,11 +464,21 @@ sort_out(void)
 
 		done->delivery->stuck++;
 		done->delivery->stuck_objects += done->call->nobjects;
+
+		/* the first lock alone: the log is not to tell of several in turn */
+		if (done->delivery->locked == NULL && done->looks >= LOOKS_UNTIL_TOLD)
+			done->delivery->locked = done->locked;
 		if (stuck_next < 0 || done->backoff.next < stuck_next)
 			stuck_next = done->backoff.next;
 	}
 	foreach(cell, braze_deliveries)
-		braze_delivery_stuck_end(lfirst(cell));
+	{
+		BrazeDelivery *delivery = lfirst(cell);
+
+		if (delivery->locked != NULL)
+			braze_delivery_stuck_note(delivery, delivery->locked);
+		braze_delivery_stuck_end(delivery);
+	}
 
 	/* after all of them: who waits in braze_flush sees them settled together */
 	braze_claims_bound_publish();

@@ -343,7 +343,7 @@ send_all(BrazeHttp *http)
 	long		claimed_wait;
 	ListCell   *cell;
 
-	if (!braze_deliver || braze_settle_blocked || braze_gone_due)
+	if (braze_exchange_is_stopped())
 		return NEVER;
 	foreach(cell, braze_deliveries)
 	{

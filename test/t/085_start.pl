@@ -134,7 +134,9 @@ my $sent = $braze->stats->{requests};
 my $former = braze_wait_for_worker($node);
 run("SELECT pg_terminate_backend($former, 60000)");
 $former = braze_wait_for_worker($node, 'postgres', $former);
-StandIn::wait_until(sub { log_lines('canceling statement due to lock timeout') >= 4 }, 'the worker has tried to read braze_started');
+ok( $node->poll_query_until('postgres',
+		"SELECT reason LIKE 'whether it is started cannot be read: %' FROM braze_counters()"),
+	'the worker has tried to read braze_started');
 is($braze->stats->{requests}, $sent, 'a worker that cannot read braze_started sends nothing');
 $lock->query_safe('COMMIT');
 $lock->quit;

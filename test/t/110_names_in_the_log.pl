@@ -77,19 +77,26 @@ braze_flush($node, 'shop');
 
 # --- what it was doing
 
+# where large dead letters are stored
+my $toast = run(<<'EOS', 'shop');
+SELECT indexrelid::regclass FROM pg_index
+WHERE indrelid = (SELECT reltoastrelid FROM pg_class WHERE oid = 'braze_dead_letters'::regclass)
+EOS
 foreach my $case (
-	[ 'braze_paused', 'SELECT braze_notify_worker(false)', 'reading the destinations, destination "braze"' ],
-	[ 'braze_dead_letters', "INSERT INTO braze_queue (destination, call) VALUES ('braze', '{}')",
-		'settling calls that are done, destination "braze"' ])
+	[ 'LOCK TABLE pg_foreign_server', 'SELECT braze_notify_worker(false)', 'reading the destinations' ],
+	[ "REINDEX INDEX $toast", <<'EOS', 'settling calls that are done, destination "braze"' ])
+INSERT INTO braze_queue (destination, call)
+SELECT 'braze', jsonb_build_object('text', string_agg(md5(n::text), '')) FROM generate_series(1, 300) n
+EOS
 {
-	my ($table, $command, $doing) = @$case;
+	my ($lock, $command, $doing) = @$case;
 	my $session = $node->background_psql('shop');
 
 	restart_log();
-	$session->query_safe("BEGIN; LOCK TABLE $table;");
+	$session->query_safe("BEGIN; $lock;");
 	run($command, 'shop');
 	logged(qr/ERROR:  canceling statement due to lock timeout\s.*CONTEXT: .*segment_braze worker of database "shop", \Q$doing\E/s,
-		"$table is locked: the error says what the worker was doing");
+		"$doing: the error says what the worker was doing");
 	$session->query_safe('COMMIT;');
 	$session->quit;
 	braze_flush($node, 'shop');

@@ -1,0 +1,54 @@
+/*-------------------------------------------------------------------------
+ *
+ * profile_row.h
+ *	  The row of braze_profiles that tells of one user.
+ *
+ *-------------------------------------------------------------------------
+ */
+#ifndef BRAZE_PROFILE_ROW_H
+#define BRAZE_PROFILE_ROW_H
+
+#include "storage/itemptr.h"
+
+#include "pack/profile_cache.h"
+
+typedef struct BrazeProfileRow
+{
+	NameData	destination;
+	char	   *user;			/* the key, as in the table */
+
+	/* where it is, if it is there; a hint, as in settler.c */
+	bool		has_row;
+	Oid			storage;
+	ItemPointerData tid;
+
+	/* locked by the transaction under way; invalid: there is none */
+	ItemPointerData locked_tid;
+
+	/* written by it; invalid: there is none, or it is not known where */
+	ItemPointerData new_tid;
+	Oid			new_storage;
+} BrazeProfileRow;
+
+/*
+ * At the start of a read, for all that it needs of the table: false, somebody
+ * has locked it.
+ */
+extern bool braze_profile_row_try_read(void);
+
+/* fills in the profile, unless there is no row */
+extern void braze_profile_row_load(BrazeProfileRow *row, BrazeProfile *profile);
+
+/*
+ * Nothing is written that was not locked before: false, somebody else has
+ * locked it, and to wait for them would hold up all destinations.  A profile
+ * that says nothing has no row.
+ */
+extern bool braze_profile_row_lock(BrazeProfileRow *row, const BrazeProfile *profile);
+extern void braze_profile_row_write(BrazeProfileRow *row, const BrazeProfile *profile,
+									bool without_attributes);
+
+/* the transaction that wrote it has committed */
+extern void braze_profile_row_committed(BrazeProfileRow *row);
+
+#endif							/* BRAZE_PROFILE_ROW_H */
