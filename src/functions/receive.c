@@ -483,6 +483,7 @@ braze_receive_for(PG_FUNCTION_ARGS)
 	BrazeString key;
 	BrazeString value;
 	bool		is_batch;
+	char	   *role;
 	char	   *answer;
 
 	/* it asks nobody for a key, so it is for braze_receive alone, which does */
@@ -501,7 +502,13 @@ braze_receive_for(PG_FUNCTION_ARGS)
 	batch.type = read_path(text_to_cstring(PG_GETARG_TEXT_PP(0)), &is_batch);
 	batch.received_at = GetCurrentTimestamp();
 	body = text_string(PG_GETARG_TEXT_PP(1));
-	received.roleid = get_role_oid(text_to_cstring(PG_GETARG_TEXT_PP(2)), false);
+	role = text_to_cstring(PG_GETARG_TEXT_PP(2));
+	received.roleid = get_role_oid(role, true);
+	if (!OidIsValid(received.roleid))
+		ereport(ERROR,
+				(errcode(ERRCODE_UNDEFINED_OBJECT),
+				 errmsg("the write key is for role \"%s\", which does not exist", role),
+				 errhint("Delete its row in braze_write_keys, and make another key with braze_create_write_key.")));
 	destination = braze_destination_for(text_to_cstring(PG_GETARG_TEXT_PP(3)), received.roleid);
 	received.destination = destination->name;
 	received.seconds = Max(destination->settings.deduplicate, BRAZE_RECEIVED_SECONDS);

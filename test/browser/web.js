@@ -226,6 +226,17 @@ class Version {
   }
 }
 
+// what is not 127.0.0.1 is out of reach, also without the tests' own look at each request
+async function isolation() {
+  const context = await browser.createBrowserContext();
+  const page = await context.newPage();
+  for (const host of ['192.0.2.1', 'localhost']) {
+    const problem = await page.goto(`http://${host}/`, { timeout: 15000 }).then(() => 'reached', (error) => error.message);
+    ok(/ERR_NAME_NOT_RESOLVED/.test(problem), `the browser does not reach ${host}`);
+  }
+  await context.close();
+}
+
 async function main() {
   const versions = process.argv.slice(2).filter((argument) => !argument.startsWith('--'));
   const smoke = process.argv.includes('--smoke');
@@ -235,6 +246,7 @@ async function main() {
   const launched = await launch();
   browser = launched.browser;
   try {
+    await isolation();
     for (const run of runs) {
       if (smoke) {
         await run.start();
