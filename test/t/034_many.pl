@@ -65,7 +65,7 @@ StandIn::wait_until(
 	},
 	'each database has a worker or says that it has none');
 cmp_ok($waiting, '>', 0, 'databases that got no worker say so in their status');
-like(slurp_file($node->logfile), qr/no free background worker for database \d+.*HINT:\s+Increase max_worker_processes/s, 'and the log does');
+like(slurp_file($node->logfile), qr/no background worker is free for database ".+".*HINT:\s+Increase max_worker_processes/s, 'and the log does');
 my @remaining = @names;
 while (@remaining)
 {
