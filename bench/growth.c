@@ -115,7 +115,7 @@ add_call(BrazePack *pack, int64_t id, int user, int other)
 {
 	char		keys[2][60];
 	char		text[100];
-	BrazePackObject object = {BRAZE_EVENTS, 0, text, 0};
+	BrazePackObject object = {BRAZE_EVENTS, 0, text, 0, 0, 0};
 	BrazePackUser users[2] = {{keys[0], 0, -1, NULL}, {keys[1], 0, -1, NULL}};
 	int			nusers = other < 0 ? 1 : 2;
 	BrazeRowAddress row = {0, 0, 0, 0};
@@ -235,7 +235,7 @@ pack_refusals(int n)
 	double		began = now_ms();
 
 	for (int i = 0; i < n; i++)
-		objects[i] = (BrazePackObject) {BRAZE_EVENTS, i, event, sizeof(event) - 1};
+		objects[i] = (BrazePackObject) {BRAZE_EVENTS, i, event, sizeof(event) - 1, 0, 0};
 	must(braze_pack_add(pack, 1, (BrazeRowAddress) {0, 0, 0, 0}, n, objects, 1, &user, 0), "out of memory");
 	must(send_all(pack, &refused) == 1, "the call is not done");
 	return now_ms() - began;

@@ -46,6 +46,8 @@ static const struct
 	{"braze_messages", TABLE(messages), 0, BRAZE_MESSAGES_COLUMNS},
 	{"braze_profiles", TABLE(profiles), 0, BRAZE_PROFILE_COLUMNS},
 	{"braze_notes", TABLE(notes), 0, BRAZE_NOTES_COLUMNS},
+	{"braze_activity_sums", TABLE(activity_sums), offsetof(BrazeCatalog, activity_sums_sequence), BRAZE_ACTIVITY_SUMS_COLUMNS},
+	{"braze_activity_users", TABLE(activity_users), offsetof(BrazeCatalog, activity_users_sequence), BRAZE_ACTIVITY_USERS_COLUMNS},
 #undef TABLE
 };
 

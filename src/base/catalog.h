@@ -73,6 +73,28 @@
 #define BRAZE_PROFILE_CHANGED_AT	7
 #define BRAZE_PROFILE_COLUMNS		7
 
+/* columns of braze_activity_sums; those of the users begin as these do */
+#define BRAZE_ACTIVITY_ID			1
+#define BRAZE_ACTIVITY_DESTINATION	2
+#define BRAZE_ACTIVITY_TIME			3	/* hour, or day of the users */
+#define BRAZE_ACTIVITY_KIND			4
+#define BRAZE_ACTIVITY_NAME			5
+#define BRAZE_ACTIVITY_CURRENCY		6
+#define BRAZE_ACTIVITY_CALLS		7
+#define BRAZE_ACTIVITY_OBJECTS		8
+#define BRAZE_ACTIVITY_QUANTITY		9
+#define BRAZE_ACTIVITY_REVENUE		10
+#define BRAZE_ACTIVITY_REQUESTS		11
+#define BRAZE_ACTIVITY_DATA_POINTS	12
+#define BRAZE_ACTIVITY_DATA_POINTS_SAVED	13
+#define BRAZE_ACTIVITY_FIRST_TIME	14
+#define BRAZE_ACTIVITY_LAST_TIME	15
+#define BRAZE_ACTIVITY_SUMS_COLUMNS	15
+
+/* columns of braze_activity_users */
+#define BRAZE_ACTIVITY_SKETCH		6
+#define BRAZE_ACTIVITY_USERS_COLUMNS	6
+
 typedef struct BrazeCatalog
 {
 	Oid			extension;
@@ -92,6 +114,12 @@ typedef struct BrazeCatalog
 	Oid			profiles_pkey;
 	Oid			notes;
 	Oid			notes_pkey;
+	Oid			activity_sums;
+	Oid			activity_sums_pkey;
+	Oid			activity_sums_sequence;
+	Oid			activity_users;
+	Oid			activity_users_pkey;
+	Oid			activity_users_sequence;
 } BrazeCatalog;
 
 /*

@@ -27,6 +27,7 @@ int			braze_restart_delay = 10;
 int			braze_nap = 5000;
 int			braze_max_destinations = 1024;
 int			braze_dead_letter_retention = 0;
+int			braze_activity_retention = 90 * 86400;
 
 static const struct config_enum_entry on_invalid_call_values[] = {
 	{"error", BRAZE_INVALID_ERROR, false},
@@ -117,6 +118,15 @@ braze_guc_init(void)
 							"0: never.  Those whose call is queued again stay.",
 							&braze_dead_letter_retention,
 							0, 0, INT_MAX,
+							PGC_SIGHUP,
+							GUC_UNIT_S,
+							NULL, NULL, NULL);
+
+	DefineCustomIntVariable("segment_braze.activity_retention",
+							"Removes sums of what was delivered that are older than this.",
+							"0: never.",
+							&braze_activity_retention,
+							90 * 86400, 0, INT_MAX,
 							PGC_SIGHUP,
 							GUC_UNIT_S,
 							NULL, NULL, NULL);

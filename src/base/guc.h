@@ -30,7 +30,8 @@ extern bool braze_deliver;
 extern int	braze_max_memory;	/* MB */
 extern int	braze_restart_delay;	/* seconds */
 extern int	braze_nap;			/* milliseconds */
-extern int	braze_dead_letter_retention;	/* seconds, 0: for ever */
+extern int	braze_dead_letter_retention;
+extern int	braze_activity_retention;	/* seconds, 0: for ever */
 
 /* while the library is loaded */
 extern void braze_guc_init(void);

@@ -58,6 +58,8 @@ static const char *const own_checks[] = {
 	"braze_paused_destination_check",
 	"braze_messages_destination_check",
 	"braze_profiles_destination_check",
+	"braze_activity_sums_destination_check",
+	"braze_activity_users_destination_check",
 };
 
 static bool

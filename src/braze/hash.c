@@ -84,3 +84,29 @@ braze_hash(const void *data, size_t length)
 {
 	return braze_hash_keyed(process_seed, data, length);
 }
+
+/* ----- the quick one ----- */
+
+#define MULTIPLIER		UINT64_C(0x9FB21C651E98DF25)
+
+static uint64_t
+mix_in(uint64_t hash, uint64_t word)
+{
+	hash = (hash ^ word) * MULTIPLIER;
+	return hash ^ hash >> 32;
+}
+
+uint64_t
+braze_hash_quick(uint64_t seed, const void *data, size_t length)
+{
+	const unsigned char *bytes = data;
+	uint64_t	hash = mix_in(seed, length);
+	size_t		left = length;
+
+	for (; left >= 8; left -= 8, bytes += 8)
+		hash = mix_in(hash, read_word(bytes, 8));
+	hash = mix_in(hash, read_word(bytes, left));
+
+	/* twice more: each bit of the result is to depend on each of the data */
+	return mix_in(mix_in(hash, 0), 0);
+}

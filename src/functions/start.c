@@ -230,6 +230,10 @@ braze_pass_ids(PG_FUNCTION_ARGS)
 				 Max(highest_id(catalog->queue, catalog->queue_pkey), highest_id_read()));
 	pass_highest(catalog->dead_letters, catalog->dead_letters_sequence,
 				 highest_id(catalog->dead_letters, catalog->dead_letters_pkey));
+	pass_highest(catalog->activity_sums, catalog->activity_sums_sequence,
+				 highest_id(catalog->activity_sums, catalog->activity_sums_pkey));
+	pass_highest(catalog->activity_users, catalog->activity_users_sequence,
+				 highest_id(catalog->activity_users, catalog->activity_users_pkey));
 	(void) LockRelease(&tag, ExclusiveLock, false);
 	PG_RETURN_VOID();
 }

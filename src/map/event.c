@@ -16,8 +16,7 @@ braze_event_map(BrazeMap *map, BrazeString name)
 
 	braze_object_writer_begin(map, BRAZE_EVENTS);
 	braze_object_writer_app_id(map);
-	braze_text_literal(&map->text, ",\"name\":");
-	braze_json_write_string(&map->text, name.data, name.length);
+	braze_object_writer_name(map, "name", name);
 	braze_object_writer_time(map);
 	if (map->call.properties != NULL)
 	{

@@ -97,6 +97,7 @@ typedef struct BrazeMap
 	BrazeKind	kind;
 	int			object_start;
 	int			limit_before;
+	BrazeSpan	object_name;	/* from object_start on */
 
 	/* the call's time, in milliseconds since 1970, when first asked for */
 	bool		have_time;
@@ -165,6 +166,9 @@ extern void braze_object_writer_cancel(BrazeMap *map);
 /* the same for objects that are not made of an identifier and members */
 extern void braze_object_writer_begin_plain(BrazeMap *map, BrazeKind kind);
 extern bool braze_object_writer_end_plain(BrazeMap *map);
+
+/* ,"name": and what it is called, which is handed on with the object */
+extern void braze_object_writer_name(BrazeMap *map, const char *key, BrazeString name);
 
 /* "app_id" and "time", each with a comma before it, as events and purchases have */
 extern void braze_object_writer_app_id(BrazeMap *map);

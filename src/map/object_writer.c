@@ -29,6 +29,7 @@ record_object(BrazeMap *map)
 	object->kind = map->kind;
 	object->json.offset = map->object_start;
 	object->json.length = mapped->text.len - map->object_start;
+	object->name = map->object_name;
 }
 
 void
@@ -36,6 +37,7 @@ braze_object_writer_begin_plain(BrazeMap *map, BrazeKind kind)
 {
 	map->kind = kind;
 	map->object_start = braze_text_mark(&map->text);
+	map->object_name.offset = map->object_name.length = 0;
 	map->note_object = map->mapped.nobjects;
 	map->limit_before = braze_text_narrow(&map->text, BRAZE_MAX_OBJECT);
 }
@@ -93,6 +95,20 @@ braze_object_writer_end(BrazeMap *map)
 	if (!map->text.full)
 		braze_text_close(&map->text, '}');
 	return braze_object_writer_end_plain(map);
+}
+
+void
+braze_object_writer_name(BrazeMap *map, const char *key, BrazeString name)
+{
+	int			start;
+
+	braze_object_writer_key(map, key, strlen(key));
+	start = map->mapped.text.len;
+	braze_json_write_string(&map->text, name.data, name.length);
+	if (map->text.full)
+		return;					/* the object will be taken back */
+	map->object_name.offset = start + 1 - map->object_start;
+	map->object_name.length = map->mapped.text.len - start - 2;
 }
 
 void

@@ -10,65 +10,7 @@
 
 #include "braze/hash.h"
 #include "pack/attributes.h"
-
-/* ----- reading our own JSON ----- */
-
-/* behind the string that begins here; the text is our own, and valid */
-static const char *
-pass_string(const char *p)
-{
-	for (p++; *p != '"'; p++)
-	{
-		if (*p == '\\')
-			p++;
-	}
-	return p + 1;
-}
-
-/* behind the value that begins here */
-static const char *
-pass_value(const char *p, const char *end)
-{
-	int			depth = 0;
-
-	if (*p == '"')
-		return pass_string(p);
-	while (p < end)
-	{
-		switch (*p)
-		{
-			case '"':
-				p = pass_string(p);
-				continue;
-			case '{':
-			case '[':
-				depth++;
-				break;
-			case '}':
-			case ']':
-				if (depth == 0)
-					return p;
-				if (--depth == 0)
-					return p + 1;
-				break;
-			case ',':
-				if (depth == 0)
-					return p;
-				break;
-		}
-		p++;
-	}
-	return p;
-}
-
-/* commas and colons, too: between our own values nothing else stands */
-static const char *
-pass_space(const char *p, const char *end)
-{
-	while (p < end && (*p == ' ' || *p == ',' || *p == ':'))
-		p++;
-	return p;
-}
+#include "pack/own_json.h"
 
 typedef struct Literal
 {
@@ -139,6 +81,75 @@ is_operator(const char *value, size_t length)
 		p = pass_value(pass_space(p, end), end);
 	}
 	return false;
+}
+
+/* Braze charges nothing for these */
+static const Literal free_names[] = {
+	LITERAL("\"push_tokens\""), LITERAL("\"subscription_groups\""),
+	LITERAL("\"email_subscribe\""), LITERAL("\"push_subscribe\""),
+	{NULL, 0}
+};
+
+/* the elements of the arrays that an operator adds, removes or updates */
+static int
+count_elements(const char *value, size_t length)
+{
+	const char *end = value + length;
+	const char *p = value;
+	int			elements = 0;
+
+	while (p < end && *p != '[')
+		p = *p == '"' ? pass_string(p) : p + 1;
+	for (p = pass_space(p + 1, end); p < end && *p != ']'; p = pass_space(p, end))
+	{
+		p = pass_value(p, end);
+		elements++;
+	}
+	return elements > 0 ? elements : 1;
+}
+
+/* of an object, on whatever level they are; those in arrays do not count */
+static int
+count_keys(const char *value, size_t length)
+{
+	const char *end = value + length;
+	const char *p = value + 1;
+	int			keys = 0;
+
+	while (p < end)
+	{
+		if (*p == '[')
+			p = pass_value(p, end);
+		else if (*p != '"')
+			p++;
+		else
+		{
+			p = pass_string(p);
+			if (p < end && *p == ':')
+				keys++;
+		}
+	}
+	return keys > 0 ? keys : 1;
+}
+
+/* what a field costs: a nested object its keys, an array one */
+static int
+field_points(const char *name, size_t name_length, const char *value, size_t length,
+			 bool operator)
+{
+	if (is_one_of(name, name_length, control_names) || is_one_of(name, name_length, free_names))
+		return 0;
+	if (operator)
+		return count_elements(value, length);
+	if (*value == '{' && !is_literal(name, name_length, "\"current_location\""))
+		return count_keys(value, length);
+	return 1;
+}
+
+static uint16_t
+limit_points(int points)
+{
+	return points > UINT16_MAX ? UINT16_MAX : points;
 }
 
 static BrazeAttributeClass
@@ -243,25 +254,62 @@ braze_attributes_read(BrazeAttributes *fields, const char *json, size_t length)
  * it with others would change the result.
  */
 bool
-braze_attributes_stand_alone(const char *json, size_t length)
+braze_attributes_stand_alone(const char *json, size_t length, uint16_t *points)
 {
 	const char *end = json + length - 1;
 	const char *p;
+	bool		alone = false;
+	bool		first = true;
+	int			sum = 0;
 
 	for (p = pass_space(json + 1, end); p < end; p = pass_space(p, end))
 	{
 		const char *name = p;
 		const char *value;
+		size_t		name_length;
+		bool		operator;
 
 		p = pass_string(p);
+		name_length = p - name;
 		value = pass_space(p, end);
-		if (is_literal(name, p - name, "\"_merge_objects\"") && *value == 't')
-			return true;
+		if (is_literal(name, name_length, "\"_merge_objects\"") && *value == 't')
+			alone = true;
 		p = pass_value(value, end);
-		if (is_operator(value, p - value))
-			return true;
+		operator = is_operator(value, p - value);
+		alone = alone || operator;
+
+		/* the identifier comes first, and may be an email or a phone */
+		if (!first)
+			sum += field_points(name, name_length, value, p - value, operator);
+		first = false;
 	}
-	return false;
+	*points = limit_points(sum);
+	return alone;
+}
+
+uint16_t
+braze_attributes_points(const BrazeAttributes *fields)
+{
+	int			sum = 0;
+
+	for (int i = 0; i < fields->count; i++)
+	{
+		const BrazeAttribute *field = &fields->list[i];
+
+		if (field->class != BRAZE_ATTRIBUTE_CONTROL)
+			sum += field_points(field->name, field->name_length, field->value,
+								field->value_length, field->class == BRAZE_ATTRIBUTE_OPERATOR);
+	}
+	return limit_points(sum);
+}
+
+const char *
+braze_attributes_identifier(const char *json, size_t length, size_t *identifier_length)
+{
+	const char *end = json + length - 1;
+
+	*identifier_length = pass_value(pass_space(pass_string(json + 1), end), end) - (json + 1);
+	return json + 1;
 }
 
 /* ----- uniting arrays ----- */

@@ -69,8 +69,18 @@ extern void braze_attributes_free(BrazeAttributes *fields);
 /* false: out of memory.  The fields point into the text. */
 extern bool braze_attributes_read(BrazeAttributes *fields, const char *json, size_t length);
 
-/* must the object be applied on its own, since it changes what is there? */
-extern bool braze_attributes_stand_alone(const char *json, size_t length);
+/*
+ * Must the object be applied on its own, since it changes what is there?
+ * *points is what it costs, in Braze's data points; see tally.c.
+ */
+extern bool braze_attributes_stand_alone(const char *json, size_t length, uint16_t *points);
+
+/* what sending these fields costs */
+extern uint16_t braze_attributes_points(const BrazeAttributes *fields);
+
+/* the identifier that an object of any kind but identity's begins with */
+extern const char *braze_attributes_identifier(const char *json, size_t length,
+											   size_t *identifier_length);
 
 /*
  * Adds a later object of the same user: its values win, subscription groups

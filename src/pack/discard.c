@@ -212,6 +212,7 @@ braze_discard_give_up(BrazePack *pack, const BrazeGivingUp *why, int64_t now)
 			braze_lane_unref(pack, call->lanes[i]);
 		call->nlanes = 0;
 		call->state = CALL_DONE;
+		call->ready_since = now;
 		braze_packed_call_append(&pack->done, call);
 	}
 	return true;

@@ -27,7 +27,6 @@
 #include "braze/answer.h"
 #include "braze/endpoint.h"
 #include "braze/limits.h"
-#include "braze/limits.h"
 #include "pack/profile_cache.h"
 
 typedef struct BrazePackLimits
@@ -66,6 +65,9 @@ typedef struct BrazePackObject
 	int			number;			/* its place among the call's objects */
 	const char *json;
 	size_t		length;
+	size_t		name;			/* where the name of the event or product is
+								 * in it, */
+	size_t		name_length;	/* 0: it has none */
 } BrazePackObject;
 
 /*

@@ -32,12 +32,34 @@ typedef struct PackedObject
 	const char *json;
 	uint32_t	length;
 	int			number;
+	int			fold_next;		/* position of the next one in this text, -1 */
 	uint8_t		kind;
 	uint8_t		state;
 	bool		alone;			/* attributes that no others may join */
 	bool		unfolded;		/* Braze refused it folded */
 	bool		folded;			/* sent in the text of an earlier one */
-	int			fold_next;		/* position of the next one in this text, -1 */
+	bool		delivered;		/* Braze has accepted what was sent of it */
+
+	/*
+	 * For tally.c.  A name begins within 65,535 bytes, since only the
+	 * identifier and the app_id come before it.  Data points beyond that many
+	 * are not counted.
+	 */
+	union
+	{
+		struct
+		{
+			uint16_t	points; /* what all of it costs */
+			uint16_t	sent;	/* what was sent of it and of what is folded
+								 * into it, */
+			uint16_t	saved;	/* and what was not, since Braze has it */
+		}			attributes;
+		struct
+		{
+			uint16_t	start;
+			uint16_t	length; /* 0: no name */
+		}			name;
+	};
 } PackedObject;
 
 typedef enum CallState
@@ -82,7 +104,7 @@ struct PackedCall
 												 * the call lives; may be NULL */
 	PackedCall *next;			/* in the ready list, or in the done list */
 	bool		ready;
-	int64_t		ready_since;
+	int64_t		ready_since;	/* or done since; 0: when it was added */
 	int			ready_weight;	/* what it adds to the list's objects */
 	BrazeRefusal *last_refusal;
 	PackedCall *all_prev;		/* every call of the pack */

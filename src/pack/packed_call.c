@@ -86,8 +86,14 @@ braze_packed_call_create(int nlinks, int nobjects, const BrazePackObject *object
 		object->number = objects[i].number;
 		object->kind = objects[i].kind;
 		object->state = OBJECT_PENDING;
-		object->alone = (object->kind == BRAZE_ATTRIBUTES &&
-						 braze_attributes_stand_alone(object->json, object->length));
+		if (object->kind == BRAZE_ATTRIBUTES)
+			object->alone = braze_attributes_stand_alone(object->json, object->length,
+														 &object->attributes.points);
+		else if (objects[i].name + objects[i].name_length <= UINT16_MAX)
+		{
+			object->name.start = objects[i].name;
+			object->name.length = objects[i].name_length;
+		}
 		call->pub.deletes = call->pub.deletes ||
 			braze_kinds[object->kind].endpoint == BRAZE_USERS_DELETE;
 		to += objects[i].length;

@@ -181,6 +181,7 @@ braze_ready_list_release_lanes(BrazePack *pack, PackedCall **calls, int ncalls,
 			braze_lane_unref(pack, call->lanes[j]);
 		call->nlanes = 0;
 		call->state = CALL_DONE;
+		call->ready_since = now;
 		braze_packed_call_append(&pack->done, call);
 	}
 }

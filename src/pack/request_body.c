@@ -92,13 +92,15 @@ need_no_sending(BrazeRequest *request, int position)
 
 /* takes out what Braze has; false when nothing is left to send */
 static bool
-filter_attributes(BrazePack *pack, const BrazeProfile *profile)
+filter_attributes(BrazePack *pack, const BrazeProfile *profile, PackedObject *object)
 {
 	bool		said_something = braze_profile_cache_says_something(&pack->fields);
+	uint16_t	points = braze_attributes_points(&pack->fields);
 
 	pack->unchanged += braze_profile_cache_filter(profile, &pack->fields,
 												  current_hour_of(pack),
 												  pack->limits.resend_after);
+	object->attributes.saved = points - braze_attributes_points(&pack->fields);
 	if (braze_profile_cache_says_something(&pack->fields))
 		return true;
 
@@ -113,10 +115,12 @@ filter_attributes(BrazePack *pack, const BrazeProfile *profile)
 static bool
 write_attributes(BrazePack *pack, BrazeRequest *request, Body *body, int position)
 {
-	const PackedObject *object = braze_object_at(request, position);
+	PackedObject *object = braze_object_at(request, position);
 	const PackedCall *call = request->objects[position].call;
 	const BrazeProfile *profile = NULL;
 
+	object->attributes.sent = object->attributes.points;
+	object->attributes.saved = 0;
 	if (pack->limits.changed_only && call->nlanes > 0)
 		profile = call->profiles[0];
 	if (object->fold_next < 0 && profile == NULL)
@@ -130,8 +134,9 @@ write_attributes(BrazePack *pack, BrazeRequest *request, Body *body, int positio
 		return false;
 	for (int i = object->fold_next; i >= 0;)
 	{
-		const PackedObject *later = braze_object_at(request, i);
+		PackedObject *later = braze_object_at(request, i);
 
+		later->attributes.sent = later->attributes.saved = 0;
 		if (!braze_attributes_read(&pack->more_fields, later->json, later->length) ||
 			!braze_attributes_fold(&pack->fields, &pack->more_fields))
 			return false;
@@ -139,11 +144,13 @@ write_attributes(BrazePack *pack, BrazeRequest *request, Body *body, int positio
 	}
 	if (!braze_attributes_unite(&pack->fields))
 		return false;
-	if (profile != NULL && !filter_attributes(pack, profile))
+	if (profile != NULL && !filter_attributes(pack, profile, object))
 	{
+		object->attributes.sent = 0;
 		need_no_sending(request, position);
 		return true;
 	}
+	object->attributes.sent = braze_attributes_points(&pack->fields);
 	begin_element(request, body, position);
 	body->to = braze_attributes_write(&pack->fields, body->to);
 	return true;

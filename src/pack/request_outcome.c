@@ -89,6 +89,7 @@ accept_pending(BrazePack *pack, BrazeRequest *request, Range range)
 										  request->objects[i].object))
 			return false;
 		object->state = OBJECT_ACCEPTED;
+		object->delivered = true;
 		request->objects[i].call->pub.judged = true;
 	}
 	return true;

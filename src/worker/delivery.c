@@ -11,7 +11,6 @@
 
 #include "access/xact.h"
 #include "braze/limits.h"
-#include "mb/pg_wchar.h"
 #include "miscadmin.h"
 #include "utils/builtins.h"
 #include "utils/memutils.h"
@@ -31,8 +30,10 @@
 #include "worker/delivery_cursor.h"
 #include "worker/delivery_pause.h"
 #include "worker/delivery_stuck.h"
+#include "worker/delivery_utf8.h"
 #include "worker/memory_budget.h"
 #include "worker/outage_log.h"
+#include "worker/round_tally.h"
 #include "worker/worker.h"
 
 /* over all identity endpoints */
@@ -329,6 +330,7 @@ static bool
 nothing_is_left(const BrazeDelivery *delivery)
 {
 	return delivery->destination == NULL && !delivery->changed &&
+		(delivery->tally == NULL || !braze_tally_has_unsaved(delivery->tally)) &&
 		delivery->transfers == 0 && braze_pack_calls(delivery->pack) == 0;
 }
 
@@ -336,6 +338,8 @@ static void
 free_delivery(BrazeDelivery *delivery)
 {
 	braze_pack_destroy(delivery->pack);
+	if (delivery->tally != NULL)
+		braze_tally_destroy(delivery->tally);
 	if (delivery->paused != NULL)
 		pfree(delivery->paused);
 	for (int i = 0; i < BRAZE_ENDPOINTS; i++)
@@ -492,20 +496,6 @@ wanted_objects(const BrazeQueueRow *row)
 	return wanted;
 }
 
-/* Braze reads UTF-8, and the mapping writes the database's encoding */
-static const char *
-as_utf8(const char *text, size_t *length)
-{
-	char	   *converted;
-
-	if (GetDatabaseEncoding() == PG_UTF8)
-		return text;
-	converted = pg_server_to_any(text, (int) *length, PG_UTF8);
-	if (converted != text)
-		*length = strlen(converted);
-	return converted;
-}
-
 /* it needs no request */
 static bool
 pack_done(BrazeDelivery *delivery, const BrazeQueueRow *row, const char *reason)
@@ -560,9 +550,7 @@ pack_mapped(BrazeDelivery *delivery, const BrazeQueueRow *row)
 			continue;
 		objects[n].kind = object->kind;
 		objects[n].number = i;
-		objects[n].length = object->json.length;
-		objects[n].json = as_utf8(mapped->text.data + object->json.offset,
-								  &objects[n].length);
+		braze_delivery_utf8_object(mapped, object, &objects[n]);
 		n++;
 	}
 	if (n == 0)
@@ -572,7 +560,7 @@ pack_mapped(BrazeDelivery *delivery, const BrazeQueueRow *row)
 		const char *key = mapped->text.data + mapped->users[i].json.offset;
 
 		users[i].length = mapped->users[i].json.length;
-		users[i].key = as_utf8(key, &users[i].length);
+		users[i].key = braze_delivery_utf8_text(key, &users[i].length);
 		users[i].link = mapped->users[i].link;
 		users[i].profile = NULL;
 	}
@@ -635,6 +623,8 @@ braze_delivery_settled(BrazeDelivery *delivery, const BrazeCall *call)
 	if (call->withheld)
 		braze_notes_table_add(NameStr(delivery->name), call->id,
 							  "The anonymousId was not joined with the user: it was joined with another user before.");
+	if (!call->gone)
+		braze_round_tally_add_call(delivery, call);
 	delivery->changed = true;
 	braze_delivery_stuck_settled(delivery);
 	braze_pack_free_call(delivery->pack, call);

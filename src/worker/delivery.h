@@ -21,6 +21,7 @@
 #include "destination/destination.h"
 #include "map/map.h"
 #include "pack/pack.h"
+#include "pack/tally.h"
 #include "store/reader.h"
 
 /*
@@ -43,6 +44,8 @@ typedef struct BrazeDelivery
 	bool		taking_over;	/* a change of it, until a refresh has
 								 * committed */
 	BrazePack  *pack;
+	BrazeTally *tally;			/* what was delivered and is not saved; NULL:
+								 * nothing yet */
 	bool		at_most_once;
 	BrazePace	pace[BRAZE_SERVICES];
 	BrazeOutage outage;			/* what the log says of it */

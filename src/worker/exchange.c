@@ -24,6 +24,7 @@
 #include "worker/outage_log.h"
 #include "worker/round.h"
 #include "worker/round_settle.h"
+#include "worker/round_tally.h"
 
 static int	transfers = 0;		/* over all destinations */
 static uint64 requests = 0;		/* since the worker started */
@@ -286,6 +287,8 @@ conclude_transfer(BrazeHttp *http, BrazeTransfer *transfer, const BrazeAnswer *a
 	 * refused, a suspect, a single call.  Applying the answer changes that,
 	 * and may free the request, so they come first.
 	 */
+	if (transfer->http.status > 0)
+		braze_round_tally_add_request(delivery, transfer->request);
 	pace_by_answer(transfer, answer, now);
 	note_answer(delivery, answer);
 	guard_against_refusals(transfer, answer);

@@ -34,6 +34,7 @@
 #include "worker/delivery_stuck.h"
 #include "worker/round.h"
 #include "worker/round_settle.h"
+#include "worker/round_tally.h"
 
 /* a row that somebody has locked is looked at again after this */
 #define LOCKED_MS			1000
@@ -400,6 +401,7 @@ settle_all(void *ok)
 	braze_deleted_users_delete_letters(&settler);
 	MemoryContextSwitchTo(old);
 	braze_settler_end(&settler);
+	braze_round_tally_ride();
 	*(bool *) ok = true;
 }
 
@@ -536,6 +538,7 @@ braze_round_settle(void)
 	 * is found.
 	 */
 	braze_profiles_table_stored(ok);
+	braze_round_tally_ridden(ok);
 	report_blocked(ok ? "" : error != NULL ? error->message : "somebody has locked the table braze_queue");
 	failed_before = (error != NULL && !braze_attempt_is_passing(error));
 	if (error != NULL)

@@ -10,6 +10,7 @@
 
 #include "base/attempt.h"
 #include "base/guc.h"
+#include "store/activity_rollup.h"
 #include "store/dead_letters_table.h"
 #include "store/deduplicate_retention.h"
 #include "store/notes_table.h"
@@ -63,6 +64,18 @@ static int
 expire_dead_letters(void)
 {
 	return braze_dead_letters_table_expire(braze_dead_letter_retention);
+}
+
+static int
+expire_activity(void)
+{
+	return braze_activity_rollup_expire_sums(braze_activity_retention);
+}
+
+static int
+expire_activity_users(void)
+{
+	return braze_activity_rollup_expire_users(braze_activity_retention);
 }
 
 typedef struct Upkeep
@@ -159,4 +172,38 @@ braze_round_upkeep_replica_trigger(void)
 	static BrazeBackoff backoff;
 
 	return upkeep_round("looking after the triggers of braze_queue", braze_replica_trigger_restore, &backoff, NULL);
+}
+
+int
+braze_round_upkeep_activity_sums(void)
+{
+	static BrazeBackoff backoff;
+
+	return upkeep_round("adding up what was delivered", braze_activity_rollup_sums, &backoff, NULL);
+}
+
+int
+braze_round_upkeep_activity_users(void)
+{
+	static BrazeBackoff backoff;
+
+	return upkeep_round("adding up users", braze_activity_rollup_users, &backoff, NULL);
+}
+
+int
+braze_round_upkeep_old_sums(void)
+{
+	static BrazeBackoff backoff;
+
+	return braze_activity_retention > 0 ?
+		upkeep_round("removing old activity", expire_activity, &backoff, NULL) : braze_nap;
+}
+
+int
+braze_round_upkeep_old_users(void)
+{
+	static BrazeBackoff backoff;
+
+	return braze_activity_retention > 0 ?
+		upkeep_round("removing old activity", expire_activity_users, &backoff, NULL) : braze_nap;
 }

@@ -26,4 +26,12 @@ extern int	braze_round_upkeep_profiles(void);
 /* forgets what is remembered of users, as old messageIds are */
 extern int	braze_round_upkeep_old_profiles(void);
 
+/* makes one row of many of what was delivered, */
+extern int	braze_round_upkeep_activity_sums(void);
+extern int	braze_round_upkeep_activity_users(void);
+
+/* and forgets it when it is old */
+extern int	braze_round_upkeep_old_sums(void);
+extern int	braze_round_upkeep_old_users(void);
+
 #endif							/* BRAZE_ROUND_UPKEEP_H */

@@ -26,6 +26,7 @@
 #include "worker/round_read.h"
 #include "worker/round_refresh.h"
 #include "worker/round_settle.h"
+#include "worker/round_tally.h"
 #include "worker/round_upkeep.h"
 #include "worker/timetable.h"
 
@@ -180,6 +181,22 @@ settle_answered(int64 now)
 	return settled ? now : braze_now_ms() + RETRY_MS;
 }
 
+/* the sums of what was delivered, when no settle has taken them along */
+static int64
+activity_due(int64 now)
+{
+	long		wait = braze_round_tally_wait();
+
+	return wait < 0 ? NEVER : now + wait;
+}
+
+static int64
+save_activity(int64 now)
+{
+	braze_round_tally_save();
+	return now;
+}
+
 /* what was claimed and not sent survives this process only in the queue */
 static int64
 release_due(int64 now)
@@ -271,6 +288,30 @@ restore_trigger(int64 now)
 	return now + braze_round_upkeep_replica_trigger();
 }
 
+static int64
+add_up_sums(int64 now)
+{
+	return now + braze_round_upkeep_activity_sums();
+}
+
+static int64
+add_up_users(int64 now)
+{
+	return now + braze_round_upkeep_activity_users();
+}
+
+static int64
+expire_sums(int64 now)
+{
+	return now + braze_round_upkeep_old_sums();
+}
+
+static int64
+expire_users(int64 now)
+{
+	return now + braze_round_upkeep_old_users();
+}
+
 /* ----- the table ----- */
 
 /*
@@ -284,6 +325,7 @@ enum
 	STEP_REFRESH,
 	STEP_GONE,
 	STEP_SETTLE,				/* from here on in the order of the table */
+	STEP_ACTIVITY,
 	STEP_RELEASE,
 	STEP_MESSAGES,
 	STEP_NOTES,
@@ -292,6 +334,10 @@ enum
 	STEP_OLD_PROFILES,
 	STEP_TRIGGER,
 	STEP_OUTAGES,
+	STEP_SUMS,
+	STEP_USERS,
+	STEP_OLD_SUMS,
+	STEP_OLD_USERS,
 	STEP_READ
 };
 
@@ -299,6 +345,7 @@ static Step steps[] = {
 	[STEP_REFRESH] = {refresh_is_urgent, NULL, refresh_destinations},
 	[STEP_GONE] = {gone_is_urgent, gone_due, forget_gone},
 	[STEP_SETTLE] = {NULL, settle_due, settle_answered},
+	[STEP_ACTIVITY] = {NULL, activity_due, save_activity},
 	[STEP_RELEASE] = {NULL, release_due, release_claimed},
 	[STEP_MESSAGES] = {NULL, NULL, expire_old_messages},
 	[STEP_NOTES] = {NULL, NULL, store_notes},
@@ -307,6 +354,10 @@ static Step steps[] = {
 	[STEP_OLD_PROFILES] = {NULL, NULL, expire_old_profiles},
 	[STEP_TRIGGER] = {NULL, NULL, restore_trigger},
 	[STEP_OUTAGES] = {NULL, NULL, look_for_outages},
+	[STEP_SUMS] = {NULL, NULL, add_up_sums},
+	[STEP_USERS] = {NULL, NULL, add_up_users},
+	[STEP_OLD_SUMS] = {NULL, NULL, expire_sums},
+	[STEP_OLD_USERS] = {NULL, NULL, expire_users},
 	[STEP_READ] = {NULL, read_due, read_queue}
 };
 

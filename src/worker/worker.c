@@ -45,6 +45,7 @@
 #include "worker/round.h"
 #include "worker/round_read.h"
 #include "worker/round_settle.h"
+#include "worker/round_tally.h"
 #include "worker/timetable.h"
 #include "worker/worker.h"
 
@@ -289,6 +290,7 @@ end_process(BrazeHttp *http)
 		(void) braze_round_settle();
 	if (braze_claim_release_wanted())
 		(void) braze_claim_release();
+	braze_round_tally_save();
 	disable_timeout(end_timeout, false);
 	proc_exit(0);
 }

@@ -30,7 +30,7 @@ SELECT p.oid::regprocedure
 FROM pg_depend d JOIN pg_proc p ON d.classid = 'pg_proc'::regclass AND d.objid = p.oid
 	JOIN pg_language l ON l.oid = p.prolang
 WHERE d.refobjid = (SELECT oid FROM pg_extension WHERE extname = 'segment_braze') AND d.deptype = 'e'
-	AND (l.lanname <> 'c' OR p.prosecdef)
+	AND (l.lanname <> 'c' OR p.prosecdef) AND p.prokind <> 'a'
 	AND NOT coalesce('search_path=pg_catalog, pg_temp' = ANY (p.proconfig), false);
 
 -- every object says what it is

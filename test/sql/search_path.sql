@@ -110,6 +110,10 @@ INSERT INTO ours.attempts (functions, statement) VALUES
 	('{braze_retry}', $$SELECT ours.braze_retry(id => 1, destination => 'braze', reason => '%word%', failed_since => '2026-01-01', to_destination => 'other')$$),
 	('{braze_retry}', $$SELECT ours.braze_retry()$$),
 	('{braze_retry}', $$SELECT ours.braze_retry(to_destination => 'nobody')$$),
+	('{braze_sketch_merged,braze_sketch_users}', $$SELECT ours.braze_sketch_users(ours.braze_sketch_merged('\x010041', '\x010081'))$$),
+	('{braze_merge_users,braze_count_users}', $$SELECT ours.braze_count_users(s), ours.braze_sketch_users(ours.braze_merge_users(s)) FROM (VALUES ('\x010041'::bytea)) v (s)$$),
+	('{braze_explain_user}', $$SELECT server, what, call FROM ours.braze_explain_user('u1')$$),
+	('{braze_count_users}', $$SELECT pg_catalog.count(*) FROM ours.braze_activity, ours.braze_event_counts, ours.braze_revenue, ours.braze_attribute_counts, ours.braze_throughput$$),
 	('{braze_purge}', $$SELECT ours.braze_purge('braze')$$);
 INSERT INTO ours.braze_write_keys VALUES (sha256('a key'), current_user, 'braze');
 INSERT INTO ours.braze_dead_letters (destination, call, reason, queued_at)

@@ -272,7 +272,7 @@ add_call(int id)
 	const ModelCall *call = &calls[id];
 	char		text[MAX_PARTS][160];
 	char		keys[2][40];
-	BrazePackObject objects[MAX_PARTS];
+	BrazePackObject objects[MAX_PARTS] = {0};
 	BrazePackUser owners[2];
 	size_t		memory = braze_pack_memory(pack);
 	int			held = braze_pack_calls(pack);

@@ -51,7 +51,7 @@ add_events(int count)
 	{
 		char		key[40];
 		char		text[80];
-		BrazePackObject object = {BRAZE_EVENTS, 0, text, 0};
+		BrazePackObject object = {BRAZE_EVENTS, 0, text, 0, 0, 0};
 		BrazePackUser owner = {key, 0, -1, NULL};
 
 		owner.length = snprintf(key, sizeof(key), "\"external_id\":\"u%d\"", next_id);

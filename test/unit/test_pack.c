@@ -72,7 +72,7 @@ add_events(int first, int count, int user)
 	{
 		char		key[40];
 		char		text[80];
-		BrazePackObject object = {BRAZE_EVENTS, 0, text, 0};
+		BrazePackObject object = {BRAZE_EVENTS, 0, text, 0, 0, 0};
 		BrazePackUser owner = {key, 0, -1, NULL};
 
 		owner.length = snprintf(key, sizeof(key), "\"external_id\":\"u%d\"", user < 0 ? i : user);
@@ -150,7 +150,7 @@ static void
 test_large_call(void)
 {
 	static char text[200][64];
-	BrazePackObject objects[200];
+	BrazePackObject objects[200] = {0};
 	BrazePackUser user = {"\"external_id\":\"u\"", 17, -1, NULL};
 	BrazeRequest *request;
 	int64_t		wait;
@@ -275,7 +275,7 @@ static void
 add_attributes(int64_t id, const char *fields, BrazeProfile *profile)
 {
 	char		text[100];
-	BrazePackObject object = {BRAZE_ATTRIBUTES, 0, text, 0};
+	BrazePackObject object = {BRAZE_ATTRIBUTES, 0, text, 0, 0, 0};
 	BrazePackUser user = {"\"external_id\":\"u\"", 17, -1, profile};
 
 	object.length = snprintf(text, sizeof(text), "{\"external_id\":\"u\",%s}", fields);
@@ -341,7 +341,7 @@ memory_of_linked(bool needed)
 		{"\"external_id\":\"u\"", 17, -1, &profiles[0]},
 		{"\"user_alias\":{\"alias_name\":\"a\",\"alias_label\":\"l\"}", 49, BRAZE_ALIASES_TO_IDENTIFY, &profiles[1]}
 	};
-	BrazePackObject object = {BRAZE_EVENTS, 0, "{\"external_id\":\"u\"}", 19};
+	BrazePackObject object = {BRAZE_EVENTS, 0, "{\"external_id\":\"u\"}", 19, 0, 0};
 	BrazeRequest *request;
 	int64_t		wait;
 	size_t		memory;
@@ -401,7 +401,7 @@ test_link_in_doubt(void)
 		{"\"external_id\":\"u\"", 17, -1, &user},
 		{"\"user_alias\":{\"alias_name\":\"a\",\"alias_label\":\"l\"}", 49, -1, &visitor}
 	};
-	BrazePackObject object = {BRAZE_EVENTS, 0, "{\"external_id\":\"u\"}", 19};
+	BrazePackObject object = {BRAZE_EVENTS, 0, "{\"external_id\":\"u\"}", 19, 0, 0};
 	BrazeAnswer answer = {.verdict = BRAZE_FAILED, .in_doubt = true};
 	BrazeRequest *request;
 	int64_t		wait;
@@ -459,7 +459,7 @@ static void
 test_gone(void)
 {
 	static char text[200][64];
-	BrazePackObject objects[200];
+	BrazePackObject objects[200] = {0};
 	BrazePackUser user = {"\"external_id\":\"u\"", 17, -1, NULL};
 	BrazeRequest *request;
 	BrazeRequest *alone;
@@ -518,7 +518,7 @@ test_gone(void)
 		pack = braze_pack_create(&limits);
 		for (int i = 0; i < 10; i++)
 		{
-			objects[i] = (BrazePackObject) {BRAZE_EVENTS, i, text[i], 0};
+			objects[i] = (BrazePackObject) {BRAZE_EVENTS, i, text[i], 0, 0, 0};
 			objects[i].length = snprintf(text[i], sizeof(text[i]), "{\"external_id\":\"u\",\"c2_%d\":1}", i);
 		}
 		braze_pack_add(pack, 2, (BrazeRowAddress) {0, 0, 0, 0}, 10, objects, 1, &user, now);
@@ -611,7 +611,7 @@ add_for_two(int id, int user, int other)
 {
 	char		keys[2][40];
 	char		text[80];
-	BrazePackObject object = {BRAZE_EVENTS, 0, text, 0};
+	BrazePackObject object = {BRAZE_EVENTS, 0, text, 0, 0, 0};
 	BrazePackUser owners[2] = {{keys[0], 0, -1, NULL}, {keys[1], 0, -1, NULL}};
 
 	owners[0].length = snprintf(keys[0], sizeof(keys[0]), "\"external_id\":\"u%d\"", user);
@@ -718,7 +718,7 @@ test_give_up(void)
 	accept(request);
 	is_int(objects_in(braze_request_next(pack, &all_open, now, &wait)), 1, "and so are the user's later ones");
 	braze_pack_add(pack, 7, (BrazeRowAddress) {0}, 1,
-				   &(BrazePackObject) {BRAZE_MERGE_UPDATES, 0, "{}", 2}, 1,
+				   &(BrazePackObject) {BRAZE_MERGE_UPDATES, 0, "{}", 2, 0, 0}, 1,
 				   &(BrazePackUser) {"\"external_id\":\"u9\"", 18, -1, NULL}, now);
 	add_events(8, 1, 9);
 	why.endpoints[BRAZE_USERS_TRACK] = false;
@@ -889,7 +889,7 @@ test_colliding_users(void)
 	{
 		char		key[60];
 		uint64_t	word;
-		BrazePackObject object = {BRAZE_EVENTS, 0, "{}", 2};
+		BrazePackObject object = {BRAZE_EVENTS, 0, "{}", 2, 0, 0};
 		BrazePackUser owner = {key, 40, -1, NULL};
 
 		snprintf(key, sizeof(key), "\"external_id\":\"%07d %016d", i, 0);
@@ -959,8 +959,8 @@ test_order_of_refusals(void)
 {
 	static const char *first = "{\"external_id\":\"u1\",\"a\":1}";
 	static const char *second = "{\"external_id\":\"u1\",\"b\":1}";
-	BrazePackObject objects[2] = {{BRAZE_ATTRIBUTES, 0, first, strlen(first)}, {BRAZE_EVENTS, 1, "{}", 2}};
-	BrazePackObject later = {BRAZE_ATTRIBUTES, 0, second, strlen(second)};
+	BrazePackObject objects[2] = {{BRAZE_ATTRIBUTES, 0, first, strlen(first), 0, 0}, {BRAZE_EVENTS, 1, "{}", 2, 0, 0}};
+	BrazePackObject later = {BRAZE_ATTRIBUTES, 0, second, strlen(second), 0, 0};
 	BrazePackUser user = {"\"external_id\":\"u1\"", 18, -1, NULL};
 	BrazeObjectError errors[2] = {{.kind = BRAZE_EVENTS, .index = 0}, {.kind = BRAZE_ATTRIBUTES, .index = 0}};
 	BrazeAnswer answer = {.verdict = BRAZE_ACCEPTED, .errors = errors, .nerrors = 2};

@@ -38,7 +38,7 @@ new_pack(int max_objects, int max_waiting)
 static void
 add_event(BrazePack *pack, int64_t id, const char *user, const char *other)
 {
-	BrazePackObject object = {BRAZE_EVENTS, 0, "{\"external_id\":\"u\"}", 19};
+	BrazePackObject object = {BRAZE_EVENTS, 0, "{\"external_id\":\"u\"}", 19, 0, 0};
 	BrazePackUser users[2] = {{user, strlen(user), -1, NULL}, {other, 0, -1, NULL}};
 
 	if (other != NULL)
@@ -214,13 +214,13 @@ static void
 refuse_objects(int count)
 {
 	BrazePack  *pack = new_pack(75, 600);
-	BrazePackObject *objects = malloc(sizeof(BrazePackObject) * count);
+	BrazePackObject *objects = calloc(count, sizeof(BrazePackObject));
 	BrazePackUser user = {"\"external_id\":\"u\"", 17, -1, NULL};
 	BrazeRequest *request;
 	int64_t		wait;
 
 	for (int i = 0; i < count; i++)
-		objects[i] = (BrazePackObject) {BRAZE_EVENTS, i, "{}", 2};
+		objects[i] = (BrazePackObject) {BRAZE_EVENTS, i, "{}", 2, 0, 0};
 	braze_pack_add(pack, 1, (BrazeRowAddress) {0}, count, objects, 1, &user, 1);
 	while ((request = braze_request_next(pack, &all_open, 1, &wait)) != NULL)
 	{

@@ -1,0 +1,70 @@
+/*-------------------------------------------------------------------------
+ *
+ * own_json.h
+ *	  Going through JSON that the mapping has written.
+ *
+ * Plain C.  The text is valid, so it is read without checking that again.
+ *
+ *-------------------------------------------------------------------------
+ */
+#ifndef BRAZE_OWN_JSON_H
+#define BRAZE_OWN_JSON_H
+
+/* behind the string that begins here; the text is our own, and valid */
+static inline const char *
+pass_string(const char *p)
+{
+	for (p++; *p != '"'; p++)
+	{
+		if (*p == '\\')
+			p++;
+	}
+	return p + 1;
+}
+
+/* behind the value that begins here */
+static inline const char *
+pass_value(const char *p, const char *end)
+{
+	int			depth = 0;
+
+	if (*p == '"')
+		return pass_string(p);
+	while (p < end)
+	{
+		switch (*p)
+		{
+			case '"':
+				p = pass_string(p);
+				continue;
+			case '{':
+			case '[':
+				depth++;
+				break;
+			case '}':
+			case ']':
+				if (depth == 0)
+					return p;
+				if (--depth == 0)
+					return p + 1;
+				break;
+			case ',':
+				if (depth == 0)
+					return p;
+				break;
+		}
+		p++;
+	}
+	return p;
+}
+
+/* commas and colons, too: between our own values nothing else stands */
+static inline const char *
+pass_space(const char *p, const char *end)
+{
+	while (p < end && (*p == ' ' || *p == ',' || *p == ':'))
+		p++;
+	return p;
+}
+
+#endif							/* BRAZE_OWN_JSON_H */
