@@ -117,6 +117,10 @@ put_rows(ReturnSetInfo *result, const BrazeMapped *mapped, const int *wanted,
 	bool		nulls[MAP_COLUMNS];
 	BrazeOutcome outcome = mapped->outcome;
 
+	/*
+	 * The worker would make a dead letter of such a call, and what is shown
+	 * is what would happen.
+	 */
 	if (outcome == BRAZE_SEND && extra == NULL &&
 		!braze_map_has_objects(mapped, wanted, nwanted))
 	{
@@ -141,6 +145,11 @@ put_rows(ReturnSetInfo *result, const BrazeMapped *mapped, const int *wanted,
 		MemoryContext old;
 
 		CHECK_FOR_INTERRUPTS();
+
+		/*
+		 * An order can become thousands of purchases, and the text of one row
+		 * is not needed for the next.
+		 */
 		MemoryContextReset(row_context);
 		if (wanted != NULL)
 		{
@@ -157,6 +166,7 @@ put_rows(ReturnSetInfo *result, const BrazeMapped *mapped, const int *wanted,
 		values[3] = span_jsonb(mapped, object->json);
 		values[4] = PointerGetDatum(notes_array(mapped, i, extra));
 		MemoryContextSwitchTo(old);
+		/* a note on the call stands once, on the first row that is shown */
 		extra = NULL;
 		tuplestore_putvalues(result->setResult, result->setDesc, values, nulls);
 	}
@@ -225,6 +235,10 @@ braze_map_queued(PG_FUNCTION_ARGS)
 	if (PG_ARGISNULL(0))
 		return (Datum) 0;
 
+	/*
+	 * Never an error: this is asked of every row of the queue, and one row
+	 * must not hide the others.
+	 */
 	if (PG_ARGISNULL(1))
 		extra = "There is no such server: the call names no destination.";
 	else

@@ -78,6 +78,11 @@ braze_column_set(BrazeColumn *column, TupleDesc desc, int index, const char *key
 	column->varlena = attribute->attlen == -1;
 	column->may_fail = false;
 	column->to_jsonb = NULL;
+
+	/*
+	 * The usual types are built directly: to_jsonb looks the type up for each
+	 * value.
+	 */
 	switch (column->base_type)
 	{
 		case BOOLOID:
@@ -167,6 +172,7 @@ braze_column_add(BrazeCallBuilder *call, const BrazeColumn *column, Datum datum)
 			break;
 		case NUMERICOID:
 			value.type = jbvNumeric;
+			/* jsonb shares the digits: nothing is rounded on the way */
 			value.val.numeric = DatumGetNumeric(datum);
 			if (numeric_is_nan(value.val.numeric) || numeric_is_inf(value.val.numeric))
 			{

@@ -121,6 +121,7 @@ check_creator(const char *destination, Relation rel)
 	{
 		const BrazeDestination *chosen = braze_destination_find(NULL, owner, &problem);
 
+		/* the trigger decides when it fires, since servers may come and go */
 		if (chosen == NULL)
 			return;
 		destination = pstrdup(NameStr(chosen->name));

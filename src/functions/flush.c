@@ -134,6 +134,12 @@ find_awaited(Oid table, Oid index, int64 id, Snapshot now, bool first, IsAwaited
 	ScanKeyInit(&key, 1, BTGreaterEqualStrategyNumber, F_INT8GE, Int64GetDatum(id));
 	scan = braze_index_beginscan(rel, pkey, now, 1);
 	index_rescan(scan, &key, 1, NULL, 0);
+
+	/*
+	 * In the order of ids, so that a caller who knows that lower ones are
+	 * gone begins after them: a look at a queue of a million calls reads the
+	 * first that is left.
+	 */
 	while (!(first && found != 0) && index_getnext_slot(scan, ForwardScanDirection, slot))
 	{
 		CHECK_FOR_INTERRUPTS();
@@ -192,6 +198,10 @@ is_settled(Wait *wait)
 	Snapshot	now = RegisterSnapshot(GetLatestSnapshot());
 	bool		settled = false;
 
+	/*
+	 * As long as one of the calls is in the queue, nothing else needs to be
+	 * known.
+	 */
 	if (find_awaited(catalog->queue, catalog->queue_pkey, wait->id, now, true, was_there, wait) == 0)
 	{
 		int64		put_backs_after;

@@ -94,6 +94,7 @@ braze_queued(PG_FUNCTION_ARGS)
 	pkey = index_open(catalog->queue_pkey, AccessShareLock);
 	for (int i = 0; i < count; i++)
 	{
+		/* what functions of other roles have queued is not shown */
 		if (has_privs_of_role(GetUserId(), ids[i].roleid))
 			put_queued_rows((ReturnSetInfo *) fcinfo->resultinfo, queue, pkey, &ids[i]);
 	}

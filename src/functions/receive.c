@@ -214,6 +214,10 @@ merge_objects(BrazeCallBuilder *call, const char *key, JsonbValue *own, Jsonb *o
 	JsonbValue	value;
 	JsonbValue	text;
 
+	/*
+	 * Where only one of them is an object, the call's own stands as it is:
+	 * the mapping says what is wrong with it.
+	 */
 	if (!both)
 	{
 		if (own != NULL && own->type != jbvNull)
@@ -284,11 +288,21 @@ complete_call(BrazeCallBuilder *call, void *arg)
 		JB_ROOT_IS_SCALAR(batch->sent_at))
 		(void) JsonbExtractScalar(&batch->sent_at->root, &sent_at);
 	(void) braze_lookup(root, "timestamp", &timestamp);
+
+	/*
+	 * Only with both readings of the client's clock can the mapping tell how
+	 * far it is off: receivedAt - (sentAt - originalTimestamp).  A timestamp
+	 * would come before that, and be believed.
+	 */
 	is_skewed = has_value(&timestamp) && has_value(&sent_at);
 
 	braze_walk_object(&walk, root);
 	while (braze_walk_pair(&walk, &key, &value))
 	{
+		/*
+		 * What is passed over here is written below, or, as the writeKey, not
+		 * at all.
+		 */
 		if (braze_string_is(key, "context") || braze_string_is(key, "integrations") ||
 			braze_string_is(key, "sentAt") || braze_string_is(key, "receivedAt") ||
 			braze_string_is(key, "writeKey") ||
@@ -310,10 +324,13 @@ complete_call(BrazeCallBuilder *call, void *arg)
 		braze_call_builder_add_key(call, "sentAt");
 		braze_call_builder_add_value(call, &sent_at);
 	}
+
+	/* whatever the client says of it, this is when the call came */
 	braze_call_builder_add_timestamp(call, "receivedAt", batch->received_at);
 	merge_objects(call, "context", has_context ? &context : NULL, batch->context);
 	merge_objects(call, "integrations", has_integrations ? &integrations : NULL, batch->integrations);
 
+	/* a timestamp that is made here would beat the times that the call has */
 	call->has_time = true;
 	call->has_message_id = braze_lookup(root, "messageId", &message_id) && has_value(&message_id);
 }
@@ -353,6 +370,8 @@ read_call(BrazeString part, const Batch *batch)
 	call.json = braze_call_builder_read(call.text, &call.reason);
 	if (call.json == NULL)
 		return call;
+
+	/* jsonb from here on: the letter of a call that is refused shows that */
 	call.text = NULL;
 	/* the mapping says what is wrong with anything else */
 	if (!JB_ROOT_IS_OBJECT(call.json))
@@ -401,6 +420,8 @@ receive_call(BrazeString part, const Batch *batch, Received *received)
 		received->duplicates++;
 		return;
 	}
+
+	/* remembered by now: it must not become its own duplicate */
 	call.has_own_id = false;
 	id = braze_enqueue_call(call, NameStr(received->destination), received->roleid,
 							BRAZE_ENQUEUE_KEEP_INVALID);
@@ -425,6 +446,8 @@ receive_batch(BrazeString body, Batch *batch, Received *received)
 
 	if (!find_member(body, "batch", &calls))
 		refuse_body("It has no member \"batch\".");
+
+	/* once for all calls: a thousand calls may share one context */
 	batch->context = read_member(body, "context");
 	batch->integrations = read_member(body, "integrations");
 	if (find_member(body, "context", &shared))
@@ -451,6 +474,7 @@ receive_batch(BrazeString body, Batch *batch, Received *received)
 	{
 		CHECK_FOR_INTERRUPTS();
 		old = MemoryContextSwitchTo(context);
+		/* a call leaves nothing behind: all of them take the memory of one */
 		receive_call(call, batch, received);
 		MemoryContextSwitchTo(old);
 		MemoryContextReset(context);
@@ -499,6 +523,11 @@ braze_receive_for(PG_FUNCTION_ARGS)
 					(errcode(ERRCODE_NULL_VALUE_NOT_ALLOWED),
 					 errmsg("path and body must not be null")));
 	}
+
+	/*
+	 * What the administrator has set is looked at before the body: an error
+	 * in that is the same for every body.
+	 */
 	batch.type = read_path(text_to_cstring(PG_GETARG_TEXT_PP(0)), &is_batch);
 	batch.received_at = GetCurrentTimestamp();
 	body = text_string(PG_GETARG_TEXT_PP(1));
@@ -510,6 +539,8 @@ braze_receive_for(PG_FUNCTION_ARGS)
 				 errmsg("the write key is for role \"%s\", which does not exist", role),
 				 errhint("Delete its row in braze_write_keys, and make another key with braze_create_write_key.")));
 	destination = braze_destination_for(text_to_cstring(PG_GETARG_TEXT_PP(3)), received.roleid);
+
+	/* copied: queueing can run code that empties the cache of destinations */
 	received.destination = destination->name;
 	received.seconds = Max(destination->settings.deduplicate, BRAZE_RECEIVED_SECONDS);
 
@@ -520,6 +551,11 @@ braze_receive_for(PG_FUNCTION_ARGS)
 				 errdetail("It has %d bytes, and Segment's API takes %d for %s.", body.length,
 						   is_batch ? MAX_BATCH_SIZE : MAX_CALL_SIZE,
 						   is_batch ? "a batch" : "a call")));
+
+	/*
+	 * Once to its end: find_member takes what it finds, and a body that was
+	 * cut off on its way must not be taken for a whole one.
+	 */
 	if (!braze_json_split_begin(&split, body, '{'))
 		refuse_body("It is not a JSON object.");
 	while (braze_json_split_next(&split, &key, &value))

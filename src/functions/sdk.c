@@ -116,6 +116,10 @@ sdk_endpoint(const BrazeDestination *destination)
 	const BrazeSettings *settings = &destination->settings;
 	const char *endpoint = settings->sdk_endpoint;
 
+	/*
+	 * Braze's clusters have a host for SDKs beside that for the REST API.  A
+	 * host of somebody's own, a proxy for one, tells nothing of the other.
+	 */
 	if (endpoint == NULL && settings->endpoint != NULL)
 		endpoint = braze_datacenter_sdk_endpoint(settings->endpoint);
 	if (endpoint == NULL)
@@ -143,6 +147,11 @@ append_options(StringInfo out, const BrazeDestination *destination, const char *
 	const char *endpoint = sdk_endpoint(destination);
 
 	appendStringInfo(out, "{\n%s\t\"baseUrl\": ", indent);
+
+	/*
+	 * Versions that are called Appboy take the URL of the API, later ones
+	 * that of the host alone.
+	 */
 	braze_sdk_options_json(out, settings->web_sdk_version.major < FIRST_BRAZE ?
 						   psprintf("%s/api/v3", endpoint) : endpoint);
 	braze_sdk_options_web(out, settings, psprintf("%s\t", indent));

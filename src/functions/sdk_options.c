@@ -87,6 +87,7 @@ braze_sdk_options_json(StringInfo out, const char *text)
 	escape_json(&json, text);
 	for (const char *c = json.data; *c; c++)
 	{
+		/* </script> in a value would end the script that it stands in */
 		if (*c == '<')
 			appendStringInfoString(out, "\\u003c");
 		else
@@ -106,6 +107,7 @@ braze_sdk_options_left_out(const BrazeSettings *settings, size_t name_offset)
 		const char *value = value_of(settings, setting);
 		const char *initial = initial_of(setting);
 
+		/* one that nobody has set is not missed */
 		if (*(const char *const *) ((const char *) setting + name_offset) != NULL || value == NULL ||
 			(initial != NULL && strcmp(value, initial) == 0))
 			continue;

@@ -112,6 +112,7 @@ enqueue_arguments(FunctionCallInfo fcinfo, BrazeNewCall call, int destination)
 										NameStr(*PG_GETARG_NAME(destination)),
 										GetUserId(), BRAZE_ENQUEUE_CALLER);
 
+	/* dropped, a duplicate, or a dead letter: there is no row to name */
 	if (id <= 0)
 		PG_RETURN_NULL();
 	PG_RETURN_INT64(id);
@@ -166,6 +167,11 @@ braze_enqueue_batch(PG_FUNCTION_ARGS)
 	calls = PG_GETARG_JSONB_P(0);
 	context = AllocSetContextCreate(CurrentMemoryContext, "braze_enqueue_batch call",
 									ALLOCSET_DEFAULT_SIZES);
+
+	/*
+	 * Whoever sends a thousand calls has to know which one it was: an error
+	 * undoes all of them.
+	 */
 	error_context_stack = &error_context;
 	braze_walk_array(&walk, &calls->root);
 	while (braze_walk_element(&walk, &value))
@@ -180,6 +186,7 @@ braze_enqueue_batch(PG_FUNCTION_ARGS)
 		id = braze_enqueue_call(braze_call_builder_complete(JsonbValueToJsonb(&value)),
 								PG_ARGISNULL(1) ? NULL : NameStr(*PG_GETARG_NAME(1)),
 								GetUserId(), BRAZE_ENQUEUE_CALLER);
+		/* the row of the result is to outlive the call's memory */
 		MemoryContextSwitchTo(old);
 		values[0] = Int64GetDatum(id);
 		nulls[0] = id <= 0;
@@ -255,6 +262,7 @@ assess_arguments(const ArgumentCall *argument_call, Size *bytes)
 			may_fail = may_fail || braze_user_id_may_fail(&argument_call->user_id, PG_GETARG_DATUM(i));
 			continue;
 		}
+		/* known without reading the value, which may be stored elsewhere */
 		size = toast_raw_datum_size(PG_GETARG_DATUM(i));
 		*bytes += size;
 		may_fail = may_fail || (type == ARGUMENT_JSONB && braze_call_builder_may_be_deep(size));
@@ -276,6 +284,11 @@ build_and_enqueue(FunctionCallInfo fcinfo, const char *type, BrazeCallKind kind,
 		argument_call.narguments++;
 	risk = assess_arguments(&argument_call, &bytes);
 	call = braze_call_builder_build(type, add_arguments, &argument_call, risk);
+
+	/*
+	 * It was built as text, for the dead letter, and so has no jsonb whose
+	 * size could be judged later.
+	 */
 	if (risk == BRAZE_CALL_TOO_LARGE)
 		call.reason = psprintf("The call has %zu bytes, and segment_braze.max_call_size is %d kB.",
 							   bytes, braze_max_call_size);

@@ -88,6 +88,11 @@ braze_lock_destination(PG_FUNCTION_ARGS)
 	SET_LOCKTAG_ADVISORY(tag, MyDatabaseId, catalog->extension,
 						 DatumGetUInt32(hash_any((const unsigned char *) name, strlen(name))),
 						 DESTINATION_LOCK_FIELD);
+
+	/*
+	 * Until the transaction ends, unlike the lock on the sequence: what the
+	 * two tables say of the destination is one decision.
+	 */
 	(void) LockAcquire(&tag, ExclusiveLock, false, false);
 	PG_RETURN_VOID();
 }
@@ -109,6 +114,10 @@ highest_id(Oid table, Oid pkey)
 	int64		id = 0;
 	bool		isnull;
 
+	/*
+	 * Rows of transactions that are still open count as well: they commit
+	 * after the sequence has been moved.
+	 */
 	InitDirtySnapshot(dirty);
 	scan = braze_index_beginscan(rel, index, &dirty, 0);
 	index_rescan(scan, NULL, 0, NULL, 0);
@@ -153,6 +162,8 @@ jump_to(Oid table, Oid sequence, int64 drawn, int64 highest)
 						get_rel_name(table), (long long) drawn, (long long) highest),
 				 errdetail("It is far behind the ids of the rows, and a transaction that has drawn an id from it is still open."),
 				 errhint("Call braze_start again when that transaction has ended.")));
+
+	/* somebody may have drawn ids before the lock was granted */
 	if (nextval_internal(sequence, false) < highest)
 		braze_statement_set_sequence(sequence, highest);
 	UnlockRelationOid(sequence, ShareRowExclusiveLock);
@@ -194,6 +205,7 @@ pass_highest(Oid table, Oid sequence, int64 highest)
 		{
 			int64		next = nextval_internal(sequence, false);
 
+			/* one that counts down or cycles would never get there */
 			if (next <= drawn)
 				ereport(ERROR,
 						(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),

@@ -90,6 +90,10 @@ why_no_worker(void)
 	if (RecoveryInProgress())
 		return "no worker: this server is a standby, calls are sent after its promotion";
 
+	/*
+	 * Whoever asks wants calls to be sent: a database that the launcher does
+	 * not know of becomes known by this.
+	 */
 	braze_worker_wake_mark_database();
 	LWLockAcquire(braze_shared->lock, LW_SHARED);
 	launcher = (braze_shared->launcher_pid != 0);
@@ -100,6 +104,11 @@ why_no_worker(void)
 	{
 		state = slot->state;
 		running = (slot->pid != 0 && state == BRAZE_DATABASE_RUNNING);
+
+		/*
+		 * Copied, not formatted: an error for lack of memory must not come
+		 * while the lock is held.
+		 */
 		strlcpy(settle_blocked, slot->settle_blocked, BRAZE_MESSAGE_SIZE);
 		strlcpy(read_blocked, slot->read_blocked, BRAZE_MESSAGE_SIZE);
 	}
@@ -108,6 +117,10 @@ why_no_worker(void)
 										 * workers */
 	LWLockRelease(braze_shared->lock);
 
+	/*
+	 * In the order of what keeps calls from being sent: what is said first is
+	 * what has to be put right first.
+	 */
 	if (running && settle_blocked[0] != '\0')
 		return psprintf("waiting: what was answered cannot be settled, and is tried again each second: %s",
 						settle_blocked);
@@ -119,6 +132,8 @@ why_no_worker(void)
 			"off: segment_braze.deliver is off, set it on and reload to send";
 	if (state == BRAZE_DATABASE_OUTDATED)
 		return "no worker: the extension is older than its library, run ALTER EXTENSION segment_braze UPDATE";
+
+	/* after the states of a worker that is there: it may be about to end */
 	not_served = why_not_served();
 	if (not_served != NULL)
 		return not_served;
@@ -271,6 +286,11 @@ braze_notify_queued(PG_FUNCTION_ARGS)
 				 errmsg("braze_notify_queued is a trigger function"),
 				 errhint("It is for the triggers of braze_queue.")));
 	braze_worker_wake_at_commit();
+
+	/*
+	 * Ids of a plain INSERT are this transaction's, too, and no role's: a
+	 * range of braze_queued's must not go on over them.
+	 */
 	braze_queued_ids_interrupt();
 	return PointerGetDatum(NULL);
 }

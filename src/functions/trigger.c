@@ -119,6 +119,10 @@ add_row(BrazeCallBuilder *call, void *arg)
 	RowCall    *row_call = arg;
 	const BrazeTriggerPlan *plan = row_call->plan;
 
+	/*
+	 * From the start: after an error the same row is built once more, as
+	 * text.
+	 */
 	row_call->bytes = 0;
 	resetStringInfo(&row_call->left_out);
 	if (row_call->problem != NULL)
@@ -186,6 +190,12 @@ has_changed(const BrazeTriggerPlan *plan, TupleDesc desc, const BrazeRow *row, c
 
 		if (row->nulls[index] != old->nulls[index])
 			return true;
+
+		/*
+		 * By the bytes, since not every type has an equality, and one may be
+		 * anybody's code.  At worst a row that is equal in another spelling
+		 * is sent.
+		 */
 		if (!row->nulls[index] &&
 			!datum_image_eq(row->values[index], old->values[index],
 							attribute->attbyval, attribute->attlen))
@@ -247,6 +257,10 @@ describe_row(void *arg)
 		const BrazeColumn *field = &error->plan->fields[i];
 		const char *value;
 
+		/*
+		 * Who it is about and which call it is; other values are nobody's
+		 * business in a log.
+		 */
 		if (error->row->nulls[field->index] ||
 			(strcmp(field->key, "userId") != 0 && strcmp(field->key, "anonymousId") != 0 &&
 			 strcmp(field->key, "messageId") != 0))
@@ -269,6 +283,7 @@ owner_of(const BrazeTriggerPlan *plan, Relation rel)
 	{
 		HeapTuple	tuple = SearchSysCache1(RELOID, ObjectIdGetDatum(plan->origin));
 
+		/* the partition may have been detached by now */
 		if (HeapTupleIsValid(tuple))
 		{
 			owner = ((Form_pg_class) GETSTRUCT(tuple))->relowner;
@@ -325,6 +340,11 @@ braze_trigger(PG_FUNCTION_ARGS)
 	context.previous = error_context_stack;
 	context.callback = describe_row;
 	context.arg = &error;
+
+	/*
+	 * From here on anything may fail by the values of the row, and an error
+	 * names the row.
+	 */
 	error_context_stack = &context;
 
 	/* the row that a DELETE removes is complete at any time */
@@ -335,6 +355,11 @@ braze_trigger(PG_FUNCTION_ARGS)
 			(void) braze_virtual_columns_compute(&plan->virtual_columns, data->tg_trigtuple,
 												 desc, &before);
 	}
+
+	/*
+	 * Only now: generated columns, which may be what has changed, have their
+	 * values.
+	 */
 	if (old == NULL || !plan->only_changed || has_changed(plan, desc, &row, old))
 	{
 		call = build_call(plan, desc, &row, old, problem);

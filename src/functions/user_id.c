@@ -100,6 +100,11 @@ braze_user_id_type(FunctionCallInfo fcinfo, int argument)
 				 errmsg("user_id cannot be of type %s", format_type_be(given)),
 				 errhint("%s", remedy_of(type.type))));
 	type.varlena = get_typlen(type.type) == -1;
+
+	/*
+	 * An enum's text is its label, whoever made it; the output function of
+	 * another type may do anything.
+	 */
 	type.user_defined = type.form == BRAZE_USER_ID_OUTPUT && type.type >= FirstNormalObjectId &&
 		!type_is_enum(type.type);
 	return type;

@@ -87,6 +87,7 @@ braze_virtual_columns_compute(const BrazeVirtualColumns *columns, HeapTuple tupl
 		ErrorData  *error;
 
 		computation.column = &columns->columns[i];
+		/* an error is for the application, without a subtransaction */
 		if (braze_on_invalid_call != BRAZE_INVALID_DEAD_LETTER)
 		{
 			compute_column(&computation);
@@ -95,6 +96,11 @@ braze_virtual_columns_compute(const BrazeVirtualColumns *columns, HeapTuple tupl
 		error = braze_call_builder_try(compute_column, &computation);
 		if (error == NULL)
 			continue;
+
+		/*
+		 * The call goes on without it, and is kept as a dead letter with the
+		 * reason.
+		 */
 		row->nulls[columns->columns[i].index] = true;
 		problem = psprintf("%s%sColumn \"%s\" cannot be computed: %s.",
 						   problem ? problem : "", problem ? " " : "",

@@ -195,6 +195,8 @@ check_columns(BrazeCallType type, TupleDesc desc, bool is_users)
 				 type == BRAZE_TYPE_TRACK ?
 				 errhint("Take the rows of an event's own table, or of tracks joined with it.") :
 				 errhint("Take the rows of the table that the warehouse has for this type of call.")));
+
+	/* better now than a dead letter for each row of the table */
 	if (!is_users && !has_column(desc, "user_id") && !has_column(desc, "anonymous_id"))
 		ereport(ERROR,
 				(errcode(ERRCODE_UNDEFINED_COLUMN),
@@ -236,6 +238,10 @@ place_column(BrazeCallType type, TupleDesc desc, const char *name, bool is_users
 	const char *trait = trait_in_context(type, desc, name);
 	const KnownColumn *known = find_known_column(type, trait ? trait : name);
 
+	/*
+	 * A trait of the context is what the column without the prefix would be,
+	 * so the names that are known apply to it.
+	 */
 	if (trait)
 	{
 		bool		is_part = known && known->place == IN_ADDRESS;
@@ -254,6 +260,11 @@ place_column(BrazeCallType type, TupleDesc desc, const char *name, bool is_users
 		*key = known->key;
 		return known->place;
 	}
+
+	/*
+	 * What else the warehouse has of the context describes the device and the
+	 * library, and is no property of what was done.
+	 */
 	if (braze_call_types[type].object == NULL || starts_with(name, CONTEXT_PREFIX))
 		return NOWHERE;
 	*key = name;
@@ -285,6 +296,11 @@ rename_column(RowPlan *plan, const char *name, const char *key)
 		if (!is_column_named(plan, NameStr(attribute->attname), name))
 			continue;
 		found = true;
+
+		/*
+		 * The call's own fields have the names that Segment's specification
+		 * gives them.
+		 */
 		if (placed->place != IN_OBJECT && placed->place != IN_ADDRESS)
 			continue;
 		placed->place = key ? IN_OBJECT : NOWHERE;
@@ -364,6 +380,8 @@ make_row_plan(Oid row_type, int32 row_typmod, text * type_name, Jsonb *names)
 	plan->type_name = DatumGetTextPCopy(PointerGetDatum(type_name));
 	plan->names = names ? DatumGetJsonbPCopy(JsonbPGetDatum(names)) : NULL;
 	plan->desc = desc;
+
+	/* the table users has a row for each user, with all traits together */
 	is_users = plan->type == BRAZE_TYPE_IDENTIFY && has_column(desc, "id") &&
 		!has_column(desc, "user_id") && !has_column(desc, "anonymous_id");
 	check_columns(plan->type, desc, is_users);
@@ -410,6 +428,10 @@ find_plan(FmgrInfo *flinfo, HeapTupleHeader row, text * type_name, Jsonb *names)
 	RowPlan    *plan = flinfo->fn_extra;
 	MemoryContext old;
 
+	/*
+	 * The plan takes longer than a row.  All rows of a query have one, unless
+	 * it is a union or the type comes from a column.
+	 */
 	if (plan && plan->row_type == HeapTupleHeaderGetTypeId(row) &&
 		plan->row_typmod == HeapTupleHeaderGetTypMod(row) &&
 		same_text(plan->type_name, type_name) && same_names(plan->names, names))

@@ -28,6 +28,12 @@ braze_call_alias_map(BrazeMap *map)
 		braze_mapping_note_reject(map, "The alias call has no usable userId.");
 		return;
 	}
+
+	/*
+	 * To Segment an id that a user had before is any id.  Braze tells them
+	 * apart: a merge is of two profiles that have an external_id each, while
+	 * the alias of a visitor is given one.
+	 */
 	previous.source = identify ? BRAZE_ID_ANONYMOUS_ID : BRAZE_ID_USER_ID;
 	previous.label.data = identify ? map->settings->anonymous_alias_label : NULL;
 	previous.label.length = identify ? strlen(previous.label.data) : 0;
@@ -44,6 +50,10 @@ braze_call_alias_map(BrazeMap *map)
 		return;
 	}
 
+	/*
+	 * The call is about both: what was queued for either before has to arrive
+	 * first, or it would make a second profile after the two have become one.
+	 */
 	braze_user_identifier_add(map, &user);
 	braze_user_identifier_add(map, &previous);
 
@@ -73,6 +83,7 @@ braze_call_alias_map_delete_user(BrazeMap *map)
 	BrazeText  *text = &map->text;
 	BrazeString value;
 
+	/* the traits of such a call are the user's, as with identify */
 	map->user_traits = map->call.traits;
 	if (!braze_user_identifier_map(map))
 		return;
@@ -103,6 +114,11 @@ braze_call_alias_map_delete_user(BrazeMap *map)
 											BRAZE_DELETE_EMAIL_ADDRESSES : BRAZE_DELETE_PHONE_NUMBERS);
 			braze_text_char(text, '{');
 			braze_user_identifier_write(map, &map->identifier);
+
+			/*
+			 * Several profiles may have the address: Braze asks which one is
+			 * meant.
+			 */
 			braze_text_literal(text, BRAZE_PRIORITIZATION);
 			braze_text_char(text, '}');
 			break;

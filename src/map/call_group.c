@@ -12,6 +12,7 @@
 
 #define ATTRIBUTE_PREFIX	"ab_segment_group_"
 
+/* some libraries write the groupId among the traits only */
 static const JsonbValue *
 find_group_id(const BrazeMap *map, JsonbValue *buffer)
 {
@@ -82,6 +83,11 @@ braze_call_group_map(BrazeMap *map)
 		braze_mapping_note_reject(map, "The group call's groupId is neither a string nor a number.");
 		return;
 	}
+
+	/*
+	 * A group whose name does not fit is rejected and not cut: the cut name
+	 * could be that of another group.
+	 */
 	if (!braze_scalar_text(value, &group) ||
 		braze_longer_than(group, BRAZE_MAX_NAME - strlen(ATTRIBUTE_PREFIX)))
 	{
@@ -94,6 +100,11 @@ braze_call_group_map(BrazeMap *map)
 		braze_mapping_note_reject(map, "The group call's groupId is empty.");
 		return;
 	}
+
+	/*
+	 * The group is judged before the user: a groupId that is wrong is so for
+	 * every user, and a call of an anonymous visitor is only skipped.
+	 */
 	if (!braze_user_identifier_map(map))
 		return;
 
@@ -117,6 +128,10 @@ braze_call_group_map(BrazeMap *map)
 	{
 		StringInfoData name;
 
+		/*
+		 * The id is part of the name as it was written.  White space was
+		 * trimmed above because a UUID has none.
+		 */
 		initStringInfo(&name);
 		appendStringInfoString(&name, ATTRIBUTE_PREFIX);
 		appendBinaryStringInfo(&name, group.data, group.length);

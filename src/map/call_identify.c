@@ -35,6 +35,7 @@ fill_slot(Identify *identify, BrazeField field, int candidate, BrazeString trait
 
 	if (!(identify->touched & (1U << field)))
 	{
+		/* slots are not initialised in advance: a call uses few of them */
 		slot->present[0] = slot->present[1] = false;
 		identify->touched |= 1U << field;
 	}
@@ -110,6 +111,10 @@ write_custom(Identify *identify, BrazeString name, const JsonbValue *value,
 		written = braze_json_write_value_except(text, value, BRAZE_IN_ATTRIBUTE, except, &loss);
 	text->limit = limit;
 
+	/*
+	 * What is too large takes only itself out: after the rewind there is room
+	 * again for the traits that follow.
+	 */
 	if (text->full)
 	{
 		braze_text_rewind(text, mark);
@@ -126,6 +131,8 @@ write_custom(Identify *identify, BrazeString name, const JsonbValue *value,
 		if (loss.flags & BRAZE_LONG_STRING)
 			braze_mapping_note_long(map, name);
 	}
+
+	/* a loss is noted, too, where it left nothing to be written */
 	if (loss.flags != 0)
 	{
 		if (value->type == jbvNumeric)
@@ -152,6 +159,7 @@ map_address(Identify *identify, BrazeString trait, const JsonbValue *value)
 	JsonbContainer *address;
 	JsonbValue	part;
 
+	/* whoever removes the address means its parts: Braze knows only these */
 	if (value->type == jbvNull)
 	{
 		fill_slot(identify, BRAZE_FIELD_HOME_CITY, 0, city, value);
@@ -170,6 +178,11 @@ map_address(Identify *identify, BrazeString trait, const JsonbValue *value)
 		return;
 	}
 
+	/*
+	 * A part is taken out of the address whether its value will do or not: as
+	 * Braze's own field it can be refused with a note, and the rest of the
+	 * address stays a custom attribute without it.
+	 */
 	address = value->val.binary.data;
 	if (braze_lookup(address, "city", &part))
 	{
@@ -181,6 +194,8 @@ map_address(Identify *identify, BrazeString trait, const JsonbValue *value)
 		fill_slot(identify, BRAZE_FIELD_COUNTRY, 0, country, &part);
 		parts[nparts++] = "country";
 	}
+
+	/* nothing else is in it: no note, and no attribute that is empty */
 	if (nparts == JsonContainerSize(address))
 		return;
 	if (attribute)
@@ -208,7 +223,14 @@ read_traits(Identify *identify)
 
 		if (!braze_event_properties_name(map, "trait", object, key, &name))
 			continue;
-		trait = braze_traits_write(name);
+
+		/*
+		 * A field of Braze's can have two names in one call, and which of
+		 * them counts is known once all traits are read.  So these only fill
+		 * slots here.  A custom attribute has one name, and is written at
+		 * once.
+		 */
+		trait = braze_traits_find(name);
 		switch (trait->use)
 		{
 			case BRAZE_TRAIT_PREFERRED:
@@ -258,6 +280,10 @@ read_context(Identify *identify)
 		JsonbValue	value;
 		bool		found;
 
+		/*
+		 * A trait that is there beats the context, also where it is null: the
+		 * user was told to have none.
+		 */
 		if (!(identify->map->settings->profile_from_context & sources[i].flag) ||
 			(identify->touched & (1U << sources[i].field)))
 			continue;
@@ -290,6 +316,11 @@ write_candidate(Identify *identify, BrazeField field, int candidate)
 		return false;
 	}
 	braze_object_writer_key(map, info->name, strlen(info->name));
+
+	/*
+	 * Before anything of it is written: a small jsonb can be megabytes of
+	 * text.
+	 */
 	limit = braze_text_narrow(text, BRAZE_LIMIT_ATTRIBUTE);
 	if (value->type == jbvNull)
 	{
@@ -350,6 +381,12 @@ write_fields(Identify *identify)
 							   braze_mapping_note_quote(slot->trait[1]));
 			continue;
 		}
+
+		/*
+		 * Segment's name of the field comes first.  Where its value cannot be
+		 * sent, that was noted, and the value under Braze's name is as good
+		 * as if it stood alone.
+		 */
 		if (slot->present[0] && write_candidate(identify, field, 0))
 			continue;
 		if (slot->present[1])
@@ -372,6 +409,8 @@ write_context_token(Identify *identify)
 		!braze_segment_call_context_in(&map->call, "device", "token", &value) ||
 		!braze_solid_text(&value, &token))
 		return;
+
+	/* a token belongs to an app, and the context does not say which one */
 	if (map->settings->app_identifier == NULL)
 	{
 		braze_mapping_note(map, "The push token of context.device was left out: the destination has no app_identifier.");
@@ -418,6 +457,8 @@ braze_call_identify_map(BrazeMap *map)
 	map->is_identify = true;
 	if (!braze_user_identifier_map(map))
 		return;
+
+	/* after the identifier: what is about nobody is an error at any age */
 	if (braze_call_time_is_too_old(map))
 	{
 		braze_mapping_note_skip(map, "The identify call was skipped: it is older than the destination's max_attribute_age, and could overwrite newer values.");
@@ -428,6 +469,12 @@ braze_call_identify_map(BrazeMap *map)
 	identify.touched = 0;
 	identify.written = 0;
 	braze_object_writer_begin(map, BRAZE_ATTRIBUTES);
+
+	/*
+	 * The context fills slots that the traits have left, and what is written
+	 * of a slot depends on both, so the fields come last.  Braze does not
+	 * mind their order.
+	 */
 	if (map->user_traits != NULL)
 		read_traits(&identify);
 	read_context(&identify);

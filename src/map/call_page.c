@@ -57,6 +57,10 @@ map_view(BrazeMap *map, const char *call, const char *noun)
 		return;
 	}
 
+	/*
+	 * The name comes first: events_only and events_except list page events by
+	 * the name that they get here.
+	 */
 	initStringInfo(&buffer);
 	if (title.data == NULL)
 		appendStringInfo(&buffer, "Loaded a %s", noun);
@@ -95,6 +99,12 @@ map_view(BrazeMap *map, const char *call, const char *noun)
 	braze_object_writer_time(map);
 	braze_properties_begin(&properties, map, braze_event_reserved,
 						   BRAZE_LIMIT_EVENT_PROPERTIES);
+
+	/*
+	 * The name and category that the event is called by are among its
+	 * properties as well.  Those of the properties are left out then: a key
+	 * may stand there once.
+	 */
 	if (own_title)
 	{
 		braze_properties_add_text(&properties, "name", title);

@@ -64,6 +64,12 @@ find_time(BrazeMap *map)
 			return corrected;
 		braze_mapping_note(map, "The call's sentAt was passed over: it is too far from its originalTimestamp.");
 	}
+
+	/*
+	 * Of one clock alone it is not known whether it is right.  The sender's
+	 * is closest to what happened; the others are later by the time that the
+	 * call was under way.
+	 */
 	if (has_original)
 		return original;
 	if (has_received)

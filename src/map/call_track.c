@@ -50,6 +50,11 @@ braze_call_track_map(BrazeMap *map)
 {
 	BrazeString name;
 
+	/*
+	 * A name that Braze refuses is an error whoever the call is about, and an
+	 * event that the settings leave out is skipped whoever it is about: so
+	 * the user is asked for last.
+	 */
 	if (!read_event_name(map, &name) || !braze_event_passes(map, name) ||
 		!braze_user_identifier_map(map))
 		return;

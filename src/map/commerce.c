@@ -63,6 +63,10 @@ name_matches(BrazeString name, const char *pattern)
 
 	for (; *pattern != '\0'; pattern++)
 	{
+		/*
+		 * A blank of the pattern stands for any number of separators, none
+		 * included.
+		 */
 		if (*pattern == ' ')
 		{
 			while (p < end && (*p == ' ' || *p == '\t' || *p == '_'))
@@ -94,6 +98,8 @@ find_call(BrazeString name)
 	char		first;
 
 	name = braze_trim(name);
+
+	/* not blank: braze_call_track_map has rejected such a name */
 	first = pg_ascii_tolower((unsigned char) name.data[0]);
 
 	/* this is asked of every event, and most differ in the first letter */
@@ -131,6 +137,11 @@ braze_commerce_map(BrazeMap *map, BrazeString name)
 	if (call == BRAZE_NO_COMMERCE_CALL)
 		return map->settings->log_purchase_when_revenue_present &&
 			braze_purchase_map_revenue(map, name, false) == BRAZE_REVENUE_RECORDED;
+
+	/*
+	 * These stay events even if they have a revenue: what was looked at,
+	 * searched or put into a cart is not bought by that.
+	 */
 	if (call == BRAZE_OTHER_COMMERCE_CALL)
 		return false;
 
@@ -141,5 +152,10 @@ braze_commerce_map(BrazeMap *map, BrazeString name)
 		recommended = braze_recommended_event_map(map, call);
 	if (orders_as != BRAZE_ORDERS_ECOMMERCE && call == BRAZE_ORDER_COMPLETED)
 		purchases = braze_purchase_map(map, name);
+
+	/*
+	 * With both of them wanted one may fail.  The custom event is what is
+	 * left when nothing else says that the order was placed.
+	 */
 	return recommended || purchases;
 }

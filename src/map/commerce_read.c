@@ -18,6 +18,11 @@ braze_commerce_read_text(JsonbContainer *object, const char *const *keys, int ma
 
 	for (; *keys != NULL; keys++)
 	{
+		/*
+		 * A value that Braze would refuse counts as absent, and the next key
+		 * may have one that it takes: a shop may leave product_id empty and
+		 * fill in the sku.
+		 */
 		if (braze_lookup(object, *keys, &value) && braze_scalar_text(&value, text) &&
 			braze_trim(*text).length > 0 &&
 			(max == 0 || !braze_longer_than(*text, max)))
@@ -56,6 +61,10 @@ braze_commerce_read_products(BrazeProducts *products, JsonbContainer *properties
 {
 	JsonbValue	value;
 
+	/*
+	 * Without products this is a walk over nothing, for callers that do not
+	 * look at the result.
+	 */
 	products->only = NULL;
 	products->number = 0;
 	products->walk.count = 0;
@@ -76,6 +85,10 @@ braze_commerce_read_product(BrazeProducts *products, JsonbContainer **object)
 {
 	JsonbValue	value;
 
+	/*
+	 * Entries that are no products count as well, so that a note says where
+	 * in the list the product stands.
+	 */
 	products->number++;
 	if (products->only != NULL)
 	{
@@ -100,6 +113,10 @@ braze_commerce_read_currency(BrazeMap *map, JsonbContainer *first, JsonbContaine
 
 	for (int i = 0; i < lengthof(objects); i++)
 	{
+		/*
+		 * null and "" are what shops write for "the usual one": none is
+		 * given.
+		 */
 		if (objects[i] == NULL || !braze_lookup(objects[i], "currency", &value) ||
 			value.type == jbvNull ||
 			(value.type == jbvString && !braze_solid_text(&value, &text)))
@@ -110,6 +127,11 @@ braze_commerce_read_currency(BrazeMap *map, JsonbContainer *first, JsonbContaine
 			return currency;
 		braze_mapping_note(map, "A currency was passed over: it is not a code of ISO 4217 such as USD.");
 	}
+
+	/*
+	 * A wrong currency does not become the default one: 100 pounds would be
+	 * sent as 100 dollars.
+	 */
 	return given ? NULL : map->settings->default_currency;
 }
 
@@ -137,6 +159,11 @@ braze_commerce_read_quantity(BrazeMap *map, JsonbContainer *product, const char 
 		braze_mapping_note(map, "%s was left out: its quantity is 0.", label);
 		return false;
 	}
+
+	/*
+	 * A return: Braze has no negative quantity, and reads a negative price as
+	 * money that goes back.
+	 */
 	if (decimal.negative)
 	{
 		number = braze_number_negate(number);
@@ -151,6 +178,11 @@ braze_commerce_read_quantity(BrazeMap *map, JsonbContainer *product, const char 
 		*quantity = whole;
 		return true;
 	}
+
+	/*
+	 * Braze cannot be told this quantity.  The sum is what revenue reports
+	 * are made of, so it stays right, as the price of one piece.
+	 */
 	*price = braze_number_multiply(*price, number);
 	if (*price == NULL)
 	{

@@ -61,6 +61,11 @@ braze_event_properties_name(BrazeMap *map, const char *what, JsonbContainer *obj
 						   what, braze_mapping_note_quote(*name), BRAZE_MAX_NAME);
 		return false;
 	}
+
+	/*
+	 * jsonb has a key once, so that it can only meet one that was trimmed,
+	 * and that one gives way to it below.
+	 */
 	if (likely(name->length == key.length))
 		return true;
 

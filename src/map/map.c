@@ -62,6 +62,11 @@ reset_map(BrazeMap *map)
 		mapped->text.maxlen = TEXT_SIZE;
 	}
 	resetStringInfo(&mapped->text);
+
+	/*
+	 * A call is sent unless something ends it: see braze_mapping_note_skip
+	 * and braze_mapping_note_reject.
+	 */
 	mapped->outcome = BRAZE_SEND;
 	mapped->nobjects = 0;
 	mapped->nusers = 0;
@@ -120,6 +125,11 @@ map_call(BrazeMap *map, Jsonb *jsonb, BrazeCallKind kind)
 	}
 	braze_segment_call_read(&map->call, &jsonb->root);
 
+	/*
+	 * A type that nobody knows is an error of the sender, wherever the call
+	 * was to go, so it is judged before the integrations: they would hide it
+	 * as a call that was skipped on purpose.
+	 */
 	map_function = find_map_function(map, kind);
 	if (map_function == NULL)
 	{
@@ -141,6 +151,11 @@ map_call(BrazeMap *map, Jsonb *jsonb, BrazeCallKind kind)
 		braze_mapping_note_skip(map, "The call was skipped: its integrations switch Braze off.");
 		return;
 	}
+
+	/*
+	 * All speaks for every destination, and what names Braze is the exception
+	 * to it.
+	 */
 	if (call->integration.all_refused && !call->integration.asked_for)
 	{
 		braze_mapping_note_skip(map, "The call was skipped: its integrations switch all destinations off, and do not name Braze.");
@@ -153,6 +168,7 @@ map_call(BrazeMap *map, Jsonb *jsonb, BrazeCallKind kind)
 		return;
 	}
 
+	/* only of a call that is mapped: about others one reason is enough */
 	note_no_object(map, BRAZE_CALL_TRAITS, "traits");
 	note_no_object(map, BRAZE_CALL_PROPERTIES, "properties");
 	map_function(map);

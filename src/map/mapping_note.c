@@ -30,6 +30,7 @@ braze_mapping_note_quote(BrazeString name)
 	memcpy(quoted + 1, name.data, length);
 	for (int i = 1; i <= length; i++)
 	{
+		/* the note is shown in terminals and in the log of the server */
 		if ((unsigned char) quoted[i] < 0x20 || quoted[i] == 0x7F)
 			quoted[i] = ' ';
 	}
@@ -133,6 +134,8 @@ braze_mapping_note_take_back(BrazeMap *map, int count)
 	sentence = pnstrdup(map->notes.data + first.offset, first.length);
 	map->notes.len = first.offset;
 	mapped->nnotes = count;
+
+	/* those that were only counted came after these, and go with them */
 	map->nnotes_over = 0;
 	return sentence;
 }
@@ -146,9 +149,19 @@ end_call(BrazeMap *map, BrazeOutcome outcome, const char *format, va_list args)
 	BrazeNote	reason;
 
 	mapped->outcome = outcome;
+
+	/*
+	 * Objects may have been written by now: with the call, none of them is
+	 * sent, and what was noted on them is about the call.
+	 */
 	mapped->nobjects = 0;
 	for (int i = 0; i < mapped->nnotes; i++)
 		mapped->notes[i].object = 0;
+
+	/*
+	 * The reason is what the reader needs most: where the list is full, the
+	 * last note gives it its place and is only counted.
+	 */
 	if (mapped->nnotes >= BRAZE_MAX_CALL_NOTES)
 	{
 		mapped->nnotes--;
@@ -199,10 +212,16 @@ braze_mapping_note_finish(BrazeMap *map)
 						 map->nnotes_over);
 		record_note(map, 0, offset);
 	}
+
+	/*
+	 * Until now they were kept apart: when an object is given up the text is
+	 * rewound, and would have taken them along.
+	 */
 	appendBinaryStringInfo(&mapped->text, map->notes.data, map->notes.len);
 	for (int i = 0; i < mapped->nnotes; i++)
 	{
 		mapped->notes[i].sentence.offset += base;
+		/* an object that was given up has no row for its notes */
 		if (mapped->notes[i].object >= mapped->nobjects)
 			mapped->notes[i].object = 0;
 	}
@@ -260,6 +279,10 @@ braze_mapping_note_loss(BrazeMap *map, const char *what, BrazeString name,
 {
 	char	   *quoted;
 
+	/*
+	 * A text that Braze cuts has a note of its own, with all others of the
+	 * call.
+	 */
 	if ((loss->flags & ~BRAZE_LONG_STRING) == 0)
 		return;
 	quoted = braze_mapping_note_quote(name);

@@ -39,6 +39,8 @@ braze_object_writer_begin_plain(BrazeMap *map, BrazeKind kind)
 	map->object_start = braze_text_mark(&map->text);
 	map->object_name.offset = map->object_name.length = 0;
 	map->note_object = map->mapped.nobjects;
+
+	/* an object that is larger than a request could never be sent */
 	map->limit_before = braze_text_narrow(&map->text, BRAZE_MAX_OBJECT);
 }
 
@@ -54,6 +56,11 @@ braze_object_writer_cancel(BrazeMap *map)
 bool
 braze_object_writer_end_plain(BrazeMap *map)
 {
+	/*
+	 * Some part did not fit.  An object of which the end is missing is no
+	 * JSON, so all of it goes; the caller is told, since what follows is not
+	 * going to fit either.
+	 */
 	if (map->text.full)
 	{
 		braze_object_writer_cancel(map);
@@ -72,6 +79,10 @@ braze_object_writer_begin(BrazeMap *map, BrazeKind kind)
 	BrazeSpan	user = map->mapped.users[0].json;
 	char	   *p;
 
+	/*
+	 * The identifier is copied from where the text of the call's first user
+	 * was written, so that it is escaped once for a thousand purchases.
+	 */
 	braze_object_writer_begin_plain(map, kind);
 	p = braze_text_reserve(&map->text, user.length + 1);
 	if (p != NULL)
@@ -117,6 +128,10 @@ braze_object_writer_app_id(BrazeMap *map)
 	const BrazeCallIntegration *integration = &map->call.integration;
 	BrazeString app_id = {NULL, 0};
 
+	/*
+	 * One workspace serves several apps, and the call may know which one it
+	 * came from; the option is for those that do not.
+	 */
 	for (int i = 0; i < integration->nobjects && app_id.data == NULL; i++)
 	{
 		JsonbValue	value;

@@ -41,6 +41,11 @@ static void
 begin_entries(BrazeEntries *entries, int limit)
 {
 	resetStringInfo(&entries->data);
+
+	/*
+	 * The set is cut when it has grown too far, which the entry that makes it
+	 * so must fit into.
+	 */
 	entries->text.limit = limit * (GROWN_LIMITS + 1);
 	entries->text.full = false;
 	entries->limit = limit;
@@ -121,6 +126,11 @@ keep_first(BrazeMap *map, BrazeEntries *entries, int kept)
 		BrazeEntry *entry = &entries->list[entries->order[i]];
 
 		entry->left_out = true;
+
+		/*
+		 * From the largest down: where there are too many notes, it is the
+		 * one to keep.
+		 */
 		note_too_large(map, entry->name);
 	}
 	for (int i = 0; i < entries->count; i++)
@@ -161,6 +171,7 @@ add_entry(BrazeMap *map, BrazeEntries *entries, BrazeString name, const JsonbVal
 	bool		written;
 	BrazeLoss	loss;
 
+	/* no more than could stay is written of a value, however large it is */
 	limit = braze_text_narrow(text, entries->longest);
 	braze_text_char(text, ',');
 	braze_json_write_string(text, name.data, name.length);
@@ -190,6 +201,8 @@ add_entry(BrazeMap *map, BrazeEntries *entries, BrazeString name, const JsonbVal
 	if (!written)
 		return;
 	record_entry(entries, name, mark, loss.flags & BRAZE_LONG_STRING);
+
+	/* after each entry, or thousands of them would be gigabytes at the end */
 	if (unlikely(entries->data.len > entries->limit * GROWN_LIMITS))
 		cut_entries(map, entries);
 }
@@ -228,11 +241,20 @@ add_object(BrazeMap *map, BrazeEntries *entries, JsonbContainer *object,
 
 	if (object == NULL || map->mapped.judging)
 		return;
+
+	/*
+	 * A copy: names of this object join map->padded on the way, and are not
+	 * to be taken for those of the other.
+	 */
 	if (beside != NULL)
 		padded_beside = map->padded;
 	braze_walk_object(&walk, object);
 	while (braze_walk_pair(&walk, &key, &value))
 	{
+		/*
+		 * What has become a field of its own has no note: nothing of it is
+		 * lost.
+		 */
 		if (consumed != NULL && braze_event_properties_has_name(consumed, key))
 			continue;
 		if (is_reserved(braze_trim(key), reserved))
@@ -318,6 +340,12 @@ read_shared(BrazeProperties *properties, JsonbContainer *object, const BrazeName
 	begin_entries(shared, map->own.limit);
 	map->padded.count = 0;
 	add_object(map, shared, object, properties->reserved, consumed, NULL);
+
+	/*
+	 * The list is by size, so that what fits is always its first part; order
+	 * is by name, for hide_entry to search.  Both are made once, however many
+	 * products an order has.
+	 */
 	arrange_by_size(shared);
 	sort_entries(shared, compare_property_names);
 	map->shared_of = object;
@@ -370,6 +398,11 @@ braze_properties_join(BrazeProperties *properties, JsonbContainer *object,
 
 	if (map->shared_of != shared)
 		read_shared(properties, shared, consumed);
+
+	/*
+	 * The marks of the object before are of an older round, and so count no
+	 * more without a pass over them.
+	 */
 	map->round++;
 	properties->nshared = map->shared.count;
 	properties->nhidden = 0;
@@ -377,6 +410,10 @@ braze_properties_join(BrazeProperties *properties, JsonbContainer *object,
 	braze_walk_object(&walk, object);
 	while (braze_walk_pair(&walk, &key, &value))
 	{
+		/*
+		 * A null is not sent, so it hides nothing: the order's value is
+		 * known.
+		 */
 		if (value.type != jbvNull)
 			hide_entry(properties, key);
 	}
@@ -417,8 +454,15 @@ leave_out_largest(BrazeProperties *properties)
 
 		for (; j < properties->nshared && shared[j].hidden == map->round; j++)
 			properties->nhidden++;
+
+		/*
+		 * Both lists are sorted, so the smaller one of their heads is the
+		 * smallest that is left.  Of two of the same size the object's own
+		 * stays.
+		 */
 		if (j < properties->nshared && (mine == NULL || shared[j].length < mine->length))
 			next = &shared[j];
+		/* what is left in both lists is as large: nothing more fits */
 		if (next == NULL || next->length > room)
 			break;
 		room -= next->length;
@@ -453,6 +497,11 @@ braze_properties_end(BrazeProperties *properties)
 
 	if (properties->nshared > 0)
 		length += properties->shared_length;
+
+	/*
+	 * With the closing brace; the comma of the first entry becomes the
+	 * opening one.
+	 */
 	if (length + 1 > map->own.limit)
 		leave_out_largest(properties);
 	note_long(map, map->own.list, map->own.count, UINT_MAX);
@@ -505,6 +554,8 @@ braze_properties_write(BrazeProperties *properties, const char *key)
 	/* where not all of it did fit, the object is given up at its end */
 	if (map->text.full)
 		return;
+
+	/* the comma of the first entry, in whichever list that is */
 	map->mapped.text.data[brace] = '{';
 	braze_text_close(&map->text, '}');
 }

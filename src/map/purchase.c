@@ -84,6 +84,11 @@ write_pieces(BrazeMap *map, Purchase *purchase, JsonbContainer *product,
 			braze_properties_join(properties, product, order, &order_consumed);
 	}
 	braze_properties_end(properties);
+
+	/*
+	 * The properties are the same for all pieces, and were made once: with
+	 * those of the order they may be most of the work.
+	 */
 	while (rest > 0)
 	{
 		if (!write_purchase(map, purchase, Min(rest, BRAZE_LIMIT_QUANTITY)))
@@ -124,6 +129,10 @@ record_product(BrazeMap *map, JsonbContainer *product, JsonbContainer *order,
 	purchase.currency = braze_commerce_read_currency(map, product, order);
 	if (purchase.currency == NULL)
 	{
+		/*
+		 * One sentence says it all.  Those on each currency that was passed
+		 * over would say the same again.
+		 */
 		(void) braze_mapping_note_take_back(map, nnotes);
 		braze_mapping_note(map, "%s was left out: its currency is not a code of ISO 4217 such as USD.", label);
 		return true;
@@ -177,6 +186,11 @@ braze_purchase_map_revenue(BrazeMap *map, BrazeString name, bool order)
 	if (object == NULL)
 		return BRAZE_NO_REVENUE;
 	purchase.price = find_amount(object, revenue_keys, &key);
+
+	/*
+	 * A total includes tax and shipping, so it is the second choice, and of
+	 * an order only: in other events it may be anything.
+	 */
 	if (purchase.price == NULL && order)
 		purchase.price = find_amount(object, total_keys, &key);
 	if (purchase.price == NULL)
@@ -231,6 +245,11 @@ braze_purchase_map(BrazeMap *map, BrazeString name)
 			snprintf(label, sizeof(label), "Product %d", products.number);
 			if (product == NULL)
 				braze_mapping_note(map, "%s was left out: it is no object.", label);
+
+			/*
+			 * The call is full, which a note says: no product after this one
+			 * fits.
+			 */
 			else if (!map_product(map, product, properties, label))
 				break;
 		}
@@ -238,6 +257,7 @@ braze_purchase_map(BrazeMap *map, BrazeString name)
 	else if (properties != NULL && is_product(properties))
 		map_product(map, properties, NULL, "The product");
 
+	/* with one product recorded the revenue would count it a second time */
 	if (map->mapped.nobjects > before)
 		return true;
 	switch (braze_purchase_map_revenue(map, name, true))

@@ -85,6 +85,7 @@ write_types(BrazeEventWriter *writer, const BrazeSchemaField *field)
 	JsonbValue	entry;
 	BrazeWalk	walk;
 
+	/* a view that was read from a list has its type beside the list */
 	if (!braze_lookup(writer->object, field->sources[0], &value) &&
 		(writer->around == NULL || !braze_lookup(writer->around, field->sources[0], &value)))
 		return false;
@@ -108,6 +109,7 @@ write_types(BrazeEventWriter *writer, const BrazeSchemaField *field)
 	{
 		if (!text->full)
 			braze_text_rewind(text, mark);
+		/* the key was the first member perhaps, and is written no more */
 		writer->first = first;
 		return false;
 	}
@@ -145,6 +147,10 @@ write_discounts(BrazeEventWriter *writer, const BrazeSchemaField *field)
 	const char *const *source = field->sources;
 	bool		empty = true;
 
+	/*
+	 * A list without an object is left for the metadata: taken from here, it
+	 * would be an empty list, and what it says would be lost.
+	 */
 	for (; *source != NULL; source++)
 	{
 		if (braze_lookup(writer->object, *source, &value) && braze_is_array(&value) &&
@@ -165,6 +171,10 @@ write_discounts(BrazeEventWriter *writer, const BrazeSchemaField *field)
 		int			mark = braze_text_mark(text);
 		BrazeLoss	loss;
 
+		/*
+		 * Braze drops an event of which one entry is wrong, and says nothing:
+		 * such an entry must not reach it.
+		 */
 		if (!braze_is_object(&entry))
 		{
 			braze_mapping_note(map, "An entry of the property %s was left out: it is no object.",
@@ -235,6 +245,11 @@ write_field(BrazeEventWriter *writer, const BrazeSchemaField *field)
 			break;
 		case BRAZE_SCHEMA_PRODUCT_NAME:
 		case BRAZE_SCHEMA_VARIANT:
+
+			/*
+			 * The schema has the product_id before both, so that it is known
+			 * by now.
+			 */
 			written = write_text_field(writer, field, &text);
 			if (!written && writer->product_id.data != NULL)
 			{
@@ -268,6 +283,11 @@ write_field(BrazeEventWriter *writer, const BrazeSchemaField *field)
 			}
 			break;
 		case BRAZE_SCHEMA_QUANTITY:
+
+			/*
+			 * Found with the price, since a fraction of a quantity changes
+			 * that.
+			 */
 			braze_event_properties_add_name(&writer->consumed, braze_string("quantity"));
 			braze_event_key(writer, field->name);
 			braze_text_bytes(&writer->map->text, digits,
@@ -293,6 +313,10 @@ write_field(BrazeEventWriter *writer, const BrazeSchemaField *field)
 			break;
 	}
 
+	/*
+	 * The fields after it are written all the same: one note names everything
+	 * that is missing.
+	 */
 	if (!written && field->required)
 		add_missing(writer, field->name);
 }
@@ -310,6 +334,7 @@ write_metadata(BrazeEventWriter *writer)
 	JsonbContainer *given = NULL;
 	JsonbValue	value;
 
+	/* it comes after the fields, which the event cannot do without */
 	if (text->full || room <= 0)
 		return;
 	/* a call that has metadata already, as Braze has it, keeps its shape */
@@ -320,6 +345,8 @@ write_metadata(BrazeEventWriter *writer)
 
 	braze_properties_begin(&metadata, writer->map, braze_no_reserved,
 						   Min(room, BRAZE_LIMIT_EVENT_PROPERTIES));
+
+	/* names that the call itself puts into its metadata win over others */
 	braze_properties_add(&metadata, given, NULL, NULL);
 	braze_properties_add(&metadata, writer->object, &writer->consumed, given);
 	if (writer->around != NULL)
@@ -339,6 +366,11 @@ write_product(BrazeEventWriter *writer)
 	writer->first = true;
 	for (const BrazeSchemaField *field = braze_product_fields; field->name != NULL; field++)
 		write_field(writer, field);
+
+	/*
+	 * Before the metadata, which may be large: a product without a required
+	 * field is not sent.
+	 */
 	if (writer->missing.len > 0)
 	{
 		if (!text->full)
@@ -361,6 +393,11 @@ write_products(BrazeEventWriter *writer, const BrazeSchemaField *field)
 	BrazeProducts products;
 	BrazeEventWriter product = *writer;
 
+	/*
+	 * A copy of the writer for each product in turn: what a product lacks and
+	 * what was consumed of it is not what the call lacks and what was
+	 * consumed of the call.
+	 */
 	initStringInfo(&product.missing);
 	braze_event_key(writer, field->name);
 	braze_text_char(text, '[');
@@ -387,6 +424,11 @@ write_products(BrazeEventWriter *writer, const BrazeSchemaField *field)
 				braze_mapping_note(map, "%s was left out: it is no object.", label);
 				continue;
 			}
+
+			/*
+			 * The price first, before anything is written: a product without
+			 * one is left out, and the total does not count it either.
+			 */
 			if (!braze_recommended_money_find_price(writer, product.object, label, &product.price, &product.quantity))
 				continue;
 			product.consumed.count = 0;
@@ -399,12 +441,18 @@ write_products(BrazeEventWriter *writer, const BrazeSchemaField *field)
 				empty = false;
 				continue;
 			}
+			/* notes on its fields speak of a product that is sent */
 			(void) braze_mapping_note_take_back(map, nnotes);
 			braze_mapping_note(map, "%s was left out: Braze needs its %s.",
 							   label, product.missing.data);
 			if (!text->full)
 				braze_text_rewind(text, before);
 		}
+
+		/*
+		 * Those that were left out have a note, and do not return as
+		 * metadata.
+		 */
 		braze_event_properties_add_name(&writer->consumed, braze_string("products"));
 	}
 	if (empty)
@@ -425,6 +473,10 @@ is_product_call(const BrazeEventWriter *writer)
 	BrazeString text;
 	BrazeString key;
 
+	/*
+	 * A call about one product may still have a list, beside it or in place
+	 * of it; an id at the top says that the top is the product.
+	 */
 	if (writer->schema->product_call)
 		return !braze_commerce_read_products(&products, writer->object) ||
 			braze_commerce_read_text(writer->object, braze_product_fields[0].sources,
@@ -444,6 +496,10 @@ write_event(BrazeEventWriter *writer)
 	BrazeText  *text = &map->text;
 	int			limit;
 
+	/*
+	 * All of this again for each attempt: the one before may have been cut
+	 * short anywhere.
+	 */
 	resetStringInfo(&writer->missing);
 	writer->below_zero = NULL;
 	writer->action = NULL;
@@ -462,6 +518,11 @@ write_event(BrazeEventWriter *writer)
 	writer->first = true;
 	for (const BrazeSchemaField *field = writer->schema->fields; field->name != NULL; field++)
 		write_field(writer, field);
+
+	/*
+	 * Where the call is its own product, the product's metadata has taken
+	 * what no field took.
+	 */
 	if (writer->missing.len == 0 && writer->fit != BRAZE_FIT_NO_METADATA &&
 		!writer->product_is_call)
 		write_metadata(writer);
@@ -550,10 +611,16 @@ braze_recommended_event_map(BrazeMap *map, BrazeCommerceCall call)
 										   &writer.quantity))
 		return give_up_event(&writer, nnotes);
 
+	/*
+	 * Only what was written shows how large the event is, so it is written
+	 * with all there is, and where that is too much once more with less.
+	 * Metadata is what reports can do without.
+	 */
 	for (; writer.fit < BRAZE_FIT_NOT; writer.fit++)
 	{
 		if (write_event(&writer))
 			return true;
+		/* a smaller event would lack the same */
 		if (writer.missing.len > 0 || writer.below_zero != NULL)
 			return give_up_event(&writer, nnotes);
 		if (writer.fit == BRAZE_FIT_ALL)

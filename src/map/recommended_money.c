@@ -47,6 +47,11 @@ braze_recommended_money_fit_price(BrazeEventWriter *writer, JsonbContainer *prod
 		return false;
 	if (!braze_recommended_money_is_negative(*price))
 		return true;
+
+	/*
+	 * Braze drops an event with an amount below 0, and answers with success.
+	 * In a refund the sign says what the event's name says already.
+	 */
 	if (!writer->schema->absolute)
 	{
 		braze_mapping_note(map, "%s was left out: its price is below 0, and Braze takes no such price in %s.",
@@ -97,6 +102,12 @@ sum_products(BrazeEventWriter *writer)
 
 		CHECK_FOR_INTERRUPTS();
 		snprintf(label, sizeof(label), "Product %d", products.number);
+
+		/*
+		 * The same products that are sent: without an id or a price none is.
+		 * What is noted here on a price is noted with the product again, and
+		 * stands once.
+		 */
 		if (product == NULL ||
 			!braze_commerce_read_text(product, braze_product_fields[0].sources, BRAZE_LIMIT_PRODUCT_ID, &text, &key) ||
 			!braze_recommended_money_find_price(writer, product, label, &price, &quantity))
@@ -153,6 +164,8 @@ braze_recommended_money_total(BrazeEventWriter *writer, const BrazeSchemaField *
 
 	if (total != NULL)
 		braze_event_properties_add_name(&writer->consumed, key);
+
+	/* known by now: the schema has the action before the total */
 	else if (writer->action != NULL && strcmp(writer->action, "replace") != 0)
 		return true;
 	else
@@ -161,6 +174,7 @@ braze_recommended_money_total(BrazeEventWriter *writer, const BrazeSchemaField *
 		return false;
 	if (!fit_amount(writer, field, &total))
 	{
+		/* required, so it cannot go to the metadata as others do */
 		writer->below_zero = field->name;
 		return true;
 	}

@@ -183,6 +183,10 @@ braze_segment_call_is_bundled(const BrazeSegmentCall *call)
 		BrazeWalk	failures;
 		BrazeString failure;
 
+		/*
+		 * Segment's destinations for Braze have names such as "Braze Web Mode
+		 * (Actions)".
+		 */
 		if (!name_begins_with(name, "Braze") && !name_begins_with(name, "Appboy"))
 			continue;
 		count++;
@@ -212,6 +216,11 @@ braze_segment_call_read(BrazeSegmentCall *call, JsonbContainer *object)
 		call->fields[i].type = jbvNull;
 	memset(&call->integration, 0, sizeof(call->integration));
 
+	/*
+	 * The walk over the keys and the table of names go on side by side, since
+	 * both are in jsonb's order: a call with thousands of keys costs one
+	 * pass, and no search for each field.
+	 */
 	braze_walk_object(&walk, object);
 	while (next < lengthof(field_names) && braze_walk_pair(&walk, &key, &value))
 	{
@@ -226,6 +235,7 @@ braze_segment_call_read(BrazeSegmentCall *call, JsonbContainer *object)
 				break;
 			next++;
 		}
+		/* a second spelling counts only where the first one says nothing */
 		if (order == 0 && call->fields[field_names[next].field].type == jbvNull)
 			call->fields[field_names[next].field] = value;
 	}
@@ -236,6 +246,11 @@ braze_segment_call_read(BrazeSegmentCall *call, JsonbContainer *object)
 
 	if (call->fields[BRAZE_CALL_INTEGRATIONS].type != jbvNull)
 		read_integrations(&call->integration, &call->fields[BRAZE_CALL_INTEGRATIONS]);
+
+	/*
+	 * Some libraries have it there.  Both are obeyed: what switches Braze off
+	 * in either place does so.
+	 */
 	if (braze_segment_call_context(call, "integrations", &value))
 		read_integrations(&call->integration, &value);
 }

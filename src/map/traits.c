@@ -118,7 +118,7 @@ compare_traits(const void *a, const void *b)
 }
 
 const BrazeTrait *
-braze_traits_write(BrazeString name)
+braze_traits_find(BrazeString name)
 {
 	/* the table is in the order of the documentation; this is for searching */
 	static const BrazeTrait *sorted[lengthof(traits)];
@@ -272,6 +272,11 @@ write_language(BrazeMap *map, BrazeString trait, const JsonbValue *value)
 		code[length] = pg_ascii_tolower((unsigned char) text.data[length]);
 		length++;
 	}
+
+	/*
+	 * What does not look like a locale goes as it is: which languages Braze
+	 * knows is not known here.
+	 */
 	if (length >= 2 &&
 		(length == text.length || text.data[length] == '-' || text.data[length] == '_'))
 		braze_json_write_string(&map->text, code, length);
@@ -411,6 +416,11 @@ write_list(BrazeMap *map, BrazeString trait, const JsonbValue *value,
 
 			if (!empty)
 				braze_text_char(text, ',');
+
+			/*
+			 * One bad entry must not take the others with it: Braze would
+			 * refuse the whole object for it.
+			 */
 			if (object == NULL || !write_entry(map, trait, object))
 			{
 				braze_mapping_note(map, "An entry of the trait %s was left out: %s.",
@@ -453,6 +463,11 @@ write_group(BrazeMap *map, BrazeString trait, JsonbContainer *group)
 	braze_json_write_string(&map->text, id.data, id.length);
 	braze_text_literal(&map->text, ",\"subscription_state\":");
 	braze_json_write_string(&map->text, state, strlen(state));
+
+	/*
+	 * A switch that cannot be read is left out by itself.  The state is what
+	 * the user has chosen, and must arrive.
+	 */
 	if (braze_lookup(group, "use_double_opt_in_logic", &value))
 	{
 		if (braze_flag(&value, &flag))

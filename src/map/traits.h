@@ -75,7 +75,7 @@ typedef struct BrazeTrait
 } BrazeTrait;
 
 /* the entry of this name; one with BRAZE_TRAIT_CUSTOM for all others */
-extern const BrazeTrait *braze_traits_write(BrazeString name);
+extern const BrazeTrait *braze_traits_find(BrazeString name);
 
 /* ---- subscription.c ---- */
 

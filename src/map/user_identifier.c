@@ -56,6 +56,11 @@ braze_user_identifier_text(BrazeMap *map, const char *what, const JsonbValue *va
 		braze_mapping_note(map, "The %s was not used: it is empty.", what);
 		return false;
 	}
+
+	/*
+	 * What programs write where they have no id.  Under it everybody would
+	 * become one profile.
+	 */
 	if (braze_user_identifier_list_has(&map->settings->ignored_ids, *text))
 	{
 		braze_mapping_note(map, "The %s was not used: it is one of the destination's ignored_ids.", what);
@@ -101,6 +106,7 @@ resolve_user_alias(BrazeMap *map, BrazeIdentifier *identifier)
 			braze_mapping_note(map, "The user_alias of the integrations was not used: it must have an alias_name and an alias_label.");
 			continue;
 		}
+		/* a further object of the integrations may have a good one */
 		if (braze_user_identifier_text(map, "alias_name of the integrations", &name,
 									   BRAZE_LIMIT_ALIAS, &identifier->value) &&
 			braze_user_identifier_text(map, "alias_label of the integrations", &label,
@@ -137,6 +143,10 @@ resolve_address(BrazeMap *map, BrazeIdentifier *identifier)
 
 	for (int i = 0; i < lengthof(objects); i++)
 	{
+		/*
+		 * The call's own traits come first: the context has what was known
+		 * before.
+		 */
 		if (objects[i] == NULL || !braze_lookup(objects[i], key, &value) ||
 			!braze_user_identifier_text(map, key, &value, BRAZE_LIMIT_EXTERNAL_ID, &identifier->value))
 			continue;
@@ -293,6 +303,11 @@ add_further_users(BrazeMap *map)
 				add_further_user(map, sources[i], link_of(sources[i]));
 		}
 	}
+
+	/*
+	 * The visitor comes first by the option identifiers.  Nothing is joined
+	 * here, but the order between the two is kept.
+	 */
 	else if (map->identifier.source == BRAZE_ID_ANONYMOUS_ID &&
 			 map->call.fields[BRAZE_CALL_USER_ID].type != jbvNull)
 		add_further_user(map, BRAZE_ID_USER_ID, -1);
@@ -325,6 +340,7 @@ braze_user_identifier_map(BrazeMap *map)
 {
 	const BrazeSettings *settings = map->settings;
 
+	/* before the search: it explains a rejection as well */
 	note_misplaced_user_id(map);
 	for (int i = 0; i < settings->nidentifiers; i++)
 	{

@@ -66,12 +66,18 @@ braze_call_builder_add_inner_key(BrazeCallBuilder *call, const char *key)
 		push_string(call, WJB_KEY, key, strlen(key));
 		return;
 	}
+
+	/* right after an opening brace a key is the first one */
 	if (call->text->data[call->text->len - 1] != '{')
 		appendStringInfoChar(call->text, ',');
 	escape_json(call->text, key);
 	appendStringInfoChar(call->text, ':');
 }
 
+/*
+ * A key of the call itself: of two that finish would add, it is noted that
+ * they are there.
+ */
 void
 braze_call_builder_add_key(BrazeCallBuilder *call, const char *key)
 {
@@ -124,6 +130,8 @@ braze_call_builder_add_document(BrazeCallBuilder *call, Jsonb *jsonb)
 		(void) JsonbToCString(call->text, &jsonb->root, VARSIZE(jsonb));
 		return;
 	}
+
+	/* a scalar stands in an array of its own, which is not to be nested */
 	if (!JB_ROOT_IS_SCALAR(jsonb) || !JsonbExtractScalar(&jsonb->root, &value))
 	{
 		value.type = jbvBinary;
@@ -189,6 +197,8 @@ new_message_id(void)
 		ereport(ERROR,
 				(errcode(ERRCODE_INTERNAL_ERROR),
 				 errmsg("could not generate random values")));
+
+	/* the version and the variant, as RFC 4122 has them */
 	bytes[6] = (bytes[6] & 0x0f) | 0x40;
 	bytes[8] = (bytes[8] & 0x3f) | 0x80;
 	for (int i = 0; i < 16; i++)
@@ -207,6 +217,11 @@ braze_call_builder_finish(BrazeCallBuilder *call)
 {
 	BrazeNewCall result = {NULL, NULL, NULL, BRAZE_SEGMENT_CALL, call->has_message_id};
 
+	/*
+	 * The worker sends the call later, maybe by days, and more than once if
+	 * an answer is lost.  So the call gets now what must be the same each
+	 * time.
+	 */
 	if (!call->has_time)
 		braze_call_builder_add_timestamp(call, "timestamp", GetCurrentTimestamp());
 	if (!call->has_message_id)
@@ -259,6 +274,10 @@ braze_call_builder_try(void (*body) (void *arg), void *arg)
 	ResourceOwner owner = CurrentResourceOwner;
 	ErrorData  *volatile error = NULL;
 
+	/*
+	 * The subtransaction has a memory context of its own, which ends with it.
+	 * What body makes has to stay.
+	 */
 	BeginInternalSubTransaction(NULL);
 	MemoryContextSwitchTo(context);
 	PG_TRY();
@@ -276,6 +295,11 @@ braze_call_builder_try(void (*body) (void *arg), void *arg)
 	PG_END_TRY();
 	MemoryContextSwitchTo(context);
 	CurrentResourceOwner = owner;
+
+	/*
+	 * The rollback came first: rethrown inside, the error would find a
+	 * subtransaction that nobody ends.
+	 */
 	if (error != NULL && !is_of_values(error->sqlerrcode))
 		ReThrowError(error);
 	return error;
@@ -324,12 +348,22 @@ braze_call_builder_build(const char *type, BrazeCallFill fill, void *arg, BrazeC
 
 	if (risk != BRAZE_CALL_TOO_LARGE)
 	{
+		/*
+		 * An error that nobody is to catch needs no subtransaction, which
+		 * would cost more than the call, and take a transaction id each.
+		 */
 		if (!keep || risk == BRAZE_CALL_SAFE)
 			return build_once(type, fill, arg, NULL);
 		error = try_to_build(type, fill, arg, NULL, &result);
 		if (error == NULL)
 			return result;
 	}
+
+	/*
+	 * Text holds what jsonb cannot: any size, number, character and depth.
+	 * Where even that fails, the dead letter has the reason alone.  A call
+	 * that comes here for its size gets its reason from the caller.
+	 */
 	if (!keep)
 		result = build_once(type, fill, arg, makeStringInfo());
 	else if (try_to_build(type, fill, arg, makeStringInfo(), &result) != NULL)
@@ -376,6 +410,7 @@ has_any(Jsonb *call, const char *const *keys, int nkeys)
 
 	for (int i = 0; i < nkeys; i++)
 	{
+		/* to_jsonb(row) writes a column without a value as null */
 		if (braze_lookup(&call->root, keys[i], &value) && value.type != jbvNull)
 			return true;
 	}
@@ -401,6 +436,8 @@ copy_members(BrazeCallBuilder *call, void *arg)
 	(void) JsonbIteratorNext(&it, &value, true);
 	while ((token = JsonbIteratorNext(&it, &value, true)) == WJB_KEY || token == WJB_VALUE)
 		braze_jsonb_add(&call->state, token, &value);
+
+	/* known beforehand: in either spelling, and as another of the times */
 	call->has_time = completion->has_time;
 	call->has_message_id = completion->has_message_id;
 }
@@ -424,6 +461,12 @@ braze_call_builder_complete(Jsonb *call)
 	completion.has_message_id = has_any(call, message_id_keys, lengthof(message_id_keys));
 	if (completion.has_time && completion.has_message_id)
 		return as_it_is;
+
+	/*
+	 * One more level around what was nested as deeply as jsonb allows can be
+	 * too deep.  A small call cannot come near it, and needs no
+	 * subtransaction.
+	 */
 	if (braze_on_invalid_call != BRAZE_INVALID_DEAD_LETTER ||
 		!braze_call_builder_may_be_deep(VARSIZE(call)))
 		return build_once(NULL, copy_members, &completion, NULL);

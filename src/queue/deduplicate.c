@@ -59,6 +59,12 @@ upsert_message(Relation rel, const char *destination, BrazeString id, int second
 	values[0] = CStringGetTextDatum(destination);
 	values[1] = PointerGetDatum(cstring_to_text_with_len(id.data, id.length));
 	values[2] = TimestampTzGetDatum(now);
+
+	/*
+	 * After a jump of the clock ahead, the time that is steady lets nothing
+	 * expire for a while: an id that is forgotten by mistake is a call that
+	 * is sent twice.
+	 */
 	values[3] = TimestampTzGetDatum(Min(now, braze_steady_time()) - seconds * USECS_PER_SEC);
 	values[4] = BoolGetDatum(received);
 	statement.text = psprintf("INSERT INTO %s AS m (destination, message_id, queued_at, received) "
@@ -80,10 +86,17 @@ braze_deduplicate_remember(const char *destination, Jsonb *call, int seconds, bo
 
 	if (!message_id(call, &id))
 		return true;
+
+	/*
+	 * Before the table is opened: the error is to name what was asked for,
+	 * and not the INSERT that it takes.
+	 */
 	PreventCommandIfReadOnly("queueing a Segment call");
 
 	rel = table_open(braze_catalog_required()->messages, RowExclusiveLock);
 	is_new = upsert_message(rel, destination, id, seconds, received);
+
+	/* the lock stays, as after any INSERT, until the transaction ends */
 	table_close(rel, NoLock);
 
 	if (!is_new)

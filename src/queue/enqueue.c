@@ -50,6 +50,11 @@ judge_call(BrazeNewCall call, const BrazeSettings *settings)
 		scratch = AllocSetContextCreate(TopMemoryContext, "segment_braze mapping",
 										ALLOCSET_DEFAULT_SIZES);
 	}
+
+	/*
+	 * The one large call of a session is not to keep its memory for the other
+	 * thousands.
+	 */
 	if (mapped && mapped->text.maxlen > MAX_KEPT_RESULT)
 	{
 		mapped = NULL;
@@ -108,6 +113,7 @@ append_member(StringInfo text, const char *label, const char *other, Jsonb *call
 						 value.val.string.val);
 	else if (value.type == jbvNumeric)
 	{
+		/* a user id that is a number, without zeros at its end */
 		number = numeric_normalize(value.val.numeric);
 		appendStringInfo(text, "%s %s %.*s", text->len > 0 ? "," : "", label, MAX_SHOWN, number);
 	}
@@ -133,6 +139,8 @@ describe_call(void *arg)
 			append_member(&text, "messageId", "message_id", call->json);
 	}
 	errcontext("queueing a call%s%s", text.len > 0 ? ":" : "", text.data);
+
+	/* this runs in ErrorContext, which the error itself needs */
 	pfree(text.data);
 }
 
@@ -142,6 +150,10 @@ describe_call(void *arg)
 static void
 no_room(const char *destination, int max_queue_size, BrazeOnFull on_full)
 {
+	/*
+	 * One warning in a transaction: a million of them would be a second
+	 * fault.
+	 */
 	if (on_full == BRAZE_FULL_DROP && !braze_queued_in_transaction_dropped(destination))
 		return;
 	ereport(on_full == BRAZE_FULL_DROP ? WARNING : ERROR,
@@ -167,6 +179,10 @@ put_call(const BrazeDestination *destination, BrazeNewCall call, Oid roleid)
 	int64		stored;
 	int64		id;
 
+	/*
+	 * Room is asked for before the id is remembered: the id of a call that is
+	 * dropped would make a duplicate of its repeat, which may find room.
+	 */
 	if (limit > 0 &&
 		!braze_queue_size_has_room(NameStr(name), limit * INT64CONST(1024), VARSIZE(call.json)))
 	{
@@ -179,6 +195,11 @@ put_call(const BrazeDestination *destination, BrazeNewCall call, Oid roleid)
 		!braze_deduplicate_remember(NameStr(name), call.json, seconds, false))
 		return BRAZE_NOT_QUEUED;
 	id = braze_queue_table_put(NameStr(name), call.json, call.kind, limit > 0 ? &stored : NULL);
+
+	/*
+	 * What the row takes up is known once it is there: it may be compressed.
+	 * Until the commit it counts as open.
+	 */
 	if (limit > 0)
 		braze_queue_size_add(NameStr(name), stored);
 	braze_queued_ids_add(id, roleid);
@@ -194,6 +215,11 @@ enqueue_call(BrazeNewCall call, const char *destination_name, Oid roleid,
 	bool		keep = braze_on_invalid_call == BRAZE_INVALID_DEAD_LETTER ||
 	mode == BRAZE_ENQUEUE_KEEP_INVALID;
 
+	/*
+	 * An application that writes its own table must not fail because a server
+	 * was dropped, or a right revoked.  One that calls a function can be
+	 * told.
+	 */
 	if (mode == BRAZE_ENQUEUE_NEVER_FAIL && keep)
 	{
 		BrazeDestinationProblem problem;
@@ -213,6 +239,10 @@ enqueue_call(BrazeNewCall call, const char *destination_name, Oid roleid,
 	else
 		destination = braze_destination_for(destination_name, roleid);
 
+	/*
+	 * A call with a reason is judged already, and may have no jsonb.  The
+	 * size comes before the mapping, which takes time by the size.
+	 */
 	if (reason == NULL && VARSIZE(call.json) > (Size) braze_max_call_size * 1024)
 		reason = psprintf("The call has %zu bytes, and segment_braze.max_call_size is %d kB.",
 						  (Size) VARSIZE(call.json), braze_max_call_size);
@@ -229,6 +259,10 @@ enqueue_call(BrazeNewCall call, const char *destination_name, Oid roleid,
 	{
 		const BrazeMapped *mapped = judge_call(call, &destination->settings);
 
+		/*
+		 * One that would be skipped is queued all the same: options may be
+		 * others when its turn comes.
+		 */
 		if (mapped->outcome != BRAZE_REJECT)
 			return put_call(destination, call, roleid);
 		reason = braze_mapping_note_joined(mapped);

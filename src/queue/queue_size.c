@@ -95,6 +95,7 @@ read_queue_bytes(const char *destination)
 		CHECK_FOR_INTERRUPTS();
 		slot_getsomeattrs(slot, BRAZE_QUEUE_CALL);
 		braze_column_values_destination(slot->tts_values[BRAZE_QUEUE_DESTINATION - 1], &name);
+		/* only rows are read: toast_datum_size does not fetch the value */
 		if (strcmp(NameStr(name), destination) == 0 &&
 			!TransactionIdIsCurrentTransactionId(DatumGetTransactionId(xmin)))
 			bytes += toast_datum_size(slot->tts_values[BRAZE_QUEUE_CALL - 1]);
@@ -127,9 +128,19 @@ read_anew(BrazeSizeCounter *size, const char *destination)
 
 	SET_LOCKTAG_ADVISORY(tag, MyDatabaseId, braze_catalog_required()->queue, 0,
 						 READ_LOCK_FIELD);
+
+	/*
+	 * A queue that is full is found so by all who write to it at once.  One
+	 * of them reads it; the others go by what they know.
+	 */
 	if (LockAcquire(&tag, ExclusiveLock, false, true) == LOCKACQUIRE_NOT_AVAIL)
 		return false;
 	start = braze_now_ms();
+
+	/*
+	 * Looked at before the read: sessions and the worker go on counting
+	 * meanwhile, and only the difference to this count is corrected.
+	 */
 	look = braze_size_counter_look(size);
 	if (correct_size(size, &look, read_queue_bytes(destination)))
 	{
@@ -168,10 +179,21 @@ braze_queue_size_has_room(const char *destination, int64 limit, int64 bytes)
 	bool		known = size_is_known(size, look.counted);
 	int64		files;
 
+	/*
+	 * From what is cheap to what is dear: the count, which nearly every call
+	 * stops at; the size of the files; and the table itself, seldom.
+	 */
 	if (known && fits_limit(size, limit, bytes))
 		return true;
 
 	files = file_bytes();
+
+	/*
+	 * The files are never smaller than the calls in them, so they serve as
+	 * the first value, and as a correction where the count is above them.
+	 * Near the limit they do not: they contain dead rows and free space, for
+	 * which calls would be refused.
+	 */
 	if (files <= limit - limit / 8 && (!known || files - braze_size_counter_open(size) < look.counted))
 	{
 		(void) correct_size(size, &look, files - braze_size_counter_open(size));
@@ -181,5 +203,7 @@ braze_queue_size_has_room(const char *destination, int64 limit, int64 bytes)
 	if ((!known || look_is_older(size->read_at, Max(READ_AGAIN_MS, size->read_ms * READ_SHARE))) &&
 		!read_anew(size, destination) && !known)
 		return true;			/* as long as nobody knows, nobody is refused */
+
+	/* however wrong the count is, the calls are not larger than the files */
 	return fits_limit(size, limit, bytes) || files + bytes <= limit;
 }

@@ -72,6 +72,8 @@ lock_until_end(HeldLocks *held, Oid table, Oid sequence)
 
 	if (held->transaction == transaction && held->table == table)
 		return;
+
+	/* of the subtransaction, it would end at ROLLBACK TO */
 	CurrentResourceOwner = TopTransactionResourceOwner;
 	LockRelationOid(sequence, RowExclusiveLock);
 	LockRelationOid(table, RowExclusiveLock);
@@ -90,8 +92,15 @@ insert_row(HeldLocks *held, Oid table, Oid sequence, int columns,
 
 	lock_until_end(held, table, sequence);
 	rel = table_open(table, NoLock);
+
+	/*
+	 * The library may be newer than the tables that CREATE EXTENSION has
+	 * made.
+	 */
 	if (RelationGetDescr(rel)->natts < columns)
 		braze_catalog_report_outdated();
+
+	/* without a check of rights: USAGE on the server is the right to queue */
 	id = nextval_internal(sequence, false);
 	values[0] = Int64GetDatum(id);
 	nulls[0] = false;
@@ -116,6 +125,8 @@ braze_queue_table_put(const char *destination, Jsonb *call, BrazeCallKind kind, 
 	memset(nulls, false, sizeof(nulls));
 	values[BRAZE_QUEUE_DESTINATION - 1] = CStringGetTextDatum(destination);
 	values[BRAZE_QUEUE_CALL - 1] = JsonbPGetDatum(call);
+
+	/* the calls of one transaction came at one moment */
 	values[BRAZE_QUEUE_QUEUED_AT - 1] =
 		TimestampTzGetDatum(GetCurrentTransactionStartTimestamp());
 	nulls[BRAZE_QUEUE_OBJECTS - 1] = true;
@@ -161,6 +172,8 @@ braze_queue_table_put_dead_letter(const BrazeDeadLetter *letter, ItemPointer tid
 		nulls[BRAZE_DEAD_HTTP_STATUS - 1] = true;
 	values[BRAZE_DEAD_QUEUED_AT - 1] = TimestampTzGetDatum(letter->queued_at);
 	values[BRAZE_DEAD_FAILED_AT - 1] = TimestampTzGetDatum(GetCurrentTimestamp());
+
+	/* a letter that is a claim has not been tried yet */
 	values[BRAZE_DEAD_ATTEMPTS - 1] = Int32GetDatum(letter->state == BRAZE_LETTER_IN_FLIGHT ? 0 : 1);
 	nulls[BRAZE_DEAD_RETRIED_AT - 1] = true;
 	nulls[BRAZE_DEAD_RETRY_ID - 1] = true;

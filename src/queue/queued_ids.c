@@ -82,6 +82,12 @@ braze_queued_ids_add(int64 id, Oid roleid)
 		queued_ids.count = 0;
 		last = NULL;
 	}
+
+	/*
+	 * Ids between two of ours may be other sessions' rows, which are told
+	 * apart by their transaction.  So a range may span them, and a loop that
+	 * queues a million calls needs one.
+	 */
 	if (last != NULL && last->roleid == roleid && !queued_ids.interrupted)
 		last->last = id;
 	else

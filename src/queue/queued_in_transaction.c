@@ -56,9 +56,16 @@ counts_at_transaction_end(XactEvent event, void *arg)
 		return;
 	for (BrazeTally *tally = tallies; tally != NULL; tally = tally->next)
 	{
+		/*
+		 * The rows of a prepared transaction count as committed: whoever
+		 * commits it later, in another session, knows nothing of them.  If it
+		 * is rolled back the count is too high, and is corrected when it says
+		 * that the queue is full.
+		 */
 		braze_size_counter_end(tally->size, tally->bytes, event != XACT_EVENT_ABORT);
 		if (event == XACT_EVENT_COMMIT)
 			publish_counts(tally);
+		/* last, since the place may be given to another destination then */
 		braze_size_counter_release(tally->size);
 	}
 	tallies = NULL;
@@ -83,11 +90,21 @@ counts_at_subtransaction_end(SubXactEvent event, SubTransactionId mine, SubTrans
 			link = &tally->next;
 			continue;
 		}
+
+		/*
+		 * What was dropped or a duplicate in it goes as well: the application
+		 * may do it again.
+		 */
 		if (event == SUBXACT_EVENT_ABORT_SUB)
 			braze_size_counter_end(tally->size, tally->bytes, false);
 		else
 		{
 			of_parent = find_tally(parent, NameStr(tally->destination));
+
+			/*
+			 * The parent has queued nothing for this destination: it takes
+			 * the tally.
+			 */
 			if (of_parent == NULL)
 			{
 				tally->subtransaction = parent;
@@ -122,6 +139,12 @@ braze_queued_in_transaction(const char *destination)
 	tally = MemoryContextAllocZero(TopTransactionContext, sizeof(BrazeTally));
 	tally->subtransaction = subtransaction;
 	namestrcpy(&tally->destination, destination);
+
+	/*
+	 * In use until the transaction ends, so that the place stays this
+	 * destination's.  Before it is linked: an error here must leave nothing
+	 * to give back.
+	 */
 	tally->size = braze_size_counter_use(destination);
 	tally->next = tallies;
 	tallies = tally;
