@@ -241,13 +241,14 @@ SELECT 'too much was sent again', destination, format('%s requests after %s in r
 FROM resent_requests WHERE requests > 2 * :in_flight;
 
 -- What was counted is what was delivered, once.  What was settled in the last
--- second before a kill need not be there: with three to spare, since what is
--- accepted is settled a little later.  A call with a dead letter may have been
--- in doubt.
+-- second before a kill need not be there, and what is accepted is settled a
+-- little later.  The kill comes soon after the last request before its mark.  A
+-- call with a dead letter may have been in doubt.
 CREATE TABLE countable AS
 WITH times AS (
 	SELECT k.destination, l.life, max(l.ms) AS killed
-	FROM kills k JOIN ledger l ON l.destination = k.destination AND l.ms IS NOT NULL AND l.position < k.done
+	FROM kills k JOIN ledger l ON l.destination = k.destination AND l.ms IS NOT NULL AND l.position < k.began
+	WHERE k.kind NOT IN ('SIGKILL of the stand-in', 'end of all connections', 'SIGTERM of the launcher')
 	GROUP BY k.destination, k.round, l.life)
 SELECT p.destination,
 	CASE WHEN p.part = 'event' THEN 'events' WHEN p.part = 'attributes' THEN 'attributes' ELSE 'purchases' END AS kind,
@@ -255,7 +256,7 @@ SELECT p.destination,
 	p.dead_letter OR p.doubt OR EXISTS (
 		SELECT FROM seen s JOIN ledger a USING (destination, life, request) JOIN times t USING (destination, life)
 		WHERE s.destination = p.destination AND s.number = p.number AND a.line = 'answer'
-			AND t.killed BETWEEN a.ms - 1000 AND a.ms + 4000) AS uncertain
+			AND t.killed BETWEEN a.ms - 500 AND a.ms + 2500) AS uncertain
 FROM parts p
 WHERE p.part <> 'link' AND p.accepted IS NOT NULL;
 
