@@ -916,7 +916,7 @@ COMMENT ON FUNCTION @extschema@.braze_counters() IS
 
 CREATE VIEW @extschema@.braze_status AS
 SELECT d.destination,
-	CASE
+	(CASE
 		WHEN s.srvname IS NULL THEN 'no such server: create it, or remove its calls with braze_purge'
 		WHEN p.reason IS NOT NULL THEN 'paused: ' || p.reason
 		WHEN w.missing IS NOT NULL THEN w.missing
@@ -924,7 +924,7 @@ SELECT d.destination,
 			|| pg_catalog.quote_literal(d.destination) || ')'
 		WHEN c.reason IS NOT NULL THEN c.state || ': ' || c.reason
 		ELSE coalesce(c.state, w.not_counted, 'running')
-	END AS state,
+	END) || coalesce('; ' || u.warning, '') AS state,
 	coalesce(q.pending, 0) + coalesce(l.pending, 0) AS pending,
 	coalesce(q.pending_bytes, 0) + coalesce(l.pending_bytes, 0) AS pending_bytes,
 	GREATEST(pg_catalog.clock_timestamp() - LEAST(q.oldest, l.oldest), CASE WHEN coalesce(q.oldest, l.oldest) IS NOT NULL THEN interval '0' END) AS oldest_pending,
@@ -950,6 +950,15 @@ FROM (
 ) d
 CROSS JOIN (SELECT @extschema@.braze_worker_state() AS missing, @extschema@.braze_not_counted() AS not_counted OFFSET 0) w
 CROSS JOIN @extschema@.braze_here() h
+CROSS JOIN (
+	SELECT 'after a crash of the server or on a standby these tables are empty, since they are unlogged: '
+		|| pg_catalog.string_agg(relname, ', ' ORDER BY relname) || ' (ALTER TABLE ... SET LOGGED)' AS warning
+	FROM pg_catalog.pg_class
+	WHERE relkind = 'r' AND relpersistence = 'u' AND oid IN (
+		SELECT d.objid FROM pg_catalog.pg_depend d JOIN pg_catalog.pg_extension e ON e.oid = d.refobjid
+		WHERE d.refclassid = 'pg_catalog.pg_extension'::regclass AND d.classid = 'pg_catalog.pg_class'::regclass
+			AND d.deptype = 'e' AND e.extname = 'segment_braze')
+) u
 LEFT JOIN @extschema@.braze_started b ON b.destination = d.destination
 	AND b.system_identifier = h.system_identifier AND b.database = h.database
 LEFT JOIN (

@@ -12,6 +12,8 @@
 #include "access/genam.h"
 #include "access/htup_details.h"
 #include "access/table.h"
+#include "catalog/pg_class.h"
+#include "catalog/pg_depend.h"
 #include "catalog/pg_extension.h"
 #include "commands/extension.h"
 #include "utils/builtins.h"
@@ -27,7 +29,8 @@ static BrazeCatalog catalog;
 static bool catalog_valid = false;
 static bool callback_registered = false;
 
-static bool outdated = false;
+/* of the last look; message is NULL when there was none */
+static BrazeCatalogProblem problem;
 
 /* the tables, and how many columns the install script gives them at least */
 static const struct
@@ -37,17 +40,18 @@ static const struct
 	size_t		pkey;
 	size_t		sequence;		/* 0: it has none */
 	int			columns;
+	const char *key;			/* the columns of its primary key */
 }			tables[] = {
 #define TABLE(table) offsetof(BrazeCatalog, table), offsetof(BrazeCatalog, table##_pkey)
-	{"braze_queue", TABLE(queue), offsetof(BrazeCatalog, queue_sequence), BRAZE_QUEUE_COLUMNS},
-	{"braze_dead_letters", TABLE(dead_letters), offsetof(BrazeCatalog, dead_letters_sequence), BRAZE_DEAD_COLUMNS},
-	{"braze_paused", TABLE(paused), 0, BRAZE_PAUSED_COLUMNS},
-	{"braze_started", TABLE(started), 0, BRAZE_STARTED_COLUMNS},
-	{"braze_messages", TABLE(messages), 0, BRAZE_MESSAGES_COLUMNS},
-	{"braze_profiles", TABLE(profiles), 0, BRAZE_PROFILE_COLUMNS},
-	{"braze_notes", TABLE(notes), 0, BRAZE_NOTES_COLUMNS},
-	{"braze_activity_sums", TABLE(activity_sums), offsetof(BrazeCatalog, activity_sums_sequence), BRAZE_ACTIVITY_SUMS_COLUMNS},
-	{"braze_activity_users", TABLE(activity_users), offsetof(BrazeCatalog, activity_users_sequence), BRAZE_ACTIVITY_USERS_COLUMNS},
+	{"braze_queue", TABLE(queue), offsetof(BrazeCatalog, queue_sequence), BRAZE_QUEUE_COLUMNS, "id"},
+	{"braze_dead_letters", TABLE(dead_letters), offsetof(BrazeCatalog, dead_letters_sequence), BRAZE_DEAD_COLUMNS, "id"},
+	{"braze_paused", TABLE(paused), 0, BRAZE_PAUSED_COLUMNS, "destination, endpoint"},
+	{"braze_started", TABLE(started), 0, BRAZE_STARTED_COLUMNS, "destination, system_identifier, database"},
+	{"braze_messages", TABLE(messages), 0, BRAZE_MESSAGES_COLUMNS, "destination, message_id"},
+	{"braze_profiles", TABLE(profiles), 0, BRAZE_PROFILE_COLUMNS, "destination, \"user\""},
+	{"braze_notes", TABLE(notes), 0, BRAZE_NOTES_COLUMNS, "destination, outcome, note"},
+	{"braze_activity_sums", TABLE(activity_sums), offsetof(BrazeCatalog, activity_sums_sequence), BRAZE_ACTIVITY_SUMS_COLUMNS, "id"},
+	{"braze_activity_users", TABLE(activity_users), offsetof(BrazeCatalog, activity_users_sequence), BRAZE_ACTIVITY_USERS_COLUMNS, "id"},
 #undef TABLE
 };
 
@@ -91,6 +95,69 @@ extension_schema(Oid extension)
 	return schema;
 }
 
+static void
+note_problem(const char *message, const char *command)
+{
+	strlcpy(problem.message, message, sizeof(problem.message));
+	strlcpy(problem.command, command, sizeof(problem.command));
+}
+
+static void
+set_outdated(void)
+{
+	note_problem("extension \"" BRAZE_EXTENSION "\" is older than its library",
+				 "ALTER EXTENSION " BRAZE_EXTENSION " UPDATE");
+}
+
+/* a table of the extension with this name, wherever it is */
+static Oid
+find_own_table(Oid extension, const char *name)
+{
+	Relation	rel = table_open(DependRelationId, AccessShareLock);
+	ScanKeyData keys[2];
+	SysScanDesc scan;
+	HeapTuple	tuple;
+	Oid			found = InvalidOid;
+
+	ScanKeyInit(&keys[0], Anum_pg_depend_refclassid, BTEqualStrategyNumber, F_OIDEQ,
+				ObjectIdGetDatum(ExtensionRelationId));
+	ScanKeyInit(&keys[1], Anum_pg_depend_refobjid, BTEqualStrategyNumber, F_OIDEQ,
+				ObjectIdGetDatum(extension));
+	scan = systable_beginscan(rel, DependReferenceIndexId, true, NULL, lengthof(keys), keys);
+	while (!OidIsValid(found) && HeapTupleIsValid(tuple = systable_getnext(scan)))
+	{
+		Form_pg_depend depend = (Form_pg_depend) GETSTRUCT(tuple);
+		char	   *relation;
+
+		if (depend->classid != RelationRelationId || depend->deptype != DEPENDENCY_EXTENSION)
+			continue;
+		relation = get_rel_name(depend->objid);
+		if (relation != NULL && strcmp(relation, name) == 0)
+			found = depend->objid;
+	}
+	systable_endscan(scan);
+	table_close(rel, AccessShareLock);
+	return found;
+}
+
+/* a table that is not where it was: what an older version did not have, or moved */
+static void
+explain_missing_table(Oid schema, const char *name)
+{
+	Oid			table = find_own_table(catalog.extension, name);
+	char	   *ours = get_namespace_name(schema);
+	char	   *other = OidIsValid(table) ? get_namespace_name(get_rel_namespace(table)) : NULL;
+
+	if (ours == NULL || other == NULL)
+	{
+		set_outdated();
+		return;
+	}
+	note_problem(psprintf("table \"%s\" was moved from schema \"%s\" to schema \"%s\"", name, ours, other),
+				 psprintf("ALTER TABLE %s SET SCHEMA %s",
+						  quote_qualified_identifier(other, name), quote_identifier(ours)));
+}
+
 static bool
 look_up_table(Oid schema, int i)
 {
@@ -100,7 +167,10 @@ look_up_table(Oid schema, int i)
 	Relation	rel;
 
 	if (!OidIsValid(table))
+	{
+		explain_missing_table(schema, tables[i].name);
 		return false;
+	}
 
 	/*
 	 * Without a lock: who queues a call must not wait for somebody who has
@@ -109,7 +179,10 @@ look_up_table(Oid schema, int i)
 	 */
 	rel = RelationIdGetRelation(table);
 	if (rel == NULL)
+	{
+		set_outdated();
 		return false;
+	}
 	pkey = braze_primary_key_index(rel);
 	complete = OidIsValid(pkey) && RelationGetDescr(rel)->natts >= tables[i].columns;
 	if (complete)
@@ -118,6 +191,15 @@ look_up_table(Oid schema, int i)
 		*oid_at(tables[i].pkey) = pkey;
 		if (tables[i].sequence != 0)
 			*oid_at(tables[i].sequence) = braze_identity_sequence(rel, 1);
+	}
+	else if (RelationGetDescr(rel)->natts < tables[i].columns)
+		set_outdated();
+	else
+	{
+		const char *name = quote_qualified_identifier(get_namespace_name(schema), tables[i].name);
+
+		note_problem(psprintf("table \"%s\" has no primary key", tables[i].name),
+					 psprintf("ALTER TABLE %s ADD PRIMARY KEY (%s)", name, tables[i].key));
 	}
 	RelationClose(rel);
 	return complete;
@@ -137,7 +219,7 @@ braze_catalog(void)
 		callback_registered = true;
 	}
 
-	outdated = false;
+	problem.message[0] = '\0';
 	catalog.extension = get_extension_oid(BRAZE_EXTENSION, true);
 	if (!OidIsValid(catalog.extension))
 		return NULL;
@@ -152,26 +234,32 @@ braze_catalog(void)
 		if (!look_up_table(schema, i))
 		{
 			catalog_valid = false;
-			outdated = true;
 			return NULL;
 		}
 	}
 	return &catalog;
 }
 
-bool
-braze_catalog_is_outdated(void)
+const BrazeCatalogProblem *
+braze_catalog_problem(void)
 {
-	return outdated;
+	return problem.message[0] == '\0' ? NULL : &problem;
+}
+
+static void
+report_problem(void)
+{
+	ereport(ERROR,
+			(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+			 errmsg("%s", problem.message),
+			 errhint("Run %s.", problem.command)));
 }
 
 void
 braze_catalog_report_outdated(void)
 {
-	ereport(ERROR,
-			(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
-			 errmsg("extension \"%s\" is older than its library", BRAZE_EXTENSION),
-			 errhint("Run ALTER EXTENSION %s UPDATE.", BRAZE_EXTENSION)));
+	set_outdated();
+	report_problem();
 }
 
 const BrazeCatalog *
@@ -179,8 +267,8 @@ braze_catalog_required(void)
 {
 	const BrazeCatalog *found = braze_catalog();
 
-	if (found == NULL && outdated)
-		braze_catalog_report_outdated();
+	if (found == NULL && braze_catalog_problem() != NULL)
+		report_problem();
 	if (found == NULL)
 		ereport(ERROR,
 				(errcode(ERRCODE_UNDEFINED_OBJECT),

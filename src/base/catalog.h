@@ -128,13 +128,20 @@ typedef struct BrazeCatalog
  */
 extern const BrazeCatalog *braze_catalog(void);
 
-/*
- * When it was NULL: because the extension is there, and was made by an install
- * script older than this library?
- */
-extern bool braze_catalog_is_outdated(void);
+/* the extension is there, and cannot be used; the texts are as for ereport */
+typedef struct BrazeCatalogProblem
+{
+	char		message[512];
+	char		command[512];	/* that helps */
+} BrazeCatalogProblem;
 
-/* the error that says so */
+/*
+ * Why it was NULL, when the extension is there: an older install script has
+ * made it, or one of its tables was changed.  NULL: it is not there.
+ */
+extern const BrazeCatalogProblem *braze_catalog_problem(void);
+
+/* the error that says that it is older than the library */
 extern void braze_catalog_report_outdated(void);
 
 /* the same as braze_catalog, or an error that says to create or update it */

@@ -28,7 +28,8 @@ typedef enum BrazeDatabaseState
 								 * it */
 	BRAZE_DATABASE_STARTING,	/* its worker was registered */
 	BRAZE_DATABASE_RUNNING,		/* its worker found the extension */
-	BRAZE_DATABASE_OUTDATED,	/* its worker waits for ALTER EXTENSION UPDATE */
+	BRAZE_DATABASE_OUTDATED,	/* its worker waits until the extension's
+								 * tables are as they should be */
 	BRAZE_DATABASE_NO_EXTENSION,	/* its worker found none and is gone */
 	BRAZE_DATABASE_NO_SLOT		/* no free background worker */
 } BrazeDatabaseState;

@@ -130,8 +130,10 @@ why_no_worker(void)
 	if (running)
 		return braze_deliver ? NULL :
 			"off: segment_braze.deliver is off, set it on and reload to send";
-	if (state == BRAZE_DATABASE_OUTDATED)
-		return "no worker: the extension is older than its library, run ALTER EXTENSION segment_braze UPDATE";
+	if (state == BRAZE_DATABASE_OUTDATED && braze_catalog() == NULL &&
+		braze_catalog_problem() != NULL)
+		return psprintf("no worker: %s; run %s", braze_catalog_problem()->message,
+						braze_catalog_problem()->command);
 
 	/* after the states of a worker that is there: it may be about to end */
 	not_served = why_not_served();

@@ -81,12 +81,14 @@ begin_round(const char *activity)
 		/*
 		 * DROP EXTENSION has committed.  Even if it was created again since:
 		 * that is another queue, of which we know nothing.  The launcher
-		 * looks whether it needs a worker.
+		 * looks whether it needs a worker.  Where a table was changed
+		 * instead, the next worker says what is wrong with it.
 		 */
-		ereport(LOG,
-				(errhidecontext(true),
-				 errmsg("segment_braze: the extension was dropped from database \"%s\", its worker ends",
-						braze_database_name())));
+		if (catalog != NULL || braze_catalog_problem() == NULL)
+			ereport(LOG,
+					(errhidecontext(true),
+					 errmsg("segment_braze: the extension was dropped from database \"%s\", its worker ends",
+							braze_database_name())));
 		proc_exit(0);
 	}
 	queue = catalog->queue;

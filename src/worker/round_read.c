@@ -534,6 +534,18 @@ report_read(const char *problem)
 
 	if (problem[0] == '\0' && !reported)
 		return;
+	if (!reported)
+		ereport(LOG,
+				(errhidecontext(true),
+				 errmsg("segment_braze: the queue of database \"%s\" cannot be read",
+						braze_database_name()),
+				 errdetail("%s", problem),
+				 errhint("It is tried again each second.")));
+	else if (problem[0] == '\0')
+		ereport(LOG,
+				(errhidecontext(true),
+				 errmsg("segment_braze: the queue of database \"%s\" is read again",
+						braze_database_name())));
 	reported = (problem[0] != '\0');
 	LWLockAcquire(braze_shared->lock, LW_EXCLUSIVE);
 	slot = braze_shmem_database(MyDatabaseId, false);

@@ -22,6 +22,7 @@
 
 #include "base/attempt.h"
 #include "base/catalog.h"
+#include "base/database_name.h"
 #include "base/shmem.h"
 #include "base/statement.h"
 #include "base/table_write.h"
@@ -500,7 +501,7 @@ try_all_again(void)
 		stuck.items[i].state = DONE_STUCK;
 }
 
-/* nothing is sent meanwhile, so the status has to say it */
+/* nothing is sent meanwhile, so the status and the log have to say it */
 static void
 report_blocked(const char *problem)
 {
@@ -508,6 +509,18 @@ report_blocked(const char *problem)
 
 	if (problem[0] == '\0' && !braze_settle_blocked)
 		return;
+	if (!braze_settle_blocked)
+		ereport(LOG,
+				(errhidecontext(true),
+				 errmsg("segment_braze: what was answered cannot be settled, and no more is sent from database \"%s\"",
+						braze_database_name()),
+				 errdetail("%s", problem),
+				 errhint("It is tried again each second.")));
+	else if (problem[0] == '\0')
+		ereport(LOG,
+				(errhidecontext(true),
+				 errmsg("segment_braze: answers are settled again in database \"%s\"",
+						braze_database_name())));
 	LWLockAcquire(braze_shared->lock, LW_EXCLUSIVE);
 	slot = braze_shmem_database(MyDatabaseId, false);
 	if (slot != NULL)

@@ -140,19 +140,19 @@ lock_extension(Oid extension)
 	return LockAcquire(&tag, ExclusiveLock, true, true) != LOCKACQUIRE_NOT_AVAIL;
 }
 
-/* until ALTER EXTENSION UPDATE; it is looked for as often as for other things */
+/* until somebody has repaired it, which is looked for as often as for other things */
 static void
-wait_for_update(void)
+wait_for_repair(const BrazeCatalogProblem *problem)
 {
-	static bool logged = false;
+	static BrazeCatalogProblem logged;
 
 	set_slot_state(BRAZE_DATABASE_OUTDATED);
-	if (!logged)
+	if (strcmp(logged.message, problem->message) != 0)
 		ereport(LOG,
-				(errmsg("segment_braze: the extension in database \"%s\" is older than its library, nothing is sent",
-						braze_database_name()),
-				 errhint("Run ALTER EXTENSION %s UPDATE.", BRAZE_EXTENSION)));
-	logged = true;
+				(errmsg("segment_braze: nothing is sent from database \"%s\": %s",
+						braze_database_name(), problem->message),
+				 errhint("Run %s.", problem->command)));
+	logged = *problem;
 	(void) WaitLatch(MyLatch, WL_LATCH_SET | WL_TIMEOUT | WL_EXIT_ON_PM_DEATH,
 					 braze_nap, PG_WAIT_EXTENSION);
 	ResetLatch(MyLatch);
@@ -179,9 +179,9 @@ require_extension(void)
 		catalog = braze_catalog();
 		locked = (catalog != NULL && lock_extension(catalog->extension));
 		CommitTransactionCommand();
-		if (catalog != NULL || !braze_catalog_is_outdated())
+		if (catalog != NULL || braze_catalog_problem() == NULL)
 			break;
-		wait_for_update();
+		wait_for_repair(braze_catalog_problem());
 	}
 
 	if (catalog == NULL)

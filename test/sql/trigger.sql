@@ -282,6 +282,29 @@ INSERT INTO users (id, email) VALUES (6, repeat('x', 1100000));
 DELETE FROM braze_dead_letters;
 SELECT queued();
 
+-- what replication applies fires a trigger that is meant for it
+CREATE TABLE replicated (u text PRIMARY KEY);
+CREATE TRIGGER t AFTER INSERT ON replicated FOR EACH ROW
+	EXECUTE FUNCTION braze_trigger('type', 'identify', 'user_id', 'u');
+SET LOCAL session_replication_role = replica;
+INSERT INTO replicated VALUES ('origin');
+ALTER TABLE replicated ENABLE REPLICA TRIGGER t;
+INSERT INTO replicated VALUES ('replica');
+ALTER TABLE replicated ENABLE ALWAYS TRIGGER t;
+INSERT INTO replicated VALUES ('always');
+SET LOCAL session_replication_role = origin;
+INSERT INTO replicated VALUES ('always here');
+SELECT queued();
+
+-- a row that is dropped has been seen by a BEFORE trigger, and not by an AFTER one
+INSERT INTO replicated VALUES ('always') ON CONFLICT DO NOTHING;
+SELECT queued();
+DROP TRIGGER t ON replicated;
+CREATE TRIGGER t BEFORE INSERT ON replicated FOR EACH ROW
+	EXECUTE FUNCTION braze_trigger('type', 'identify', 'user_id', 'u');
+INSERT INTO replicated VALUES ('always') ON CONFLICT DO NOTHING;
+SELECT queued();
+
 -- the right that counts is that of the table's owner
 CREATE ROLE regress_braze_owner;
 CREATE ROLE regress_braze_writer;

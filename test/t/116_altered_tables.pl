@@ -1,0 +1,114 @@
+# What an administrator may do to the extension's tables: the status and the
+# errors say what is wrong, what helps, and what is not promised any more.
+
+use strict;
+use warnings;
+
+use FindBin;
+use lib "$FindBin::RealBin/../perl";
+
+use PostgreSQL::Test::Cluster;
+use PostgreSQL::Test::Utils;
+use Test::More;
+
+use Braze;
+use StandIn;
+
+my $braze = StandIn->new;
+my $node = braze_node('main', $braze);
+
+sub run
+{
+	my ($sql) = @_;
+	return $node->safe_psql('postgres', $sql);
+}
+
+sub sql_error
+{
+	my ($sql) = @_;
+	my ($status, $out, $error) = $node->psql('postgres', $sql);
+
+	return $status == 0 ? 'no error' : $error;
+}
+
+sub lines
+{
+	my ($text) = @_;
+	return scalar grep { index($_, $text) >= 0 } split /\n/, slurp_file($node->logfile);
+}
+
+my @tables = map { "braze_$_" } qw(queue dead_letters paused started messages profiles notes);
+
+# moved: the text is the same for all, and its statement helps
+run('CREATE SCHEMA "Else where"');
+foreach my $table (@tables)
+{
+	my $state = qq(no worker: table "$table" was moved from schema "public" to schema "Else where"; run );
+	my $repair = qq(ALTER TABLE "Else where".$table SET SCHEMA public);
+
+	run(qq(ALTER TABLE $table SET SCHEMA "Else where"));
+	ok($node->poll_query_until('postgres', qq(SELECT braze_worker_state() = '$state$repair')),
+		"$table moved: the status says so, and what helps");
+	like(sql_error("SELECT braze_track('u1', 'A')"), qr/ERROR:  table "$table" was moved.*HINT:  Run \Q$repair\E\./s,
+		"$table moved: so does an error");
+	run($repair);
+	ok($node->poll_query_until('postgres', 'SELECT braze_worker_state() IS NULL'), "$table is where it was: all is well");
+}
+
+# without its key
+foreach my $table (@tables)
+{
+	my $key = run("SELECT conname FROM pg_constraint WHERE conrelid = '$table'::regclass AND contype = 'p'");
+	my $state = qq(no worker: table "$table" has no primary key; run );
+
+	run("ALTER TABLE $table DROP CONSTRAINT $key");
+	ok($node->poll_query_until('postgres', qq(SELECT braze_worker_state() LIKE '$state%')),
+		"$table without its key: the status says so");
+	my $repair = run('SELECT braze_worker_state()');
+	like($repair, qr/; run ALTER TABLE public\.$table ADD PRIMARY KEY \(.*\)$/, 'and what helps');
+	like(sql_error("SELECT braze_track('u1', 'A')"), qr/ERROR:  table "$table" has no primary key/, 'so does an error');
+	run($repair =~ s/.*; run //r);
+	ok($node->poll_query_until('postgres', 'SELECT braze_worker_state() IS NULL'), "$table with it: all is well");
+}
+is(lines('is older than its library'), 0, 'nothing was called old');
+is(lines('the extension was dropped from'), 0, 'or dropped');
+is(lines('nothing is sent from database "postgres": table "braze_queue" has no primary key'), 1, 'the log says it once');
+run("SELECT braze_track('u1', 'A')");
+braze_flush($node);
+is($braze->accepted, 1, 'calls are sent afterwards');
+
+# unlogged
+foreach my $table (@tables)
+{
+	run("ALTER TABLE $table SET UNLOGGED");
+	ok(braze_wait_for_state($node, 'braze', "running; after a crash % unlogged: $table (%"), "$table unlogged: the status says what is not promised");
+	run("ALTER TABLE $table SET LOGGED");
+}
+ok(braze_wait_for_state($node, 'braze', 'running'), 'logged again');
+
+# a lock that blocks the worker is in the log, and so is its end
+sub wait_for_line
+{
+	my ($text) = @_;
+	return StandIn::wait_until(sub { lines($text) > 0 }, "the log has: $text");
+}
+
+$braze->hold;
+run("SELECT braze_track('u2', 'A')");
+$braze->wait_for_stat('held', 1);
+my $session = $node->background_psql('postgres');
+$session->query_safe('BEGIN; LOCK TABLE braze_queue IN SHARE MODE;');
+$braze->release;
+ok(wait_for_line('what was answered cannot be settled, and no more is sent'), 'a lock that blocks settling is in the log');
+$session->query_safe('ROLLBACK;');
+ok(wait_for_line('answers are settled again'), 'and its end');
+$session->query_safe('BEGIN; LOCK TABLE braze_queue;');
+ok(wait_for_line('the queue of database "postgres" cannot be read'), 'a lock that blocks reading is in the log');
+$session->query_safe('ROLLBACK;');
+ok(wait_for_line('the queue of database "postgres" is read again'), 'and its end');
+$session->quit;
+braze_flush($node);
+is(lines('what was answered cannot be settled, and no more is sent'), 1, 'it is said once');
+
+$node->stop;
+done_testing();
