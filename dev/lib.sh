@@ -12,6 +12,27 @@ top=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
 say() { printf '%s\n' "$*"; }
 die() { printf '%s: %s\n' "${0##*/}" "$*" >&2; exit 1; }
 
+# One line that is written over, where somebody looks at it: never into a file
+# or a pipe.  It has no escape codes, so NO_COLOR asks for nothing more.
+on_terminal() { [ -t 1 ] && [ "${TERM:-dumb}" != dumb ]; }
+show_progress() { ! on_terminal || printf '\r%-78.78s' "  $*"; }
+end_progress() { ! on_terminal || printf '\r%78s\r' ''; }
+
+# await_child LABEL LOG: waits for $child, and shows for how long, how many tests
+# have passed by its log, and what the log ends with
+await_child() {
+	local began=$SECONDS passed
+	while on_terminal && kill -0 "$child" 2>/dev/null; do
+		passed=$(grep -cE '^ok |^test .* ok +[0-9]+ ms' "$2" 2>/dev/null || true)
+		show_progress "$1: $((SECONDS - began)) s, $passed passed: $(tail -n 1 "$2" 2>/dev/null | tr -cd '[:print:]')"
+		# a shell that waits for a child in the foreground obeys no signal
+		sleep 1 &
+		wait $! || true
+	done
+	end_progress
+	wait "$child"
+}
+
 as_root() {
 	if [ "$(id -u)" = 0 ]; then
 		"$@"

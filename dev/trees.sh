@@ -9,7 +9,7 @@ isolated() {
 	shift
 	unshare --mount --pid --ipc --fork --kill-child --mount-proc -- "$@" </dev/null >"$log" 2>&1 &
 	child=$!
-	wait "$child" || status=$?
+	await_child "${log##*/}" "$log" || status=$?
 	child=
 	return "$status"
 }
