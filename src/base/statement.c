@@ -50,6 +50,9 @@ typedef struct Caller
 static KeptPlan *plans = NULL;
 static int	nplans = 0;
 
+/* statements under way: a trigger of one may run another */
+static int	depth = 0;
+
 static bool is_worker = false;
 static TimeoutId cancel_timeout;
 static TimeoutId end_timeout;
@@ -278,8 +281,11 @@ plan_of(const BrazeStatement *statement)
 			return plan->plan;
 	}
 
-	/* the text changes with the names of columns, so plans may pile up */
-	if (nplans >= MAX_PLANS)
+	/*
+	 * The text changes with the names of columns, so plans may pile up. Those
+	 * of the statements around this one are in use.
+	 */
+	if (nplans >= MAX_PLANS && depth == 1)
 		forget_plans();
 	prepared = prepare_plan(statement);
 	if (SPI_keepplan(prepared) != 0)
@@ -357,6 +363,25 @@ execute_plan(const BrazeStatement *statement)
 	return rows;
 }
 
+/* also one that fails and whose error a trigger catches is not under way any more */
+static uint64
+execute_nested(const BrazeStatement *statement)
+{
+	volatile uint64 rows = 0;
+
+	depth++;
+	PG_TRY();
+	{
+		rows = execute_plan(statement);
+	}
+	PG_FINALLY();
+	{
+		depth--;
+	}
+	PG_END_TRY();
+	return rows;
+}
+
 static uint64
 execute_within_time(const BrazeStatement *statement)
 {
@@ -366,7 +391,7 @@ execute_within_time(const BrazeStatement *statement)
 	limit_time();
 	PG_TRY();
 	{
-		rows = execute_plan(statement);
+		rows = execute_nested(statement);
 	}
 	PG_CATCH();
 	{
@@ -406,9 +431,10 @@ braze_statement_run(const BrazeStatement *statement)
 	/*
 	 * A session waits for the triggers of its own statements, and may cancel
 	 * them.  The worker waits for everybody, so its time is limited, and what
-	 * it was about is kept at hand for an error that can look up nothing.
+	 * it was about is kept at hand for an error that can look up nothing.  A
+	 * statement that a trigger runs has the time of the one that fired it.
 	 */
-	if (is_worker)
+	if (is_worker && depth == 0)
 	{
 		braze_attempt_check(RelationGetRelid(statement->rel), statement->operation);
 		braze_attempt_explain(describe_statement(statement));
@@ -417,7 +443,11 @@ braze_statement_run(const BrazeStatement *statement)
 		braze_attempt_explain("");
 	}
 	else
-		rows = execute_plan(statement);
+	{
+		if (is_worker)
+			defer_nothing();
+		rows = execute_nested(statement);
+	}
 	become_caller(&caller);
 	error_context_stack = context.previous;
 	return rows;

@@ -73,6 +73,16 @@ EOS
 		body => q{PERFORM pg_sleep(3600)},
 		state => '%trigger "stubborn"%it took longer than 10 s%',
 	},
+	'a trigger that queues a call, by a statement within its own, and sleeps' => {
+		body => q{PERFORM public.braze_track('nested', 'A', destination => 'b2'); PERFORM pg_sleep(3600)},
+		state => '%trigger "stubborn"%it took longer than 10 s%',
+		also => <<'EOS',
+CREATE FUNCTION deferred() RETURNS trigger LANGUAGE plpgsql AS $$BEGIN RETURN NEW; END$$;
+CREATE TRIGGER zz_queued BEFORE INSERT ON braze_queue FOR EACH ROW
+	WHEN (NEW.destination = 'b2') EXECUTE FUNCTION deferred();
+GRANT USAGE ON FOREIGN SERVER b2 TO ops;
+EOS
+	},
 	'an owner without the right' => {
 		create => <<'EOS',
 CREATE TRIGGER stubborn BEFORE DELETE ON braze_queue FOR EACH ROW
