@@ -16,6 +16,7 @@
 #include "lib/stringinfo.h"
 #include "utils/builtins.h"
 #include "utils/jsonb.h"
+#include "utils/memutils.h"
 #include "utils/timestamp.h"
 #include "utils/typcache.h"
 
@@ -130,9 +131,13 @@ typedef struct PlacedColumn
 	Place		place;
 } PlacedColumn;
 
-/* how rows of one type become calls; kept from row to row of a query */
+/*
+ * How rows of one type become calls; kept from row to row of a query.  It has a
+ * memory context of its own, since a query may have another one for each row.
+ */
 typedef struct RowPlan
 {
+	MemoryContext context;
 	Oid			row_type;
 	int32		row_typmod;
 	BrazeCallType type;
@@ -426,6 +431,7 @@ static const RowPlan *
 find_plan(FmgrInfo *flinfo, HeapTupleHeader row, text * type_name, Jsonb *names)
 {
 	RowPlan    *plan = flinfo->fn_extra;
+	MemoryContext context;
 	MemoryContext old;
 
 	/*
@@ -438,9 +444,15 @@ find_plan(FmgrInfo *flinfo, HeapTupleHeader row, text * type_name, Jsonb *names)
 		return plan;
 
 	/* at worst a plan per row, in a query whose type or names differ by row */
-	old = MemoryContextSwitchTo(flinfo->fn_mcxt);
+	flinfo->fn_extra = NULL;
+	if (plan)
+		MemoryContextDelete(plan->context);
+	context = AllocSetContextCreate(flinfo->fn_mcxt, "segment_braze warehouse row",
+									ALLOCSET_SMALL_SIZES);
+	old = MemoryContextSwitchTo(context);
 	plan = make_row_plan(HeapTupleHeaderGetTypeId(row), HeapTupleHeaderGetTypMod(row),
 						 type_name, names);
+	plan->context = context;
 	flinfo->fn_extra = plan;
 	MemoryContextSwitchTo(old);
 	return plan;

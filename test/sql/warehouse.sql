@@ -191,6 +191,25 @@ SELECT braze_call_from_row(t, 'identify', '{"plan_type": 1}') FROM prod.users t;
 SELECT braze_call_from_row(t, 'identify', '["plan_type"]') FROM prod.users t;
 SELECT braze_call_from_row(t, 'identify', '{"plan_type": "email"}') FROM prod.users t;
 
+-- what a query needs does not grow with its rows, also when their types differ
+CREATE FUNCTION pg_temp.session_memory() RETURNS numeric LANGUAGE sql VOLATILE
+AS 'SELECT sum(total_bytes) FROM pg_backend_memory_contexts';
+CREATE FUNCTION pg_temp.is_bounded() RETURNS boolean LANGUAGE plpgsql AS $$
+DECLARE
+	before numeric := pg_temp.session_memory();
+	after numeric;
+BEGIN
+	SELECT max(bytes) FILTER (WHERE call IS NOT NULL) INTO after FROM (
+		SELECT braze_call_from_row(t, CASE n % 2 WHEN 0 THEN 'identify' ELSE 'track' END,
+				CASE n % 3 WHEN 0 THEN '{"plan": "level"}'::jsonb END) AS call,
+			CASE n WHEN 200000 THEN pg_temp.session_memory() END AS bytes
+		FROM generate_series(1, 200000) n,
+			LATERAL (SELECT 'u1' AS user_id, 'e' AS event, 'pro' AS plan OFFSET 0) t OFFSET 0) r;
+	RETURN after - before < 50000000;
+END
+$$;
+SELECT pg_temp.is_bounded();
+
 -- the examples of doc/warehouse.md, which queue one call per user and event
 \set ON_ERROR_STOP on
 ALTER TABLE prod.users ADD COLUMN internal_score int DEFAULT 9;
