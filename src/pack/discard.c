@@ -158,7 +158,10 @@ given_up(const PackedCall *call)
 	return call->given_up && call->state == CALL_WAITING;
 }
 
-/* what Braze has taken of it is not refused */
+/*
+ * What Braze has taken of it is not refused.  When memory runs out before all
+ * the others are, these are pending as before.
+ */
 static bool
 refuse_rest(BrazePack *pack, PackedCall *call, const BrazeGivingUp *why)
 {
@@ -173,9 +176,11 @@ refuse_rest(BrazePack *pack, PackedCall *call, const BrazeGivingUp *why)
 		return braze_packed_call_add_refusal(pack, call, BRAZE_WHOLE_CALL, why->http_status, false, reason);
 	for (int i = call->next_object; i < call->pub.nobjects; i++)
 	{
-		if (call->objects[i].state < OBJECT_ACCEPTED &&
-			!braze_packed_call_add_refusal(pack, call, call->objects[i].number, why->http_status, false, reason))
+		if (call->objects[i].state >= OBJECT_ACCEPTED)
+			continue;
+		if (!braze_packed_call_add_refusal(pack, call, call->objects[i].number, why->http_status, false, reason))
 			return false;
+		call->objects[i].state = OBJECT_REFUSED;
 	}
 	return true;
 }
@@ -183,16 +188,21 @@ refuse_rest(BrazePack *pack, PackedCall *call, const BrazeGivingUp *why)
 bool
 braze_discard_give_up(BrazePack *pack, const BrazeGivingUp *why, int64_t now)
 {
+	bool		enough = true;	/* memory */
+
 	for (PackedCall *call = pack->all; call != NULL; call = call->all_next)
 	{
 		if (call->state != CALL_WAITING || call->pub.gone ||
 			call->pub.row.queued_at >= why->queued_before ||
 			!why->endpoints[braze_packed_call_endpoint(call)])
 			continue;
-		if (!refuse_rest(pack, call, why))
-			return false;
+		enough = refuse_rest(pack, call, why);
+		if (!enough)
+			break;
 		call->given_up = true;
 	}
+
+	/* all the way for each that is refused, or it would be sent after all */
 	take_out(pack, given_up);
 
 	/* first to the end what waits behind them, since lanes may go with them */
@@ -215,7 +225,7 @@ braze_discard_give_up(BrazePack *pack, const BrazeGivingUp *why, int64_t now)
 		call->ready_since = now;
 		braze_packed_call_append(&pack->done, call);
 	}
-	return true;
+	return enough;
 }
 
 static int

@@ -281,7 +281,10 @@ typedef struct BrazeGivingUp
 	int			http_status;
 } BrazeGivingUp;
 
-/* those that wait for one of these endpoints come out as refused */
+/*
+ * Those that wait for one of these endpoints come out as refused; false: not
+ * all of them, since memory is out.
+ */
 extern bool braze_discard_give_up(BrazePack *pack, const BrazeGivingUp *why, int64_t now);
 
 /*

@@ -104,9 +104,19 @@ extern void *__wrap_malloc(size_t size);
 extern void *__wrap_calloc(size_t count, size_t size);
 extern void *__wrap_realloc(void *old, size_t size);
 
+static int	countdown = -1;		/* allocations until one fails, -1: none does */
+
+void
+model_fail_after(int allocations)
+{
+	countdown = allocations;
+}
+
 static bool
 fails(void)
 {
+	if (countdown >= 0 && countdown-- == 0)
+		return true;
 	if (!may_fail || shape.out_of_memory == 0 || dice(shape.out_of_memory) > 0)
 		return false;
 	has_failed = true;
@@ -907,10 +917,14 @@ static void
 give_up(void)
 {
 	BrazeGivingUp why = {.wall_clock = INT64_C(1000000000), .reason = "enough", .http_status = 503};
+	bool		done;
 
 	why.endpoints[dice(BRAZE_ENDPOINTS)] = true;
 	why.queued_before = dice(ncalls + 1);
-	promise(braze_discard_give_up(pack, &why, now), "giving up works");
+	memory_is_short();
+	done = braze_discard_give_up(pack, &why, now);
+	promise(done || !memory_is_enough(), "giving up works unless memory is out");
+	memory_is_enough();
 	collect_done();
 }
 

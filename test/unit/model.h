@@ -36,4 +36,7 @@ typedef int (*ModelDice) (int sides);
  */
 extern const char *model_run(const ModelShape *shape, ModelDice dice);
 
+/* the allocation after so many more fails */
+extern void model_fail_after(int allocations);
+
 #endif							/* MODEL_H */

@@ -727,6 +727,33 @@ test_give_up(void)
 	braze_pack_destroy(pack);
 }
 
+/* memory runs out between two of them: the one is refused, and the others are sent */
+static void
+test_give_up_by_halves(void)
+{
+	BrazeGivingUp why = {.wall_clock = 7200 * INT64_C(1000000), .queued_before = 1, .reason = "enough", .http_status = 503};
+	BrazeRequest *request;
+	const BrazeCall *call;
+	int64_t		wait;
+
+	why.endpoints[BRAZE_USERS_TRACK] = true;
+	limits = (BrazePackLimits) {.max_objects = 75, .max_body = BRAZE_PACK_MAX_BODY, .max_open_requests = 10, .max_waiting = 100};
+	pack = braze_pack_create(&limits);
+	add_events(1, 3, -1);
+	model_fail_after(1);
+	ok(!braze_discard_give_up(pack, &why, now), "giving up tells that memory is out");
+	call = braze_pack_next_done(pack);
+	ok(call != NULL && call->nrefused == 1, "what was refused by then is done");
+	if (call != NULL)
+		braze_pack_free_call(pack, call);
+	ok(braze_pack_next_done(pack) == NULL, "and nothing else");
+	request = braze_request_next(pack, &all_open, now, &wait);
+	is_int(objects_in(request), 2, "the others are sent");
+	accept(request);
+	is_int(braze_pack_calls(pack), 2, "and only these");
+	pack_destroy(pack);
+}
+
 /* others succeed, so that a call which fails may be to blame */
 static void
 succeed(int id)
@@ -999,6 +1026,7 @@ main(void)
 	test_deferred_for_two();
 	test_gone();
 	test_give_up();
+	test_give_up_by_halves();
 	test_suspects();
 	test_body();
 	test_clocks();
