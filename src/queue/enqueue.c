@@ -30,6 +30,9 @@
 /* a result that grew beyond this is not kept for the session's next call */
 #define MAX_KEPT_RESULT	(1024 * 1024)
 
+/* of a call that cannot be jsonb so many times max_call_size are kept, as text */
+#define MAX_TEXT_FACTOR	2
+
 
 /*
  * What the mapping says of a call, for this session's next look only.  Keeps
@@ -76,20 +79,42 @@ judge_call(BrazeNewCall call, const BrazeSettings *settings)
 	return mapped;
 }
 
+/*
+ * A value of a few bytes may be very long as text, such as an array of rows
+ * whose columns have names.  What is kept is enough for people to see what it
+ * was; nobody can send it.
+ */
+static void
+bound_text(BrazeNewCall *call, const char **reason)
+{
+	Size		limit = (Size) braze_max_call_size * 1024 * MAX_TEXT_FACTOR;
+	Size		length = call->text != NULL ? strlen(call->text) : 0;
+	int			kept;
+
+	if (length <= limit)
+		return;
+	kept = pg_mbcliplen(call->text, length, limit);
+	call->text = pnstrdup(call->text, kept);
+	*reason = psprintf("%s Of the %zu bytes of its text the first %d are kept.", *reason, length, kept);
+}
+
 static void
 put_dead_letter(BrazeNewCall call, const char *destination, const char *reason)
 {
-	BrazeDeadLetter letter = {
-		.destination = destination,
-		.call = call.json,
-		.call_text = call.text,
-		.kind = call.kind,
-		.nobjects = -1,
-		.reason = reason,
-		.queued_at = GetCurrentTransactionStartTimestamp()
-	};
+	BrazeDeadLetter letter;
 	ItemPointerData tid;
 
+	bound_text(&call, &reason);
+	letter = (BrazeDeadLetter)
+	{
+		.destination = destination,
+			.call = call.json,
+			.call_text = call.text,
+			.kind = call.kind,
+			.nobjects = -1,
+			.reason = reason,
+			.queued_at = GetCurrentTransactionStartTimestamp()
+	};
 	(void) braze_queue_table_put_dead_letter(&letter, &tid);
 }
 

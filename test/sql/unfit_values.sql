@@ -92,6 +92,17 @@ ROLLBACK TO s;
 \set VERBOSITY default
 SET LOCAL segment_braze.on_invalid_call = dead_letter;
 
+-- a few bytes that are much as text: what is kept of it has a bound
+DELETE FROM braze_dead_letters;
+CREATE TYPE long AS (
+	a_name_that_is_as_long_as_the_name_of_a_column_can_be_in_here_1 json,
+	a_name_that_is_as_long_as_the_name_of_a_column_can_be_in_here_2 json);
+CREATE TABLE longs (u text, l long[]);
+CREATE TRIGGER t AFTER INSERT ON longs FOR EACH ROW EXECUTE FUNCTION braze_trigger('event', 'e', 'user_id', 'u');
+INSERT INTO longs SELECT 'u1', array_agg(row('"\u0000"', NULL)::long) FROM generate_series(1, 16000);
+SELECT call IS NULL AS no_call, length(call_text), left(call_text, 60) AS call_text, right(reason, 65) AS reason
+FROM braze_dead_letters;
+
 -- documents that are too deep for the stack, in a trigger and in the arguments
 -- of a function
 DELETE FROM braze_dead_letters;
