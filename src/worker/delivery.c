@@ -550,7 +550,8 @@ pack_mapped(BrazeDelivery *delivery, const BrazeQueueRow *row)
 			continue;
 		objects[n].kind = object->kind;
 		objects[n].number = i;
-		braze_delivery_utf8_object(mapped, object, &objects[n]);
+		if (!braze_delivery_utf8_object(mapped, object, &objects[n]))
+			return pack_done(delivery, row, braze_delivery_utf8_problem());
 		n++;
 	}
 	if (n == 0)
@@ -561,9 +562,13 @@ pack_mapped(BrazeDelivery *delivery, const BrazeQueueRow *row)
 
 		users[i].length = mapped->users[i].json.length;
 		users[i].key = braze_delivery_utf8_text(key, &users[i].length);
+		if (users[i].key == NULL)
+			return pack_done(delivery, row, braze_delivery_utf8_problem());
 		users[i].link = mapped->users[i].link;
 		users[i].profile = NULL;
 	}
+
+	/* from here on the call has profiles to release, so nothing ends it early */
 	if (braze_profiles_table_needed(&delivery->destination->settings))
 		get_profiles(delivery, users);
 	return braze_pack_add(delivery->pack, row->id, address_of(row), n, objects,

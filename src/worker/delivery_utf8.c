@@ -7,6 +7,7 @@
  */
 #include "postgres.h"
 
+#include "catalog/namespace.h"
 #include "mb/pg_wchar.h"
 
 #include "worker/delivery_utf8.h"
@@ -14,13 +15,24 @@
 const char *
 braze_delivery_utf8_text(const char *text, size_t *length)
 {
+	int			encoding = GetDatabaseEncoding();
+	int			size = (int) *length;
+	int			converted_size = size * MAX_CONVERSION_GROWTH + 1;
 	char	   *converted;
+	Oid			function;
 
-	if (GetDatabaseEncoding() == PG_UTF8)
+	if (encoding == PG_UTF8)
 		return text;
-	converted = pg_server_to_any(text, (int) *length, PG_UTF8);
-	if (converted != text)
-		*length = strlen(converted);
+	if (encoding == PG_SQL_ASCII)
+		return pg_verify_mbstr(PG_UTF8, text, size, true) ? text : NULL;
+	function = FindDefaultConversionProc(encoding, PG_UTF8);
+	if (!OidIsValid(function))
+		return NULL;
+	converted = palloc(converted_size);
+	if (pg_do_encoding_conversion_buf(function, encoding, PG_UTF8, (unsigned char *) text, size,
+									  (unsigned char *) converted, converted_size, true) < size)
+		return NULL;
+	*length = strlen(converted);
 	return converted;
 }
 
@@ -33,7 +45,7 @@ converted_length(const char *text, size_t length)
 	return length;
 }
 
-void
+bool
 braze_delivery_utf8_object(const BrazeMapped *mapped, const BrazeObject *object,
 						   BrazePackObject *packed)
 {
@@ -48,4 +60,12 @@ braze_delivery_utf8_object(const BrazeMapped *mapped, const BrazeObject *object,
 	}
 	packed->length = object->json.length;
 	packed->json = braze_delivery_utf8_text(json, &packed->length);
+	return packed->json != NULL;
+}
+
+char	   *
+braze_delivery_utf8_problem(void)
+{
+	return psprintf("The call has a character of the database's encoding %s that cannot be converted to UTF-8, which Braze reads.",
+					GetDatabaseEncodingName());
 }

@@ -751,7 +751,7 @@ test_give_up_by_halves(void)
 	is_int(objects_in(request), 2, "the others are sent");
 	accept(request);
 	is_int(braze_pack_calls(pack), 2, "and only these");
-	pack_destroy(pack);
+	braze_pack_destroy(pack);
 }
 
 /* others succeed, so that a call which fails may be to blame */

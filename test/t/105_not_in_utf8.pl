@@ -1,0 +1,48 @@
+# Calls in a database of another encoding, with characters that UTF-8 does not
+# have: each is rejected at once, and holds up nobody.
+
+use strict;
+use warnings;
+
+use FindBin;
+use lib "$FindBin::RealBin/../perl";
+
+use PostgreSQL::Test::Cluster;
+use PostgreSQL::Test::Utils;
+use Test::More;
+
+use Braze;
+use StandIn;
+
+my $braze = StandIn->new;
+my $node = braze_server('main');
+
+$node->safe_psql('postgres',
+	"CREATE DATABASE japan TEMPLATE template0 ENCODING 'EUC_JP' LC_COLLATE 'C' LC_CTYPE 'C'");
+$node->safe_psql('japan', 'CREATE EXTENSION segment_braze');
+braze_destination($node, 'japan', 'b1', $braze);
+braze_destination($node, 'japan', 'b2', $braze);
+braze_wait_for_worker($node, 'japan');
+
+# between good calls: bad ones in an event's name, a property, a user's name
+my $began = time;
+$node->safe_psql('japan', <<'EOS');
+SET client_encoding = 'EUC_JP';
+SELECT braze_track('good', 'e', jsonb_build_object('seq', n), destination => d),
+	braze_track('good', E'\xa9\xa1', '{}', destination => d),
+	braze_track('good', 'e', jsonb_build_object('text', E'\xa9\xa1'), destination => d),
+	braze_track(E'bad \xa9\xa1', 'e', '{}', destination => d),
+	braze_identify('good', jsonb_build_object('plan', E'\xa9\xa1'), destination => d)
+FROM generate_series(1, 5) n, unnest('{b1,b2}'::text[]) d
+EOS
+$braze->wait_for_accepted(10);
+ok($node->poll_query_until('japan', 'SELECT count(*) = 0 FROM braze_queue'), 'all leave the queue');
+
+# three tries of each, a second apart, would take two minutes
+cmp_ok(time - $began, '<', 60, 'without waiting for any of them');
+is($node->safe_psql('japan', 'SELECT state, reason, count(*) FROM braze_dead_letters GROUP BY 1, 2'),
+	"rejected|The call has a character of the database's encoding EUC_JP that cannot be converted to UTF-8, which Braze reads.|40",
+	'and the dead letters say why');
+
+$node->stop;
+done_testing();
