@@ -95,7 +95,7 @@ map_view(BrazeMap *map, const char *call, const char *noun)
 
 	braze_object_writer_begin(map, BRAZE_EVENTS);
 	braze_object_writer_app_id(map);
-	braze_object_writer_name(map, "name", name);
+	braze_object_writer_name(map, BRAZE_NAME_KEY, name);
 	braze_object_writer_time(map);
 	braze_properties_begin(&properties, map, braze_event_reserved,
 						   BRAZE_LIMIT_EVENT_PROPERTIES);

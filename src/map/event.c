@@ -16,7 +16,7 @@ braze_event_map(BrazeMap *map, BrazeString name)
 
 	braze_object_writer_begin(map, BRAZE_EVENTS);
 	braze_object_writer_app_id(map);
-	braze_object_writer_name(map, "name", name);
+	braze_object_writer_name(map, BRAZE_NAME_KEY, name);
 	braze_object_writer_time(map);
 	if (map->call.properties != NULL)
 	{

@@ -167,8 +167,11 @@ extern void braze_object_writer_cancel(BrazeMap *map);
 extern void braze_object_writer_begin_plain(BrazeMap *map, BrazeKind kind);
 extern bool braze_object_writer_end_plain(BrazeMap *map);
 
-/* ,"name": and what it is called, which is handed on with the object */
-extern void braze_object_writer_name(BrazeMap *map, const char *key, BrazeString name);
+/* the key, as it is written, and a name, which is handed on with the object */
+extern void braze_object_writer_name(BrazeMap *map, const char *key, int length, BrazeString name);
+
+#define BRAZE_NAME_KEY		",\"name\":", 8
+#define BRAZE_PRODUCT_KEY	",\"product_id\":", 14
 
 /* "app_id" and "time", each with a comma before it, as events and purchases have */
 extern void braze_object_writer_app_id(BrazeMap *map);

@@ -109,11 +109,11 @@ braze_object_writer_end(BrazeMap *map)
 }
 
 void
-braze_object_writer_name(BrazeMap *map, const char *key, BrazeString name)
+braze_object_writer_name(BrazeMap *map, const char *key, int length, BrazeString name)
 {
 	int			start;
 
-	braze_object_writer_key(map, key, strlen(key));
+	braze_text_bytes(&map->text, key, length);
 	start = map->mapped.text.len;
 	braze_json_write_string(&map->text, name.data, name.length);
 	if (map->text.full)

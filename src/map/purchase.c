@@ -52,7 +52,7 @@ write_purchase(BrazeMap *map, Purchase *purchase, int quantity)
 	braze_object_writer_begin(map, BRAZE_PURCHASES);
 	braze_object_writer_app_id(map);
 	/* what follows is in this order for pack/tally, which reads it again */
-	braze_object_writer_name(map, "product_id", purchase->product_id);
+	braze_object_writer_name(map, BRAZE_PRODUCT_KEY, purchase->product_id);
 	braze_text_literal(text, ",\"currency\":");
 	braze_json_write_string(text, purchase->currency, strlen(purchase->currency));
 	braze_text_literal(text, ",\"price\":");

@@ -510,7 +510,7 @@ write_event(BrazeEventWriter *writer)
 
 	braze_object_writer_begin(map, BRAZE_EVENTS);
 	braze_object_writer_app_id(map);
-	braze_object_writer_name(map, "name", braze_string(writer->schema->event));
+	braze_object_writer_name(map, BRAZE_NAME_KEY, braze_string(writer->schema->event));
 	braze_object_writer_time(map);
 	braze_text_literal(text, ",\"properties\":");
 	limit = braze_text_narrow(text, BRAZE_LIMIT_EVENT_PROPERTIES - CLOSING);

@@ -88,6 +88,9 @@ extern void braze_tally_destroy(BrazeTally *tally);
 extern bool braze_tally_add_call(BrazeTally *tally, const BrazeCall *call,
 								 int64_t now, int64_t wall);
 
+/* one that will be added soon: what is read of it is on its way from memory then */
+extern void braze_tally_prefetch(const BrazeCall *call);
+
 /* a request that Braze has answered */
 extern bool braze_tally_add_request(BrazeTally *tally, const BrazeSent *sent,
 									int64_t wall);

@@ -43,6 +43,9 @@
 /* a lock that lasts so many looks is in the status */
 #define LOOKS_UNTIL_TOLD	3
 
+/* a call is fetched from memory while so many before it are counted */
+#define CALLS_AHEAD			8
+
 typedef enum DoneState
 {
 	DONE_UNTRIED,
@@ -448,6 +451,8 @@ sort_out(void)
 	}
 	for (int i = 0; i < fresh.count; i++)
 	{
+		if (i + CALLS_AHEAD < fresh.count)
+			braze_tally_prefetch(fresh.items[i + CALLS_AHEAD].call);
 		if (fresh.items[i].state == DONE_SETTLED)
 		{
 			end_settled(&fresh.items[i]);
