@@ -757,7 +757,7 @@ DECLARE
 	letters bigint := 0;
 BEGIN
 	IF which IS NULL OR which NOT IN ('queue', 'dead letters', 'both') THEN
-		RAISE EXCEPTION 'braze_purge does not know which calls "%" are', which
+		RAISE EXCEPTION '"%" does not say which calls braze_purge is to remove', which
 			USING ERRCODE = 'invalid_parameter_value',
 				HINT = 'Valid values are queue, dead letters and both.';
 	END IF;

@@ -441,7 +441,7 @@ collect_errors(BrazeAnswer *answer, const BrazeSent *sent, json_object * errors,
 /*
  * "HTTP 401: Invalid API key".  What Braze says, in order: the first error
  * that is about the request as a whole, then error or message; of an answer
- * that is no JSON object (a proxy's page, say) its beginning.
+ * that is not a JSON object (a proxy's page, say) its beginning.
  */
 static void
 describe_answer(BrazeAnswer *answer, long status, const char *remark, json_object * text,

@@ -126,7 +126,7 @@ const BrazeOption braze_option_table[] = {
 		.type = BRAZE_OPTION_NAMES, .offset = BRAZE_SETTING(ignored_ids),
 		.initial = "null, undefined, None, nil, NaN, [object Object], "
 		"00000000-0000-0000-0000-000000000000",
-		.description = "Values that are no identifier of anybody."
+		.description = "Values that do not identify a user."
 	},
 	{
 		.name = "address_attribute", .catalog = ForeignServerRelationId,

@@ -285,7 +285,7 @@ read_pairs(Planner *planner)
 	found = braze_call_type_find(type, strlen(type));
 	if (found < 0)
 		refuse_arguments(planner, ERRCODE_INVALID_PARAMETER_VALUE,
-						 psprintf("braze_trigger knows no type \"%s\"", type),
+						 psprintf("braze_trigger does not know the type \"%s\"", type),
 						 name_hint(type, braze_call_type_next, &state, &again, "types"));
 	planner->type = found;
 
@@ -387,7 +387,7 @@ rename_members(Planner *planner, const char *value)
 
 	if (!JB_ROOT_IS_OBJECT(names))
 		refuse_arguments(planner, ERRCODE_INVALID_PARAMETER_VALUE,
-						 "argument \"names\" of braze_trigger is no JSON object",
+						 "argument \"names\" of braze_trigger is not a JSON object",
 						 "It gives columns other names: '{\"plan_type\": \"plan\"}'.");
 	it = JsonbIteratorInit(&names->root);
 	(void) JsonbIteratorNext(&it, &key, true);
@@ -400,7 +400,7 @@ rename_members(Planner *planner, const char *value)
 		if (name.type != jbvString)
 			refuse_arguments(planner, ERRCODE_INVALID_PARAMETER_VALUE,
 							 psprintf("the name of column \"%s\" in argument \"names\" of braze_trigger "
-									  "is no string", column), NULL);
+									  "is not a string", column), NULL);
 		for (int i = 0; i < plan->nmembers; i++)
 		{
 			if (plan->members[i].index == index)

@@ -162,7 +162,7 @@ find_call_type(const char *name)
 	closest = braze_closest_name(name, braze_call_type_next, &state);
 	ereport(ERROR,
 			(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
-			 errmsg("braze_call_from_row knows no type \"%s\"", name),
+			 errmsg("braze_call_from_row does not know the type \"%s\"", name),
 			 closest && type < 0 ? errhint("Perhaps you meant \"%s\".", closest) :
 			 errhint("Valid types are identify, track, page, screen, group and alias; "
 					 "a row of the table users is an identify.")));
@@ -330,7 +330,7 @@ rename_columns(RowPlan *plan)
 	if (!JB_ROOT_IS_OBJECT(plan->names))
 		ereport(ERROR,
 				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
-				 errmsg("names is no JSON object"),
+				 errmsg("names is not a JSON object"),
 				 errhint("Write names as {\"column\": \"name\"}, with null to leave a column out.")));
 	braze_walk_object(&walk, &plan->names->root);
 	while (braze_walk_pair(&walk, &key, &value))
@@ -345,7 +345,7 @@ rename_columns(RowPlan *plan)
 		else
 			ereport(ERROR,
 					(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
-					 errmsg("the name of column \"%s\" in names is no string", column),
+					 errmsg("the name of column \"%s\" in names is not a string", column),
 					 errhint("Write names as {\"column\": \"name\"}, with null to leave a column out.")));
 	}
 

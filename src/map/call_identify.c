@@ -173,7 +173,7 @@ map_address(Identify *identify, BrazeString trait, const JsonbValue *value)
 		if (attribute)
 			write_custom(identify, trait, value, NULL);
 		else
-			braze_mapping_note(map, "The trait %s was left out: it is no object with a city and a country; set address_attribute to send it as it is.",
+			braze_mapping_note(map, "The trait %s was left out: it is not an object with a city and a country; set address_attribute to send it as it is.",
 							   braze_mapping_note_quote(trait));
 		return;
 	}

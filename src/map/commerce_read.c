@@ -150,7 +150,7 @@ braze_commerce_read_quantity(BrazeMap *map, JsonbContainer *product, const char 
 	number = braze_number(&value);
 	if (number == NULL)
 	{
-		braze_mapping_note(map, "%s was counted once: its quantity is no number.", label);
+		braze_mapping_note(map, "%s was counted once: its quantity is not a number.", label);
 		return true;
 	}
 	braze_number_read(&decimal, number);

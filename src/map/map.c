@@ -109,7 +109,7 @@ note_no_object(BrazeMap *map, BrazeCallField field, const char *name)
 		braze_mapping_note(map, "The call's %s were left out: they are a text that holds JSON; send the object itself.",
 						   name);
 	else
-		braze_mapping_note(map, "The call's %s were left out: they are no object.", name);
+		braze_mapping_note(map, "The call's %s were left out: they are not an object.", name);
 }
 
 static void
@@ -120,7 +120,7 @@ map_call(BrazeMap *map, Jsonb *jsonb, BrazeCallKind kind)
 
 	if (!JB_ROOT_IS_OBJECT(jsonb))
 	{
-		braze_mapping_note_reject(map, "The call is no JSON object; a call has at least a type and a userId.");
+		braze_mapping_note_reject(map, "The call is not a JSON object; a call has at least a type and a userId.");
 		return;
 	}
 	braze_segment_call_read(&map->call, &jsonb->root);

@@ -244,7 +244,7 @@ braze_purchase_map(BrazeMap *map, BrazeString name)
 			CHECK_FOR_INTERRUPTS();
 			snprintf(label, sizeof(label), "Product %d", products.number);
 			if (product == NULL)
-				braze_mapping_note(map, "%s was left out: it is no object.", label);
+				braze_mapping_note(map, "%s was left out: it is not an object.", label);
 
 			/*
 			 * The call is full, which a note says: no product after this one

@@ -177,7 +177,7 @@ write_discounts(BrazeEventWriter *writer, const BrazeSchemaField *field)
 		 */
 		if (!braze_is_object(&entry))
 		{
-			braze_mapping_note(map, "An entry of the property %s was left out: it is no object.",
+			braze_mapping_note(map, "An entry of the property %s was left out: it is not an object.",
 							   braze_mapping_note_quote(name));
 			continue;
 		}
@@ -421,7 +421,7 @@ write_products(BrazeEventWriter *writer, const BrazeSchemaField *field)
 			snprintf(label, sizeof(label), "Product %d", products.number);
 			if (product.object == NULL)
 			{
-				braze_mapping_note(map, "%s was left out: it is no object.", label);
+				braze_mapping_note(map, "%s was left out: it is not an object.", label);
 				continue;
 			}
 

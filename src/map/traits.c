@@ -193,7 +193,7 @@ write_email(BrazeMap *map, BrazeString trait, const JsonbValue *value)
 	BrazeString text;
 
 	if (!braze_solid_text(value, &text) || !braze_user_identifier_is_email(text))
-		return refuse_trait(map, trait, "it is no valid email address, for which Braze would refuse the whole profile update");
+		return refuse_trait(map, trait, "it is not a valid email address, for which Braze would refuse the whole profile update");
 	braze_json_write_string(&map->text, text.data, text.length);
 	return true;
 }

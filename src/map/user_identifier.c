@@ -153,7 +153,7 @@ resolve_address(BrazeMap *map, BrazeIdentifier *identifier)
 		identifier->value = braze_trim(identifier->value);
 		if (!email || braze_user_identifier_is_email(identifier->value))
 			return true;
-		braze_mapping_note(map, "The email was not used to identify the user: it is no valid address.");
+		braze_mapping_note(map, "The email was not used to identify the user: it is not a valid address.");
 	}
 	return false;
 }
