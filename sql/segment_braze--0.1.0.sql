@@ -732,7 +732,7 @@ BEGIN
 	SELECT (SELECT count(*) FROM retried), (SELECT count(*) FROM chosen c WHERE c.unsendable)
 	INTO queued, unsendable;
 	IF unsendable > 0 THEN
-		RAISE WARNING 'dead letters without a call were left alone: %', unsendable
+		RAISE WARNING 'dead letters without a call were not retried: %', unsendable
 			USING HINT = 'Set call to what their call_text should have been, or remove them with braze_purge.';
 	END IF;
 	PERFORM @extschema@.braze_notify_worker();
@@ -757,7 +757,7 @@ DECLARE
 	letters bigint := 0;
 BEGIN
 	IF which IS NULL OR which NOT IN ('queue', 'dead letters', 'both') THEN
-		RAISE EXCEPTION '"%" does not say which calls braze_purge is to remove', which
+		RAISE EXCEPTION 'invalid value of argument "which" of braze_purge: "%"', coalesce(which, 'null')
 			USING ERRCODE = 'invalid_parameter_value',
 				HINT = 'Valid values are queue, dead letters and both.';
 	END IF;

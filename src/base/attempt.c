@@ -76,7 +76,7 @@ braze_attempt_check(Oid table, CmdType operation)
 	postponed_until = entry->backoff.next;
 	ereport(ERROR,
 			(errcode(ERRCODE_QUERY_CANCELED),
-			 errmsg("what took too long is tried again later")));
+			 errmsg("a statement that took too long is tried again later")));
 }
 
 void

@@ -105,7 +105,7 @@ app_identifier(const BrazeDestination *destination, const char *own, const char 
 				(errcode(ERRCODE_FDW_DYNAMIC_PARAMETER_VALUE_NEEDED),
 				 errmsg("destination \"%s\" has no app identifier",
 						NameStr(destination->name)),
-				 errhint("Set its option %s, or app_identifier where one app is all there is.", option)));
+				 errhint("Set its option %s, or app_identifier if there is only one app.", option)));
 	return identifier;
 }
 
@@ -127,7 +127,7 @@ sdk_endpoint(const BrazeDestination *destination)
 				(errcode(ERRCODE_FDW_DYNAMIC_PARAMETER_VALUE_NEEDED),
 				 errmsg("the SDK endpoint of destination \"%s\" is not known",
 						NameStr(destination->name)),
-				 errhint("Set its option sdk_endpoint.  The endpoint of the REST API does not tell it.")));
+				 errhint("Set its option sdk_endpoint, which cannot be derived from this REST endpoint.")));
 	return endpoint;
 }
 

@@ -188,7 +188,7 @@ pass_highest(Oid table, Oid sequence, int64 highest)
 	if (highest > PG_INT64_MAX - IDS_LEFT)
 	{
 		ereport(WARNING,
-				(errmsg("the sequence of table \"%s\" is not moved past id %lld",
+				(errmsg("the sequence of table \"%s\" was not moved past id %lld",
 						get_rel_name(table), (long long) highest),
 				 errdetail("Hardly any ids would be left after it."),
 				 errhint("Give the row with this id another one, and call braze_start again.")));
@@ -210,7 +210,10 @@ pass_highest(Oid table, Oid sequence, int64 highest)
 				ereport(ERROR,
 						(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
 						 errmsg("the sequence of table \"%s\" does not count upwards",
-								get_rel_name(table))));
+								get_rel_name(table)),
+						 errhint("Run ALTER SEQUENCE %s INCREMENT BY 1 NO CYCLE, and call braze_start again.",
+								 quote_qualified_identifier(get_namespace_name(get_rel_namespace(sequence)),
+															get_rel_name(sequence)))));
 			drawn = next;
 			CHECK_FOR_INTERRUPTS();
 		}

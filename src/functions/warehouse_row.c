@@ -316,7 +316,7 @@ rename_column(RowPlan *plan, const char *name, const char *key)
 	closest = braze_closest_name(name, braze_column_next, &columns);
 	ereport(ERROR,
 			(errcode(ERRCODE_UNDEFINED_COLUMN),
-			 errmsg("column \"%s\" in names does not exist in the row", name),
+			 errmsg("column \"%s\" in argument \"names\" of braze_call_from_row does not exist in the row", name),
 			 closest ? errhint("Perhaps you meant \"%s\".", closest) : 0));
 }
 
@@ -330,7 +330,7 @@ rename_columns(RowPlan *plan)
 	if (!JB_ROOT_IS_OBJECT(plan->names))
 		ereport(ERROR,
 				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
-				 errmsg("names is not a JSON object"),
+				 errmsg("argument \"names\" of braze_call_from_row is not a JSON object"),
 				 errhint("Write names as {\"column\": \"name\"}, with null to leave a column out.")));
 	braze_walk_object(&walk, &plan->names->root);
 	while (braze_walk_pair(&walk, &key, &value))
@@ -345,7 +345,7 @@ rename_columns(RowPlan *plan)
 		else
 			ereport(ERROR,
 					(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
-					 errmsg("the name of column \"%s\" in names is not a string", column),
+					 errmsg("the name of column \"%s\" in argument \"names\" of braze_call_from_row is not a string", column),
 					 errhint("Write names as {\"column\": \"name\"}, with null to leave a column out.")));
 	}
 
@@ -366,7 +366,7 @@ rename_columns(RowPlan *plan)
 					   NameStr(TupleDescAttr(plan->desc, b->index)->attname)) != 0)
 				ereport(ERROR,
 						(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
-						 errmsg("two columns are named \"%s\" by names", a->key)));
+						 errmsg("two columns are named \"%s\" by argument \"names\" of braze_call_from_row", a->key)));
 		}
 	}
 }

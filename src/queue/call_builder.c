@@ -335,7 +335,7 @@ try_to_build(const char *type, BrazeCallFill fill, void *arg, StringInfo text,
 static const char *
 explain_error(const ErrorData *error)
 {
-	return psprintf("What the call was to have cannot be jsonb: %s.%s%s", error->message,
+	return psprintf("What the call was to contain cannot be stored as jsonb: %s.%s%s", error->message,
 					error->detail ? " " : "", error->detail ? error->detail : "");
 }
 
@@ -397,7 +397,7 @@ braze_call_builder_read(const char *text, const char **reason)
 
 	if (error == NULL)
 		return attempt.result;
-	*reason = psprintf("The call cannot be jsonb: %s.%s%s", error->message,
+	*reason = psprintf("The call cannot be stored as jsonb: %s.%s%s", error->message,
 					   error->detail ? " " : "", error->detail ? error->detail : "");
 	return NULL;
 }

@@ -185,9 +185,9 @@ no_room(const char *destination, int max_queue_size, BrazeOnFull on_full)
 			(errcode(ERRCODE_CONFIGURATION_LIMIT_EXCEEDED),
 			 errmsg("the queue of destination \"%s\" is full", destination),
 			 on_full == BRAZE_FULL_DROP ?
-			 errdetail("Calls are dropped, and counted in braze_status: those that are queued take up max_queue_size, %d kB.",
+			 errdetail("The calls in the queue take up max_queue_size, %d kB; further ones are dropped, and braze_status counts them.",
 					   max_queue_size) :
-			 errdetail("The calls that are queued take up max_queue_size, %d kB, or would with this one.",
+			 errdetail("The calls in the queue take up max_queue_size, %d kB, or would with this one.",
 					   max_queue_size),
 			 errhint("braze_status says why they are not sent.  ALTER SERVER ... OPTIONS can "
 					 "set another max_queue_size, and on_full to error or drop.")));

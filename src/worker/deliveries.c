@@ -46,5 +46,5 @@ braze_deliveries_out_of_memory(void)
 			(errcode(ERRCODE_OUT_OF_MEMORY),
 			 errmsg("out of memory in the segment_braze worker of database \"%s\"",
 					braze_database_name()),
-			 errdetail("It starts again with what is in the queue.")));
+			 errdetail("The worker is started again, and reads the queue again.")));
 }
