@@ -62,7 +62,7 @@ typedef struct BrazeDatabaseSlot
 								 * queue */
 	int64		lowest_in_flight;	/* no dead letter with a lower id is under
 									 * way */
-	int64		put_backs;		/* how often such letters went back to the
+	int64		releases;		/* how often such letters went back to the
 								 * queue */
 	BrazeBackoff left_alone;	/* as braze_attempt_left_alone, for the next
 								 * worker */

@@ -45,8 +45,8 @@ typedef struct Wait
 	int64		id;				/* no row before it was there when it began */
 	NameData	waits_for;		/* the destination of the row with that id */
 	NameData	looked_at;		/* the last one whose start was looked at */
-	int64		put_backs;		/* how many there were then, */
-	int64		seen_put_backs; /* and at the last look */
+	int64		releases;		/* of claimed calls, when it began, */
+	int64		seen_releases;	/* and at the last look */
 	bool		seen_back;		/* that look found one in the queue */
 	int64		last_letter;	/* later ones are not awaited, 0: not known
 								 * yet */
@@ -158,7 +158,7 @@ find_awaited(Oid table, Oid index, int64 id, Snapshot now, bool first, IsAwaited
  * for under one snapshot, or a call could pass from one to the other unseen.
  */
 static bool
-is_under_way(Wait *wait, Snapshot now, int64 lowest, int64 put_backs)
+is_under_way(Wait *wait, Snapshot now, int64 lowest, int64 releases)
 {
 	const BrazeCatalog *catalog = braze_catalog_required();
 	int64		last = 0;
@@ -168,14 +168,14 @@ is_under_way(Wait *wait, Snapshot now, int64 lowest, int64 put_backs)
 	 * A call that was put back gets a new letter when it is taken again, and
 	 * that does not show in the number of those that were put back.
 	 */
-	if (put_backs != wait->seen_put_backs)
+	if (releases != wait->seen_releases)
 	{
-		look_back = put_backs != wait->put_backs;
+		look_back = releases != wait->releases;
 		wait->last_letter = 0;
 	}
 	else if (wait->seen_back)
 		wait->last_letter = 0;
-	wait->seen_put_backs = put_backs;
+	wait->seen_releases = releases;
 	if (lowest < PG_INT64_MAX)
 	{
 		last = find_awaited(catalog->dead_letters, catalog->dead_letters_pkey, lowest, now,
@@ -189,12 +189,19 @@ is_under_way(Wait *wait, Snapshot now, int64 lowest, int64 put_backs)
 	return last != 0 || wait->seen_back;
 }
 
+/*
+ * Is nothing left that was there when the wait began?  The worker publishes the
+ * lowest letter that it has under way before that letter can be seen, and
+ * raises it after the letter was settled: see claims_bound.c.  So the bound is
+ * asked for on both sides of the snapshot, and the lower answer covers each
+ * letter that the snapshot shows in flight.
+ */
 static bool
 is_settled(Wait *wait)
 {
 	const BrazeCatalog *catalog = braze_catalog_required();
-	int64		put_backs;
-	int64		before = braze_claims_bound_lowest(&put_backs);
+	int64		releases;
+	int64		before = braze_claims_bound_lowest(&releases);
 	Snapshot	now = RegisterSnapshot(GetLatestSnapshot());
 	bool		settled = false;
 
@@ -204,12 +211,16 @@ is_settled(Wait *wait)
 	 */
 	if (find_awaited(catalog->queue, catalog->queue_pkey, wait->id, now, true, was_there, wait) == 0)
 	{
-		int64		put_backs_after;
-		int64		lowest = Min(before, braze_claims_bound_lowest(&put_backs_after));
+		int64		releases_after;
+		int64		lowest = Min(before, braze_claims_bound_lowest(&releases_after));
 
-		/* else the bound may have passed what the snapshot shows in flight */
-		settled = (put_backs == put_backs_after &&
-				   !is_under_way(wait, now, lowest, put_backs));
+		/*
+		 * If a call was released meanwhile, it may have passed from the
+		 * letters to the queue between two of these looks: then nothing is
+		 * known, and the next look tells.
+		 */
+		settled = (releases == releases_after &&
+				   !is_under_way(wait, now, lowest, releases));
 	}
 	UnregisterSnapshot(now);
 	return settled;
@@ -278,10 +289,14 @@ braze_flush(PG_FUNCTION_ARGS)
 	/* calls that came by COPY or a plain INSERT woke nobody */
 	braze_worker_wake();
 	wait.destination = PG_ARGISNULL(1) ? NULL : PG_GETARG_NAME(1);
-	(void) braze_claims_bound_lowest(&wait.put_backs);
+	(void) braze_claims_bound_lowest(&wait.releases);
 	wait.began = RegisterSnapshot(GetLatestSnapshot());
 
-	/* after the snapshot: what was in flight in it had been read before */
+	/*
+	 * After the snapshot: what was in flight in it had been read before.  A
+	 * call that is queued later has a higher id, and is not waited for even
+	 * if it is claimed and released meanwhile.
+	 */
 	wait.highest_read = highest_read();
 	while (!(settled = is_settled(&wait)))
 	{

@@ -390,7 +390,7 @@ read_call(BrazeString part, const Batch *batch)
  * no jsonb may have one all the same.
  */
 static Jsonb *
-has_identifier(const BrazeNewCall *call, BrazeString part)
+with_message_id(const BrazeNewCall *call, BrazeString part)
 {
 	BrazeString id;
 	const char *reason;
@@ -406,7 +406,7 @@ static void
 receive_call(BrazeString part, const Batch *batch, Received *received)
 {
 	BrazeNewCall call = read_call(part, batch);
-	Jsonb	   *with_id = has_identifier(&call, part);
+	Jsonb	   *with_id = with_message_id(&call, part);
 	int64		id;
 
 	/*

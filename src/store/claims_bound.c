@@ -115,17 +115,17 @@ braze_claims_bound_count_release(void)
 	LWLockAcquire(braze_shared->lock, LW_EXCLUSIVE);
 	slot = braze_shmem_database(MyDatabaseId, false);
 	if (slot != NULL)
-		slot->put_backs++;
+		slot->releases++;
 	LWLockRelease(braze_shared->lock);
 }
 
 int64
-braze_claims_bound_lowest(int64 *put_backs)
+braze_claims_bound_lowest(int64 *releases)
 {
 	BrazeDatabaseSlot *slot;
 	int64		lowest = PG_INT64_MAX;
 
-	*put_backs = 0;
+	*releases = 0;
 	if (braze_shared == NULL)
 		return lowest;
 	LWLockAcquire(braze_shared->lock, LW_SHARED);
@@ -135,7 +135,7 @@ braze_claims_bound_lowest(int64 *put_backs)
 	if (slot != NULL && slot->pid != 0)
 		lowest = slot->lowest_in_flight;
 	if (slot != NULL)
-		*put_backs = slot->put_backs;
+		*releases = slot->releases;
 	LWLockRelease(braze_shared->lock);
 	return lowest;
 }
@@ -143,9 +143,9 @@ braze_claims_bound_lowest(int64 *put_backs)
 bool
 braze_claims_bound_holds(int64 letter)
 {
-	int64		put_backs;
+	int64		releases;
 
-	return letter >= braze_claims_bound_lowest(&put_backs);
+	return letter >= braze_claims_bound_lowest(&releases);
 }
 
 BRAZE_SQL_FUNCTION(braze_in_flight);

@@ -28,9 +28,9 @@ extern void braze_claims_bound_count_release(void);
 
 /*
  * For everybody: no letter with a lower id is under way.  To be asked after the
- * letter was seen.  put_backs is how often calls were put back so far.
+ * letter was seen.  releases is how often calls were released so far.
  */
-extern int64 braze_claims_bound_lowest(int64 *put_backs);
+extern int64 braze_claims_bound_lowest(int64 *releases);
 
 /* of a letter whose state says so: is it now, or was it when the worker ended? */
 extern bool braze_claims_bound_holds(int64 letter);

@@ -30,7 +30,7 @@
 
 /* the queue's row becomes a letter, or goes into the one it is a retry of */
 static void
-put_in_flight(BrazeSettler *settler, BrazeRetried *retried, BrazeSettleRow *row)
+make_letter(BrazeSettler *settler, BrazeRetried *retried, BrazeSettleRow *row)
 {
 	TupleTableSlot *slot = settler->queue.slot;
 	BrazeDeadLetter letter;
@@ -69,27 +69,27 @@ put_in_flight(BrazeSettler *settler, BrazeRetried *retried, BrazeSettleRow *row)
 }
 
 /* what the attempt to delete a row says about moving its call */
-static BrazeMoved
-move_result(TM_Result result)
+static BrazeClaimResult
+claim_result(TM_Result result)
 {
-	return result == TM_Ok ? BRAZE_MOVED :
-		result == TM_Deleted || result == TM_SelfModified ? BRAZE_MOVE_GONE : BRAZE_MOVE_LATER;
+	return result == TM_Ok ? BRAZE_CLAIM_DONE :
+		result == TM_Deleted || result == TM_SelfModified ? BRAZE_CLAIM_GONE : BRAZE_CLAIM_LATER;
 }
 
-BrazeMoved
+BrazeClaimResult
 braze_claims_table_claim(BrazeSettler *settler, BrazeSettleRow *row)
 {
-	BrazeMoved	result = BRAZE_MOVE_GONE;
+	BrazeClaimResult result = BRAZE_CLAIM_GONE;
 
 	if (!braze_settler_open_letters(settler))
-		return BRAZE_MOVE_LATER;
+		return BRAZE_CLAIM_LATER;
 	if (braze_settler_fetch(&settler->queue, row->id, row))
 	{
 		BrazeRetried retried;
 		BrazeRetriedState state = braze_settler_lock_retried(settler, row, &retried);
 
 		if (state == BRAZE_RETRIED_BUSY)
-			result = BRAZE_MOVE_LATER;
+			result = BRAZE_CLAIM_LATER;
 		else
 		{
 			/*
@@ -97,9 +97,9 @@ braze_claims_table_claim(BrazeSettler *settler, BrazeSettleRow *row)
 			 * letter made, or a call that a user has deleted meanwhile would
 			 * be sent.
 			 */
-			result = move_result(braze_settler_delete_fetched(settler, &settler->queue));
-			if (result == BRAZE_MOVED)
-				put_in_flight(settler, state == BRAZE_RETRIED_LOCKED ? &retried : NULL, row);
+			result = claim_result(braze_settler_delete_fetched(settler, &settler->queue));
+			if (result == BRAZE_CLAIM_DONE)
+				make_letter(settler, state == BRAZE_RETRIED_LOCKED ? &retried : NULL, row);
 			if (state == BRAZE_RETRIED_LOCKED)
 				braze_dead_letters_table_release(&retried);
 		}
@@ -129,7 +129,7 @@ id_is_taken(BrazeSettleTable *queue, int64 id)
 
 /* under its old id, so before all that was queued later */
 static void
-put_in_queue(BrazeSettler *settler, BrazeSettleRow *row)
+queue_again(BrazeSettler *settler, BrazeSettleRow *row)
 {
 	Relation	queue = settler->queue.rel;
 	TupleTableSlot *slot = settler->letters.slot;
@@ -152,18 +152,18 @@ put_in_queue(BrazeSettler *settler, BrazeSettleRow *row)
 }
 
 /* the letter that was rejected before is what it was before the claim */
-static BrazeMoved
-put_back_retried(BrazeSettler *settler, BrazeSettleRow *row)
+static BrazeClaimResult
+release_retried(BrazeSettler *settler, BrazeSettleRow *row)
 {
 	BrazeRetried retried;
 	BrazeRetriedState state = braze_dead_letters_table_lock_in_flight(&retried, row->letter);
 	ItemPointerData tid;
 
 	if (state != BRAZE_RETRIED_LOCKED)
-		return state == BRAZE_RETRIED_BUSY ? BRAZE_MOVE_LATER : BRAZE_MOVE_GONE;
+		return state == BRAZE_RETRIED_BUSY ? BRAZE_CLAIM_LATER : BRAZE_CLAIM_GONE;
 	braze_dead_letters_table_move(&retried, row->before, row->id, &tid);
 	braze_dead_letters_table_release(&retried);
-	return BRAZE_MOVED;
+	return BRAZE_CLAIM_DONE;
 }
 
 /* a user may have emptied what a queued call must have */
@@ -174,18 +174,18 @@ is_a_call(TupleTableSlot *letter)
 		!letter->tts_isnull[BRAZE_DEAD_CALL - 1];
 }
 
-BrazeMoved
+BrazeClaimResult
 braze_claims_table_release(BrazeSettler *settler, BrazeSettleRow *row)
 {
-	BrazeMoved	result = BRAZE_MOVE_GONE;
+	BrazeClaimResult result = BRAZE_CLAIM_GONE;
 
 	/* a duplicate key would fail the transaction, and all other calls with it */
 	if (!braze_settler_open_letters(settler))
-		return BRAZE_MOVE_LATER;
+		return BRAZE_CLAIM_LATER;
 	if (id_is_taken(&settler->queue, row->id))
 	{
 		braze_table_write_locked = "another call in braze_queue has the id of one that is put back";
-		return BRAZE_MOVE_LATER;
+		return BRAZE_CLAIM_LATER;
 	}
 	if (braze_settler_fetch(&settler->letters, row->letter, row) &&
 		braze_dead_letters_table_is_in_flight(settler->letters.slot) &&
@@ -196,10 +196,10 @@ braze_claims_table_release(BrazeSettler *settler, BrazeSettleRow *row)
 		 * points at the row again.  A letter that is no longer in flight is a
 		 * user's: it does not come here.
 		 */
-		result = row->is_retry ? put_back_retried(settler, row)
-			: move_result(braze_settler_delete_fetched(settler, &settler->letters));
-		if (result == BRAZE_MOVED)
-			put_in_queue(settler, row);
+		result = row->is_retry ? release_retried(settler, row)
+			: claim_result(braze_settler_delete_fetched(settler, &settler->letters));
+		if (result == BRAZE_CLAIM_DONE)
+			queue_again(settler, row);
 	}
 	ExecClearTuple(settler->letters.slot);
 	return result;
@@ -218,7 +218,7 @@ braze_claims_table_delete(BrazeSettler *settler, const BrazeSettleRow *row)
 	/* a letter that a user has changed meanwhile is not ours to delete */
 	if (braze_settler_fetch(&settler->letters, row->letter, row) &&
 		braze_dead_letters_table_is_in_flight(settler->letters.slot) &&
-		move_result(braze_settler_delete_fetched(settler, &settler->letters)) == BRAZE_MOVE_LATER)
+		claim_result(braze_settler_delete_fetched(settler, &settler->letters)) == BRAZE_CLAIM_LATER)
 		result = BRAZE_SETTLE_LATER;
 	ExecClearTuple(settler->letters.slot);
 	return result;

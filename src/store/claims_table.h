@@ -14,16 +14,16 @@
 #include "queue/queue_table.h"
 #include "store/settler.h"
 
-typedef enum BrazeMoved
+typedef enum BrazeClaimResult
 {
-	BRAZE_MOVED,
-	BRAZE_MOVE_GONE,			/* somebody deleted it */
-	BRAZE_MOVE_LATER			/* somebody has locked it, or its place is
+	BRAZE_CLAIM_DONE,
+	BRAZE_CLAIM_GONE,			/* somebody deleted it */
+	BRAZE_CLAIM_LATER			/* somebody has locked it, or its place is
 								 * taken */
-} BrazeMoved;
+} BrazeClaimResult;
 
-extern BrazeMoved braze_claims_table_claim(BrazeSettler *settler, BrazeSettleRow *row);
-extern BrazeMoved braze_claims_table_release(BrazeSettler *settler, BrazeSettleRow *row);
+extern BrazeClaimResult braze_claims_table_claim(BrazeSettler *settler, BrazeSettleRow *row);
+extern BrazeClaimResult braze_claims_table_release(BrazeSettler *settler, BrazeSettleRow *row);
 
 /* as those of settle.c, for a call that is in flight */
 extern BrazeSettled braze_claims_table_delete(BrazeSettler *settler, const BrazeSettleRow *row);

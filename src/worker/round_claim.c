@@ -25,73 +25,73 @@
 #include "worker/round_claim.h"
 #include "worker/round_settle.h"
 
-/* a lock that keeps calls from being moved for so long is in the status */
+/* a lock that keeps calls from being done for so long is in the status */
 #define LOCKED_UNTIL_TOLD_MS	2000
 
-/* a call that is to be moved, and where to */
-typedef struct Move
+/* a call that is to be claimed or released */
+typedef struct Claim
 {
 	BrazeDelivery *delivery;
-	BrazeRequest *request;		/* NULL: back to the queue */
+	BrazeRequest *request;		/* NULL: it is released */
 	BrazeCall  *call;
 	int			number;			/* in the request */
 	BrazeSettleRow row;
-	BrazeMoved	result;
-} Move;
+	BrazeClaimResult result;
+} Claim;
 
-static Move *moves = NULL;
-static int	nmoves = 0;
-static int	maxmoves = 0;
+static Claim *claims = NULL;
+static int	nclaims = 0;
+static int	maxclaims = 0;
 
 /* what the call is now; the round fills in what it becomes */
 static void
-add_move(BrazeDelivery *delivery, BrazeRequest *request, BrazeCall *call, int number)
+add_claim(BrazeDelivery *delivery, BrazeRequest *request, BrazeCall *call, int number)
 {
-	Move	   *move;
+	Claim	   *claim;
 
-	if (nmoves == maxmoves)
+	if (nclaims == maxclaims)
 	{
-		maxmoves = Max(maxmoves * 2, 1024);
-		moves = moves == NULL ? MemoryContextAlloc(braze_round_context, sizeof(Move) * maxmoves)
-			: repalloc(moves, sizeof(Move) * maxmoves);
+		maxclaims = Max(maxclaims * 2, 1024);
+		claims = claims == NULL ? MemoryContextAlloc(braze_round_context, sizeof(Claim) * maxclaims)
+			: repalloc(claims, sizeof(Claim) * maxclaims);
 	}
-	move = &moves[nmoves++];
-	move->delivery = delivery;
-	move->request = request;
-	move->call = call;
-	move->number = number;
-	move->row = braze_round_settle_row_of(call);
-	move->result = BRAZE_MOVE_LATER;
+	claim = &claims[nclaims++];
+	claim->delivery = delivery;
+	claim->request = request;
+	claim->call = call;
+	claim->number = number;
+	claim->row = braze_round_settle_row_of(call);
+	claim->result = BRAZE_CLAIM_LATER;
 }
 
 /* a call does not overtake one of the same user that has to wait */
 static bool
-must_wait(const Move *move)
+must_wait(const Claim *claim)
 {
-	for (const Move *before = move - 1;
-		 before >= moves && before->request == move->request; before--)
+	for (const Claim *before = claim - 1;
+		 before >= claims && before->request == claim->request; before--)
 	{
-		if (before->result == BRAZE_MOVE_LATER &&
-			braze_gone_follows(move->request, before->number, move->number))
+		if (before->result == BRAZE_CLAIM_LATER &&
+			braze_gone_follows(claim->request, before->number, claim->number))
 			return true;
 	}
 	return false;
 }
 
 static void
-move_call(BrazeSettler *settler, Move *move)
+claim_or_release(BrazeSettler *settler, Claim *claim)
 {
-	move->result = move->request == NULL ? braze_claims_table_release(settler, &move->row)
-		: braze_claims_table_claim(settler, &move->row);
+	claim->result = claim->request == NULL ? braze_claims_table_release(settler, &claim->row)
+		: braze_claims_table_claim(settler, &claim->row);
 }
 
 /* a lock that lasts is in the status */
 static void
-note_lock(const Move *move)
+note_lock(const Claim *claim)
 {
-	BrazeDelivery *delivery = move->delivery;
+	BrazeDelivery *delivery = claim->delivery;
 
-	if (move->result != BRAZE_MOVE_LATER)
+	if (claim->result != BRAZE_CLAIM_LATER)
 		delivery->claim_locked = 0;
 	else if (delivery->claim_locked == 0)
 		delivery->claim_locked = braze_now_ms();
@@ -104,68 +104,68 @@ note_lock(const Move *move)
 
 /* in a subtransaction, with a settler of its own: a failure undoes no other */
 static void
-attempt_move(void *arg)
+attempt_claim(void *arg)
 {
 	BrazeSettler settler;
 
 	if (!braze_settler_begin(&settler))
 		return;
-	move_call(&settler, arg);
+	claim_or_release(&settler, arg);
 	braze_settler_end(&settler);
 }
 
 static void
-try_move(Move *move)
+try_claim(Claim *claim)
 {
-	/* a move fills in the row's new place, which a failure takes back */
-	BrazeSettleRow row = move->row;
+	/* the row is told its new place, which a failure takes back */
+	BrazeSettleRow row = claim->row;
 	int64		not_before;
-	ErrorData  *error = braze_attempt(NameStr(move->delivery->name), attempt_move, move, &not_before);
+	ErrorData  *error = braze_attempt(NameStr(claim->delivery->name), attempt_claim, claim, &not_before);
 
 	braze_settler_attempted(error == NULL);
 	if (error == NULL)
 	{
-		note_lock(move);
+		note_lock(claim);
 		return;
 	}
 	if (braze_attempt_is_passing(error))
 		ReThrowError(error);
-	move->row = row;
-	move->result = BRAZE_MOVE_LATER;
-	move->delivery->claim_failed = true;
+	claim->row = row;
+	claim->result = BRAZE_CLAIM_LATER;
+	claim->delivery->claim_failed = true;
 	if (not_before == 0)
-		braze_delivery_stuck_note(move->delivery, error->message);
+		braze_delivery_stuck_note(claim->delivery, error->message);
 }
 
 /*
- * Moves what may be moved.  Where something may run that others added, each
- * call is tried by itself, and for a second at most: what is left stays where
- * it is, and is not sent.
+ * Claims or releases what it may.  Where something may run that others added,
+ * each call is tried by itself, and for a second at most: what is left stays
+ * where it is, and is not sent.
  */
 static void
-move_all(BrazeSettler *settler)
+claim_all(BrazeSettler *settler)
 {
 	bool		careful = braze_round_settle_needs_care();
 	int64		deadline = braze_now_ms() + BRAZE_MAX_ROUND_MS;
 
-	for (int i = 0; i < nmoves; i++)
-		moves[i].delivery->claim_failed = false;
-	for (int i = 0; i < nmoves && (!careful || braze_now_ms() < deadline); i++)
+	for (int i = 0; i < nclaims; i++)
+		claims[i].delivery->claim_failed = false;
+	for (int i = 0; i < nclaims && (!careful || braze_now_ms() < deadline); i++)
 	{
-		Move	   *move = &moves[i];
+		Claim	   *claim = &claims[i];
 
 		/* an order among users matters on the way to Braze only */
-		if (move->request != NULL && must_wait(move))
+		if (claim->request != NULL && must_wait(claim))
 			continue;
 		if (careful)
-			try_move(move);
+			try_claim(claim);
 		else
 		{
-			move_call(settler, move);
-			note_lock(move);
+			claim_or_release(settler, claim);
+			note_lock(claim);
 		}
-		if (move->result == BRAZE_MOVED && move->request != NULL)
-			braze_claims_bound_announce(move->row.letter);
+		if (claim->result == BRAZE_CLAIM_DONE && claim->request != NULL)
+			braze_claims_bound_announce(claim->row.letter);
 	}
 }
 
@@ -174,14 +174,14 @@ move_all(BrazeSettler *settler)
  * calls would still be where they were.
  */
 static void
-take_moves(void)
+tell_pack(void)
 {
-	for (int i = 0; i < nmoves; i++)
+	for (int i = 0; i < nclaims; i++)
 	{
-		Move	   *move = &moves[i];
-		BrazeCall  *call = move->call;
+		Claim	   *claim = &claims[i];
+		BrazeCall  *call = claim->call;
 
-		if (move->result == BRAZE_MOVED)
+		if (claim->result == BRAZE_CLAIM_DONE)
 		{
 			/*
 			 * a letter under way is published, for braze_flush and for
@@ -189,55 +189,55 @@ take_moves(void)
 			 */
 			if (call->letter != 0)
 				braze_claims_bound_leave(call->flight);
-			call->letter = move->row.letter;
-			call->is_retry = move->row.is_retry;
-			call->before = move->row.before;
+			call->letter = claim->row.letter;
+			call->is_retry = claim->row.is_retry;
+			call->before = claim->row.before;
 			if (call->letter != 0)
 				call->flight = braze_claims_bound_enter(call->letter);
-			call->row.storage = move->row.storage;
-			call->row.block = ItemPointerGetBlockNumberNoCheck(&move->row.tid);
-			call->row.offset = ItemPointerGetOffsetNumberNoCheck(&move->row.tid);
+			call->row.storage = claim->row.storage;
+			call->row.block = ItemPointerGetBlockNumberNoCheck(&claim->row.tid);
+			call->row.offset = ItemPointerGetOffsetNumberNoCheck(&claim->row.tid);
 		}
-		else if (move->request == NULL && move->result == BRAZE_MOVE_GONE)
+		else if (claim->request == NULL && claim->result == BRAZE_CLAIM_GONE)
 		{
 			/* it is in the queue no more either, so it will not be sent */
 			braze_claims_bound_leave(call->flight);
 			call->letter = 0;
 		}
-		else if (move->request != NULL)
-			braze_gone_exclude(move->request, move->number,
-							   move->result == BRAZE_MOVE_GONE);
+		else if (claim->request != NULL)
+			braze_gone_exclude(claim->request, claim->number,
+							   claim->result == BRAZE_CLAIM_GONE);
 	}
 }
 
 static void
-report_moves(bool back)
+report_claims(bool releasing)
 {
-	int			moved = 0;
+	int			done = 0;
 
-	for (int i = 0; i < nmoves; i++)
-		moved += (moves[i].result == BRAZE_MOVED);
+	for (int i = 0; i < nclaims; i++)
+		done += (claims[i].result == BRAZE_CLAIM_DONE);
 	ereport(DEBUG1,
-			(errmsg_internal(back ? "segment_braze: released %d of %d calls that were claimed and not sent"
+			(errmsg_internal(releasing ? "segment_braze: released %d of %d calls that were claimed and not sent"
 							 : "segment_braze: claimed %d of %d calls that are sent at most once",
-							 moved, nmoves)));
+							 done, nclaims)));
 }
 
-typedef struct MoveRound
+typedef struct ClaimRound
 {
-	bool		back;
+	bool		releasing;
 	bool		ok;
-} MoveRound;
+} ClaimRound;
 
 static void
-move_in_round(void *arg)
+claim_in_round(void *arg)
 {
-	MoveRound  *round = arg;
+	ClaimRound *round = arg;
 	BrazeSettler settler;
 
 	if (braze_settler_begin(&settler))
 	{
-		move_all(&settler);
+		claim_all(&settler);
 		braze_settler_end(&settler);
 		round->ok = true;
 	}
@@ -248,32 +248,32 @@ move_in_round(void *arg)
 	 * sent twice.
 	 */
 	ForceSyncCommit();
-	if (round->back)
+	if (round->releasing)
 		braze_claims_bound_count_release();
 }
 
 static bool
-move_round(const char *activity, bool back)
+run_claim_round(const char *activity, bool releasing)
 {
-	MoveRound	round = {back, false};
+	ClaimRound	round = {releasing, false};
 	bool		ok;
 
 	braze_settler_reset_sizes();
-	ok = braze_round_succeeds(activity, move_in_round, &round);
+	ok = braze_round_succeeds(activity, claim_in_round, &round);
 	if (ok)
 		braze_settler_committed();
 	ok = ok && round.ok;
 	if (ok)
 	{
-		take_moves();
-		report_moves(back);
+		tell_pack();
+		report_claims(releasing);
 	}
-	for (int i = 0; i < nmoves; i++)
-		braze_delivery_stuck_end(moves[i].delivery);
-	if (back)
+	for (int i = 0; i < nclaims; i++)
+		braze_delivery_stuck_end(claims[i].delivery);
+	if (releasing)
 		braze_claims_bound_count_release();
 	braze_claims_bound_publish();
-	nmoves = 0;
+	nclaims = 0;
 	return ok;
 }
 
@@ -283,24 +283,24 @@ braze_round_claim_add(BrazeDelivery *delivery, BrazeRequest *request)
 	for (int i = 0; i < braze_gone_ncalls(request); i++)
 	{
 		if (braze_gone_is_unclaimed(request, i))
-			add_move(delivery, request, braze_gone_call(request, i), i);
+			add_claim(delivery, request, braze_gone_call(request, i), i);
 	}
 }
 
 bool
 braze_round_claim(void)
 {
-	return nmoves == 0 || move_round("taking calls out of the queue", false);
+	return nclaims == 0 || run_claim_round("taking calls out of the queue", false);
 }
 
 void
 braze_round_claim_add_release(BrazeDelivery *delivery, BrazeCall *call)
 {
-	add_move(delivery, NULL, call, 0);
+	add_claim(delivery, NULL, call, 0);
 }
 
 bool
 braze_round_claim_release(void)
 {
-	return nmoves == 0 || move_round("putting calls back into the queue", true);
+	return nclaims == 0 || run_claim_round("putting calls back into the queue", true);
 }
