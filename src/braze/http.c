@@ -267,11 +267,16 @@ run_transfers(BrazeHttp *http)
 			called = true;
 		}
 
+		/*
+		 * Timers after sockets: an answer that has come is not to be taken
+		 * for a timeout because the caller was late.
+		 */
 		for (int i = 0; i < HTTP_POOLS; i++)
 		{
 			if (call_if_due(&http->pools[i]))
 				called = true;
 		}
+		/* nothing has happened since the last pass */
 		if (!called)
 			break;
 		for (int i = 0; i < HTTP_POOLS; i++)
@@ -409,6 +414,11 @@ braze_http_send(BrazeHttp *http, BrazeHttpRequest *request)
 	request->answer = NULL;
 	request->answer_length = request->answer_size = 0;
 	request->truncated = false;
+
+	/*
+	 * True until something of it was written: until then even a request that
+	 * must not arrive twice may start again.
+	 */
 	request->unsent = true;
 	request->repeated = false;
 	request->handle = NULL;
@@ -425,6 +435,11 @@ braze_http_send(BrazeHttp *http, BrazeHttpRequest *request)
 	}
 	transfer->request = request;
 	transfer->target = request->target;
+
+	/*
+	 * A destination's endpoint may change meanwhile: the target stays while a
+	 * transfer uses it.
+	 */
 	transfer->target->references++;
 	transfer->header_bytes = 0;
 	transfer->headers_complete = false;
@@ -436,6 +451,11 @@ braze_http_send(BrazeHttp *http, BrazeHttpRequest *request)
 	result = braze_http_transfer_configure(transfer);
 	if (result == CURLE_OK)
 		added = curl_multi_add_handle(pool_of(http, transfer)->multi, transfer->easy);
+
+	/*
+	 * A request that cannot begin has been nowhere: it is not in a list, and
+	 * the caller has it back with the reason.
+	 */
 	if (result != CURLE_OK || added != CURLM_OK)
 	{
 		braze_http_transfer_report(request, result != CURLE_OK ?

@@ -314,6 +314,10 @@ only_usable_name(Oid roleid, BrazeDestinationProblem *problem)
 	if (list_length(usable) == 1)
 		return linitial(usable);
 
+	/*
+	 * What to do about it differs: to choose, to create one, or to ask for a
+	 * right, of one owner or of any.
+	 */
 	if (usable != NIL)
 		set_problem(problem, ERRCODE_AMBIGUOUS_PARAMETER,
 					pstrdup("there are several destinations to choose from"),

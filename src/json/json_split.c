@@ -104,7 +104,14 @@ braze_json_split_next(BrazeSplit *split, BrazeString *key, BrazeString *value)
 	skip_space(split);
 	if (split->next < split->end && *split->next == split->close)
 		return end_split(split);
+
+	/* until the member turns out to be whole */
 	split->broken = true;
+
+	/*
+	 * A comma only between two: one at the end or the start is an error, as
+	 * in jsonb.
+	 */
 	if (!split->first)
 	{
 		if (split->next == split->end || *split->next != ',')

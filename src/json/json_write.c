@@ -109,6 +109,7 @@ braze_json_write_string(BrazeText *text, const char *data, int length)
 	char	   *p;
 	int			run = plain_run(data, length);
 
+	/* nearly every string has nothing to escape, and is copied as a whole */
 	if (likely(run == length))
 	{
 		p = braze_text_reserve(text, length + 2);
@@ -178,6 +179,11 @@ nested_key_passes(BrazeString key, const JsonbValue *value, BrazeNesting nesting
 
 	if (key.length == 0 || braze_longer_than(key, BRAZE_MAX_NAME))
 		lost = BRAZE_LOST_KEY;
+
+	/*
+	 * Names with $ are Braze's own: one that it does not know, or with a
+	 * value of another type, would cost the whole attribute.
+	 */
 	else if (key.data[0] == '$')
 	{
 		lost = BRAZE_LOST_KEY;
@@ -200,6 +206,8 @@ nested_key_passes(BrazeString key, const JsonbValue *value, BrazeNesting nesting
 	if (lost == 0)
 		return true;
 	names = lost == BRAZE_LOST_KEY ? &loss->keys : &loss->operators;
+
+	/* the lists are initialised here: most values lose nothing */
 	if (!(loss->flags & lost))
 		names->count = names->nothers = 0;
 	braze_json_write_lose(names, key);
@@ -247,6 +255,7 @@ write_object(BrazeText *text, JsonbContainer *object, BrazeNesting nesting,
 	{
 		int			mark = braze_text_mark(text);
 
+		/* no loss: what is in except has gone elsewhere */
 		if (except != NULL && key_is_one_of(key, except))
 			continue;
 		if (!nested_key_passes(key, &value, nesting, loss))
@@ -268,9 +277,19 @@ write_object(BrazeText *text, JsonbContainer *object, BrazeNesting nesting,
 		}
 		else if (write_value(text, &value, nesting, loss, depth + 1))
 			empty = false;
+
+		/*
+		 * Where it is full the mark is of no use: whoever narrowed the limit
+		 * rewinds to where that was, and a rewind in here would hide that.
+		 */
 		else if (!text->full)
 			braze_text_rewind(text, mark);
 	}
+
+	/*
+	 * An object that was empty is sent as it is.  One that has lost all that
+	 * it had says nothing that the caller meant.
+	 */
 	if (empty && walk.count > 0)
 	{
 		if (!text->full)
@@ -303,6 +322,8 @@ write_array(BrazeText *text, JsonbContainer *array, BrazeNesting nesting,
 		else if (!text->full)
 			braze_text_rewind(text, mark);
 	}
+
+	/* as with objects */
 	if (empty && walk.count > 0)
 	{
 		if (!text->full)
@@ -320,6 +341,11 @@ write_value(BrazeText *text, const JsonbValue *value, BrazeNesting nesting,
 	switch (value->type)
 	{
 		case jbvString:
+
+			/*
+			 * Braze's limit is in characters, which are counted only where
+			 * the bytes are more than that, and once for a value.
+			 */
 			if (value->val.string.len > BRAZE_MAX_NAME &&
 				!(loss->flags & BRAZE_LONG_STRING))
 			{
@@ -345,6 +371,11 @@ write_value(BrazeText *text, const JsonbValue *value, BrazeNesting nesting,
 			return true;
 
 		case jbvBinary:
+
+			/*
+			 * By our own count: the stack of a session is not for a caller to
+			 * exhaust.
+			 */
 			if (depth >= BRAZE_MAX_DEPTH)
 			{
 				loss->flags |= BRAZE_LOST_DEPTH;

@@ -167,6 +167,7 @@ braze_number_int64(const BrazeDecimal *decimal, int shift, int64 *result)
 	for (int i = 0; i <= decimal->weight; i++)
 	{
 		value = value * 10000 + digit_at(decimal, i);
+		/* in the loop, before the next step could overflow */
 		if (value > MAX_WHOLE)
 			return false;
 	}
@@ -206,6 +207,11 @@ braze_number_print(const BrazeDecimal *decimal, char *out)
 	for (index = 0; index <= decimal->weight; index++)
 	{
 		int			value = digit_at(decimal, index);
+
+		/*
+		 * The first group is without zeros in front, and zero itself has one
+		 * digit.
+		 */
 		bool		inside = index > 0;
 
 		if (inside || value >= 1000)
@@ -272,6 +278,10 @@ is_number_text(BrazeString text)
 			return false;
 		for (; p < end && *p >= '0' && *p <= '9'; p++)
 		{
+			/*
+			 * Counted no further than it takes to refuse it: an int would
+			 * overflow.
+			 */
 			if (exponent <= MAX_STRING_EXPONENT)
 				exponent = exponent * 10 + (*p - '0');
 		}
@@ -304,6 +314,11 @@ braze_number(const JsonbValue *value)
 	text = braze_trim(text);
 	if (text.length > MAX_STRING || !is_number_text(text))
 		return NULL;
+
+	/*
+	 * numeric_in wants an end, and now can raise no error: grammar, length
+	 * and exponent are checked.
+	 */
 	memcpy(buffer, text.data, text.length);
 	buffer[text.length] = '\0';
 	return in_range_or_null(DatumGetNumeric(DirectFunctionCall3(numeric_in,

@@ -205,6 +205,8 @@ read_zone(TimeReader *reader, bool minutes_needed)
 	skip_blanks(reader);
 	if (read_char(reader, 'Z') || read_char(reader, 'z'))
 		return true;
+
+	/* after a name, "+5" can be nothing but an offset */
 	if (read_name(reader, utc, lengthof(utc), 3, &name))
 		minutes_needed = false;
 	west = read_char(reader, '-');
@@ -358,6 +360,11 @@ read_number(Numeric number, BrazeTime *time)
 		time->year = whole / 10000;
 		time->month = whole / 100 % 100;
 		time->day = whole % 100;
+
+		/*
+		 * Years far off are numbers of something else: 123456 is no date, and
+		 * 1984 is not one either.
+		 */
 		if (!braze_number_is_whole(&decimal) || !is_calendar_date(time) ||
 			time->year < FIRST_YEAR || time->year > LAST_YEAR)
 			return false;
@@ -372,6 +379,8 @@ read_number(Numeric number, BrazeTime *time)
 	if (time->ms < FIRST_EPOCH_MS || time->ms > LAST_TIME_MS)
 		return false;
 	days = time->ms / MS_PER_DAY;
+
+	/* C divides towards zero, and days begin at midnight before 1970, too */
 	if (time->ms % MS_PER_DAY < 0)
 		days--;
 	j2date(days + UNIX_EPOCH_JDATE, &time->year, &time->month, &time->day);
@@ -403,6 +412,7 @@ braze_time_read(const JsonbValue *value, BrazeTime *time)
 	{
 		BrazeString string = {value->val.string.val, value->val.string.len};
 
+		/* as text, a number means what it means as a number */
 		if (is_epoch_text(braze_trim(string)))
 		{
 			Numeric		number = braze_number(value);

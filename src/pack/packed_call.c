@@ -65,6 +65,8 @@ braze_packed_call_create(int nlinks, int nobjects, const BrazePackObject *object
 
 	for (int i = 0; i < nobjects; i++)
 		text += objects[i].length;
+
+	/* the body of the request that it goes into holds the text once more */
 	*size = header + 2 * text;
 	call = malloc(header + text);
 	if (call == NULL)

@@ -208,6 +208,11 @@ braze_profile_cache_accepted(BrazeProfile *profile, const BrazeAttributes *field
 	for (int i = 0; i < fields->count; i++)
 	{
 		const BrazeAttribute *field = &fields->list[i];
+
+		/*
+		 * What an operator has made of the value is known to Braze alone; of
+		 * an update-only object not even whether it was applied.
+		 */
 		bool		unknown = field->class == BRAZE_ATTRIBUTE_OPERATOR ||
 		fields->merge_objects || fields->update_only;
 

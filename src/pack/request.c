@@ -37,6 +37,11 @@ fitting_objects(const BrazePack *pack, const BrazeRequest *request,
 		bytes += object->length + 1;
 		if (n >= room ||
 			(braze_endpoints[request->endpoint].one_kind && object->kind != kind) ||
+
+		/*
+		 * The first object of a request goes in whatever its size: an object
+		 * that fits in no request would never be sent.
+		 */
 			(bytes + BRAZE_BODY_OVERHEAD > pack->limits.max_body &&
 			 request->nobjects + n > 0))
 		{

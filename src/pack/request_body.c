@@ -123,6 +123,8 @@ write_attributes(BrazePack *pack, BrazeRequest *request, Body *body, int positio
 	object->attributes.saved = 0;
 	if (pack->limits.changed_only && call->nlanes > 0)
 		profile = call->profiles[0];
+
+	/* nothing to change: the text goes as the mapping wrote it */
 	if (object->fold_next < 0 && profile == NULL)
 	{
 		begin_element(request, body, position);
@@ -144,6 +146,8 @@ write_attributes(BrazePack *pack, BrazeRequest *request, Body *body, int positio
 	}
 	if (!braze_attributes_unite(&pack->fields))
 		return false;
+
+	/* only the united object shows whether anything is left to be sent */
 	if (profile != NULL && !filter_attributes(pack, profile, object))
 	{
 		object->attributes.sent = 0;

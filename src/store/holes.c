@@ -208,6 +208,11 @@ join_neighbours(BrazeHoles *holes)
 
 			range.high = next->high;
 			range.mixed = true;
+
+			/*
+			 * The range goes to the later generation: whoever can still fill
+			 * a hole of the older one is among its owners, too.
+			 */
 			if (next->generation->number > range.generation->number)
 			{
 				next->generation->due_again |= range.generation->due_again;

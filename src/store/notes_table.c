@@ -124,6 +124,11 @@ count_one(const char *destination, BrazeOutcome outcome, const char *sentence,
 	{
 		NoteTotal  *total = total_of(totals, &key.destination, &found);
 
+		/*
+		 * Sentences quote names that callers choose, so there may be millions
+		 * of them.  Beyond the bound they are counted together; that one line
+		 * for each outcome is always there.
+		 */
 		if (sentence != other_notes)
 		{
 			if (total->notes >= BRAZE_MAX_SERVER_NOTES - OUTCOMES ||

@@ -230,6 +230,11 @@ report_unseen(void)
 	else if (waiting == 0 && reported)
 		ereport(LOG,
 				(errmsg("segment_braze: all databases have been looked at")));
+
+	/*
+	 * Once reported, it is over only when none waits: it would be said again
+	 * and again while workers come and go.
+	 */
 	reported = (unseen > 0 || (reported && waiting > 0));
 }
 
