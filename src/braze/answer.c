@@ -17,6 +17,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "braze/answer_text.h"
+
 /* Braze's answers are three levels deep; more only feeds the recursion */
 #define MAX_DEPTH			32
 
@@ -28,100 +30,10 @@
 #define CONTAINERS_ALWAYS	1000
 #define CONTAINERS_PER_SENT	16
 
-/* digits of a number that fit 64 bits whatever they are */
-#define MAX_DIGITS			18
-
-/* a character of two bytes is written as six */
-#define TAMED_GROWTH		3
-
-/*
- * How many bytes of one character that is well-formed UTF-8 (no surrogates,
- * no overlong forms) begin at text; 0 if none does.
- */
-static size_t
-utf8_length(const unsigned char *text, size_t length)
-{
-	unsigned char c = text[0];
-	unsigned char low = 0x80;
-	unsigned char high = 0xBF;
-	size_t		n;
-
-	if (c < 0x80)
-		return 1;
-	else if (c >= 0xC2 && c <= 0xDF)
-		n = 2;
-	else if (c >= 0xE0 && c <= 0xEF)
-	{
-		n = 3;
-		if (c == 0xE0)
-			low = 0xA0;
-		else if (c == 0xED)
-			high = 0x9F;
-	}
-	else if (c >= 0xF0 && c <= 0xF4)
-	{
-		n = 4;
-		if (c == 0xF0)
-			low = 0x90;
-		else if (c == 0xF4)
-			high = 0x8F;
-	}
-	else
-		return 0;
-
-	if (length < n || text[1] < low || text[1] > high)
-		return 0;
-	for (size_t i = 2; i < n; i++)
-	{
-		if (text[i] < 0x80 || text[i] > 0xBF)
-			return 0;
-	}
-	return n;
-}
-
-/*
- * Appends to a reason as much as fits, in whole characters.  Control
- * characters (C0, DEL, C1) become spaces, since a reason ends up in the log
- * and on terminals; a run of them, as in an error page, becomes one.
- */
-static void
-append_text(char *reason, const char *text, size_t length)
-{
-	const unsigned char *p = (const unsigned char *) text;
-	const unsigned char *end = p + length;
-	size_t		used = strlen(reason);
-
-	while (p < end && used < BRAZE_REASON_SIZE - 1)
-	{
-		size_t		n = utf8_length(p, end - p);
-
-		if (n == 0)
-		{
-			reason[used++] = '?';
-			p++;
-		}
-		else if (*p < 0x20 || *p == 0x7F || (*p == 0xC2 && p[1] < 0xA0))
-		{
-			if (used > 0 && reason[used - 1] != ' ')
-				reason[used++] = ' ';
-			p += n;
-		}
-		else if (used + n > BRAZE_REASON_SIZE - 1)
-			break;
-		else
-		{
-			memcpy(reason + used, p, n);
-			used += n;
-			p += n;
-		}
-	}
-	reason[used] = '\0';
-}
-
 static void
 append_json_string(char *reason, json_object * string)
 {
-	append_text(reason, json_object_get_string(string), json_object_get_string_len(string));
+	braze_answer_text_append(reason, json_object_get_string(string), json_object_get_string_len(string));
 }
 
 /* the member of that name, or NULL if it is missing or of another type */
@@ -135,96 +47,6 @@ get_of_type(json_object * object, const char *key, json_type type)
 		!json_object_is_type(value, type))
 		return NULL;
 	return value;
-}
-
-/* how many digits stand at the beginning of the text */
-static size_t
-digits_at(const char *text, size_t length)
-{
-	size_t		n = 0;
-
-	while (n < length && text[n] >= '0' && text[n] <= '9')
-		n++;
-	return n;
-}
-
-/*
- * writes one character of n bytes as \uXXXX, or as two of them above the BMP
- */
-static char *
-escape_character(char *out, const unsigned char *p, size_t n)
-{
-	unsigned int c = p[0] & (0xFF >> (n + 1));
-
-	for (size_t i = 1; i < n; i++)
-		c = (c << 6) | (p[i] & 0x3F);
-	if (c > 0xFFFF)
-	{
-		out += sprintf(out, "\\u%04x", 0xD7C0 + (c >> 10));
-		c = 0xDC00 | (c & 0x3FF);
-	}
-	return out + sprintf(out, "\\u%04x", c);
-}
-
-/*
- * Whether json-c's strict mode takes integers over 64 bits, and control
- * characters or bytes above ASCII in a string, depends on its release: 0.16
- * takes them all, 0.18 none.  This writes the answer without them to tamed,
- * which has room for TAMED_GROWTH times its length and a NUL; returns how long
- * it is.
- */
-static size_t
-tame_body(char *tamed, const char *body, size_t length)
-{
-	char	   *out = tamed;
-	bool		in_string = false;
-	size_t		i = 0;
-
-	while (i < length)
-	{
-		const unsigned char *p = (const unsigned char *) body + i;
-		size_t		n = utf8_length(p, length - i);
-
-		if (in_string && *p == '\\' && i + 1 < length)
-		{
-			*out++ = '\\';
-			*out++ = (char) p[1];
-			i += 2;
-		}
-		else if (in_string && n == 0)
-		{
-			*out++ = '?';
-			i++;
-		}
-		else if (in_string && n > 1)
-		{
-			out = escape_character(out, p, n);
-			i += n;
-		}
-		else if (in_string && *p < 0x20)
-		{
-			*out++ = ' ';
-			i++;
-		}
-		else if (!in_string && *p >= '1' && *p <= '9')
-		{
-			size_t		digits = digits_at(body + i, length - i);
-
-			/* no count is that large, however many more there are */
-			n = digits < MAX_DIGITS ? digits : MAX_DIGITS;
-			memcpy(out, p, n);
-			out += n;
-			i += digits;
-		}
-		else
-		{
-			if (*p == '"')
-				in_string = !in_string;
-			*out++ = (char) *p;
-			i++;
-		}
-	}
-	return out - tamed;
 }
 
 /* the objects of the request, over all arrays */
@@ -258,7 +80,7 @@ parse_object(const BrazeSent *sent, const char *body, size_t length, json_object
 		length--;
 
 	/* it would also stop at a NUL and be content with what came before */
-	if (length == 0 || length > INT_MAX / TAMED_GROWTH || memchr(body, '\0', length) != NULL)
+	if (length == 0 || length > INT_MAX / BRAZE_TAMED_GROWTH || memchr(body, '\0', length) != NULL)
 		return true;
 
 	/* a small body can stand for many times its size once it is parsed */
@@ -267,7 +89,7 @@ parse_object(const BrazeSent *sent, const char *body, size_t length, json_object
 	if (containers > CONTAINERS_ALWAYS + CONTAINERS_PER_SENT * total_sent(sent))
 		return true;
 
-	tamed = malloc(length * TAMED_GROWTH + 1);
+	tamed = malloc(length * BRAZE_TAMED_GROWTH + 1);
 	tokener = json_tokener_new_ex(MAX_DEPTH);
 	if (tamed == NULL || tokener == NULL)
 	{
@@ -277,7 +99,7 @@ parse_object(const BrazeSent *sent, const char *body, size_t length, json_object
 		return false;
 	}
 	json_tokener_set_flags(tokener, JSON_TOKENER_STRICT);
-	*root = json_tokener_parse_ex(tokener, tamed, (int) tame_body(tamed, body, length));
+	*root = json_tokener_parse_ex(tokener, tamed, (int) braze_answer_text_tame(tamed, body, length));
 	free(tamed);
 #if JSON_C_VERSION_NUM >= ((0 << 16) | (17 << 8))
 	out_of_memory = json_tokener_get_error(tokener) == json_tokener_error_memory;
@@ -450,11 +272,11 @@ describe_answer(BrazeAnswer *answer, long status, const char *remark, json_objec
 	char		prefix[64];
 
 	snprintf(prefix, sizeof(prefix), "HTTP %ld", status);
-	append_text(answer->reason, prefix, strlen(prefix));
+	braze_answer_text_append(answer->reason, prefix, strlen(prefix));
 	if (remark != NULL)
 	{
-		append_text(answer->reason, ", ", 2);
-		append_text(answer->reason, remark, strlen(remark));
+		braze_answer_text_append(answer->reason, ", ", 2);
+		braze_answer_text_append(answer->reason, remark, strlen(remark));
 	}
 
 	if (text == NULL)
@@ -463,13 +285,13 @@ describe_answer(BrazeAnswer *answer, long status, const char *remark, json_objec
 		text = get_of_type(root, "message", json_type_string);
 	if (text != NULL && json_object_get_string_len(text) > 0)
 	{
-		append_text(answer->reason, ": ", 2);
+		braze_answer_text_append(answer->reason, ": ", 2);
 		append_json_string(answer->reason, text);
 	}
 	else if (root == NULL && length > 0)
 	{
-		append_text(answer->reason, ": ", 2);
-		append_text(answer->reason, body, length);
+		braze_answer_text_append(answer->reason, ": ", 2);
+		braze_answer_text_append(answer->reason, body, length);
 	}
 }
 
@@ -587,7 +409,7 @@ braze_answer_read(BrazeAnswer *answer, const BrazeSent *sent, long status,
 
 		if (error == NULL || error[0] == '\0')
 			error = "no answer";
-		append_text(answer->reason, error, strlen(error));
+		braze_answer_text_append(answer->reason, error, strlen(error));
 		answer->in_doubt = !unsent;
 		return true;
 	}

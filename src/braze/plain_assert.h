@@ -1,7 +1,7 @@
 /*-------------------------------------------------------------------------
  *
  * plain_assert.h
- *	  Assertions of the rooms in plain C.
+ *	  Assertions of the folders in plain C.
  *
  * They are on where the server's own are, which the Makefile asks pg_config,
  * and in the unit tests.

@@ -221,7 +221,7 @@ read_traits(Identify *identify)
 	{
 		const BrazeTrait *trait;
 
-		if (!braze_event_properties_name(map, "trait", object, key, &name))
+		if (!braze_property_names_read(map, "trait", object, key, &name))
 			continue;
 
 		/*

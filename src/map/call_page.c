@@ -108,12 +108,12 @@ map_view(BrazeMap *map, const char *call, const char *noun)
 	if (own_title)
 	{
 		braze_properties_add_text(&properties, "name", title);
-		braze_event_properties_add_name(&consumed, braze_string("name"));
+		braze_property_names_add(&consumed, braze_string("name"));
 	}
 	if (own_category)
 	{
 		braze_properties_add_text(&properties, "category", category);
-		braze_event_properties_add_name(&consumed, braze_string("category"));
+		braze_property_names_add(&consumed, braze_string("category"));
 	}
 	braze_properties_add(&properties, map->call.properties, &consumed, NULL);
 	braze_properties_end(&properties);

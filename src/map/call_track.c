@@ -1,7 +1,7 @@
 /*-------------------------------------------------------------------------
  *
  * call_track.c
- *	  A track call: one event, or what the order rooms make of it.
+ *	  A track call: one event, or what an order becomes.
  *
  *-------------------------------------------------------------------------
  */

@@ -1,7 +1,7 @@
 /*-------------------------------------------------------------------------
  *
  * map_internal.h
- *	  What the rooms of the mapping share: the state of one call's mapping.
+ *	  What the files of the mapping share: the state of one call's mapping.
  *
  *-------------------------------------------------------------------------
  */
@@ -219,18 +219,18 @@ extern bool braze_user_identifier_is_email(BrazeString string);
 /* does this list of the settings hold the text? */
 extern bool braze_user_identifier_list_has(const BrazeNameList *list, BrazeString text);
 
-/* ---- event_properties.c: the names of traits and properties ---- */
+/* ---- property_names.c: the names of traits and properties ---- */
 
-extern void braze_event_properties_add_name(BrazeNames *names, BrazeString name);
-extern bool braze_event_properties_has_name(const BrazeNames *names, BrazeString name);
+extern void braze_property_names_add(BrazeNames *names, BrazeString name);
+extern bool braze_property_names_has(const BrazeNames *names, BrazeString name);
 
 /*
  * The name that a key stands for, trimmed; false, with a note, when it is
  * refused or another key of the object is spelled so.  map->padded is to be
  * emptied before the first key.
  */
-extern bool braze_event_properties_name(BrazeMap *map, const char *what, JsonbContainer *object,
-										BrazeString key, BrazeString *name);
+extern bool braze_property_names_read(BrazeMap *map, const char *what, JsonbContainer *object,
+									  BrazeString key, BrazeString *name);
 
 /* names that Braze keeps for itself in properties; NULL-terminated */
 extern const char *const braze_event_reserved[];

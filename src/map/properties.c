@@ -255,7 +255,7 @@ add_object(BrazeMap *map, BrazeEntries *entries, JsonbContainer *object,
 		 * What has become a field of its own has no note: nothing of it is
 		 * lost.
 		 */
-		if (consumed != NULL && braze_event_properties_has_name(consumed, key))
+		if (consumed != NULL && braze_property_names_has(consumed, key))
 			continue;
 		if (is_reserved(braze_trim(key), reserved))
 		{
@@ -265,9 +265,9 @@ add_object(BrazeMap *map, BrazeEntries *entries, JsonbContainer *object,
 		}
 		if (beside != NULL &&
 			(property_has_value(beside, braze_trim(key)) ||
-			 braze_event_properties_has_name(&padded_beside, braze_trim(key))))
+			 braze_property_names_has(&padded_beside, braze_trim(key))))
 			continue;
-		if (braze_event_properties_name(map, "property", object, key, &name))
+		if (braze_property_names_read(map, "property", object, key, &name))
 			add_entry(map, entries, name, &value);
 	}
 }

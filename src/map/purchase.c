@@ -39,7 +39,7 @@ static const BrazeNames order_consumed = {2, {{"currency", 8}, {"products", 8}}}
 static void
 consume_field(BrazeNames *names, const char *name)
 {
-	braze_event_properties_add_name(names, braze_string(name));
+	braze_property_names_add(names, braze_string(name));
 }
 
 /* false when the call's text is full: nothing more can be written */
@@ -118,7 +118,7 @@ record_product(BrazeMap *map, JsonbContainer *product, JsonbContainer *order,
 		return true;
 	}
 	purchase.consumed.count = 0;
-	braze_event_properties_add_name(&purchase.consumed, key);
+	braze_property_names_add(&purchase.consumed, key);
 
 	purchase.price = braze_commerce_read_number(product, price_keys, &key);
 	if (purchase.price == NULL)
@@ -207,7 +207,7 @@ braze_purchase_map_revenue(BrazeMap *map, BrazeString name, bool order)
 	purchase.product_id = name;
 	purchase.quantity = 1;
 	purchase.consumed.count = 0;
-	braze_event_properties_add_name(&purchase.consumed, key);
+	braze_property_names_add(&purchase.consumed, key);
 	consume_field(&purchase.consumed, "currency");
 	(void) write_pieces(map, &purchase, object, NULL);
 	return BRAZE_REVENUE_RECORDED;

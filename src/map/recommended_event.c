@@ -40,8 +40,8 @@ write_text_field(BrazeEventWriter *writer, const BrazeSchemaField *field, BrazeS
 		 !braze_commerce_read_text(writer->around, field->sources,
 								   is_id ? BRAZE_LIMIT_PRODUCT_ID : 0, text, &key)))
 		return false;
-	if (!braze_event_properties_has_name(&writer->consumed, key))
-		braze_event_properties_add_name(&writer->consumed, key);
+	if (!braze_property_names_has(&writer->consumed, key))
+		braze_property_names_add(&writer->consumed, key);
 	braze_event_key(writer, field->name);
 	braze_json_write_string(&writer->map->text, text->data, text->length);
 	if (is_id)
@@ -115,8 +115,8 @@ write_types(BrazeEventWriter *writer, const BrazeSchemaField *field)
 	}
 	braze_text_char(text, ']');
 	if (all_known)
-		braze_event_properties_add_name(&writer->consumed,
-										braze_string(field->sources[0]));
+		braze_property_names_add(&writer->consumed,
+								 braze_string(field->sources[0]));
 	return true;
 }
 
@@ -162,7 +162,7 @@ write_discounts(BrazeEventWriter *writer, const BrazeSchemaField *field)
 
 	name.data = *source;
 	name.length = strlen(*source);
-	braze_event_properties_add_name(&writer->consumed, name);
+	braze_property_names_add(&writer->consumed, name);
 	braze_event_key(writer, field->name);
 	braze_text_char(text, '[');
 	braze_walk_array(&walk, value.val.binary.data);
@@ -212,7 +212,7 @@ write_action(BrazeEventWriter *writer, const BrazeSchemaField *field)
 				if (braze_string_is(text, actions[i]))
 				{
 					action = actions[i];
-					braze_event_properties_add_name(&writer->consumed, braze_string("action"));
+					braze_property_names_add(&writer->consumed, braze_string("action"));
 				}
 			}
 		}
@@ -278,7 +278,7 @@ write_field(BrazeEventWriter *writer, const BrazeSchemaField *field)
 				writer->below_zero = field->name;
 			else if (written)
 			{
-				braze_event_properties_add_name(&writer->consumed, braze_string("price"));
+				braze_property_names_add(&writer->consumed, braze_string("price"));
 				braze_recommended_money_number(writer, field->name, writer->price);
 			}
 			break;
@@ -288,7 +288,7 @@ write_field(BrazeEventWriter *writer, const BrazeSchemaField *field)
 			 * Found with the price, since a fraction of a quantity changes
 			 * that.
 			 */
-			braze_event_properties_add_name(&writer->consumed, braze_string("quantity"));
+			braze_property_names_add(&writer->consumed, braze_string("quantity"));
 			braze_event_key(writer, field->name);
 			braze_text_bytes(&writer->map->text, digits,
 							 snprintf(digits, sizeof(digits), "%d", writer->quantity));
@@ -341,7 +341,7 @@ write_metadata(BrazeEventWriter *writer)
 	if (braze_lookup(writer->object, "metadata", &value))
 		given = braze_object(&value);
 	if (given != NULL)
-		braze_event_properties_add_name(&writer->consumed, braze_string("metadata"));
+		braze_property_names_add(&writer->consumed, braze_string("metadata"));
 
 	braze_properties_begin(&metadata, writer->map, braze_no_reserved,
 						   Min(room, BRAZE_LIMIT_EVENT_PROPERTIES));
@@ -453,7 +453,7 @@ write_products(BrazeEventWriter *writer, const BrazeSchemaField *field)
 		 * Those that were left out have a note, and do not return as
 		 * metadata.
 		 */
-		braze_event_properties_add_name(&writer->consumed, braze_string("products"));
+		braze_property_names_add(&writer->consumed, braze_string("products"));
 	}
 	if (empty)
 	{
@@ -506,7 +506,7 @@ write_event(BrazeEventWriter *writer)
 	writer->consumed.count = 0;
 	writer->product_id.data = NULL;
 	if (writer->around != NULL)
-		braze_event_properties_add_name(&writer->consumed, braze_string("products"));
+		braze_property_names_add(&writer->consumed, braze_string("products"));
 
 	braze_object_writer_begin(map, BRAZE_EVENTS);
 	braze_object_writer_app_id(map);

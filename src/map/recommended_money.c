@@ -147,7 +147,7 @@ braze_recommended_money_amount(BrazeEventWriter *writer, const BrazeSchemaField 
 						   braze_mapping_note_quote(key), field->name, writer->schema->event);
 		return false;
 	}
-	braze_event_properties_add_name(&writer->consumed, key);
+	braze_property_names_add(&writer->consumed, key);
 	braze_recommended_money_number(writer, field->name, amount);
 	return true;
 }
@@ -163,7 +163,7 @@ braze_recommended_money_total(BrazeEventWriter *writer, const BrazeSchemaField *
 	Numeric		total = braze_commerce_read_number(writer->object, field->sources, &key);
 
 	if (total != NULL)
-		braze_event_properties_add_name(&writer->consumed, key);
+		braze_property_names_add(&writer->consumed, key);
 
 	/* known by now: the schema has the action before the total */
 	else if (writer->action != NULL && strcmp(writer->action, "replace") != 0)
@@ -197,7 +197,7 @@ braze_recommended_money_currency(BrazeEventWriter *writer, const BrazeSchemaFiel
 	currency = braze_commerce_read_currency(writer->map, writer->object, product);
 	if (currency == NULL)
 		return false;
-	braze_event_properties_add_name(&writer->consumed, braze_string("currency"));
+	braze_property_names_add(&writer->consumed, braze_string("currency"));
 	braze_event_key(writer, field->name);
 	braze_json_write_string(&writer->map->text, currency, strlen(currency));
 	return true;

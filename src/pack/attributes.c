@@ -9,6 +9,7 @@
 #include <string.h>
 
 #include "braze/hash.h"
+#include "pack/attribute_arrays.h"
 #include "pack/attributes.h"
 #include "pack/own_json.h"
 
@@ -19,12 +20,6 @@ typedef struct Literal
 } Literal;
 
 #define LITERAL(text)	{text, sizeof(text) - 1}
-
-static bool
-is_literal(const char *text, size_t length, const char *literal)
-{
-	return length == strlen(literal) && memcmp(text, literal, length) == 0;
-}
 
 /* the list ends with a literal without text */
 static bool
@@ -312,217 +307,6 @@ braze_attributes_identifier(const char *json, size_t length, size_t *identifier_
 	return json + 1;
 }
 
-/* ----- uniting arrays ----- */
-
-/* the text of a member of an object, or NULL */
-static const char *
-object_member(const char *object, const char *end, const char *name, size_t *length)
-{
-	const char *p;
-
-	if (*object != '{')
-		return NULL;
-	for (p = pass_space(object + 1, end); p < end && *p == '"'; p = pass_space(p, end))
-	{
-		const char *key = p;
-		const char *value;
-
-		p = pass_string(p);
-		value = pass_space(p, end);
-		if (is_literal(key, p - key, name))
-		{
-			*length = pass_value(value, end) - value;
-			return value;
-		}
-		p = pass_value(value, end);
-	}
-	return NULL;
-}
-
-typedef struct Element
-{
-	const char *text;
-	size_t		length;
-	const char *id;				/* NULL: it has none */
-	size_t		id_length;
-	int			array;			/* which one it stands in */
-	bool		replaced;		/* by one of a later array */
-} Element;
-
-typedef struct Elements
-{
-	Element    *list;
-	int			count;
-	int			max;
-} Elements;
-
-/* appends the elements of one array; false: no memory */
-static bool
-add_elements(Elements *elements, const char *array, size_t length, int number,
-			 const char *id_name)
-{
-	const char *end = array + length - 1;
-	const char *p;
-
-	for (p = pass_space(array + 1, end); p < end; p = pass_space(p, end))
-	{
-		Element    *element;
-
-		if (elements->count == elements->max)
-		{
-			int			max = elements->max ? elements->max * 2 : 32;
-			Element    *list = realloc(elements->list, sizeof(Element) * max);
-
-			if (list == NULL)
-				return false;
-			elements->list = list;
-			elements->max = max;
-		}
-		element = &elements->list[elements->count++];
-		element->text = p;
-		p = pass_value(p, end);
-		element->length = p - element->text;
-		element->id = object_member(element->text, p, id_name, &element->id_length);
-		element->array = number;
-		element->replaced = false;
-	}
-	return true;
-}
-
-/* a power of two that leaves half of the places empty */
-static int
-places_for(int count)
-{
-	int			places = 16;
-
-	while (places < count * 2)
-		places *= 2;
-	return places;
-}
-
-/* an element is replaced by one of the same id in any later array */
-static bool
-find_replaced(Elements *elements)
-{
-	int			nplaces = places_for(elements->count);
-	int		   *places = malloc(sizeof(int) * nplaces);
-
-	if (places == NULL)
-		return false;
-	for (int i = 0; i < nplaces; i++)
-		places[i] = -1;
-
-	/*
-	 * From the last one on, so that each id is first met where it is to stay.
-	 * Two of one id in the same array both stay, as Braze would get them
-	 * without folding.
-	 */
-	for (int i = elements->count - 1; i >= 0; i--)
-	{
-		Element    *element = &elements->list[i];
-		int			place;
-
-		if (element->id == NULL)
-			continue;
-		place = braze_hash(element->id, element->id_length) & (nplaces - 1);
-		for (; places[place] >= 0; place = (place + 1) & (nplaces - 1))
-		{
-			const Element *other = &elements->list[places[place]];
-
-			if (other->id_length == element->id_length &&
-				memcmp(other->id, element->id, element->id_length) == 0)
-				break;
-		}
-		if (places[place] < 0)
-			places[place] = i;
-		else
-			element->replaced = elements->list[places[place]].array > element->array;
-	}
-	free(places);
-	return true;
-}
-
-/* the elements that are left become the field's value */
-static bool
-write_united(BrazeAttributes *fields, BrazeAttribute *field, const Elements *elements)
-{
-	size_t		size = 2;
-	char	   *block;
-	char	   *to;
-
-	for (int i = 0; i < elements->count; i++)
-		size += elements->list[i].replaced ? 0 : elements->list[i].length + 1;
-	block = malloc(sizeof(void *) + size);
-	if (block == NULL)
-		return false;
-
-	/*
-	 * blocks are a list by their first bytes, and are freed with the next
-	 * read
-	 */
-	*(void **) block = fields->owned;
-	fields->owned = block;
-	field->value = to = block + sizeof(void *);
-	*to++ = '[';
-	for (int i = 0; i < elements->count; i++)
-	{
-		if (elements->list[i].replaced)
-			continue;
-		if (to - field->value > 1)
-			*to++ = ',';
-		memcpy(to, elements->list[i].text, elements->list[i].length);
-		to += elements->list[i].length;
-	}
-	*to++ = ']';
-	field->value_length = to - field->value;
-	return true;
-}
-
-/*
- * the name of what tells one element from another, NULL if arrays do not unite
- */
-static const char *
-uniting_id(const BrazeAttribute *field)
-{
-	if (*field->value != '[')
-		return NULL;
-	if (is_literal(field->name, field->name_length, "\"subscription_groups\""))
-		return "\"subscription_group_id\"";
-	if (is_literal(field->name, field->name_length, "\"push_tokens\""))
-		return "\"token\"";
-	return NULL;
-}
-
-/* the arrays of this field become one, in the order in which they came */
-static bool
-unite_field(BrazeAttributes *fields, BrazeAttribute *field)
-{
-	const char *id_name = uniting_id(field);
-	Elements	elements = {NULL, 0, 0};
-	int			number = 0;
-	bool		fine = add_elements(&elements, field->value, field->value_length, number, id_name);
-
-	for (int i = field->next_array; fine && i >= 0; i = fields->arrays[i].next)
-		fine = add_elements(&elements, fields->arrays[i].text, fields->arrays[i].length,
-							++number, id_name);
-	fine = fine && find_replaced(&elements) && write_united(fields, field, &elements);
-	free(elements.list);
-	if (fine)
-		field->next_array = -1;
-	return fine;
-}
-
-bool
-braze_attributes_unite(BrazeAttributes *fields)
-{
-	for (int i = 0; i < fields->count; i++)
-	{
-		if (fields->list[i].next_array >= 0 && !unite_field(fields, &fields->list[i]))
-			return false;
-	}
-	return true;
-}
-
 /* ----- folding ----- */
 
 /* where the name's number stands, or would have to */
@@ -547,7 +331,7 @@ place_of(const BrazeAttributes *fields, const BrazeAttribute *like)
 static bool
 fill_places(BrazeAttributes *fields, int more)
 {
-	int			nplaces = places_for(fields->count + more);
+	int			nplaces = braze_attributes_places(fields->count + more);
 
 	if (fields->nplaces >= nplaces)
 		return true;
@@ -565,34 +349,6 @@ fill_places(BrazeAttributes *fields, int more)
 		fields->places[i] = -1;
 	for (int i = 0; i < fields->count; i++)
 		*place_of(fields, &fields->list[i]) = i;
-	return true;
-}
-
-/* notes an array of a later object that is to be united with this field */
-static bool
-append_array(BrazeAttributes *fields, BrazeAttribute *earlier, const BrazeAttribute *field)
-{
-	BrazeArray *array;
-
-	if (fields->narrays == fields->maxarrays)
-	{
-		int			max = fields->maxarrays ? fields->maxarrays * 2 : 8;
-		BrazeArray *arrays = realloc(fields->arrays, sizeof(BrazeArray) * max);
-
-		if (arrays == NULL)
-			return false;
-		fields->arrays = arrays;
-		fields->maxarrays = max;
-	}
-	array = &fields->arrays[fields->narrays];
-	array->text = field->value;
-	array->length = field->value_length;
-	array->next = -1;
-	if (earlier->next_array < 0)
-		earlier->next_array = fields->narrays;
-	else
-		fields->arrays[earlier->last_array].next = fields->narrays;
-	earlier->last_array = fields->narrays++;
 	return true;
 }
 
@@ -616,14 +372,14 @@ braze_attributes_fold(BrazeAttributes *fields, const BrazeAttributes *later)
 			continue;
 		}
 		earlier = &fields->list[*place];
-		if (*field->value == '[' && uniting_id(earlier) != NULL)
+		if (*field->value == '[' && braze_attribute_arrays_id(earlier) != NULL)
 		{
 			/*
 			 * Braze unites these lists with what it has, so that the later
 			 * one does not replace the earlier.  They are only noted here:
 			 * uniting all at once takes linear time.
 			 */
-			if (!append_array(fields, earlier, field))
+			if (!braze_attribute_arrays_append(fields, earlier, field))
 				return false;
 			continue;
 		}

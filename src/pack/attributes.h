@@ -85,10 +85,20 @@ extern const char *braze_attributes_identifier(const char *json, size_t length,
 /*
  * Adds a later object of the same user: its values win, subscription groups
  * and push tokens unite.  Both must have the same flags and not stand alone.
- * After the last one, unite writes the united arrays.  False: out of memory.
+ * After the last one, braze_attribute_arrays_unite writes the united arrays.  False: out of memory.
  */
 extern bool braze_attributes_fold(BrazeAttributes *fields, const BrazeAttributes *later);
-extern bool braze_attributes_unite(BrazeAttributes *fields);
+
+/* a power of two that leaves half of the places of a hash table empty */
+static inline int
+braze_attributes_places(int count)
+{
+	int			places = 16;
+
+	while (places < count * 2)
+		places *= 2;
+	return places;
+}
 
 /* returns the end of the text */
 extern char *braze_attributes_write(const BrazeAttributes *fields, char *to);

@@ -10,6 +10,17 @@
 #ifndef BRAZE_OWN_JSON_H
 #define BRAZE_OWN_JSON_H
 
+#include <stdbool.h>
+#include <stddef.h>
+#include <string.h>
+
+/* literal ends with a NUL, text does not */
+static inline bool
+is_literal(const char *text, size_t length, const char *literal)
+{
+	return length == strlen(literal) && memcmp(text, literal, length) == 0;
+}
+
 /* behind the string that begins here; the text is our own, and valid */
 static inline const char *
 pass_string(const char *p)

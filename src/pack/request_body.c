@@ -9,6 +9,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "pack/attribute_arrays.h"
 #include "pack/pack.h"
 #include "pack/pack_internal.h"
 
@@ -144,7 +145,7 @@ write_attributes(BrazePack *pack, BrazeRequest *request, Body *body, int positio
 			return false;
 		i = later->fold_next;
 	}
-	if (!braze_attributes_unite(&pack->fields))
+	if (!braze_attribute_arrays_unite(&pack->fields))
 		return false;
 
 	/* only the united object shows whether anything is left to be sent */

@@ -115,7 +115,7 @@ braze_claims_bound_count_release(void)
 	LWLockAcquire(braze_shared->lock, LW_EXCLUSIVE);
 	slot = braze_shmem_database(MyDatabaseId, false);
 	if (slot != NULL)
-		slot->releases++;
+		slot->released_claims++;
 	LWLockRelease(braze_shared->lock);
 }
 
@@ -135,7 +135,7 @@ braze_claims_bound_lowest(int64 *releases)
 	if (slot != NULL && slot->pid != 0)
 		lowest = slot->lowest_in_flight;
 	if (slot != NULL)
-		*releases = slot->releases;
+		*releases = slot->released_claims;
 	LWLockRelease(braze_shared->lock);
 	return lowest;
 }

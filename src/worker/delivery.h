@@ -113,12 +113,6 @@ typedef struct BrazeDelivery
 
 extern void braze_delivery_init(void);
 
-/* in a transaction: what the catalogs and the key files say now */
-extern void braze_delivery_refresh(bool options_changed);
-
-/* and when that transaction has committed; if it fails, all is done again */
-extern void braze_delivery_refreshed(void);
-
 /* takes a row: maps it and packs its objects */
 extern void braze_delivery_take(BrazeDelivery *delivery, const BrazeQueueRow *row);
 

@@ -12,6 +12,7 @@
 
 #include "worker/deliveries.h"
 #include "worker/delivery_pause.h"
+#include "worker/delivery_refresh.h"
 #include "worker/round.h"
 #include "worker/round_refresh.h"
 
@@ -64,7 +65,7 @@ braze_round_refresh(bool options_changed)
 	if (!braze_round_succeeds("reading the destinations", refresh_all, &options_changed))
 		return false;
 	braze_round_refreshed = true;
-	braze_delivery_refreshed();
+	braze_delivery_refresh_committed();
 	look_at_resumed();
 	if (options_changed)
 		ereport(DEBUG1,

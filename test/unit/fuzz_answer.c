@@ -4,7 +4,7 @@
  * The first four bytes choose the status and what was sent; the rest is the
  * body.  Whatever comes, the verdict must keep what answer.h promises.
  *
- * link: ../../src/braze/answer.c ../../src/braze/endpoint.c -ljson-c
+ * link: ../../src/braze/answer.c ../../src/braze/answer_text.c ../../src/braze/endpoint.c -ljson-c
  */
 #include <stdint.h>
 #include <stdio.h>

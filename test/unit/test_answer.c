@@ -1,7 +1,7 @@
 /*
  * Braze's answers, row by row.
  *
- * link: ../../src/braze/answer.c ../../src/braze/endpoint.c -ljson-c
+ * link: ../../src/braze/answer.c ../../src/braze/answer_text.c ../../src/braze/endpoint.c -ljson-c
  */
 #include "tap.h"
 

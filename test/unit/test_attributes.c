@@ -1,13 +1,14 @@
 /*
  * Reading, folding and filtering attributes objects.
  *
- * link: ../../src/pack/attributes.c ../../src/pack/profile_cache.c ../../src/braze/hash.c
+ * link: ../../src/pack/attributes.c ../../src/pack/attribute_arrays.c ../../src/pack/profile_cache.c ../../src/braze/hash.c
  */
 #include "tap.h"
 
 #include <stdlib.h>
 
 #include "collide.h"
+#include "pack/attribute_arrays.h"
 #include "pack/profile_cache.h"
 
 static char *
@@ -39,7 +40,7 @@ fold_all(const char *first,...)
 		braze_attributes_fold(&all, &later);
 	}
 	va_end(args);
-	braze_attributes_unite(&all);
+	braze_attribute_arrays_unite(&all);
 	is_text(written(&all), json, "fold");
 	braze_attributes_free(&all);
 	braze_attributes_free(&later);

@@ -8,7 +8,7 @@
  *
  * link: ../../src/pack/pack.c ../../src/pack/discard.c ../../src/pack/deferred.c ../../src/pack/lane.c ../../src/pack/packed_call.c ../../src/pack/ready_list.c ../../src/pack/isolate.c
  * link: ../../src/pack/request.c ../../src/pack/request_state.c ../../src/pack/start_delay.c ../../src/pack/request_progress.c
- * link: ../../src/pack/request_outcome.c ../../src/pack/request_body.c ../../src/pack/identity_link.c ../../src/pack/gone.c ../../src/pack/attributes.c ../../src/pack/profile_cache.c ../../src/pack/object_limit.c ../../src/braze/hash.c ../../src/braze/endpoint.c
+ * link: ../../src/pack/request_outcome.c ../../src/pack/request_body.c ../../src/pack/identity_link.c ../../src/pack/gone.c ../../src/pack/attributes.c ../../src/pack/attribute_arrays.c ../../src/pack/profile_cache.c ../../src/pack/object_limit.c ../../src/braze/hash.c ../../src/braze/endpoint.c
  */
 #include "tap.h"
 
@@ -16,6 +16,7 @@
 #include <time.h>
 
 #include "collide.h"
+#include "pack/attribute_arrays.h"
 #include "pack/pack.h"
 #include "pack/pack_internal.h"
 #include "pack/profile_cache.h"
@@ -92,7 +93,7 @@ fold_objects(int count, bool names)
 		if (i > 0)
 			braze_attributes_fold(&all, &later);
 	}
-	braze_attributes_unite(&all);
+	braze_attribute_arrays_unite(&all);
 	body = malloc((size_t) count * 40 + 100);
 	n = (int) (braze_attributes_write(&all, body) - body);
 	if (n < count * 8)

@@ -1,7 +1,7 @@
 /*-------------------------------------------------------------------------
  *
- * event_properties.c
- *	  Names, and the properties of an event or a purchase.
+ * property_names.c
+ *	  Which names traits and properties may have, and which are reserved.
  *
  *-------------------------------------------------------------------------
  */
@@ -18,14 +18,14 @@ const char *const braze_purchase_reserved[] = {
 const char *const braze_no_reserved[] = {NULL};
 
 void
-braze_event_properties_add_name(BrazeNames *names, BrazeString name)
+braze_property_names_add(BrazeNames *names, BrazeString name)
 {
 	if (names->count < BRAZE_NAMES)
 		names->names[names->count++] = name;
 }
 
 bool
-braze_event_properties_has_name(const BrazeNames *names, BrazeString name)
+braze_property_names_has(const BrazeNames *names, BrazeString name)
 {
 	for (int i = 0; i < names->count; i++)
 	{
@@ -37,8 +37,8 @@ braze_event_properties_has_name(const BrazeNames *names, BrazeString name)
 }
 
 bool
-braze_event_properties_name(BrazeMap *map, const char *what, JsonbContainer *object,
-							BrazeString key, BrazeString *name)
+braze_property_names_read(BrazeMap *map, const char *what, JsonbContainer *object,
+						  BrazeString key, BrazeString *name)
 {
 	JsonbValue	other;
 
@@ -74,7 +74,7 @@ braze_event_properties_name(BrazeMap *map, const char *what, JsonbContainer *obj
 	 * an object of nothing else costs no more than its size.
 	 */
 	if (braze_lookup_key(object, name->data, name->length, &other) ||
-		braze_event_properties_has_name(&map->padded, *name))
+		braze_property_names_has(&map->padded, *name))
 	{
 		braze_mapping_note(map, "A second %s %s was left out: its name is the same without the white space around it.",
 						   what, braze_mapping_note_quote(*name));
@@ -86,6 +86,6 @@ braze_event_properties_name(BrazeMap *map, const char *what, JsonbContainer *obj
 						   what, braze_mapping_note_quote(*name), BRAZE_NAMES);
 		return false;
 	}
-	braze_event_properties_add_name(&map->padded, *name);
+	braze_property_names_add(&map->padded, *name);
 	return true;
 }
