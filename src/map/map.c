@@ -164,7 +164,7 @@ map_call(BrazeMap *map, Jsonb *jsonb, BrazeCallKind kind)
 
 	if (braze_segment_call_is_bundled(call))
 	{
-		braze_mapping_note_skip(map, "The call was skipped: Braze's SDK in the browser has sent it, as _metadata.bundled says.");
+		braze_mapping_note_skip(map, "The call was skipped: Braze's SDK in the browser or app has sent it, as _metadata.bundled says.");
 		return;
 	}
 

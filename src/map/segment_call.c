@@ -137,8 +137,35 @@ next_name(BrazeWalk *walk, BrazeString *name)
 }
 
 /*
+ * Segment's libraries for apps, as they call themselves in context.library.
+ * Braze's plugins for them take identify and track calls alone.
+ */
+static const char *const app_libraries[] = {
+	"analytics-swift", "analytics-kotlin", "@segment/analytics-react-native",
+	"analytics-ios", "analytics-android",
+};
+
+static bool
+comes_from_app(const BrazeSegmentCall *call)
+{
+	JsonbValue	name;
+
+	if (!braze_segment_call_context_in(call, "library", "name", &name) ||
+		name.type != jbvString)
+		return false;
+	for (int i = 0; i < lengthof(app_libraries); i++)
+	{
+		if (name.val.string.len == (int) strlen(app_libraries[i]) &&
+			memcmp(name.val.string.val, app_libraries[i], name.val.string.len) == 0)
+			return true;
+	}
+	return false;
+}
+
+/*
  * Is the call of a type that Segment's plugins hand to Braze's SDKs?  None of
- * them does so with alias and screen calls, which come from here if at all.
+ * them does so with alias and screen calls, and only the one for browsers does
+ * with page and group calls.  The others come from here if at all.
  */
 static bool
 has_bundled_type(const BrazeSegmentCall *call)
@@ -151,9 +178,10 @@ has_bundled_type(const BrazeSegmentCall *call)
 	{
 		case BRAZE_TYPE_IDENTIFY:
 		case BRAZE_TYPE_TRACK:
+			return true;
 		case BRAZE_TYPE_PAGE:
 		case BRAZE_TYPE_GROUP:
-			return true;
+			return !comes_from_app(call);
 		default:
 			return false;
 	}

@@ -55,7 +55,7 @@ typedef struct BrazeSegmentCall
 	BrazeCallIntegration integration;
 } BrazeSegmentCall;
 
-/* has a browser's own SDK of Braze sent the call?  Segment notes that in it */
+/* has Braze's SDK in the browser or app sent the call?  Segment notes that in it */
 extern bool braze_segment_call_is_bundled(const BrazeSegmentCall *call);
 
 /* object: the call's root, which must be an object */

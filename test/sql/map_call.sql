@@ -69,6 +69,16 @@ SELECT map('{"type": "identify", "userId": "u1", "_metadata": {"bundled": ["Braz
 SELECT type, lines(jsonb_build_object('type', type, 'userId', 'u1', 'previousId', 'old', 'event', 'E', 'groupId', 'g1', 'name', 'Home',
 	'timestamp', '2024-05-06T07:08:09Z', '_metadata', '{"bundled": ["Braze"]}'::jsonb), '{alias_calls,merge,track_all_pages,true}', '{}')
 FROM unnest(ARRAY['identify', 'track', 'page', 'screen', 'group', 'Alias']) type;
+-- those in apps are handed identify and track calls alone; a library that is not known counts as one in a browser
+SELECT library, string_agg(type, ' ' ORDER BY type) AS "comes from here"
+FROM unnest(ARRAY['"analytics-swift"', '"analytics-kotlin"', '"@segment/analytics-react-native"', '"analytics-ios"', '"analytics-android"',
+		'"analytics.js"', '"analytics-swif"', '"analytics-swift2"', '""', '1', 'null', '["analytics-swift"]']) library,
+	unnest(ARRAY['identify', 'track', 'page', 'screen', 'group', 'alias']) type,
+	LATERAL (SELECT lines(jsonb_build_object('type', type, 'userId', 'u1', 'previousId', 'old', 'event', 'E', 'groupId', 'g1', 'name', 'Home',
+		'timestamp', '2024-05-06T07:08:09Z', '_metadata', '{"bundled": ["Appboy"]}'::jsonb, 'context', jsonb_build_object('library', jsonb_build_object('name', library::jsonb))),
+		'{alias_calls,merge,track_all_pages,true}', '{}') LIMIT 1) line (line)
+WHERE line <> 'skip' GROUP BY library ORDER BY library COLLATE "C";
+SELECT lines('{"type": "group", "userId": "u1", "groupId": "g1", "_metadata": {"bundled": ["Appboy"]}, "context": {"library": "analytics-swift"}}', '{}', '{}');
 
 -- app_id: that of the integrations beats the destination's; attributes have none
 SELECT map('{"type": "track", "userId": "u1", "event": "E", "timestamp": "2024-05-06T07:08:09Z"}', 'app_identifier', 'mine');
