@@ -3,7 +3,7 @@ require "apache2"
 
 -- the outcome, and how many calls came to what, each as a number of rows
 local QUERY = "SELECT FROM segment_http(%s, %s, %s)"
-local COUNT = "SELECT FROM segment_http_count(%s)"
+local COUNT = "SELECT FROM segment_http_count('%s')"
 local COUNTS = {"queued", "duplicates", "dead_letters", "dropped"}
 
 -- the answers, by the number of rows that segment_http returns
@@ -61,12 +61,10 @@ local function connect(r)
 	return nil, problem
 end
 
-local function query(r, db, text, ...)
-	local statement, problem = db:prepare(r, text)
-	if not statement then
-		return nil, problem
-	end
-	return statement:query(...)
+-- A text as an expression of SQL.  The values of a prepared statement would stay
+-- in the memory of its connection, which is kept.
+local function literal(r, text)
+	return string.format("convert_from(decode('%s', 'base64'), 'UTF8')", r:base64_encode(text))
 end
 
 -- The number of rows, and for a success the answer.
@@ -76,11 +74,11 @@ local function receive(r, body, key)
 	if not db then
 		return nil, problem
 	end
-	rows, problem = query(r, db, QUERY, r.uri, body, key)
+	rows, problem = db:query(r, string.format(QUERY, literal(r, r.uri), literal(r, body), literal(r, key)))
 	if rows == 1 then
 		text = '{"success": true'
 		for _, name in ipairs(COUNTS) do
-			count = query(r, db, COUNT, name)
+			count = db:query(r, string.format(COUNT, name))
 			-- the calls are queued, whatever happens now
 			if not count then
 				text = '{"success": true'
@@ -112,10 +110,14 @@ function handle(r)
 	if length > MAX_BODY then
 		return answer(r, table.unpack(ANSWERS[4]))
 	end
-	if not is_text(body) then
+	local key = write_key(r)
+	if not is_text(key) then
+		return answer(r, table.unpack(ANSWERS[3]))
+	end
+	if not is_text(r.uri) or not is_text(body) then
 		return answer(r, table.unpack(ANSWERS[2]))
 	end
-	local rows, problem, text = receive(r, body, write_key(r))
+	local rows, problem, text = receive(r, body, key)
 	if not rows or not ANSWERS[rows] then
 		r:err("braze_receive: " .. tostring(problem))
 		rows = 5

@@ -3,6 +3,7 @@
 // the middle, and each call arrives once.
 'use strict';
 
+const fs = require('fs');
 const http = require('http');
 const zlib = require('zlib');
 
@@ -12,6 +13,8 @@ const { readBody } = require('./standin');
 const { startProxy } = require('./proxy');
 
 const CALLS = 2000;
+const SMALL = 20000;
+const WARM = 4000;
 const httpd = new URL(process.env.HTTPD_URL);
 
 function createKey() {
@@ -115,6 +118,8 @@ async function imitations() {
   is(await post('/v1/batch', batch('chunked'), { Authorization: basic, 'Transfer-Encoding': 'chunked' }), [200, true], 'a body whose length is not known');
   is(await post('/v1/track', JSON.stringify({ userId: 'u1', event: 'body', writeKey: key }), {}), [200, true], 'a key in the body');
   is(await post('/v1/batch', batch('nobody'), { Authorization: 'Basic bm9ib2R5Og==' }), [401, false], 'a key that is not known is refused');
+  is(await post('/v1/batch', batch('nobody'), { Authorization: `Basic ${Buffer.from([0x6e, 0xff, 0x00, 0x3a]).toString('base64')}` }), [401, false], 'also one that is no text');
+  is(await post('/v1/%ff', batch('nowhere'), { Authorization: basic }), [400, false], 'a path that is no text');
   is(await post('/v1/batch', 'no JSON', { Authorization: basic }), [400, false], 'and a body that is no JSON');
   is(await post('/v1/batch', Buffer.from([0x7b, 0xff, 0x00]), { Authorization: basic }), [400, false], 'nor UTF-8');
   is(await post('/v1/nothing', '{}', { Authorization: basic }), [400, false], 'and a path that is not known');
@@ -131,6 +136,42 @@ async function imitations() {
   ok(await until(async () => (await post('/v1/batch', batch('later'), { Authorization: basic }))[0] === 200, 60000), 'which it can, once there is one');
 }
 
+// what the one process of httpd that serves has for itself, in kB
+function memoryOfHttpd() {
+  const pid = fs.readFileSync(process.env.HTTPD_PIDFILE, 'utf8').trim();
+  const child = fs.readFileSync(`/proc/${pid}/task/${pid}/children`, 'utf8').trim();
+  return Number(/RssAnon:\s+(\d+)/.exec(fs.readFileSync(`/proc/${child}/status`, 'utf8'))[1]);
+}
+
+// httpd runs for months: what a request takes is given back.  A few bytes in
+// the memory of a connection, which is kept, would be some 4 MB here.
+async function memory() {
+  const began = Date.now();
+  const agent = new http.Agent({ keepAlive: true, maxSockets: 8 });
+  const headers = { Authorization: `Basic ${Buffer.from(`${createKey()}:`).toString('base64')}` };
+  const statuses = {};
+  let before;
+  const post = (i) => new Promise((resolve, reject) => {
+    const request = http.request({ agent, host: httpd.hostname, port: httpd.port, method: 'POST', path: '/v1/track', headers }, async (answer) => {
+      statuses[answer.statusCode] = (statuses[answer.statusCode] || 0) + 1;
+      await readBody(answer);
+      resolve();
+    });
+    request.on('error', reject);
+    request.end(`{"userId": "u1", "event": "small", "messageId": "small ${i}"}`);
+  });
+  for (let i = 0; i < SMALL; i += 100) {
+    await Promise.all(Array.from({ length: 100 }, (_, seq) => post(i + seq)));
+    if (i + 100 === WARM) before = memoryOfHttpd();
+  }
+  agent.destroy();
+  const after = memoryOfHttpd();
+  console.log(`# httpd: ${before} kB after ${WARM} requests, ${after} kB after ${SMALL}, in ${Math.round((Date.now() - began) / 1000)} s`);
+  is(statuses, { 200: SMALL }, `${SMALL} small requests are taken`);
+  ok(after - before < 3072, 'and httpd does not keep what they took');
+  sql('DELETE FROM braze_queue;');
+}
+
 async function main() {
   const asked = process.argv.slice(2);
   sql(`SET client_min_messages = error; ${setOptions({ custom_api_endpoint: process.env.BRAZE_URL, track_all_pages: 'true' })} GRANT USAGE ON FOREIGN SERVER braze TO site;`);
@@ -141,6 +182,7 @@ async function main() {
   console.log(`# answers of the server: ${JSON.stringify(proxy.statuses)}`);
   proxy.stop();
   if (asked.length === 0) await imitations();
+  if (asked.length === 0 || asked.includes('memory')) await memory();
   process.exitCode = done();
 }
 
