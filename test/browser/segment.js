@@ -150,8 +150,10 @@ async function main() {
   const launched = await launch();
   browser = launched.browser;
   try {
-    for (const version of asked.length > 0 ? asked : VERSIONS) await withSdk(version);
-    await withoutSdk('6.13.0');
+    for (const version of asked.length > 0 ? asked : VERSIONS) {
+      await withSdk(version);
+      await withoutSdk(version);
+    }
     if (asked.length === 0) {
       await alone({ strategy: 'standard' });
       await alone({ strategy: 'batching', config: { size: 50, timeout: 200 } });

@@ -44,6 +44,26 @@ const html = (id, event) => trigger(id, event, {
   type: 'HTML', message: `<html><body><p id="shown">message ${id}</p></body></html>`,
 });
 
+// Safari's own notifications, as they were before it had the Push API
+const SAFARI = `<script>
+  delete window.PushManager;
+  window.safari = { pushNotification: {
+    asked: [],
+    permission: () => ({ permission: 'default' }),
+    requestPermission(url, id, data, callback) {
+      this.asked.push([url, id, data.api_key]);
+      callback({ permission: 'granted', deviceToken: 'the-token' });
+    },
+  } };
+</script>`;
+
+const EVERYTHING = {
+  safari_website_push_id: 'web.com.example', allow_crawler_activity: 'true', automatically_send_in_app_messages: 'false',
+  do_not_load_font_awesome: 'true', enable_html_in_app_messages: 'true', enable_logging: 'true',
+  open_in_app_messages_in_new_tab: 'true', open_news_feed_cards_in_new_tab: 'true',
+  minimum_interval_between_trigger_actions_in_seconds: '1', session_timeout_in_seconds: '1000',
+};
+
 const card = () => ({
   id: 'card1', tp: 'short_news', ca: 1700000000, ea: -1, v: false, cl: false, p: false, db: true,
   tt: 'title', ds: 'description', u: `${standin.site}/clicked`, uw: false, dm: '', i: '', ar: 1, e: {}, s: 'server',
@@ -54,16 +74,21 @@ class Version {
     this.version = version;
     this.major = Number(version.split('.')[0]);
     this.name = this.major < 4 ? 'appboy' : 'braze';
+    // 2.7.1 passes over what it does not know without a word
+    this.warns = this.major > 2;
   }
 
   // a page with what braze_sdk prints, opened and with its session begun
   async load(options, settings = {}) {
     standin.reset();
     Object.assign(standin, settings);
-    standin.pages['/'] = `<!DOCTYPE html><html><head><title>page</title>${sdk('web', {
+    let snippet = sdk('web', {
       datacenter: 'US-01', sdk_endpoint: standin.endpoint, app_identifier: 'another-app',
       web_app_identifier: 'the-app', web_sdk_version: this.version, ...options,
-    })}</head><body><p>A page.</p></body></html>`;
+    });
+    if (settings.wrong) snippet = snippet.replace('"baseUrl":', `"${settings.wrong}": true, $&`);
+    this.options = [...snippet.matchAll(/"(\w+)":/g)].map((match) => match[1]);
+    standin.pages['/'] = `<!DOCTYPE html><html><head><title>page</title>${settings.before || ''}${snippet}</head><body><p>A page.</p></body></html>`;
     standin.pages['/clicked'] = '<!DOCTYPE html><title>clicked</title>';
     const tab = await Tab.open(browser, scripts, settings.agent);
     await tab.page.goto(`${standin.site}/`, { waitUntil: 'load' });
@@ -119,16 +144,26 @@ class Version {
     await tab.close();
   }
 
+  // the options that were printed and that the SDK's own file does not name
+  unknown() {
+    return this.options.filter((name) => !new RegExp(`\\.${name}\\b|"${name}"`).test(scripts[this.major]));
+  }
+
+  // does the SDK tell of an option that it does not know, and do we see it?
+  async wrongOption() {
+    const tab = await this.load({ enable_logging: 'true' }, { wrong: 'notAnOption' });
+    is(this.unknown(), ['notAnOption'], `${this.version}: an option that its file does not name is found`);
+    is(tab.warnings().length, this.warns ? 1 : 0, `${this.version}: ${this.warns ? 'and it warns of it' : 'of which it does not warn'}`);
+    await tab.close();
+  }
+
   async everything() {
-    const tab = await this.load({
-      safari_website_push_id: 'web.com.example', allow_crawler_activity: 'true', automatically_send_in_app_messages: 'false',
-      do_not_load_font_awesome: 'true', enable_html_in_app_messages: 'true', enable_logging: 'true',
-      open_in_app_messages_in_new_tab: 'true', open_news_feed_cards_in_new_tab: 'true',
-      minimum_interval_between_trigger_actions_in_seconds: '1', session_timeout_in_seconds: '1000',
-    }, { triggers: [slideUp('t1', 'show')] });
+    const tab = await this.load(EVERYTHING, { triggers: [slideUp('t1', 'show')] });
+    ok(this.options.length >= 10 && this.options.includes('safariWebsitePushId'), `${this.version}: all options are printed (${this.options.length})`);
+    is(this.unknown(), [], `${this.version}: its file names each of them`);
     ok(tab.console.some((line) => /Initialized for the (Braze|Appboy) backend/.test(line)),
       `${this.version}: enable_logging lets it log`);
-    is(tab.warnings(), [], `${this.version}: it knows all of its options`);
+    is(tab.warnings(), [], `${this.version}: it warns of none`);
     is(tab.errors, [], `${this.version}: nothing is thrown with all of them`);
     await this.log(tab, 'show');
     await quiet();
@@ -215,9 +250,30 @@ class Version {
     }
   }
 
+  async safari() {
+    for (const id of [undefined, 'web.com.example']) {
+      const tab = await this.load(id === undefined ? {} : { safari_website_push_id: id }, { before: SAFARI });
+      await tab.page.evaluate((name) => {
+        const sdk = window[name];
+        (sdk.registerAppboyPushMessages || sdk.requestPushPermission)();
+        sdk.requestImmediateDataFlush();
+      }, this.name);
+      const token = () => standin.attributes().some((a) => a.push_token === 'the-token');
+      if (id === undefined) await quiet();
+      else await inTime(token);
+      is(await tab.page.evaluate(() => window.safari.pushNotification.asked),
+        id === undefined ? [] : [[`${standin.endpoint}/api/v3/safari/the-app`, id, 'the-app']],
+        `${this.version}: ${id === undefined ? 'without safari_website_push_id Safari is not asked for permission' : 'with it, it is, by that id'}`);
+      is(token(), id !== undefined, `${this.version}: ${id === undefined ? 'and no token is sent' : 'and its token is sent'}`);
+      await tab.close();
+    }
+  }
+
   async run() {
     await this.start();
     await this.everything();
+    await this.wrongOption();
+    await this.safari();
     await this.crawlers();
     await this.messages();
     await this.htmlMessages();
@@ -251,6 +307,7 @@ async function main() {
       if (smoke) {
         await run.start();
         await run.everything();
+        await run.wrongOption();
       } else await run.run();
     }
   } finally {
