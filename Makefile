@@ -16,7 +16,8 @@ SHLIB_LINK = -lcurl -ljson-c
 
 # only what PostgreSQL looks up is exported; before 16 that needs saying
 PG_CFLAGS = -fvisibility=hidden
-PG_CPPFLAGS = -I$(srcdir)/src '-DPGDLLEXPORT=__attribute__((visibility("default")))'
+version := $(shell sed -n "s/^default_version = '\(.*\)'/\1/p" $(EXTENSION).control)
+PG_CPPFLAGS = -I$(srcdir)/src '-DPGDLLEXPORT=__attribute__((visibility("default")))' '-DBRAZE_VERSION="$(version)"'
 
 # test/sql and test/specs are the input, expected/ has the output of both
 REGRESS = $(patsubst test/sql/%.sql,%,$(sort $(wildcard test/sql/*.sql)))
@@ -42,8 +43,6 @@ include $(PGXS)
 $(OBJS): $(wildcard src/*/*.h)
 
 # the archive for PGXN: what is committed
-version = $(shell sed -n "s/^default_version = '\(.*\)'/\1/p" $(EXTENSION).control)
-
 dist:
 	git archive --format zip --prefix=$(EXTENSION)-$(version)/ -o $(EXTENSION)-$(version).zip HEAD
 

@@ -12,6 +12,7 @@
 #include "access/genam.h"
 #include "access/htup_details.h"
 #include "access/table.h"
+#include "catalog/index.h"
 #include "catalog/pg_class.h"
 #include "catalog/pg_depend.h"
 #include "catalog/pg_extension.h"
@@ -28,6 +29,9 @@
 static BrazeCatalog catalog;
 static bool catalog_valid = false;
 static bool callback_registered = false;
+
+/* the extension is of the library's version: what it lacks somebody took away */
+static bool is_this_version;
 
 /* of the last look; message is NULL when there was none */
 static BrazeCatalogProblem problem;
@@ -75,6 +79,7 @@ relation_changed(Datum arg, Oid relid)
 	}
 }
 
+/* also sets is_this_version */
 static Oid
 extension_schema(Oid extension)
 {
@@ -89,7 +94,15 @@ extension_schema(Oid extension)
 	scan = systable_beginscan(rel, ExtensionOidIndexId, true, NULL, 1, &key);
 	tuple = systable_getnext(scan);
 	if (HeapTupleIsValid(tuple))
+	{
+		bool		isnull;
+		Datum		version = heap_getattr(tuple, Anum_pg_extension_extversion,
+										   RelationGetDescr(rel), &isnull);
+
 		schema = ((Form_pg_extension) GETSTRUCT(tuple))->extnamespace;
+		is_this_version = !isnull &&
+			strcmp(TextDatumGetCString(version), BRAZE_VERSION) == 0;
+	}
 	systable_endscan(scan);
 	table_close(rel, AccessShareLock);
 	return schema;
@@ -109,7 +122,22 @@ set_outdated(void)
 				 "ALTER EXTENSION " BRAZE_EXTENSION " UPDATE");
 }
 
-/* a table of the extension with this name, wherever it is */
+/* whether it has, or has had, this name: a new one does not rename the key */
+static bool
+table_was_named(Oid table, const char *name)
+{
+	char	   *now = get_rel_name(table);
+	Oid			key;
+
+	if (now == NULL)
+		return false;
+	if (strcmp(now, name) == 0)
+		return true;
+	key = get_relname_relid(psprintf("%s_pkey", name), get_rel_namespace(table));
+	return OidIsValid(key) && IndexGetRelation(key, true) == table;
+}
+
+/* a table of the extension with this name, or that had it, wherever it is */
 static Oid
 find_own_table(Oid extension, const char *name)
 {
@@ -127,12 +155,10 @@ find_own_table(Oid extension, const char *name)
 	while (!OidIsValid(found) && HeapTupleIsValid(tuple = systable_getnext(scan)))
 	{
 		Form_pg_depend depend = (Form_pg_depend) GETSTRUCT(tuple);
-		char	   *relation;
 
 		if (depend->classid != RelationRelationId || depend->deptype != DEPENDENCY_EXTENSION)
 			continue;
-		relation = get_rel_name(depend->objid);
-		if (relation != NULL && strcmp(relation, name) == 0)
+		if (table_was_named(depend->objid, name))
 			found = depend->objid;
 	}
 	systable_endscan(scan);
@@ -140,22 +166,53 @@ find_own_table(Oid extension, const char *name)
 	return found;
 }
 
-/* a table that is not where it was: what an older version did not have, or moved */
+/*
+ * A table that is not where it was: an older version did not have it, or it was
+ * renamed, moved or dropped.
+ */
 static void
 explain_missing_table(Oid schema, const char *name)
 {
 	Oid			table = find_own_table(catalog.extension, name);
 	char	   *ours = get_namespace_name(schema);
 	char	   *other = OidIsValid(table) ? get_namespace_name(get_rel_namespace(table)) : NULL;
+	char	   *new_name = OidIsValid(table) ? get_rel_name(table) : NULL;
 
-	if (ours == NULL || other == NULL)
+	if (ours != NULL && other != NULL && new_name != NULL)
 	{
-		set_outdated();
-		return;
+		if (strcmp(new_name, name) != 0)
+			note_problem(psprintf("table \"%s\" was renamed to \"%s\"", name, new_name),
+						 psprintf("ALTER TABLE %s RENAME TO %s",
+								  quote_qualified_identifier(other, new_name), name));
+		else
+			note_problem(psprintf("table \"%s\" was moved from schema \"%s\" to schema \"%s\"", name, ours, other),
+						 psprintf("ALTER TABLE %s SET SCHEMA %s",
+								  quote_qualified_identifier(other, name), quote_identifier(ours)));
 	}
-	note_problem(psprintf("table \"%s\" was moved from schema \"%s\" to schema \"%s\"", name, ours, other),
-				 psprintf("ALTER TABLE %s SET SCHEMA %s",
-						  quote_qualified_identifier(other, name), quote_identifier(ours)));
+	else if (!is_this_version || ours == NULL)
+		set_outdated();
+	else
+		note_problem(psprintf("table \"%s\" is missing", name),
+					 psprintf("ALTER EXTENSION " BRAZE_EXTENSION " ADD TABLE %s, once it is created again as in "
+							  BRAZE_EXTENSION "--" BRAZE_VERSION ".sql",
+							  quote_qualified_identifier(ours, name)));
+}
+
+/* a table without its key, or without columns */
+static void
+explain_altered_table(Oid schema, const char *name, const char *key)
+{
+	const char *table = quote_qualified_identifier(get_namespace_name(schema), name);
+
+	if (key != NULL)
+		note_problem(psprintf("table \"%s\" has no primary key", name),
+					 psprintf("ALTER TABLE %s ADD PRIMARY KEY (%s)", table, key));
+	else if (is_this_version)
+		note_problem(psprintf("table \"%s\" lacks columns", name),
+					 psprintf("ALTER TABLE %s ADD COLUMN for each of them, as in "
+							  BRAZE_EXTENSION "--" BRAZE_VERSION ".sql", table));
+	else
+		set_outdated();
 }
 
 static bool
@@ -180,7 +237,7 @@ look_up_table(Oid schema, int i)
 	rel = RelationIdGetRelation(table);
 	if (rel == NULL)
 	{
-		set_outdated();
+		explain_missing_table(schema, tables[i].name);
 		return false;
 	}
 	pkey = braze_primary_key_index(rel);
@@ -192,15 +249,9 @@ look_up_table(Oid schema, int i)
 		if (tables[i].sequence != 0)
 			*oid_at(tables[i].sequence) = braze_identity_sequence(rel, 1);
 	}
-	else if (RelationGetDescr(rel)->natts < tables[i].columns)
-		set_outdated();
 	else
-	{
-		const char *name = quote_qualified_identifier(get_namespace_name(schema), tables[i].name);
-
-		note_problem(psprintf("table \"%s\" has no primary key", tables[i].name),
-					 psprintf("ALTER TABLE %s ADD PRIMARY KEY (%s)", name, tables[i].key));
-	}
+		explain_altered_table(schema, tables[i].name,
+							  RelationGetDescr(rel)->natts < tables[i].columns ? NULL : tables[i].key);
 	RelationClose(rel);
 	return complete;
 }

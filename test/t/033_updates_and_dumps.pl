@@ -50,6 +50,7 @@ run('CREATE DATABASE old');
 run('CREATE EXTENSION segment_braze', 'old');
 braze_destination($node, 'old', 'braze', $braze);
 run("SELECT braze_pause('braze'); SELECT braze_track('u1', 'waits')", 'old');
+run("SET allow_system_table_mods = on; UPDATE pg_extension SET extversion = '0.0.8' WHERE extname = 'segment_braze'", 'old');
 foreach my $table (sort keys %add)
 {
 	braze_wait_for_worker($node, 'old');

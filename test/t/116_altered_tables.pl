@@ -37,7 +37,7 @@ sub lines
 	return scalar grep { index($_, $text) >= 0 } split /\n/, slurp_file($node->logfile);
 }
 
-my @tables = map { "braze_$_" } qw(queue dead_letters paused started messages profiles notes);
+my @tables = map { "braze_$_" } qw(queue dead_letters paused started messages profiles notes activity_sums activity_users);
 
 # moved: the text is the same for all, and its statement helps
 run('CREATE SCHEMA "Else where"');
@@ -54,6 +54,42 @@ foreach my $table (@tables)
 	run($repair);
 	ok($node->poll_query_until('postgres', 'SELECT braze_worker_state() IS NULL'), "$table is where it was: all is well");
 }
+
+# renamed, also where it has been moved
+foreach my $table (@tables)
+{
+	my $state = qq(no worker: table "$table" was renamed to "An other"; run );
+	my $repair = qq(ALTER TABLE public."An other" RENAME TO $table);
+
+	run(qq(ALTER TABLE $table RENAME TO "An other"));
+	ok($node->poll_query_until('postgres', qq(SELECT braze_worker_state() = '$state$repair')),
+		"$table renamed: the status says so, and what helps");
+	like(sql_error("SELECT braze_track('u1', 'A')"), qr/ERROR:  table "$table" was renamed.*HINT:  Run \Q$repair\E\./s,
+		"$table renamed: so does an error");
+	run($repair);
+	ok($node->poll_query_until('postgres', 'SELECT braze_worker_state() IS NULL'), "$table has its name again: all is well");
+}
+run('ALTER TABLE braze_notes RENAME TO notes; ALTER TABLE notes SET SCHEMA "Else where"');
+foreach my $step ('renamed to "notes"', 'moved from schema "public" to schema "Else where"')
+{
+	ok($node->poll_query_until('postgres', qq(SELECT braze_worker_state() LIKE 'no worker: table "braze_notes" was $step; run %')),
+		"renamed and moved: $step");
+	run(run('SELECT braze_worker_state()') =~ s/.*; run //r);
+}
+ok($node->poll_query_until('postgres', 'SELECT braze_worker_state() IS NULL'), 'with both undone all is well');
+
+# dropped, or made again with fewer columns
+run('CREATE TABLE copy (LIKE braze_notes INCLUDING ALL)');
+run('ALTER EXTENSION segment_braze DROP TABLE braze_notes; DROP TABLE braze_notes CASCADE');
+ok($node->poll_query_until('postgres', q(SELECT braze_worker_state() LIKE 'no worker: table "braze_notes" is missing; run %')),
+	'a table that is gone is missing, by the status');
+like(sql_error("SELECT braze_track('u1', 'A')"),
+	qr/ERROR:  table "braze_notes" is missing.*HINT:  Run ALTER EXTENSION segment_braze ADD TABLE public.braze_notes/s, 'so it is by an error');
+run('CREATE TABLE braze_notes (destination name, outcome text, note text, PRIMARY KEY (destination, outcome, note))');
+ok($node->poll_query_until('postgres', q(SELECT braze_worker_state() LIKE 'no worker: table "braze_notes" lacks columns; run %')),
+	'one without all its columns says so');
+run('DROP TABLE braze_notes; ALTER TABLE copy RENAME TO braze_notes; ALTER EXTENSION segment_braze ADD TABLE braze_notes');
+ok($node->poll_query_until('postgres', 'SELECT braze_worker_state() IS NULL'), 'a table that was made again is used');
 
 # without its key
 foreach my $table (@tables)
