@@ -18,19 +18,43 @@ on_terminal() { [ -t 1 ] && [ "${TERM:-dumb}" != dumb ]; }
 show_progress() { ! on_terminal || printf '\r%-78.78s' "  $*"; }
 end_progress() { ! on_terminal || printf '\r%78s\r' ''; }
 
-# await_child LABEL LOG: waits for $child, and shows for how long, how many tests
-# have passed by its log, and what the log ends with
+# show_log LABEL SECONDS LOG: for how long, how many tests have passed by the log,
+# and what it ends with
+show_log() {
+	local passed last
+	on_terminal || return 0
+	passed=$(grep -cE '^ok |^test .* ok +[0-9]+ ms' "$3" 2>/dev/null || true)
+	case $passed in
+		'' | 0) passed= ;;
+		*) passed=", $passed passed" ;;
+	esac
+	last=$(tail -n 1 "$3" 2>/dev/null | tr -cd '[:print:]' || true)
+	show_progress "$1: $2 s$passed${last:+: $last}"
+}
+
+# await_child LABEL LOG: waits for $child, and shows how far it is
 await_child() {
-	local began=$SECONDS passed
+	local began=$SECONDS
 	while on_terminal && kill -0 "$child" 2>/dev/null; do
-		passed=$(grep -cE '^ok |^test .* ok +[0-9]+ ms' "$2" 2>/dev/null || true)
-		show_progress "$1: $((SECONDS - began)) s, $passed passed: $(tail -n 1 "$2" 2>/dev/null | tr -cd '[:print:]')"
+		show_log "$1" $((SECONDS - began)) "$2"
 		# a shell that waits for a child in the foreground obeys no signal
 		sleep 1 &
 		wait $! || true
 	done
 	end_progress
 	wait "$child"
+}
+
+# run_shown LABEL LOG command ...: a program whose output becomes the log.  In the
+# background, since a shell that waits for a child obeys no signal.
+run_shown() {
+	local label=$1 log=$2 status=0
+	shift 2
+	env --default-signal=INT "$@" </dev/null >"$log" 2>&1 &
+	child=$!
+	await_child "$label" "$log" || status=$?
+	child=
+	return "$status"
 }
 
 as_root() {
@@ -247,9 +271,10 @@ copy_everything() {
 
 # build_extension LOG
 build_extension() {
-	as_user make -s -C "$scratch/src" -j"$(nproc)" install COPT=-Werror \
-		PG_CONFIG="$bin/pg_config" >"$1" 2>&1 &&
-		as_user make -s -C "$scratch/src/test/braze" >>"$1" 2>&1
+	# shellcheck disable=SC2016
+	run_shown build "$1" "${run_as[@]}" sh -c '
+		make -s -C "$1" -j"$2" install COPT=-Werror PG_CONFIG="$3" && make -s -C "$1/test/braze"' \
+		sh "$scratch/src" "$(nproc)" "$bin/pg_config"
 }
 
 # start_cluster NAME [setting ...]: socket in $scratch, no TCP; it trusts who may use the socket
