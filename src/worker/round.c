@@ -18,10 +18,14 @@
 #include "utils/snapmgr.h"
 
 #include "base/catalog.h"
+#include "base/clock.h"
 #include "base/compat.h"
 #include "base/database_name.h"
 #include "worker/activity.h"
 #include "worker/round.h"
+
+/* a lock on a whole table that lasts for so long is told */
+#define BRIEF_LOCK_MS	1000
 
 bool		braze_gone_due = false;
 
@@ -162,4 +166,21 @@ braze_round_succeeds(const char *activity, void (*body) (void *arg), void *arg)
 		return true;
 	FreeErrorData(error);
 	return false;
+}
+
+bool
+braze_round_lock_is_brief(int64 *since, bool locked)
+{
+	if (!locked)
+	{
+		*since = 0;
+		return false;
+	}
+	if (*since == 0)
+		*since = braze_now_ms();
+	if (braze_now_ms() - *since >= BRIEF_LOCK_MS)
+		return false;
+	ereport(DEBUG1,
+			(errmsg_internal("segment_braze: a table is locked, it is tried again soon")));
+	return true;
 }

@@ -35,4 +35,14 @@ extern ErrorData *braze_round_run(const char *activity, void (*body) (void *arg)
 /* the same for those who do not ask why not */
 extern bool braze_round_succeeds(const char *activity, void (*body) (void *arg), void *arg);
 
+/*
+ * A table that a round needs as a whole, and does not wait for.  Who locks it
+ * is often done at once, so for the first second it is tried again soon, and
+ * nobody is told.
+ */
+#define BRAZE_LOCKED_RETRY_MS	30
+
+/* locked: the round under way has found it so; *since: 0 at first */
+extern bool braze_round_lock_is_brief(int64 *since, bool locked);
+
 #endif							/* BRAZE_ROUND_H */

@@ -56,6 +56,9 @@ static char *failing_reason = NULL;
 /* the last read ended before a row that there was no memory for */
 static bool stopped = false;
 
+/* since when somebody has the queue locked, 0: nobody has */
+static int64 locked_since = 0;
+
 /* rows that the read under way has taken */
 static int	taken = 0;
 
@@ -609,6 +612,8 @@ braze_round_read_queue(void)
 								 taken, reader->cursor)));
 	if (result == BRAZE_READ_ALL)
 		correct_idle();
+	if (braze_round_lock_is_brief(&locked_since, error == NULL && result == BRAZE_READ_FAILED))
+		return BRAZE_READ_LOCKED;
 	report_read(error != NULL ? error->message :
 				result == BRAZE_READ_FAILED ? "somebody has locked the table braze_queue" : "");
 	if (error != NULL)

@@ -12,7 +12,8 @@ typedef enum BrazeReadResult
 {
 	BRAZE_READ_ALL,				/* nothing further is there for now */
 	BRAZE_READ_MORE,			/* a further round would find rows */
-	BRAZE_READ_FAILED
+	BRAZE_READ_FAILED,
+	BRAZE_READ_LOCKED			/* the queue is, since a moment ago */
 } BrazeReadResult;
 
 extern void braze_round_read_init(void);

@@ -40,6 +40,9 @@
 /* a row that somebody has locked is looked at again after this */
 #define LOCKED_MS			1000
 
+/* a round that failed as a whole is tried again after this */
+#define BLOCKED_MS			1000
+
 /* a lock that lasts so many looks is in the status */
 #define LOOKS_UNTIL_TOLD	3
 
@@ -510,11 +513,12 @@ try_all_again(void)
 static void
 report_blocked(const char *problem)
 {
+	static bool told = false;
 	BrazeDatabaseSlot *slot;
 
-	if (problem[0] == '\0' && !braze_settle_blocked)
+	if (problem[0] == '\0' && !told)
 		return;
-	if (!braze_settle_blocked)
+	if (!told)
 		ereport(LOG,
 				(errhidecontext(true),
 				 errmsg("segment_braze: what was answered cannot be settled, and no more is sent from database \"%s\"",
@@ -526,6 +530,7 @@ report_blocked(const char *problem)
 				(errhidecontext(true),
 				 errmsg("segment_braze: answers are settled again in database \"%s\"",
 						braze_database_name())));
+	told = (problem[0] != '\0');
 	LWLockAcquire(braze_shared->lock, LW_EXCLUSIVE);
 	slot = braze_shmem_database(MyDatabaseId, false);
 	if (slot != NULL)
@@ -533,10 +538,12 @@ report_blocked(const char *problem)
 	LWLockRelease(braze_shared->lock);
 }
 
-bool
+int
 braze_round_settle(void)
 {
+	static int64 locked_since = 0;
 	bool		ok = false;
+	bool		brief;
 	ErrorData  *error;
 
 	if (call_context == NULL)
@@ -557,7 +564,9 @@ braze_round_settle(void)
 	 */
 	braze_profiles_table_stored(ok);
 	braze_round_tally_ridden(ok);
-	report_blocked(ok ? "" : error != NULL ? error->message : "somebody has locked the table braze_queue");
+	brief = braze_round_lock_is_brief(&locked_since, !ok && error == NULL);
+	if (!brief)
+		report_blocked(ok ? "" : error != NULL ? error->message : "somebody has locked the table braze_queue");
 	failed_before = (error != NULL && !braze_attempt_is_passing(error));
 	if (error != NULL)
 		FreeErrorData(error);
@@ -565,10 +574,10 @@ braze_round_settle(void)
 	if (!ok)
 	{
 		try_all_again();
-		return false;
+		return brief ? BRAZE_LOCKED_RETRY_MS : BLOCKED_MS;
 	}
 	braze_first_settle_done = true;
 	braze_settler_committed();
 	sort_out();
-	return true;
+	return 0;
 }

@@ -23,7 +23,9 @@ extern bool braze_settle_blocked;
 
 /* collects the calls that are done and tells how many there are */
 extern int	braze_round_settle_pending(void);
-extern bool braze_round_settle(void);
+
+/* returns in how many milliseconds it is to be tried again, 0: it succeeded */
+extern int	braze_round_settle(void);
 
 /* in how many milliseconds what could not be settled is due again, -1: nothing is */
 extern long braze_round_settle_wait(void);

@@ -175,10 +175,10 @@ settle_due(int64 now)
 static int64
 settle_answered(int64 now)
 {
-	bool		settled = braze_round_settle();
+	int			retry = braze_round_settle();
 
 	state.answered_since = 0;
-	return settled ? now : braze_now_ms() + RETRY_MS;
+	return retry == 0 ? now : braze_now_ms() + retry;
 }
 
 /* the sums of what was delivered, when no settle has taken them along */
@@ -233,7 +233,9 @@ read_queue(int64 now)
 	result = braze_round_read_queue();
 	now = braze_now_ms();
 	state.next_hole = now + HOLE_INTERVAL_MS;
-	state.look = (result == BRAZE_READ_MORE || result == BRAZE_READ_FAILED);
+	state.look = (result != BRAZE_READ_ALL);
+	if (result == BRAZE_READ_LOCKED)
+		return now + BRAZE_LOCKED_RETRY_MS;
 	if (result == BRAZE_READ_FAILED)
 		return now + RETRY_MS;
 

@@ -20,6 +20,12 @@ FROM tables t JOIN pg_index i ON i.indrelid = t.oid,
 WHERE a.attrelid = t.oid AND a.attcollation <> 0 AND
 	('pg_catalog."C"'::regcollation <> ALL (ARRAY[k.collation_oid, a.attcollation]));
 
+-- what the worker writes while it settles, VACUUM does not lock to shorten it
+SELECT t.oid::regclass AS "table", c.reloptions @> '{vacuum_truncate=off}' AS stays, o.reloptions @> '{vacuum_truncate=off}' AS toast_stays
+FROM tables t JOIN pg_class c USING (oid) LEFT JOIN pg_class o ON o.oid = c.reltoastrelid
+WHERE c.reloptions IS NOT NULL
+ORDER BY t.oid::regclass::text COLLATE "C";
+
 -- a destination takes up no more than it has letters, and is no longer than a
 -- server's name
 SELECT a.attrelid::regclass AS "table", format_type(a.atttypid, a.atttypmod) AS type, a.attcollation::regcollation,
