@@ -94,6 +94,7 @@ start_memory(void)
 		braze_shared->lock = &GetNamedLWLockTranche("segment_braze")->lock;
 		braze_shared->ndatabases = database_slots();
 		braze_shared->startups = ++startups;
+		pg_atomic_init_u64(&braze_shared->wall_offset, 0);
 		init_destinations();
 	}
 	LWLockRelease(AddinShmemInitLock);

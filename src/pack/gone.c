@@ -147,10 +147,11 @@ braze_gone_next_stranded(BrazePack *pack, BrazeCall *previous)
 	return call != NULL ? &call->pub : NULL;
 }
 
+/* what could not be released is stranded still */
 void
 braze_gone_end_stranded(BrazePack *pack)
 {
-	pack->stranded = false;
+	pack->stranded = pack->stranded && braze_gone_next_stranded(pack, NULL) != NULL;
 }
 
 /* ----- in doubt ----- */

@@ -34,6 +34,7 @@
 #include "base/compat.h"
 #include "base/guc.h"
 #include "base/statement.h"
+#include "base/steady_time.h"
 #include "store/activity_rollup.h"
 #include "store/retention.h"
 
@@ -240,7 +241,7 @@ braze_activity_rollup_users(void)
 static bool
 sums_have_expired(TupleTableSlot *slot, void *arg)
 {
-	TimestampTz oldest = GetCurrentTransactionStartTimestamp() - *(int *) arg * USECS_PER_SEC;
+	TimestampTz oldest = braze_steady_time() - *(int *) arg * USECS_PER_SEC;
 	bool		isnull;
 
 	return DatumGetTimestampTz(slot_getattr(slot, BRAZE_ACTIVITY_TIME, &isnull)) < oldest - USECS_PER_HOUR;
@@ -249,7 +250,7 @@ sums_have_expired(TupleTableSlot *slot, void *arg)
 static bool
 users_have_expired(TupleTableSlot *slot, void *arg)
 {
-	TimestampTz oldest = GetCurrentTransactionStartTimestamp() - *(int *) arg * USECS_PER_SEC;
+	TimestampTz oldest = braze_steady_time() - *(int *) arg * USECS_PER_SEC;
 	bool		isnull;
 
 	return DatumGetDateADT(slot_getattr(slot, BRAZE_ACTIVITY_TIME, &isnull)) < oldest / USECS_PER_DAY - 1;

@@ -43,6 +43,7 @@ typedef struct NoteCount
 	NoteKey		key;
 	char	   *sentence;
 	int64		calls;			/* not in the table yet */
+	bool		stored;			/* by the transaction under way */
 	int64		last_id;
 	TimestampTz last_at;
 } NoteCount;
@@ -58,9 +59,6 @@ typedef struct NoteTotal
 static HTAB *counts;
 static HTAB *totals;
 static MemoryContext notes_context;
-
-/* did the last round find the table free? */
-static bool written = false;
 
 static HTAB *
 create_totals(MemoryContext context)
@@ -141,6 +139,7 @@ count_one(const char *destination, BrazeOutcome outcome, const char *sentence,
 		}
 		count = hash_search(counts, &key, HASH_ENTER, &found);
 		count->calls = 0;
+		count->stored = false;
 		count->sentence = MemoryContextAlloc(notes_context, length + 1);
 		memcpy(count->sentence, sentence, length);
 		count->sentence[length] = '\0';
@@ -183,29 +182,53 @@ outcome_name(BrazeOutcome outcome)
 	return "unknown";
 }
 
-/* adds a count to a note that is there, or puts a new one */
-static bool
-write_note(Relation rel, CmdType operation, const NoteCount *count, const char *note)
+/* returns how many rows were found, or written */
+static uint64
+run_for_note(Relation rel, CmdType operation, const NoteCount *count, const char *note, char *text)
 {
 	static const Oid types[6] = {TEXTOID, TEXTOID, TEXTOID, INT8OID, INT8OID, TIMESTAMPTZOID};
 	Datum		values[6];
-	BrazeStatement statement = {rel, operation, NULL, lengthof(types), types, values};
+	BrazeStatement statement = {rel, operation, text, operation == CMD_SELECT ? 3 : 6, types, values};
 
-	if (operation == CMD_UPDATE)
-		statement.text = psprintf("UPDATE %s SET calls = calls OPERATOR(pg_catalog.+) $4, last_id = $5, last_at = $6 "
-								  "WHERE destination OPERATOR(pg_catalog.=) $1 "
-								  "AND outcome OPERATOR(pg_catalog.=) $2 "
-								  "AND note OPERATOR(pg_catalog.=) $3", braze_statement_table(rel));
-	else
-		statement.text = psprintf("INSERT INTO %s (destination, outcome, note, calls, last_id, last_at) "
-								  "VALUES ($1, $2, $3, $4, $5, $6)", braze_statement_table(rel));
 	values[0] = CStringGetTextDatum(NameStr(count->key.destination));
 	values[1] = CStringGetTextDatum(outcome_name(count->key.outcome));
 	values[2] = CStringGetTextDatum(note);
 	values[3] = Int64GetDatum(count->calls);
 	values[4] = Int64GetDatum(count->last_id);
 	values[5] = TimestampTzGetDatum(count->last_at);
-	return braze_statement_run(&statement) > 0;
+	return braze_statement_run(&statement);
+}
+
+typedef enum NoteResult
+{
+	NOTE_WRITTEN,
+	NOTE_IS_NEW,
+	NOTE_IS_LOCKED				/* it is not waited for, its count stays */
+}			NoteResult;
+
+/* adds a count to a note that is there */
+static NoteResult
+update_note(Relation rel, const NoteCount *count, const char *note)
+{
+	static const char key[] = "destination OPERATOR(pg_catalog.=) $1 "
+	"AND outcome OPERATOR(pg_catalog.=) $2 AND note OPERATOR(pg_catalog.=) $3";
+	char	   *table = braze_statement_table(rel);
+
+	if (run_for_note(rel, CMD_UPDATE, count, note,
+					 psprintf("UPDATE %s SET calls = calls OPERATOR(pg_catalog.+) $4, last_id = $5, last_at = $6 "
+							  "WHERE ctid OPERATOR(pg_catalog.=) "
+							  "(SELECT ctid FROM %s WHERE %s FOR NO KEY UPDATE SKIP LOCKED)", table, table, key)) > 0)
+		return NOTE_WRITTEN;
+	return run_for_note(rel, CMD_SELECT, count, note, psprintf("SELECT FROM %s WHERE %s", table, key)) > 0 ?
+		NOTE_IS_LOCKED : NOTE_IS_NEW;
+}
+
+static void
+insert_note(Relation rel, const NoteCount *count, const char *note)
+{
+	(void) run_for_note(rel, CMD_INSERT, count, note,
+						psprintf("INSERT INTO %s (destination, outcome, note, calls, last_id, last_at) "
+								 "VALUES ($1, $2, $3, $4, $5, $6)", braze_statement_table(rel)));
 }
 
 static int
@@ -221,15 +244,16 @@ count_in_table(Relation rel, const NameData *destination)
 	return (int) braze_statement_run(&statement);
 }
 
-static void
+static bool
 store_one(Relation rel, HTAB *in_table, const NoteCount *count)
 {
 	const char *note = count->sentence;
+	NoteResult	result = update_note(rel, count, note);
 	NoteTotal  *total;
 	bool		found;
 
-	if (write_note(rel, CMD_UPDATE, count, note))
-		return;
+	if (result != NOTE_IS_NEW)
+		return result == NOTE_WRITTEN;
 	total = total_of(in_table, &count->key.destination, &found);
 	if (!found)
 		total->notes = count_in_table(rel, &total->destination);
@@ -240,10 +264,12 @@ store_one(Relation rel, HTAB *in_table, const NoteCount *count)
 	else
 	{
 		note = other_notes;
-		if (write_note(rel, CMD_UPDATE, count, note))
-			return;
+		result = update_note(rel, count, note);
+		if (result != NOTE_IS_NEW)
+			return result == NOTE_WRITTEN;
 	}
-	(void) write_note(rel, CMD_INSERT, count, note);
+	insert_note(rel, count, note);
+	return true;
 }
 
 bool
@@ -261,18 +287,20 @@ braze_notes_table_store(void)
 	HASH_SEQ_STATUS status;
 	NoteCount  *count;
 
+	hash_seq_init(&status, counts);
+	while ((count = hash_seq_search(&status)) != NULL)
+		count->stored = false;
+
 	/* they can wait, and nobody is to wait for them */
-	written = false;
 	if (!braze_table_write_try_lock(table, RowExclusiveLock))
 		return -1;
 	rel = table_open(table, NoLock);
 	in_table = create_totals(CurrentMemoryContext);
 	hash_seq_init(&status, counts);
 	while ((count = hash_seq_search(&status)) != NULL)
-		store_one(rel, in_table, count);
+		count->stored = store_one(rel, in_table, count);
 	hash_destroy(in_table);
 	table_close(rel, NoLock);
-	written = true;
 	return -1;
 }
 
@@ -280,7 +308,20 @@ braze_notes_table_store(void)
 void
 braze_notes_table_stored(void)
 {
-	if (!written)
+	HASH_SEQ_STATUS status;
+	NoteCount  *count;
+
+	hash_seq_init(&status, counts);
+	while ((count = hash_seq_search(&status)) != NULL)
+	{
+		if (!count->stored)
+			continue;
+		if (strcmp(count->sentence, other_notes) != 0)
+			((NoteTotal *) hash_search(totals, &count->key.destination, HASH_FIND, NULL))->notes--;
+		pfree(count->sentence);
+		(void) hash_search(counts, &count->key, HASH_REMOVE, NULL);
+	}
+	if (hash_get_num_entries(counts) > 0)
 		return;
 	MemoryContextReset(notes_context);
 	begin_counting();

@@ -21,39 +21,64 @@
 #include "utils/rel.h"
 #include "utils/snapmgr.h"
 
+#include "base/clock.h"
 #include "base/table_write.h"
 #include "store/retention.h"
 
 /* half a megabyte: a few thousand rows, some milliseconds */
 #define BLOCKS_PER_SLICE	64
 
+/*
+ * Deleting may fire triggers that others added, and nothing is sent meanwhile:
+ * after so long the rest of a slice is the next one.
+ */
+#define MAX_SLICE_MS		50
+
 /* at this pace 50,000 messages a second can be forgotten */
 #define PAUSE_MS			100
 /* and where nothing had expired there is no haste */
 #define IDLE_PAUSE_MS		500
 
-/* returns how many rows were deleted */
+/*
+ * Returns how many rows were deleted.  The pass goes on behind the last row
+ * that was tried: if it cannot be deleted, it is passed over all the same.
+ */
 static int
-expire_slice(Relation rel, BlockNumber start, BlockNumber blocks,
+expire_slice(Relation rel, BrazeExpiry *expiry, BlockNumber blocks,
 			 BrazeExpired expired, void *arg)
 {
+	int64		deadline = braze_now_ms() + MAX_SLICE_MS;
+	BlockNumber start = expiry->next_block;
+	OffsetNumber done = expiry->done;
 	Snapshot	snapshot = GetActiveSnapshot();
 	TupleTableSlot *slot = table_slot_create(rel, NULL);
 	TableScanDesc scan = table_beginscan_strat(rel, snapshot, 0, NULL, true, false);
 	int			deleted = 0;
 
 	heap_setscanlimits(scan, start, blocks);
+	expiry->next_block += blocks;
+	expiry->done = 0;
 	while (table_scan_getnextslot(scan, ForwardScanDirection, slot))
 	{
 		ItemPointerData tid = slot->tts_tid;
+		BlockNumber block = ItemPointerGetBlockNumber(&tid);
+		OffsetNumber offset = ItemPointerGetOffsetNumber(&tid);
 
 		CHECK_FOR_INTERRUPTS();
-		if (!expired(slot, arg))
+		if (block == start && offset <= done)
 			continue;
 
 		/* a row that a session is changing is not there to be deleted */
-		if (braze_table_write_delete(rel, &tid, snapshot) == TM_Ok)
+		if (expired(slot, arg) && braze_table_write_delete(rel, &tid, snapshot) == TM_Ok)
 			deleted++;
+
+		/* whether or not it was deleted: the question may have changed it */
+		if (braze_now_ms() >= deadline)
+		{
+			expiry->next_block = block;
+			expiry->done = offset;
+			break;
+		}
 	}
 	table_endscan(scan);
 	ExecDropSingleTupleTableSlot(slot);
@@ -78,6 +103,7 @@ braze_retention_expire(BrazeExpiry *expiry, Oid table, BrazeExpired expired, voi
 	if (expiry->next_block >= expiry->end_block)
 	{
 		expiry->next_block = 0;
+		expiry->done = 0;
 		expiry->end_block = blocks;
 	}
 	/* VACUUM may have cut the file meanwhile */
@@ -86,9 +112,7 @@ braze_retention_expire(BrazeExpiry *expiry, Oid table, BrazeExpired expired, voi
 	{
 		BlockNumber slice = Min(BLOCKS_PER_SLICE, expiry->end_block - expiry->next_block);
 
-		/* if one of its rows cannot be deleted, the next slice has its turn */
-		expiry->next_block += slice;
-		deleted = expire_slice(rel, expiry->next_block - slice, slice, expired, arg);
+		deleted = expire_slice(rel, expiry, slice, expired, arg);
 	}
 	table_close(rel, NoLock);
 

@@ -10,11 +10,13 @@
 
 #include "executor/tuptable.h"
 #include "storage/block.h"
+#include "storage/off.h"
 
-/* where a pass over the table is, and where it ends; both 0 between two passes */
+/* where a pass over the table is, and where it ends; all 0 between two passes */
 typedef struct BrazeExpiry
 {
 	BlockNumber next_block;
+	OffsetNumber done;			/* of its rows, 0: none */
 	BlockNumber end_block;
 } BrazeExpiry;
 

@@ -125,5 +125,7 @@ braze_claim_release(void)
 		return false;
 	foreach(cell, braze_deliveries)
 		braze_gone_end_stranded(((BrazeDelivery *) lfirst(cell))->pack);
-	return true;
+
+	/* somebody may have locked a row, or there was no time for all */
+	return !braze_claim_release_wanted();
 }

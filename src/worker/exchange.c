@@ -558,6 +558,7 @@ void
 braze_exchange_cancel_unsent(BrazeHttp *http)
 {
 	dlist_mutable_iter iter;
+	ListCell   *cell;
 
 	dlist_foreach_modify(iter, &all_transfers)
 	{
@@ -568,5 +569,12 @@ braze_exchange_cancel_unsent(BrazeHttp *http)
 		braze_http_cancel(http, &transfer->http);
 		if (transfer->http.unsent)
 			fail_transfer(http, transfer);
+	}
+
+	/* parts of requests that wait for their turn */
+	foreach(cell, braze_deliveries)
+	{
+		for (int i = 0; i < BRAZE_ENDPOINTS; i++)
+			braze_request_progress_cancel_postponed(((BrazeDelivery *) lfirst(cell))->pack, i, braze_now_ms());
 	}
 }
