@@ -249,7 +249,7 @@ COMMENT ON TABLE @extschema@.braze_profiles IS
 COMMENT ON COLUMN @extschema@.braze_profiles.destination IS
 'name of the server';
 COMMENT ON COLUMN @extschema@.braze_profiles."user" IS
-'the identifier, as it stands in an object';
+'the identifier, as it stands in an object; empty: the row is of no user, and has in owner the period for which attributes count';
 COMMENT ON COLUMN @extschema@.braze_profiles.sent IS
 'something was sent under this identifier, and it was given to no user since';
 COMMENT ON COLUMN @extschema@.braze_profiles.has_alias IS
@@ -257,7 +257,7 @@ COMMENT ON COLUMN @extschema@.braze_profiles.has_alias IS
 COMMENT ON COLUMN @extschema@.braze_profiles.owner IS
 'identifier of the user that this one was given to';
 COMMENT ON COLUMN @extschema@.braze_profiles.attributes IS
-'a salt, and salted hashes of the attributes that Braze has accepted; null: none are known';
+'a salt, salted hashes of the attributes that Braze has accepted, and the period for which these count; null: none are known';
 COMMENT ON COLUMN @extschema@.braze_profiles.changed_at IS
 'when the row was written';
 

@@ -13,6 +13,7 @@
 #include "access/tableam.h"
 #include "access/xact.h"
 #include "mb/pg_wchar.h"
+#include "port/pg_bswap.h"
 #include "storage/bufmgr.h"
 #include "storage/lmgr.h"
 #include "utils/builtins.h"
@@ -26,6 +27,9 @@
 #include "queue/column_values.h"
 #include "store/fetch_row.h"
 #include "store/profile_row.h"
+
+/* stands behind what is remembered of attributes */
+#define PERIOD_SIZE		sizeof(uint64)
 
 static const char *const locked_table = BRAZE_LOCKED_TABLE("braze_profiles");
 
@@ -52,8 +56,35 @@ scan_row(Relation rel, Oid pkey, const BrazeProfileRow *row, Snapshot snapshot)
 	return systable_beginscan(rel, pkey, true, snapshot, 2, keys);
 }
 
+/* attributes of another period are not known, see attribute_period.h */
+static bool
+read_known(const BrazeProfileRow *row, bytea * known, BrazeProfile *profile)
+{
+	Size		size = VARSIZE_ANY_EXHDR(known);
+	uint64		period;
+
+	if (row->period == 0 || size < PERIOD_SIZE)
+		return true;
+	size -= PERIOD_SIZE;
+	memcpy(&period, VARDATA_ANY(known) + size, PERIOD_SIZE);
+	return pg_ntoh64(period) != row->period || braze_profile_cache_read(profile, VARDATA_ANY(known), size);
+}
+
+static bytea *
+attributes_as_bytes(const BrazeProfileRow *row, const BrazeProfile *profile)
+{
+	Size		size = braze_profile_cache_size(profile);
+	bytea	   *known = palloc(VARHDRSZ + size + PERIOD_SIZE);
+	uint64		period = pg_hton64(row->period);
+
+	SET_VARSIZE(known, VARHDRSZ + size + PERIOD_SIZE);
+	braze_profile_cache_write(profile, VARDATA(known));
+	memcpy(VARDATA(known) + size, &period, PERIOD_SIZE);
+	return known;
+}
+
 static void
-read_row(Relation rel, HeapTuple tuple, BrazeProfile *profile)
+read_row(Relation rel, HeapTuple tuple, const BrazeProfileRow *row, BrazeProfile *profile)
 {
 	TupleDesc	desc = RelationGetDescr(rel);
 	Datum		value;
@@ -75,11 +106,7 @@ read_row(Relation rel, HeapTuple tuple, BrazeProfile *profile)
 	}
 	value = heap_getattr(tuple, BRAZE_PROFILE_ATTRIBUTES, desc, &isnull);
 	if (!isnull)
-	{
-		bytea	   *known = DatumGetByteaPP(value);
-
-		fine = fine && braze_profile_cache_read(profile, VARDATA_ANY(known), VARSIZE_ANY_EXHDR(known));
-	}
+		fine = fine && read_known(row, DatumGetByteaPP(value), profile);
 	if (!fine)
 		ereport(ERROR,
 				(errcode(ERRCODE_OUT_OF_MEMORY), errmsg("out of memory")));
@@ -95,7 +122,7 @@ braze_profile_row_load(BrazeProfileRow *row, BrazeProfile *profile)
 
 	if (HeapTupleIsValid(tuple))
 	{
-		read_row(rel, tuple, profile);
+		read_row(rel, tuple, row, profile);
 		row->has_row = true;
 		row->storage = rel->rd_rel->relfilenode;
 		row->tid = tuple->t_self;
@@ -129,11 +156,9 @@ put_row(Relation rel, BrazeProfileRow *row, const BrazeProfile *profile,
 			CStringGetTextDatum(pg_any_to_server(profile->owner, profile->owner_length, PG_UTF8));
 	else
 		nulls[BRAZE_PROFILE_OWNER - 1] = true;
-	known = palloc(VARHDRSZ + braze_profile_cache_size(profile));
-	SET_VARSIZE(known, VARHDRSZ + braze_profile_cache_size(profile));
-	braze_profile_cache_write(profile, VARDATA(known));
+	known = attributes_as_bytes(row, profile);
 	values[BRAZE_PROFILE_ATTRIBUTES - 1] = PointerGetDatum(known);
-	nulls[BRAZE_PROFILE_ATTRIBUTES - 1] = (profile->nhashes == 0 || without_attributes);
+	nulls[BRAZE_PROFILE_ATTRIBUTES - 1] = (profile->nhashes == 0 || row->period == 0 || without_attributes);
 	values[BRAZE_PROFILE_CHANGED_AT - 1] = TimestampTzGetDatum(GetCurrentTimestamp());
 	if (old != NULL)
 		braze_table_write_update(rel, old, BRAZE_PROFILE_COLUMNS, values, nulls, &row->new_tid);

@@ -17,6 +17,12 @@ typedef struct BrazeProfileRow
 	NameData	destination;
 	char	   *user;			/* the key, as in the table */
 
+	/*
+	 * of the attributes that may be read and written now, see
+	 * attribute_period.h; 0: none may
+	 */
+	uint64		period;
+
 	/* where it is, if it is there; a hint, as in settler.c */
 	bool		has_row;
 	Oid			storage;

@@ -21,6 +21,7 @@
 #include "base/steady_time.h"
 #include "base/table_write.h"
 #include "queue/column_values.h"
+#include "store/attribute_period.h"
 #include "store/profiles_retention.h"
 #include "store/retention.h"
 
@@ -33,8 +34,8 @@ typedef struct Profiles
 static bool
 is_older(TimestampTz changed_at, int seconds)
 {
-	return seconds > 0 &&
-		changed_at <= braze_steady_time() - seconds * USECS_PER_SEC;
+	return seconds == BRAZE_FORGET_NOW ||
+		(seconds > 0 && changed_at <= braze_steady_time() - seconds * USECS_PER_SEC);
 }
 
 static bool
@@ -82,6 +83,8 @@ profile_has_expired(TupleTableSlot *slot, void *arg)
 	int			visitors;
 	bool		expired;
 
+	if (braze_attribute_period_has_row(slot))
+		return false;
 	braze_column_values_destination(slot_getattr(slot, BRAZE_PROFILE_DESTINATION, &isnull), &destination);
 	profiles->retention(NameStr(destination), &attributes, &visitors);
 	if (has_attributes && !is_older(changed_at, attributes))

@@ -8,6 +8,8 @@
 #ifndef BRAZE_PROFILES_RETENTION_H
 #define BRAZE_PROFILES_RETENTION_H
 
+#define BRAZE_FORGET_NOW	(-1)
+
 /* how many seconds a destination keeps them after they were written, 0: for ever */
 typedef void (*BrazeProfileRetention) (const char *destination, int *attributes, int *visitors);
 

@@ -22,6 +22,7 @@
 #include "base/statement.h"
 #include "base/table_write.h"
 #include "braze/hash.h"
+#include "store/attribute_period.h"
 #include "store/profile_row.h"
 #include "store/profiles_table.h"
 
@@ -255,6 +256,7 @@ load_profile(CachedProfile *cached)
 		ereport(ERROR,
 				(errcode(ERRCODE_INTERNAL_ERROR),
 				 errmsg("could not generate random bytes for a profile")));
+	cached->row.period = braze_attribute_period_of(NameStr(cached->row.destination));
 	braze_profile_row_load(&cached->row, &cached->profile);
 	note_row(cached);
 }
@@ -363,6 +365,7 @@ static void
 write_cached(CachedProfile *cached, bool without_attributes)
 {
 	cached->storing_unknown = without_attributes;
+	cached->row.period = braze_attribute_period_of(NameStr(cached->row.destination));
 	braze_profile_row_write(&cached->row, &cached->profile, without_attributes);
 
 	/*
@@ -484,35 +487,14 @@ braze_profiles_table_stored(bool committed)
 	}
 }
 
-static void
-delete_attributes(Relation rel, const char *destination)
-{
-	static const Oid type = TEXTOID;
-	Datum		value = CStringGetTextDatum(destination);
-	BrazeStatement statement = {rel, CMD_UPDATE};
-
-	statement.text = psprintf("UPDATE %s SET attributes = NULL "
-							  "WHERE destination OPERATOR(pg_catalog.=) $1 "
-							  "AND attributes IS NOT NULL", braze_statement_table(rel));
-	statement.nargs = 1;
-	statement.types = &type;
-	statement.values = &value;
-	(void) braze_statement_run(&statement);
-}
-
 bool
-braze_profiles_table_reset_attributes(const char *destination)
+braze_profiles_table_remember(const char *destination, bool wanted)
 {
-	Oid			table = braze_catalog_required()->profiles;
-	Relation	rel;
 	HASH_SEQ_STATUS status;
 	Bucket	   *bucket;
 
-	if (!braze_table_write_try_lock(table, RowExclusiveLock))
+	if (!braze_attribute_period_set(destination, wanted))
 		return false;
-	rel = table_open(table, NoLock);
-	delete_attributes(rel, destination);
-	table_close(rel, NoLock);
 
 	/* what calls under way still need is stored again when they are settled */
 	braze_profiles_table_drop_cache();

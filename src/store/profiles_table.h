@@ -51,11 +51,11 @@ extern bool braze_profiles_table_has_postponed(void);
 extern int	braze_profiles_table_store_postponed(void);
 
 /*
- * In a refresh: the destination sends attributes without looking at what is
- * remembered, so that would be out of date once it looked again.  False:
- * somebody has locked the table.
+ * In a refresh: are attributes that Braze has to be left out from now on?  What
+ * was known before is known no longer, see attribute_period.h.  False: somebody
+ * has locked what it needs.
  */
-extern bool braze_profiles_table_reset_attributes(const char *destination);
+extern bool braze_profiles_table_remember(const char *destination, bool wanted);
 
 /* forgets what no call needs now, so that the table is read anew */
 extern void braze_profiles_table_drop_cache(void);

@@ -63,9 +63,9 @@ typedef struct BrazeDelivery
 	bool		closed_to_store[BRAZE_ENDPOINTS];
 	bool		lift_due;		/* pauses in the table are over */
 	BrazeBackoff pause_backoff; /* when the table could not be written */
-	bool		attributes_stale;	/* in braze_profiles, to be deleted */
-	bool		attributes_deleted; /* by the refresh under way */
-	BrazeBackoff attributes_backoff;
+	bool		period_set;		/* by the refresh under way, see
+								 * attribute_period.h */
+	BrazeBackoff period_backoff;
 	BrazeRefusalRate refusals;
 	int			transfers;		/* requests at curl */
 	int			unsettled;		/* requests answered since the last settle */

@@ -22,6 +22,7 @@
 #include "base/steady_time.h"
 #include "braze/limits.h"
 #include "destination/api_key.h"
+#include "store/attribute_period.h"
 #include "store/profiles_table.h"
 #include "worker/activity.h"
 #include "worker/deliveries.h"
@@ -144,33 +145,32 @@ same_key(const BrazeDelivery *delivery, const char *key)
 }
 
 static void
-delete_sent_attributes(void *arg)
+set_period(void *arg)
 {
 	BrazeDelivery *delivery = arg;
 
-	delivery->attributes_deleted = braze_profiles_table_reset_attributes(NameStr(delivery->name));
+	delivery->period_set = braze_profiles_table_remember(NameStr(delivery->name),
+														 delivery->destination->settings.changed_attributes_only);
 }
 
 /*
- * A destination that sends attributes without looking at what is remembered
- * forgets it.  Until that has committed nothing is left out, whatever the
- * options say.
+ * Begins or ends what is remembered of attributes, as the option says.  Until
+ * that has committed nothing is left out, and nothing is read that would make
+ * what the table has untrue.
  */
 static void
-refresh_attributes(BrazeDelivery *delivery, bool options_changed)
+refresh_attributes(BrazeDelivery *delivery)
 {
 	const BrazeSettings *settings = &delivery->destination->settings;
 	BrazePackLimits limits;
 
-	if (options_changed && !settings->changed_attributes_only)
-		delivery->attributes_stale = true;
-	if (!delivery->attributes_stale)
+	delivery->period_set = false;
+	if (braze_attribute_period_is(NameStr(delivery->name), settings->changed_attributes_only))
 		return;
-	delivery->attributes_deleted = false;
 	if (braze_delivery_stuck_until(delivery) == 0 &&
-		!braze_attempt_when_due(&delivery->attributes_backoff, NameStr(delivery->name),
-								delete_sent_attributes, delivery))
-		delivery->attributes_deleted = false;	/* whatever it had come to */
+		!braze_attempt_when_due(&delivery->period_backoff, NameStr(delivery->name),
+								set_period, delivery))
+		delivery->period_set = false;	/* whatever it had come to */
 	limits = limits_of(settings);
 	limits.changed_only = false;
 	braze_pack_set_limits(delivery->pack, &limits);
@@ -216,8 +216,8 @@ refresh_one(BrazeDelivery *delivery, BrazeDestination *destination)
 	else
 		destination = delivery->destination;
 
-	/* it sets the limits once more, while something is still to be deleted */
-	refresh_attributes(delivery, options_changed);
+	/* it sets the limits once more, until the table says the same */
+	refresh_attributes(delivery);
 
 	/* at every refresh: no invalidation tells of a new key file */
 	key = braze_api_key_read(destination, &problem);
@@ -395,12 +395,13 @@ braze_delivery_refresh_committed(void)
 		if (delivery->destination == NULL)
 			continue;
 		delivery->known = true;
-		if (delivery->attributes_deleted)
+		if (delivery->period_set)
 		{
 			BrazePackLimits limits = limits_of(&delivery->destination->settings);
 
+			braze_attribute_period_committed(NameStr(delivery->name));
 			braze_pack_set_limits(delivery->pack, &limits);
-			delivery->attributes_stale = delivery->attributes_deleted = false;
+			delivery->period_set = false;
 		}
 	}
 }

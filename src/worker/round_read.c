@@ -22,6 +22,7 @@
 #include "base/size_counter.h"
 #include "base/table_write.h"
 #include "queue/enqueue.h"
+#include "store/attribute_period.h"
 #include "store/profile_row.h"
 #include "store/profiles_table.h"
 #include "store/reader.h"
@@ -354,9 +355,24 @@ rescan_slice(void)
 /* ----- a read ----- */
 
 /*
- * Destinations that remember users need that table as well.  Whoever has locked
- * it may take long, so these fall behind, and the others read on.
+ * Destinations that remember users need that table as well, and so do those of
+ * which it says something that is to become untrue.  Whoever has locked it may
+ * take long, so these fall behind, and the others read on.
  */
+static bool
+needs_profiles(const BrazeDelivery *delivery, bool *forbidden)
+{
+	const BrazeSettings *settings;
+
+	*forbidden = false;
+	if (delivery->destination == NULL)
+		return false;
+	settings = &delivery->destination->settings;
+	*forbidden = braze_attribute_period_forbids(NameStr(delivery->name),
+												settings->changed_attributes_only);
+	return *forbidden || braze_profiles_table_needed(settings);
+}
+
 static void
 look_at_profiles(void)
 {
@@ -368,14 +384,16 @@ look_at_profiles(void)
 	{
 		BrazeDelivery *delivery = lfirst(cell);
 		const char *unreadable = NULL;
+		bool		forbidden;
 
-		if (delivery->destination != NULL &&
-			braze_profiles_table_needed(&delivery->destination->settings))
+		if (needs_profiles(delivery, &forbidden))
 		{
 			if (!asked && !braze_profile_row_try_read())
 				locked = braze_table_write_locked;
 			asked = true;
 			unreadable = locked;
+			if (forbidden && locked == NULL)
+				unreadable = "somebody has locked rows of the table braze_profiles, or a trigger of it fails";
 		}
 		if ((delivery->unreadable == NULL) != (unreadable == NULL))
 			delivery->changed = true;

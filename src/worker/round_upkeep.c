@@ -48,9 +48,14 @@ profile_retention(const char *destination, int *attributes, int *visitors)
 	const BrazeDelivery *delivery = braze_deliveries_find(destination);
 	const BrazeSettings *settings = braze_destination_default_settings();
 
-	if (delivery != NULL && delivery->destination != NULL)
-		settings = &delivery->destination->settings;
 	*attributes = settings->resend_unchanged_after;
+	if (delivery != NULL && delivery->destination != NULL)
+	{
+		settings = &delivery->destination->settings;
+
+		/* what is sent without looking is remembered no longer */
+		*attributes = settings->changed_attributes_only ? settings->resend_unchanged_after : BRAZE_FORGET_NOW;
+	}
 	*visitors = settings->forget_visitors_after;
 }
 
