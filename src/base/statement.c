@@ -24,6 +24,7 @@
 
 #include "base/attempt.h"
 #include "base/statement.h"
+#include "base/trigger_trust.h"
 
 /* a trigger that goes on after the cancel has this long until the worker ends */
 #define END_MS			1000
@@ -73,9 +74,9 @@ is_own_trigger(const Trigger *trigger)
 }
 
 static bool
-is_fired_by(const Trigger *trigger, CmdType operation)
+is_enabled_for(const Trigger *trigger, CmdType operation)
 {
-	if (trigger->tgenabled == TRIGGER_DISABLED || is_own_trigger(trigger))
+	if (trigger->tgenabled == TRIGGER_DISABLED)
 		return false;
 	switch (operation)
 	{
@@ -88,6 +89,33 @@ is_fired_by(const Trigger *trigger, CmdType operation)
 		default:
 			return false;
 	}
+}
+
+static bool
+is_fired_by(const Trigger *trigger, CmdType operation)
+{
+	return !is_own_trigger(trigger) && is_enabled_for(trigger, operation);
+}
+
+/*
+ * Also those that have the name of one of ours, which another table may have.
+ * An INSERT may turn into an UPDATE, by ON CONFLICT.
+ */
+static void
+check_triggers(const BrazeStatement *statement)
+{
+	/* the look-ups may have the table's own list built anew */
+	TriggerDesc *triggers = CopyTriggerDesc(statement->rel->trigdesc);
+
+	for (int i = 0; triggers != NULL && i < triggers->numtriggers; i++)
+	{
+		const Trigger *trigger = &triggers->triggers[i];
+
+		if (is_enabled_for(trigger, statement->operation) ||
+			(statement->operation == CMD_INSERT && is_enabled_for(trigger, CMD_UPDATE)))
+			braze_trigger_trust_check(statement->rel, trigger);
+	}
+	FreeTriggerDesc(triggers);
 }
 
 bool
@@ -307,7 +335,9 @@ plan_of(const BrazeStatement *statement)
 
 /*
  * The owner's rights, as for a foreign key's check: what others added runs with
- * those of who could add it anyway, and never with a superuser's.  A restricted
+ * those of who could add it anyway, and never with a superuser's.  Triggers are
+ * the exception, which a role without these rights may add: check_triggers
+ * refuses theirs.  A restricted
  * operation keeps it from leaving traps in the session, and search_path
  * from meaning other objects than the text does.
  */
@@ -351,6 +381,7 @@ execute_plan(const BrazeStatement *statement)
 	uint64		rows;
 	int			result;
 
+	check_triggers(statement);
 	SPI_connect();
 	result = SPI_execute_plan(plan_of(statement), statement->values, statement->nulls, false, 0);
 	if (result < 0)

@@ -221,6 +221,12 @@ usable_names(List *names, Oid roleid)
 	return usable;
 }
 
+List	   *
+braze_destination_usable_names(Oid roleid)
+{
+	return usable_names(braze_destination_names(), roleid);
+}
+
 static char *
 list_destinations(List *names)
 {
@@ -438,6 +444,41 @@ braze_destination_find(const char *name, Oid roleid, BrazeDestinationProblem *pr
 	return destination;
 }
 
+/*
+ * The owner of the table has not set what the session has: without this, who
+ * may INSERT could choose among the workspaces of that owner.
+ */
+const BrazeDestination *
+braze_destination_find_in_trigger(const char *name, Oid owner, BrazeDestinationProblem *problem)
+{
+	Oid			session_role = GetOuterUserId();
+
+	if (name == NULL && session_role != owner &&
+		braze_destination_setting && braze_destination_setting[0] != '\0' &&
+		braze_destination_find(NULL, session_role, problem) == NULL)
+	{
+		if (problem->sqlstate == ERRCODE_INSUFFICIENT_PRIVILEGE)
+		{
+			problem->detail = psprintf("%s%sThe setting segment_braze.destination names it, since the trigger names none.",
+									   problem->detail ? problem->detail : "",
+									   problem->detail ? "  " : "");
+			problem->hint = pstrdup("Name the destination in the trigger, or reset the setting.");
+		}
+		return NULL;
+	}
+	return braze_destination_find(name, owner, problem);
+}
+
+void
+braze_destination_report(const BrazeDestinationProblem *problem)
+{
+	ereport(ERROR,
+			(errcode(problem->sqlstate),
+			 errmsg("%s", problem->message),
+			 problem->detail ? errdetail("%s", problem->detail) : 0,
+			 problem->hint ? errhint("%s", problem->hint) : 0));
+}
+
 const BrazeDestination *
 braze_destination_for(const char *name, Oid roleid)
 {
@@ -445,10 +486,6 @@ braze_destination_for(const char *name, Oid roleid)
 	const BrazeDestination *destination = braze_destination_find(name, roleid, &problem);
 
 	if (destination == NULL)
-		ereport(ERROR,
-				(errcode(problem.sqlstate),
-				 errmsg("%s", problem.message),
-				 problem.detail ? errdetail("%s", problem.detail) : 0,
-				 problem.hint ? errhint("%s", problem.hint) : 0));
+		braze_destination_report(&problem);
 	return destination;
 }

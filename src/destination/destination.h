@@ -15,6 +15,7 @@
 #include "nodes/pg_list.h"
 #include "utils/palloc.h"
 
+#include "base/compat.h"
 #include "destination/destination_settings.h"
 
 typedef struct BrazeDestination
@@ -37,6 +38,9 @@ extern bool braze_destination_is_same(const BrazeDestination *a, const BrazeDest
 
 /* the names of all destinations, a list of char * */
 extern List *braze_destination_names(void);
+
+/* those that roleid may use */
+extern List *braze_destination_usable_names(Oid roleid);
 
 /* the settings of a destination without options */
 extern const BrazeSettings *braze_destination_default_settings(void);
@@ -62,5 +66,14 @@ extern const BrazeDestination *braze_destination_for(const char *name, Oid rolei
 /* the same, but returns NULL and fills problem instead of raising an error */
 extern const BrazeDestination *braze_destination_find(const char *name, Oid roleid,
 													  BrazeDestinationProblem *problem);
+
+/*
+ * The same for a trigger on the table of this owner, whose USAGE counts.  The
+ * setting counts only for a session whose role may use what it names.
+ */
+extern const BrazeDestination *braze_destination_find_in_trigger(const char *name, Oid owner,
+																 BrazeDestinationProblem *problem);
+
+pg_noreturn extern void braze_destination_report(const BrazeDestinationProblem *problem);
 
 #endif							/* BRAZE_DESTINATION_H */

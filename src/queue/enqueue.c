@@ -236,33 +236,32 @@ enqueue_call(BrazeNewCall call, const char *destination_name, Oid roleid,
 			 BrazeEnqueueMode mode)
 {
 	const BrazeDestination *destination;
+	BrazeDestinationProblem problem;
 	const char *reason = call.reason;
 	bool		keep = braze_on_invalid_call == BRAZE_INVALID_DEAD_LETTER ||
 	mode == BRAZE_ENQUEUE_KEEP_INVALID;
 
-	/*
-	 * An application that writes its own table must not fail because a server
-	 * was dropped, or a right revoked.  One that calls a function can be
-	 * told.
-	 */
-	if (mode == BRAZE_ENQUEUE_NEVER_FAIL && keep)
+	destination = mode == BRAZE_ENQUEUE_NEVER_FAIL ?
+		braze_destination_find_in_trigger(destination_name, roleid, &problem) :
+		braze_destination_find(destination_name, roleid, &problem);
+	if (destination == NULL)
 	{
-		BrazeDestinationProblem problem;
+		/*
+		 * An application that writes its own table must not fail because a
+		 * server was dropped, or a right revoked.  One that calls a function
+		 * can be told.
+		 */
+		if (mode != BRAZE_ENQUEUE_NEVER_FAIL || !keep)
+			braze_destination_report(&problem);
 
-		destination = braze_destination_find(destination_name, roleid, &problem);
-		if (destination == NULL)
-		{
-			/*
-			 * Without a destination: retrying the letter as it is would send
-			 * what its writer had no right to send.
-			 */
-			put_dead_letter(call, NULL, problem.detail == NULL ? problem.message :
-							psprintf("%s. %s", problem.message, problem.detail));
-			return BRAZE_DEAD_LETTER;
-		}
+		/*
+		 * Without a destination: retrying the letter as it is would send what
+		 * its writer had no right to send.
+		 */
+		put_dead_letter(call, NULL, problem.detail == NULL ? problem.message :
+						psprintf("%s. %s", problem.message, problem.detail));
+		return BRAZE_DEAD_LETTER;
 	}
-	else
-		destination = braze_destination_for(destination_name, roleid);
 
 	/*
 	 * A call with a reason is judged already, and may have no jsonb.  The

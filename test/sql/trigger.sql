@@ -353,6 +353,57 @@ RESET ROLE;
 SELECT tgname FROM pg_trigger WHERE tgrelid = 'owned'::regclass ORDER BY tgname;
 DROP TRIGGER intruder ON owned;
 
+-- nor when the session's setting, or a choice among several, leaves it open which one it will be
+CREATE SERVER elsewhere FOREIGN DATA WRAPPER segment_braze OPTIONS (datacenter 'US-02');
+GRANT USAGE ON FOREIGN SERVER elsewhere TO regress_braze_owner;
+SET ROLE regress_braze_intruder;
+CREATE TRIGGER intruder AFTER INSERT ON owned FOR EACH ROW
+	EXECUTE FUNCTION braze_trigger('event', 'e', 'user_id', 'u');
+SET segment_braze.destination = 'braze';
+CREATE TRIGGER intruder AFTER INSERT ON owned FOR EACH ROW
+	EXECUTE FUNCTION braze_trigger('event', 'e', 'user_id', 'u');
+SET segment_braze.destination = 'missing';
+CREATE TRIGGER intruder AFTER INSERT ON owned FOR EACH ROW
+	EXECUTE FUNCTION braze_trigger('event', 'e', 'user_id', 'u');
+RESET segment_braze.destination;
+RESET ROLE;
+-- nor before the owner may use any
+REVOKE USAGE ON FOREIGN SERVER braze, elsewhere FROM regress_braze_owner;
+SET ROLE regress_braze_intruder;
+CREATE TRIGGER intruder AFTER INSERT ON owned FOR EACH ROW
+	EXECUTE FUNCTION braze_trigger('event', 'e', 'user_id', 'u');
+RESET ROLE;
+SELECT tgname FROM pg_trigger WHERE tgrelid = 'owned'::regclass ORDER BY tgname;
+-- whoever may use all of them, or has the owner's rights, may create it
+GRANT USAGE ON FOREIGN SERVER braze, elsewhere TO regress_braze_owner;
+GRANT USAGE ON FOREIGN SERVER elsewhere TO regress_braze_intruder;
+SET ROLE regress_braze_intruder;
+CREATE TRIGGER intruder AFTER INSERT ON owned FOR EACH ROW
+	EXECUTE FUNCTION braze_trigger('event', 'e', 'user_id', 'u');
+RESET ROLE;
+DROP TRIGGER intruder ON owned;
+
+-- who may insert does not choose among the owner's destinations
+SET ROLE regress_braze_writer;
+SET segment_braze.destination = 'elsewhere';
+INSERT INTO owned VALUES ('u1');
+SET LOCAL segment_braze.on_invalid_call = error;
+INSERT INTO owned VALUES ('u1');
+SET LOCAL segment_braze.on_invalid_call = dead_letter;
+RESET ROLE;
+SELECT destination, reason FROM braze_dead_letters WHERE reason LIKE '%setting%';
+DELETE FROM braze_dead_letters WHERE reason LIKE '%setting%';
+-- but among those that it may use itself
+GRANT USAGE ON FOREIGN SERVER elsewhere TO regress_braze_writer;
+SET ROLE regress_braze_writer;
+INSERT INTO owned VALUES ('u2');
+RESET ROLE;
+RESET segment_braze.destination;
+SELECT destination, call ->> 'userId' AS user_id FROM braze_queue;
+DELETE FROM braze_queue;
+REVOKE USAGE ON FOREIGN SERVER elsewhere FROM regress_braze_owner, regress_braze_intruder, regress_braze_writer;
+DROP SERVER elsewhere;
+
 -- what is checked is the trigger that was made, not that of a table which has the name by then
 CREATE TABLE shadowed (u text);
 CREATE FUNCTION shadow() RETURNS event_trigger LANGUAGE plpgsql AS $$BEGIN CREATE TEMPORARY TABLE shadowed (u text); END$$;
