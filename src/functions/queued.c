@@ -8,7 +8,7 @@
 #include "postgres.h"
 
 #include "access/genam.h"
-#include "access/sysattr.h"
+#include "access/htup_details.h"
 #include "access/table.h"
 #include "access/tableam.h"
 #include "access/xact.h"
@@ -33,14 +33,22 @@ static const AttrNumber shown[] = {
 	BRAZE_QUEUE_QUEUED_AT
 };
 
-/* other sessions' rows may stand between those of this transaction */
+/*
+ * Other sessions' rows may stand between those of this transaction, which may
+ * have updated them.  So a row that it has updated is not shown: nobody knows
+ * any more who had inserted it.
+ */
 static bool
 is_of_transaction(TupleTableSlot *slot)
 {
-	bool		isnull;
-	Datum		xmin = slot_getsysattr(slot, MinTransactionIdAttributeNumber, &isnull);
+	bool		should_free;
+	HeapTuple	tuple = ExecFetchSlotHeapTuple(slot, false, &should_free);
+	bool		result = (tuple->t_data->t_infomask & HEAP_UPDATED) == 0 &&
+	TransactionIdIsCurrentTransactionId(HeapTupleHeaderGetXmin(tuple->t_data));
 
-	return TransactionIdIsCurrentTransactionId(DatumGetTransactionId(xmin));
+	if (should_free)
+		heap_freetuple(tuple);
+	return result;
 }
 
 static void
