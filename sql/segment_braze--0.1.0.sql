@@ -1221,12 +1221,12 @@ LANGUAGE C STRICT IMMUTABLE PARALLEL SAFE;
 COMMENT ON FUNCTION @extschema@.braze_receive_key(text) IS
 'the writeKey in a request of one of Segment''s libraries, for braze_receive';
 
-CREATE FUNCTION @extschema@.braze_receive_for(path text, body text, role text, destination text)
+CREATE FUNCTION @extschema@.braze_receive_for(path text, body text, role text, destination text, write_key text)
 RETURNS jsonb
 AS 'MODULE_PATHNAME', 'braze_receive_for'
 LANGUAGE C VOLATILE;
 
-COMMENT ON FUNCTION @extschema@.braze_receive_for(text, text, text, text) IS
+COMMENT ON FUNCTION @extschema@.braze_receive_for(text, text, text, text, text) IS
 'queues the calls in a request of one of Segment''s libraries, for braze_receive';
 
 CREATE FUNCTION @extschema@.braze_receive(path text, body text, write_key text DEFAULT NULL)
@@ -1235,20 +1235,21 @@ LANGUAGE plpgsql VOLATILE SECURITY DEFINER
 SET search_path = pg_catalog, pg_temp
 AS $$
 DECLARE
+	given_key text;
 	found_role text;
 	found_destination text;
 BEGIN
 	-- libraries send the key in a header, in the body, or in both
+	given_key := coalesce(nullif(write_key, ''), @extschema@.braze_receive_key(body));
 	SELECT k.role, k.destination INTO found_role, found_destination
 	FROM @extschema@.braze_write_keys k
-	WHERE k.enabled AND k.key_hash = sha256(convert_to(
-		coalesce(nullif(write_key, ''), @extschema@.braze_receive_key(body)), 'UTF8'));
+	WHERE k.enabled AND k.key_hash = sha256(convert_to(given_key, 'UTF8'));
 	IF NOT FOUND THEN
 		RAISE EXCEPTION 'the write key is not valid'
 			USING ERRCODE = 'invalid_password',
 				HINT = 'braze_create_write_key makes one; one that is not enabled in braze_write_keys is refused.';
 	END IF;
-	RETURN @extschema@.braze_receive_for(path, body, found_role, found_destination);
+	RETURN @extschema@.braze_receive_for(path, body, found_role, found_destination, given_key);
 END
 $$;
 
@@ -1295,7 +1296,7 @@ REVOKE ALL ON FUNCTION
 	@extschema@.braze_trigger(),
 	@extschema@.braze_create_write_key(name, name),
 	@extschema@.braze_receive_key(text),
-	@extschema@.braze_receive_for(text, text, text, text),
+	@extschema@.braze_receive_for(text, text, text, text, text),
 	@extschema@.braze_receive(text, text, text),
 	@extschema@.braze_options(),
 	@extschema@.braze_flush(interval, name),

@@ -64,6 +64,7 @@ typedef struct Batch
 	Jsonb	   *sent_at;
 	int			shared_length;	/* of the texts of context and integrations */
 	const char *type;			/* by the path; NULL: each call has its own */
+	BrazeString key;			/* of the request */
 	TimestampTz received_at;
 } Batch;
 
@@ -168,8 +169,9 @@ read_member(BrazeString body, const char *name)
 }
 
 /*
- * A call without its writeKey: what is kept of it, as jsonb or as text, shows
- * no key.  With the type that its path says, which the call need not have.
+ * A call without its writeKey, and with the type that its path says, which the
+ * call need not have.  What cannot be told apart is left as it is, so that all
+ * of it is in the dead letter that it becomes.
  */
 static char *
 call_text(BrazeString call, const char *type)
@@ -179,26 +181,94 @@ call_text(BrazeString call, const char *type)
 	BrazeString key;
 	BrazeString value;
 
-	if (type == NULL && !find_member(call, "writeKey", &value))
+	bool		changed = type != NULL;
+
+	if (!braze_json_split_begin(&split, call, '{'))
 		return pnstrdup(call.data, call.length);
 	initStringInfo(&text);
 	appendStringInfoChar(&text, '{');
-	(void) braze_json_split_begin(&split, call, '{');
 	while (braze_json_split_next(&split, &key, &value))
 	{
 		if (braze_string_is(key, "writeKey") || (type != NULL && braze_string_is(key, "type")))
+		{
+			changed = true;
 			continue;
+		}
 		appendStringInfoString(&text, text.len > 1 ? ",\"" : "\"");
 		appendBinaryStringInfo(&text, key.data, key.length);
 		appendStringInfoString(&text, "\":");
 		appendBinaryStringInfo(&text, value.data, value.length);
 	}
+	if (split.broken || !changed)
+		return pnstrdup(call.data, call.length);
 
 	/* the last of equal keys counts, however the others are written */
 	if (type != NULL)
 		appendStringInfo(&text, "%s\"type\":\"%s\"", text.len > 1 ? "," : "", type);
 	appendStringInfoChar(&text, '}');
 	return text.data;
+}
+
+/* ----- the key of the request ----- */
+
+/* a character at the start of the text, perhaps escaped as in JSON; 0: it is not there */
+static int
+escaped_length(const char *text, char c)
+{
+	char		digits[5] = {0};
+
+	if (*text == c)
+		return 1;
+	if (text[0] != '\\')
+		return 0;
+	if (text[1] == c)
+		return 2;
+	if (text[1] != 'u')
+		return 0;
+	strlcpy(digits, text + 2, sizeof(digits));
+	return strspn(digits, "0123456789abcdefABCDEF") == 4 &&
+		strtol(digits, NULL, 16) == (unsigned char) c ? 6 : 0;
+}
+
+/* the bytes that the key takes up at the start of the text; 0: it is not there */
+static int
+key_length(const char *text, BrazeString key)
+{
+	int			length = 0;
+
+	for (int i = 0; i < key.length; i++)
+	{
+		int			part = escaped_length(text + length, key.data[i]);
+
+		if (part == 0)
+			return 0;
+		length += part;
+	}
+	return length;
+}
+
+/*
+ * The text without the key, in which spelling and in whatever place.  Members
+ * are no help here: one may be called "write\u004bey", or be part of what cannot
+ * be told apart.
+ */
+static char *
+mask_request_key(const char *text, BrazeString key)
+{
+	StringInfoData masked;
+
+	initStringInfo(&masked);
+	while (*text != '\0')
+	{
+		int			length = key_length(text, key);
+
+		if (length > 0)
+			appendStringInfoString(&masked, "***");
+		else
+			appendStringInfoChar(&masked, *text);
+		text += Max(length, 1);
+	}
+	return masked.data;
 }
 
 /* ----- a call ----- */
@@ -356,7 +426,7 @@ read_call(BrazeString part, const Batch *batch)
 	BrazeNewCall call = {.kind = BRAZE_SEGMENT_CALL};
 	Complete	complete = {batch, NULL};
 
-	call.text = call_text(part, batch->type);
+	call.text = mask_request_key(call_text(part, batch->type), batch->key);
 
 	/* a few bytes in a batch would otherwise become a large call each */
 	if (part.length > MAX_CALL_SIZE - batch->shared_length)
@@ -428,7 +498,12 @@ receive_call(BrazeString part, const Batch *batch, Received *received)
 	if (id == BRAZE_DEAD_LETTER)
 		received->dead_letters++;
 	else if (id == BRAZE_NOT_QUEUED)
+	{
+		/* or its repeat, which may find room, would be a duplicate */
+		if (with_id != NULL)
+			braze_deduplicate_forget(NameStr(received->destination), with_id);
 		received->dropped++;
+	}
 	else
 		received->queued++;
 }
@@ -516,7 +591,7 @@ braze_receive_for(PG_FUNCTION_ARGS)
 				(errcode(ERRCODE_INSUFFICIENT_PRIVILEGE),
 				 errmsg("permission denied for function braze_receive_for"),
 				 errhint("Call braze_receive, with a write key.")));
-	for (int i = 0; i < 4; i++)
+	for (int i = 0; i < 5; i++)
 	{
 		if (PG_ARGISNULL(i))
 			ereport(ERROR,
@@ -531,6 +606,7 @@ braze_receive_for(PG_FUNCTION_ARGS)
 	batch.type = read_path(text_to_cstring(PG_GETARG_TEXT_PP(0)), &is_batch);
 	batch.received_at = GetCurrentTimestamp();
 	body = text_string(PG_GETARG_TEXT_PP(1));
+	batch.key = text_string(PG_GETARG_TEXT_PP(4));
 	role = text_to_cstring(PG_GETARG_TEXT_PP(2));
 	received.roleid = get_role_oid(role, true);
 	if (!OidIsValid(received.roleid))

@@ -103,3 +103,24 @@ braze_deduplicate_remember(const char *destination, Jsonb *call, int seconds, bo
 		braze_queued_in_transaction(destination)->duplicates++;
 	return is_new;
 }
+
+void
+braze_deduplicate_forget(const char *destination, Jsonb *call)
+{
+	static const Oid types[2] = {TEXTOID, TEXTOID};
+	Datum		values[2];
+	BrazeStatement statement = {NULL, CMD_DELETE, NULL, lengthof(types), types, values};
+	Relation	rel;
+	BrazeString id;
+
+	if (!message_id(call, &id))
+		return;
+	values[0] = CStringGetTextDatum(destination);
+	values[1] = PointerGetDatum(cstring_to_text_with_len(id.data, id.length));
+	rel = table_open(braze_catalog_required()->messages, RowExclusiveLock);
+	statement.rel = rel;
+	statement.text = psprintf("DELETE FROM %s WHERE destination = $1 AND message_id = $2",
+							  braze_statement_table(rel));
+	(void) braze_statement_run(&statement);
+	table_close(rel, NoLock);
+}

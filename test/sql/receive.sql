@@ -29,7 +29,7 @@ SELECT braze_receive('/v1/batch', '{"batch": []}', :'key');
 SELECT braze_receive('/v1/batch', '{"batch": []}', 'another key');
 SELECT braze_receive('/v1/batch', '{"batch": []}', NULL);
 SELECT braze_receive('/v1/batch', '{"batch": []}', '');
-SELECT braze_receive_for('/v1/batch', '{"batch": []}', 'regress_braze_site', 'braze');
+SELECT braze_receive_for('/v1/batch', '{"batch": []}', 'regress_braze_site', 'braze', 'a key');
 SELECT count(*) FROM braze_queue;
 -- some libraries have the key in the body, some in both
 SELECT braze_receive('/v1/batch', '{"batch": [], "writeKey": "' || :'key' || '"}');
@@ -109,6 +109,24 @@ SELECT call_text FROM braze_dead_letters ORDER BY id DESC LIMIT 1;
 DELETE FROM braze_queue;
 DELETE FROM braze_dead_letters;
 
+-- the key of the request is in no letter, and a call that is cut off is kept whole
+SELECT braze_receive('/v1/batch', format($$ {"batch": [
+	{"type": "track", "userId": "u1", "event": "before", 5: 6, "writeKey": "%1$s"},
+	{"type": "track", "writeKey": "%1$s", "userId": "u1", "event": "after" "lost": 1},
+	{"writeKey": "%1$s", "type": "track", "userId": "u1", "event": "at the end",},
+	{"write\u004bey": "%1$s", "type": "delete", "userId": "u1"},
+	{"write\u004bey": "%1$s", "type": "track", "userId": "u1", "event": "\u0000"},
+	{"writeKey": "%2$s", "type": "track", "userId": "u1", "event": "escaped", 5},
+	{"writeKey": "%3$s", "type": "track", "userId": "u1", "event": "in digits", 5},
+	"%1$s", {"type": "track", "userId": "u1", "event": "in a value", "properties": {"key": "%1$s", "n": 1}}
+]}$$, :'key', left(:'key', 5) || '\u00' || encode(substr(:'key', 6, 1)::bytea, 'hex') || substr(:'key', 7),
+	(SELECT string_agg('\u00' || upper(encode(c::bytea, 'hex')), '') FROM regexp_split_to_table(:'key', '') c)), :'key');
+SELECT CASE jsonb_typeof(call) WHEN 'object' THEN call - '{messageId,receivedAt}'::text[] ELSE call END AS call, call_text
+FROM braze_dead_letters ORDER BY id;
+SELECT call - '{messageId,receivedAt}'::text[] AS call FROM braze_queue ORDER BY id;
+DELETE FROM braze_queue;
+DELETE FROM braze_dead_letters;
+
 -- a body that cannot be read at all
 SELECT braze_receive('/v1/batch', body, :'key')
 FROM unnest('{"",null,[],"{",5}'::text[]) body;
@@ -180,8 +198,15 @@ SELECT count(*) FROM braze_queue;
 ALTER SERVER braze OPTIONS (on_full 'drop');
 SET LOCAL client_min_messages = error;
 SELECT (a ->> 'queued')::int + (a ->> 'dropped')::int AS all, (a ->> 'dropped')::int > 0 AS some_dropped FROM braze_receive('/v1/batch', :'batch', :'key') a;
+-- what was dropped is not remembered: it is queued when it comes again, and there is room
+SELECT regexp_replace(:'batch', '"userId": "u(\d+)"', '"userId": "u\1", "messageId": "dropped\1"', 'g') AS batch \gset
+SELECT (a ->> 'queued')::int AS queued, (a ->> 'dropped')::int AS dropped, (a ->> 'dropped')::int > 0 AS some_dropped
+FROM braze_receive('/v1/batch', :'batch', :'key') a \gset
+SELECT :'some_dropped' AS some_dropped;
 SET LOCAL client_min_messages = warning;
 ALTER SERVER braze OPTIONS (DROP max_queue_size, DROP on_full);
+SELECT (a ->> 'queued')::int = :dropped AS dropped_are_queued, (a ->> 'duplicates')::int = :queued AS queued_are_duplicates
+FROM braze_receive('/v1/batch', :'batch', :'key') a;
 DELETE FROM braze_queue;
 
 -- with the rights of the key's role, as they are now
