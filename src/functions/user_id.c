@@ -125,11 +125,35 @@ braze_user_id_may_fail(const BrazeUserIdType *type, Datum value)
 		(type->form == BRAZE_USER_ID_JSONB && braze_call_builder_may_be_deep(toast_raw_datum_size(value)));
 }
 
+/*
+ * NaN and the infinities are no user's id.  Where invalid calls are kept, the
+ * mapping says so of a list, which shows what it was.
+ */
+static void
+add_not_finite(BrazeCallBuilder *call, const char *key, const char *text)
+{
+	Datum		list;
+
+	if (braze_on_invalid_call != BRAZE_INVALID_DEAD_LETTER)
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+				 errmsg("user_id cannot be the numeric %s", text)));
+	list = DirectFunctionCall1(jsonb_in, CStringGetDatum(psprintf("[\"%s\"]", text)));
+	braze_call_builder_add_jsonb(call, key, DatumGetJsonbP(list));
+}
+
 static void
 add_numeric(BrazeCallBuilder *call, const char *key, Numeric numeric)
 {
 	JsonbValue	value = {.type = jbvNumeric,.val.numeric = numeric};
 	BrazeString text;
+
+	if (numeric_is_nan(numeric) || numeric_is_inf(numeric))
+	{
+		add_not_finite(call, key, DatumGetCString(DirectFunctionCall1(numeric_out,
+																	  NumericGetDatum(numeric))));
+		return;
+	}
 
 	/* the mapping says of what has no such text that it is no id */
 	if (!braze_scalar_text(&value, &text))

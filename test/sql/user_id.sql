@@ -161,13 +161,15 @@ SELECT braze_identify('true'::jsonb);
 SELECT braze_identify('null'::jsonb);
 -- what the mapping takes for no id
 SELECT braze_identify('NaN'::numeric);
+SELECT braze_identify('Infinity'::numeric);
+SELECT braze_track('-Infinity'::numeric, 'e');
 SELECT braze_identify(1e1000);
 SELECT braze_identify('""'::jsonb);
 
 -- a type is an error at any setting; a value is a dead letter, whole
 SET LOCAL segment_braze.on_invalid_call = dead_letter;
 SELECT braze_identify(true);
-SELECT braze_identify('{"id": "u1"}'::jsonb) IS NULL AND braze_track('true'::jsonb, 'e') IS NULL AND braze_identify('NaN'::numeric) IS NULL AND
+SELECT braze_identify('{"id": "u1"}'::jsonb) IS NULL AND braze_track('true'::jsonb, 'e') IS NULL AND braze_identify('NaN'::numeric) IS NULL AND braze_identify('Infinity'::numeric) IS NULL AND
 	braze_identify(jsonb_build_object('t', repeat('x', 2000))) IS NULL AS dead;
 SELECT left((call -> 'userId')::text, 40) AS user_id, reason FROM braze_dead_letters ORDER BY id;
 
