@@ -216,14 +216,8 @@ braze_discard_give_up(BrazePack *pack, const BrazeGivingUp *why, int64_t now)
 	}
 	for (PackedCall *call = pack->all; call != NULL; call = call->all_next)
 	{
-		if (!given_up(call))
-			continue;
-		for (int i = 0; i < call->nlanes; i++)
-			braze_lane_unref(pack, call->lanes[i]);
-		call->nlanes = 0;
-		call->state = CALL_DONE;
-		call->ready_since = now;
-		braze_packed_call_append(&pack->done, call);
+		if (given_up(call))
+			braze_packed_call_done(pack, call, now);
 	}
 	return enough;
 }

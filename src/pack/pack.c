@@ -171,6 +171,16 @@ braze_pack_next_done(BrazePack *pack)
 	return call != NULL ? &call->pub : NULL;
 }
 
+int
+braze_pack_users_of(const BrazeCall *call, const uint64_t **users)
+{
+	const PackedCall *packed = (const PackedCall *) call;
+
+	BRAZE_ASSERT(packed->state == CALL_DONE);
+	*users = packed->users;
+	return packed->nusers;
+}
+
 void
 braze_pack_free_call(BrazePack *pack, const BrazeCall *call)
 {

@@ -263,6 +263,9 @@ extern void braze_gone_end_stranded(BrazePack *pack);
 
 /* a call that is done, NULL when there is no further one */
 extern const BrazeCall *braze_pack_next_done(BrazePack *pack);
+
+/* the users of a call that is done, as hashes: equal ones are the same user */
+extern int	braze_pack_users_of(const BrazeCall *call, const uint64_t **users);
 extern void braze_pack_free_call(BrazePack *pack, const BrazeCall *call);
 
 /*

@@ -98,8 +98,14 @@ struct PackedCall
 	int			taken;			/* objects from there on that a request has */
 	Suspicion	suspicion;
 	int			nlanes;
+	int			nusers;
 	Lane	   *lanes[BRAZE_PACK_USERS];
-	PackedCall *next_in_lane[BRAZE_PACK_USERS];
+	union
+	{
+		PackedCall *next_in_lane[BRAZE_PACK_USERS];
+		uint64_t	users[BRAZE_PACK_USERS];	/* once it is done: their
+												 * lanes' hashes */
+	};
 	BrazeProfile *profiles[BRAZE_PACK_USERS];	/* of each lane, as long as
 												 * the call lives; may be NULL */
 	PackedCall *next;			/* in the ready list, or in the done list */
@@ -314,6 +320,7 @@ extern void braze_packed_call_enter(BrazePack *pack, PackedCall *call, size_t si
 extern void braze_packed_call_release_profiles(BrazePack *pack, PackedCall *call);
 extern void braze_packed_call_discard(BrazePack *pack, PackedCall *call);
 extern void braze_packed_call_free(BrazePack *pack, PackedCall *call);
+extern void braze_packed_call_done(BrazePack *pack, PackedCall *call, int64_t now);
 extern BrazeEndpoint braze_packed_call_endpoint(const PackedCall *call);
 extern bool braze_packed_call_add_refusal(BrazePack *pack, PackedCall *call, int number,
 										  int http_status, bool in_doubt,

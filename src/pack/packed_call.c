@@ -133,6 +133,24 @@ braze_packed_call_discard(BrazePack *pack, PackedCall *call)
 	free(call);
 }
 
+/* it leaves its lanes, in which it waits no more, and its users are still known */
+void
+braze_packed_call_done(BrazePack *pack, PackedCall *call, int64_t now)
+{
+	for (int i = 0; i < call->nlanes; i++)
+	{
+		uint64_t	hash = call->lanes[i]->hash;
+
+		braze_lane_unref(pack, call->lanes[i]);
+		call->users[i] = hash;
+	}
+	call->nusers = call->nlanes;
+	call->nlanes = 0;
+	call->state = CALL_DONE;
+	call->ready_since = now;
+	braze_packed_call_append(&pack->done, call);
+}
+
 /* takes the call out of the pack and frees it; it stands in no lane or list */
 void
 braze_packed_call_free(BrazePack *pack, PackedCall *call)

@@ -175,14 +175,8 @@ braze_ready_list_release_lanes(BrazePack *pack, PackedCall **calls, int ncalls,
 	{
 		PackedCall *call = calls[i];
 
-		if (braze_lane_remaining_objects(call) > 0)
-			continue;
-		for (int j = 0; j < call->nlanes; j++)
-			braze_lane_unref(pack, call->lanes[j]);
-		call->nlanes = 0;
-		call->state = CALL_DONE;
-		call->ready_since = now;
-		braze_packed_call_append(&pack->done, call);
+		if (braze_lane_remaining_objects(call) == 0)
+			braze_packed_call_done(pack, call, now);
 	}
 }
 

@@ -36,6 +36,7 @@
 #include "worker/round.h"
 #include "worker/round_settle.h"
 #include "worker/round_tally.h"
+#include "worker/settle_order.h"
 
 /* a row that somebody has locked is looked at again after this */
 #define LOCKED_MS			1000
@@ -245,6 +246,15 @@ note_result(Done *done, BrazeSettled result)
 	done->looks++;
 }
 
+/* an earlier call of one of its users is to leave the queue first */
+static void
+wait_behind(Done *done)
+{
+	done->state = DONE_STUCK;
+	done->backoff.next = braze_now_ms() + LOCKED_MS;
+	done->locked = NULL;
+}
+
 /* ----- each by itself ----- */
 
 typedef struct Attempt
@@ -377,12 +387,19 @@ settle_list(BrazeSettler *settler, const Care *care, DoneList *list, int64 deadl
 		Done	   *done = &list->items[i];
 
 		if (done->state == DONE_STUCK && done->backoff.next > now)
+		{
+			braze_settle_order_stays(done->delivery, done->call);
 			continue;
+		}
 		braze_activity_about(NameStr(done->delivery->name));
-		if (!is_to_be_tried(done, care))
+		if (braze_settle_order_waits(done->delivery, done->call))
+			wait_behind(done);
+		else if (!is_to_be_tried(done, care))
 			note_result(done, settle_call(settler, done->call));
 		else if (braze_now_ms() < deadline)
 			try_call(done);
+		if (done->state != DONE_SETTLED)
+			braze_settle_order_stays(done->delivery, done->call);
 		MemoryContextReset(call_context);
 	}
 	braze_activity_about(NULL);
@@ -402,9 +419,17 @@ settle_all(void *ok)
 	care = find_care(&settler);
 	old = MemoryContextSwitchTo(call_context);
 
-	/* what has failed comes last: it may take all the time there is */
+	/*
+	 * What has failed comes last: it may take all the time there is.  Its
+	 * users' later calls are among the fresh ones, and stay.
+	 */
+	braze_settle_order_begin();
+	for (int i = 0; i < stuck.count; i++)
+		braze_settle_order_stays(stuck.items[i].delivery, stuck.items[i].call);
 	settle_list(&settler, &care, &fresh, deadline);
+	braze_settle_order_begin();
 	settle_list(&settler, &care, &stuck, deadline);
+	braze_settle_order_begin();
 	braze_deleted_users_delete_letters(&settler);
 	MemoryContextSwitchTo(old);
 	braze_settler_end(&settler);

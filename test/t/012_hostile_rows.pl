@@ -248,7 +248,7 @@ EOS
 	run('SELECT braze_retry()');
 	braze_flush($node);
 	is(run("SELECT count(*) FROM braze_dead_letters WHERE id > $letters"), '1', 'braze_retry leaves it alone');
-	is(run("SELECT state FROM braze_status WHERE destination = 'braze'"), 'running', 'and the worker goes on');
+	ok($node->poll_query_until('postgres', "SELECT state = 'running' FROM braze_status WHERE destination = 'braze'"), 'and the worker goes on');
 }
 
 $node->stop;
