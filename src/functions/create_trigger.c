@@ -38,7 +38,7 @@
 #include "base/trigger_trust.h"
 #include "destination/destination.h"
 #include "functions/create_trigger.h"
-#include "functions/trigger_arguments.h"
+#include "functions/trigger_plan.h"
 
 /* the function's name in the library */
 #define TRIGGER_SYMBOL	"braze_trigger"
@@ -243,7 +243,7 @@ check_created(Oid triggerid)
 	if (trigger != NULL && is_on_ours)
 		check_on_our_table(trigger, rel);
 	if (trigger != NULL && is_ours)
-		check_creator(braze_trigger_arguments_plan(trigger, rel)->destination, rel);
+		check_creator(braze_trigger_plan(trigger, rel)->destination, rel);
 	FreeTriggerDesc(triggers);
 	table_close(rel, NoLock);
 }

@@ -420,6 +420,7 @@ is_taken(Jsonb *call)
 	return text.length != strlen("delete") || pg_strncasecmp(text.data, "delete", text.length) != 0;
 }
 
+/* the call as it is to be queued, or with the reason why it cannot be */
 static BrazeNewCall
 read_call(BrazeString part, const Batch *batch)
 {

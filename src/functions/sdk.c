@@ -140,6 +140,7 @@ sdk_host(const BrazeDestination *destination)
 	return strncmp(endpoint, "https://", 8) == 0 ? endpoint + 8 : endpoint;
 }
 
+/* the object that the Web SDK is initialized with */
 static void
 append_options(StringInfo out, const BrazeDestination *destination, const char *indent)
 {

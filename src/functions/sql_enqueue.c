@@ -271,6 +271,7 @@ assess_arguments(const ArgumentCall *argument_call, Size *bytes)
 		may_fail ? BRAZE_CALL_MAY_FAIL : BRAZE_CALL_SAFE;
 }
 
+/* what all functions but braze_enqueue do with their arguments */
 static Datum
 build_and_enqueue(FunctionCallInfo fcinfo, const char *type, BrazeCallKind kind,
 				  const Argument *arguments)

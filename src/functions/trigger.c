@@ -25,7 +25,7 @@
 #include "destination/destination.h"
 #include "functions/column.h"
 #include "functions/trigger.h"
-#include "functions/trigger_arguments.h"
+#include "functions/trigger_plan.h"
 #include "queue/enqueue.h"
 
 BRAZE_SQL_FUNCTION(braze_trigger);
@@ -113,6 +113,7 @@ add_column_field(BrazeCallBuilder *call, RowCall *row_call, const BrazeColumn *c
 	braze_column_add(call, column, datum);
 }
 
+/* fills a call with what the plan takes of the row */
 static void
 add_row(BrazeCallBuilder *call, void *arg)
 {
@@ -160,6 +161,10 @@ assess_columns(const BrazeRow *row, const BrazeColumn *columns, int ncolumns, Si
 	}
 }
 
+/*
+ * With a reason where something of the row is not in the call: it becomes a
+ * dead letter then.
+ */
 static BrazeNewCall
 build_call(const BrazeTriggerPlan *plan, TupleDesc desc, const BrazeRow *row, const BrazeRow *old,
 		   const char *problem)
@@ -180,6 +185,7 @@ build_call(const BrazeTriggerPlan *plan, TupleDesc desc, const BrazeRow *row, co
 	return call;
 }
 
+/* is one of the columns that the call depends on another than before? */
 static bool
 has_changed(const BrazeTriggerPlan *plan, TupleDesc desc, const BrazeRow *row, const BrazeRow *old)
 {
@@ -314,7 +320,7 @@ braze_trigger(PG_FUNCTION_ARGS)
 				 errmsg("braze_trigger is a trigger function"),
 				 errhint("Call it from a trigger: CREATE TRIGGER ... FOR EACH ROW "
 						 "EXECUTE FUNCTION braze_trigger(...).")));
-	plan = braze_trigger_arguments_plan(data->tg_trigger, data->tg_relation);
+	plan = braze_trigger_plan(data->tg_trigger, data->tg_relation);
 	desc = RelationGetDescr(data->tg_relation);
 	tuple = TRIGGER_FIRED_BY_UPDATE(data->tg_event) ?
 		data->tg_newtuple : data->tg_trigtuple;

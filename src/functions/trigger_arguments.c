@@ -10,19 +10,13 @@
  */
 #include "postgres.h"
 
-#include "access/genam.h"
 #include "access/htup_details.h"
-#include "access/table.h"
 #include "catalog/pg_trigger.h"
 #include "catalog/pg_type.h"
 #include "lib/stringinfo.h"
 #include "utils/builtins.h"
-#include "utils/fmgroids.h"
-#include "utils/hsearch.h"
-#include "utils/inval.h"
 #include "utils/jsonb.h"
 #include "utils/lsyscache.h"
-#include "utils/memutils.h"
 #include "utils/rel.h"
 
 #include "base/closest_name.h"
@@ -107,14 +101,6 @@ typedef struct Planner
 	bool	   *taken;			/* columns that are no members by default */
 	bool	   *compared;
 } Planner;
-
-static HTAB *plans = NULL;
-
-typedef struct PlanEntry
-{
-	Oid			trigger;
-	BrazeTriggerPlan *plan;
-} PlanEntry;
 
 /* sentences for the user; hint may be NULL */
 pg_noreturn static void
@@ -291,6 +277,10 @@ read_pairs(Planner *planner)
 
 	for (int i = 0; i < lengthof(arguments); i++)
 	{
+		/*
+		 * Not passed over: whoever wrote the argument expects something of
+		 * it.
+		 */
 		if (planner->values[i] && !(arguments[i].types & BRAZE_TYPE_BIT(planner->type)))
 			refuse_arguments(planner, ERRCODE_INVALID_PARAMETER_VALUE,
 							 psprintf("argument \"%s\" of braze_trigger is not for calls of type \"%s\"",
@@ -330,6 +320,11 @@ plan_fields(Planner *planner)
 
 		if (value == NULL)
 			continue;
+
+		/*
+		 * A field of the call comes from a text or from a column.  Both would
+		 * be one key twice, and nobody could say which of them counts.
+		 */
 		for (int j = 0; j < i; j++)
 		{
 			if (argument->key && planner->values[j] && arguments[j].key &&
@@ -352,7 +347,17 @@ plan_fields(Planner *planner)
 									 psprintf("column \"%s\" in argument \"%s\" of braze_trigger is not "
 											  "of type json or jsonb", value, argument->name), NULL);
 				braze_column_set(&plan->fields[plan->nfields++], RelationGetDescr(planner->rel), index, argument->key);
+
+				/*
+				 * A column with a place of its own is no property, unless it
+				 * is listed.
+				 */
 				planner->taken[index] = true;
+
+				/*
+				 * The id of a message and a time differ with each UPDATE:
+				 * they do not say that anything has changed.
+				 */
 				if (!argument->incidental)
 					planner->compared[index] = true;
 				break;
@@ -401,6 +406,7 @@ rename_members(Planner *planner, const char *value)
 			refuse_arguments(planner, ERRCODE_INVALID_PARAMETER_VALUE,
 							 psprintf("the name of column \"%s\" in argument \"names\" of braze_trigger "
 									  "is not a string", column), NULL);
+		/* a column that is no member may be named: the list may change */
 		for (int i = 0; i < plan->nmembers; i++)
 		{
 			if (plan->members[i].index == index)
@@ -432,6 +438,10 @@ plan_object(Planner *planner)
 	plan->object = object->key;
 	value = argument_value(planner, object->name);
 
+	/*
+	 * A list says which columns go.  Without one all go that have no other
+	 * place, which plan_fields has found out before.
+	 */
 	if (value)
 	{
 		if (except)
@@ -441,6 +451,11 @@ plan_object(Planner *planner)
 							 psprintf("\"except\" leaves out columns where \"%s\" names none.",
 									  object->name));
 		indexes = parse_columns(planner, object->name, value);
+
+		/*
+		 * One json column is the object itself, not an object with one
+		 * member.
+		 */
 		plan->whole = list_length(indexes) == 1 && is_json(planner, linitial_int(indexes));
 	}
 	else
@@ -472,6 +487,7 @@ plan_object(Planner *planner)
 
 	for (int i = 0; i < plan->nmembers; i++)
 	{
+		/* of two values under one name, one would be lost without a word */
 		for (int j = 0; j < i; j++)
 		{
 			if (strcmp(plan->members[i].key, plan->members[j].key) == 0)
@@ -480,39 +496,6 @@ plan_object(Planner *planner)
 										  "braze_trigger", plan->members[i].key), NULL);
 		}
 	}
-}
-
-/*
- * The table on which the trigger was created.  That of a partitioned table is
- * cloned for each partition, which may have another owner.
- */
-static Oid
-find_origin(const Trigger *trigger, Relation rel)
-{
-	Relation	triggers = table_open(TriggerRelationId, AccessShareLock);
-	Oid			origin = RelationGetRelid(rel);
-	Oid			parent = trigger->tgoid;
-
-	while (OidIsValid(parent))
-	{
-		ScanKeyData key;
-		SysScanDesc scan;
-		HeapTuple	tuple;
-
-		ScanKeyInit(&key, Anum_pg_trigger_oid, BTEqualStrategyNumber, F_OIDEQ,
-					ObjectIdGetDatum(parent));
-		scan = systable_beginscan(triggers, TriggerOidIndexId, true, NULL, 1, &key);
-		tuple = systable_getnext(scan);
-		parent = InvalidOid;
-		if (HeapTupleIsValid(tuple))
-		{
-			origin = ((Form_pg_trigger) GETSTRUCT(tuple))->tgrelid;
-			parent = ((Form_pg_trigger) GETSTRUCT(tuple))->tgparentid;
-		}
-		systable_endscan(scan);
-	}
-	table_close(triggers, AccessShareLock);
-	return origin;
 }
 
 /* the columns that have no value yet when the trigger fires */
@@ -540,37 +523,10 @@ plan_absent(Planner *planner)
 	}
 }
 
-static void
-check_row_level(const Trigger *trigger)
+void
+braze_trigger_arguments_read(BrazeTriggerPlan *plan, const Trigger *trigger, Relation rel)
 {
-	if (!TRIGGER_FOR_ROW(trigger->tgtype))
-		ereport(ERROR,
-				(errcode(ERRCODE_E_R_I_E_TRIGGER_PROTOCOL_VIOLATED),
-				 errmsg("trigger \"%s\" must be fired for each row", trigger->tgname),
-				 errhint("Create it with FOR EACH ROW.")));
-}
-
-/* a session's own schema of temporary tables has a number in its name */
-static char *
-where_text(const Trigger *trigger, Relation rel)
-{
-	const char *schema = rel->rd_rel->relpersistence == RELPERSISTENCE_TEMP ? "pg_temp" :
-	get_namespace_name(RelationGetNamespace(rel));
-
-	return psprintf("trigger \"%s\" on table \"%s.%s\", with the rights of the table's owner",
-					trigger->tgname, schema, RelationGetRelationName(rel));
-}
-
-/* in a context of its own, which only outlives an error if there is none */
-static BrazeTriggerPlan *
-make_trigger_plan(const Trigger *trigger, Relation rel)
-{
-	MemoryContext context = AllocSetContextCreate(CurrentMemoryContext,
-												  "segment_braze trigger",
-												  ALLOCSET_SMALL_SIZES);
-	MemoryContext old = MemoryContextSwitchTo(context);
 	int			natts = RelationGetDescr(rel)->natts;
-	BrazeTriggerPlan *plan = palloc0(sizeof(BrazeTriggerPlan));
 	Planner		planner = {
 		.trigger = trigger,
 		.rel = rel,
@@ -579,15 +535,14 @@ make_trigger_plan(const Trigger *trigger, Relation rel)
 		.compared = palloc0(sizeof(bool) * Max(natts, 1))
 	};
 
-	plan->trigger = trigger->tgoid;
-	plan->relid = RelationGetRelid(rel);
-	plan->origin = find_origin(trigger, rel);
-	plan->context = context;
-	check_row_level(trigger);
 	read_pairs(&planner);
-	plan->where = where_text(trigger, rel);
 	plan->type = braze_call_types[planner.type].name;
 	plan->send_removed = planner.type == BRAZE_TYPE_IDENTIFY;
+
+	/*
+	 * In this order: members are the columns that no field has taken, and
+	 * what has no value yet, or is to be computed, is asked of both.
+	 */
 	plan_fields(&planner);
 	plan_object(&planner);
 	plan_absent(&planner);
@@ -600,74 +555,4 @@ make_trigger_plan(const Trigger *trigger, Relation rel)
 		if (planner.compared[i])
 			plan->compared[plan->ncompared++] = i;
 	}
-	plan->valid = true;
-	MemoryContextSwitchTo(old);
-	return plan;
-}
-
-static void
-invalidate_plans(Datum arg, Oid relid)
-{
-	HASH_SEQ_STATUS seq;
-	PlanEntry  *entry;
-
-	hash_seq_init(&seq, plans);
-	while ((entry = hash_seq_search(&seq)) != NULL)
-	{
-		if (entry->plan && (relid == InvalidOid || entry->plan->relid == relid))
-			entry->plan->valid = false;
-	}
-}
-
-/*
- * Forgets the plans that have become invalid, among them those of triggers
- * that no longer exist.  One of them may be in use further up in this very
- * call, when a value's conversion queries a table: so the transaction gets
- * them, and frees them at its end.
- */
-static void
-sweep_plans(void)
-{
-	HASH_SEQ_STATUS seq;
-	PlanEntry  *entry;
-
-	hash_seq_init(&seq, plans);
-	while ((entry = hash_seq_search(&seq)) != NULL)
-	{
-		if (entry->plan == NULL || !entry->plan->valid)
-		{
-			if (entry->plan)
-				MemoryContextSetParent(entry->plan->context, TopTransactionContext);
-			(void) hash_search(plans, &entry->trigger, HASH_REMOVE, NULL);
-		}
-	}
-}
-
-const BrazeTriggerPlan *
-braze_trigger_arguments_plan(const Trigger *trigger, Relation rel)
-{
-	PlanEntry  *entry;
-	BrazeTriggerPlan *plan;
-
-	if (plans == NULL)
-	{
-		HASHCTL		control = {
-			.keysize = sizeof(Oid),
-			.entrysize = sizeof(PlanEntry)
-		};
-
-		plans = hash_create("segment_braze triggers", 32, &control, HASH_ELEM | HASH_BLOBS);
-		CacheRegisterRelcacheCallback(invalidate_plans, (Datum) 0);
-	}
-
-	entry = hash_search(plans, &trigger->tgoid, HASH_FIND, NULL);
-	if (entry && entry->plan && entry->plan->valid)
-		return entry->plan;
-
-	sweep_plans();
-	plan = make_trigger_plan(trigger, rel);
-	entry = hash_search(plans, &trigger->tgoid, HASH_ENTER, NULL);
-	entry->plan = plan;
-	MemoryContextSetParent(plan->context, TopMemoryContext);
-	return plan;
 }

@@ -29,6 +29,7 @@
 
 /* ----- the type ----- */
 
+/* what to do in place of passing a value of this type */
 static const char *
 remedy_of(Oid type)
 {

@@ -188,6 +188,7 @@ starts_with(const char *string, const char *prefix)
 	return strncmp(string, prefix, strlen(prefix)) == 0;
 }
 
+/* raises an error for rows that cannot be of this type at all */
 static void
 check_columns(BrazeCallType type, TupleDesc desc, bool is_users)
 {
@@ -236,6 +237,7 @@ trait_in_context(BrazeCallType type, TupleDesc desc, const char *name)
 	return trait;
 }
 
+/* where in the call a column goes, and under which key */
 static Place
 place_column(BrazeCallType type, TupleDesc desc, const char *name, bool is_users,
 			 const char **key)
@@ -427,6 +429,7 @@ same_text(const text * a, const text * b)
 		memcmp(VARDATA_ANY(a), VARDATA_ANY(b), VARSIZE_ANY_EXHDR(a)) == 0;
 }
 
+/* the plan of the row before, if this one is like it */
 static const RowPlan *
 find_plan(FmgrInfo *flinfo, HeapTupleHeader row, text * type_name, Jsonb *names)
 {

@@ -205,6 +205,10 @@ map_address(Identify *identify, BrazeString trait, const JsonbValue *value)
 						   braze_mapping_note_quote(trait));
 }
 
+/*
+ * Custom attributes are written here; Braze's own fields only find their
+ * slots.
+ */
 static void
 read_traits(Identify *identify)
 {
@@ -296,6 +300,10 @@ read_context(Identify *identify)
 	}
 }
 
+/*
+ * One of the two values of a field; false, with a note, when Braze would not
+ * take it.
+ */
 static bool
 write_candidate(Identify *identify, BrazeField field, int candidate)
 {

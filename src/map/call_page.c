@@ -33,6 +33,7 @@ find_text(BrazeMap *map, BrazeCallField field, const char *key, bool *own)
 	return text;
 }
 
+/* a page or a screen, which differ in their words only */
 static void
 map_view(BrazeMap *map, const char *call, const char *noun)
 {

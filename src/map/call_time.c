@@ -34,6 +34,10 @@ unix_milliseconds(TimestampTz time)
 	return time / 1000 + (POSTGRES_EPOCH_JDATE - UNIX_EPOCH_JDATE) * INT64CONST(86400000);
 }
 
+/*
+ * The first of the call's times that can be read; the page on the mapping has
+ * their order.
+ */
 static int64
 find_time(BrazeMap *map)
 {

@@ -112,6 +112,7 @@ note_no_object(BrazeMap *map, BrazeCallField field, const char *name)
 		braze_mapping_note(map, "The call's %s were left out: they are not an object.", name);
 }
 
+/* what keeps a call from being mapped, and then the mapping of its type */
 static void
 map_call(BrazeMap *map, Jsonb *jsonb, BrazeCallKind kind)
 {

@@ -162,6 +162,7 @@ cut_entries(BrazeMap *map, BrazeEntries *entries)
 	keep_first(map, entries, kept);
 }
 
+/* writes one property, or notes why there is none */
 static void
 add_entry(BrazeMap *map, BrazeEntries *entries, BrazeString name, const JsonbValue *value)
 {
@@ -228,6 +229,7 @@ property_has_value(JsonbContainer *object, BrazeString name)
 		value.type != jbvNull;
 }
 
+/* the pairs of an object that belong among the properties */
 static void
 add_object(BrazeMap *map, BrazeEntries *entries, JsonbContainer *object,
 		   const char *const *reserved, const BrazeNames *consumed,
@@ -331,6 +333,7 @@ arrange_by_size(BrazeEntries *entries)
 	pfree(data);
 }
 
+/* writes what the products of an order share, once for all of them */
 static void
 read_shared(BrazeProperties *properties, JsonbContainer *object, const BrazeNames *consumed)
 {
@@ -435,6 +438,7 @@ note_shared(BrazeMap *map, int kept)
 	map->shared_noted = Min(map->shared_noted, kept);
 }
 
+/* keeps the smallest properties, of both lists together, as many as fit */
 static void
 leave_out_largest(BrazeProperties *properties)
 {

@@ -27,6 +27,7 @@ write_string(BrazeEventWriter *writer, const char *name, const char *value)
 	braze_json_write_string(&writer->map->text, value, strlen(value));
 }
 
+/* false when neither the object nor what is around it has such a text */
 static bool
 write_text_field(BrazeEventWriter *writer, const BrazeSchemaField *field, BrazeString *text)
 {
@@ -193,6 +194,7 @@ write_discounts(BrazeEventWriter *writer, const BrazeSchemaField *field)
 	return true;
 }
 
+/* what the call's name says, or else its own action where Braze knows that */
 static void
 write_action(BrazeEventWriter *writer, const BrazeSchemaField *field)
 {
@@ -231,6 +233,7 @@ add_missing(BrazeEventWriter *writer, const char *names)
 
 static bool write_products(BrazeEventWriter *writer, const BrazeSchemaField *field);
 
+/* writes a field, or notes among the missing ones that the event needs it */
 static void
 write_field(BrazeEventWriter *writer, const BrazeSchemaField *field)
 {
@@ -383,6 +386,7 @@ write_product(BrazeEventWriter *writer)
 	return true;
 }
 
+/* false, with nothing written, when no product of the call can be sent */
 static bool
 write_products(BrazeEventWriter *writer, const BrazeSchemaField *field)
 {

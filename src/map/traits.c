@@ -396,6 +396,7 @@ write_account(BrazeMap *map, BrazeString trait, const JsonbValue *value)
 /* one entry of a list; false, with a note, when the entry is none */
 typedef bool (*EntryWriter) (BrazeMap *map, BrazeString trait, JsonbContainer *entry);
 
+/* those entries that can be sent; false when none can */
 static bool
 write_list(BrazeMap *map, BrazeString trait, const JsonbValue *value,
 		   EntryWriter write_entry, const char *why)

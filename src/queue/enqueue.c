@@ -193,6 +193,10 @@ no_room(const char *destination, int max_queue_size, BrazeOnFull on_full)
 					 "set another max_queue_size, and on_full to error or drop.")));
 }
 
+/*
+ * Queues a call that has been judged, unless there is no room or it is a
+ * duplicate.
+ */
 static int64
 put_call(const BrazeDestination *destination, BrazeNewCall call, Oid roleid)
 {
@@ -231,6 +235,7 @@ put_call(const BrazeDestination *destination, BrazeNewCall call, Oid roleid)
 	return id;
 }
 
+/* judges the call, and obeys on_invalid_call where it would be rejected */
 static int64
 enqueue_call(BrazeNewCall call, const char *destination_name, Oid roleid,
 			 BrazeEnqueueMode mode)

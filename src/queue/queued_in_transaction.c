@@ -72,6 +72,10 @@ counts_at_transaction_end(XactEvent event, void *arg)
 	has_dropped = false;
 }
 
+/*
+ * A subtransaction that commits leaves its counts to its parent, one that is
+ * rolled back leaves nothing.
+ */
 static void
 counts_at_subtransaction_end(SubXactEvent event, SubTransactionId mine, SubTransactionId parent,
 							 void *arg)
