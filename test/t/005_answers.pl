@@ -224,7 +224,7 @@ my $found = 0;
 foreach (1 .. 10)
 {
 	queue_with_fault(1, kind => 'status', status => 401);
-	braze_wait_for_state($node, 'braze', 'paused: %');
+	braze_wait_for_state($node, 'braze', 'paused: HTTP 401%');
 	$braze->clear_faults;
 	$found++ if $node->safe_psql('postgres', "SELECT braze_start('braze')") eq 't';
 	braze_flush($node);
