@@ -28,6 +28,10 @@
 /* what endpoint is, when it is none of ours */
 #define UNKNOWN_ENDPOINT	(-2)
 
+/* the table is asked for so often, with so long in between */
+#define LOCK_TRIES			50
+#define LOCK_WAIT_MS		2
+
 /* by the first column alone: a destination has few endpoints */
 static SysScanDesc
 scan_paused(Relation rel, Oid pkey, const char *destination)
@@ -111,6 +115,23 @@ braze_paused_table_has(const char *destination, int endpoint)
 	return false;
 }
 
+/*
+ * braze_start wakes the worker at its commit, and lets go of the table a moment
+ * later.  A pause that comes in between must not have to wait for the next
+ * refresh: whoever sees it in the status may end it at once.
+ */
+static bool
+lock_for_writing(Oid table)
+{
+	for (int i = 0; !ConditionalLockRelationOid(table, ShareRowExclusiveLock); i++)
+	{
+		if (i == LOCK_TRIES)
+			return false;
+		pg_usleep(LOCK_WAIT_MS * 1000L);
+	}
+	return true;
+}
+
 void
 braze_paused_table_put(const char *destination, const BrazePause *pause)
 {
@@ -125,7 +146,7 @@ braze_paused_table_put(const char *destination, const BrazePause *pause)
 	 * follows waits for nobody: neither for a table that is locked nor for a
 	 * pause that somebody has not committed.
 	 */
-	if (!ConditionalLockRelationOid(catalog->paused, ShareRowExclusiveLock))
+	if (!lock_for_writing(catalog->paused))
 		return;
 	rel = table_open(catalog->paused, NoLock);
 	if (!braze_paused_table_has(destination, pause->endpoint))
@@ -149,7 +170,7 @@ braze_paused_table_lift(const char *destination)
 	HeapTuple	tuple;
 	bool		lifted = true;
 
-	if (!ConditionalLockRelationOid(catalog->paused, ShareRowExclusiveLock))
+	if (!lock_for_writing(catalog->paused))
 		return false;
 	rel = table_open(catalog->paused, NoLock);
 	scan = scan_paused(rel, catalog->paused_pkey, destination);
