@@ -7,7 +7,7 @@
  * is done on.
  *
  * link: ../src/pack/pack.c ../src/pack/discard.c ../src/pack/deferred.c ../src/pack/lane.c ../src/pack/packed_call.c ../src/pack/ready_list.c ../src/pack/isolate.c
- * link: ../src/pack/request.c ../src/pack/request_state.c ../src/pack/start_delay.c ../src/pack/request_progress.c ../src/pack/request_outcome.c ../src/pack/object_limit.c ../src/pack/request_body.c ../src/pack/identity_link.c ../src/pack/gone.c ../src/pack/attributes.c ../src/pack/profile_cache.c ../src/braze/hash.c ../src/braze/endpoint.c
+ * link: ../src/pack/request.c ../src/pack/request_state.c ../src/pack/start_delay.c ../src/pack/request_progress.c ../src/pack/request_outcome.c ../src/pack/object_limit.c ../src/pack/request_body.c ../src/pack/identity_link.c ../src/pack/gone.c ../src/pack/attributes.c ../src/pack/attribute_arrays.c ../src/pack/profile_cache.c ../src/braze/hash.c ../src/braze/endpoint.c
  */
 #include <inttypes.h>
 #include <stdio.h>
