@@ -16,10 +16,10 @@ my $log = "$PostgreSQL::Test::Utils::tmp_check/progress.log";
 plan skip_all => 'needs script(1) and bash'
 	if grep { !IPC::Run::run([ 'sh', '-c', "command -v $_" ], '>', \my $found, '2>', \my $error) } 'script', 'bash';
 
-# a run that is over once its line has been seen twice, or after far too long
+# a run that is over once its line has been seen twice with all that it has, or after far too long
 my $seen = "$PostgreSQL::Test::Utils::tmp_check/progress.seen";
 my $program = q(echo "ok 1 - a test"; echo "a step"; n=0
-	until [ -z "$SEEN" ] || [ "$(tr "\r" "\n" <"$SEEN" | grep -c "a suite: .* a step")" -ge 2 ] || [ "$n" -gt 1800 ]; do
+	until [ -z "$SEEN" ] || [ "$(tr "\r" "\n" <"$SEEN" | grep -c "1 passed: a step")" -ge 2 ] || [ "$n" -gt 1800 ]; do
 		sleep 0.1; n=$((n + 1))
 	done);
 my $commands = qq(. '$top/dev/lib.sh'; say before; run_shown 'a suite' '$log' sh -c '$program'; say after);
