@@ -62,6 +62,8 @@ typedef struct BrazeDatabaseSlot
 								 * queue */
 	int64		lowest_in_flight;	/* no dead letter with a lower id is under
 									 * way */
+	int64		highest_in_flight;	/* nor a call that had a higher id in the
+									 * queue */
 	int64		released_claims;	/* how often such letters went back to the
 									 * queue */
 	BrazeBackoff left_alone;	/* as braze_attempt_left_alone, for the next

@@ -15,6 +15,7 @@
 #include "miscadmin.h"
 #include "pgstat.h"
 #include "storage/latch.h"
+#include "storage/lmgr.h"
 #include "utils/builtins.h"
 #include "utils/fmgroids.h"
 #include "utils/rel.h"
@@ -24,7 +25,6 @@
 #include "base/catalog.h"
 #include "base/clock.h"
 #include "base/compat.h"
-#include "base/shmem.h"
 #include "base/wait_event.h"
 #include "base/worker_wake.h"
 #include "queue/column_values.h"
@@ -38,15 +38,16 @@
 
 typedef struct Wait
 {
-	Snapshot	began;
-	int64		highest_read;	/* when it began; later ids were not in flight
-								 * then */
+	Snapshot	began;			/* NULL: it has not begun */
+	Oid			storage;		/* of the queue when it began */
+	int64		highest;		/* later ids were neither in the queue then
+								 * nor in flight */
 	Name		destination;	/* NULL: all */
 	int64		id;				/* no row before it was there when it began */
 	NameData	waits_for;		/* the destination of the row with that id */
 	NameData	looked_at;		/* the last one whose start was looked at */
-	int64		releases;		/* of claimed calls, when it began, */
-	int64		seen_releases;	/* and at the last look */
+	int64		releases;		/* how many there were then, */
+	int64		seen_releases; /* and at the last look */
 	bool		seen_back;		/* that look found one in the queue */
 	int64		last_letter;	/* later ones are not awaited, 0: not known
 								 * yet */
@@ -92,21 +93,28 @@ is_own(TupleTableSlot *slot)
 static bool
 was_there(Relation queue, TupleTableSlot *slot, Wait *wait)
 {
+	return !is_own(slot) && table_tuple_satisfies_snapshot(queue, slot, wait->began) &&
+		is_for(slot, BRAZE_QUEUE_DESTINATION, wait->destination);
+}
+
+/* if so, that is what is waited for */
+static bool
+is_still_there(Relation queue, TupleTableSlot *slot, Wait *wait)
+{
 	bool		isnull;
 
-	if (is_own(slot) || !table_tuple_satisfies_snapshot(queue, slot, wait->began) ||
-		!is_for(slot, BRAZE_QUEUE_DESTINATION, wait->destination))
+	if (!was_there(queue, slot, wait))
 		return false;
 	wait->id = id_of(slot);
 	braze_column_values_destination(slot_getattr(slot, BRAZE_QUEUE_DESTINATION, &isnull), &wait->waits_for);
 	return true;
 }
 
-/* or may it be one that was there, was in flight, and was put back? */
+/* or may it be one that was there or in flight, and was written again? */
 static bool
 may_be_back(Relation queue, TupleTableSlot *slot, Wait *wait)
 {
-	return id_of(slot) <= wait->highest_read && !is_own(slot) &&
+	return id_of(slot) <= wait->highest && !is_own(slot) &&
 		is_for(slot, BRAZE_QUEUE_DESTINATION, wait->destination);
 }
 
@@ -119,12 +127,11 @@ is_in_flight(Relation letters, TupleTableSlot *slot, Wait *wait)
 		braze_dead_letters_table_is_in_flight(slot);
 }
 
-/* the last row that is looked at, from id on, that is awaited; 0: none */
+/* the id of the first row in this direction, from id on, that is awaited; 0: none */
 static int64
-find_awaited(Oid table, Oid index, int64 id, Snapshot now, bool first, IsAwaited is_awaited,
-			 Wait *wait)
+find_awaited(Relation rel, Oid index, int64 id, Snapshot snapshot, ScanDirection direction,
+			 IsAwaited is_awaited, Wait *wait)
 {
-	Relation	rel = table_open(table, AccessShareLock);
 	Relation	pkey = index_open(index, AccessShareLock);
 	TupleTableSlot *slot = table_slot_create(rel, NULL);
 	ScanKeyData key;
@@ -132,7 +139,7 @@ find_awaited(Oid table, Oid index, int64 id, Snapshot now, bool first, IsAwaited
 	int64		found = 0;
 
 	ScanKeyInit(&key, 1, BTGreaterEqualStrategyNumber, F_INT8GE, Int64GetDatum(id));
-	scan = braze_index_beginscan(rel, pkey, now, 1);
+	scan = braze_index_beginscan(rel, pkey, snapshot, 1);
 	index_rescan(scan, &key, 1, NULL, 0);
 
 	/*
@@ -140,7 +147,7 @@ find_awaited(Oid table, Oid index, int64 id, Snapshot now, bool first, IsAwaited
 	 * gone begins after them: a look at a queue of a million calls reads the
 	 * first that is left.
 	 */
-	while (!(first && found != 0) && index_getnext_slot(scan, ForwardScanDirection, slot))
+	while (found == 0 && index_getnext_slot(scan, direction, slot))
 	{
 		CHECK_FOR_INTERRUPTS();
 		if (is_awaited(rel, slot, wait))
@@ -149,8 +156,58 @@ find_awaited(Oid table, Oid index, int64 id, Snapshot now, bool first, IsAwaited
 	index_endscan(scan);
 	ExecDropSingleTupleTableSlot(slot);
 	index_close(pkey, AccessShareLock);
-	table_close(rel, AccessShareLock);
 	return found;
+}
+
+/*
+ * Before the snapshot that it is read with: to one from before the lock, a
+ * table that was rewritten is empty.  NULL: somebody has locked it, and may be
+ * rewriting it.
+ */
+static Relation
+try_open(Oid table)
+{
+	return ConditionalLockRelationOid(table, AccessShareLock) ? table_open(table, NoLock) : NULL;
+}
+
+static void
+close_if_open(Relation rel)
+{
+	if (rel != NULL)
+		table_close(rel, AccessShareLock);
+}
+
+/* false: not now, somebody has locked the queue */
+static bool
+begin_wait(Wait *wait)
+{
+	Relation	queue = try_open(braze_catalog_required()->queue);
+	BrazeClaimsBound bound;
+
+	if (queue == NULL)
+		return false;
+	bound = braze_claims_bound_now();
+
+	/*
+	 * What is in flight in the snapshot was announced before.  It is no more
+	 * if it was put back meanwhile, and then there is one more of those.
+	 */
+	do
+	{
+		if (wait->began != NULL)
+			UnregisterSnapshot(wait->began);
+		wait->releases = bound.releases;
+		wait->began = RegisterSnapshot(GetLatestSnapshot());
+		bound = braze_claims_bound_now();
+	} while (bound.releases != wait->releases);
+
+	/* a call that is in the queue now may be claimed and put back later */
+	wait->highest = find_awaited(queue, braze_catalog_required()->queue_pkey, PG_INT64_MIN,
+								 wait->began, BackwardScanDirection, was_there, wait);
+	wait->highest = Max(wait->highest, bound.highest_id);
+	wait->storage = queue->rd_rel->relfilenode;
+	table_close(queue, AccessShareLock);
+	return true;
 }
 
 /*
@@ -158,7 +215,8 @@ find_awaited(Oid table, Oid index, int64 id, Snapshot now, bool first, IsAwaited
  * for under one snapshot, or a call could pass from one to the other unseen.
  */
 static bool
-is_under_way(Wait *wait, Snapshot now, int64 lowest, int64 releases)
+is_under_way(Wait *wait, Relation queue, Relation letters, Snapshot now, int64 lowest,
+			 int64 releases)
 {
 	const BrazeCatalog *catalog = braze_catalog_required();
 	int64		last = 0;
@@ -178,30 +236,33 @@ is_under_way(Wait *wait, Snapshot now, int64 lowest, int64 releases)
 	wait->seen_releases = releases;
 	if (lowest < PG_INT64_MAX)
 	{
-		last = find_awaited(catalog->dead_letters, catalog->dead_letters_pkey, lowest, now,
-							wait->last_letter != 0, is_in_flight, wait);
+		/* the last one, or once that is known any */
+		last = find_awaited(letters, catalog->dead_letters_pkey, lowest, now,
+							wait->last_letter == 0 ? BackwardScanDirection : ForwardScanDirection,
+							is_in_flight, wait);
 		if (wait->last_letter == 0)
 			wait->last_letter = last;
 	}
+
+	/* the rows of a table that was rewritten may all be new to the snapshot */
+	if (queue->rd_rel->relfilenode != wait->storage)
+		look_back = true;
 	wait->seen_back = look_back &&
-		find_awaited(catalog->queue, catalog->queue_pkey, PG_INT64_MIN, now, true,
+		find_awaited(queue, catalog->queue_pkey, PG_INT64_MIN, now, ForwardScanDirection,
 					 may_be_back, wait) != 0;
 	return last != 0 || wait->seen_back;
 }
 
 /*
- * Is nothing left that was there when the wait began?  The worker publishes the
- * lowest letter that it has under way before that letter can be seen, and
- * raises it after the letter was settled: see claims_bound.c.  So the bound is
- * asked for on both sides of the snapshot, and the lower answer covers each
- * letter that the snapshot shows in flight.
+ * The worker publishes the lowest letter that it has under way before that
+ * letter can be seen, and raises it after the letter was settled: see
+ * claims_bound.c.  So the bound is asked for on both sides of the snapshot, and
+ * the lower answer covers each letter that the snapshot shows in flight.
  */
 static bool
-is_settled(Wait *wait)
+is_settled_in(Wait *wait, Relation queue, Relation letters)
 {
-	const BrazeCatalog *catalog = braze_catalog_required();
-	int64		releases;
-	int64		before = braze_claims_bound_lowest(&releases);
+	BrazeClaimsBound before = braze_claims_bound_now();
 	Snapshot	now = RegisterSnapshot(GetLatestSnapshot());
 	bool		settled = false;
 
@@ -209,20 +270,43 @@ is_settled(Wait *wait)
 	 * As long as one of the calls is in the queue, nothing else needs to be
 	 * known.
 	 */
-	if (find_awaited(catalog->queue, catalog->queue_pkey, wait->id, now, true, was_there, wait) == 0)
+	if (find_awaited(queue, braze_catalog_required()->queue_pkey, wait->id, now,
+					 ForwardScanDirection, is_still_there, wait) == 0)
 	{
-		int64		releases_after;
-		int64		lowest = Min(before, braze_claims_bound_lowest(&releases_after));
+		BrazeClaimsBound after = braze_claims_bound_now();
+		int64		lowest = Min(before.lowest_letter, after.lowest_letter);
 
 		/*
 		 * If a call was released meanwhile, it may have passed from the
 		 * letters to the queue between two of these looks: then nothing is
 		 * known, and the next look tells.
 		 */
-		settled = (releases == releases_after &&
-				   !is_under_way(wait, now, lowest, releases));
+		settled = (before.releases == after.releases &&
+				   !is_under_way(wait, queue, letters, now, lowest, after.releases));
 	}
 	UnregisterSnapshot(now);
+	return settled;
+}
+
+/*
+ * Is nothing left that was there when the wait began?  While a table is locked,
+ * nobody can tell.
+ */
+static bool
+is_settled(Wait *wait)
+{
+	const BrazeCatalog *catalog = braze_catalog_required();
+	Relation	queue;
+	Relation	letters;
+	bool		settled;
+
+	if (wait->began == NULL && !begin_wait(wait))
+		return false;
+	queue = try_open(catalog->queue);
+	letters = try_open(catalog->dead_letters);
+	settled = queue != NULL && letters != NULL && is_settled_in(wait, queue, letters);
+	close_if_open(letters);
+	close_if_open(queue);
 	return settled;
 }
 
@@ -242,23 +326,6 @@ warn_of_not_started(Wait *wait)
 			 errmsg("calls wait for destination \"%s\", which is not started here", name),
 			 errhint("If this is the database to deliver from, run SELECT braze_start(%s).",
 					 quote_literal_cstr(name))));
-}
-
-/* by the worker; what it has claimed was read before */
-static int64
-highest_read(void)
-{
-	BrazeDatabaseSlot *slot;
-	int64		highest = 0;
-
-	if (braze_shared == NULL)
-		return 0;
-	LWLockAcquire(braze_shared->lock, LW_SHARED);
-	slot = braze_shmem_database(MyDatabaseId, false);
-	if (slot != NULL)
-		highest = slot->highest_read;
-	LWLockRelease(braze_shared->lock);
-	return highest;
 }
 
 static int64
@@ -289,15 +356,6 @@ braze_flush(PG_FUNCTION_ARGS)
 	/* calls that came by COPY or a plain INSERT woke nobody */
 	braze_worker_wake();
 	wait.destination = PG_ARGISNULL(1) ? NULL : PG_GETARG_NAME(1);
-	(void) braze_claims_bound_lowest(&wait.releases);
-	wait.began = RegisterSnapshot(GetLatestSnapshot());
-
-	/*
-	 * After the snapshot: what was in flight in it had been read before.  A
-	 * call that is queued later has a higher id, and is not waited for even
-	 * if it is claimed and released meanwhile.
-	 */
-	wait.highest_read = highest_read();
 	while (!(settled = is_settled(&wait)))
 	{
 		int64		left = deadline - braze_now_ms();
@@ -311,6 +369,7 @@ braze_flush(PG_FUNCTION_ARGS)
 		ResetLatch(MyLatch);
 		CHECK_FOR_INTERRUPTS();
 	}
-	UnregisterSnapshot(wait.began);
+	if (wait.began != NULL)
+		UnregisterSnapshot(wait.began);
 	PG_RETURN_BOOL(settled);
 }

@@ -36,42 +36,50 @@
  */
 typedef struct Generation
 {
-	int64		lowest;			/* PG_INT64_MAX: none */
+	int64		lowest;			/* letter, PG_INT64_MAX: none */
+	int64		highest;		/* id in the queue, 0: none */
 	int64		letters;
 } Generation;
 
-static Generation older = {PG_INT64_MAX, 0};
-static Generation younger = {PG_INT64_MAX, 0};
+#define NO_LETTERS	{PG_INT64_MAX, 0, 0}
+
+static Generation older = NO_LETTERS;
+static Generation younger = NO_LETTERS;
 static int	generation = 0;		/* the number of the younger one */
-static int64 published = PG_INT64_MAX;
+static Generation published = NO_LETTERS;
 
 static void
-publish_lowest(int64 lowest)
+publish_bounds(int64 lowest, int64 highest)
 {
 	BrazeDatabaseSlot *slot;
 
 	/* the lock is everybody's: it is not taken for what they know already */
-	if (lowest == published)
+	if (lowest == published.lowest && highest == published.highest)
 		return;
 	LWLockAcquire(braze_shared->lock, LW_EXCLUSIVE);
 	slot = braze_shmem_database(MyDatabaseId, false);
 	if (slot != NULL)
+	{
 		slot->lowest_in_flight = lowest;
+		slot->highest_in_flight = highest;
+	}
 	LWLockRelease(braze_shared->lock);
-	published = lowest;
+	published.lowest = lowest;
+	published.highest = highest;
 }
 
 void
-braze_claims_bound_announce(int64 letter)
+braze_claims_bound_announce(int64 letter, int64 id)
 {
-	/* only down: others may see the letter from the commit on */
-	publish_lowest(Min(published, letter));
+	/* only wider: others may see the letter from the commit on */
+	publish_bounds(Min(published.lowest, letter), Max(published.highest, id));
 }
 
 int
-braze_claims_bound_enter(int64 letter)
+braze_claims_bound_enter(int64 letter, int64 id)
 {
 	younger.lowest = Min(younger.lowest, letter);
+	younger.highest = Max(younger.highest, id);
 	younger.letters++;
 	return generation;
 }
@@ -98,13 +106,12 @@ braze_claims_bound_publish(void)
 	{
 		/* its letters keep their number, which is now that of the older one */
 		older = younger;
-		younger.lowest = PG_INT64_MAX;
-		younger.letters = 0;
+		younger = (Generation) NO_LETTERS;
 		generation++;
 		if (older.letters == 0)
-			older.lowest = PG_INT64_MAX;
+			older = younger;
 	}
-	publish_lowest(Min(older.lowest, younger.lowest));
+	publish_bounds(Min(older.lowest, younger.lowest), Max(older.highest, younger.highest));
 }
 
 void
@@ -119,33 +126,33 @@ braze_claims_bound_count_release(void)
 	LWLockRelease(braze_shared->lock);
 }
 
-int64
-braze_claims_bound_lowest(int64 *releases)
+BrazeClaimsBound
+braze_claims_bound_now(void)
 {
 	BrazeDatabaseSlot *slot;
-	int64		lowest = PG_INT64_MAX;
+	BrazeClaimsBound bound = {PG_INT64_MAX, 0, 0};
 
-	*releases = 0;
 	if (braze_shared == NULL)
-		return lowest;
+		return bound;
 	LWLockAcquire(braze_shared->lock, LW_SHARED);
 	slot = braze_shmem_database(MyDatabaseId, false);
 
 	/* without a worker nothing is under way, whatever was published */
 	if (slot != NULL && slot->pid != 0)
-		lowest = slot->lowest_in_flight;
+	{
+		bound.lowest_letter = slot->lowest_in_flight;
+		bound.highest_id = slot->highest_in_flight;
+	}
 	if (slot != NULL)
-		*releases = slot->released_claims;
+		bound.releases = slot->released_claims;
 	LWLockRelease(braze_shared->lock);
-	return lowest;
+	return bound;
 }
 
 bool
 braze_claims_bound_holds(int64 letter)
 {
-	int64		releases;
-
-	return letter >= braze_claims_bound_lowest(&releases);
+	return letter >= braze_claims_bound_now().lowest_letter;
 }
 
 BRAZE_SQL_FUNCTION(braze_in_flight);

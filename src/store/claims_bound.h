@@ -10,11 +10,12 @@
 
 /*
  * The worker's part.  A letter is announced before the transaction that makes
- * it commits, and enters afterwards; it leaves when it is settled or back in
- * the queue.  enter returns what leave is to be told.
+ * it commits, with the id that its call had in the queue, and enters
+ * afterwards; it leaves when it is settled or back in the queue.  enter returns
+ * what leave is to be told.
  */
-extern void braze_claims_bound_announce(int64 letter);
-extern int	braze_claims_bound_enter(int64 letter);
+extern void braze_claims_bound_announce(int64 letter, int64 id);
+extern int	braze_claims_bound_enter(int64 letter, int64 id);
 extern void braze_claims_bound_leave(int generation);
 
 /* after any of these: what is no longer under way may be retried */
@@ -26,11 +27,16 @@ extern void braze_claims_bound_publish(void);
  */
 extern void braze_claims_bound_count_release(void);
 
-/*
- * For everybody: no letter with a lower id is under way.  To be asked after the
- * letter was seen.  releases is how often calls were released so far.
- */
-extern int64 braze_claims_bound_lowest(int64 *releases);
+/* for everybody; to be asked after a letter was seen */
+typedef struct BrazeClaimsBound
+{
+	int64		lowest_letter;	/* none with a lower id is under way */
+	int64		highest_id;		/* and no call that had a higher one in the
+								 * queue */
+	int64		releases;		/* how often calls were released so far */
+}			BrazeClaimsBound;
+
+extern BrazeClaimsBound braze_claims_bound_now(void);
 
 /* of a letter whose state says so: is it now, or was it when the worker ended? */
 extern bool braze_claims_bound_holds(int64 letter);

@@ -121,7 +121,6 @@ braze_deleted_users_delete_letters(BrazeSettler *settler)
 	Relation	letters = settler->letters.rel;
 	Datum		values[5];
 	BrazeStatement statement = {letters, CMD_DELETE, NULL, lengthof(types), types, values};
-	int64		releases;
 
 	if (deleted_users == NULL)
 		return;
@@ -130,7 +129,7 @@ braze_deleted_users_delete_letters(BrazeSettler *settler)
 	values[1] = array_of(deleted_users->users, TEXTOID);
 	values[2] = array_of(deleted_users->letters, INT8OID);
 	values[3] = array_of(deleted_users->after, INT4OID);
-	values[4] = Int64GetDatum(braze_claims_bound_lowest(&releases));
+	values[4] = Int64GetDatum(braze_claims_bound_now().lowest_letter);
 
 	/*
 	 * One statement for all users, for the table has no index on them.  The

@@ -165,7 +165,7 @@ claim_all(BrazeSettler *settler)
 			note_lock(claim);
 		}
 		if (claim->result == BRAZE_CLAIM_DONE && claim->request != NULL)
-			braze_claims_bound_announce(claim->row.letter);
+			braze_claims_bound_announce(claim->row.letter, claim->row.id);
 	}
 }
 
@@ -193,7 +193,7 @@ tell_pack(void)
 			call->is_retry = claim->row.is_retry;
 			call->before = claim->row.before;
 			if (call->letter != 0)
-				call->flight = braze_claims_bound_enter(call->letter);
+				call->flight = braze_claims_bound_enter(call->letter, call->id);
 			call->row.storage = claim->row.storage;
 			call->row.block = ItemPointerGetBlockNumberNoCheck(&claim->row.tid);
 			call->row.offset = ItemPointerGetOffsetNumberNoCheck(&claim->row.tid);

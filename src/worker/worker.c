@@ -216,6 +216,7 @@ attach_to_slot(int index)
 	{
 		mine->pid = MyProcPid;
 		mine->lowest_in_flight = PG_INT64_MAX;
+		mine->highest_in_flight = 0;
 		mine->highest_read = 0;
 		mine->latch = MyLatch;
 		slot = mine;
