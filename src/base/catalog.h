@@ -37,7 +37,8 @@
 #define BRAZE_DEAD_ATTEMPTS			12
 #define BRAZE_DEAD_RETRIED_AT		13
 #define BRAZE_DEAD_RETRY_ID			14
-#define BRAZE_DEAD_COLUMNS			14
+#define BRAZE_DEAD_USER_HASH		15
+#define BRAZE_DEAD_COLUMNS			15
 
 /* columns of braze_paused */
 #define BRAZE_PAUSED_DESTINATION	1

@@ -231,7 +231,12 @@ write_by_statement(Relation rel, ItemPointer old, int columns, const Datum *valu
 			appendStringInfoString(&text, ", ");
 		if (old != NULL)
 			appendStringInfo(&text, "%s = ", quote_identifier(NameStr(attribute->attname)));
-		appendStringInfo(&text, "$%d", i + 1);
+
+		/* what the table computes it computes from what a trigger has left */
+		if (attribute->attgenerated != '\0')
+			appendStringInfoString(&text, "DEFAULT");
+		else
+			appendStringInfo(&text, "$%d", i + 1);
 		types[i] = attribute->atttypid;
 		arguments[i] = values[i];
 		null_marks[i] = nulls[i] ? 'n' : ' ';

@@ -47,7 +47,7 @@ typedef struct Wait
 	NameData	waits_for;		/* the destination of the row with that id */
 	NameData	looked_at;		/* the last one whose start was looked at */
 	int64		releases;		/* how many there were then, */
-	int64		seen_releases; /* and at the last look */
+	int64		seen_releases;	/* and at the last look */
 	bool		seen_back;		/* that look found one in the queue */
 	int64		last_letter;	/* later ones are not awaited, 0: not known
 								 * yet */

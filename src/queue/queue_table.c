@@ -25,6 +25,7 @@
 #include "base/compat.h"
 #include "base/table_write.h"
 #include "base/worker_wake.h"
+#include "queue/call_user.h"
 #include "queue/queue_table.h"
 
 /* a row as large as that may be compressed, or stored elsewhere */
@@ -138,6 +139,21 @@ braze_queue_table_put(const char *destination, Jsonb *call, BrazeCallKind kind, 
 	return id;
 }
 
+/* as the table's own expression has it; false: null */
+static bool
+user_hash_of(Jsonb *stored, int64 *hash)
+{
+	Jsonb	   *call = DatumGetJsonbP(JsonbPGetDatum(stored));
+	BrazeString user;
+	bool		found = braze_call_user_read(call, &user);
+
+	if (found)
+		*hash = braze_call_user_hash(user);
+	if (call != stored)
+		pfree(call);
+	return found;
+}
+
 int64
 braze_queue_table_put_dead_letter(const BrazeDeadLetter *letter, ItemPointer tid)
 {
@@ -145,6 +161,7 @@ braze_queue_table_put_dead_letter(const BrazeDeadLetter *letter, ItemPointer tid
 	const BrazeCatalog *catalog = braze_catalog_required();
 	Datum		values[BRAZE_DEAD_COLUMNS];
 	bool		nulls[BRAZE_DEAD_COLUMNS];
+	int64		user_hash = 0;
 
 	PreventCommandIfReadOnly("recording a dead letter");
 	memset(nulls, false, sizeof(nulls));
@@ -177,6 +194,9 @@ braze_queue_table_put_dead_letter(const BrazeDeadLetter *letter, ItemPointer tid
 	values[BRAZE_DEAD_ATTEMPTS - 1] = Int32GetDatum(letter->state == BRAZE_LETTER_IN_FLIGHT ? 0 : 1);
 	nulls[BRAZE_DEAD_RETRIED_AT - 1] = true;
 	nulls[BRAZE_DEAD_RETRY_ID - 1] = true;
+	nulls[BRAZE_DEAD_USER_HASH - 1] = letter->call == NULL ||
+		!user_hash_of(letter->call, &user_hash);
+	values[BRAZE_DEAD_USER_HASH - 1] = Int64GetDatum(user_hash);
 	return insert_row(&held, catalog->dead_letters, catalog->dead_letters_sequence,
 					  BRAZE_DEAD_COLUMNS, values, nulls, tid, NULL);
 }

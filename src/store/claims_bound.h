@@ -34,7 +34,7 @@ typedef struct BrazeClaimsBound
 	int64		highest_id;		/* and no call that had a higher one in the
 								 * queue */
 	int64		releases;		/* how often calls were released so far */
-}			BrazeClaimsBound;
+} BrazeClaimsBound;
 
 extern BrazeClaimsBound braze_claims_bound_now(void);
 

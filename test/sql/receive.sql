@@ -164,8 +164,10 @@ SELECT call, length(call_text), reason FROM braze_dead_letters WHERE length(call
 -- a batch as large as may be, of calls as small as may be
 SELECT braze_receive('/v1/batch', '{"batch": [' || string_agg(format('{"type": "track", "userId": "u%s", "event": "A"}', i), ',') || ']}', :'key')
 FROM generate_series(1, 2500) i;
--- a depth that no stack holds
+-- a depth that this stack does not hold, whatever a level of it takes
+SET LOCAL max_stack_depth = '256kB';
 SELECT braze_receive('/v1/batch', '{"batch": [{"type": "track", "userId": "u1", "event": "A", "properties": ' || repeat('[', 16000) || repeat(']', 16000) || '}]}', :'key');
+SET LOCAL max_stack_depth TO DEFAULT;
 SELECT length(call_text), split_part(reason, ':', 1) AS reason FROM braze_dead_letters ORDER BY id DESC LIMIT 1;
 DELETE FROM braze_queue;
 DELETE FROM braze_dead_letters;

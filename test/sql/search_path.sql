@@ -102,6 +102,7 @@ INSERT INTO ours.attempts (functions, statement) VALUES
 	('{braze_create_write_key}', $$SELECT ours.braze_create_write_key(CURRENT_USER, 'braze') IS NOT NULL$$),
 	('{braze_receive,braze_receive_for,braze_receive_key}', $$SELECT ours.braze_receive('/v1/t', '{"userId": "u1", "event": "A", "messageId": "m9", "writeKey": "a key"}')$$),
 	('{braze_in_flight}', $$SELECT ours.braze_in_flight(1)$$),
+	('{braze_user_hash}', $$SELECT ours.braze_user_hash('{"userId": "u1"}') IS NULL$$),
 	('{braze_notify_worker}', $$SELECT ours.braze_notify_worker()$$),
 	('{braze_pause,braze_here,braze_lock_destination}', $$SELECT ours.braze_pause('braze', 'why')$$),
 	('{braze_pause}', $$SELECT ours.braze_pause('braze', 'why not')$$),
