@@ -631,6 +631,19 @@ LANGUAGE C VOLATILE;
 COMMENT ON FUNCTION @extschema@.braze_flush(interval, name) IS
 'waits until every call that was committed when it began is settled; false at the timeout';
 
+CREATE FUNCTION @extschema@.braze_test(
+	destination name DEFAULT NULL,
+	OUT what text,
+	OUT ok boolean,
+	OUT found text,
+	OUT what_to_do text)
+RETURNS SETOF record
+AS 'MODULE_PATHNAME', 'braze_test'
+LANGUAGE C VOLATILE ROWS 20;
+
+COMMENT ON FUNCTION @extschema@.braze_test(name) IS
+'tests whether a destination works, down to the permissions of its key, by empty requests that change nothing at Braze';
+
 CREATE FUNCTION @extschema@.braze_notify_worker(purged boolean DEFAULT false)
 RETURNS void
 AS 'MODULE_PATHNAME', 'braze_notify_worker'
@@ -1314,6 +1327,7 @@ REVOKE ALL ON FUNCTION
 	@extschema@.braze_receive(text, text, text),
 	@extschema@.braze_options(),
 	@extschema@.braze_flush(interval, name),
+	@extschema@.braze_test(name),
 	@extschema@.braze_notify_worker(boolean),
 	@extschema@.braze_purge(name, text, text, timestamptz),
 	@extschema@.braze_notify_queued(),
@@ -1364,6 +1378,7 @@ GRANT EXECUTE ON FUNCTION
 	@extschema@.braze_enqueue(jsonb, name),
 	@extschema@.braze_enqueue_batch(jsonb, name),
 	@extschema@.braze_queued(),
+	@extschema@.braze_test(name),
 	@extschema@.braze_identify(anycompatible, jsonb, text, timestamptz, jsonb, jsonb, text, name),
 	@extschema@.braze_track(anycompatible, text, jsonb, text, timestamptz, jsonb, jsonb, text, name),
 	@extschema@.braze_page(anycompatible, text, jsonb, text, text, timestamptz, jsonb, jsonb, text, name),

@@ -18,6 +18,7 @@
 #include "storage/lwlock.h"
 
 #include "base/attempt.h"
+#include "base/connection_test_place.h"
 #include "base/size_counter.h"
 
 #define BRAZE_MESSAGE_SIZE		256
@@ -76,6 +77,7 @@ typedef struct BrazeDatabaseSlot
 	int64		started_at;		/* on braze_now_ms()'s clock, for the
 								 * throttle; 0: no worker was started yet */
 	bool		wanted_at_once; /* CREATE EXTENSION, or a hold that is over */
+	BrazeConnectionTestPlace test;
 } BrazeDatabaseSlot;
 
 typedef enum BrazeDestinationState

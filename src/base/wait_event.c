@@ -17,6 +17,7 @@ static const char *const names[] = {
 	[BRAZE_WAIT_WORKER_ANSWER] = "SegmentBrazeWorkerAnswer",
 	[BRAZE_WAIT_WORKER_SHUTDOWN] = "SegmentBrazeWorkerShutdown",
 	[BRAZE_WAIT_FLUSH] = "SegmentBrazeFlush",
+	[BRAZE_WAIT_TEST] = "SegmentBrazeTest",
 };
 
 /* looking a name up takes a lock that all processes share, so it is done once */

@@ -38,6 +38,19 @@ typedef struct BrazeHttp BrazeHttp;
  */
 typedef struct BrazeHttpTarget BrazeHttpTarget;
 
+/*
+ * How far a request came, and how it went: for who tests the connection.  Such
+ * a request has a new connection of its own.
+ */
+typedef struct BrazeHttpDetails
+{
+	bool		resolved;		/* the host's name has an address */
+	bool		connected;
+	bool		secured;		/* TLS holds; of plain http false */
+	int64_t		certificate_ends;	/* seconds since 1970, 0: not known */
+	int64_t		answer_ms;		/* from the request to the answer's begin */
+} BrazeHttpDetails;
+
 /* one request; the caller owns it and keeps body alive until it is done */
 typedef struct BrazeHttpRequest
 {
@@ -48,6 +61,7 @@ typedef struct BrazeHttpRequest
 	size_t		body_length;
 	void	   *owner;			/* the caller's own */
 	bool		once;			/* must not reach the server a second time */
+	BrazeHttpDetails *details;	/* NULL: nobody asks; filled when it is done */
 
 	/*
 	 * Set when it is done.  A status of 300 and above is reported even if the

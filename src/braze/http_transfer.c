@@ -383,6 +383,13 @@ braze_http_transfer_configure(HttpTransfer *transfer)
 		SET(CURLOPT_FRESH_CONNECT, 1L);
 		SET(CURLOPT_FORBID_REUSE, 1L);
 	}
+	if (request->details != NULL)
+	{
+		SET(CURLOPT_FRESH_CONNECT, 1L);
+
+		/* not every TLS library tells of certificates */
+		(void) curl_easy_setopt(easy, CURLOPT_CERTINFO, 1L);
+	}
 
 	SET(CURLOPT_NOSIGNAL, 1L);
 	SET(CURLOPT_TIMEOUT_MS, target->timeout_ms);
@@ -485,6 +492,85 @@ subject_of(CURLcode result)
 	}
 }
 
+/*
+ * When the server's own certificate ends, 0: not known.  OpenSSL writes "Nov 29
+ * 07:38:16 2026 GMT", other libraries and newer versions of curl write
+ * "2026-11-29 07:38:16 GMT", which curl itself reads without the hyphens only.
+ */
+static int64_t
+certificate_end(CURL *easy)
+{
+	static const char label[] = "Expire date:";
+	struct curl_certinfo *chain = NULL;
+	time_t		moment;
+
+	if (curl_easy_getinfo(easy, CURLINFO_CERTINFO, &chain) != CURLE_OK ||
+		chain == NULL || chain->num_of_certs == 0)
+		return 0;
+	for (struct curl_slist *line = chain->certinfo[0]; line != NULL; line = line->next)
+	{
+		char		text[64];
+		size_t		length = 0;
+
+		if (strncmp(line->data, label, sizeof(label) - 1) != 0)
+			continue;
+		for (const char *p = line->data + sizeof(label) - 1;
+			 *p != '\0' && length < sizeof(text) - 1; p++)
+		{
+			if (*p != '-')
+				text[length++] = *p;
+		}
+		text[length] = '\0';
+		moment = curl_getdate(text, NULL);
+		return moment > 0 ? (int64_t) moment : 0;
+	}
+	return 0;
+}
+
+/* TLS could not be agreed on, which curl does not count as connected */
+static bool
+is_tls_fault(CURLcode result)
+{
+	switch (result)
+	{
+		case CURLE_PEER_FAILED_VERIFICATION:
+		case CURLE_SSL_CACERT_BADFILE:
+		case CURLE_SSL_CONNECT_ERROR:
+		case CURLE_SSL_CIPHER:
+			return true;
+		default:
+			return false;
+	}
+}
+
+/* before the handle is used again */
+static void
+fill_details(HttpTransfer *transfer, CURLcode result)
+{
+	BrazeHttpDetails *details = transfer->request->details;
+	CURL	   *easy = transfer->easy;
+	curl_off_t	resolved = 0;
+	curl_off_t	connected = 0;
+	curl_off_t	secured = 0;
+	curl_off_t	sending = 0;
+	curl_off_t	answering = 0;
+
+	curl_easy_getinfo(easy, CURLINFO_NAMELOOKUP_TIME_T, &resolved);
+	curl_easy_getinfo(easy, CURLINFO_CONNECT_TIME_T, &connected);
+	curl_easy_getinfo(easy, CURLINFO_APPCONNECT_TIME_T, &secured);
+	curl_easy_getinfo(easy, CURLINFO_PRETRANSFER_TIME_T, &sending);
+	curl_easy_getinfo(easy, CURLINFO_STARTTRANSFER_TIME_T, &answering);
+
+	/* an address that is written as such takes no time */
+	details->connected = (connected > 0 && result != CURLE_COULDNT_CONNECT) ||
+		is_tls_fault(result);
+	details->resolved = result != CURLE_COULDNT_RESOLVE_HOST &&
+		(resolved > 0 || details->connected || result == CURLE_COULDNT_CONNECT);
+	details->secured = secured > 0 && !transfer->target->plain;
+	details->certificate_ends = details->secured ? certificate_end(easy) : 0;
+	details->answer_ms = answering > sending ? (int64_t) (answering - sending) / 1000 : 0;
+}
+
 /* fills the request's answer or error from how its transfer ended */
 void
 braze_http_transfer_judge(HttpTransfer *transfer, CURLcode result)
@@ -515,6 +601,8 @@ braze_http_transfer_judge(HttpTransfer *transfer, CURLcode result)
 	}
 
 	request->unsent = braze_http_transfer_unsent(transfer);
+	if (request->details != NULL)
+		fill_details(transfer, result);
 
 	/* an answer may end up in logs and tables, where a key must not be */
 	if (request->status != 0)

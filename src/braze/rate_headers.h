@@ -19,7 +19,7 @@ typedef struct BrazeRateHeaders
 	int64_t		wait_ms;		/* how long to wait, whichever header said so */
 	int			source;			/* private: which header that was */
 	int64_t		until_ms;		/* private: the moment that it named, -1: none */
-	int64_t		date_ms;		/* private: the answer's Date, -1: none yet */
+	int64_t		date_ms;		/* the answer's Date, -1: none */
 } BrazeRateHeaders;
 
 extern void braze_rate_headers_reset(BrazeRateHeaders *headers);

@@ -25,6 +25,7 @@
 #include "base/shmem.h"
 #include "base/worker_wake.h"
 #include "functions/srf.h"
+#include "functions/status.h"
 #include "worker/worker.h"
 
 /* such a database is given no worker, and one that it had may still be there */
@@ -64,11 +65,8 @@ crash_wait_text(int64 since)
 					moment_text(since + braze_restart_delay * INT64CONST(1000)));
 }
 
-/*
- * NULL when this database's worker runs; else what is missing, and what to do.
- */
-static const char *
-why_no_worker(void)
+const char *
+braze_status_why_no_worker(bool *starting)
 {
 	BrazeDatabaseSlot *slot;
 	BrazeDatabaseState state = BRAZE_DATABASE_WANTED;
@@ -80,6 +78,7 @@ why_no_worker(void)
 	int64		crash_wait_from;
 	const char *not_served;
 
+	*starting = false;
 	if (!braze_preload_is_done())
 		return BRAZE_NOT_PRELOADED;
 	if (RecoveryInProgress())
@@ -142,6 +141,7 @@ why_no_worker(void)
 		return "no worker: the launcher was not started, unless the server itself is starting increase max_worker_processes and restart the server";
 	if (!launcher)
 		return "no worker: the launcher is not running, it is started again within a second, else see the server's log";
+	*starting = true;
 	return "starting: the worker is on its way, if this stays see the server's log";
 }
 
@@ -149,7 +149,8 @@ BRAZE_SQL_FUNCTION(braze_worker_state);
 Datum
 braze_worker_state(PG_FUNCTION_ARGS)
 {
-	const char *reason = why_no_worker();
+	bool		starting;
+	const char *reason = braze_status_why_no_worker(&starting);
 
 	if (reason == NULL)
 		PG_RETURN_NULL();

@@ -69,3 +69,20 @@ braze_delivery_utf8_problem(void)
 	return psprintf("The call has a character of the database's encoding %s that cannot be converted to UTF-8, which Braze reads.",
 					GetDatabaseEncodingName());
 }
+
+void
+braze_delivery_utf8_from_braze(char *reason)
+{
+	char	   *to = reason;
+
+	if (GetDatabaseEncoding() == PG_UTF8)
+		return;
+	for (const unsigned char *p = (const unsigned char *) reason; *p != '\0'; p++)
+	{
+		if (!IS_HIGHBIT_SET(*p))
+			*to++ = *p;
+		else if (*p >= 0xC0)	/* the first byte of a character */
+			*to++ = '?';
+	}
+	*to = '\0';
+}

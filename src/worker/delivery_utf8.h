@@ -25,4 +25,11 @@ extern bool braze_delivery_utf8_object(const BrazeMapped *mapped, const BrazeObj
 /* why a call is rejected of which something cannot be converted */
 extern char *braze_delivery_utf8_problem(void);
 
+/*
+ * Braze's words are UTF-8, and need not exist in the database's encoding.
+ * Each such character becomes a question mark: what is said of a call must
+ * never be why it cannot be settled.
+ */
+extern void braze_delivery_utf8_from_braze(char *reason);
+
 #endif							/* BRAZE_DELIVERY_UTF8_H */

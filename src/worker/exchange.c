@@ -9,7 +9,6 @@
 
 #include <stdlib.h>
 
-#include "mb/pg_wchar.h"
 #include "utils/memutils.h"
 #include "utils/timestamp.h"
 
@@ -17,9 +16,11 @@
 #include "base/guc.h"
 #include "base/steady_time.h"
 #include "worker/claim.h"
+#include "worker/connection_test.h"
 #include "worker/deliveries.h"
 #include "worker/delivery_pause.h"
 #include "worker/delivery_stuck.h"
+#include "worker/delivery_utf8.h"
 #include "worker/exchange.h"
 #include "worker/outage_log.h"
 #include "worker/round.h"
@@ -380,28 +381,6 @@ fail_transfer(BrazeHttp *http, BrazeTransfer *transfer)
 	conclude_transfer(http, transfer, &answer);
 }
 
-/*
- * Braze's words are UTF-8, and need not exist in the database's encoding.
- * Each such character becomes a question mark: what is said of a call must
- * never be why it cannot be settled.
- */
-static void
-in_database_encoding(char *reason)
-{
-	char	   *to = reason;
-
-	if (GetDatabaseEncoding() == PG_UTF8)
-		return;
-	for (const unsigned char *p = (const unsigned char *) reason; *p != '\0'; p++)
-	{
-		if (!IS_HIGHBIT_SET(*p))
-			*to++ = *p;
-		else if (*p >= 0xC0)	/* the first byte of a character */
-			*to++ = '?';
-	}
-	*to = '\0';
-}
-
 /* a transfer ended: what Braze said, and what becomes of the objects */
 static void
 take_answer(BrazeHttp *http, BrazeHttpRequest *done)
@@ -413,9 +392,9 @@ take_answer(BrazeHttp *http, BrazeHttpRequest *done)
 						   done->status, done->answer, done->answer_length,
 						   done->truncated, done->error, done->unsent))
 		braze_deliveries_out_of_memory();
-	in_database_encoding(answer.reason);
+	braze_delivery_utf8_from_braze(answer.reason);
 	for (int i = 0; i < answer.nerrors; i++)
-		in_database_encoding(answer.errors[i].reason);
+		braze_delivery_utf8_from_braze(answer.errors[i].reason);
 	conclude_transfer(http, transfer, &answer);
 	braze_answer_free(&answer);
 }
@@ -426,7 +405,10 @@ braze_exchange_take_answers(BrazeHttp *http)
 	BrazeHttpRequest *done;
 
 	while ((done = braze_http_next_done(http)) != NULL)
-		take_answer(http, done);
+	{
+		if (!braze_connection_test_take(http, done))
+			take_answer(http, done);
+	}
 }
 
 bool

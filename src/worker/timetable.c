@@ -17,6 +17,7 @@
 #include "base/compat.h"
 #include "base/guc.h"
 #include "worker/claim.h"
+#include "worker/connection_test.h"
 #include "worker/deliveries.h"
 #include "worker/delivery_pause.h"
 #include "worker/exchange.h"
@@ -483,6 +484,7 @@ braze_timetable_turn(BrazeHttp *http)
 
 	/* the messages may have told of a TRUNCATE */
 	next = Min(next, run_if_due(&steps[STEP_GONE]));
+	braze_connection_test_begin(http);
 	next = Min(next, send_all(http));
 
 	/* last, so that the status is never ahead of what has happened */

@@ -40,6 +40,7 @@
 #include "store/profiles_table.h"
 #include "worker/activity.h"
 #include "worker/claim.h"
+#include "worker/connection_test.h"
 #include "worker/delivery_stuck.h"
 #include "worker/exchange.h"
 #include "worker/round.h"
@@ -366,6 +367,7 @@ braze_worker_main(Datum arg)
 	require_extension();
 
 	braze_timetable_init(slot);
+	braze_connection_test_init(slot);
 	http = braze_http_create(MAX_CONNECTIONS, error, sizeof(error));
 	if (http == NULL)
 		ereport(ERROR,

@@ -51,6 +51,8 @@ FROM braze_map('{"type": "track", "userId": "u1", "event": "A"}')
 EOS
 is($node->safe_psql('postgres', 'SELECT count(*) FROM braze_pending'), '3', 'queueing, too');
 like(state($node), qr/^no worker: .*shared_preload_libraries/, 'the status says what is missing');
+like($node->safe_psql('postgres', "SELECT string_agg(found, '|') FROM braze_test('braze') WHERE NOT coalesce(ok, false)"),
+	qr/^no worker: .*shared_preload_libraries.*\|not asked/, 'and so does braze_test');
 is($node->safe_psql('postgres', "SELECT pending, delivered FROM braze_status"), '3|0', 'and counts');
 is($node->safe_psql('postgres', "SELECT braze_flush('10 ms')"), 'f', 'braze_flush waits in vain');
 is(processes($node), '0', 'nobody delivers');

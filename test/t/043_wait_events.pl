@@ -47,8 +47,16 @@ $braze->release;
 like($session->query_until(qr/^[tf]$/m, ''), qr/^t$/m, 'which ends');
 $session->quit;
 
+$braze->hold;
+$session = $node->background_psql('postgres');
+$session->query_until(qr/began/, "\\echo began\nSELECT count(*) > 0 FROM braze_test('braze');\n");
+waits_for("backend_type = 'client backend' AND query LIKE '%braze\\_test%'", 'SegmentBrazeTest', 'braze_test');
+$braze->release;
+like($session->query_until(qr/^[tf]$/m, ''), qr/^t$/m, 'which ends');
+$session->quit;
+
 is($node->safe_psql('postgres', <<'EOS'), '', 'all of them are in pg_wait_events');
-SELECT name FROM unnest('{SegmentBrazeLauncherNap,SegmentBrazeWorkerNap,SegmentBrazeWorkerAnswer,SegmentBrazeFlush}'::text[]) AS name
+SELECT name FROM unnest('{SegmentBrazeLauncherNap,SegmentBrazeWorkerNap,SegmentBrazeWorkerAnswer,SegmentBrazeFlush,SegmentBrazeTest}'::text[]) AS name
 EXCEPT SELECT name FROM pg_wait_events WHERE type = 'Extension'
 EOS
 
