@@ -191,7 +191,7 @@ pack_gone(int n)
 	for (int i = 0; i < n; i++)
 		add_call(pack, i + 1, i % 1000, -1);
 	braze_discard_mark_gone(pack, is_odd, NULL);
-	(void) braze_discard_drop_waiting(pack);
+	(void) braze_discard_drop_waiting(pack, NULL);
 	return now_ms() - began;
 }
 

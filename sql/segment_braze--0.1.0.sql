@@ -945,6 +945,18 @@ LANGUAGE C VOLATILE ROWS 10;
 COMMENT ON FUNCTION @extschema@.braze_counters() IS
 'what the worker counted for each destination since the server started';
 
+CREATE FUNCTION @extschema@.braze_metrics(
+	OUT destination name,
+	OUT name text,
+	OUT labels jsonb,
+	OUT value float8)
+RETURNS SETOF record
+AS 'MODULE_PATHNAME', 'braze_metrics'
+LANGUAGE C VOLATILE ROWS 200;
+
+COMMENT ON FUNCTION @extschema@.braze_metrics() IS
+'numbers for monitoring, named as Prometheus names them; they are read from shared memory, and cost the same however much is queued';
+
 CREATE VIEW @extschema@.braze_status AS
 SELECT d.destination,
 	(CASE
@@ -1337,7 +1349,8 @@ REVOKE ALL ON FUNCTION
 	@extschema@.braze_start(name),
 	@extschema@.braze_worker_state(),
 	@extschema@.braze_not_counted(),
-	@extschema@.braze_counters()
+	@extschema@.braze_counters(),
+	@extschema@.braze_metrics()
 FROM PUBLIC;
 
 -- the status shows counts and Braze's messages, and nobody's calls
@@ -1345,7 +1358,8 @@ GRANT SELECT ON @extschema@.braze_status TO pg_monitor;
 GRANT EXECUTE ON FUNCTION
 	@extschema@.braze_worker_state(),
 	@extschema@.braze_not_counted(),
-	@extschema@.braze_counters()
+	@extschema@.braze_counters(),
+	@extschema@.braze_metrics()
 TO pg_monitor;
 
 REVOKE ALL ON FOREIGN DATA WRAPPER segment_braze FROM PUBLIC;

@@ -187,6 +187,8 @@ braze_shmem_destination(Oid database, const char *name, bool create)
 	memset(slot, 0, sizeof(*slot));
 	slot->database = database;
 	namestrcpy(&slot->name, name);
+	for (int i = 0; i < BRAZE_FIGURE_SERVICES; i++)
+		slot->gauges.remaining[i] = -1;
 	braze_size_counter_init(&slot->size);
 	slot->next = *bucket;
 	*bucket = place;

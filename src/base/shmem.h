@@ -19,6 +19,7 @@
 
 #include "base/attempt.h"
 #include "base/connection_test_place.h"
+#include "base/figures.h"
 #include "base/size_counter.h"
 
 #define BRAZE_MESSAGE_SIZE		256
@@ -129,6 +130,8 @@ typedef struct BrazeDestinationSlot
 	int64		identity_limit_ends;	/* of the endpoints for identities */
 	int			in_flight;		/* requests */
 	int64		counts[BRAZE_COUNTERS];
+	BrazeSums	sums;
+	BrazeGauges gauges;			/* when the worker last looked */
 	BrazeSizeCounter size;
 	BrazeBackoff left_alone;	/* since a trigger ended the worker */
 	TimestampTz last_success;	/* 0: none yet */

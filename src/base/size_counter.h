@@ -15,6 +15,7 @@ typedef struct BrazeSizeCounter
 {
 	pg_atomic_uint64 committed; /* bytes, two's complement */
 	pg_atomic_uint64 open;		/* of transactions under way */
+	pg_atomic_uint64 queued;	/* calls, since the place was made */
 	pg_atomic_uint32 users;		/* such transactions, which have its address */
 	bool		local;			/* of this process alone */
 	slock_t		mutex;			/* for committed together with corrections */
@@ -38,6 +39,7 @@ braze_size_counter_init(BrazeSizeCounter *size)
 	memset(size, 0, sizeof(BrazeSizeCounter));
 	pg_atomic_init_u64(&size->committed, 0);
 	pg_atomic_init_u64(&size->open, 0);
+	pg_atomic_init_u64(&size->queued, 0);
 	pg_atomic_init_u32(&size->users, 0);
 	SpinLockInit(&size->mutex);
 }

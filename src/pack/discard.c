@@ -95,9 +95,12 @@ take_out(BrazePack *pack, Leaving leaving)
 	}
 }
 
-/* frees them; returns the lowest of their ids, 0 when there was none */
+/*
+ * Frees them; returns the lowest of their ids, 0 when there was none, and when
+ * that call was queued.
+ */
 static int64_t
-drop_calls(BrazePack *pack, Leaving leaving)
+drop_calls(BrazePack *pack, Leaving leaving, int64_t *queued_at)
 {
 	PackedCall *call;
 	PackedCall *next;
@@ -111,7 +114,11 @@ drop_calls(BrazePack *pack, Leaving leaving)
 		if (!leaving(call))
 			continue;
 		if (lowest == 0 || call->pub.id < lowest)
+		{
 			lowest = call->pub.id;
+			if (queued_at != NULL)
+				*queued_at = call->pub.row.queued_at;
+		}
 		braze_packed_call_free(pack, call);
 	}
 
@@ -125,12 +132,17 @@ drop_calls(BrazePack *pack, Leaving leaving)
 }
 
 int64_t
-braze_discard_drop_waiting(BrazePack *pack)
+braze_discard_drop_waiting(BrazePack *pack, int64_t *queued_at)
 {
 	int64_t		deferred = braze_deferred_drop(pack);
-	int64_t		lowest = drop_calls(pack, is_droppable);
+	int64_t		its_time = 0;
+	int64_t		lowest = drop_calls(pack, is_droppable, &its_time);
 
-	return lowest == 0 || (deferred != 0 && deferred < lowest) ? deferred : lowest;
+	if (lowest == 0 || (deferred != 0 && deferred < lowest))
+		return deferred;
+	if (queued_at != NULL)
+		*queued_at = its_time;
+	return lowest;
 }
 
 static bool
@@ -146,7 +158,7 @@ braze_discard_drop_gone(BrazePack *pack)
 	{
 		if (gone_and_waiting(call))
 		{
-			(void) drop_calls(pack, gone_and_waiting);
+			(void) drop_calls(pack, gone_and_waiting, NULL);
 			return;
 		}
 	}

@@ -269,10 +269,23 @@ extern int	braze_pack_users_of(const BrazeCall *call, const uint64_t **users);
 extern void braze_pack_free_call(BrazePack *pack, const BrazeCall *call);
 
 /*
+ * The lowest id of what is held and not done, and when it was queued; 0: there
+ * is none.  It looks at each call.
+ */
+extern int64_t braze_packed_call_oldest(const BrazePack *pack, int64_t *queued_at);
+
+/* adds the objects that Braze has accepted, by kind; returns how many these are */
+extern int	braze_packed_call_count_accepted(const BrazeCall *call, int64_t *counts);
+
+/* for how many milliseconds it has been done */
+extern int64_t braze_packed_call_done_since(const BrazeCall *call, int64_t now);
+
+/*
  * Drops the calls of which nothing was sent yet, deferred ones too, so that they can be read and
  * added again later; returns the lowest of their ids, 0 when there was none.
+ * queued_at may be NULL, and stays as it is where that was not kept.
  */
-extern int64_t braze_discard_drop_waiting(BrazePack *pack);
+extern int64_t braze_discard_drop_waiting(BrazePack *pack, int64_t *queued_at);
 
 /* calls that are given up since nothing succeeds; wall clock in microseconds */
 typedef struct BrazeGivingUp

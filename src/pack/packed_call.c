@@ -218,3 +218,43 @@ braze_packed_call_add_refusal(BrazePack *pack, PackedCall *call, int number,
 	add_to_size(pack, call, sizeof(BrazeRefusal) + length);
 	return true;
 }
+
+int64_t
+braze_packed_call_oldest(const BrazePack *pack, int64_t *queued_at)
+{
+	const PackedCall *oldest = NULL;
+
+	for (const PackedCall *call = pack->all; call != NULL; call = call->all_next)
+	{
+		if (call->state != CALL_DONE && (oldest == NULL || call->pub.id < oldest->pub.id))
+			oldest = call;
+	}
+	if (oldest == NULL)
+		return 0;
+	*queued_at = oldest->pub.row.queued_at;
+	return oldest->pub.id;
+}
+
+int
+braze_packed_call_count_accepted(const BrazeCall *pub, int64_t *counts)
+{
+	const PackedCall *call = (const PackedCall *) pub;
+	int			accepted = 0;
+
+	for (int i = 0; i < pub->nobjects; i++)
+	{
+		if (!call->objects[i].delivered)
+			continue;
+		counts[call->objects[i].kind]++;
+		accepted++;
+	}
+	return accepted;
+}
+
+int64_t
+braze_packed_call_done_since(const BrazeCall *pub, int64_t now)
+{
+	const PackedCall *call = (const PackedCall *) pub;
+
+	return call->ready_since > 0 && call->ready_since < now ? now - call->ready_since : 0;
+}

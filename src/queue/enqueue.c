@@ -231,6 +231,7 @@ put_call(const BrazeDestination *destination, BrazeNewCall call, Oid roleid)
 	 */
 	if (limit > 0)
 		braze_queue_size_add(NameStr(name), stored);
+	braze_queued_in_transaction_queued(NameStr(name));
 	braze_queued_ids_add(id, roleid);
 	return id;
 }

@@ -64,7 +64,10 @@ counts_at_transaction_end(XactEvent event, void *arg)
 		 */
 		braze_size_counter_end(tally->size, tally->bytes, event != XACT_EVENT_ABORT);
 		if (event == XACT_EVENT_COMMIT)
+		{
+			pg_atomic_fetch_add_u64(&tally->size->queued, tally->queued);
 			publish_counts(tally);
+		}
 		/* last, since the place may be given to another destination then */
 		braze_size_counter_release(tally->size);
 	}
@@ -115,6 +118,7 @@ counts_at_subtransaction_end(SubXactEvent event, SubTransactionId mine, SubTrans
 				link = &tally->next;
 				continue;
 			}
+			of_parent->queued += tally->queued;
 			of_parent->duplicates += tally->duplicates;
 			of_parent->dropped += tally->dropped;
 			of_parent->bytes += tally->bytes;
@@ -153,6 +157,12 @@ braze_queued_in_transaction(const char *destination)
 	tally->next = tallies;
 	tallies = tally;
 	return tally;
+}
+
+void
+braze_queued_in_transaction_queued(const char *destination)
+{
+	braze_queued_in_transaction(destination)->queued++;
 }
 
 bool

@@ -17,6 +17,7 @@ typedef struct BrazeTally
 	SubTransactionId subtransaction;
 	NameData	destination;
 	BrazeSizeCounter *size;
+	int64		queued;			/* calls */
 	int64		duplicates;		/* calls not queued because of deduplicate */
 	int64		dropped;		/* because of on_full */
 	int64		bytes;			/* queued, counted as open in size as well */
@@ -24,6 +25,9 @@ typedef struct BrazeTally
 
 /* that of the subtransaction under way */
 extern BrazeTally *braze_queued_in_transaction(const char *destination);
+
+/* counts a call that was queued */
+extern void braze_queued_in_transaction_queued(const char *destination);
 
 /* counts a call that was dropped; true for the first one of the transaction */
 extern bool braze_queued_in_transaction_dropped(const char *destination);

@@ -21,6 +21,7 @@
 #include "store/profiles_table.h"
 #include "worker/deliveries.h"
 #include "worker/delivery.h"
+#include "worker/delivery_figures.h"
 #include "worker/delivery_pause.h"
 #include "worker/delivery_stuck.h"
 #include "worker/delivery_utf8.h"
@@ -271,6 +272,7 @@ braze_delivery_report(BrazeDelivery *delivery)
 	 * status.
 	 */
 	delivery->changed = false;
+	braze_delivery_figures_prepare(delivery);
 	LWLockAcquire(braze_shared->lock, LW_EXCLUSIVE);
 	slot = braze_shmem_destination(MyDatabaseId, NameStr(delivery->name), delivery->size != NULL);
 	if (slot != NULL)
@@ -286,6 +288,7 @@ braze_delivery_report(BrazeDelivery *delivery)
 		slot->in_flight = delivery->transfers;
 		for (int i = 0; i < BRAZE_COUNTERS; i++)
 			slot->counts[i] += delivery->counts[i];
+		braze_delivery_figures_publish(delivery, slot);
 		slot->counts[BRAZE_COUNT_UNCHANGED] += braze_pack_take_unchanged(delivery->pack);
 		if (delivery->last_success != 0)
 			slot->last_success = delivery->last_success;
@@ -309,4 +312,5 @@ braze_delivery_report(BrazeDelivery *delivery)
 	LWLockRelease(braze_shared->lock);
 	delivery->last_success = delivery->last_error_at = 0;
 	memset(delivery->counts, 0, sizeof(delivery->counts));
+	braze_delivery_figures_published(delivery);
 }

@@ -103,7 +103,17 @@ typedef struct BrazeDelivery
 	BrazeSizeLook idle_look;	/* and so much was counted */
 
 	int64		counts[BRAZE_COUNTERS]; /* since the slot in shared memory was
-										 * last brought up to date */
+										 * last brought up to date, */
+	BrazeSums	sums;			/* and so are these */
+	BrazeGauges gauges;			/* as last published */
+	int64		next_look;		/* when the calls that are held are looked at */
+	int64		held_id;		/* the oldest of them, 0: not known */
+	TimestampTz held_at;
+	int64		passed_id;		/* the first that was passed over since it is
+								 * behind, 0: not known */
+	TimestampTz passed_at;
+	int64		searched;		/* up to here it was looked for, */
+	int64		next_search;	/* and when it is looked for again */
 	TimestampTz last_success;	/* since then, 0: none */
 	TimestampTz last_error_at;
 	char		last_error[BRAZE_REASON_SIZE];

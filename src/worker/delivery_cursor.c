@@ -11,6 +11,7 @@
 
 #include "worker/deliveries.h"
 #include "worker/delivery_cursor.h"
+#include "worker/delivery_figures.h"
 
 void
 braze_delivery_cursor_fall_behind(BrazeDelivery *delivery, int64 cursor)
@@ -97,10 +98,13 @@ braze_delivery_cursor_trim_held(BrazeDelivery *delivery)
 void
 braze_delivery_cursor_drop_waiting(BrazeDelivery *delivery)
 {
-	int64		lowest = braze_discard_drop_waiting(delivery->pack);
+	int64_t		queued_at = 0;
+	int64		lowest = braze_discard_drop_waiting(delivery->pack, &queued_at);
 
 	if (lowest == 0)
 		return;
+	if (queued_at != 0)
+		braze_delivery_figures_passed(delivery, lowest, queued_at);
 	braze_delivery_cursor_step_back(delivery, lowest - 1);
 }
 
@@ -110,4 +114,5 @@ braze_delivery_cursor_start_over(BrazeDelivery *delivery)
 	braze_delivery_cursor_drop_waiting(delivery);
 	list_held(delivery);
 	delivery->behind = false;
+	braze_delivery_figures_forget_passed(delivery);
 }

@@ -28,6 +28,7 @@
 #include "worker/deliveries.h"
 #include "worker/delivery.h"
 #include "worker/delivery_cursor.h"
+#include "worker/delivery_figures.h"
 #include "worker/delivery_pause.h"
 #include "worker/delivery_refresh.h"
 #include "worker/delivery_stuck.h"
@@ -78,6 +79,7 @@ reset_pace(BrazeDelivery *delivery)
 {
 	for (int i = 0; i < BRAZE_SERVICES; i++)
 		braze_pace_reset(&delivery->pace[i]);
+	braze_delivery_figures_reset_limits(delivery);
 }
 
 /*

@@ -18,6 +18,7 @@
 #include "worker/claim.h"
 #include "worker/connection_test.h"
 #include "worker/deliveries.h"
+#include "worker/delivery_figures.h"
 #include "worker/delivery_pause.h"
 #include "worker/delivery_stuck.h"
 #include "worker/delivery_utf8.h"
@@ -113,6 +114,7 @@ send_reserved(BrazeHttp *http, BrazeTransfer *transfer)
 							 braze_request_state_sent_calls(transfer->request),
 							 transfer->http.body_length, transfer->http.path)));
 	delivery->counts[BRAZE_COUNT_REQUESTS]++;
+	delivery->sums.bytes += transfer->http.body_length;
 	delivery->changed = true;
 	if (!braze_http_send(http, &transfer->http))
 		fail_transfer(http, transfer);
@@ -290,6 +292,8 @@ conclude_transfer(BrazeHttp *http, BrazeTransfer *transfer, const BrazeAnswer *a
 	 */
 	if (transfer->http.status > 0)
 		braze_round_tally_add_request(delivery, transfer->request);
+	braze_delivery_figures_add_request(delivery, endpoint, transfer->http.status,
+									   now - transfer->started_at, transfer->http.rate.remaining);
 	pace_by_answer(transfer, answer, now);
 	note_answer(delivery, answer);
 	guard_against_refusals(transfer, answer);

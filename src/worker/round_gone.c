@@ -12,6 +12,7 @@
 
 #include "store/settle.h"
 #include "worker/deliveries.h"
+#include "worker/delivery_figures.h"
 #include "worker/round.h"
 #include "worker/round_gone.h"
 #include "worker/round_settle.h"
@@ -34,7 +35,10 @@ drop_gone(void *ok)
 	if (!braze_settler_begin(&settler))
 		return;
 	foreach(cell, braze_deliveries)
+	{
 		braze_delivery_drop_gone(lfirst(cell), is_gone, &settler);
+		braze_delivery_figures_forget_passed(lfirst(cell));
+	}
 	braze_settler_end(&settler);
 	*(bool *) ok = true;
 }

@@ -29,6 +29,7 @@
 #include "worker/activity.h"
 #include "worker/deliveries.h"
 #include "worker/delivery_cursor.h"
+#include "worker/delivery_figures.h"
 #include "worker/delivery_place.h"
 #include "worker/memory_budget.h"
 #include "worker/round.h"
@@ -36,6 +37,12 @@
 
 /* rows of one read: the transaction stays short, the cost of a round small */
 #define READ_BATCH		5000
+
+/* for the oldest call of a destination that takes none, once in a nap */
+#define SEARCH_BATCH	50000
+
+/* or after so many times what the last search took */
+#define SEARCH_SHARE	100
 
 /* how often a call that raises an error is tried before it is given up */
 #define MAX_ATTEMPTS	3
@@ -105,6 +112,32 @@ take_row(BrazeDelivery *delivery, const BrazeQueueRow *row)
 	braze_activity_about(NULL);
 }
 
+static void
+fall_behind(BrazeDelivery *delivery, const BrazeQueueRow *row)
+{
+	braze_delivery_cursor_fall_behind(delivery, row->id - 1);
+	braze_delivery_figures_passed(delivery, row->id, row->queued_at);
+}
+
+static void
+step_back_to(BrazeDelivery *delivery, const BrazeQueueRow *row)
+{
+	braze_delivery_cursor_step_back(delivery, row->id - 1);
+	braze_delivery_figures_passed(delivery, row->id, row->queued_at);
+}
+
+/* does its destination read this row later?  It is noted as one that waits. */
+static bool
+is_for_backlog(BrazeDelivery *delivery, const BrazeQueueRow *row)
+{
+	if (!delivery->behind || row->id <= delivery->cursor)
+		return false;
+	if ((delivery->passed_id == 0 || row->id < delivery->passed_id) &&
+		!braze_delivery_cursor_holds(delivery, row->id, row->queued_at))
+		braze_delivery_figures_passed(delivery, row->id, row->queued_at);
+	return true;
+}
+
 /* what is new: every id comes here once, whatever its destination */
 static bool
 consume_new(const BrazeQueueRow *row, void *arg)
@@ -115,12 +148,12 @@ consume_new(const BrazeQueueRow *row, void *arg)
 		braze_delivery_place_row(row->destination);
 
 	/* no such server: its backlog is read when there is one */
-	if (delivery == NULL || delivery->behind ||
+	if (delivery == NULL || is_for_backlog(delivery, row) || delivery->behind ||
 		braze_delivery_cursor_holds(delivery, row->id, row->queued_at))
 		return true;
 	if (!braze_delivery_can_take(delivery))
 	{
-		braze_delivery_cursor_fall_behind(delivery, row->id - 1);
+		fall_behind(delivery, row);
 		return true;
 	}
 	if (!braze_memory_budget_has_room(delivery))
@@ -131,7 +164,7 @@ consume_new(const BrazeQueueRow *row, void *arg)
 			stopped = true;
 			return false;
 		}
-		braze_delivery_cursor_fall_behind(delivery, row->id - 1);
+		fall_behind(delivery, row);
 		return true;
 	}
 	take_row(delivery, row);
@@ -148,7 +181,7 @@ consume_hole(const BrazeQueueRow *row, void *arg)
 		braze_delivery_place_row(row->destination);
 
 	/* no such server: its backlog is read when there is one */
-	if (delivery == NULL || (delivery->behind && row->id > delivery->cursor))
+	if (delivery == NULL || is_for_backlog(delivery, row))
 		return true;
 
 	/*
@@ -161,7 +194,7 @@ consume_hole(const BrazeQueueRow *row, void *arg)
 		braze_delivery_cursor_holds(delivery, row->id, row->queued_at))
 		return true;
 	if (!braze_delivery_can_take(delivery) || !braze_memory_budget_has_room(delivery))
-		braze_delivery_cursor_step_back(delivery, row->id - 1);
+		step_back_to(delivery, row);
 	else
 		take_row(delivery, row);
 	return true;
@@ -177,11 +210,15 @@ consume_backlog(const BrazeQueueRow *row, void *arg)
 		braze_delivery_cursor_holds(delivery, row->id, row->queued_at))
 		return true;
 	if (!braze_memory_budget_has_room(delivery))
+	{
+		braze_delivery_figures_passed(delivery, row->id, row->queued_at);
 		return false;
+	}
 	take_row(delivery, row);
 
 	/* at once: an error at a later row must not have this one read again */
 	delivery->cursor = row->id;
+	braze_delivery_figures_caught_up(delivery, row->id);
 	return true;
 }
 
@@ -200,9 +237,44 @@ read_backlog(BrazeDelivery *delivery)
 	if (reached >= until)
 	{
 		delivery->behind = false;
+		braze_delivery_figures_forget_passed(delivery);
 		return false;
 	}
 	return braze_memory_budget_has_room(delivery);
+}
+
+/* ----- what waits while nobody reads what is new ----- */
+
+static bool
+note_oldest(const BrazeQueueRow *row, void *arg)
+{
+	BrazeDelivery *delivery = arg;
+
+	if (strcmp(row->destination, NameStr(delivery->name)) == 0)
+		(void) is_for_backlog(delivery, row);
+	return delivery->passed_id == 0;
+}
+
+/*
+ * A destination was paused before this worker started, or what it had passed
+ * over is gone: how old the oldest call is matters most then.
+ */
+static void
+look_for_oldest(BrazeDelivery *delivery)
+{
+	int64		now = braze_now_ms();
+
+	if (delivery->passed_id != 0 || braze_delivery_can_take(delivery) || now < delivery->next_search)
+		return;
+	delivery->searched = braze_reader_range(reader, Max(delivery->searched, delivery->cursor),
+											PG_INT64_MAX, SEARCH_BATCH, note_oldest, delivery);
+
+	/* there may be any number of dead rows on the way, which are not counted */
+	delivery->next_search = now + Max(braze_nap, (braze_now_ms() - now) * SEARCH_SHARE);
+
+	/* all of it: what commits late may have any id */
+	if (delivery->searched == PG_INT64_MAX || delivery->passed_id != 0)
+		delivery->searched = 0;
 }
 
 /* ----- calls of which the pack has kept the id alone ----- */
@@ -287,8 +359,7 @@ consume_stray(const BrazeQueueRow *row, void *arg)
 	 * Not a stray: what its destination reads later in any case, what fills a
 	 * hole that is watched, and what is held.
 	 */
-	if (delivery == NULL || !braze_delivery_can_take(delivery) ||
-		(delivery->behind && row->id > delivery->cursor) ||
+	if (delivery == NULL || is_for_backlog(delivery, row) || !braze_delivery_can_take(delivery) ||
 		braze_holes_contain(reader->holes, row->id) ||
 		braze_delivery_cursor_has_call(delivery, row->id, row->queued_at))
 		return true;
@@ -441,7 +512,12 @@ read_all(void)
 			more = read_backlog(delivery) || more;
 		anybody = anybody || !delivery->behind;
 	}
-	if (anybody)
+	if (!anybody)
+	{
+		foreach(cell, braze_deliveries)
+			look_for_oldest(lfirst(cell));
+	}
+	else
 	{
 		int			rows = braze_reader_new(reader, READ_BATCH, consume_new, NULL);
 

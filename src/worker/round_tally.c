@@ -13,6 +13,7 @@
 #include "base/clock.h"
 #include "store/activity_table.h"
 #include "worker/deliveries.h"
+#include "worker/delivery_figures.h"
 #include "worker/round.h"
 #include "worker/round_tally.h"
 
@@ -50,6 +51,7 @@ braze_round_tally_add_call(BrazeDelivery *delivery, const BrazeCall *call)
 {
 	if (!braze_tally_add_call(activity_of(delivery), call, settled_at, settled_wall))
 		braze_deliveries_out_of_memory();
+	braze_delivery_figures_add_call(delivery, call, settled_at, settled_wall);
 }
 
 void

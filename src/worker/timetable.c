@@ -19,6 +19,7 @@
 #include "worker/claim.h"
 #include "worker/connection_test.h"
 #include "worker/deliveries.h"
+#include "worker/delivery_figures.h"
 #include "worker/delivery_pause.h"
 #include "worker/exchange.h"
 #include "worker/outage_log.h"
@@ -45,6 +46,9 @@
 
 /* a request that goes alone may hold up those of other destinations this long */
 #define ALONE_MS			1000
+
+/* figures that nothing else brings up to date are published this often */
+#define FIGURES_MS			1000
 
 /* no moment is known: something has to happen first */
 #define NEVER				PG_INT64_MAX
@@ -286,6 +290,22 @@ look_for_outages(int64 now)
 }
 
 static int64
+figures_due(int64 now)
+{
+	int64		wait = braze_delivery_figures_wait(now);
+
+	return wait < 0 ? NEVER : now + wait;
+}
+
+/* the report at the end of this turn has them, and says when they are due again */
+static int64
+look_at_figures(int64 now)
+{
+	braze_delivery_figures_look(now);
+	return now + FIGURES_MS;
+}
+
+static int64
 restore_trigger(int64 now)
 {
 	return now + braze_round_upkeep_replica_trigger();
@@ -337,6 +357,7 @@ enum
 	STEP_OLD_PROFILES,
 	STEP_TRIGGER,
 	STEP_OUTAGES,
+	STEP_FIGURES,
 	STEP_SUMS,
 	STEP_USERS,
 	STEP_OLD_SUMS,
@@ -357,6 +378,7 @@ static Step steps[] = {
 	[STEP_OLD_PROFILES] = {NULL, NULL, expire_old_profiles},
 	[STEP_TRIGGER] = {NULL, NULL, restore_trigger},
 	[STEP_OUTAGES] = {NULL, NULL, look_for_outages},
+	[STEP_FIGURES] = {NULL, figures_due, look_at_figures},
 	[STEP_SUMS] = {NULL, NULL, add_up_sums},
 	[STEP_USERS] = {NULL, NULL, add_up_users},
 	[STEP_OLD_SUMS] = {NULL, NULL, expire_sums},

@@ -97,6 +97,7 @@ INSERT INTO ours.attempts (functions, statement) VALUES
 	('{braze_map_queued}', $$SELECT pg_catalog.count(*) FROM ours.braze_pending$$),
 	('{braze_worker_state,braze_not_counted,braze_counters}', $$SELECT destination, dead_letters FROM ours.braze_status ORDER BY 1$$),
 	('{braze_test}', $$SELECT pg_catalog.min(t.what) IS NOT NULL FROM ours.braze_test('braze') t$$),
+	('{braze_metrics}', $$SELECT name IS NOT NULL FROM ours.braze_metrics() LIMIT 1$$),
 	('{braze_flush}', $$SELECT ours.braze_flush('0 s') IS NOT NULL$$),
 	('{braze_sdk}', $$SELECT ours.braze_sdk('web options', 'braze') IS NOT NULL$$),
 	('{braze_enqueue_batch}', $$SELECT b IS NOT NULL FROM ours.braze_enqueue_batch('[{"type": "track", "userId": "u1", "event": "A"}]', 'braze') b$$),

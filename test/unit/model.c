@@ -323,7 +323,7 @@ add_call(int id)
 static void
 drop_and_read_again(void)
 {
-	int64_t		lowest = braze_discard_drop_waiting(pack);
+	int64_t		lowest = braze_discard_drop_waiting(pack, NULL);
 	int			count;
 	BrazeHeld  *held = braze_discard_held(pack, &count);
 	int			next = 0;

@@ -137,7 +137,7 @@ test_start(void)
 	is_int(objects_in(first), 75, "one user's calls fill a request");
 	now += 1000;
 	ok(braze_request_next(pack, &all_open, now, &wait) == NULL, "and his others wait for its answer");
-	is_int(braze_discard_drop_waiting(pack), 76, "what waits can be dropped, from the lowest id on");
+	is_int(braze_discard_drop_waiting(pack, NULL), 76, "what waits can be dropped, from the lowest id on");
 	is_int(braze_pack_calls(pack), 75, "what is under way stays");
 	accept(first);
 	while (braze_pack_next_done(pack) != NULL)
@@ -476,7 +476,7 @@ test_gone(void)
 	fail(request);
 	fail(alone);
 	braze_discard_mark_gone(pack, is_even, NULL);
-	is_int(braze_discard_drop_waiting(pack), 2, "what waits is dropped, and what is gone of that which failed");
+	is_int(braze_discard_drop_waiting(pack, NULL), 2, "what waits is dropped, and what is gone of that which failed");
 	request = braze_request_next(pack, &all_open, now, &wait);
 	is_int(objects_in(request), 2, "what failed goes again without the calls that are gone");
 	ok(body_has(request, "c1_0") && body_has(request, "c3_0"), "and with the others");
@@ -506,7 +506,7 @@ test_gone(void)
 	is_int(objects_in(request), 2, "two calls of one user go together");
 	fail(request);
 	braze_discard_mark_gone(pack, is_even, NULL);
-	braze_discard_drop_waiting(pack);
+	braze_discard_drop_waiting(pack, NULL);
 	now += 100 * 1000;
 	request = braze_request_next(pack, &all_open, now, &wait);
 	ok(objects_in(request) == 1 && body_has(request, "c3_0"), "when the first is gone the second goes alone");
@@ -528,7 +528,7 @@ test_gone(void)
 		{
 			accept(request);
 			braze_discard_mark_gone(pack, is_even, NULL);
-			braze_discard_drop_waiting(pack);
+			braze_discard_drop_waiting(pack, NULL);
 			is_int(braze_pack_calls(pack), 0, "of a call that waits for its second request nothing is left");
 		}
 		else
@@ -598,7 +598,7 @@ test_deferred(void)
 	is_int(braze_pack_calls(pack), 100 + 75 + 1, "one that needs no request comes out as done");
 	is_int(take_back(103, 7), 75, "and as many as there is room for are taken back");
 	accept(request);
-	is_int(braze_discard_drop_waiting(pack), 76, "deferred calls are dropped with those that wait");
+	is_int(braze_discard_drop_waiting(pack, NULL), 76, "deferred calls are dropped with those that wait");
 	is_int(braze_deferred_wanted(pack), 0, "and not wanted then");
 	is_int(count_done(&n), 75 + 75 + 1, "what was under way comes out");
 	ok(braze_pack_memory(pack) == empty, "their memory comes back");
