@@ -7,6 +7,19 @@ CREATE USER MAPPING FOR CURRENT_USER SERVER braze OPTIONS (rest_api_key 'test-ke
 -- a revision from before braze_start delivers at once
 SELECT 'SELECT FROM braze_start(''braze'')' FROM pg_proc WHERE proname = 'braze_start' \gexec
 CREATE FUNCTION bench_map_length(jsonb) RETURNS bigint AS 'braze_bench' LANGUAGE C STRICT;
+-- milliseconds that braze_metrics takes, the median of some
+CREATE FUNCTION metrics_ms() RETURNS double precision LANGUAGE plpgsql AS $$
+DECLARE
+	began timestamptz;
+	took double precision[];
+BEGIN
+	FOR i IN 1 .. 21 LOOP
+		began := clock_timestamp();
+		PERFORM count(*) FROM braze_metrics();
+		took[i] := extract(epoch FROM clock_timestamp() - began) * 1000;
+	END LOOP;
+	RETURN (SELECT percentile_cont(0.5) WITHIN GROUP (ORDER BY t) FROM unnest(took) t);
+END $$;
 CREATE TABLE calls (call jsonb);
 CREATE TABLE plain_queue (id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY, call jsonb NOT NULL, queued_at timestamptz NOT NULL DEFAULT now());
 CREATE TABLE orders (id int, customer_id int, product text, total numeric);
