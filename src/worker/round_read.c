@@ -32,6 +32,7 @@
 #include "worker/delivery_figures.h"
 #include "worker/delivery_place.h"
 #include "worker/memory_budget.h"
+#include "worker/read_blocked.h"
 #include "worker/round.h"
 #include "worker/round_read.h"
 
@@ -622,35 +623,6 @@ correct_idle(void)
 	}
 }
 
-/* what keeps the queue from being read, empty: nothing */
-static void
-report_read(const char *problem)
-{
-	static bool reported = false;
-	BrazeDatabaseSlot *slot;
-
-	if (problem[0] == '\0' && !reported)
-		return;
-	if (!reported)
-		ereport(LOG,
-				(errhidecontext(true),
-				 errmsg("segment_braze: the queue of database \"%s\" cannot be read",
-						braze_database_name()),
-				 errdetail("%s", problem),
-				 errhint("It is tried again each second.")));
-	else if (problem[0] == '\0')
-		ereport(LOG,
-				(errhidecontext(true),
-				 errmsg("segment_braze: the queue of database \"%s\" is read again",
-						braze_database_name())));
-	reported = (problem[0] != '\0');
-	LWLockAcquire(braze_shared->lock, LW_EXCLUSIVE);
-	slot = braze_shmem_database(MyDatabaseId, false);
-	if (slot != NULL)
-		strlcpy(slot->read_blocked, problem, BRAZE_MESSAGE_SIZE);
-	LWLockRelease(braze_shared->lock);
-}
-
 /* for braze_start: what is queued with a lower id comes late */
 static void
 publish_cursor(void)
@@ -708,8 +680,8 @@ braze_round_read_queue(void)
 		correct_idle();
 	if (braze_round_lock_is_brief(&locked_since, error == NULL && result == BRAZE_READ_FAILED))
 		return BRAZE_READ_LOCKED;
-	report_read(error != NULL ? error->message :
-				result == BRAZE_READ_FAILED ? "somebody has locked the table braze_queue" : "");
+	braze_read_blocked_report(error != NULL ? error->message :
+							  result == BRAZE_READ_FAILED ? "somebody has locked the table braze_queue" : "");
 	if (error != NULL)
 		FreeErrorData(error);
 	return result;
