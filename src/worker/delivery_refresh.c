@@ -158,7 +158,8 @@ set_period(void *arg)
 /*
  * Begins or ends what is remembered of attributes, as the option says.  Until
  * that has committed nothing is left out, and nothing is read that would make
- * what the table has untrue.
+ * what the table has untrue.  A destination that sends nothing leaves the table
+ * alone: its rows may be about to be restored.
  */
 static void
 refresh_attributes(BrazeDelivery *delivery)
@@ -169,7 +170,7 @@ refresh_attributes(BrazeDelivery *delivery)
 	delivery->period_set = false;
 	if (braze_attribute_period_is(NameStr(delivery->name), settings->changed_attributes_only))
 		return;
-	if (braze_delivery_stuck_until(delivery) == 0 &&
+	if (delivery->paused == NULL && braze_delivery_stuck_until(delivery) == 0 &&
 		!braze_attempt_when_due(&delivery->period_backoff, NameStr(delivery->name),
 								set_period, delivery))
 		delivery->period_set = false;	/* whatever it had come to */
@@ -218,9 +219,6 @@ refresh_one(BrazeDelivery *delivery, BrazeDestination *destination)
 	else
 		destination = delivery->destination;
 
-	/* it sets the limits once more, until the table says the same */
-	refresh_attributes(delivery);
-
 	/* at every refresh: no invalidation tells of a new key file */
 	key = braze_api_key_read(destination, &problem);
 	if (key != NULL && destination->settings.endpoint == NULL)
@@ -246,6 +244,9 @@ refresh_one(BrazeDelivery *delivery, BrazeDestination *destination)
 	 * that is created later is another than what was paused under its name.
 	 */
 	braze_delivery_pause_refresh(delivery, changed && refreshed, problem);
+
+	/* it sets the limits once more, until the table says the same */
+	refresh_attributes(delivery);
 	if (options_changed || (delivery->paused != NULL && !was_paused))
 		braze_delivery_cursor_drop_waiting(delivery);
 
