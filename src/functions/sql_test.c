@@ -373,11 +373,11 @@ put_answer(ReturnSetInfo *result, const BrazeTestFindings *findings)
 				psprintf(INT64_FORMAT " ms", findings->answer_ms), NULL);
 	if (!findings->has_date)
 		put_finding(result, "clock of this machine", FINDING_OPEN, "the answer has no Date", NULL);
-	else if (Abs(ahead) <= CLOCK_TOLERANCE_MS)
+	else if (labs((long) ahead) <= CLOCK_TOLERANCE_MS)
 		put_finding(result, "clock of this machine", FINDING_GOOD, "as Braze's, within 5 s", NULL);
 	else
 		put_finding(result, "clock of this machine", FINDING_BAD,
-					psprintf(INT64_FORMAT " s %s Braze's", Abs(ahead) / 1000, ahead > 0 ? "behind" : "ahead of"),
+					psprintf("%ld s %s Braze's", labs((long) ahead) / 1000, ahead > 0 ? "behind" : "ahead of"),
 					"set the clock: Braze takes what is in its future for now, and old calls get wrong times");
 	if (findings->remaining < 0)
 		put_finding(result, "room in Braze's rate limit", FINDING_OPEN, "the answer does not say", NULL);
