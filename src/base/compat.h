@@ -38,6 +38,9 @@
 #include "utils/rel.h"
 #include "utils/relcache.h"
 #include "utils/wait_event.h"
+#if PG_VERSION_NUM >= 160000
+#include "varatt.h"
+#endif
 
 /* 17 takes the relation instead of its OID */
 static inline Oid

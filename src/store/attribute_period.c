@@ -13,6 +13,7 @@
 #include "utils/memutils.h"
 
 #include "base/catalog.h"
+#include "base/compat.h"
 #include "store/attribute_period.h"
 #include "store/profile_row.h"
 
@@ -22,7 +23,7 @@ typedef struct Period
 	bool		known;			/* the table was read */
 	uint64		number;			/* that it has, 0: none */
 	uint64		next;			/* once the transaction has committed */
-}			Period;
+} Period;
 
 static HTAB *periods = NULL;
 
@@ -57,7 +58,7 @@ period_of(const char *destination)
 bool
 braze_attribute_period_is(const char *destination, bool wanted)
 {
-	const		Period *period = period_of(destination);
+	const Period *period = period_of(destination);
 
 	return period->known && (period->number != 0) == wanted;
 }
@@ -65,7 +66,7 @@ braze_attribute_period_is(const char *destination, bool wanted)
 bool
 braze_attribute_period_forbids(const char *destination, bool wanted)
 {
-	const		Period *period = period_of(destination);
+	const Period *period = period_of(destination);
 
 	return !period->known || (period->number != 0 && !wanted);
 }
