@@ -274,7 +274,7 @@ static void
 look_through_all(Found *found, Relation letters, Snapshot snapshot)
 {
 	TupleTableSlot *slot = table_slot_create(letters, NULL);
-	TableScanDesc scan = table_beginscan(letters, snapshot, 0, NULL);
+	TableScanDesc scan = table_beginscan_strat(letters, snapshot, 0, NULL, true, false);
 
 	while (table_scan_getnextslot(scan, ForwardScanDirection, slot))
 		look_at_letter(found, slot);
