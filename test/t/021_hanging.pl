@@ -24,7 +24,6 @@ my $silent = StandIn->new;
 my $healthy = StandIn->new;
 my $node;
 my $place;
-my $generation = 0;
 
 $silent->fault(kind => 'never');
 
@@ -134,20 +133,22 @@ sub threads
 	return scalar(() = glob "/proc/$pid/task/*");
 }
 
-# the worker that has this pid has read the configuration anew
+# the worker that has this pid has read the configuration anew, twice
 sub reload
 {
 	my ($pid) = @_;
 
-	$generation++;
-	$node->append_conf('postgresql.conf', "application_name = 'generation $generation'");
-	$node->reload;
-	StandIn::wait_until(
-		sub {
-			$node->safe_psql('postgres', "SELECT application_name FROM pg_stat_activity WHERE pid = $pid") eq
-			  "generation $generation";
-		},
-		'the worker has seen the reload');
+	foreach my $setting ('off', 'on')
+	{
+		$node->append_conf('postgresql.conf', "track_activities = $setting");
+		$node->reload;
+		StandIn::wait_until(
+			sub {
+				my $is = $setting eq 'off' ? '=' : '<>';
+				return $node->safe_psql('postgres', "SELECT state $is 'disabled' FROM pg_stat_activity WHERE pid = $pid") eq 't';
+			},
+			'the worker has seen the reload');
+	}
 	return;
 }
 
