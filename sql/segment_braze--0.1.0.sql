@@ -963,7 +963,7 @@ SELECT d.destination,
 		WHEN s.srvname IS NULL THEN 'no such server: create it, or remove its calls with braze_purge'
 		WHEN p.reason IS NOT NULL THEN 'paused: ' || p.reason
 		WHEN w.missing IS NOT NULL THEN w.missing
-		WHEN b.destination IS NULL THEN 'not started here: to deliver from this database, run SELECT braze_start('
+		WHEN b.destination IS NULL THEN 'not started here: start it, or collect it from elsewhere; to deliver from this database, run SELECT braze_start('
 			|| pg_catalog.quote_literal(d.destination) || ')'
 		WHEN c.reason IS NOT NULL THEN c.state || ': ' || c.reason
 		ELSE coalesce(c.state, w.not_counted, 'running')

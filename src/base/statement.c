@@ -9,6 +9,7 @@
 
 #include "access/relation.h"
 #include "catalog/pg_trigger.h"
+#include "catalog/pg_type.h"
 #include "commands/trigger.h"
 #include "executor/spi.h"
 #include "lib/stringinfo.h"
@@ -496,6 +497,29 @@ braze_statement_write_row(const BrazeStatement *statement)
 	ereport(ERROR,
 			(errcode(ERRCODE_TRIGGERED_ACTION_EXCEPTION),
 			 errmsg("%llu rows were written instead of one", (unsigned long long) rows)));
+}
+
+char	   *
+braze_statement_read_text(Relation rel, const char *query, const char *argument)
+{
+	MemoryContext context = CurrentMemoryContext;
+	Oid			type = TEXTOID;
+	Datum		value = CStringGetTextDatum(argument);
+	char	   *text = NULL;
+	Caller		caller;
+
+	become_owner(rel, &caller);
+	SPI_connect();
+	if (SPI_execute_with_args(query, 1, &type, &value, NULL, true, 1) != SPI_OK_SELECT)
+		elog(ERROR, "could not read \"%s\"", RelationGetRelationName(rel));
+	if (SPI_processed > 0)
+	{
+		text = SPI_getvalue(SPI_tuptable->vals[0], SPI_tuptable->tupdesc, 1);
+		text = text != NULL ? MemoryContextStrdup(context, text) : NULL;
+	}
+	SPI_finish();
+	become_caller(&caller);
+	return text;
 }
 
 void

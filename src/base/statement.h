@@ -50,6 +50,12 @@ extern uint64 braze_statement_run(const BrazeStatement *statement);
 /* the same for one row, which the worker has to be sure of: else an error */
 extern void braze_statement_write_row(const BrazeStatement *statement);
 
+/*
+ * The text that a query with one parameter, a text, has in its first row and
+ * column, as the owner of the relation that it reads; NULL: none.
+ */
+extern char *braze_statement_read_text(Relation rel, const char *query, const char *argument);
+
 /* setval of a sequence, whose owner's rights count, too */
 extern void braze_statement_set_sequence(Oid sequence, int64 value);
 

@@ -1,0 +1,263 @@
+/*-------------------------------------------------------------------------
+ *
+ * parts.c
+ *	  Waiting until a part of many calls has left the queue.
+ *
+ * A part is settled when none of its rows is in the queue, whoever took them:
+ * this database's worker, a delivery node that collects them, or braze_purge.
+ * An id that was seen to be gone is not looked at again.  A call that is sent at
+ * most once may come back, when its claim is released; it has had its turn.
+ *
+ *-------------------------------------------------------------------------
+ */
+#include "postgres.h"
+
+#include "access/genam.h"
+#include "access/table.h"
+#include "access/tableam.h"
+#include "access/xact.h"
+#include "catalog/pg_type.h"
+#include "executor/spi.h"
+#include "miscadmin.h"
+#include "storage/latch.h"
+#include "storage/lmgr.h"
+#include "utils/builtins.h"
+#include "utils/fmgroids.h"
+#include "utils/lsyscache.h"
+#include "utils/memutils.h"
+#include "utils/rel.h"
+#include "utils/snapmgr.h"
+
+#include "base/catalog.h"
+#include "base/clock.h"
+#include "base/compat.h"
+#include "base/statement.h"
+#include "base/wait_event.h"
+#include "feed/parts.h"
+
+/*
+ * Nobody tells us when rows leave.  While they do, a look soon finds the end of
+ * the part; while they do not, each look is followed by a longer nap.
+ */
+#define MIN_NAP_MS		10
+#define MAX_NAP_MS		1000
+
+/*
+ * A part of which nothing left for so long may be kept by the destination's
+ * state.  That is asked less and less often, since braze_status reads the
+ * queue.
+ */
+#define MIN_STILL_MS	1000
+#define MAX_STILL_MS	60000
+
+struct BrazeParts
+{
+	MemoryContext context;		/* its own, and that of its arrays */
+	int64	   *ids;			/* of the rows, ascending */
+	int			count;
+	int			size;
+	int			gone;			/* so many of the first have left the queue */
+	char	   *reported;		/* the state that was reported last, or NULL */
+};
+
+/* what the wait for one part goes by */
+typedef struct WaitClock
+{
+	int			nap_ms;
+	int64		still_since;	/* on braze_now_ms()'s clock */
+	int64		ask_after_ms;	/* of standing still, for the state */
+} WaitClock;
+
+BrazeParts *
+braze_parts_create(void)
+{
+	BrazeParts *parts = palloc0(sizeof(BrazeParts));
+
+	parts->context = CurrentMemoryContext;
+	return parts;
+}
+
+static int
+compare_ids(const void *a, const void *b)
+{
+	int64		left = *(const int64 *) a;
+	int64		right = *(const int64 *) b;
+
+	return left < right ? -1 : left > right;
+}
+
+void
+braze_parts_note(BrazeParts *parts, const int64 *ids, int count)
+{
+	bool		ascending = true;
+
+	if (parts->gone == parts->count)
+		parts->gone = parts->count = 0;
+	if (parts->count + count > parts->size)
+	{
+		parts->size = parts->count + count;
+		if (parts->ids == NULL)
+			parts->ids = MemoryContextAllocHuge(parts->context, sizeof(int64) * parts->size);
+		else
+			parts->ids = repalloc_huge(parts->ids, sizeof(int64) * parts->size);
+	}
+	for (int i = 0; i < count; i++)
+	{
+		if (ids[i] <= 0)
+			continue;
+		if (parts->count > parts->gone && ids[i] < parts->ids[parts->count - 1])
+			ascending = false;
+		parts->ids[parts->count++] = ids[i];
+	}
+
+	/* ids that are drawn are in order, unless somebody sets the sequence back */
+	if (!ascending)
+		qsort(&parts->ids[parts->gone], parts->count - parts->gone, sizeof(int64), compare_ids);
+}
+
+/* counts those that have left, up to the first that is there */
+static void
+look_for_ids(BrazeParts *parts, Relation queue, Snapshot snapshot)
+{
+	Relation	pkey = index_open(braze_catalog_required()->queue_pkey, AccessShareLock);
+	TupleTableSlot *slot = table_slot_create(queue, NULL);
+	IndexScanDesc scan = braze_index_beginscan(queue, pkey, snapshot, 1);
+
+	/* one by one: others may have any number of rows between two of ours */
+	while (parts->gone < parts->count)
+	{
+		ScanKeyData key;
+
+		CHECK_FOR_INTERRUPTS();
+		ScanKeyInit(&key, 1, BTEqualStrategyNumber, F_INT8EQ, Int64GetDatum(parts->ids[parts->gone]));
+		index_rescan(scan, &key, 1, NULL, 0);
+		if (index_getnext_slot(scan, ForwardScanDirection, slot))
+			break;
+		parts->gone++;
+	}
+	index_endscan(scan);
+	ExecDropSingleTupleTableSlot(slot);
+	index_close(pkey, AccessShareLock);
+}
+
+bool
+braze_parts_is_settled(BrazeParts *parts)
+{
+	Oid			table = braze_catalog_required()->queue;
+	Relation	queue;
+	Snapshot	snapshot;
+
+	if (parts->gone == parts->count)
+		return true;
+
+	/*
+	 * The lock comes before the snapshot: to one from before, a table that
+	 * was rewritten is empty.
+	 */
+	if (!ConditionalLockRelationOid(table, AccessShareLock))
+		return false;
+	queue = table_open(table, NoLock);
+	snapshot = RegisterSnapshot(GetLatestSnapshot());
+	look_for_ids(parts, queue, snapshot);
+	UnregisterSnapshot(snapshot);
+	table_close(queue, AccessShareLock);
+	return parts->gone == parts->count;
+}
+
+char	   *
+braze_parts_blocking_state(const char *destination)
+{
+	Oid			schema = get_rel_namespace(braze_catalog_required()->queue);
+	Oid			view = get_relname_relid("braze_status", schema);
+	Relation	rel;
+	char	   *state;
+
+	if (!OidIsValid(view))
+		return NULL;
+	rel = table_open(view, AccessShareLock);
+	state = braze_statement_read_text(rel,
+									  psprintf("SELECT state || CASE WHEN state LIKE 'retrying%%' THEN coalesce(': ' || last_error, '') ELSE '' END "
+											   "FROM %s WHERE destination = $1", braze_statement_table(rel)),
+									  destination);
+	table_close(rel, AccessShareLock);
+
+	/* a state that is followed by a warning keeps nothing either */
+	if (state != NULL && (strcmp(state, "running") == 0 || strncmp(state, "running;", 8) == 0))
+		return NULL;
+	return state;
+}
+
+/* once for each state that the part finds: the next look says nothing new */
+static void
+report_state(BrazeParts *parts, const char *destination, int elevel)
+{
+	char	   *state = braze_parts_blocking_state(destination);
+
+	if (state == NULL || (parts->reported != NULL && strcmp(parts->reported, state) == 0))
+		return;
+	if (parts->reported != NULL)
+		pfree(parts->reported);
+	parts->reported = MemoryContextStrdup(parts->context, state);
+	ereport(elevel,
+			(errmsg("%d calls wait for destination \"%s\": %s",
+					parts->count - parts->gone, destination, state),
+			 errdetail("Nothing more is queued until these have left the queue.")));
+}
+
+static bool
+look_once(BrazeParts *parts, WaitClock *clock, const char *destination, int elevel)
+{
+	int			gone = parts->gone;
+	int64		now;
+	bool		settled;
+
+	PushActiveSnapshot(GetTransactionSnapshot());
+	settled = braze_parts_is_settled(parts);
+	now = braze_now_ms();
+	if (parts->gone > gone)
+	{
+		clock->nap_ms = MIN_NAP_MS;
+		clock->still_since = now;
+		clock->ask_after_ms = MIN_STILL_MS;
+	}
+	else if (now - clock->still_since >= clock->ask_after_ms)
+	{
+		report_state(parts, destination, elevel);
+		clock->ask_after_ms += Min(clock->ask_after_ms, MAX_STILL_MS);
+	}
+	PopActiveSnapshot();
+	return settled;
+}
+
+void
+braze_parts_wait(BrazeParts *parts, const char *destination, int elevel)
+{
+	MemoryContext caller = CurrentMemoryContext;
+	WaitClock	clock = {MIN_NAP_MS, braze_now_ms(), MIN_STILL_MS};
+
+	for (;;)
+	{
+		bool		settled;
+
+		/* what a look has locked, its transaction gives back */
+		if (IsTransactionState())
+		{
+			settled = look_once(parts, &clock, destination, elevel);
+			SPI_commit();
+		}
+		else
+		{
+			StartTransactionCommand();
+			settled = look_once(parts, &clock, destination, elevel);
+			CommitTransactionCommand();
+			MemoryContextSwitchTo(caller);
+		}
+		if (settled)
+			return;
+		(void) WaitLatch(MyLatch, WL_LATCH_SET | WL_TIMEOUT | WL_EXIT_ON_PM_DEATH,
+						 clock.nap_ms, braze_wait_event(BRAZE_WAIT_PARTS));
+		ResetLatch(MyLatch);
+		CHECK_FOR_INTERRUPTS();
+		clock.nap_ms = Min(clock.nap_ms * 2, MAX_NAP_MS);
+	}
+}
