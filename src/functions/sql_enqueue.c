@@ -23,9 +23,9 @@
 #include "base/compat.h"
 #include "base/guc.h"
 #include "functions/srf.h"
-#include "functions/user_id.h"
 #include "json/jsonb_walk.h"
 #include "queue/enqueue.h"
+#include "queue/user_id.h"
 
 /* jsonb holds 256 MB; a call that comes near that is too large by any setting */
 #define MAX_JSONB_SIZE	((Size) 255 * 1024 * 1024)

@@ -23,9 +23,9 @@
 #include "base/compat.h"
 #include "base/guc.h"
 #include "destination/destination.h"
-#include "functions/column.h"
 #include "functions/trigger.h"
 #include "functions/trigger_plan.h"
+#include "queue/column.h"
 #include "queue/enqueue.h"
 
 BRAZE_SQL_FUNCTION(braze_trigger);

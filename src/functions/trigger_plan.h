@@ -10,8 +10,8 @@
 
 #include "commands/trigger.h"
 
-#include "functions/column.h"
 #include "functions/virtual_columns.h"
+#include "queue/column.h"
 
 /* a text that goes into every call */
 typedef struct BrazeTriggerLiteral

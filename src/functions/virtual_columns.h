@@ -11,7 +11,7 @@
 #include "nodes/execnodes.h"
 #include "utils/rel.h"
 
-#include "functions/column.h"
+#include "queue/column.h"
 
 typedef struct BrazeVirtualColumn
 {

@@ -22,9 +22,9 @@
 
 #include "base/closest_name.h"
 #include "base/compat.h"
-#include "functions/column.h"
 #include "json/jsonb_walk.h"
 #include "map/call_type.h"
+#include "queue/column.h"
 #include "queue/enqueue.h"
 
 /* sets of types, in whose tables a column has its meaning */

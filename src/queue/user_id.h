@@ -1,7 +1,7 @@
 /*-------------------------------------------------------------------------
  *
  * user_id.h
- *	  The argument user_id, which may be of several types.
+ *	  A user's id, which may be of several types.
  *
  *-------------------------------------------------------------------------
  */
@@ -32,6 +32,9 @@ typedef struct BrazeUserIdType
 
 /* by the call's expression; an error where the type is not known or not allowed */
 extern BrazeUserIdType braze_user_id_type(FunctionCallInfo fcinfo, int argument);
+
+/* by the type; an error where it is not allowed */
+extern BrazeUserIdType braze_user_id_type_of(Oid given);
 
 /* what the value takes up at least, and whether reading it may be an error */
 extern Size braze_user_id_size(const BrazeUserIdType *type, Datum value);

@@ -1,9 +1,9 @@
 /*-------------------------------------------------------------------------
  *
  * user_id.c
- *	  The argument user_id, which may be of several types.
+ *	  A user's id, which may be of several types.
  *
- * It is declared as anycompatible: a literal, an untyped parameter and a null
+ * As an argument it is declared as anycompatible: a literal, an untyped parameter and a null
  * without a type become text, and any other value keeps its type.  One function
  * per type would make braze_track('u1', 'x') ambiguous.
  *
@@ -24,8 +24,8 @@
 #include "utils/numeric.h"
 
 #include "base/guc.h"
-#include "functions/user_id.h"
 #include "json/value.h"
+#include "queue/user_id.h"
 
 /* ----- the type ----- */
 
@@ -84,16 +84,10 @@ find_form(Oid type, BrazeUserIdForm *form)
 }
 
 BrazeUserIdType
-braze_user_id_type(FunctionCallInfo fcinfo, int argument)
+braze_user_id_type_of(Oid given)
 {
-	Oid			given = get_fn_expr_argtype(fcinfo->flinfo, argument);
 	BrazeUserIdType type;
 
-	if (!OidIsValid(given))
-		ereport(ERROR,
-				(errcode(ERRCODE_INDETERMINATE_DATATYPE),
-				 errmsg("could not determine the type of user_id"),
-				 errhint("Call the function in a query, such as SELECT braze_identify('u1').")));
 	type.type = getBaseType(given);
 	if (!find_form(type.type, &type.form))
 		ereport(ERROR,
@@ -109,6 +103,19 @@ braze_user_id_type(FunctionCallInfo fcinfo, int argument)
 	type.user_defined = type.form == BRAZE_USER_ID_OUTPUT && type.type >= FirstNormalObjectId &&
 		!type_is_enum(type.type);
 	return type;
+}
+
+BrazeUserIdType
+braze_user_id_type(FunctionCallInfo fcinfo, int argument)
+{
+	Oid			given = get_fn_expr_argtype(fcinfo->flinfo, argument);
+
+	if (!OidIsValid(given))
+		ereport(ERROR,
+				(errcode(ERRCODE_INDETERMINATE_DATATYPE),
+				 errmsg("could not determine the type of user_id"),
+				 errhint("Call the function in a query, such as SELECT braze_identify('u1').")));
+	return braze_user_id_type_of(given);
 }
 
 /* ----- its values ----- */

@@ -19,7 +19,7 @@
 #include "utils/numeric.h"
 
 #include "base/compat.h"
-#include "functions/column.h"
+#include "queue/column.h"
 
 BrazeRow
 braze_column_deform_row(HeapTuple tuple, TupleDesc desc)
