@@ -1296,6 +1296,31 @@ COMMENT ON FUNCTION @extschema@.braze_receive(text, text, text) IS
 'takes a request of one of Segment''s libraries, as Segment''s HTTP tracking API does, and queues its calls';
 
 --
+-- Collecting
+--
+
+-- What a delivery node elsewhere asks, of braze_queue or of a table of its kind.
+-- Whoever holds the lock may still commit rows with ids below what was read: an
+-- INSERT takes it before it draws an id.  The first row is always there, and
+-- tells one connection from the next.  client/segment_braze_client.sql has the
+-- same view.
+CREATE VIEW @extschema@.braze_collect_locks AS
+SELECT a.pid || ' ' || EXTRACT(epoch FROM a.backend_start) AS session,
+	NULL::text AS schema_name, NULL::text AS table_name, NULL::text AS holder
+FROM pg_catalog.pg_stat_get_activity(pg_catalog.pg_backend_pid()) a
+UNION ALL
+SELECT NULL, n.nspname::text, c.relname::text, l.virtualtransaction
+FROM pg_catalog.pg_locks l
+	JOIN pg_catalog.pg_class c ON c.oid = l.relation
+	JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace
+WHERE l.locktype = 'relation' AND l.mode = 'RowExclusiveLock' AND l.granted
+	AND l.database = (SELECT d.oid FROM pg_catalog.pg_database d WHERE d.datname = pg_catalog.current_database())
+	AND l.pid IS DISTINCT FROM pg_catalog.pg_backend_pid();
+
+COMMENT ON VIEW @extschema@.braze_collect_locks IS
+'for a server that collects calls from here: its own session, and which transactions may still queue calls with lower ids';
+
+--
 -- Privileges
 --
 -- Nothing is left to PUBLIC by accident, not even by ALTER DEFAULT PRIVILEGES.
@@ -1319,7 +1344,8 @@ REVOKE ALL ON TABLE
 	@extschema@.braze_attribute_counts,
 	@extschema@.braze_throughput,
 	@extschema@.braze_pending,
-	@extschema@.braze_status
+	@extschema@.braze_status,
+	@extschema@.braze_collect_locks
 FROM PUBLIC;
 
 REVOKE ALL ON SEQUENCE
