@@ -10,7 +10,7 @@ endif
 EXTENSION = segment_braze
 MODULE_big = segment_braze
 OBJS = $(patsubst %.c,%.o,$(sort $(wildcard src/*.c src/*/*.c)))
-DATA = $(wildcard sql/*--*.sql) sql/segment_braze_report.sql
+DATA = $(wildcard sql/*--*.sql) sql/segment_braze_report.sql client/segment_braze_client.sql
 PGFILEDESC = "segment_braze - Segment calls in PostgreSQL, delivered to Braze"
 SHLIB_LINK = -lcurl -ljson-c
 

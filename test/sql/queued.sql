@@ -19,8 +19,10 @@ SELECT count(*) FROM braze_enqueue_batch('[{"type": "identify", "userId": "u5"},
 TABLE seen;
 -- as it stands in the queue
 SELECT count(*) AS others FROM (SELECT id, destination, call, call_kind, queued_at FROM braze_queue EXCEPT SELECT * FROM braze_queued()) q;
+-- only the extension: the mapping
 SELECT queued.call ->> 'userId' AS user_id, m.kind, m.payload - 'time' AS payload
 FROM braze_queued() queued, braze_map(queued.call, queued.destination::name) m ORDER BY queued.id;
+-- the client as well
 
 -- the statement that queues sees it, too
 DELETE FROM braze_queue;
@@ -45,6 +47,7 @@ END
 $$;
 SELECT user_id FROM seen;
 
+-- only the extension: the options of a destination, and roles
 -- nor are duplicates, dead letters, and what there is no room for
 DELETE FROM braze_queue;
 SELECT braze_track('u1', 'Song Played', message_id => 'm1') > 0 AS queued;
@@ -133,6 +136,7 @@ SET LOCAL ROLE regress_owner;
 SELECT count(*) FROM braze_queued();
 RESET ROLE;
 SELECT user_id FROM seen;
+-- the client as well
 
 -- with a column that somebody added the executor writes the rows
 DELETE FROM braze_queue;

@@ -30,9 +30,11 @@ SELECT braze_alias('u2', 'u1') IS NOT NULL AS queued;
 TABLE last_call;
 SELECT braze_delete_user('u1') IS NOT NULL AS queued;
 TABLE last_call;
+-- only the extension: the mapping
 SELECT outcome, endpoint, kind,
 	CASE jsonb_typeof(payload) WHEN 'object' THEN payload - 'time' ELSE payload END AS payload, notes
 FROM braze_pending ORDER BY id;
+-- the client as well
 
 -- each function with all of its arguments: nothing is lost or swapped
 DELETE FROM braze_queue;
@@ -107,7 +109,9 @@ TABLE last_call;
 -- a table of calls
 CREATE TABLE my_calls (id int, type text, user_id text, event text, properties jsonb);
 INSERT INTO my_calls VALUES (1, 'track', 'u1', 'Song Played', '{"a": 1}'), (2, 'identify', 'u2', NULL, NULL);
+-- only the extension: the mapping
 SELECT c.id, m.outcome, m.kind, m.payload - 'time' AS payload FROM my_calls c, braze_map(to_jsonb(c)) m;
+-- the client as well
 SELECT count(braze_enqueue(to_jsonb(c))) AS queued FROM my_calls c;
 
 -- a rolled back savepoint takes its calls with it, ids go on
@@ -124,24 +128,30 @@ SET LOCAL segment_braze.on_invalid_call = dead_letter;
 SELECT braze_identify('fine') IS NOT NULL AS queued;
 SELECT braze_identify(NULL) IS NULL AS dead, braze_enqueue('[]') IS NULL AS dead, braze_enqueue('{"type": "track"}') IS NULL AS dead;
 SELECT braze_enqueue(NULL);
+-- only the extension: dead letters are in a table of their own
 SELECT destination, call - '{timestamp,messageId}'::text[] AS call, objects, reason, http_status, queued_at = now() AS queued_now, failed_at >= now() AS failed_now
 FROM braze_dead_letters ORDER BY id;
 SELECT count(*) FROM braze_queue;
+-- the client as well
 RESET segment_braze.on_invalid_call;
+-- only the extension: its settings are checked
 SET LOCAL segment_braze.on_invalid_call = ignore;
 
 -- a call that is too large
 DELETE FROM braze_dead_letters;
 SHOW segment_braze.max_call_size;
 SET LOCAL segment_braze.max_call_size = '2MB';
+-- the client as well
 SELECT braze_identify('u1', jsonb_build_object('t', repeat('x', 1000000))) IS NOT NULL AS queued;
 SELECT braze_identify('u1', jsonb_build_object('t', repeat('x', 1048500)), message_id => 'm', at => '2026-01-01 00:00:00Z');
 SET LOCAL segment_braze.on_invalid_call = dead_letter;
 SELECT braze_identify('u1', jsonb_build_object('t', repeat('x', 1048500)), message_id => 'm', at => '2026-01-01 00:00:00Z');
+-- only the extension: dead letters
 SELECT reason FROM braze_dead_letters;
+-- the client as well
 ROLLBACK;
 
--- a read-only transaction can map, but not queue
+-- only the extension: a read-only transaction can map, but not queue
 \set ON_ERROR_ROLLBACK off
 BEGIN;
 SET LOCAL client_min_messages = warning;

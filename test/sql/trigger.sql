@@ -31,7 +31,9 @@ CREATE TRIGGER order_completed AFTER INSERT ON orders FOR EACH ROW
 INSERT INTO orders (customer_id, total, products, internal_note, placed_at) VALUES
 	('c1', 19.90, '[{"product_id": "p1", "price": 19.90}]', 'fragile', '2026-03-04 05:06:07.89+00'),
 	('c2', 5, NULL, NULL, NULL);
+-- only the extension: the mapping
 SELECT kind, payload - 'time' AS payload FROM braze_pending ORDER BY id;
+-- the client as well
 SELECT queued();
 UPDATE orders SET total = 1;
 DELETE FROM orders WHERE customer_id = 'c2';
@@ -153,6 +155,7 @@ SELECT try('type', 'identify', 'user_id', 'uid', 'names', '{"x": 1}');
 SELECT try('type', 'identify', 'user_id', 'uid', 'names', '{"z": "x"}');
 SELECT try('type', 'identify', 'user_id', 'uid', 'names', '["x"]');
 SELECT try('type', 'identify', 'user_id', 'uid', 'traits', 'x, y', 'names', '{"x": "y"}');
+-- only the extension: the arguments are read when a trigger is created
 CREATE TRIGGER t AFTER INSERT ON calls FOR EACH ROW EXECUTE FUNCTION braze_trigger();
 CREATE TRIGGER t AFTER INSERT ON calls EXECUTE FUNCTION braze_trigger('event', 'e', 'user_id', 'uid');
 CREATE TRIGGER t AFTER INSERT ON calls FOR EACH ROW
@@ -169,6 +172,7 @@ CREATE OR REPLACE TRIGGER t AFTER INSERT ON calls FOR EACH ROW
 	EXECUTE FUNCTION braze_trigger('event', 'e', 'user_id', 'user');
 INSERT INTO calls (uid) VALUES ('u1');
 DROP TRIGGER t ON calls;
+-- the client as well
 
 -- BEFORE triggers and INSTEAD OF triggers leave the row alone
 CREATE TRIGGER t BEFORE INSERT OR UPDATE OR DELETE ON calls FOR EACH ROW
@@ -218,8 +222,10 @@ UPDATE generated SET a = 3;
 DELETE FROM generated;
 SELECT queued();
 DROP TRIGGER t ON generated;
+-- only the extension: the arguments are read when a trigger is created
 CREATE TRIGGER t BEFORE UPDATE ON generated FOR EACH ROW
 	EXECUTE FUNCTION braze_trigger('type', 'identify', 'user_id', 'id', 'only_changed', 'true');
+-- the client as well
 CREATE TRIGGER t BEFORE UPDATE ON generated FOR EACH ROW
 	EXECUTE FUNCTION braze_trigger('type', 'identify', 'user_id', 'id', 'except', 'twice', 'only_changed', 'true');
 DROP TRIGGER t ON generated;
@@ -245,6 +251,7 @@ INSERT INTO calls (uid) VALUES ('u1');
 SELECT queued();
 DROP TRIGGER t ON calls;
 
+-- only the extension: casts are run
 -- a conversion that queues by a trigger of its own, and makes the session forget both plans
 CREATE TABLE log (line text);
 CREATE TRIGGER t AFTER INSERT ON log FOR EACH ROW
@@ -264,9 +271,11 @@ $$;
 CREATE CAST (mood AS json) WITH FUNCTION noisy(mood);
 INSERT INTO loud VALUES ('sad', 'u1', 'v', 'w'), ('happy', 'u2', 'v', 'w');
 SELECT queued();
+-- the client as well
 
 -- a call that would be rejected is an error, or a dead letter
 INSERT INTO orders (customer_id) VALUES (NULL);
+-- only the extension: dead letters
 SET LOCAL segment_braze.on_invalid_call = dead_letter;
 INSERT INTO orders (customer_id, internal_note) VALUES (NULL, 'not in the call') RETURNING customer_id;
 SELECT destination, call - '{timestamp,messageId}'::text[] #- '{properties,order_id}' AS call, reason FROM braze_dead_letters;
@@ -281,6 +290,7 @@ RESET segment_braze.on_invalid_call;
 INSERT INTO users (id, email) VALUES (6, repeat('x', 1100000));
 DELETE FROM braze_dead_letters;
 SELECT queued();
+-- the client as well
 
 -- what replication applies fires a trigger that is meant for it
 CREATE TABLE replicated (u text PRIMARY KEY);
@@ -305,6 +315,7 @@ CREATE TRIGGER t BEFORE INSERT ON replicated FOR EACH ROW
 INSERT INTO replicated VALUES ('always') ON CONFLICT DO NOTHING;
 SELECT queued();
 
+-- only the extension: rights on destinations
 -- the right that counts is that of the table's owner
 CREATE ROLE regress_braze_owner;
 CREATE ROLE regress_braze_writer;
@@ -465,4 +476,5 @@ INSERT INTO owned VALUES ('u2');
 SELECT destination, call ->> 'userId' AS user_id, reason FROM braze_dead_letters ORDER BY id;
 RESET segment_braze.on_invalid_call;
 INSERT INTO owned VALUES ('u2');
+-- the client as well
 ROLLBACK;

@@ -171,14 +171,17 @@ SET LOCAL segment_braze.on_invalid_call = dead_letter;
 SELECT braze_identify(true);
 SELECT braze_identify('{"id": "u1"}'::jsonb) IS NULL AND braze_track('true'::jsonb, 'e') IS NULL AND braze_identify('NaN'::numeric) IS NULL AND braze_identify('Infinity'::numeric) IS NULL AND
 	braze_identify(jsonb_build_object('t', repeat('x', 2000))) IS NULL AS dead;
+-- only the extension: dead letters
 SELECT left((call -> 'userId')::text, 40) AS user_id, reason FROM braze_dead_letters ORDER BY id;
+-- the client as well
+
+DELETE FROM braze_queue;
 
 -- a type of strings that somebody made
 CREATE TYPE word;
 CREATE FUNCTION word_in(cstring) RETURNS word LANGUAGE internal IMMUTABLE STRICT AS 'textin';
 CREATE FUNCTION word_out(word) RETURNS cstring LANGUAGE internal IMMUTABLE STRICT AS 'textout';
 CREATE TYPE word (INPUT = word_in, OUTPUT = word_out, LIKE = text, CATEGORY = 'S');
-DELETE FROM braze_dead_letters;
 SELECT braze_identify('w1'::word) > 0 AS queued;
 SELECT * FROM taken();
 ROLLBACK;

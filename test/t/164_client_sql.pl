@@ -1,0 +1,231 @@
+# The client in plain SQL: the extension's regression tests of queueing, run
+# without the extension, on functions that a role made which is no superuser.
+#
+# The input is test/sql, the expected output that of the extension.  What stands
+# there between "-- only the extension" and "-- the client as well" is left out.
+
+use strict;
+use warnings;
+
+use FindBin;
+use lib "$FindBin::RealBin/../perl";
+
+use PostgreSQL::Test::Cluster;
+use PostgreSQL::Test::Utils;
+use Test::More;
+
+use Braze;
+
+my $top = "$FindBin::RealBin/../..";
+my $client = "$top/client/segment_braze_client.sql";
+my $node = braze_server('source', preload => 0);
+
+# in any encoding of the file, which is plain ASCII
+sub run
+{
+	return $node->safe_psql('shop', $_[0]);
+}
+
+sub run_as_owner
+{
+	return $node->safe_psql('shop', $_[0], extra_params => [ '-U', 'owner' ]);
+}
+
+# what both need, of input and of output
+sub for_client
+{
+	my ($text) = @_;
+
+	$text =~ s/^-- only the extension\b.*?(?:^-- the client as well\n|\z)//msg;
+	$text =~ s/^CREATE EXTENSION segment_braze;\n//mg;
+	$text =~ s/^CREATE SERVER \w+ FOREIGN DATA WRAPPER segment_braze .*?;\n//mg;
+	$text =~ s/\bbraze_queue\b/braze_outbox/g;
+	return $text;
+}
+
+# The differences between the two:
+sub without_differences
+{
+	my ($text) = @_;
+
+	# an error has the context of PL/pgSQL, and not that of the extension
+	$text =~ s/^CONTEXT:  .*\n(?:(?:trigger "|call \d+ of|PL\/pgSQL function |SQL statement ").*\n)*//mg;
+	# the node has what the hint speaks of
+	$text =~ s/^HINT:  braze_map shows what .*\n/HINT:  braze_map shows on the delivery node what becomes of a call.  With segment_braze.on_invalid_call = dead_letter such a call is kept in its braze_dead_letters instead.\n/mg;
+	# a type is named with its schema
+	$text =~ s/^(ERROR:  user_id cannot be of type )public\./$1/mg;
+	return $text;
+}
+
+$node->safe_psql('postgres', "CREATE ROLE owner LOGIN");
+$node->safe_psql('postgres', "CREATE DATABASE shop OWNER owner");
+run_as_owner("SET client_min_messages = warning; \\i $client");
+
+# the output is printed as pg_regress has it
+$node->safe_psql('postgres', "ALTER DATABASE shop SET $_")
+  foreach "timezone = 'America/Los_Angeles'", "datestyle = 'Postgres, MDY'", "intervalstyle = 'postgres_verbose'",
+  "lc_messages = 'C'", "bytea_output = 'hex'";
+
+foreach my $test (qw(queueing user_id queued trigger))
+{
+	my $input = "$PostgreSQL::Test::Utils::tmp_check/$test.sql";
+	my $expected = "$PostgreSQL::Test::Utils::tmp_check/$test.expected";
+	my $result = "$PostgreSQL::Test::Utils::tmp_check/$test.out";
+	my $errors;
+
+	append_to_file($input, for_client(slurp_file("$top/test/sql/$test.sql")));
+	append_to_file($expected, without_differences(for_client(slurp_file("$top/expected/$test.out"))));
+
+	# errors between the rows, as they come
+	open my $out, '>', $result or die "could not create $result: $!";
+	IPC::Run::run([ 'psql', '-X', '-a', '-q', '-v', 'SHOW_CONTEXT=never', '-d', $node->connstr('shop') ], '<', $input, '>&', $out);
+	close $out;
+	my $found = without_differences(slurp_file($result));
+	open $out, '>', $result or die "could not create $result: $!";
+	print $out $found;
+	close $out;
+
+	my $diff = '';
+	IPC::Run::run([ 'diff', '-u', $expected, $result ], '>', \$diff);
+	is($diff, '', "$test.sql has the same output");
+}
+
+# ---- who may do what ----
+
+# the output of a query as a role, or its error
+sub try
+{
+	my ($role, $sql) = @_;
+	my ($result, $out, $err) = $node->psql('shop', $sql, extra_params => [ '-U', $role ]);
+
+	return $err =~ /ERROR:  (.*)/ ? $1 : $out;
+}
+
+run_as_owner('SELECT braze_drop_client()');
+
+# a schema of its own, with a name that needs quotes, and default privileges that
+# give all away
+$node->safe_psql('shop', <<'EOS');
+CREATE ROLE app LOGIN;
+CREATE ROLE writer LOGIN;
+CREATE ROLE collector LOGIN;
+CREATE SCHEMA "My Shop" AUTHORIZATION owner;
+GRANT USAGE ON SCHEMA "My Shop" TO PUBLIC;
+ALTER DEFAULT PRIVILEGES FOR ROLE owner GRANT ALL ON TABLES TO app, PUBLIC;
+ALTER DEFAULT PRIVILEGES FOR ROLE owner GRANT ALL ON SEQUENCES TO app, PUBLIC;
+ALTER DEFAULT PRIVILEGES FOR ROLE owner GRANT ALL ON FUNCTIONS TO app, PUBLIC;
+ALTER DATABASE shop SET search_path = "My Shop";
+EOS
+is($node->safe_psql('shop', "SELECT count(*) FROM pg_class c, pg_proc p WHERE c.relname LIKE 'braze%' OR p.proname LIKE 'braze%'"),
+	'0', 'the client is removed');
+run_as_owner("\\i $client");
+my $nobody = run(<<'EOS');
+SELECT count(*) FROM pg_proc p, aclexplode(coalesce(proacl, acldefault('f', proowner))) a
+WHERE p.pronamespace = '"My Shop"'::regnamespace AND a.grantee <> p.proowner
+UNION ALL
+SELECT count(*) FROM pg_class c, aclexplode(coalesce(relacl, acldefault(CASE relkind WHEN 'S' THEN 's' ELSE 'r' END::"char", relowner))) a
+WHERE c.relnamespace = '"My Shop"'::regnamespace AND a.grantee <> c.relowner
+EOS
+is($nobody, "0\n0", 'nothing is given to anybody');
+
+run_as_owner(<<'EOS');
+GRANT EXECUTE ON FUNCTION braze_track, braze_enqueue_batch TO app;
+GRANT SELECT, DELETE ON braze_outbox TO collector;
+GRANT SELECT ON braze_collect_locks TO collector;
+EOS
+run_as_owner("\\i $client");
+is(try('app', "SELECT braze_track(42, 'e', destination => 'other') > 0"), 't', 'an application queues, also after an upgrade');
+is(try('app', q{SELECT count(*) FROM braze_enqueue_batch('[{"type": "identify", "userId": 1}, {"type": "identify", "userId": 2}]')}),
+	'2', 'many calls at once');
+like(try('app', $_), qr/^permission denied for/, "but not: $_")
+  foreach 'SELECT count(*) FROM braze_outbox', 'DELETE FROM braze_outbox', q{UPDATE braze_outbox SET destination = 'x'},
+  q{INSERT INTO braze_outbox (call) VALUES ('{}')}, q{SELECT nextval('braze_outbox_id_seq')}, 'TRUNCATE braze_outbox',
+  'SELECT braze_drop_client(true)', q{SELECT braze_client_put('{}', 'segment', 'braze')}, q{SELECT braze_identify(1)};
+is(run('SELECT destination, call_kind, objects, call ->> \'userId\' FROM braze_outbox ORDER BY id'),
+	"other|segment||42\nbraze|segment||1\nbraze|segment||2", 'the rows are as those of braze_queue');
+is(run(<<'EOS'), '', 'with the columns of braze_queue');
+SELECT attname FROM pg_attribute WHERE attrelid = 'braze_outbox'::regclass AND attnum > 0
+EXCEPT SELECT unnest('{id,destination,call,queued_at,objects,dead_letter,call_kind}'::text[])
+EOS
+like(try('owner', 'SELECT braze_drop_client()'), qr/has calls that were not collected/, 'calls are not removed by mistake');
+is(try('collector', 'DELETE FROM braze_outbox RETURNING call ->> \'userId\''), "42\n1\n2", 'the collecting role takes them');
+
+# ---- who may still queue ----
+
+my $writing = $node->background_psql('shop', on_error_stop => 1);
+$writing->query_safe("BEGIN; SELECT braze_track('u1', 'e')");
+run("BEGIN; SELECT braze_track('u2', 'e'); PREPARE TRANSACTION 'p'");
+is(try('collector', q{SELECT count(session), count(DISTINCT holder) FROM braze_collect_locks WHERE session IS NOT NULL OR schema_name = 'My Shop' AND table_name = 'braze_outbox'}),
+	'1|2', 'the collecting role sees who may still queue, a prepared transaction as well');
+run("COMMIT PREPARED 'p'");
+$writing->query_safe('COMMIT');
+$writing->quit;
+
+# ---- triggers ----
+
+run_as_owner(<<'EOS');
+DELETE FROM braze_outbox;
+CREATE TABLE users (id int PRIMARY KEY, name text, secret text, doc json);
+CREATE TRIGGER to_braze AFTER INSERT OR UPDATE ON users FOR EACH ROW
+	EXECUTE FUNCTION braze_trigger('type', 'identify', 'user_id', 'id', 'except', 'secret');
+REVOKE ALL ON users FROM app, PUBLIC;
+GRANT INSERT, UPDATE, SELECT ON users TO writer;
+EOS
+is(try('writer', q{SET segment_braze.destination = 'elsewhere'; INSERT INTO users VALUES (1, 'Ada', 's')}), '',
+	'who writes to the table needs no right');
+is(run_as_owner(q{SELECT destination, call -> 'traits' FROM braze_outbox}), 'braze|{"name": "Ada"}',
+	'and does not choose the destination');
+
+# a row that no jsonb can have
+like(try('writer', q{INSERT INTO users VALUES (2, 'Bob', 's', '"\u0000"')}), qr/unsupported Unicode escape sequence/, 'a bad row is an error');
+is(try('writer', q{SET segment_braze.on_invalid_call = dead_letter; INSERT INTO users VALUES (2, 'Bob', 's', '"\u0000"')}), '',
+	'unless it is to become a dead letter');
+run_as_owner(q{SET segment_braze.on_invalid_call = dead_letter;
+	SELECT braze_identify('u1', jsonb_build_object('t', repeat('x', 2000000))), braze_identify(NULL), braze_enqueue('7')});
+my @kept = split /\n/, run_as_owner(q{SELECT CASE jsonb_typeof(call) WHEN 'array' THEN call ->> 0 WHEN 'object' THEN (call - '{timestamp,messageId}'::text[])::text ELSE call::text END FROM braze_outbox ORDER BY id OFFSET 1});
+like($kept[0], qr/^What the call was to contain cannot be stored as jsonb/, 'what is to become one is queued: a row that cannot be a call');
+like($kept[1], qr/^The call has 20\d+ bytes, and segment_braze.max_call_size is 1024 kB/, 'a call that is too large, without its text');
+is($kept[2], '{"type": "identify", "traits": {}}', 'a call without a user');
+is($kept[3], '7', 'what is no call');
+is(run_as_owner('SELECT max(pg_column_size(call)) < 200000 FROM braze_outbox'), 't', 'not the whole text of a large one');
+
+# ---- code of others, with the rights of the owner ----
+
+run(<<'EOS');
+DELETE FROM braze_outbox;
+GRANT CREATE ON SCHEMA "My Shop" TO app;
+GRANT EXECUTE ON FUNCTION braze_trigger TO app;
+EOS
+$node->safe_psql('shop', <<'EOS', extra_params => [ '-U', 'app' ]);
+CREATE TABLE ran (who text);
+GRANT INSERT ON ran TO PUBLIC;
+CREATE TYPE mood AS ENUM ('sad');
+CREATE FUNCTION steal(mood) RETURNS json LANGUAGE plpgsql AS $$ BEGIN INSERT INTO ran VALUES (current_user); RETURN '1'; END $$;
+CREATE FUNCTION steal_text(mood) RETURNS text LANGUAGE plpgsql AS $$ BEGIN INSERT INTO ran VALUES (current_user); RETURN '1'; END $$;
+CREATE CAST (mood AS json) WITH FUNCTION steal(mood);
+CREATE CAST (mood AS text) WITH FUNCTION steal_text(mood) AS IMPLICIT;
+CREATE TYPE pair AS (a int, m mood[]);
+CREATE DOMAIN pairs AS pair;
+CREATE TABLE trap (id int, p pairs);
+CREATE TRIGGER t AFTER INSERT ON trap FOR EACH ROW EXECUTE FUNCTION braze_trigger('event', 'e', 'user_id', 'id');
+CREATE FUNCTION "My Shop".concat(text) RETURNS text LANGUAGE plpgsql AS $$ BEGIN RAISE 'planted'; END $$;
+CREATE FUNCTION "My Shop".equal(text, text) RETURNS boolean LANGUAGE plpgsql AS $$ BEGIN RAISE 'planted'; END $$;
+CREATE OPERATOR "My Shop".= (LEFTARG = text, RIGHTARG = text, FUNCTION = "My Shop".equal);
+EOS
+like(try('app', q{INSERT INTO trap VALUES (1, row(1, '{sad}'))}), qr/^braze_trigger cannot take column "p": type "?.*mood"? has a cast to json/,
+	'a type whose conversion is not C code is refused, wherever it is in a column');
+is(try('app', q{SET search_path = "My Shop", pg_catalog; SELECT braze_track('sad'::mood, 'e') > 0}), 't', 'an enum is a user id, by its label');
+is(run(q{SELECT string_agg(call ->> 'userId', ',') FROM braze_outbox}), 'sad', 'and nothing else');
+is(run('SELECT count(*) FROM ran'), '0', 'nobody has run anything as the owner');
+
+# ---- where it does not belong ----
+
+$node->safe_psql('postgres', 'CREATE DATABASE extended');
+$node->safe_psql('extended', 'CREATE EXTENSION segment_braze');
+like(($node->psql('extended', "SET search_path = public; \\i $client"))[2],
+	qr/the extension segment_braze is installed in this database/, 'a database with the extension is left alone');
+run_as_owner('SELECT braze_drop_client(true)');
+is(run(q{SELECT count(*) FROM pg_trigger WHERE NOT tgisinternal}), '0', 'removed, with the triggers');
+
+$node->stop;
+done_testing();
