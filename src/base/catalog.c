@@ -30,6 +30,9 @@ static BrazeCatalog catalog;
 static bool catalog_valid = false;
 static bool callback_registered = false;
 
+/* an invalidation that arrived during the look-ups: set by the callback alone */
+static bool changed_meanwhile;
+
 /* the extension is of the library's version: what it lacks somebody took away */
 static bool is_this_version;
 
@@ -60,9 +63,9 @@ static const struct
 };
 
 static Oid *
-oid_at(size_t offset)
+oid_at(BrazeCatalog *of, size_t offset)
 {
-	return (Oid *) ((char *) &catalog + offset);
+	return (Oid *) ((char *) of + offset);
 }
 
 /*
@@ -72,9 +75,10 @@ oid_at(size_t offset)
 static void
 relation_changed(Datum arg, Oid relid)
 {
+	changed_meanwhile = true;
 	for (int i = 0; i < lengthof(tables); i++)
 	{
-		if (!OidIsValid(relid) || relid == *oid_at(tables[i].table))
+		if (!OidIsValid(relid) || relid == *oid_at(&catalog, tables[i].table))
 			catalog_valid = false;
 	}
 }
@@ -171,9 +175,9 @@ find_own_table(Oid extension, const char *name)
  * renamed, moved or dropped.
  */
 static void
-explain_missing_table(Oid schema, const char *name)
+explain_missing_table(Oid extension, Oid schema, const char *name)
 {
-	Oid			table = find_own_table(catalog.extension, name);
+	Oid			table = find_own_table(extension, name);
 	char	   *ours = get_namespace_name(schema);
 	char	   *other = OidIsValid(table) ? get_namespace_name(get_rel_namespace(table)) : NULL;
 	char	   *new_name = OidIsValid(table) ? get_rel_name(table) : NULL;
@@ -216,7 +220,7 @@ explain_altered_table(Oid schema, const char *name, const char *key)
 }
 
 static bool
-look_up_table(Oid schema, int i)
+look_up_table(BrazeCatalog *found, Oid schema, int i)
 {
 	Oid			table = get_relname_relid(tables[i].name, schema);
 	Oid			pkey;
@@ -225,7 +229,7 @@ look_up_table(Oid schema, int i)
 
 	if (!OidIsValid(table))
 	{
-		explain_missing_table(schema, tables[i].name);
+		explain_missing_table(found->extension, schema, tables[i].name);
 		return false;
 	}
 
@@ -237,17 +241,17 @@ look_up_table(Oid schema, int i)
 	rel = RelationIdGetRelation(table);
 	if (rel == NULL)
 	{
-		explain_missing_table(schema, tables[i].name);
+		explain_missing_table(found->extension, schema, tables[i].name);
 		return false;
 	}
 	pkey = braze_primary_key_index(rel);
 	complete = OidIsValid(pkey) && RelationGetDescr(rel)->natts >= tables[i].columns;
 	if (complete)
 	{
-		*oid_at(tables[i].table) = table;
-		*oid_at(tables[i].pkey) = pkey;
+		*oid_at(found, tables[i].table) = table;
+		*oid_at(found, tables[i].pkey) = pkey;
 		if (tables[i].sequence != 0)
-			*oid_at(tables[i].sequence) = braze_identity_sequence(rel, 1);
+			*oid_at(found, tables[i].sequence) = braze_identity_sequence(rel, 1);
 	}
 	else
 		explain_altered_table(schema, tables[i].name,
@@ -259,6 +263,7 @@ look_up_table(Oid schema, int i)
 const BrazeCatalog *
 braze_catalog(void)
 {
+	BrazeCatalog found = {0};
 	Oid			schema;
 
 	if (catalog_valid)
@@ -271,23 +276,25 @@ braze_catalog(void)
 	}
 
 	problem.message[0] = '\0';
-	catalog.extension = get_extension_oid(BRAZE_EXTENSION, true);
-	if (!OidIsValid(catalog.extension))
+	changed_meanwhile = false;
+	found.extension = get_extension_oid(BRAZE_EXTENSION, true);
+	if (!OidIsValid(found.extension))
 		return NULL;
-	schema = extension_schema(catalog.extension);
+	schema = extension_schema(found.extension);
 	if (!OidIsValid(schema))
 		return NULL;
-
-	/* set first: an invalidation that arrives during the look-ups unsets it */
-	catalog_valid = true;
 	for (int i = 0; i < lengthof(tables); i++)
 	{
-		if (!look_up_table(schema, i))
-		{
-			catalog_valid = false;
+		if (!look_up_table(&found, schema, i))
 			return NULL;
-		}
 	}
+
+	/*
+	 * Only now, since any of the look-ups may raise an error: half of them is
+	 * not to be taken for all.
+	 */
+	catalog = found;
+	catalog_valid = !changed_meanwhile;
 	return &catalog;
 }
 
