@@ -95,11 +95,13 @@ braze_parts_note(BrazeParts *parts, const int64 *ids, int count)
 		parts->gone = parts->count = 0;
 	if (parts->count + count > parts->size)
 	{
-		parts->size = parts->count + count;
+		int			size = parts->count + count;
+
 		if (parts->ids == NULL)
-			parts->ids = MemoryContextAllocHuge(parts->context, sizeof(int64) * parts->size);
+			parts->ids = MemoryContextAllocHuge(parts->context, sizeof(int64) * size);
 		else
-			parts->ids = repalloc_huge(parts->ids, sizeof(int64) * parts->size);
+			parts->ids = repalloc_huge(parts->ids, sizeof(int64) * size);
+		parts->size = size;
 	}
 	for (int i = 0; i < count; i++)
 	{

@@ -14,6 +14,7 @@
 
 #include "mb/pg_wchar.h"
 
+#include "base/grow.h"
 #include "map/map_internal.h"
 
 char	   *
@@ -54,10 +55,7 @@ record_note(BrazeMap *map, int object, int offset)
 	BrazeMapped *mapped = &map->mapped;
 
 	if (mapped->nnotes == mapped->maxnotes)
-	{
-		mapped->maxnotes *= 2;
-		mapped->notes = repalloc(mapped->notes, sizeof(BrazeNote) * mapped->maxnotes);
-	}
+		mapped->notes = braze_grow(mapped->notes, &mapped->maxnotes, sizeof(BrazeNote));
 	mapped->notes[mapped->nnotes].object = object;
 	mapped->notes[mapped->nnotes].sentence.offset = offset;
 	mapped->notes[mapped->nnotes].sentence.length = map->notes.len - offset;

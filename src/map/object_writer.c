@@ -10,6 +10,7 @@
  */
 #include "postgres.h"
 
+#include "base/grow.h"
 #include "json/time.h"
 #include "map/map_internal.h"
 
@@ -20,11 +21,7 @@ record_object(BrazeMap *map)
 	BrazeObject *object;
 
 	if (mapped->nobjects == mapped->maxobjects)
-	{
-		mapped->maxobjects *= 2;
-		mapped->objects = repalloc_huge(mapped->objects,
-										sizeof(BrazeObject) * mapped->maxobjects);
-	}
+		mapped->objects = braze_grow(mapped->objects, &mapped->maxobjects, sizeof(BrazeObject));
 	object = &mapped->objects[mapped->nobjects++];
 	object->kind = map->kind;
 	object->json.offset = map->object_start;

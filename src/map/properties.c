@@ -15,6 +15,7 @@
 
 #include "utils/memutils.h"
 
+#include "base/grow.h"
 #include "map/map_internal.h"
 
 /*
@@ -60,9 +61,10 @@ record_entry(BrazeEntries *entries, BrazeString name, int offset, bool is_long)
 
 	if (entries->count == entries->max)
 	{
-		entries->max *= 2;
-		entries->list = repalloc_huge(entries->list, sizeof(BrazeEntry) * entries->max);
-		entries->order = repalloc_huge(entries->order, sizeof(int) * entries->max);
+		int			room = entries->max;
+
+		entries->order = braze_grow(entries->order, &room, sizeof(int));
+		entries->list = braze_grow(entries->list, &entries->max, sizeof(BrazeEntry));
 	}
 	entry = &entries->list[entries->count++];
 	entry->name = name;

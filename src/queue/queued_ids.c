@@ -15,6 +15,7 @@
 #include "utils/memutils.h"
 
 #include "base/compat.h"
+#include "base/grow.h"
 #include "queue/queued_ids.h"
 
 #define INITIAL_RANGES	8
@@ -49,11 +50,7 @@ add_range(int64 id, Oid roleid)
 											   sizeof(BrazeQueuedIds) * queued_ids.size);
 	}
 	else if (queued_ids.count == queued_ids.size)
-	{
-		queued_ids.size *= 2;
-		queued_ids.ranges = repalloc_huge(queued_ids.ranges,
-										  sizeof(BrazeQueuedIds) * queued_ids.size);
-	}
+		queued_ids.ranges = braze_grow(queued_ids.ranges, &queued_ids.size, sizeof(BrazeQueuedIds));
 	range = &queued_ids.ranges[queued_ids.count++];
 	range->roleid = roleid;
 	range->first = id;

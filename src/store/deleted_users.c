@@ -22,6 +22,7 @@
 
 #include "base/catalog.h"
 #include "base/compat.h"
+#include "base/grow.h"
 #include "base/statement.h"
 #include "queue/call_user.h"
 #include "store/claims_bound.h"
@@ -78,15 +79,13 @@ add_user(BrazeSettler *settler, Datum destination, BrazeString user)
 
 	if (deleted == NULL)
 	{
-		deleted = settler->deleted_users = palloc0(sizeof(BrazeDeletedUsers));
+		deleted = palloc0(sizeof(BrazeDeletedUsers));
 		deleted->size = 64;
 		deleted->users = palloc(sizeof(DeletedUser) * deleted->size);
+		settler->deleted_users = deleted;
 	}
 	if (deleted->nusers == deleted->size)
-	{
-		deleted->size *= 2;
-		deleted->users = repalloc(deleted->users, sizeof(DeletedUser) * deleted->size);
-	}
+		deleted->users = braze_grow(deleted->users, &deleted->size, sizeof(DeletedUser));
 	added = &deleted->users[deleted->nusers++];
 	added->hash = braze_call_user_hash(user);
 	added->number = deleted->nusers;

@@ -12,6 +12,7 @@
 #include "utils/memutils.h"
 
 #include "base/compat.h"
+#include "base/grow.h"
 #include "store/holes.h"
 
 /* so many generations are looked through for some that are the same by now */
@@ -164,11 +165,7 @@ void
 braze_holes_reserve(BrazeHoles *holes)
 {
 	if (holes->nranges >= holes->maxranges)
-	{
-		holes->ranges = repalloc(holes->ranges,
-								 sizeof(BrazeHole) * holes->maxranges * 2);
-		holes->maxranges *= 2;
-	}
+		holes->ranges = braze_grow(holes->ranges, &holes->maxranges, sizeof(BrazeHole));
 	if (holes->current == NULL)
 	{
 		BrazeHoleGeneration *generation;

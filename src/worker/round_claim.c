@@ -16,6 +16,7 @@
 
 #include "base/attempt.h"
 #include "base/clock.h"
+#include "base/grow.h"
 #include "base/table_write.h"
 #include "store/claims_bound.h"
 #include "store/claims_table.h"
@@ -27,6 +28,8 @@
 
 /* a lock that keeps calls from being done for so long is in the status */
 #define LOCKED_UNTIL_TOLD_MS	2000
+
+#define FIRST_CLAIMS			1024
 
 /* a call that is to be claimed or released */
 typedef struct Claim
@@ -51,9 +54,13 @@ add_claim(BrazeDelivery *delivery, BrazeRequest *request, BrazeCall *call, int n
 
 	if (nclaims == maxclaims)
 	{
-		maxclaims = Max(maxclaims * 2, 1024);
-		claims = claims == NULL ? MemoryContextAlloc(braze_round_context, sizeof(Claim) * maxclaims)
-			: repalloc(claims, sizeof(Claim) * maxclaims);
+		if (claims == NULL)
+		{
+			claims = MemoryContextAlloc(braze_round_context, sizeof(Claim) * FIRST_CLAIMS);
+			maxclaims = FIRST_CLAIMS;
+		}
+		else
+			claims = braze_grow(claims, &maxclaims, sizeof(Claim));
 	}
 	claim = &claims[nclaims++];
 	claim->delivery = delivery;

@@ -23,6 +23,7 @@
 #include "base/attempt.h"
 #include "base/catalog.h"
 #include "base/database_name.h"
+#include "base/grow.h"
 #include "base/shmem.h"
 #include "base/statement.h"
 #include "base/table_write.h"
@@ -49,6 +50,8 @@
 
 /* a call is fetched from memory while so many before it are counted */
 #define CALLS_AHEAD			8
+
+#define FIRST_DONE			1024
 
 typedef enum DoneState
 {
@@ -93,10 +96,13 @@ add_done(DoneList *list)
 {
 	if (list->count == list->size)
 	{
-		list->size = Max(list->size * 2, 1024);
-		list->items = list->items == NULL
-			? MemoryContextAlloc(braze_round_context, sizeof(Done) * list->size)
-			: repalloc_huge(list->items, sizeof(Done) * list->size);
+		if (list->items == NULL)
+		{
+			list->items = MemoryContextAlloc(braze_round_context, sizeof(Done) * FIRST_DONE);
+			list->size = FIRST_DONE;
+		}
+		else
+			list->items = braze_grow(list->items, &list->size, sizeof(Done));
 	}
 	return &list->items[list->count++];
 }
