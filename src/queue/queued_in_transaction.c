@@ -15,13 +15,19 @@
 #include "base/shmem.h"
 #include "queue/queued_in_transaction.h"
 
-static BrazeTally *tallies = NULL;	/* in TopTransactionContext */
+/*
+ * In TopTransactionContext.  Those of a subtransaction, which has a higher id
+ * than the ones around it, come first: a new tally is put at the head, and the
+ * innermost subtransaction is the first to end.
+ */
+static BrazeTally *tallies = NULL;
 static bool has_dropped = false;
 
 static BrazeTally *
 find_tally(SubTransactionId subtransaction, const char *destination)
 {
-	for (BrazeTally *tally = tallies; tally != NULL; tally = tally->next)
+	for (BrazeTally *tally = tallies; tally != NULL && tally->subtransaction >= subtransaction;
+		 tally = tally->next)
 	{
 		if (tally->subtransaction == subtransaction &&
 			strcmp(NameStr(tally->destination), destination) == 0)
@@ -87,16 +93,10 @@ counts_at_subtransaction_end(SubXactEvent event, SubTransactionId mine, SubTrans
 
 	if (event != SUBXACT_EVENT_COMMIT_SUB && event != SUBXACT_EVENT_ABORT_SUB)
 		return;
-	while (*link != NULL)
+	while (*link != NULL && (*link)->subtransaction == mine)
 	{
 		BrazeTally *tally = *link;
 		BrazeTally *of_parent;
-
-		if (tally->subtransaction != mine)
-		{
-			link = &tally->next;
-			continue;
-		}
 
 		/*
 		 * What was dropped or a duplicate in it goes as well: the application
