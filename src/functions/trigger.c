@@ -181,7 +181,12 @@ build_call(const BrazeTriggerPlan *plan, TupleDesc desc, const BrazeRow *row, co
 									!fits_in_call(bytes) ? BRAZE_CALL_TOO_LARGE :
 									may_fail ? BRAZE_CALL_MAY_FAIL : BRAZE_CALL_SAFE);
 	if (row_call.left_out.len > 0)
+	{
+		/* the text ended early, by an error: what came later is not left out */
+		if (call.json == NULL && call.text == NULL)
+			appendStringInfo(&row_call.left_out, " %s", call.reason);
 		call.reason = row_call.left_out.data;
+	}
 	return call;
 }
 

@@ -16,6 +16,7 @@
 #include "utils/resowner.h"
 #include "utils/timestamp.h"
 
+#include "base/attempt.h"
 #include "base/guc.h"
 #include "json/jsonb_walk.h"
 #include "queue/call_builder.h"
@@ -28,6 +29,8 @@
  * more than 128 of them, which any stack holds.
  */
 #define SHALLOW_SIZE	1024
+
+#define NOT_STORABLE	"What the call was to contain cannot be stored as jsonb"
 
 /* where the time of a call may be written, in either spelling */
 static const char *const time_keys[] = {
@@ -246,12 +249,7 @@ braze_call_builder_may_be_deep(Size bytes)
 static bool
 is_of_values(int sqlstate)
 {
-	int			category = ERRCODE_TO_CATEGORY(sqlstate);
-
-	return category != ERRCODE_TRANSACTION_ROLLBACK &&
-		category != ERRCODE_INSUFFICIENT_RESOURCES &&
-		category != ERRCODE_OPERATOR_INTERVENTION &&
-		category != ERRCODE_SYSTEM_ERROR &&
+	return !braze_attempt_error_is_passing(sqlstate) &&
 		sqlstate != ERRCODE_DATA_CORRUPTED &&
 		sqlstate != ERRCODE_INDEX_CORRUPTED;
 }
@@ -333,9 +331,9 @@ try_to_build(const char *type, BrazeCallFill fill, void *arg, StringInfo text,
 }
 
 static const char *
-explain_error(const ErrorData *error)
+explain_error(const char *what, const ErrorData *error)
 {
-	return psprintf("What the call was to contain cannot be stored as jsonb: %s.%s%s", error->message,
+	return psprintf("%s: %s.%s%s", what, error->message,
 					error->detail ? " " : "", error->detail ? error->detail : "");
 }
 
@@ -361,15 +359,23 @@ braze_call_builder_build(const char *type, BrazeCallFill fill, void *arg, BrazeC
 
 	/*
 	 * Text holds what jsonb cannot: any size, number, character and depth.
-	 * Where even that fails, the dead letter has the reason alone.  A call
-	 * that comes here for its size gets its reason from the caller.
+	 * Where even that fails, the dead letter has the reason alone.  The first
+	 * error says what is wrong; a call that comes here for its size has none.
 	 */
 	if (!keep)
 		result = build_once(type, fill, arg, makeStringInfo());
-	else if (try_to_build(type, fill, arg, makeStringInfo(), &result) != NULL)
-		result.text = NULL;
-	if (error != NULL)
-		result.reason = explain_error(error);
+	else
+	{
+		ErrorData  *text_error = try_to_build(type, fill, arg, makeStringInfo(), &result);
+
+		if (text_error != NULL)
+			result.text = NULL;
+		if (error == NULL)
+			error = text_error;
+	}
+	result.reason = error != NULL ?
+		explain_error(NOT_STORABLE, error) :
+		psprintf("The call is larger than segment_braze.max_call_size, %d kB.", braze_max_call_size);
 	return result;
 }
 
@@ -397,8 +403,7 @@ braze_call_builder_read(const char *text, const char **reason)
 
 	if (error == NULL)
 		return attempt.result;
-	*reason = psprintf("The call cannot be stored as jsonb: %s.%s%s", error->message,
-					   error->detail ? " " : "", error->detail ? error->detail : "");
+	*reason = explain_error("The call cannot be stored as jsonb", error);
 	return NULL;
 }
 
@@ -473,6 +478,6 @@ braze_call_builder_complete(Jsonb *call)
 	error = try_to_build(NULL, copy_members, &completion, NULL, &result);
 	if (error == NULL)
 		return result;
-	as_it_is.reason = explain_error(error);
+	as_it_is.reason = explain_error(NOT_STORABLE, error);
 	return as_it_is;
 }

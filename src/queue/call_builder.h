@@ -49,7 +49,8 @@ typedef struct BrazeNewCall
 {
 	Jsonb	   *json;			/* NULL: it cannot be jsonb */
 	char	   *text;			/* what it is then; NULL: not even that */
-	const char *reason;			/* why it cannot be sent; NULL: it may */
+	const char *reason;			/* why it cannot be sent, if json is NULL at
+								 * least; NULL: it may */
 	BrazeCallKind kind;
 	bool		has_own_id;		/* is the messageId the caller's, and not made
 								 * by us? */
@@ -75,8 +76,8 @@ typedef void (*BrazeCallFill) (BrazeCallBuilder *call, void *arg);
 
 /*
  * Builds a call.  When invalid calls are to become dead letters, no value
- * makes this fail: the call is text then, with the reason.  One that is too
- * large is text in any case, and fill says why.
+ * makes this fail: the call is text then, or not even that, with the reason.
+ * One that is too large is text in any case, and fill may say why.
  */
 extern BrazeNewCall braze_call_builder_build(const char *type, BrazeCallFill fill, void *arg,
 											 BrazeCallRisk risk);

@@ -47,12 +47,11 @@ judge_call(BrazeNewCall call, const BrazeSettings *settings)
 	MemoryContext old;
 
 	if (context == NULL)
-	{
 		context = AllocSetContextCreate(TopMemoryContext, "segment_braze judgement",
 										ALLOCSET_DEFAULT_SIZES);
+	if (scratch == NULL)
 		scratch = AllocSetContextCreate(TopMemoryContext, "segment_braze mapping",
 										ALLOCSET_DEFAULT_SIZES);
-	}
 
 	/*
 	 * The one large call of a session is not to keep its memory for the other
@@ -273,6 +272,8 @@ enqueue_call(BrazeNewCall call, const char *destination_name, Oid roleid,
 	 * A call with a reason is judged already, and may have no jsonb.  The
 	 * size comes before the mapping, which takes time by the size.
 	 */
+	if (reason == NULL && call.json == NULL)
+		elog(ERROR, "a call has neither jsonb nor a reason");
 	if (reason == NULL && VARSIZE(call.json) > (Size) braze_max_call_size * 1024)
 		reason = psprintf("The call has %zu bytes, and segment_braze.max_call_size is %d kB.",
 						  (Size) VARSIZE(call.json), braze_max_call_size);

@@ -60,6 +60,38 @@ SET LOCAL statement_timeout = '100ms';
 INSERT INTO docs (u, w) VALUES ('a cancel', '9');
 ROLLBACK TO s;
 
+-- too large for jsonb, and not even text can be made of it
+CREATE TYPE unwritable_pair AS (w unwritable);
+CREATE TABLE large (u text, w unwritable_pair, t text, w2 unwritable_pair);
+CREATE TRIGGER t AFTER INSERT ON large FOR EACH ROW
+	EXECUTE FUNCTION braze_trigger('event', 'e', 'user_id', 'u');
+SAVEPOINT s;
+INSERT INTO large VALUES ('before', row('7'), repeat('x', 2000000), NULL), ('after', NULL, repeat('x', 2000000), row('7'));
+SELECT call, call_text, reason FROM braze_dead_letters WHERE call_text IS NULL ORDER BY id;
+ROLLBACK TO s;
+
+-- a lock or an object in use is no value's fault either
+CREATE TYPE busy AS ENUM ('locked', 'used');
+CREATE FUNCTION busy_json(busy) RETURNS json LANGUAGE plpgsql AS $$
+BEGIN
+	IF $1 = 'locked' THEN
+		RAISE lock_not_available USING MESSAGE = 'a lock is held';
+	END IF;
+	RAISE object_in_use USING MESSAGE = 'an object is in use';
+END
+$$;
+CREATE CAST (busy AS json) WITH FUNCTION busy_json(busy);
+CREATE TABLE busies (u text, b busy);
+CREATE TRIGGER t AFTER INSERT ON busies FOR EACH ROW
+	EXECUTE FUNCTION braze_trigger('event', 'e', 'user_id', 'u');
+SAVEPOINT s;
+\set VERBOSITY terse
+INSERT INTO busies VALUES ('u1', 'locked');
+ROLLBACK TO s;
+INSERT INTO busies VALUES ('u1', 'used');
+ROLLBACK TO s;
+\set VERBOSITY default
+
 -- they stay, and can be repaired
 SELECT braze_retry();
 UPDATE braze_dead_letters SET call = replace(call_text, '\u0000', '?')::jsonb WHERE call_text LIKE '%u0000%';
