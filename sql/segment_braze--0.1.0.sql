@@ -1034,6 +1034,69 @@ COMMENT ON VIEW @extschema@.braze_status IS
 'how each destination is doing: state, what is pending, and what was counted since the server started';
 
 --
+-- Backfills
+--
+
+CREATE TABLE @extschema@.braze_backfills (
+	trigger oid PRIMARY KEY,
+	"table" text NOT NULL,
+	trigger_name text NOT NULL,
+	key text[] NOT NULL,
+	up_to text[] NOT NULL,
+	after text[],
+	skipped text[],
+	skipped_done bigint NOT NULL DEFAULT 0,
+	queued bigint NOT NULL DEFAULT 0,
+	lowest_id bigint NOT NULL DEFAULT 0,
+	highest_id bigint NOT NULL DEFAULT 0,
+	started_at timestamptz NOT NULL DEFAULT pg_catalog.now(),
+	updated_at timestamptz NOT NULL DEFAULT pg_catalog.now(),
+	finished_at timestamptz
+);
+
+COMMENT ON TABLE @extschema@.braze_backfills IS
+'how far braze_backfill has come, a row per trigger';
+COMMENT ON COLUMN @extschema@.braze_backfills.trigger IS
+'OID of the trigger: one that is created again begins anew';
+COMMENT ON COLUMN @extschema@.braze_backfills."table" IS
+'the table, as it was called at the beginning';
+COMMENT ON COLUMN @extschema@.braze_backfills.trigger_name IS
+'the trigger, as it was called at the beginning';
+COMMENT ON COLUMN @extschema@.braze_backfills.key IS
+'columns in whose order the rows are read';
+COMMENT ON COLUMN @extschema@.braze_backfills.up_to IS
+'highest key at the beginning: later rows are the trigger''s';
+COMMENT ON COLUMN @extschema@.braze_backfills.after IS
+'key of the last row of the last part';
+COMMENT ON COLUMN @extschema@.braze_backfills.skipped IS
+'keys of rows of the last part that others had locked, one after the other';
+COMMENT ON COLUMN @extschema@.braze_backfills.skipped_done IS
+'how many of these have been queued since';
+COMMENT ON COLUMN @extschema@.braze_backfills.queued IS
+'calls that were queued';
+COMMENT ON COLUMN @extschema@.braze_backfills.lowest_id IS
+'first id in braze_queue of the last part';
+COMMENT ON COLUMN @extschema@.braze_backfills.highest_id IS
+'last id in braze_queue of the last part';
+COMMENT ON COLUMN @extschema@.braze_backfills.started_at IS
+'when it began';
+COMMENT ON COLUMN @extschema@.braze_backfills.updated_at IS
+'when it queued the last part, or the last row that was skipped';
+COMMENT ON COLUMN @extschema@.braze_backfills.finished_at IS
+'when the last row was queued; null: braze_backfill goes on when it is called again';
+
+CREATE PROCEDURE @extschema@.braze_backfill(
+	"table" regclass,
+	trigger_name name,
+	rows_per_part integer DEFAULT 10000,
+	restart boolean DEFAULT false)
+AS 'MODULE_PATHNAME', 'braze_backfill'
+LANGUAGE C;
+
+COMMENT ON PROCEDURE @extschema@.braze_backfill(regclass, name, integer, boolean) IS
+'queues the rows that are in a table, through a trigger''s own arguments and in parts';
+
+--
 -- Activity
 --
 
@@ -1336,6 +1399,7 @@ REVOKE ALL ON TABLE
 	@extschema@.braze_messages,
 	@extschema@.braze_profiles,
 	@extschema@.braze_write_keys,
+	@extschema@.braze_backfills,
 	@extschema@.braze_activity_sums,
 	@extschema@.braze_activity_users,
 	@extschema@.braze_activity,
@@ -1387,6 +1451,10 @@ GRANT EXECUTE ON FUNCTION
 	@extschema@.braze_counters(),
 	@extschema@.braze_metrics()
 TO pg_monitor;
+
+-- USAGE on the server, and the rights on the table, say who may backfill
+REVOKE ALL ON PROCEDURE @extschema@.braze_backfill(regclass, name, integer, boolean) FROM PUBLIC;
+GRANT EXECUTE ON PROCEDURE @extschema@.braze_backfill(regclass, name, integer, boolean) TO PUBLIC;
 
 REVOKE ALL ON FOREIGN DATA WRAPPER segment_braze FROM PUBLIC;
 

@@ -49,8 +49,8 @@ static object_access_hook_type prev_object_access = NULL;
  * By the catalog: asking the function manager would load the libraries of
  * others, and would not know ours when the function has settings of its own.
  */
-static bool
-calls_braze_trigger(Oid function)
+bool
+braze_create_trigger_is_ours(Oid function)
 {
 	HeapTuple	tuple = SearchSysCache1(PROCOID, ObjectIdGetDatum(function));
 	bool		found = false;
@@ -228,7 +228,7 @@ check_created(Oid triggerid)
 
 	if (!find_new(triggerid, &table, &function))
 		return;
-	is_ours = calls_braze_trigger(function);
+	is_ours = braze_create_trigger_is_ours(function);
 	is_on_ours = is_our_table(table);
 	if (!is_ours && !is_on_ours)
 		return;

@@ -11,4 +11,7 @@
 /* while the library is loaded */
 extern void braze_create_trigger_init(void);
 
+/* is this function of a trigger braze_trigger? */
+extern bool braze_create_trigger_is_ours(Oid function);
+
 #endif							/* BRAZE_CREATE_TRIGGER_H */

@@ -8,11 +8,13 @@
 #include "postgres.h"
 
 #include "access/htup_details.h"
+#include "catalog/pg_trigger.h"
 #include "catalog/pg_type.h"
 #include "commands/trigger.h"
 #include "fmgr.h"
 #include "lib/stringinfo.h"
 #include "mb/pg_wchar.h"
+#include "miscadmin.h"
 #include "utils/builtins.h"
 #include "utils/datum.h"
 #include "utils/fmgrprotos.h"
@@ -225,6 +227,7 @@ typedef struct ErrorRow
 	const BrazeTriggerPlan *plan;
 	const BrazeRow *row;
 	const BrazeNewCall *call;	/* its json is NULL until it is built */
+	const char *how;			/* it is queued */
 } ErrorRow;
 
 /* only of types whose output can neither fail nor look anything up */
@@ -280,8 +283,37 @@ describe_row(void *arg)
 		if (value != NULL)
 			appendStringInfo(&ids, ", %s \"%s\"", field->key, value);
 	}
-	errcontext("%s%s", error->plan->where, ids.data);
+	errcontext("%s, %s%s", error->plan->where, error->how, ids.data);
 	pfree(ids.data);
+}
+
+/* columns that have no value yet when the trigger is fired */
+static void
+remove_absent(const BrazeTriggerPlan *plan, BrazeRow *row)
+{
+	for (int i = 0; i < plan->nabsent; i++)
+		row->nulls[plan->absent[i]] = true;
+}
+
+int64
+braze_trigger_queue_row(const BrazeTriggerPlan *plan, const Trigger *trigger, TupleDesc desc,
+						HeapTuple tuple)
+{
+	BrazeRow	row = braze_column_deform_row(tuple, desc);
+	BrazeNewCall call = {NULL};
+	ErrorRow	error = {plan, &row, &call, "for a row that is backfilled"};
+	ErrorContextCallback context = {error_context_stack, describe_row, &error};
+	const char *problem = NULL;
+	int64		id;
+
+	error_context_stack = &context;
+	remove_absent(plan, &row);
+	if (!TRIGGER_FOR_BEFORE(trigger->tgtype))
+		problem = braze_virtual_columns_compute(&plan->virtual_columns, tuple, desc, &row);
+	call = build_call(plan, desc, &row, NULL, problem);
+	id = braze_enqueue_call(call, plan->destination, GetUserId(), BRAZE_ENQUEUE_CALLER);
+	error_context_stack = context.previous;
+	return id;
 }
 
 /* whose right to the destination counts */
@@ -338,24 +370,25 @@ braze_trigger(PG_FUNCTION_ARGS)
 	}
 
 	/* in both rows: a column without a value is not one that was removed */
-	for (int i = 0; i < plan->nabsent && !TRIGGER_FIRED_BY_DELETE(data->tg_event); i++)
+	if (!TRIGGER_FIRED_BY_DELETE(data->tg_event))
 	{
-		row.nulls[plan->absent[i]] = true;
+		remove_absent(plan, &row);
 		if (old != NULL)
-			before.nulls[plan->absent[i]] = true;
+			remove_absent(plan, &before);
 	}
-
-	error.plan = plan;
-	error.row = &row;
-	error.call = &call;
-	context.previous = error_context_stack;
-	context.callback = describe_row;
-	context.arg = &error;
 
 	/*
 	 * From here on anything may fail by the values of the row, and an error
 	 * names the row.
 	 */
+	error = (ErrorRow)
+	{
+		plan, &row, &call, "with the rights of the table's owner"
+	};
+	context = (ErrorContextCallback)
+	{
+		error_context_stack, describe_row, &error
+	};
 	error_context_stack = &context;
 
 	/* the row that a DELETE removes is complete at any time */

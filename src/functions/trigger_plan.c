@@ -80,7 +80,7 @@ where_text(const Trigger *trigger, Relation rel)
 	const char *schema = rel->rd_rel->relpersistence == RELPERSISTENCE_TEMP ? "pg_temp" :
 	get_namespace_name(RelationGetNamespace(rel));
 
-	return psprintf("trigger \"%s\" on table \"%s.%s\", with the rights of the table's owner",
+	return psprintf("trigger \"%s\" on table \"%s.%s\"",
 					trigger->tgname, schema, RelationGetRelationName(rel));
 }
 

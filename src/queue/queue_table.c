@@ -112,10 +112,21 @@ insert_row(HeldLocks *held, Oid table, Oid sequence, int columns,
 	return id;
 }
 
+/* of the queue and its sequence */
+static HeldLocks queue_locks;
+
+void
+braze_queue_table_lock(void)
+{
+	const BrazeCatalog *catalog = braze_catalog_required();
+
+	PreventCommandIfReadOnly("queueing a Segment call");
+	lock_until_end(&queue_locks, catalog->queue, catalog->queue_sequence);
+}
+
 int64
 braze_queue_table_put(const char *destination, Jsonb *call, BrazeCallKind kind, int64 *stored)
 {
-	static HeldLocks held;
 	const BrazeCatalog *catalog = braze_catalog_required();
 	Datum		values[BRAZE_QUEUE_COLUMNS];
 	bool		nulls[BRAZE_QUEUE_COLUMNS];
@@ -133,7 +144,7 @@ braze_queue_table_put(const char *destination, Jsonb *call, BrazeCallKind kind, 
 	nulls[BRAZE_QUEUE_OBJECTS - 1] = true;
 	nulls[BRAZE_QUEUE_DEAD_LETTER - 1] = true;
 	values[BRAZE_QUEUE_CALL_KIND - 1] = braze_segment_call_kind_text(kind);
-	id = insert_row(&held, catalog->queue, catalog->queue_sequence,
+	id = insert_row(&queue_locks, catalog->queue, catalog->queue_sequence,
 					BRAZE_QUEUE_COLUMNS, values, nulls, &tid, stored);
 	braze_worker_wake_at_commit();
 	return id;

@@ -36,6 +36,12 @@ typedef struct BrazeDeadLetter
 	TimestampTz queued_at;
 } BrazeDeadLetter;
 
+/*
+ * Takes, until the transaction ends, the locks that the next call would take: for
+ * who must not wait later.
+ */
+extern void braze_queue_table_lock(void);
+
 extern int64 braze_queue_table_put(const char *destination, Jsonb *call, BrazeCallKind kind,
 								   int64 *stored);	/* bytes; NULL: not asked */
 extern int64 braze_queue_table_put_dead_letter(const BrazeDeadLetter *letter,

@@ -113,7 +113,7 @@ SET LOCAL ROLE regress_braze_nobody;
 SELECT p.oid::regproc AS function, attempt(p.oid)
 FROM pg_depend d JOIN pg_proc p ON d.classid = 'pg_proc'::regclass AND d.objid = p.oid
 WHERE d.refobjid = (SELECT oid FROM pg_extension WHERE extname = 'segment_braze') AND d.deptype = 'e'
-	AND p.prorettype <> 'trigger'::regtype AND p.proname NOT IN ('braze_validator', 'braze_flush')
+	AND p.prokind <> 'p' AND p.prorettype <> 'trigger'::regtype AND p.proname NOT IN ('braze_validator', 'braze_flush')
 ORDER BY p.oid::regproc::text COLLATE "C";
 -- nor by a trigger on a table of its own
 CREATE TEMPORARY TABLE own (id text);

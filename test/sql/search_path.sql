@@ -139,11 +139,12 @@ BEGIN
 END
 $$;
 
--- a list that is not complete proves nothing
+-- a list that is not complete proves nothing; what ends transactions, backfill
+-- has
 SELECT p.oid::regprocedure AS not_attempted
 FROM pg_depend d JOIN pg_proc p ON d.classid = 'pg_proc'::regclass AND d.objid = p.oid
 WHERE d.refobjid = (SELECT oid FROM pg_extension WHERE extname = 'segment_braze') AND d.deptype = 'e'
-	AND p.proname NOT IN (SELECT unnest(functions) FROM ours.attempts)
+	AND p.prokind <> 'p' AND p.proname NOT IN (SELECT unnest(functions) FROM ours.attempts)
 ORDER BY 1;
 
 SELECT planted.plant_functions(source), planted.plant_tables(source, (SELECT oid FROM pg_extension WHERE extname = 'segment_braze')),
