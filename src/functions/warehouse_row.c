@@ -140,6 +140,7 @@ typedef struct RowPlan
 	MemoryContext context;
 	Oid			row_type;
 	int32		row_typmod;
+	uint64		shape;			/* which columns the type had */
 	BrazeCallType type;
 	text	   *type_name;		/* the arguments that it was made of */
 	Jsonb	   *names;			/* NULL: none */
@@ -375,7 +376,7 @@ rename_columns(RowPlan *plan)
 
 /* in the current context */
 static RowPlan *
-make_row_plan(Oid row_type, int32 row_typmod, text * type_name, Jsonb *names)
+make_row_plan(Oid row_type, int32 row_typmod, uint64 shape, text * type_name, Jsonb *names)
 {
 	RowPlan    *plan = palloc0(sizeof(RowPlan));
 	TupleDesc	desc = lookup_rowtype_tupdesc_copy(row_type, row_typmod);
@@ -383,6 +384,7 @@ make_row_plan(Oid row_type, int32 row_typmod, text * type_name, Jsonb *names)
 
 	plan->row_type = row_type;
 	plan->row_typmod = row_typmod;
+	plan->shape = shape;
 	plan->type = find_call_type(text_to_cstring(type_name));
 	plan->type_name = DatumGetTextPCopy(PointerGetDatum(type_name));
 	plan->names = names ? DatumGetJsonbPCopy(JsonbPGetDatum(names)) : NULL;
@@ -434,15 +436,18 @@ static const RowPlan *
 find_plan(FmgrInfo *flinfo, HeapTupleHeader row, text * type_name, Jsonb *names)
 {
 	RowPlan    *plan = flinfo->fn_extra;
+	Oid			row_type = HeapTupleHeaderGetTypeId(row);
+	int32		row_typmod = HeapTupleHeaderGetTypMod(row);
+	uint64		shape = assign_record_type_identifier(row_type, row_typmod);
 	MemoryContext context;
 	MemoryContext old;
 
 	/*
 	 * The plan takes longer than a row.  All rows of a query have one, unless
-	 * it is a union or the type comes from a column.
+	 * it is a union or the type comes from a column.  A loop of PL/pgSQL may
+	 * alter the table meanwhile.
 	 */
-	if (plan && plan->row_type == HeapTupleHeaderGetTypeId(row) &&
-		plan->row_typmod == HeapTupleHeaderGetTypMod(row) &&
+	if (plan && plan->row_type == row_type && plan->row_typmod == row_typmod && plan->shape == shape &&
 		same_text(plan->type_name, type_name) && same_names(plan->names, names))
 		return plan;
 
@@ -453,8 +458,7 @@ find_plan(FmgrInfo *flinfo, HeapTupleHeader row, text * type_name, Jsonb *names)
 	context = AllocSetContextCreate(flinfo->fn_mcxt, "segment_braze warehouse row",
 									ALLOCSET_SMALL_SIZES);
 	old = MemoryContextSwitchTo(context);
-	plan = make_row_plan(HeapTupleHeaderGetTypeId(row), HeapTupleHeaderGetTypMod(row),
-						 type_name, names);
+	plan = make_row_plan(row_type, row_typmod, shape, type_name, names);
 	plan->context = context;
 	flinfo->fn_extra = plan;
 	MemoryContextSwitchTo(old);

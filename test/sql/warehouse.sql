@@ -175,6 +175,22 @@ FROM (SELECT 'u' AS user_id, 1 AS x, 'g' AS group_id, 'e' AS event) t,
 ALTER TABLE prod.groups DROP COLUMN employees, ADD COLUMN size int DEFAULT 7;
 SELECT braze_call_from_row(t, 'group') -> 'traits' AS traits FROM prod.groups t;
 
+-- a table that is altered while a function goes on
+CREATE TABLE prod.altered AS SELECT 'u' AS user_id, 'e' AS event, 'a text' AS a, 'another' AS b;
+DO $$
+DECLARE
+	r prod.altered;
+	call jsonb;
+BEGIN
+	FOR i IN 1..2 LOOP
+		EXECUTE 'SELECT * FROM prod.altered' INTO r;
+		call := braze_call_from_row(r, 'track');
+		RAISE WARNING '%', call -> 'properties';
+		EXECUTE 'ALTER TABLE prod.altered ALTER a TYPE bigint USING 4611686018427387904, ALTER b TYPE int USING 7';
+	END LOOP;
+END
+$$;
+
 -- mistakes
 SELECT braze_call_from_row(t, 'tracks') FROM prod.tracks t;
 SELECT braze_call_from_row(t, 'delete') FROM prod.tracks t;
