@@ -43,6 +43,26 @@ message_id(Jsonb *call, BrazeString *id)
 }
 
 /*
+ * No row was written: is the id there, or has a trigger left the row out?  What
+ * ON CONFLICT has found stays locked, so nobody removes it meanwhile.
+ */
+static void
+check_is_there(BrazeStatement statement)
+{
+	statement.operation = CMD_SELECT;
+	statement.text = psprintf("SELECT FROM %s WHERE destination = $1 AND message_id = $2 "
+							  "AND queued_at OPERATOR(pg_catalog.>) $4",
+							  braze_statement_table(statement.rel));
+	if (braze_statement_run(&statement) == 0)
+		ereport(ERROR,
+				(errcode(ERRCODE_TRIGGERED_ACTION_EXCEPTION),
+				 errmsg("the messageId of a call was not remembered"),
+				 errdetail("A trigger on table \"%s\" has left its row out.",
+						   RelationGetRelationName(statement.rel)),
+				 errhint("Have the trigger return the row, or drop it.")));
+}
+
+/*
  * An id that is there is taken over when it has expired, and else left alone,
  * in one statement: of two transactions with the same id, the unique index
  * lets the second one wait for what becomes of the first.  True when the id was
@@ -74,7 +94,11 @@ upsert_message(Relation rel, const char *destination, BrazeString id, int second
 							  "received = m.received OR excluded.received "
 							  "WHERE m.queued_at OPERATOR(pg_catalog.<=) $4",
 							  braze_statement_table(rel));
-	return braze_statement_run(&statement) > 0;
+	if (braze_statement_run(&statement) > 0)
+		return true;
+	if (braze_statement_is_needed(rel, CMD_INSERT) || braze_statement_is_needed(rel, CMD_UPDATE))
+		check_is_there(statement);
+	return false;
 }
 
 bool

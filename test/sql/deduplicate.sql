@@ -84,6 +84,22 @@ RESET ROLE;
 SELECT event, CASE WHEN length(message_id) = 36 THEN 'fresh' ELSE message_id END AS message_id
 FROM queued WHERE length(event) = 1;
 
+-- a trigger that leaves the row of an id out: the call is no duplicate
+CREATE FUNCTION leave_out() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN RETURN NULL; END $$;
+SAVEPOINT s;
+CREATE TRIGGER leave_out BEFORE INSERT ON braze_messages FOR EACH ROW
+	WHEN (NEW.message_id LIKE 'left out%') EXECUTE FUNCTION leave_out();
+SELECT braze_track('u6', 'a', message_id => 'kept') IS NOT NULL AS queued;
+SELECT braze_track('u6', 'b', message_id => 'kept') IS NOT NULL AS queued;
+SELECT braze_track('u6', 'c', message_id => 'left out') IS NOT NULL AS queued;
+ROLLBACK TO SAVEPOINT s;
+-- nor is one whose id has expired, and is not taken over
+SELECT braze_track('u6', 'd', message_id => 'expired') IS NOT NULL AS queued;
+UPDATE braze_messages SET queued_at = 'epoch' WHERE message_id = 'expired';
+CREATE TRIGGER leave_out BEFORE UPDATE ON braze_messages FOR EACH ROW EXECUTE FUNCTION leave_out();
+SELECT braze_track('u6', 'e', message_id => 'expired') IS NOT NULL AS queued;
+ROLLBACK TO SAVEPOINT s;
+
 -- the extension comes back elsewhere, and whatever is on the search_path is not run
 DROP EXTENSION segment_braze CASCADE;
 CREATE SCHEMA elsewhere;
