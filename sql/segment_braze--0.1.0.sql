@@ -766,7 +766,9 @@ BEGIN
 		RAISE WARNING 'dead letters without a call were not retried: %', unsendable
 			USING HINT = 'Set call to what their call_text should have been, or remove them with braze_purge.';
 	END IF;
-	PERFORM @extschema@.braze_notify_worker();
+	-- Without its argument the call could mean a function without arguments, too,
+	-- if somebody has made one of this name.
+	PERFORM @extschema@.braze_notify_worker(false);
 	RETURN queued;
 END
 $$;

@@ -500,6 +500,7 @@ braze_test(PG_FUNCTION_ARGS)
 	ReturnSetInfo *result = (ReturnSetInfo *) fcinfo->resultinfo;
 	const char *name = PG_ARGISNULL(0) ? NULL : NameStr(*PG_GETARG_NAME(0));
 	const BrazeDestination *destination;
+	NameData	found;
 	BrazeTestFindings findings;
 	uint32		endpoints;
 	bool		there;
@@ -510,8 +511,12 @@ braze_test(PG_FUNCTION_ARGS)
 	 * Loaded anew: the one of the session's cache does not outlive the wait,
 	 * in which others may change it.
 	 */
-	destination = braze_destination_for(name, GetUserId());
-	destination = braze_destination_load(pstrdup(NameStr(destination->name)));
+	found = braze_destination_for(name, GetUserId())->name;
+	destination = braze_destination_load(NameStr(found));
+	if (destination == NULL)
+		ereport(ERROR,
+				(errcode(ERRCODE_UNDEFINED_OBJECT),
+				 errmsg("destination \"%s\" does not exist any more", NameStr(found))));
 	braze_srf_materialize(fcinfo, TEST_COLUMNS);
 	endpoints = needed_endpoints(&destination->settings);
 

@@ -78,7 +78,9 @@ braze_lock_destination(PG_FUNCTION_ARGS)
 	const char *name = PG_ARGISNULL(0) ? NULL : NameStr(*PG_GETARG_NAME(0));
 	LOCKTAG		tag;
 
-	require_right(catalog->paused, ACL_INSERT | ACL_DELETE);
+	/* one by one: of several in a mask, any would be enough */
+	require_right(catalog->paused, ACL_INSERT);
+	require_right(catalog->paused, ACL_DELETE);
 	if (name == NULL || braze_destination_load(name) == NULL)
 		ereport(ERROR,
 				(errcode(ERRCODE_UNDEFINED_OBJECT),

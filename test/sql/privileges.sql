@@ -109,6 +109,17 @@ EXCEPTION
 END
 $$;
 GRANT EXECUTE ON ALL FUNCTIONS IN SCHEMA public TO regress_braze_nobody;
+-- one of two rights is not enough
+GRANT INSERT ON braze_paused TO regress_braze_nobody;
+SET LOCAL ROLE regress_braze_nobody;
+SELECT attempt('braze_lock_destination'::regproc::regprocedure);
+RESET ROLE;
+REVOKE INSERT ON braze_paused FROM regress_braze_nobody;
+GRANT DELETE ON braze_paused TO regress_braze_nobody;
+SET LOCAL ROLE regress_braze_nobody;
+SELECT attempt('braze_lock_destination'::regproc::regprocedure);
+RESET ROLE;
+REVOKE DELETE ON braze_paused FROM regress_braze_nobody;
 SET LOCAL ROLE regress_braze_nobody;
 SELECT p.oid::regproc AS function, attempt(p.oid)
 FROM pg_depend d JOIN pg_proc p ON d.classid = 'pg_proc'::regclass AND d.objid = p.oid

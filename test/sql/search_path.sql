@@ -73,6 +73,9 @@ CREATE TRIGGER users AFTER INSERT OR UPDATE ON ours.users FOR EACH ROW
 	EXECUTE FUNCTION ours.braze_trigger('type', 'identify', 'user_id', 'id', 'traits', 'plan', 'names', '{"plan": "tier"}',
 		'only_changed', 'true', 'destination', 'braze');
 
+-- beside ours, one that a call without the argument could mean as well
+CREATE FUNCTION ours.braze_notify_worker() RETURNS void LANGUAGE plpgsql AS $$ BEGIN RAISE 'planted beside'; END $$;
+
 -- every function of ours, and what it is called with
 CREATE TABLE ours.attempts (n int GENERATED ALWAYS AS IDENTITY, functions text[], statement text);
 INSERT INTO ours.attempts (functions, statement) VALUES
@@ -105,7 +108,7 @@ INSERT INTO ours.attempts (functions, statement) VALUES
 	('{braze_receive,braze_receive_for,braze_receive_key}', $$SELECT ours.braze_receive('/v1/t', '{"userId": "u1", "event": "A", "messageId": "m9", "writeKey": "a key"}')$$),
 	('{braze_in_flight}', $$SELECT ours.braze_in_flight(1)$$),
 	('{braze_user_hash}', $$SELECT ours.braze_user_hash('{"userId": "u1"}') IS NULL$$),
-	('{braze_notify_worker}', $$SELECT ours.braze_notify_worker()$$),
+	('{braze_notify_worker}', $$SELECT ours.braze_notify_worker(false)$$),
 	('{braze_pause,braze_here,braze_lock_destination}', $$SELECT ours.braze_pause('braze', 'why')$$),
 	('{braze_pause}', $$SELECT ours.braze_pause('braze', 'why not')$$),
 	('{braze_pause}', $$SELECT ours.braze_pause('nobody')$$),
