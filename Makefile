@@ -11,6 +11,9 @@ EXTENSION = segment_braze
 MODULE_big = segment_braze
 OBJS = $(patsubst %.c,%.o,$(sort $(wildcard src/*.c src/*/*.c)))
 DATA = $(wildcard sql/*--*.sql) sql/segment_braze_report.sql client/segment_braze_client.sql
+DATA += sql/segment_braze_problems.sql
+# for Prometheus and Grafana, which run elsewhere
+DOCS = $(wildcard monitoring/segment_braze_*.yml) monitoring/grafana/segment_braze.json
 PGFILEDESC = "segment_braze - Segment calls in PostgreSQL, delivered to Braze"
 SHLIB_LINK = -lcurl -ljson-c
 
