@@ -563,8 +563,9 @@ DECLARE
 	types CONSTANT text[] := '{"","track","track","","","","","page screen","page screen","page screen","page screen","group","alias","track page screen","identify group","identify track page screen group","identify track page screen group","","","",""}';
 	keys CONSTANT text[] := '{"",event,event,userId,anonymousId,messageId,timestamp,name,name,category,category,groupId,previousId,properties,traits,"","",context,integrations,"",""}';
 	call_types CONSTANT text[] := '{identify,track,page,screen,group,alias,delete}';
-	given jsonb := '{}';
+	given jsonb;
 	given_numbers int[];
+	seen text[] := '{}';
 	i int;
 	type text;
 	object text;
@@ -591,16 +592,21 @@ BEGIN
 			format('braze_trigger requires name/value pairs, but has %s arguments', cardinality(arguments)), NULL,
 			'Each argument is followed by its value: braze_trigger(''type'', ''track'', ''event'', ''Order Placed'', ''user_id'', ''customer_id'').');
 	END IF;
-	FOR i IN 1 .. cardinality(arguments) / 2 LOOP
-		key := arguments[2 * i - 1];
-		IF key <> ALL (names) THEN
-			PERFORM @extschema@.braze_client_fail('22023', format('braze_trigger has no argument "%s"', key), NULL,
-				@extschema@.braze_client_name_hint(key, names, 'arguments'));
-		ELSIF given ? key THEN
-			PERFORM @extschema@.braze_client_fail('22023', format('argument "%s" of braze_trigger is given twice', key));
-		END IF;
-		given := given || jsonb_build_object(key, arguments[2 * i]);
-	END LOOP;
+	given := jsonb_object(arguments);
+	given_numbers := ARRAY(SELECT array_position(names, k) AS n FROM jsonb_object_keys(given) k ORDER BY n);
+	IF cardinality(given_numbers) < cardinality(arguments) / 2 OR array_position(given_numbers, NULL) IS NOT NULL THEN
+		FOR i IN 0 .. cardinality(arguments) / 2 - 1 LOOP
+			-- TG_ARGV begins with 0
+			key := arguments[array_lower(arguments, 1) + 2 * i];
+			IF key <> ALL (names) THEN
+				PERFORM @extschema@.braze_client_fail('22023', format('braze_trigger has no argument "%s"', key), NULL,
+					@extschema@.braze_client_name_hint(key, names, 'arguments'));
+			ELSIF key = ANY (seen) THEN
+				PERFORM @extschema@.braze_client_fail('22023', format('argument "%s" of braze_trigger is given twice', key));
+			END IF;
+			seen := seen || key;
+		END LOOP;
+	END IF;
 
 	-- an event is what track calls have
 	type := coalesce(given ->> 'type', CASE WHEN given ?| '{event,event_column}' THEN 'track' END);
@@ -612,7 +618,6 @@ BEGIN
 			@extschema@.braze_client_name_hint(type, call_types, 'types'));
 	END IF;
 	type := lower(type);
-	given_numbers := ARRAY(SELECT array_position(names, k) AS n FROM jsonb_object_keys(given) k ORDER BY n);
 	FOREACH i IN ARRAY given_numbers LOOP
 		IF types[i] <> '' AND type <> ALL (string_to_array(types[i], ' ')) THEN
 			PERFORM @extschema@.braze_client_fail('22023',
@@ -733,24 +738,21 @@ BEGIN
 END
 $$;
 
--- A row as to_jsonb has it.  A json column that is null is left out, since JSON's
--- null is a value; all others that are null have it.
-CREATE OR REPLACE FUNCTION @extschema@.braze_client_values(the_row anyelement, plan jsonb)
+-- A row as to_jsonb has it; one_by_one, but for columns that are not in the call,
+-- which may be why jsonb cannot have it.  A json column that is null is left out,
+-- since JSON's null is a value; all others that are null have it.
+CREATE OR REPLACE FUNCTION @extschema@.braze_client_values(the_row anyelement, plan jsonb, one_by_one boolean)
 RETURNS jsonb
 LANGUAGE plpgsql STABLE
 SET search_path = pg_catalog, pg_temp
 AS $$
 DECLARE
-	result jsonb;
+	result jsonb := '{}';
 	name text;
 	is_null boolean;
 	value jsonb;
 BEGIN
-	BEGIN
-		result := to_jsonb(the_row);
-	EXCEPTION WHEN data_exception OR program_limit_exceeded THEN
-		-- perhaps by a column that is not in the call
-		result := '{}';
+	IF one_by_one THEN
 		FOR name IN
 			SELECT f.value FROM jsonb_each_text(plan -> 'fields') f
 			UNION
@@ -759,7 +761,9 @@ BEGIN
 			EXECUTE format('SELECT to_jsonb(($1).%I)', name) INTO value USING the_row;
 			result := result || jsonb_build_object(name, value);
 		END LOOP;
-	END;
+	ELSE
+		result := to_jsonb(the_row);
+	END IF;
 	IF plan -> 'json' <> '[]' THEN
 		FOR name IN SELECT j FROM jsonb_array_elements_text(plan -> 'json') j WHERE result -> j = 'null' LOOP
 			EXECUTE format('SELECT ($1).%I IS NULL', name) INTO is_null USING the_row;
@@ -1041,24 +1045,29 @@ BEGIN
 		RAISE EXCEPTION 'trigger "%" must be fired for each row', TG_NAME
 			USING ERRCODE = 'trigger_protocol_violated', HINT = 'Create it with FOR EACH ROW.';
 	END IF;
-	plan := @extschema@.braze_client_plan(TG_RELID, ARRAY(SELECT unnest(TG_ARGV)), TG_WHEN = 'BEFORE' AND TG_OP <> 'DELETE');
+	plan := @extschema@.braze_client_plan(TG_RELID, coalesce(TG_ARGV, '{}'), TG_WHEN = 'BEFORE' AND TG_OP <> 'DELETE');
 
-	BEGIN
-		IF TG_OP = 'DELETE' THEN
-			new_row := @extschema@.braze_client_values(OLD, plan);
-		ELSE
-			new_row := @extschema@.braze_client_values(NEW, plan);
-		END IF;
-		IF TG_OP = 'UPDATE' AND ((plan -> 'only_changed')::boolean OR plan ->> 'type' = 'identify') THEN
-			old_row := @extschema@.braze_client_values(OLD, plan);
-		END IF;
-	EXCEPTION WHEN data_exception OR program_limit_exceeded THEN
-		IF NOT @extschema@.braze_client_keeps_invalid() THEN
-			RAISE;
-		END IF;
-		reason := format('What the call was to contain cannot be stored as jsonb: %s.', SQLERRM);
-		call := jsonb_build_array(reason, left(concat(CASE TG_OP WHEN 'DELETE' THEN OLD ELSE NEW END), 100000));
-	END;
+	-- a row that jsonb cannot have: without what is not in the call, then as its text
+	FOR attempt IN 0 .. 1 LOOP
+		BEGIN
+			IF TG_OP = 'DELETE' THEN
+				new_row := @extschema@.braze_client_values(OLD, plan, attempt = 1);
+			ELSE
+				new_row := @extschema@.braze_client_values(NEW, plan, attempt = 1);
+			END IF;
+			IF TG_OP = 'UPDATE' AND ((plan -> 'only_changed')::boolean OR plan ->> 'type' = 'identify') THEN
+				old_row := @extschema@.braze_client_values(OLD, plan, attempt = 1);
+			END IF;
+			EXIT;
+		EXCEPTION WHEN data_exception OR program_limit_exceeded THEN
+			CONTINUE WHEN attempt = 0;
+			IF NOT @extschema@.braze_client_keeps_invalid() THEN
+				RAISE;
+			END IF;
+			reason := format('What the call was to contain cannot be stored as jsonb: %s.', SQLERRM);
+			call := jsonb_build_array(reason, left(concat(CASE TG_OP WHEN 'DELETE' THEN OLD ELSE NEW END), 100000));
+		END;
+	END LOOP;
 
 	IF reason IS NULL AND TG_OP = 'UPDATE' AND (plan -> 'only_changed')::boolean AND NOT EXISTS (
 		SELECT FROM jsonb_array_elements_text(plan -> 'compared') c
