@@ -658,12 +658,12 @@ AS 'MODULE_PATHNAME', 'braze_notify_queued'
 LANGUAGE C VOLATILE;
 
 COMMENT ON FUNCTION @extschema@.braze_notify_queued() IS
-'trigger function of braze_queue that has the worker look at it when the transaction commits';
+'trigger function of braze_queue that counts a row, and has the worker look at it when the transaction commits';
 
--- Plain INSERT and COPY fire the first.  Logical replication fires triggers for
--- each row only, and only those that are enabled for a replica.
+-- Plain INSERT and COPY fire the first.  Logical replication fires only those
+-- that are enabled for a replica.
 CREATE TRIGGER braze_notify_queued AFTER INSERT ON @extschema@.braze_queue
-	FOR EACH STATEMENT EXECUTE FUNCTION @extschema@.braze_notify_queued();
+	FOR EACH ROW EXECUTE FUNCTION @extschema@.braze_notify_queued();
 CREATE TRIGGER braze_notify_replicated AFTER INSERT ON @extschema@.braze_queue
 	FOR EACH ROW EXECUTE FUNCTION @extschema@.braze_notify_queued();
 ALTER TABLE @extschema@.braze_queue ENABLE REPLICA TRIGGER braze_notify_replicated;
@@ -680,7 +680,7 @@ CREATE TRIGGER braze_notify_paused AFTER INSERT OR UPDATE OR DELETE OR TRUNCATE 
 	FOR EACH STATEMENT EXECUTE FUNCTION @extschema@.braze_notify_changed();
 CREATE TRIGGER braze_notify_started AFTER INSERT OR UPDATE OR DELETE OR TRUNCATE ON @extschema@.braze_started
 	FOR EACH STATEMENT EXECUTE FUNCTION @extschema@.braze_notify_changed();
-CREATE TRIGGER braze_notify_deleted AFTER DELETE OR TRUNCATE ON @extschema@.braze_queue
+CREATE TRIGGER braze_notify_deleted AFTER UPDATE OR DELETE OR TRUNCATE ON @extschema@.braze_queue
 	FOR EACH STATEMENT EXECUTE FUNCTION @extschema@.braze_notify_changed();
 
 COMMENT ON TRIGGER braze_notify_paused ON @extschema@.braze_paused IS
@@ -688,11 +688,11 @@ COMMENT ON TRIGGER braze_notify_paused ON @extschema@.braze_paused IS
 COMMENT ON TRIGGER braze_notify_started ON @extschema@.braze_started IS
 'changes by plain SQL are obeyed at once';
 COMMENT ON TRIGGER braze_notify_deleted ON @extschema@.braze_queue IS
-'calls that are deleted by plain SQL, or truncated, are not sent';
+'calls that are deleted by plain SQL, or truncated, are not sent, and nor are they counted';
 COMMENT ON TRIGGER braze_notify_queued ON @extschema@.braze_queue IS
-'plain INSERT and COPY wake the worker';
+'plain INSERT and COPY wake the worker, and count';
 COMMENT ON TRIGGER braze_notify_replicated ON @extschema@.braze_queue IS
-'what logical replication applies wakes the worker';
+'what logical replication applies wakes the worker, and counts';
 
 CREATE FUNCTION @extschema@.braze_in_flight(letter bigint)
 RETURNS boolean
@@ -922,6 +922,14 @@ LANGUAGE C VOLATILE;
 COMMENT ON FUNCTION @extschema@.braze_not_counted() IS
 'why a destination that braze_counters does not have is not counted; null when it can be';
 
+CREATE FUNCTION @extschema@.braze_is_small(dead_letters boolean)
+RETURNS boolean
+AS 'MODULE_PATHNAME', 'braze_is_small'
+LANGUAGE C VOLATILE STRICT;
+
+COMMENT ON FUNCTION @extschema@.braze_is_small(boolean) IS
+'is the queue, or the table of the dead letters, so small that braze_status reads it?';
+
 CREATE FUNCTION @extschema@.braze_counters(
 	OUT destination name,
 	OUT state text,
@@ -939,7 +947,11 @@ CREATE FUNCTION @extschema@.braze_counters(
 	OUT unchanged bigint,
 	OUT last_error text,
 	OUT last_error_at timestamptz,
-	OUT last_success timestamptz)
+	OUT last_success timestamptz,
+	OUT pending bigint,
+	OUT pending_bytes bigint,
+	OUT oldest_at timestamptz,
+	OUT exact boolean)
 RETURNS SETOF record
 AS 'MODULE_PATHNAME', 'braze_counters'
 LANGUAGE C VOLATILE ROWS 10;
@@ -960,6 +972,16 @@ COMMENT ON FUNCTION @extschema@.braze_metrics() IS
 'numbers for monitoring, named as Prometheus names them; they are read from shared memory, and cost the same however much is queued';
 
 CREATE VIEW @extschema@.braze_status AS
+WITH small AS MATERIALIZED (
+	SELECT @extschema@.braze_is_small(false) AS queue
+), waiting AS MATERIALIZED (
+	SELECT destination, pg_catalog.count(*) AS pending,
+		pg_catalog.sum(pg_catalog.pg_column_size(call))::bigint AS pending_bytes,
+		pg_catalog.min(queued_at) FILTER (WHERE pg_catalog.isfinite(queued_at)) AS oldest
+	FROM @extschema@.braze_queue WHERE (SELECT queue FROM small) GROUP BY destination
+), counted AS MATERIALIZED (
+	SELECT * FROM @extschema@.braze_counters()
+)
 SELECT d.destination,
 	(CASE
 		WHEN s.srvname IS NULL THEN 'no such server: create it, or remove its calls with braze_purge'
@@ -970,9 +992,9 @@ SELECT d.destination,
 		WHEN c.reason IS NOT NULL THEN c.state || ': ' || c.reason
 		ELSE coalesce(c.state, w.not_counted, 'running')
 	END) || coalesce('; ' || u.warning, '') AS state,
-	coalesce(q.pending, 0) + coalesce(l.pending, 0) AS pending,
-	coalesce(q.pending_bytes, 0) + coalesce(l.pending_bytes, 0) AS pending_bytes,
-	GREATEST(pg_catalog.clock_timestamp() - LEAST(q.oldest, l.oldest), CASE WHEN coalesce(q.oldest, l.oldest) IS NOT NULL THEN interval '0' END) AS oldest_pending,
+	CASE WHEN r.queue THEN coalesce(q.pending, 0) ELSE c.pending END + coalesce(l.pending, 0) AS pending,
+	CASE WHEN r.queue THEN coalesce(q.pending_bytes, 0) ELSE c.pending_bytes END + coalesce(l.pending_bytes, 0) AS pending_bytes,
+	GREATEST(pg_catalog.clock_timestamp() - o.oldest, CASE WHEN o.oldest IS NOT NULL THEN interval '0' END) AS oldest_pending,
 	coalesce(c.in_flight, 0) AS in_flight,
 	coalesce(c.requests, 0) AS requests,
 	coalesce(c.delivered, 0) AS delivered,
@@ -985,14 +1007,18 @@ SELECT d.destination,
 	coalesce(c.dropped, 0) AS dropped,
 	coalesce(c.unchanged, 0) AS unchanged,
 	coalesce(l.dead_letters, 0) AS dead_letters,
-	c.last_error, c.last_error_at, c.last_success
+	c.last_error, c.last_error_at, c.last_success,
+	r.queue OR coalesce(c.exact, false) AS exact
 FROM (
 	SELECT srvname::text AS destination
 	FROM pg_catalog.pg_foreign_server JOIN pg_catalog.pg_foreign_data_wrapper f ON f.oid = srvfdw
 	WHERE f.fdwname = 'segment_braze'
 	UNION
-	SELECT destination FROM @extschema@.braze_queue
+	SELECT destination FROM waiting
+	UNION
+	SELECT destination::text FROM counted WHERE pending > 0 AND NOT (SELECT queue FROM small)
 ) d
+CROSS JOIN small r
 CROSS JOIN (SELECT @extschema@.braze_worker_state() AS missing, @extschema@.braze_not_counted() AS not_counted OFFSET 0) w
 CROSS JOIN @extschema@.braze_here() h
 CROSS JOIN (
@@ -1011,12 +1037,7 @@ LEFT JOIN (
 	FROM pg_catalog.pg_foreign_server JOIN pg_catalog.pg_foreign_data_wrapper f ON f.oid = srvfdw
 	WHERE f.fdwname = 'segment_braze'
 ) s ON s.srvname = d.destination
-LEFT JOIN (
-	SELECT destination, pg_catalog.count(*) AS pending,
-		pg_catalog.sum(pg_catalog.pg_column_size(call))::bigint AS pending_bytes,
-		pg_catalog.min(queued_at) FILTER (WHERE pg_catalog.isfinite(queued_at)) AS oldest
-	FROM @extschema@.braze_queue GROUP BY destination
-) q ON q.destination = d.destination
+LEFT JOIN waiting q ON q.destination = d.destination
 LEFT JOIN (
 	SELECT d.destination,
 		pg_catalog.count(*) FILTER (WHERE NOT f.in_flight) AS dead_letters,
@@ -1025,12 +1046,14 @@ LEFT JOIN (
 		pg_catalog.min(d.queued_at) FILTER (WHERE f.in_flight AND pg_catalog.isfinite(d.queued_at)) AS oldest
 	FROM @extschema@.braze_dead_letters d,
 		LATERAL (SELECT d.state = 'in flight' AND @extschema@.braze_in_flight(d.id) AS in_flight OFFSET 0) f
-	WHERE NOT EXISTS (
-		SELECT FROM @extschema@.braze_queue q WHERE q.id = d.retry_id AND q.dead_letter = d.id)
+	WHERE (SELECT q.dead_letter FROM @extschema@.braze_queue q WHERE q.id = d.retry_id) IS DISTINCT FROM d.id
 	GROUP BY d.destination
 ) l ON l.destination = d.destination
 LEFT JOIN @extschema@.braze_paused p ON p.destination = d.destination AND p.endpoint = ''
-LEFT JOIN @extschema@.braze_counters() c ON c.destination = d.destination;
+LEFT JOIN counted c ON c.destination = d.destination
+CROSS JOIN LATERAL (
+	SELECT LEAST(q.oldest, l.oldest, CASE WHEN NOT r.queue THEN c.oldest_at END) AS oldest
+) o;
 
 COMMENT ON VIEW @extschema@.braze_status IS
 'how each destination is doing: state, what is pending, and what was counted since the server started';
@@ -1441,6 +1464,7 @@ REVOKE ALL ON FUNCTION
 	@extschema@.braze_start(name),
 	@extschema@.braze_worker_state(),
 	@extschema@.braze_not_counted(),
+	@extschema@.braze_is_small(boolean),
 	@extschema@.braze_counters(),
 	@extschema@.braze_metrics()
 FROM PUBLIC;
@@ -1450,6 +1474,7 @@ GRANT SELECT ON @extschema@.braze_status TO pg_monitor;
 GRANT EXECUTE ON FUNCTION
 	@extschema@.braze_worker_state(),
 	@extschema@.braze_not_counted(),
+	@extschema@.braze_is_small(boolean),
 	@extschema@.braze_counters(),
 	@extschema@.braze_metrics()
 TO pg_monitor;

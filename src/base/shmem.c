@@ -125,6 +125,7 @@ braze_shmem_database(Oid database, bool create)
 	if (!create || free_slot == NULL)
 		return NULL;
 	memset(free_slot, 0, sizeof(*free_slot));
+	pg_atomic_init_u32(&free_slot->count.disturbed, 0);
 	free_slot->database = database;
 	free_slot->state = BRAZE_DATABASE_WANTED;
 	return free_slot;
@@ -171,6 +172,7 @@ braze_shmem_destination(Oid database, const char *name, bool create)
 {
 	int		   *bucket = bucket_of(database, name);
 	BrazeDestinationSlot *slot;
+	const BrazeDatabaseSlot *of;
 	int			place;
 
 	for (place = *bucket; place >= 0; place = slot->next)
@@ -189,7 +191,8 @@ braze_shmem_destination(Oid database, const char *name, bool create)
 	namestrcpy(&slot->name, name);
 	for (int i = 0; i < BRAZE_FIGURE_SERVICES; i++)
 		slot->gauges.remaining[i] = -1;
-	braze_size_counter_init(&slot->size);
+	of = braze_shmem_database(database, false);
+	braze_size_counter_init(&slot->size, of == NULL ? 0 : of->count.bound);
 	slot->next = *bucket;
 	*bucket = place;
 	return slot;

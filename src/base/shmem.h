@@ -20,6 +20,7 @@
 #include "base/attempt.h"
 #include "base/connection_test_place.h"
 #include "base/figures.h"
+#include "base/queue_count.h"
 #include "base/size_counter.h"
 
 #define BRAZE_MESSAGE_SIZE		256
@@ -79,6 +80,7 @@ typedef struct BrazeDatabaseSlot
 								 * throttle; 0: no worker was started yet */
 	bool		wanted_at_once; /* CREATE EXTENSION, or a hold that is over */
 	BrazeConnectionTestPlace test;
+	BrazeQueueCount count;		/* see there for what needs the lock */
 } BrazeDatabaseSlot;
 
 typedef enum BrazeDestinationState

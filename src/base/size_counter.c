@@ -1,11 +1,13 @@
 /*-------------------------------------------------------------------------
  *
  * size_counter.c
- *	  How many bytes are queued for a destination, counted in shared memory.
+ *	  How many calls are queued for a destination, and how many bytes they
+ *	  take up, counted in shared memory.
  *
  * Sessions add what they queue, and the worker takes off what it settles.  What
- * is counted can be wrong, after a crash or when rows are changed by hand;
- * queue_size.c looks at the table then, and corrects it.
+ * is counted can be wrong, after a crash or when rows are changed by hand.  The
+ * worker counts anew then, see queue_count.h; where there is none, queue_size.c
+ * looks at the table.
  *
  *-------------------------------------------------------------------------
  */
@@ -15,6 +17,7 @@
 #include "utils/builtins.h"
 #include "utils/memutils.h"
 
+#include "base/clock.h"
 #include "base/guc.h"
 #include "base/shmem.h"
 #include "base/size_counter.h"
@@ -40,7 +43,7 @@ local_size(const char *destination)
 	}
 	local = MemoryContextAllocZero(TopMemoryContext, sizeof(LocalSize));
 	namestrcpy(&local->destination, destination);
-	braze_size_counter_init(&local->size);
+	braze_size_counter_init(&local->size, 0);
 	local->size.local = true;
 	local->next = sizes;
 	sizes = local;
@@ -104,29 +107,100 @@ braze_size_counter_committed(BrazeSizeCounter *size)
 }
 
 int64
+braze_size_counter_calls(BrazeSizeCounter *size)
+{
+	return (int64) pg_atomic_read_u64(&size->calls);
+}
+
+int64
 braze_size_counter_open(BrazeSizeCounter *size)
 {
 	return (int64) pg_atomic_read_u64(&size->open);
 }
 
-void
-braze_size_counter_end(BrazeSizeCounter *size, int64 bytes, bool committed)
-{
-	if (bytes == 0)
-		return;
+/* ----- what is added and taken off ----- */
 
-	/* added first: too much for a moment is better than too little */
-	if (committed)
-		pg_atomic_fetch_add_u64(&size->committed, (uint64) bytes);
-	pg_atomic_fetch_sub_u64(&size->open, bytes);
+static void
+add_queued(BrazeQueued *queued, const BrazeQueued *more)
+{
+	queued->calls += more->calls;
+	queued->bytes += more->bytes;
+}
+
+static bool
+is_nothing(const BrazeSizeChange *change)
+{
+	return change->all.calls == 0 && change->all.bytes == 0 &&
+		change->anew.calls == 0 && change->anew.bytes == 0;
+}
+
+/* what is above an older bound is below the one of the later change */
+void
+braze_size_counter_join(BrazeSizeChange *change, const BrazeSizeChange *later)
+{
+	if (is_nothing(later))
+		return;
+	add_queued(&change->all, &later->all);
+	if (change->bound == later->bound)
+		add_queued(&change->anew, &later->anew);
+	else
+		change->anew = later->anew;
+	change->bound = later->bound;
 }
 
 void
-braze_size_counter_settled(BrazeSizeCounter *size, int64 bytes)
+braze_size_counter_commit(BrazeSizeCounter *size, const BrazeSizeChange *change)
+{
+	if (is_nothing(change))
+		return;
+	SpinLockAcquire(&size->mutex);
+	pg_atomic_fetch_add_u64(&size->committed, (uint64) change->all.bytes);
+	pg_atomic_fetch_add_u64(&size->calls, (uint64) change->all.calls);
+	pg_atomic_fetch_add_u64(&size->moved, (uint64) Abs(change->all.calls));
+	if (pg_atomic_read_u64(&size->bound) == change->bound)
+		add_queued(&size->anew, &change->anew);
+	SpinLockRelease(&size->mutex);
+}
+
+void
+braze_size_counter_close(BrazeSizeCounter *size, int64 bytes)
 {
 	if (bytes != 0)
-		pg_atomic_fetch_sub_u64(&size->committed, bytes);
+		pg_atomic_fetch_sub_u64(&size->open, bytes);
 }
+
+/* ----- counted anew ----- */
+
+void
+braze_size_counter_begin_anew(BrazeSizeCounter *size, uint64 bound)
+{
+	SpinLockAcquire(&size->mutex);
+	pg_atomic_write_u64(&size->bound, bound);
+	memset(&size->anew, 0, sizeof(size->anew));
+	SpinLockRelease(&size->mutex);
+}
+
+void
+braze_size_counter_add_anew(BrazeSizeCounter *size, const BrazeQueued *found)
+{
+	SpinLockAcquire(&size->mutex);
+	add_queued(&size->anew, found);
+	SpinLockRelease(&size->mutex);
+}
+
+void
+braze_size_counter_end_anew(BrazeSizeCounter *size)
+{
+	SpinLockAcquire(&size->mutex);
+	pg_atomic_write_u64(&size->calls, (uint64) size->anew.calls);
+	pg_atomic_write_u64(&size->committed, (uint64) size->anew.bytes);
+	size->corrections++;
+	size->looked_at = size->read_at = braze_now_ms();
+	size->known = true;
+	SpinLockRelease(&size->mutex);
+}
+
+/* ----- compared with the table ----- */
 
 void
 braze_size_counter_unknown(BrazeSizeCounter *size)

@@ -17,6 +17,7 @@
 
 #include "base/clock.h"
 #include "base/compat.h"
+#include "base/queue_count.h"
 #include "base/shmem.h"
 #include "base/size_counter.h"
 #include "base/worker_wake.h"
@@ -137,8 +138,13 @@ at_transaction_end(XactEvent event, void *arg)
 
 	if (!committed && event != XACT_EVENT_ABORT && event != XACT_EVENT_PREPARE)
 		return;
-	if (refresh_worker && committed)
+
+	/* who commits a prepared transaction will know nothing of it */
+	if (purged && event != XACT_EVENT_ABORT)
+	{
 		braze_size_counter_all_unknown();
+		braze_queue_count_disturb();
+	}
 	if (wake_worker && committed)
 		wake_own_worker(refresh_worker);
 	if (wake_launcher && committed)

@@ -22,6 +22,7 @@
 #include "base/clock.h"
 #include "base/compat.h"
 #include "base/guc.h"
+#include "base/queue_count.h"
 #include "base/shmem.h"
 #include "braze/endpoint.h"
 #include "functions/srf.h"
@@ -125,6 +126,21 @@ put_gauges(const Output *output, WorkerState worker, TimestampTz wall)
 		put_metric(output, "last_success_age_seconds", "", seconds_since(slot->last_success, wall));
 }
 
+/* what waits; unknown until a worker has counted it */
+static void
+put_pending(const Output *output)
+{
+	BrazeSizeCounter *size = &output->slot->size;
+	bool		exact;
+
+	if (braze_queue_count_is_known(&exact))
+	{
+		put_metric(output, "pending_calls", "", (double) braze_size_counter_calls(size));
+		put_metric(output, "pending_bytes", "", (double) braze_size_counter_committed(size));
+	}
+	put_metric(output, "pending_exact", "", exact);
+}
+
 static void
 put_limits(const Output *output, int64 now)
 {
@@ -216,6 +232,7 @@ put_destination(ReturnSetInfo *result, BrazeDestinationSlot *slot, WorkerState w
 	TimestampTz wall = GetCurrentTimestamp();
 
 	put_state(&output, worker, now);
+	put_pending(&output);
 	put_gauges(&output, worker, wall);
 	put_limits(&output, now);
 	put_counts(&output);

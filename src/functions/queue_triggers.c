@@ -7,6 +7,8 @@
  */
 #include "postgres.h"
 
+#include "access/detoast.h"
+#include "access/htup_details.h"
 #include "commands/trigger.h"
 #include "fmgr.h"
 #include "utils/rel.h"
@@ -15,11 +17,44 @@
 #include "base/compat.h"
 #include "base/statement.h"
 #include "base/worker_wake.h"
+#include "queue/column_values.h"
 #include "queue/queued_ids.h"
+#include "queue/queued_in_transaction.h"
+
+#define REPLICA_TRIGGER		"braze_notify_replicated"
 
 /*
- * The functions that queue wake the worker themselves; this does it for plain
- * INSERT and COPY, and for what logical replication applies.
+ * One trigger is for rows that logical replication applies, the other for those
+ * of plain INSERT and COPY.  Whoever enables both for all must not have them
+ * count twice.  What the worker puts back it counts itself.
+ */
+static void
+count_row(const TriggerData *data)
+{
+	TupleDesc	desc = RelationGetDescr(data->tg_relation);
+	bool		replicated = (strcmp(data->tg_trigger->tgname, REPLICA_TRIGGER) == 0);
+	Datum		values[BRAZE_QUEUE_CALL];
+	bool		isnull;
+	NameData	destination;
+
+	if (RelationGetRelid(data->tg_relation) != braze_catalog_required()->queue ||
+		!TRIGGER_FIRED_FOR_ROW(data->tg_event) || !TRIGGER_FIRED_BY_INSERT(data->tg_event) ||
+		replicated != (SessionReplicationRole == SESSION_REPLICATION_ROLE_REPLICA) ||
+		braze_statement_is_worker())
+		return;
+	for (int i = 0; i < BRAZE_QUEUE_CALL; i++)
+		values[i] = heap_getattr(data->tg_trigtuple, i + 1, desc, &isnull);
+	braze_column_values_destination(values[BRAZE_QUEUE_DESTINATION - 1], &destination);
+
+	/* the size as stored: nothing is fetched for it */
+	braze_queued_in_transaction_add(NameStr(destination),
+									DatumGetInt64(values[BRAZE_QUEUE_ID - 1]),
+									toast_datum_size(values[BRAZE_QUEUE_CALL - 1]));
+}
+
+/*
+ * The functions that queue wake the worker themselves, and count; this does it
+ * for plain INSERT and COPY, and for what logical replication applies.
  */
 BRAZE_SQL_FUNCTION(braze_notify_queued);
 Datum
@@ -31,6 +66,7 @@ braze_notify_queued(PG_FUNCTION_ARGS)
 				 errmsg("braze_notify_queued is a trigger function"),
 				 errhint("It is for the triggers of braze_queue.")));
 	braze_worker_wake_at_commit();
+	count_row((TriggerData *) fcinfo->context);
 
 	/*
 	 * Ids of a plain INSERT are this transaction's, too, and no role's: a

@@ -8,11 +8,14 @@
 #include "postgres.h"
 
 #include "access/htup_details.h"
+#include "access/table.h"
 #include "catalog/pg_database.h"
 #include "fmgr.h"
 #include "funcapi.h"
 #include "miscadmin.h"
+#include "storage/bufmgr.h"
 #include "utils/builtins.h"
+#include "utils/rel.h"
 #include "utils/syscache.h"
 #include "utils/timestamp.h"
 #include "utils/tuplestore.h"
@@ -22,11 +25,15 @@
 #include "base/compat.h"
 #include "base/guc.h"
 #include "base/preload.h"
+#include "base/queue_count.h"
 #include "base/shmem.h"
 #include "base/worker_wake.h"
 #include "functions/srf.h"
 #include "functions/status.h"
 #include "worker/worker.h"
+
+/* 2 MB, which take about 3 ms to read */
+#define SMALL_BLOCKS	256
 
 /* such a database is given no worker, and one that it had may still be there */
 static const char *
@@ -222,6 +229,10 @@ enum
 	COUNTER_LAST_ERROR = COUNTER_FIRST_COUNT + BRAZE_COUNTERS,
 	COUNTER_LAST_ERROR_AT,
 	COUNTER_LAST_SUCCESS,
+	COUNTER_PENDING,
+	COUNTER_PENDING_BYTES,
+	COUNTER_OLDEST,
+	COUNTER_EXACT,
 	COUNTER_COLUMNS
 };
 
@@ -231,6 +242,8 @@ put_counters(Tuplestorestate *store, TupleDesc desc, BrazeDestinationSlot *slot)
 	Datum		values[COUNTER_COLUMNS];
 	bool		nulls[COUNTER_COLUMNS] = {false};
 	const char *reason = reason_text(slot);
+	bool		exact;
+	bool		known = braze_queue_count_is_known(&exact);
 
 	values[COUNTER_DESTINATION] = NameGetDatum(&slot->name);
 	values[COUNTER_STATE] = CStringGetTextDatum(state_name(slot));
@@ -245,7 +258,28 @@ put_counters(Tuplestorestate *store, TupleDesc desc, BrazeDestinationSlot *slot)
 	nulls[COUNTER_LAST_ERROR_AT] = (slot->last_error_at == 0);
 	values[COUNTER_LAST_SUCCESS] = TimestampTzGetDatum(slot->last_success);
 	nulls[COUNTER_LAST_SUCCESS] = (slot->last_success == 0);
+	values[COUNTER_PENDING] = Int64GetDatum(braze_size_counter_calls(&slot->size));
+	nulls[COUNTER_PENDING] = !known;
+	values[COUNTER_PENDING_BYTES] = Int64GetDatum(braze_size_counter_committed(&slot->size));
+	nulls[COUNTER_PENDING_BYTES] = !known;
+	values[COUNTER_OLDEST] = TimestampTzGetDatum(slot->gauges.oldest_at);
+	nulls[COUNTER_OLDEST] = (slot->gauges.oldest_id == 0 || TIMESTAMP_NOT_FINITE(slot->gauges.oldest_at));
+	values[COUNTER_EXACT] = BoolGetDatum(exact);
 	tuplestore_putvalues(store, desc, values, nulls);
+}
+
+/* is the table so small that reading it costs less than a count is worth? */
+BRAZE_SQL_FUNCTION(braze_is_small);
+Datum
+braze_is_small(PG_FUNCTION_ARGS)
+{
+	const BrazeCatalog *catalog = braze_catalog_required();
+	Relation	rel = table_open(PG_GETARG_BOOL(0) ? catalog->dead_letters : catalog->queue,
+								 AccessShareLock);
+	BlockNumber blocks = RelationGetNumberOfBlocks(rel);
+
+	table_close(rel, AccessShareLock);
+	PG_RETURN_BOOL(blocks <= SMALL_BLOCKS);
 }
 
 BRAZE_SQL_FUNCTION(braze_counters);

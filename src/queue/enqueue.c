@@ -204,7 +204,6 @@ put_call(const BrazeDestination *destination, BrazeNewCall call, Oid roleid)
 	int			seconds = destination->settings.deduplicate;
 	int			limit = destination->settings.max_queue_size;
 	BrazeOnFull on_full = destination->settings.on_full;
-	int64		stored;
 	int64		id;
 
 	/*
@@ -222,14 +221,7 @@ put_call(const BrazeDestination *destination, BrazeNewCall call, Oid roleid)
 	if (seconds > 0 && call.has_own_id &&
 		!braze_deduplicate_remember(NameStr(name), call.json, seconds, false))
 		return BRAZE_NOT_QUEUED;
-	id = braze_queue_table_put(NameStr(name), call.json, call.kind, limit > 0 ? &stored : NULL);
-
-	/*
-	 * What the row takes up is known once it is there: it may be compressed.
-	 * Until the commit it counts as open.
-	 */
-	if (limit > 0)
-		braze_queue_size_add(NameStr(name), stored);
+	id = braze_queue_table_put(NameStr(name), call.json, call.kind);
 	braze_queued_in_transaction_queued(NameStr(name));
 	braze_queued_ids_add(id, roleid);
 	return id;

@@ -27,6 +27,7 @@
 
 #include "base/catalog.h"
 #include "base/clock.h"
+#include "base/queue_count.h"
 #include "base/size_counter.h"
 #include "queue/column_values.h"
 #include "queue/queue_size.h"
@@ -42,15 +43,6 @@
 
 /* without a place nobody tells what others queue: for so long it counts */
 #define LOCAL_MS		1000
-
-void
-braze_queue_size_add(const char *destination, int64 bytes)
-{
-	BrazeTally *tally = braze_queued_in_transaction(destination);
-
-	tally->bytes += bytes;
-	pg_atomic_fetch_add_u64(&tally->size->open, (uint64) bytes);
-}
 
 /* ----- measuring ----- */
 
@@ -177,6 +169,7 @@ braze_queue_size_has_room(const char *destination, int64 limit, int64 bytes)
 	BrazeSizeCounter *size = braze_queued_in_transaction(destination)->size;
 	BrazeSizeLook look = braze_size_counter_look(size);
 	bool		known = size_is_known(size, look.counted);
+	bool		exact;
 	int64		files;
 
 	/*
@@ -185,6 +178,9 @@ braze_queue_size_has_room(const char *destination, int64 limit, int64 bytes)
 	 */
 	if (known && fits_limit(size, limit, bytes))
 		return true;
+	(void) braze_queue_count_is_known(&exact);
+	if (exact && !size->local)
+		return fits_limit(size, limit, bytes);
 
 	files = file_bytes();
 

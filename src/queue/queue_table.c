@@ -27,6 +27,7 @@
 #include "base/worker_wake.h"
 #include "queue/call_user.h"
 #include "queue/queue_table.h"
+#include "queue/queued_in_transaction.h"
 
 /* a row as large as that may be compressed, or stored elsewhere */
 #define MAYBE_TOASTED	(TOAST_TUPLE_THRESHOLD / 2)
@@ -46,8 +47,7 @@ stored_bytes(Relation rel, ItemPointer tid, const void *call)
 	int64		bytes = VARATT_CAN_MAKE_SHORT(call) ? VARATT_CONVERTED_SHORT_SIZE(call) :
 	VARSIZE(call);
 
-	/* where the row is not known it is not compressed, for all that we know */
-	if (bytes < MAYBE_TOASTED || !ItemPointerIsValid(tid))
+	if (bytes < MAYBE_TOASTED)
 		return bytes;
 	slot = table_slot_create(rel, NULL);
 	if (table_tuple_fetch_row_version(rel, tid, SnapshotAny, slot))
@@ -83,7 +83,7 @@ lock_until_end(HeldLocks *held, Oid table, Oid sequence)
 	held->table = table;
 }
 
-/* Inserts a row; id is drawn here. */
+/* Inserts a row; id is drawn here.  stored: what its call takes up */
 static int64
 insert_row(HeldLocks *held, Oid table, Oid sequence, int columns,
 		   Datum *values, bool *nulls, ItemPointer tid, int64 *stored)
@@ -106,7 +106,7 @@ insert_row(HeldLocks *held, Oid table, Oid sequence, int columns,
 	values[0] = Int64GetDatum(id);
 	nulls[0] = false;
 	braze_table_write_insert(rel, columns, values, nulls, tid);
-	if (stored != NULL)
+	if (stored != NULL && ItemPointerIsValid(tid))
 		*stored = stored_bytes(rel, tid, DatumGetPointer(values[BRAZE_QUEUE_CALL - 1]));
 	table_close(rel, NoLock);
 	return id;
@@ -125,12 +125,13 @@ braze_queue_table_lock(void)
 }
 
 int64
-braze_queue_table_put(const char *destination, Jsonb *call, BrazeCallKind kind, int64 *stored)
+braze_queue_table_put(const char *destination, Jsonb *call, BrazeCallKind kind)
 {
 	const BrazeCatalog *catalog = braze_catalog_required();
 	Datum		values[BRAZE_QUEUE_COLUMNS];
 	bool		nulls[BRAZE_QUEUE_COLUMNS];
 	ItemPointerData tid;
+	int64		stored;
 	int64		id;
 
 	PreventCommandIfReadOnly("queueing a Segment call");
@@ -145,7 +146,11 @@ braze_queue_table_put(const char *destination, Jsonb *call, BrazeCallKind kind, 
 	nulls[BRAZE_QUEUE_DEAD_LETTER - 1] = true;
 	values[BRAZE_QUEUE_CALL_KIND - 1] = braze_segment_call_kind_text(kind);
 	id = insert_row(&queue_locks, catalog->queue, catalog->queue_sequence,
-					BRAZE_QUEUE_COLUMNS, values, nulls, &tid, stored);
+					BRAZE_QUEUE_COLUMNS, values, nulls, &tid, &stored);
+
+	/* what the executor inserts, if it does, our trigger counts */
+	if (ItemPointerIsValid(&tid))
+		braze_queued_in_transaction_add(destination, id, stored);
 	braze_worker_wake_at_commit();
 	return id;
 }

@@ -42,8 +42,7 @@ typedef struct BrazeDeadLetter
  */
 extern void braze_queue_table_lock(void);
 
-extern int64 braze_queue_table_put(const char *destination, Jsonb *call, BrazeCallKind kind,
-								   int64 *stored);	/* bytes; NULL: not asked */
+extern int64 braze_queue_table_put(const char *destination, Jsonb *call, BrazeCallKind kind);
 extern int64 braze_queue_table_put_dead_letter(const BrazeDeadLetter *letter,
 											   ItemPointer tid);
 

@@ -12,6 +12,7 @@
 #include "utils/builtins.h"
 #include "utils/memutils.h"
 
+#include "base/queue_count.h"
 #include "base/shmem.h"
 #include "queue/queued_in_transaction.h"
 
@@ -34,6 +35,30 @@ find_tally(SubTransactionId subtransaction, const char *destination)
 			return tally;
 	}
 	return NULL;
+}
+
+/*
+ * A row that was inserted before the bound changed is found in the table by the
+ * count that began then, unless its id is one that nobody drew.
+ */
+static void
+add_change(BrazeTally *tally, const BrazeSizeChange *change, int64 highest)
+{
+	if (tally->change.bound != change->bound && tally->highest > (int64) change->bound)
+		tally->uncounted = true;
+	braze_size_counter_join(&tally->change, change);
+	tally->highest = Max(tally->highest, highest);
+}
+
+/* the same at the end, and when the count has come by the place of a row already */
+static bool
+is_uncounted(const BrazeTally *tally)
+{
+	uint64		bound = pg_atomic_read_u64(&tally->size->bound);
+
+	return tally->uncounted ||
+		(tally->change.bound != bound && tally->highest > (int64) bound) ||
+		(tally->below && !braze_queue_count_is_waiting());
 }
 
 static void
@@ -65,10 +90,15 @@ counts_at_transaction_end(XactEvent event, void *arg)
 		/*
 		 * The rows of a prepared transaction count as committed: whoever
 		 * commits it later, in another session, knows nothing of them.  If it
-		 * is rolled back the count is too high, and is corrected when it says
-		 * that the queue is full.
+		 * is rolled back the count is too high, until the one that begins now
+		 * has waited for it.
 		 */
-		braze_size_counter_end(tally->size, tally->bytes, event != XACT_EVENT_ABORT);
+		if (event != XACT_EVENT_ABORT)
+			braze_size_counter_commit(tally->size, &tally->change);
+		braze_size_counter_close(tally->size, tally->change.all.bytes);
+		if (event == XACT_EVENT_PREPARE ||
+			(event == XACT_EVENT_COMMIT && is_uncounted(tally)))
+			braze_queue_count_disturb();
 		if (event == XACT_EVENT_COMMIT)
 		{
 			pg_atomic_fetch_add_u64(&tally->size->queued, tally->queued);
@@ -103,7 +133,7 @@ counts_at_subtransaction_end(SubXactEvent event, SubTransactionId mine, SubTrans
 		 * may do it again.
 		 */
 		if (event == SUBXACT_EVENT_ABORT_SUB)
-			braze_size_counter_end(tally->size, tally->bytes, false);
+			braze_size_counter_close(tally->size, tally->change.all.bytes);
 		else
 		{
 			of_parent = find_tally(parent, NameStr(tally->destination));
@@ -121,7 +151,9 @@ counts_at_subtransaction_end(SubXactEvent event, SubTransactionId mine, SubTrans
 			of_parent->queued += tally->queued;
 			of_parent->duplicates += tally->duplicates;
 			of_parent->dropped += tally->dropped;
-			of_parent->bytes += tally->bytes;
+			add_change(of_parent, &tally->change, tally->highest);
+			of_parent->below = of_parent->below || tally->below;
+			of_parent->uncounted = of_parent->uncounted || tally->uncounted;
 		}
 		*link = tally->next;
 		braze_size_counter_release(tally->size);
@@ -157,6 +189,25 @@ braze_queued_in_transaction(const char *destination)
 	tally->next = tallies;
 	tallies = tally;
 	return tally;
+}
+
+/*
+ * The bound is read after the id was drawn.  A count that begins later has a
+ * bound that is not below the id, so that it finds the row in the table.
+ */
+void
+braze_queued_in_transaction_add(const char *destination, int64 id, int64 bytes)
+{
+	BrazeTally *tally = braze_queued_in_transaction(destination);
+	BrazeSizeChange change = {{1, bytes}};
+
+	change.bound = pg_atomic_read_u64(&tally->size->bound);
+	if (id > (int64) change.bound)
+		change.anew = change.all;
+	else
+		tally->below = true;
+	add_change(tally, &change, id);
+	pg_atomic_fetch_add_u64(&tally->size->open, (uint64) bytes);
 }
 
 void

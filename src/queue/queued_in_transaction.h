@@ -17,16 +17,23 @@ typedef struct BrazeTally
 	SubTransactionId subtransaction;
 	NameData	destination;
 	BrazeSizeCounter *size;
-	int64		queued;			/* calls */
+	int64		queued;			/* calls that our functions queued */
 	int64		duplicates;		/* calls not queued because of deduplicate */
 	int64		dropped;		/* because of on_full */
-	int64		bytes;			/* queued, counted as open in size as well */
+	BrazeSizeChange change;		/* rows; their bytes are open in size as well */
+	int64		highest;		/* of their ids */
+	bool		below;			/* some are up to the bound, and found in the
+								 * table */
+	bool		uncounted;		/* nor is one above it counted */
 } BrazeTally;
 
 /* that of the subtransaction under way */
 extern BrazeTally *braze_queued_in_transaction(const char *destination);
 
-/* counts a call that was queued */
+/* counts a row that was inserted, by whichever way, and what its call takes up */
+extern void braze_queued_in_transaction_add(const char *destination, int64 id, int64 bytes);
+
+/* counts a call that one of our functions has queued */
 extern void braze_queued_in_transaction_queued(const char *destination);
 
 /* counts a call that was dropped; true for the first one of the transaction */

@@ -148,7 +148,7 @@ queue_again(BrazeSettler *settler, BrazeSettleRow *row)
 	braze_table_write_insert(queue, BRAZE_QUEUE_COLUMNS, values, nulls, &row->tid);
 	row->storage = queue->rd_rel->relfilenode;
 	row->letter = 0;
-	braze_settler_note_queued(slot, true);
+	braze_settler_note_queued(slot, row->id, true);
 }
 
 /* the letter that was rejected before is what it was before the claim */

@@ -239,6 +239,26 @@ braze_reader_range(BrazeReader *reader, int64 after, int64 until, int max_rows,
 	return last;
 }
 
+int64
+braze_reader_highest(BrazeReader *reader, int64 after)
+{
+	Snapshot	snapshot = reader->snapshot;
+	IndexScanDesc scan;
+	int64		id = after;
+
+	reader->snapshot = RegisterSnapshot(GetLatestSnapshot());
+	scan = begin_scan(reader, after, PG_INT64_MAX);
+	if (index_getnext_slot(scan, BackwardScanDirection, reader->slot))
+	{
+		slot_getsomeattrs(reader->slot, BRAZE_QUEUE_ID);
+		id = DatumGetInt64(reader->slot->tts_values[BRAZE_QUEUE_ID - 1]);
+	}
+	index_endscan(scan);
+	UnregisterSnapshot(reader->snapshot);
+	reader->snapshot = snapshot;
+	return id;
+}
+
 bool
 braze_reader_look_up(BrazeReader *reader, int64 id, BrazeConsumer consumer, void *arg)
 {

@@ -88,6 +88,9 @@ extern int	braze_reader_new(BrazeReader *reader, int max_rows,
 extern int64 braze_reader_range(BrazeReader *reader, int64 after, int64 until,
 								int max_rows, BrazeConsumer consumer, void *arg);
 
+/* the highest id that is above after, or else after; under a snapshot of now */
+extern int64 braze_reader_highest(BrazeReader *reader, int64 after);
+
 /* one row again; false when it is not there any more */
 extern bool braze_reader_look_up(BrazeReader *reader, int64 id,
 								 BrazeConsumer consumer, void *arg);

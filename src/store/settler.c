@@ -11,6 +11,7 @@
 #include "access/genam.h"
 #include "access/table.h"
 #include "access/tableam.h"
+#include "access/xact.h"
 #include "storage/bufmgr.h"
 #include "storage/lmgr.h"
 #include "utils/memutils.h"
@@ -21,6 +22,7 @@
 #include "base/size_counter.h"
 #include "base/table_write.h"
 #include "store/fetch_row.h"
+#include "store/queue_recount.h"
 #include "store/settler.h"
 
 /* what the transaction under way has deleted of a destination */
@@ -29,11 +31,11 @@ typedef struct Deleted
 	struct Deleted *next;
 	NameData	destination;
 	BrazeSizeCounter *size;
-	int64		bytes;
-	int64		attempted;		/* by the subtransaction under way */
-}			Deleted;
+	BrazeSizeChange change;
+	BrazeSizeChange attempted;	/* by the subtransaction under way */
+} Deleted;
 
-static Deleted * deleted = NULL;	/* one for each destination that we saw */
+static Deleted *deleted = NULL; /* one for each destination that we saw */
 
 /*
  * Nobody is waited for: one who rewrites a table may take hours, and requests
@@ -67,11 +69,33 @@ close_table(BrazeSettleTable *table)
 	table_close(table->rel, NoLock);
 }
 
+/* before the locks are given back: who then has the table finds it counted */
+static void
+deletes_at_transaction_end(XactEvent event, void *arg)
+{
+	if (event != XACT_EVENT_COMMIT && event != XACT_EVENT_ABORT)
+		return;
+
+	/* what was deleted outside of any subtransaction has not been added yet */
+	braze_settler_attempted(event == XACT_EVENT_COMMIT);
+	for (Deleted *entry = deleted; entry != NULL; entry = entry->next)
+	{
+		if (event == XACT_EVENT_COMMIT && entry->size != NULL)
+			braze_size_counter_commit(entry->size, &entry->change);
+		memset(&entry->change, 0, sizeof(entry->change));
+		entry->size = NULL;		/* its place may be freed from now on */
+	}
+}
+
 bool
 braze_settler_begin(BrazeSettler *settler)
 {
+	static bool callback_registered = false;
 	const BrazeCatalog *catalog = braze_catalog_required();
 
+	if (!callback_registered)
+		RegisterXactCallback(deletes_at_transaction_end, NULL);
+	callback_registered = true;
 	settler->letters.rel = NULL;
 	settler->deleted_users = NULL;
 	settler->context = CurrentMemoryContext;
@@ -107,34 +131,14 @@ braze_settler_end(BrazeSettler *settler)
 }
 
 void
-braze_settler_reset_sizes(void)
-{
-	for (Deleted * entry = deleted; entry != NULL; entry = entry->next)
-	{
-		entry->bytes = entry->attempted = 0;
-		entry->size = NULL;		/* its place may have been freed meanwhile */
-	}
-}
-
-void
 braze_settler_attempted(bool done)
 {
-	for (Deleted * entry = deleted; entry != NULL; entry = entry->next)
+	for (Deleted *entry = deleted; entry != NULL; entry = entry->next)
 	{
 		if (done)
-			entry->bytes += entry->attempted;
-		entry->attempted = 0;
+			braze_size_counter_join(&entry->change, &entry->attempted);
+		memset(&entry->attempted, 0, sizeof(entry->attempted));
 	}
-}
-
-void
-braze_settler_committed(void)
-{
-	/* what was deleted outside of any subtransaction has not been added yet */
-	braze_settler_attempted(true);
-	for (Deleted * entry = deleted; entry != NULL; entry = entry->next)
-		braze_size_counter_settled(entry->size, entry->bytes);
-	braze_settler_reset_sizes();
 }
 
 /* a truncated queue may have given the id to another call meanwhile */
@@ -179,12 +183,15 @@ StaticAssertDecl(BRAZE_QUEUE_CALL == BRAZE_DEAD_CALL &&
 
 /*
  * The slot has a row of either table, which agree in these columns; it left
- * the queue, or came back.
+ * the queue, where it has the id, or came back.  A count under way that has yet
+ * to come by the row finds it there, or not, by itself.
  */
 void
-braze_settler_note_queued(TupleTableSlot *slot, bool back)
+braze_settler_note_queued(TupleTableSlot *slot, int64 id, bool back)
 {
-	int64		bytes = toast_datum_size(slot->tts_values[BRAZE_QUEUE_CALL - 1]);
+	int			sign = back ? 1 : -1;
+	BrazeQueued queued = {sign, sign * (int64) toast_datum_size(slot->tts_values[BRAZE_QUEUE_CALL - 1])};
+	BrazeSizeChange change = {queued};
 	Deleted    *entry = deleted;
 	NameData	destination;
 
@@ -201,7 +208,10 @@ braze_settler_note_queued(TupleTableSlot *slot, bool back)
 	}
 	if (entry->size == NULL)
 		entry->size = braze_size_counter_of(NameStr(destination));
-	entry->attempted += back ? -bytes : bytes;
+	change.bound = pg_atomic_read_u64(&entry->size->bound);
+	if (braze_queue_recount_has(id))
+		change.anew = queued;
+	braze_size_counter_join(&entry->attempted, &change);
 }
 
 TM_Result
@@ -217,7 +227,7 @@ braze_settler_delete_fetched(BrazeSettler *settler, BrazeSettleTable *table)
 
 	/* a letter does not count: its call left the queue when it was claimed */
 	if (result == TM_Ok && table == &settler->queue)
-		braze_settler_note_queued(table->slot, false);
+		braze_settler_note_queued(table->slot, DatumGetInt64(table->slot->tts_values[0]), false);
 	return result;
 }
 

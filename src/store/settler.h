@@ -47,12 +47,10 @@ extern bool braze_settler_begin(BrazeSettler *settler);
 extern void braze_settler_end(BrazeSettler *settler);
 
 /*
- * What is deleted makes room: counted from here on, taken back when a
- * subtransaction has failed, and told once the transaction has committed.
+ * What is deleted counts once the transaction has committed; a subtransaction
+ * that has ended says whether what it did is to count.
  */
-extern void braze_settler_reset_sizes(void);
 extern void braze_settler_attempted(bool done);
-extern void braze_settler_committed(void);
 
 /*
  * Where a call's row was when it was read, or moved to; queued_at tells it
@@ -79,7 +77,7 @@ extern bool braze_settler_fetch(BrazeSettleTable *table, int64 id, const BrazeSe
 extern TM_Result braze_settler_delete_fetched(BrazeSettler *settler, BrazeSettleTable *table);
 
 /* what is fetched has left the queue, or is back in it */
-extern void braze_settler_note_queued(TupleTableSlot *slot, bool back);
+extern void braze_settler_note_queued(TupleTableSlot *slot, int64 id, bool back);
 
 /* for whatever may put a letter; false when somebody holds a lock on the table */
 extern bool braze_settler_open_letters(BrazeSettler *settler);

@@ -99,8 +99,6 @@ typedef struct BrazeDelivery
 
 	BrazeSizeCounter *size;		/* of what is queued for it; NULL: its place
 								 * was freed */
-	bool		idle;			/* nothing was held before the read under way, */
-	BrazeSizeLook idle_look;	/* and so much was counted */
 
 	int64		counts[BRAZE_COUNTERS]; /* since the slot in shared memory was
 										 * last brought up to date, */

@@ -209,8 +209,6 @@ refresh_one(BrazeDelivery *delivery, BrazeDestination *destination)
 		delivery->destination = destination;
 		if (delivery->size == NULL)
 			delivery->size = braze_size_counter_of(NameStr(delivery->name));
-		/* sessions count only while there is a limit */
-		braze_size_counter_unknown(delivery->size);
 		braze_pack_set_limits(delivery->pack, &limits);
 		delivery->at_most_once = limits.at_most_once;
 		braze_bucket_set(&delivery->requests,

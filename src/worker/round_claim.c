@@ -265,10 +265,7 @@ run_claim_round(const char *activity, bool releasing)
 	ClaimRound	round = {releasing, false};
 	bool		ok;
 
-	braze_settler_reset_sizes();
 	ok = braze_round_succeeds(activity, claim_in_round, &round);
-	if (ok)
-		braze_settler_committed();
 	ok = ok && round.ok;
 	if (ok)
 	{

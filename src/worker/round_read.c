@@ -19,7 +19,7 @@
 #include "base/database_name.h"
 #include "base/guc.h"
 #include "base/shmem.h"
-#include "base/size_counter.h"
+#include "base/queue_count.h"
 #include "base/table_write.h"
 #include "queue/enqueue.h"
 #include "store/attribute_period.h"
@@ -333,6 +333,7 @@ start_over(void)
 {
 	ListCell   *cell;
 
+	braze_queue_count_disturb();
 	braze_reader_start_over(reader);
 	foreach(cell, braze_deliveries)
 		braze_delivery_cursor_start_over(lfirst(cell));
@@ -583,46 +584,6 @@ braze_round_read_init(void)
 	MemoryContextSwitchTo(old);
 }
 
-/*
- * A destination of which nothing is held, before and after a read that left
- * nothing out, has an empty queue: what was counted before the read is not
- * there.
- */
-static bool
-is_idle(const BrazeDelivery *delivery)
-{
-	return delivery->size != NULL && !delivery->behind && braze_pack_calls(delivery->pack) == 0;
-}
-
-static void
-note_idle(void)
-{
-	ListCell   *cell;
-
-	foreach(cell, braze_deliveries)
-	{
-		BrazeDelivery *delivery = lfirst(cell);
-
-		delivery->idle = is_idle(delivery);
-		if (delivery->idle)
-			delivery->idle_look = braze_size_counter_look(delivery->size);
-	}
-}
-
-static void
-correct_idle(void)
-{
-	ListCell   *cell;
-
-	foreach(cell, braze_deliveries)
-	{
-		BrazeDelivery *delivery = lfirst(cell);
-
-		if (delivery->idle && is_idle(delivery))
-			(void) braze_size_counter_correct(delivery->size, &delivery->idle_look, 0);
-	}
-}
-
 /* for braze_start: what is queued with a lower id comes late */
 static void
 publish_cursor(void)
@@ -658,7 +619,6 @@ braze_round_read_queue(void)
 	ErrorData  *error;
 
 	taken = 0;
-	note_idle();
 	error = braze_round_run("reading the queue", read_rows, &result);
 	if (error != NULL)
 	{
@@ -676,8 +636,6 @@ braze_round_read_queue(void)
 		ereport(DEBUG1,
 				(errmsg_internal("segment_braze: read %d calls, up to id " INT64_FORMAT,
 								 taken, reader->cursor)));
-	if (result == BRAZE_READ_ALL)
-		correct_idle();
 	if (braze_round_lock_is_brief(&locked_since, error == NULL && result == BRAZE_READ_FAILED))
 		return BRAZE_READ_LOCKED;
 	braze_read_blocked_report(error != NULL ? error->message :

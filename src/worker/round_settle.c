@@ -580,7 +580,6 @@ braze_round_settle(void)
 	if (call_context == NULL)
 		call_context = AllocSetContextCreate(braze_round_context, "segment_braze call",
 											 ALLOCSET_DEFAULT_SIZES);
-	braze_settler_reset_sizes();
 	braze_attempt_begin();
 	error = braze_round_run("settling calls that are done", settle_all, &ok);
 	if (error != NULL)
@@ -608,7 +607,6 @@ braze_round_settle(void)
 		return brief ? BRAZE_LOCKED_RETRY_MS : BLOCKED_MS;
 	}
 	braze_first_settle_done = true;
-	braze_settler_committed();
 	sort_out();
 	return 0;
 }

@@ -16,6 +16,7 @@
 #include "base/clock.h"
 #include "base/compat.h"
 #include "base/guc.h"
+#include "store/queue_recount.h"
 #include "worker/claim.h"
 #include "worker/connection_test.h"
 #include "worker/deliveries.h"
@@ -305,6 +306,20 @@ look_at_figures(int64 now)
 	return now + FIGURES_MS;
 }
 
+/* ----- what waits ----- */
+
+static int64
+count_due(int64 now)
+{
+	return braze_queue_recount_due();
+}
+
+static int64
+count_waiting(int64 now)
+{
+	return braze_round_succeeds("counting what waits", braze_queue_recount_step, NULL) ? now : now + RETRY_MS;
+}
+
 static int64
 restore_trigger(int64 now)
 {
@@ -358,6 +373,7 @@ enum
 	STEP_TRIGGER,
 	STEP_OUTAGES,
 	STEP_FIGURES,
+	STEP_COUNT,
 	STEP_SUMS,
 	STEP_USERS,
 	STEP_OLD_SUMS,
@@ -379,6 +395,7 @@ static Step steps[] = {
 	[STEP_TRIGGER] = {NULL, NULL, restore_trigger},
 	[STEP_OUTAGES] = {NULL, NULL, look_for_outages},
 	[STEP_FIGURES] = {NULL, figures_due, look_at_figures},
+	[STEP_COUNT] = {NULL, count_due, count_waiting},
 	[STEP_SUMS] = {NULL, NULL, add_up_sums},
 	[STEP_USERS] = {NULL, NULL, add_up_users},
 	[STEP_OLD_SUMS] = {NULL, NULL, expire_sums},

@@ -38,6 +38,7 @@
 #include "braze/http.h"
 #include "store/notes_table.h"
 #include "store/profiles_table.h"
+#include "store/queue_recount.h"
 #include "worker/activity.h"
 #include "worker/claim.h"
 #include "worker/connection_test.h"
@@ -379,6 +380,7 @@ braze_worker_main(Datum arg)
 	braze_delivery_init();
 	braze_round_init();
 	braze_round_read_init();
+	braze_queue_recount_init();
 	braze_notes_table_init();
 	braze_profiles_table_init();
 	end_timeout = RegisterTimeout(USER_TIMEOUT, raise_end_again);

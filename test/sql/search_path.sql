@@ -106,6 +106,7 @@ INSERT INTO ours.attempts (functions, statement) VALUES
 	('{braze_enqueue_batch}', $$SELECT b IS NOT NULL FROM ours.braze_enqueue_batch('[{"type": "track", "userId": "u1", "event": "A"}]', 'braze') b$$),
 	('{braze_create_write_key}', $$SELECT ours.braze_create_write_key(CURRENT_USER, 'braze') IS NOT NULL$$),
 	('{braze_receive,braze_receive_for,braze_receive_key}', $$SELECT ours.braze_receive('/v1/t', '{"userId": "u1", "event": "A", "messageId": "m9", "writeKey": "a key"}')$$),
+	('{braze_is_small}', $$SELECT ours.braze_is_small(false)$$),
 	('{braze_in_flight}', $$SELECT ours.braze_in_flight(1)$$),
 	('{braze_user_hash}', $$SELECT ours.braze_user_hash('{"userId": "u1"}') IS NULL$$),
 	('{braze_notify_worker}', $$SELECT ours.braze_notify_worker(false)$$),
