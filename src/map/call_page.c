@@ -42,7 +42,6 @@ map_view(BrazeMap *map, const char *call, const char *noun)
 	bool		own_category;
 	BrazeString title = find_text(map, BRAZE_CALL_NAME, "name", &own_title);
 	BrazeString category = find_text(map, BRAZE_CALL_CATEGORY, "category", &own_category);
-	BrazeNames	consumed = {0};
 	BrazeProperties properties;
 	StringInfoData buffer;
 	BrazeString name;
@@ -103,20 +102,13 @@ map_view(BrazeMap *map, const char *call, const char *noun)
 
 	/*
 	 * The name and category that the event is called by are among its
-	 * properties as well.  Those of the properties are left out then: a key
-	 * may stand there once.
+	 * properties as well, before those of the same names.
 	 */
 	if (own_title)
-	{
 		braze_properties_add_text(&properties, "name", title);
-		braze_property_names_add(&consumed, braze_string("name"));
-	}
 	if (own_category)
-	{
 		braze_properties_add_text(&properties, "category", category);
-		braze_property_names_add(&consumed, braze_string("category"));
-	}
-	braze_properties_add(&properties, map->call.properties, &consumed, NULL);
+	braze_properties_add(&properties, map->call.properties, NULL);
 	braze_properties_end(&properties);
 	braze_properties_write(&properties, "properties");
 	braze_object_writer_end(map);

@@ -103,14 +103,15 @@ braze_commerce_read_product(BrazeProducts *products, JsonbContainer **object)
 }
 
 const char *
-braze_commerce_read_currency(BrazeMap *map, JsonbContainer *first, JsonbContainer *second)
+braze_commerce_read_currency(BrazeMap *map, JsonbContainer *first, JsonbContainer *second,
+							 JsonbContainer **of)
 {
 	JsonbContainer *objects[2] = {first, second};
-	bool		given = false;
 	JsonbValue	value;
 	BrazeString text;
 	const char *currency;
 
+	*of = NULL;
 	for (int i = 0; i < lengthof(objects); i++)
 	{
 		/*
@@ -121,7 +122,7 @@ braze_commerce_read_currency(BrazeMap *map, JsonbContainer *first, JsonbContaine
 			value.type == jbvNull ||
 			(value.type == jbvString && !braze_solid_text(&value, &text)))
 			continue;
-		given = true;
+		*of = objects[i];
 		currency = value.type == jbvString ? braze_currency_code(text.data, text.length) : NULL;
 		if (currency != NULL)
 			return currency;
@@ -132,7 +133,7 @@ braze_commerce_read_currency(BrazeMap *map, JsonbContainer *first, JsonbContaine
 	 * A wrong currency does not become the default one: 100 pounds would be
 	 * sent as 100 dollars.
 	 */
-	return given ? NULL : map->settings->default_currency;
+	return *of != NULL ? NULL : map->settings->default_currency;
 }
 
 bool

@@ -22,7 +22,7 @@ braze_event_map(BrazeMap *map, BrazeString name)
 	{
 		braze_properties_begin(&properties, map, braze_event_reserved,
 							   BRAZE_LIMIT_EVENT_PROPERTIES);
-		braze_properties_add(&properties, map->call.properties, NULL, NULL);
+		braze_properties_add(&properties, map->call.properties, NULL);
 		braze_properties_end(&properties);
 		braze_properties_write(&properties, "properties");
 	}

@@ -62,6 +62,7 @@ typedef struct BrazeEntries
 	int			longest;		/* a longer entry is among those left out */
 	BrazeEntry *list;
 	int		   *order;			/* into the list, as it was sorted last */
+	int			sorted;			/* so many are in that order by name */
 	int			count;
 	int			max;
 } BrazeEntries;
@@ -231,6 +232,7 @@ extern bool braze_property_names_has(const BrazeNames *names, BrazeString name);
  */
 extern bool braze_property_names_read(BrazeMap *map, const char *what, JsonbContainer *object,
 									  BrazeString key, BrazeString *name);
+extern void braze_property_names_note_second(BrazeMap *map, const char *what, BrazeString name);
 
 /* names that Braze keeps for itself in properties; NULL-terminated */
 extern const char *const braze_event_reserved[];
@@ -256,11 +258,11 @@ extern void braze_properties_begin(BrazeProperties *properties, BrazeMap *map,
 								   const char *const *reserved, int limit);
 
 /*
- * All pairs of an object but the consumed ones, and those that beside has;
- * all three may be NULL.
+ * All pairs of an object but the consumed ones, and those whose name is there
+ * already; both may be NULL.
  */
 extern void braze_properties_add(BrazeProperties *properties, JsonbContainer *object,
-								 const BrazeNames *consumed, JsonbContainer *beside);
+								 const BrazeNames *consumed);
 extern void braze_properties_add_text(BrazeProperties *properties, const char *name,
 									  BrazeString text);
 
@@ -269,8 +271,8 @@ extern void braze_properties_add_text(BrazeProperties *properties, const char *n
  * that the one at hand has, which is all that was added before.  It is read
  * once, for the first of them.
  */
-extern void braze_properties_join(BrazeProperties *properties, JsonbContainer *object,
-								  JsonbContainer *shared, const BrazeNames *consumed);
+extern void braze_properties_join(BrazeProperties *properties, JsonbContainer *shared,
+								  const BrazeNames *consumed);
 
 /*
  * end leaves out what is too large.  write puts ,"key":{...} into the object,

@@ -52,6 +52,7 @@ begin_entries(BrazeEntries *entries, int limit)
 	entries->limit = limit;
 	entries->longest = limit;
 	entries->count = 0;
+	entries->sorted = 0;
 }
 
 static void
@@ -112,6 +113,37 @@ sort_entries(BrazeEntries *entries, qsort_arg_comparator compare)
 	qsort_arg(entries->order, entries->count, sizeof(int), compare, entries->list);
 }
 
+static void
+sort_by_name(BrazeEntries *entries)
+{
+	sort_entries(entries, compare_property_names);
+	entries->sorted = entries->count;
+}
+
+/* among those that were there when they were sorted by name; NULL: none */
+static BrazeEntry *
+find_entry(const BrazeEntries *entries, BrazeString name)
+{
+	int			low = 0;
+	int			high = entries->sorted;
+
+	while (low < high)
+	{
+		int			middle = (low + high) / 2;
+		BrazeEntry *entry = &entries->list[entries->order[middle]];
+		int			order = braze_string_compare(entry->name.data, entry->name.length,
+												 name.data, name.length);
+
+		if (order == 0)
+			return entry;
+		if (order < 0)
+			low = middle + 1;
+		else
+			high = middle;
+	}
+	return NULL;
+}
+
 /*
  * Leaves out all but the first of the sorted entries, and closes the gaps;
  * those that stay keep their own order.
@@ -162,6 +194,8 @@ cut_entries(BrazeMap *map, BrazeEntries *entries)
 		size += entries->list[entries->order[kept++]].length;
 	entries->longest = entries->list[entries->order[kept - 1]].length - 1;
 	keep_first(map, entries, kept);
+	if (entries->sorted > 0)
+		sort_by_name(entries);
 }
 
 /* writes one property, or notes why there is none */
@@ -221,23 +255,15 @@ is_reserved(BrazeString name, const char *const *reserved)
 	return false;
 }
 
-/* has the object a value of this name that is not null? */
-static bool
-property_has_value(JsonbContainer *object, BrazeString name)
-{
-	JsonbValue	value;
-
-	return braze_lookup_key(object, name.data, name.length, &value) &&
-		value.type != jbvNull;
-}
-
-/* the pairs of an object that belong among the properties */
+/*
+ * The pairs of an object that belong among the properties.  Of two with one
+ * name the first stays.  Keys of one object are different, but for white space
+ * around them, so only what other objects have brought is looked through.
+ */
 static void
 add_object(BrazeMap *map, BrazeEntries *entries, JsonbContainer *object,
-		   const char *const *reserved, const BrazeNames *consumed,
-		   JsonbContainer *beside)
+		   const char *const *reserved, const BrazeNames *consumed)
 {
-	BrazeNames	padded_beside;
 	BrazeWalk	walk;
 	BrazeString key;
 	BrazeString name;
@@ -245,13 +271,8 @@ add_object(BrazeMap *map, BrazeEntries *entries, JsonbContainer *object,
 
 	if (object == NULL || map->mapped.judging)
 		return;
-
-	/*
-	 * A copy: names of this object join map->padded on the way, and are not
-	 * to be taken for those of the other.
-	 */
-	if (beside != NULL)
-		padded_beside = map->padded;
+	if (entries->count > 0)
+		sort_by_name(entries);
 	braze_walk_object(&walk, object);
 	while (braze_walk_pair(&walk, &key, &value))
 	{
@@ -267,12 +288,12 @@ add_object(BrazeMap *map, BrazeEntries *entries, JsonbContainer *object,
 							   braze_mapping_note_quote(braze_trim(key)));
 			continue;
 		}
-		if (beside != NULL &&
-			(property_has_value(beside, braze_trim(key)) ||
-			 braze_property_names_has(&padded_beside, braze_trim(key))))
+		if (!braze_property_names_read(map, "property", object, key, &name))
 			continue;
-		if (braze_property_names_read(map, "property", object, key, &name))
+		if (find_entry(entries, name) == NULL)
 			add_entry(map, entries, name, &value);
+		else if (name.length < key.length)
+			braze_property_names_note_second(map, "property", name);
 	}
 }
 
@@ -291,11 +312,11 @@ braze_properties_begin(BrazeProperties *properties, BrazeMap *map,
 
 void
 braze_properties_add(BrazeProperties *properties, JsonbContainer *object,
-					 const BrazeNames *consumed, JsonbContainer *beside)
+					 const BrazeNames *consumed)
 {
 	BrazeMap   *map = properties->map;
 
-	add_object(map, &map->own, object, properties->reserved, consumed, beside);
+	add_object(map, &map->own, object, properties->reserved, consumed);
 }
 
 void
@@ -344,7 +365,7 @@ read_shared(BrazeProperties *properties, JsonbContainer *object, const BrazeName
 
 	begin_entries(shared, map->own.limit);
 	map->padded.count = 0;
-	add_object(map, shared, object, properties->reserved, consumed, NULL);
+	add_object(map, shared, object, properties->reserved, consumed);
 
 	/*
 	 * The list is by size, so that what fits is always its first part; order
@@ -352,7 +373,7 @@ read_shared(BrazeProperties *properties, JsonbContainer *object, const BrazeName
 	 * products an order has.
 	 */
 	arrange_by_size(shared);
-	sort_entries(shared, compare_property_names);
+	sort_by_name(shared);
 	map->shared_of = object;
 	map->round = 0;
 	map->shared_noted = shared->count;
@@ -363,43 +384,20 @@ static void
 hide_entry(BrazeProperties *properties, BrazeString name)
 {
 	BrazeMap   *map = properties->map;
-	BrazeEntries *shared = &map->shared;
-	int			low = 0;
-	int			high = shared->count;
+	BrazeEntry *entry = find_entry(&map->shared, name);
 
-	while (low < high)
-	{
-		int			middle = (low + high) / 2;
-		BrazeEntry *entry = &shared->list[shared->order[middle]];
-		int			order = braze_string_compare(entry->name.data, entry->name.length,
-												 name.data, name.length);
-
-		if (order == 0)
-		{
-			if (entry->hidden != map->round)
-			{
-				properties->shared_length -= entry->length;
-				properties->nhidden++;
-			}
-			entry->hidden = map->round;
-			return;
-		}
-		if (order < 0)
-			low = middle + 1;
-		else
-			high = middle;
-	}
+	if (entry == NULL || entry->hidden == map->round)
+		return;
+	properties->shared_length -= entry->length;
+	properties->nhidden++;
+	entry->hidden = map->round;
 }
 
 void
-braze_properties_join(BrazeProperties *properties, JsonbContainer *object,
-					  JsonbContainer *shared, const BrazeNames *consumed)
+braze_properties_join(BrazeProperties *properties, JsonbContainer *shared,
+					  const BrazeNames *consumed)
 {
 	BrazeMap   *map = properties->map;
-	BrazeNames	padded = map->padded;
-	BrazeWalk	walk;
-	BrazeString key;
-	JsonbValue	value;
 
 	if (map->shared_of != shared)
 		read_shared(properties, shared, consumed);
@@ -412,18 +410,13 @@ braze_properties_join(BrazeProperties *properties, JsonbContainer *object,
 	properties->nshared = map->shared.count;
 	properties->nhidden = 0;
 	properties->shared_length = map->shared.data.len;
-	braze_walk_object(&walk, object);
-	while (braze_walk_pair(&walk, &key, &value))
-	{
-		/*
-		 * A null is not sent, so it hides nothing: the order's value is
-		 * known.
-		 */
-		if (value.type != jbvNull)
-			hide_entry(properties, key);
-	}
-	for (int i = 0; i < padded.count; i++)
-		hide_entry(properties, padded.names[i]);
+
+	/*
+	 * What of the object is no property hides nothing: a null, and what has
+	 * become a field.
+	 */
+	for (int i = 0; i < map->own.count; i++)
+		hide_entry(properties, map->own.list[i].name);
 }
 
 /* ----- what fits ----- */

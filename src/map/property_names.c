@@ -36,6 +36,13 @@ braze_property_names_has(const BrazeNames *names, BrazeString name)
 	return false;
 }
 
+void
+braze_property_names_note_second(BrazeMap *map, const char *what, BrazeString name)
+{
+	braze_mapping_note(map, "A second %s %s was left out: its name is the same without the white space around it.",
+					   what, braze_mapping_note_quote(name));
+}
+
 bool
 braze_property_names_read(BrazeMap *map, const char *what, JsonbContainer *object,
 						  BrazeString key, BrazeString *name)
@@ -76,8 +83,7 @@ braze_property_names_read(BrazeMap *map, const char *what, JsonbContainer *objec
 	if (braze_lookup_key(object, name->data, name->length, &other) ||
 		braze_property_names_has(&map->padded, *name))
 	{
-		braze_mapping_note(map, "A second %s %s was left out: its name is the same without the white space around it.",
-						   what, braze_mapping_note_quote(*name));
+		braze_property_names_note_second(map, what, *name);
 		return false;
 	}
 	if (map->padded.count == BRAZE_NAMES)

@@ -79,9 +79,9 @@ write_pieces(BrazeMap *map, Purchase *purchase, JsonbContainer *product,
 						   BRAZE_LIMIT_PURCHASE_PROPERTIES);
 	if (map->settings->purchase_properties)
 	{
-		braze_properties_add(properties, product, &purchase->consumed, NULL);
+		braze_properties_add(properties, product, &purchase->consumed);
 		if (order != NULL)
-			braze_properties_join(properties, product, order, &order_consumed);
+			braze_properties_join(properties, order, &order_consumed);
 	}
 	braze_properties_end(properties);
 
@@ -109,6 +109,7 @@ record_product(BrazeMap *map, JsonbContainer *product, JsonbContainer *order,
 	int			nnotes = map->mapped.nnotes;
 	Purchase	purchase;
 	BrazeString key;
+	JsonbContainer *of;
 
 	if (!braze_commerce_read_text(product, braze_product_id_keys, BRAZE_LIMIT_PRODUCT_ID,
 								  &purchase.product_id, &key))
@@ -126,7 +127,7 @@ record_product(BrazeMap *map, JsonbContainer *product, JsonbContainer *order,
 		braze_mapping_note(map, "%s was left out: it has no price that is a number.", label);
 		return true;
 	}
-	purchase.currency = braze_commerce_read_currency(map, product, order);
+	purchase.currency = braze_commerce_read_currency(map, product, order, &of);
 	if (purchase.currency == NULL)
 	{
 		/*
@@ -182,6 +183,7 @@ braze_purchase_map_revenue(BrazeMap *map, BrazeString name, bool order)
 	int			nnotes = map->mapped.nnotes;
 	Purchase	purchase;
 	BrazeString key;
+	JsonbContainer *of;
 
 	if (object == NULL)
 		return BRAZE_NO_REVENUE;
@@ -195,7 +197,7 @@ braze_purchase_map_revenue(BrazeMap *map, BrazeString name, bool order)
 		purchase.price = find_amount(object, total_keys, &key);
 	if (purchase.price == NULL)
 		return BRAZE_NO_REVENUE;
-	purchase.currency = braze_commerce_read_currency(map, object, NULL);
+	purchase.currency = braze_commerce_read_currency(map, object, NULL, &of);
 	if (purchase.currency == NULL)
 	{
 		(void) braze_mapping_note_take_back(map, nnotes);

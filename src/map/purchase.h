@@ -85,7 +85,8 @@ extern bool braze_commerce_read_product(BrazeProducts *products, JsonbContainer 
  * one was given but none is a currency.  Notes say what was passed over.
  */
 extern const char *braze_commerce_read_currency(BrazeMap *map, JsonbContainer *first,
-												JsonbContainer *second);
+												JsonbContainer *second,
+												JsonbContainer **of);
 
 /*
  * A product's quantity, made fit for Braze: 1 at a multiple of the price where

@@ -32,17 +32,18 @@ static bool
 write_text_field(BrazeEventWriter *writer, const BrazeSchemaField *field, BrazeString *text)
 {
 	BrazeString key;
+	JsonbContainer *of = writer->object;
 	bool		is_id = field->type == BRAZE_SCHEMA_STRING &&
 	strcmp(field->name, "product_id") == 0;
+	int			max = is_id ? BRAZE_LIMIT_PRODUCT_ID : 0;
 
-	if (!braze_commerce_read_text(writer->object, field->sources, is_id ? BRAZE_LIMIT_PRODUCT_ID : 0,
-								  text, &key) &&
-		(writer->around == NULL ||
-		 !braze_commerce_read_text(writer->around, field->sources,
-								   is_id ? BRAZE_LIMIT_PRODUCT_ID : 0, text, &key)))
-		return false;
-	if (!braze_property_names_has(&writer->consumed, key))
-		braze_property_names_add(&writer->consumed, key);
+	if (!braze_commerce_read_text(of, field->sources, max, text, &key))
+	{
+		of = writer->around;
+		if (of == NULL || !braze_commerce_read_text(of, field->sources, max, text, &key))
+			return false;
+	}
+	braze_event_consume(writer, of, key);
 	braze_event_key(writer, field->name);
 	braze_json_write_string(&writer->map->text, text->data, text->length);
 	if (is_id)
@@ -82,14 +83,18 @@ write_types(BrazeEventWriter *writer, const BrazeSchemaField *field)
 	bool		first = writer->first;
 	bool		all_known = true;
 	bool		empty = true;
+	JsonbContainer *of = writer->object;
 	JsonbValue	value;
 	JsonbValue	entry;
 	BrazeWalk	walk;
 
 	/* a view that was read from a list has its type beside the list */
-	if (!braze_lookup(writer->object, field->sources[0], &value) &&
-		(writer->around == NULL || !braze_lookup(writer->around, field->sources[0], &value)))
-		return false;
+	if (!braze_lookup(of, field->sources[0], &value))
+	{
+		of = writer->around;
+		if (of == NULL || !braze_lookup(of, field->sources[0], &value))
+			return false;
+	}
 	braze_event_key(writer, field->name);
 	braze_text_char(text, '[');
 	if (braze_is_array(&value))
@@ -116,8 +121,7 @@ write_types(BrazeEventWriter *writer, const BrazeSchemaField *field)
 	}
 	braze_text_char(text, ']');
 	if (all_known)
-		braze_property_names_add(&writer->consumed,
-								 braze_string(field->sources[0]));
+		braze_event_consume(writer, of, braze_string(field->sources[0]));
 	return true;
 }
 
@@ -324,9 +328,25 @@ write_field(BrazeEventWriter *writer, const BrazeSchemaField *field)
 		add_missing(writer, field->name);
 }
 
+/* a call that has metadata already, as Braze has it, keeps its shape */
+static void
+add_rest(BrazeEventWriter *writer, BrazeProperties *metadata, JsonbContainer *object)
+{
+	JsonbContainer *given;
+	JsonbValue	value;
+
+	if (braze_lookup(object, "metadata", &value) && (given = braze_object(&value)) != NULL)
+	{
+		braze_event_consume(writer, object, braze_string("metadata"));
+		braze_properties_add(metadata, given, NULL);
+	}
+	braze_properties_add(metadata, object, object == writer->object ? &writer->consumed :
+						 &writer->consumed_around);
+}
+
 /*
- * Everything of the object that no field took, as far as there is room; where
- * names meet, metadata wins.
+ * Everything that no field took, as far as there is room; where names meet,
+ * metadata wins, and the object over what is around it.
  */
 static void
 write_metadata(BrazeEventWriter *writer)
@@ -334,26 +354,15 @@ write_metadata(BrazeEventWriter *writer)
 	BrazeText  *text = &writer->map->text;
 	int			room = text->limit - braze_text_mark(text) - (int) sizeof(",\"metadata\":");
 	BrazeProperties metadata;
-	JsonbContainer *given = NULL;
-	JsonbValue	value;
 
 	/* it comes after the fields, which the event cannot do without */
 	if (text->full || room <= 0)
 		return;
-	/* a call that has metadata already, as Braze has it, keeps its shape */
-	if (braze_lookup(writer->object, "metadata", &value))
-		given = braze_object(&value);
-	if (given != NULL)
-		braze_property_names_add(&writer->consumed, braze_string("metadata"));
-
 	braze_properties_begin(&metadata, writer->map, braze_no_reserved,
 						   Min(room, BRAZE_LIMIT_EVENT_PROPERTIES));
-
-	/* names that the call itself puts into its metadata win over others */
-	braze_properties_add(&metadata, given, NULL, NULL);
-	braze_properties_add(&metadata, writer->object, &writer->consumed, given);
+	add_rest(writer, &metadata, writer->object);
 	if (writer->around != NULL)
-		braze_properties_add(&metadata, writer->around, &writer->consumed, writer->object);
+		add_rest(writer, &metadata, writer->around);
 	braze_properties_end(&metadata);
 	braze_properties_write(&metadata, "metadata");
 }
@@ -508,9 +517,10 @@ write_event(BrazeEventWriter *writer)
 	writer->below_zero = NULL;
 	writer->action = NULL;
 	writer->consumed.count = 0;
+	writer->consumed_around.count = 0;
 	writer->product_id.data = NULL;
 	if (writer->around != NULL)
-		braze_property_names_add(&writer->consumed, braze_string("products"));
+		braze_property_names_add(&writer->consumed_around, braze_string("products"));
 
 	braze_object_writer_begin(map, BRAZE_EVENTS);
 	braze_object_writer_app_id(map);

@@ -31,7 +31,8 @@ typedef struct BrazeEventWriter
 	JsonbContainer *around;		/* the call's, where the object is a view's
 								 * one product: it has what that lacks; else
 								 * NULL */
-	BrazeNames	consumed;
+	BrazeNames	consumed;		/* of the object: they are fields of the event */
+	BrazeNames	consumed_around;	/* of what is around it */
 	BrazeString product_id;		/* data NULL: none yet */
 	Numeric		price;			/* as found together with the quantity */
 	int			quantity;
@@ -40,6 +41,16 @@ typedef struct BrazeEventWriter
 	StringInfoData missing;		/* names of required fields without a value */
 	const char *below_zero;		/* a required amount that is, NULL: none */
 } BrazeEventWriter;
+
+/* what a field has taken is not in the metadata as well */
+static inline void
+braze_event_consume(BrazeEventWriter *writer, JsonbContainer *of, BrazeString key)
+{
+	BrazeNames *consumed = of == writer->object ? &writer->consumed : &writer->consumed_around;
+
+	if (!braze_property_names_has(consumed, key))
+		braze_property_names_add(consumed, key);
+}
 
 static inline void
 braze_event_key(BrazeEventWriter *writer, const char *name)

@@ -186,6 +186,7 @@ bool
 braze_recommended_money_currency(BrazeEventWriter *writer, const BrazeSchemaField *field)
 {
 	JsonbContainer *product = NULL;
+	JsonbContainer *of;
 	BrazeProducts products;
 	const char *currency;
 
@@ -194,10 +195,14 @@ braze_recommended_money_currency(BrazeEventWriter *writer, const BrazeSchemaFiel
 		braze_commerce_read_product(&products, &product);
 	if (writer->around != NULL)
 		product = writer->around;
-	currency = braze_commerce_read_currency(writer->map, writer->object, product);
+	currency = braze_commerce_read_currency(writer->map, writer->object, product, &of);
 	if (currency == NULL)
 		return false;
-	braze_property_names_add(&writer->consumed, braze_string("currency"));
+
+	/* one of the object that was passed over has a note */
+	braze_event_consume(writer, writer->object, braze_string("currency"));
+	if (of != NULL && of == writer->around)
+		braze_event_consume(writer, of, braze_string("currency"));
 	braze_event_key(writer, field->name);
 	braze_json_write_string(&writer->map->text, currency, strlen(currency));
 	return true;

@@ -117,6 +117,10 @@ SELECT track('Product Added', '{"cart_id": "c1", "products": []}', 'orders_as', 
 SELECT track('Product Viewed', '{"currency": "EUR", "source": "web", "coupon": "X", "brand": "C", "products": [{"product_id": "p1", "price": 3, "brand": "B"}]}', 'orders_as', 'ecommerce');
 SELECT track('Product Viewed', '{"products": {"sku": "s1", "price": 3, "currency": "GBP"}, "currency": "EUR", "type": "price_drop"}', 'orders_as', 'ecommerce');
 SELECT track('Product Viewed', '{"products": [{"product_id": "p1", "price": 3}, {"product_id": "p2", "price": 3}]}', 'orders_as', 'ecommerce');
+-- where names meet, metadata wins, then the product over what is around it; what
+-- a field took of the product hides nothing
+SELECT track('Product Viewed', '{"x": 2, " y ": 2, "z": 2, "name": "a list", "price": 5, "source": "web", "metadata": {"x": 3, "w": 3}, "products": [{"product_id": "p1", "name": "n", "price": 1, "z": null, "metadata": {"x": 1, "y": 1}}]}', 'orders_as', 'ecommerce');
+SELECT track('Product Viewed', '{"currency": "EUR", "products": [{"product_id": "p1", "price": 1, "currency": "euros", "y": 1, " y": 2, "metadata": {" y ": 0, "z": null}, "z": 1}]}', 'orders_as', 'ecommerce');
 
 -- type: what Braze knows
 SELECT type, track('Product Viewed', jsonb_build_object('product_id', 'p1', 'price', 1, 'type', type::jsonb), 'orders_as', 'ecommerce')

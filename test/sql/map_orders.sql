@@ -66,6 +66,8 @@ SELECT track('Completed Order', '{"products": [{"price": 1}, "a", null, {"sku": 
 SELECT track('Completed Order', '{"revenue": 25.50, "currency": "EUR", "order_id": "o1"}');
 SELECT track('Completed Order', '{"revenue": 0, "total": "30", "products": []}');
 SELECT track('Completed Order', '{"revenue": 25.50, "products": [{"sku": "a"}]}');
+-- what of a product is no property hides nothing of its order
+SELECT track('Completed Order', '{"id": "o1", "name": "an order", "plan": "order", " size ": "order", "coupon": "order", "gift": "order", "products": [{"id": "p1", "price": 1, "name": "product", " plan ": "product", "size": "product", "coupon": null}, {"name": "p2", "price": 1, "gift": 1e400}]}');
 -- else a custom event
 SELECT track('Completed Order', '{"order_id": "o1"}');
 SELECT track('Completed Order', '{"products": [{"sku": "a"}]}');

@@ -27,6 +27,8 @@ SELECT map('{"type": "page", "userId": "u1", "name": 404, "timestamp": "2024-05-
 SELECT map('{"type": "page", "userId": "u1", "name": {"x": 1}, "timestamp": "2024-05-06"}', 'track_all_pages', 'true');
 -- properties as in an event
 SELECT map('{"type": "page", "userId": "u1", "name": "Home", "timestamp": "2024-05-06", "properties": {"time": 1, "path": "/", "referrer": null}}', 'track_named_pages', 'true');
+-- one that is the same without white space around it is not sent beside them
+SELECT map('{"type": "page", "userId": "u1", "name": "Home", "category": "Docs", "timestamp": "2024-05-06", "properties": {" name ": "other", "category": "its own", "category ": 1, " path": "/"}}', 'track_named_pages', 'true');
 -- over 255 characters rejects
 SELECT length(payload->>'name') FROM braze_map(jsonb_build_object('type', 'page', 'userId', 'u1', 'name', repeat('é', 243)), 'map_case');
 SELECT map(jsonb_build_object('type', 'page', 'userId', 'u1', 'name', repeat('é', 244)), 'track_named_pages', 'true');
