@@ -59,6 +59,9 @@ static const struct
 	{"braze_notes", TABLE(notes), 0, BRAZE_NOTES_COLUMNS, "destination, outcome, note"},
 	{"braze_activity_sums", TABLE(activity_sums), offsetof(BrazeCatalog, activity_sums_sequence), BRAZE_ACTIVITY_SUMS_COLUMNS, "id"},
 	{"braze_activity_users", TABLE(activity_users), offsetof(BrazeCatalog, activity_users_sequence), BRAZE_ACTIVITY_USERS_COLUMNS, "id"},
+	{"braze_syncs", TABLE(syncs), 0, BRAZE_SYNCS_COLUMNS, "name"},
+	{"braze_sync_runs", TABLE(sync_runs), 0, BRAZE_SYNC_RUNS_COLUMNS, "sync, started"},
+	{"braze_sync_state", TABLE(sync_state), 0, BRAZE_SYNC_STATE_COLUMNS, "sync, key"},
 #undef TABLE
 };
 

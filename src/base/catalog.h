@@ -96,6 +96,11 @@
 #define BRAZE_ACTIVITY_SKETCH		6
 #define BRAZE_ACTIVITY_USERS_COLUMNS	6
 
+/* columns of braze_syncs, braze_sync_runs and braze_sync_state, which SQL reads and writes */
+#define BRAZE_SYNCS_COLUMNS			26
+#define BRAZE_SYNC_RUNS_COLUMNS		9
+#define BRAZE_SYNC_STATE_COLUMNS	3
+
 typedef struct BrazeCatalog
 {
 	Oid			extension;
@@ -121,6 +126,12 @@ typedef struct BrazeCatalog
 	Oid			activity_users;
 	Oid			activity_users_pkey;
 	Oid			activity_users_sequence;
+	Oid			syncs;
+	Oid			syncs_pkey;
+	Oid			sync_runs;
+	Oid			sync_runs_pkey;
+	Oid			sync_state;
+	Oid			sync_state_pkey;
 } BrazeCatalog;
 
 /*

@@ -21,6 +21,7 @@
 #include "nodes/miscnodes.h"
 #endif
 #include "pgstat.h"
+#include "postmaster/bgworker.h"
 #if PG_VERSION_NUM >= 180000
 #include "rewrite/rewriteHandler.h"
 #endif
@@ -220,6 +221,13 @@ braze_at_shmem_request(shmem_request_hook_type request, shmem_request_hook_type 
 #define BRAZE_TIMEOUTS_SINCE_17	{"transaction_timeout", "0"},
 #else
 #define BRAZE_TIMEOUTS_SINCE_17
+#endif
+
+/* before 17 a background worker cannot be connected as a role that may not log in */
+#if PG_VERSION_NUM >= 170000
+#define BRAZE_BACKGROUND_FLAGS	BGWORKER_BYPASS_ROLELOGINCHECK
+#else
+#define BRAZE_BACKGROUND_FLAGS	0
 #endif
 
 /* 15 began to reserve the prefix, and named the function for it */

@@ -28,6 +28,7 @@ int			braze_nap = 5000;
 int			braze_max_destinations = 1024;
 int			braze_dead_letter_retention = 0;
 int			braze_activity_retention = 90 * 86400;
+int			braze_max_sync_workers = 2;
 
 static const struct config_enum_entry on_invalid_call_values[] = {
 	{"error", BRAZE_INVALID_ERROR, false},
@@ -129,6 +130,15 @@ braze_guc_init(void)
 							90 * 86400, 0, INT_MAX,
 							PGC_SIGHUP,
 							GUC_UNIT_S,
+							NULL, NULL, NULL);
+
+	DefineCustomIntVariable("segment_braze.max_sync_workers",
+							"Limits how many syncs of a database run by their timetable at the same time.",
+							"Each needs a background worker.  0: none runs.",
+							&braze_max_sync_workers,
+							2, 0, BRAZE_SYNC_WORKERS_LIMIT,
+							PGC_SIGHUP,
+							0,
 							NULL, NULL, NULL);
 
 	braze_reserve_guc_prefix("segment_braze");

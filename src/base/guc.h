@@ -33,6 +33,9 @@ extern int	braze_nap;			/* milliseconds */
 extern int	braze_dead_letter_retention;
 extern int	braze_activity_retention;	/* seconds, 0: for ever */
 
+#define BRAZE_SYNC_WORKERS_LIMIT	64
+extern int	braze_max_sync_workers;
+
 /* while the library is loaded */
 extern void braze_guc_init(void);
 

@@ -334,6 +334,18 @@ plan_of(const BrazeStatement *statement)
 
 /* ----- running it ----- */
 
+static void
+become_role(Oid roleid, const char *search_path, int context, Caller *caller)
+{
+	caller->guc_level = NewGUCNestLevel();
+	(void) set_config_option("search_path", search_path, PGC_USERSET, PGC_S_SESSION,
+							 GUC_ACTION_SAVE, true, 0, false);
+	GetUserIdAndSecContext(&caller->user, &caller->context);
+	SetUserIdAndSecContext(roleid,
+						   caller->context | SECURITY_LOCAL_USERID_CHANGE |
+						   SECURITY_RESTRICTED_OPERATION | context);
+}
+
 /*
  * The owner's rights, as for a foreign key's check: what others added runs with
  * those of who could add it anyway, and never with a superuser's.  Triggers are
@@ -345,13 +357,7 @@ plan_of(const BrazeStatement *statement)
 static void
 become_owner(Relation rel, Caller *caller)
 {
-	caller->guc_level = NewGUCNestLevel();
-	(void) set_config_option("search_path", "pg_catalog, pg_temp", PGC_USERSET, PGC_S_SESSION,
-							 GUC_ACTION_SAVE, true, 0, false);
-	GetUserIdAndSecContext(&caller->user, &caller->context);
-	SetUserIdAndSecContext(rel->rd_rel->relowner,
-						   caller->context | SECURITY_LOCAL_USERID_CHANGE |
-						   SECURITY_RESTRICTED_OPERATION | SECURITY_NOFORCE_RLS);
+	become_role(rel->rd_rel->relowner, BRAZE_OWN_PATH, SECURITY_NOFORCE_RLS, caller);
 }
 
 /* an error does the same when its transaction or subtransaction is aborted */
@@ -483,6 +489,16 @@ braze_statement_run(const BrazeStatement *statement)
 	become_caller(&caller);
 	error_context_stack = context.previous;
 	return rows;
+}
+
+void
+braze_statement_run_as(Oid roleid, const char *search_path, void (*body) (void *arg), void *arg)
+{
+	Caller		caller;
+
+	become_role(roleid, search_path, 0, &caller);
+	body(arg);
+	become_caller(&caller);
 }
 
 void

@@ -56,6 +56,16 @@ extern void braze_statement_write_row(const BrazeStatement *statement);
  */
 extern char *braze_statement_read_text(Relation rel, const char *query, const char *argument);
 
+/* the search_path of what we write ourselves */
+#define BRAZE_OWN_PATH	"pg_catalog, pg_temp"
+
+/*
+ * Runs body with the rights of a role and no others, in a security-restricted
+ * operation, as a materialized view is refreshed.
+ */
+extern void braze_statement_run_as(Oid roleid, const char *search_path,
+								   void (*body) (void *arg), void *arg);
+
 /* setval of a sequence, whose owner's rights count, too */
 extern void braze_statement_set_sequence(Oid sequence, int64 value);
 

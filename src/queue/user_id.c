@@ -150,26 +150,83 @@ add_not_finite(BrazeCallBuilder *call, const char *key, const char *text)
 	braze_call_builder_add_jsonb(call, key, DatumGetJsonbP(list));
 }
 
-static void
-add_numeric(BrazeCallBuilder *call, const char *key, Numeric numeric)
+static bool
+numeric_text(Numeric numeric, BrazeString *text)
 {
 	JsonbValue	value = {.type = jbvNumeric,.val.numeric = numeric};
-	BrazeString text;
 
 	if (numeric_is_nan(numeric) || numeric_is_inf(numeric))
-	{
-		add_not_finite(call, key, DatumGetCString(DirectFunctionCall1(numeric_out,
-																	  NumericGetDatum(numeric))));
-		return;
-	}
+		return false;
 
 	/* the mapping says of what has no such text that it is no id */
-	if (!braze_scalar_text(&value, &text))
+	if (!braze_scalar_text(&value, text))
+		*text = braze_string(DatumGetCString(DirectFunctionCall1(numeric_out, NumericGetDatum(numeric))));
+	return true;
+}
+
+static bool
+jsonb_text(Jsonb *jsonb, BrazeString *text)
+{
+	JsonbValue	value;
+
+	if (!JB_ROOT_IS_SCALAR(jsonb) || !JsonbExtractScalar(&jsonb->root, &value))
+		return false;
+	if (value.type == jbvNumeric)
+		return numeric_text(value.val.numeric, text);
+	if (value.type != jbvString)
+		return false;
+	text->data = value.val.string.val;
+	text->length = value.val.string.len;
+	return true;
+}
+
+bool
+braze_user_id_is_null(const BrazeUserIdType *type, Datum value)
+{
+	Jsonb	   *jsonb;
+	JsonbValue	scalar;
+
+	if (type->form != BRAZE_USER_ID_JSONB)
+		return false;
+	jsonb = DatumGetJsonbP(value);
+	return JB_ROOT_IS_SCALAR(jsonb) && JsonbExtractScalar(&jsonb->root, &scalar) &&
+		scalar.type == jbvNull;
+}
+
+bool
+braze_user_id_text(const BrazeUserIdType *type, Datum value, BrazeString *id)
+{
+	Oid			function;
+	bool		is_varlena;
+
+	switch (type->form)
 	{
-		text.data = DatumGetCString(DirectFunctionCall1(numeric_out, NumericGetDatum(numeric)));
-		text.length = strlen(text.data);
+		case BRAZE_USER_ID_TEXT:
+			{
+				text	   *string = DatumGetTextPP(value);
+
+				id->data = VARDATA_ANY(string);
+				id->length = VARSIZE_ANY_EXHDR(string);
+				return true;
+			}
+		case BRAZE_USER_ID_PADDED:
+			{
+				BpChar	   *string = DatumGetBpCharPP(value);
+
+				id->data = VARDATA_ANY(string);
+				id->length = bpchartruelen(VARDATA_ANY(string), VARSIZE_ANY_EXHDR(string));
+				return true;
+			}
+		case BRAZE_USER_ID_NUMERIC:
+			return numeric_text(DatumGetNumeric(value), id);
+		case BRAZE_USER_ID_JSONB:
+			return jsonb_text(DatumGetJsonbP(value), id);
+		case BRAZE_USER_ID_OUTPUT:
+			getTypeOutputInfo(type->type, &function, &is_varlena);
+			*id = braze_string(OidOutputFunctionCall(function, value));
+			return true;
 	}
-	braze_call_builder_add_text(call, key, text.data, text.length);
+	return false;
 }
 
 /* where invalid calls are kept, the mapping says why the document is no id */
@@ -186,67 +243,15 @@ add_document(BrazeCallBuilder *call, const char *key, Jsonb *jsonb)
 	braze_call_builder_add_jsonb(call, key, jsonb);
 }
 
-static void
-add_jsonb(BrazeCallBuilder *call, const char *key, Jsonb *jsonb)
-{
-	JsonbValue	value;
-
-	if (!JB_ROOT_IS_SCALAR(jsonb) || !JsonbExtractScalar(&jsonb->root, &value))
-	{
-		add_document(call, key, jsonb);
-		return;
-	}
-	switch (value.type)
-	{
-		case jbvNull:
-			break;
-		case jbvString:
-			braze_call_builder_add_text(call, key, value.val.string.val, value.val.string.len);
-			break;
-		case jbvNumeric:
-			add_numeric(call, key, value.val.numeric);
-			break;
-		default:
-			add_document(call, key, jsonb);
-	}
-}
-
 void
 braze_user_id_add(BrazeCallBuilder *call, const char *key, const BrazeUserIdType *type, Datum value)
 {
-	switch (type->form)
-	{
-		case BRAZE_USER_ID_TEXT:
-			{
-				text	   *string = DatumGetTextPP(value);
+	BrazeString id;
 
-				braze_call_builder_add_text(call, key, VARDATA_ANY(string), VARSIZE_ANY_EXHDR(string));
-				break;
-			}
-		case BRAZE_USER_ID_PADDED:
-			{
-				BpChar	   *string = DatumGetBpCharPP(value);
-
-				braze_call_builder_add_text(call, key, VARDATA_ANY(string),
-											bpchartruelen(VARDATA_ANY(string), VARSIZE_ANY_EXHDR(string)));
-				break;
-			}
-		case BRAZE_USER_ID_NUMERIC:
-			add_numeric(call, key, DatumGetNumeric(value));
-			break;
-		case BRAZE_USER_ID_JSONB:
-			add_jsonb(call, key, DatumGetJsonbP(value));
-			break;
-		case BRAZE_USER_ID_OUTPUT:
-			{
-				Oid			function;
-				bool		is_varlena;
-				char	   *string;
-
-				getTypeOutputInfo(type->type, &function, &is_varlena);
-				string = OidOutputFunctionCall(function, value);
-				braze_call_builder_add_text(call, key, string, strlen(string));
-				break;
-			}
-	}
+	if (braze_user_id_text(type, value, &id))
+		braze_call_builder_add_text(call, key, id.data, id.length);
+	else if (type->form == BRAZE_USER_ID_NUMERIC)
+		add_not_finite(call, key, DatumGetCString(DirectFunctionCall1(numeric_out, value)));
+	else if (!braze_user_id_is_null(type, value))
+		add_document(call, key, DatumGetJsonbP(value));
 }

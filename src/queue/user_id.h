@@ -10,6 +10,7 @@
 
 #include "fmgr.h"
 
+#include "json/jsonb_walk.h"
 #include "queue/call_builder.h"
 
 /* how the text of the id is had from a value */
@@ -39,6 +40,10 @@ extern BrazeUserIdType braze_user_id_type_of(Oid given);
 /* what the value takes up at least, and whether reading it may be an error */
 extern Size braze_user_id_size(const BrazeUserIdType *type, Datum value);
 extern bool braze_user_id_may_fail(const BrazeUserIdType *type, Datum value);
+
+/* the id of a value that is not null; false: it is no id, or JSON's null */
+extern bool braze_user_id_text(const BrazeUserIdType *type, Datum value, BrazeString *id);
+extern bool braze_user_id_is_null(const BrazeUserIdType *type, Datum value);
 
 /* adds a value that is not null; JSON's null is left out of the call as well */
 extern void braze_user_id_add(BrazeCallBuilder *call, const char *key,

@@ -1,7 +1,8 @@
 /*-------------------------------------------------------------------------
  *
  * deleted_users.c
- *	  Dead letters of users whom a call has deleted are deleted, too.
+ *	  Dead letters of users whom a call has deleted are deleted, too, and what
+ *	  syncs know of them.
  *
  *-------------------------------------------------------------------------
  */
@@ -27,6 +28,7 @@
 #include "queue/call_user.h"
 #include "store/claims_bound.h"
 #include "store/deleted_users.h"
+#include "store/synced_users.h"
 
 typedef struct DeletedUser
 {
@@ -108,7 +110,7 @@ braze_deleted_users_add(BrazeSettler *settler, const BrazeSettleRow *row)
 	 * the letters are deleted at the end of the round: too late to say not
 	 * now
 	 */
-	if (table == NULL || !braze_settler_open_letters(settler))
+	if (table == NULL || !braze_settler_open_letters(settler) || !braze_synced_users_try_lock())
 		return false;
 	if (braze_settler_fetch(table, id, row) &&
 		!table->slot->tts_isnull[call] && !table->slot->tts_isnull[destination] &&
@@ -300,6 +302,23 @@ find_letters(Found *found, Relation letters)
 	UnregisterSnapshot(snapshot);
 }
 
+static void
+delete_synced(const BrazeDeletedUsers *deleted)
+{
+	ArrayBuildState *destinations = NULL;
+	ArrayBuildState *users = NULL;
+
+	for (int i = 0; i < deleted->nusers; i++)
+	{
+		destinations = append_value(destinations, PointerGetDatum(deleted->users[i].destination),
+									TEXTOID, CurrentMemoryContext);
+		users = append_value(users, PointerGetDatum(deleted->users[i].user), TEXTOID,
+							 CurrentMemoryContext);
+	}
+	if (users != NULL)
+		braze_synced_users_delete(array_of(destinations, TEXTOID), array_of(users, TEXTOID));
+}
+
 /*
  * What is under way of such a user was queued after the deletion, which waited
  * for all before it.
@@ -317,6 +336,7 @@ braze_deleted_users_delete_letters(BrazeSettler *settler)
 	if (deleted == NULL)
 		return;
 	settler->deleted_users = NULL;
+	delete_synced(deleted);
 	qsort(deleted->users, deleted->nusers, sizeof(DeletedUser), compare_users);
 	find_letters(&found, letters);
 	if (found.ids == NULL)

@@ -31,6 +31,7 @@
 #include "worker/round_settle.h"
 #include "worker/round_tally.h"
 #include "worker/round_upkeep.h"
+#include "worker/sync_schedule.h"
 #include "worker/timetable.h"
 
 /* while requests are under way, new rows are looked for this often */
@@ -350,6 +351,12 @@ expire_users(int64 now)
 	return now + braze_round_upkeep_old_users();
 }
 
+static int64
+look_for_syncs(int64 now)
+{
+	return now + braze_sync_schedule_look();
+}
+
 /* ----- the table ----- */
 
 /*
@@ -378,6 +385,7 @@ enum
 	STEP_USERS,
 	STEP_OLD_SUMS,
 	STEP_OLD_USERS,
+	STEP_SYNCS,
 	STEP_READ
 };
 
@@ -400,6 +408,7 @@ static Step steps[] = {
 	[STEP_USERS] = {NULL, NULL, add_up_users},
 	[STEP_OLD_SUMS] = {NULL, NULL, expire_sums},
 	[STEP_OLD_USERS] = {NULL, NULL, expire_users},
+	[STEP_SYNCS] = {NULL, NULL, look_for_syncs},
 	[STEP_READ] = {NULL, read_due, read_queue}
 };
 

@@ -121,6 +121,13 @@ INSERT INTO ours.attempts (functions, statement) VALUES
 	('{braze_merge_users,braze_count_users}', $$SELECT ours.braze_count_users(s), ours.braze_sketch_users(ours.braze_merge_users(s)) FROM (VALUES ('\x010041'::bytea)) v (s)$$),
 	('{braze_explain_user}', $$SELECT server, what, call FROM ours.braze_explain_user('u1')$$),
 	('{braze_count_users}', $$SELECT pg_catalog.count(*) FROM ours.braze_activity, ours.braze_event_counts, ours.braze_revenue, ours.braze_attribute_counts, ours.braze_throughput$$),
+	('{braze_create_sync}', $$SELECT ours.braze_create_sync('users', 'SELECT id, plan FROM ours.users', 'id', destination => 'braze', on_remove => 'clear')$$),
+	('{braze_preview_sync,braze_sync_calls}', $$SELECT outcome FROM ours.braze_preview_sync('users')$$),
+	('{braze_run_sync}', $$CALL ours.braze_run_sync('users')$$),
+	('{braze_run_sync}', $$UPDATE ours.users SET id = 'u2', plan = 'pro' RETURNING true$$),
+	('{braze_run_sync}', $$CALL ours.braze_run_sync('users', 1)$$),
+	('{braze_run_sync}', $$SELECT added, removed, error FROM ours.braze_sync_runs$$),
+	('{braze_drop_sync}', $$SELECT ours.braze_drop_sync('users')$$),
 	('{braze_purge}', $$SELECT ours.braze_purge('braze')$$);
 INSERT INTO ours.braze_write_keys VALUES (sha256('a key'), current_user, 'braze');
 INSERT INTO ours.braze_dead_letters (destination, call, reason, queued_at)

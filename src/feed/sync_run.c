@@ -1,0 +1,361 @@
+/*-------------------------------------------------------------------------
+ *
+ * sync_run.c
+ *	  A run of a sync, from its query to the last part of its calls.
+ *
+ *-------------------------------------------------------------------------
+ */
+#include "postgres.h"
+
+#include "access/xact.h"
+#include "catalog/pg_type.h"
+#include "executor/spi.h"
+#include "miscadmin.h"
+#include "storage/lock.h"
+#include "storage/proc.h"
+#include "utils/builtins.h"
+#include "utils/memutils.h"
+#include "utils/portal.h"
+#include "utils/resowner.h"
+#include "utils/snapmgr.h"
+#include "utils/timeout.h"
+
+#include "base/catalog.h"
+#include "feed/parts.h"
+#include "feed/sync_part.h"
+#include "feed/sync_run.h"
+#include "feed/sync_state.h"
+#include "feed/sync_table.h"
+
+/* which of the advisory locks' fields keeps ours apart from the users' */
+#define SYNC_LOCK_FIELD		78
+
+typedef struct Run
+{
+	BrazeSyncRunMode mode;
+	BrazeSync  *sync;
+	Oid			owner;
+	double		max_removed;
+	MemoryContext context;		/* lasts as long as the run */
+	MemoryContext step_context; /* as long as a step */
+	BrazeSyncProgress progress;
+	BrazeSyncRows *rows;
+	BrazeSyncChanges *changes;
+	BrazeSyncQueue *queue;
+	BrazeParts *parts;
+} Run;
+
+/* ----- one run at a time ----- */
+
+static void
+tag_of_sync(LOCKTAG *tag, int64 id)
+{
+	SET_LOCKTAG_ADVISORY(*tag, MyDatabaseId, (uint32) (id >> 32), (uint32) id, SYNC_LOCK_FIELD);
+}
+
+/* of the session, since it outlives transactions; or of the one transaction */
+static void
+lock_sync(const Run *run)
+{
+	LOCKTAG		tag;
+	int			pid;
+
+	tag_of_sync(&tag, run->sync->id);
+	if (LockAcquire(&tag, ExclusiveLock, run->mode != BRAZE_SYNC_RUN_AT_ONCE, true) != LOCKACQUIRE_NOT_AVAIL)
+		return;
+	pid = braze_sync_state_pid(run->sync->id);
+	ereport(ERROR,
+			(errcode(ERRCODE_OBJECT_IN_USE),
+			 errmsg("sync \"%s\" is running already", run->sync->name),
+			 pid == 0 ? errhint("Wait until it has finished.") :
+			 errhint("Wait until it has finished, or cancel it with SELECT pg_cancel_backend(%d).", pid)));
+}
+
+static void
+unlock_sync(const Run *run)
+{
+	LOCKTAG		tag;
+
+	tag_of_sync(&tag, run->sync->id);
+	if (run->mode != BRAZE_SYNC_RUN_AT_ONCE)
+		(void) LockRelease(&tag, ExclusiveLock, true);
+}
+
+bool
+braze_sync_run_is_under_way(int64 id)
+{
+	LOCKTAG		tag;
+
+	tag_of_sync(&tag, id);
+	if (LockAcquire(&tag, ExclusiveLock, false, true) == LOCKACQUIRE_NOT_AVAIL)
+		return true;
+	(void) LockRelease(&tag, ExclusiveLock, false);
+	return false;
+}
+
+/* ----- steps, each a transaction ----- */
+
+/* SPI_commit() alone begins the next transaction since late versions of 14 only */
+static void
+commit_step(const Run *run)
+{
+	if (run->mode == BRAZE_SYNC_RUN_AT_ONCE)
+		return;
+	SPI_commit();
+	if (!IsTransactionState())
+		SPI_start_transaction();
+}
+
+/*
+ * A background worker gets no statement_timeout of PostgreSQL's.  What it limits
+ * here is a step: the query, or a part.
+ */
+static void
+begin_statement(const Run *run)
+{
+	if (run->mode == BRAZE_SYNC_RUN_TIMED && StatementTimeout > 0)
+		enable_timeout_after(STATEMENT_TIMEOUT, StatementTimeout);
+}
+
+static void
+end_statement(const Run *run)
+{
+	if (run->mode == BRAZE_SYNC_RUN_TIMED)
+		disable_timeout(STATEMENT_TIMEOUT, false);
+}
+
+/* a sync that somebody drops meanwhile ends here, with what was queued so far */
+static void
+show_progress(const Run *run)
+{
+	if (braze_sync_state_progress(run->sync->id, &run->progress))
+		return;
+	ereport(ERROR,
+			(errcode(ERRCODE_UNDEFINED_OBJECT),
+			 errmsg("sync \"%s\" was dropped while it was running", run->sync->name),
+			 errdetail("Of " INT64_FORMAT " calls " INT64_FORMAT " are queued.",
+					   run->progress.to_queue, run->progress.queued)));
+}
+
+static void
+begin_run(Run *run)
+{
+	braze_sync_state_begin(run->sync, &run->progress);
+}
+
+static void
+read_and_compare(Run *run)
+{
+	MemoryContext old = MemoryContextSwitchTo(run->context);
+	TimestampTz since = run->sync->cursor_at;
+	const TimestampTz *from = NULL;
+
+	run->rows = braze_sync_read_begin();
+	run->changes = braze_sync_compare_begin();
+	MemoryContextSwitchTo(old);
+	if (run->sync->is_track && run->sync->has_cursor)
+	{
+		since = braze_sync_state_window(run->sync, since);
+		from = &since;
+	}
+	braze_sync_read(run->rows, run->sync, run->owner, from, -1);
+	braze_sync_compare(run->changes, run->sync, run->rows, run->max_removed);
+	run->progress.status = "queueing";
+	run->progress.read = run->rows->count;
+	run->progress.to_queue = run->changes->nadded + run->changes->nchanged +
+		(run->sync->on_remove == BRAZE_SYNC_KEEP ? 0 : run->changes->nremoved);
+	show_progress(run);
+}
+
+/* the row of the sync first: braze_drop_sync waits for it, and this for that */
+static void
+queue_next_part(Run *run)
+{
+	show_progress(run);
+	braze_sync_part(run->queue);
+	run->progress.queued = run->queue->nqueued;
+	show_progress(run);
+	if (run->mode != BRAZE_SYNC_RUN_AT_ONCE)
+		braze_parts_note(run->parts, run->queue->ids, run->queue->nids);
+}
+
+static void
+finish_run(Run *run)
+{
+	BrazeSyncCounts counts = {
+		.added = run->changes->nadded,
+		.changed = run->changes->nchanged,
+		.removed = run->changes->nremoved,
+		.unchanged = run->changes->nunchanged,
+		.rejected = run->queue->nrejected
+	};
+
+	show_progress(run);
+	if (run->sync->is_track && run->rows->count > 0)
+		braze_sync_state_advance(run->sync, run->rows->last_time);
+	braze_sync_state_finish(run->sync, &run->progress, &counts);
+	ereport(run->mode == BRAZE_SYNC_RUN_TIMED ? DEBUG1 : NOTICE,
+			(errmsg("sync \"%s\": " INT64_FORMAT " added, " INT64_FORMAT " changed, " INT64_FORMAT " removed, "
+					INT64_FORMAT " unchanged, " INT64_FORMAT " rejected",
+					run->sync->name, counts.added, counts.changed, counts.removed,
+					counts.unchanged, counts.rejected)));
+}
+
+static void
+run_body(Run *run, void (*body) (Run *run))
+{
+	MemoryContext old = MemoryContextSwitchTo(run->step_context);
+	int			level;
+
+	PushActiveSnapshot(GetTransactionSnapshot());
+	level = braze_sync_read_fix_settings();
+	begin_statement(run);
+	body(run);
+	end_statement(run);
+	braze_sync_read_restore_settings(level);
+	PopActiveSnapshot();
+	MemoryContextSwitchTo(old);
+	MemoryContextReset(run->step_context);
+}
+
+/* what became of the run, once nothing of the step that failed is left */
+static void
+note_failure(const Run *run, const ErrorData *error)
+{
+	PushActiveSnapshot(GetTransactionSnapshot());
+	braze_sync_state_fail(run->sync, &run->progress, error);
+	PopActiveSnapshot();
+	commit_step(run);
+}
+
+/*
+ * Runs a step in a subtransaction, which leaves a transaction that can note the
+ * error.  Then commits.
+ */
+static void
+take_step(Run *run, void (*body) (Run *run))
+{
+	MemoryContext context = CurrentMemoryContext;
+	ResourceOwner owner = CurrentResourceOwner;
+	ErrorData  *volatile error = NULL;
+
+	if (run->mode == BRAZE_SYNC_RUN_AT_ONCE)
+	{
+		run_body(run, body);
+		return;
+	}
+	BeginInternalSubTransaction(NULL);
+	MemoryContextSwitchTo(context);
+	PG_TRY();
+	{
+		run_body(run, body);
+		ReleaseCurrentSubTransaction();
+	}
+	PG_CATCH();
+	{
+		MemoryContextSwitchTo(run->context);
+		error = CopyErrorData();
+		FlushErrorState();
+		end_statement(run);
+		RollbackAndReleaseCurrentSubTransaction();
+	}
+	PG_END_TRY();
+	MemoryContextSwitchTo(context);
+	CurrentResourceOwner = owner;
+	if (error != NULL)
+	{
+		note_failure(run, error);
+		ReThrowError(error);
+	}
+	commit_step(run);
+}
+
+/* whoever cancels a run most likely finds it here */
+static void
+wait_for_part(Run *run)
+{
+	MemoryContext context = CurrentMemoryContext;
+
+	if (run->mode == BRAZE_SYNC_RUN_AT_ONCE)
+		return;
+	PG_TRY();
+	{
+		braze_parts_wait(run->parts, run->sync->destination,
+						 run->mode == BRAZE_SYNC_RUN_TIMED ? LOG : NOTICE);
+		if (!IsTransactionState())
+			SPI_start_transaction();
+	}
+	PG_CATCH();
+	{
+		ErrorData  *error;
+
+		MemoryContextSwitchTo(run->context);
+		error = CopyErrorData();
+		FlushErrorState();
+		SPI_rollback();
+		if (!IsTransactionState())
+			SPI_start_transaction();
+		MemoryContextSwitchTo(context);
+		note_failure(run, error);
+		ReThrowError(error);
+	}
+	PG_END_TRY();
+}
+
+static void
+take_steps(Run *run)
+{
+	take_step(run, begin_run);
+	take_step(run, read_and_compare);
+	run->queue = MemoryContextAllocZero(run->context, sizeof(BrazeSyncQueue));
+	run->queue->sync = run->sync;
+	run->queue->owner = run->owner;
+	run->queue->rows = run->rows;
+	run->queue->changes = run->changes;
+	run->queue->nleft = run->changes->nadded + run->changes->nchanged + run->changes->nremoved;
+	while (run->queue->nleft > 0)
+	{
+		take_step(run, queue_next_part);
+		if (run->queue->nleft > 0)
+			wait_for_part(run);
+	}
+	take_step(run, finish_run);
+}
+
+void
+braze_sync_run(int64 id, double max_removed, BrazeSyncRunMode mode)
+{
+	Run			run = {.mode = mode};
+	MemoryContext caller = CurrentMemoryContext;
+
+	/* not that of a transaction, which the run outlives */
+	run.context = AllocSetContextCreate(mode == BRAZE_SYNC_RUN_AT_ONCE ? CurrentMemoryContext : PortalContext,
+										"segment_braze sync", ALLOCSET_DEFAULT_SIZES);
+	run.step_context = AllocSetContextCreate(run.context, "segment_braze sync step",
+											 ALLOCSET_DEFAULT_SIZES);
+	MemoryContextSwitchTo(run.context);
+	run.sync = braze_sync_state_load(id);
+	run.owner = braze_sync_table_owner(run.sync);
+	run.max_removed = max_removed >= 0 ? max_removed : run.sync->max_removed;
+	run.parts = braze_parts_create();
+	MemoryContextSwitchTo(caller);
+	if (mode != BRAZE_SYNC_RUN_AT_ONCE && SPI_connect_ext(SPI_OPT_NONATOMIC) != SPI_OK_CONNECT)
+		elog(ERROR, "could not connect to SPI");
+	lock_sync(&run);
+	PG_TRY();
+	{
+		take_steps(&run);
+	}
+	PG_FINALLY();
+	{
+		unlock_sync(&run);
+		if (run.rows != NULL)
+			braze_sync_read_end(run.rows);
+		if (run.changes != NULL)
+			braze_sync_compare_end(run.changes);
+	}
+	PG_END_TRY();
+	if (mode != BRAZE_SYNC_RUN_AT_ONCE)
+		SPI_finish();
+	MemoryContextDelete(run.context);
+}

@@ -1,0 +1,62 @@
+/*-------------------------------------------------------------------------
+ *
+ * synced_users.c
+ *	  What syncs know of users whom a call has deleted is deleted, too.
+ *
+ * A sync whose query still returns such a user sends all of their attributes by
+ * its next run: the user is wanted at Braze, where nothing is left of them.
+ *
+ *-------------------------------------------------------------------------
+ */
+#include "postgres.h"
+
+#include "access/table.h"
+#include "catalog/pg_type.h"
+#include "storage/lmgr.h"
+#include "utils/rel.h"
+
+#include "base/catalog.h"
+#include "base/statement.h"
+#include "base/table_write.h"
+#include "store/synced_users.h"
+
+bool
+braze_synced_users_try_lock(void)
+{
+	const BrazeCatalog *catalog = braze_catalog_required();
+
+	if (ConditionalLockRelationOid(catalog->sync_state, RowExclusiveLock) &&
+		ConditionalLockRelationOid(catalog->sync_state_pkey, RowExclusiveLock) &&
+		ConditionalLockRelationOid(catalog->syncs, AccessShareLock))
+		return true;
+	braze_table_write_locked = BRAZE_LOCKED_TABLE("braze_sync_state");
+	return false;
+}
+
+/*
+ * A row that is locked is being written by a run of the sync, with a call that
+ * is behind the deletion in the queue: it stays.  One user after the other, so
+ * that each is found by the primary key, whatever is known of the table.
+ */
+void
+braze_synced_users_delete(Datum destinations, Datum users)
+{
+	static const Oid types[2] = {TEXTARRAYOID, TEXTARRAYOID};
+	const BrazeCatalog *catalog = braze_catalog_required();
+	Relation	state = table_open(catalog->sync_state, NoLock);
+	Relation	syncs = table_open(catalog->syncs, NoLock);
+	Datum		values[2] = {destinations, users};
+	BrazeStatement statement = {state, CMD_DELETE, NULL, lengthof(types), types, values};
+
+	statement.text =
+		psprintf("DELETE FROM %s d USING ("
+				 "SELECT s.sync, s.key FROM ROWS FROM (unnest($1, $2)) u (destination, id) "
+				 "JOIN %s y ON y.destination = u.destination AND y.type = 'identify', "
+				 "LATERAL (SELECT t.sync, t.key FROM %s t WHERE t.sync = y.id AND t.key = u.id "
+				 "FOR UPDATE SKIP LOCKED) s OFFSET 0) g "
+				 "WHERE d.sync = g.sync AND d.key = g.key",
+				 braze_statement_table(state), braze_statement_table(syncs), braze_statement_table(state));
+	(void) braze_statement_run(&statement);
+	table_close(syncs, NoLock);
+	table_close(state, NoLock);
+}

@@ -1,0 +1,276 @@
+/*-------------------------------------------------------------------------
+ *
+ * sync_schedule.c
+ *	  When the syncs of this database run.
+ *
+ * The worker only says when: each run is a process of its own, so no query of
+ * anybody's holds up a delivery.  That a sync does not run, and why, is in its
+ * status; the log has one line when there is no free place and one when there
+ * is again.
+ *
+ *-------------------------------------------------------------------------
+ */
+#include "postgres.h"
+
+#include "access/htup_details.h"
+#include "catalog/pg_type.h"
+#include "miscadmin.h"
+#include "postmaster/bgworker.h"
+#include "storage/ipc.h"
+#include "utils/builtins.h"
+#include "utils/memutils.h"
+
+#include "base/catalog.h"
+#include "base/compat.h"
+#include "base/database_name.h"
+#include "base/guc.h"
+#include "base/table_write.h"
+#include "feed/sync_run.h"
+#include "feed/sync_table.h"
+#include "store/started_table.h"
+#include "worker/round.h"
+#include "worker/sync_schedule.h"
+#include "worker/sync_worker.h"
+
+/* a process that was started here */
+typedef struct Running
+{
+	int64		sync;
+	BackgroundWorkerHandle *handle; /* NULL: the place is free */
+} Running;
+
+/* a sync that is due, or whose process is gone */
+typedef struct Due
+{
+	int64		sync;
+	char	   *name;
+	char	   *destination;
+	char	   *owner;
+	char	   *status;
+	Oid			role;			/* InvalidOid: it does not exist */
+	int			pid;			/* of its last run, if that has not ended as
+								 * it should; or 0 */
+	bool		is_due;
+} Due;
+
+static Running running[BRAZE_SYNC_WORKERS_LIMIT];
+static bool no_place = false;	/* and the log says so */
+
+/* ----- the processes ----- */
+
+/* also those that the postmaster has not started yet are not started then */
+static void
+end_runs(int code, Datum arg)
+{
+	for (int i = 0; i < lengthof(running); i++)
+	{
+		if (running[i].handle != NULL)
+			TerminateBackgroundWorker(running[i].handle);
+	}
+}
+
+static void
+free_ended(void)
+{
+	pid_t		pid;
+
+	for (int i = 0; i < lengthof(running); i++)
+	{
+		if (running[i].handle == NULL ||
+			GetBackgroundWorkerPid(running[i].handle, &pid) != BGWH_STOPPED)
+			continue;
+		pfree(running[i].handle);
+		running[i].handle = NULL;
+	}
+}
+
+static int
+count_running(void)
+{
+	int			count = 0;
+
+	for (int i = 0; i < lengthof(running); i++)
+		count += (running[i].handle != NULL);
+	return count;
+}
+
+static bool
+is_running(int64 sync)
+{
+	for (int i = 0; i < lengthof(running); i++)
+	{
+		if (running[i].handle != NULL && running[i].sync == sync)
+			return true;
+	}
+	return false;
+}
+
+static bool
+start_run(const Due *due)
+{
+	static bool registered = false;
+	Running    *place = running;
+	BackgroundWorkerHandle *handle;
+	MemoryContext old = MemoryContextSwitchTo(TopMemoryContext);
+	bool		started;
+
+	if (!registered)
+		before_shmem_exit(end_runs, (Datum) 0);
+	registered = true;
+	while (place->handle != NULL)
+		place++;
+	started = braze_sync_worker_start(MyDatabaseId, due->role, due->sync, due->name, &handle);
+	MemoryContextSwitchTo(old);
+	if (started)
+	{
+		place->sync = due->sync;
+		place->handle = handle;
+	}
+	return started;
+}
+
+/* ----- what is due ----- */
+
+static char *
+text_of(HeapTuple row, TupleDesc desc, int column)
+{
+	bool		isnull;
+	Datum		value = heap_getattr(row, column, desc, &isnull);
+
+	return isnull ? NULL : TextDatumGetCString(value);
+}
+
+typedef struct Listing
+{
+	List	   *dues;
+	MemoryContext context;
+} Listing;
+
+static void
+list_due(HeapTuple row, TupleDesc desc, void *arg)
+{
+	Listing    *listing = arg;
+	MemoryContext old = MemoryContextSwitchTo(listing->context);
+	Due		   *due = palloc0(sizeof(Due));
+	bool		isnull;
+
+	due->sync = DatumGetInt64(heap_getattr(row, 1, desc, &isnull));
+	due->name = text_of(row, desc, 2);
+	due->destination = text_of(row, desc, 3);
+	due->owner = text_of(row, desc, 4);
+	due->status = text_of(row, desc, 5);
+	due->role = DatumGetObjectId(heap_getattr(row, 6, desc, &isnull));
+	if (isnull)
+		due->role = InvalidOid;
+	due->pid = DatumGetInt32(heap_getattr(row, 7, desc, &isnull));
+	if (isnull)
+		due->pid = 0;
+	due->is_due = DatumGetBool(heap_getattr(row, 8, desc, &isnull)) && !isnull;
+	listing->dues = lappend(listing->dues, due);
+	MemoryContextSwitchTo(old);
+}
+
+/* locked: nobody else writes these rows, or has to be waited for */
+static List *
+find_due(void)
+{
+	Listing		listing = {NIL, CurrentMemoryContext};
+	BrazeSyncArguments none = {0};
+
+	braze_sync_table_read(psprintf("SELECT s.id, s.name, s.destination, s.owner, s.status, r.oid, s.pid, s.next_run <= now() "
+								   "FROM %s s LEFT JOIN pg_roles r ON r.rolname = s.owner "
+								   "WHERE s.next_run <= now() OR s.pid IS NOT NULL "
+								   "ORDER BY s.next_run, s.id FOR UPDATE OF s SKIP LOCKED",
+								   braze_sync_table_syncs()),
+						  &none, NULL, list_due, &listing);
+	return listing.dues;
+}
+
+/* nothing is written that is there already */
+static void
+set_status(Due *due, const char *status, bool starts)
+{
+	BrazeSyncArguments arguments = {0};
+
+	if (!starts && due->pid == 0 && strcmp(due->status, status) == 0)
+		return;
+	braze_sync_table_add(&arguments, INT8OID, Int64GetDatum(due->sync));
+	braze_sync_table_add_text(&arguments, status);
+	(void) braze_sync_table_write(braze_catalog_required()->syncs, CMD_UPDATE,
+								  psprintf("UPDATE %s SET status = $2, pid = NULL%s WHERE id = $1",
+										   braze_sync_table_syncs(),
+										   starts ? ", next_run = clock_timestamp() + every" : ""),
+								  &arguments);
+	due->pid = 0;
+	due->status = pstrdup(status);
+}
+
+static void
+report_place(bool is_free, const char *name)
+{
+	if (is_free && no_place)
+		ereport(LOG,
+				(errhidecontext(true),
+				 errmsg("segment_braze: syncs of database \"%s\" have background workers again",
+						braze_database_name())));
+	else if (!is_free && !no_place)
+		ereport(LOG,
+				(errhidecontext(true),
+				 errmsg("segment_braze: no background worker is free for sync \"%s\" in database \"%s\"",
+						name, braze_database_name()),
+				 errhint("Increase max_worker_processes, and restart the server.")));
+	no_place = !is_free;
+}
+
+static void
+look_at_due(Due *due)
+{
+	bool		started;
+
+	if (is_running(due->sync) || braze_sync_run_is_under_way(due->sync))
+		return;
+	if (due->pid != 0)
+		set_status(due, "its last run ended before it had finished; the next one does the rest", false);
+	if (!due->is_due)
+		return;
+	if (!OidIsValid(due->role))
+		set_status(due, psprintf("not running: role \"%s\" does not exist", due->owner), false);
+	else if (!braze_started_table_has(due->destination))
+		set_status(due, psprintf("not running here: destination \"%s\" is not started; %s",
+								 due->destination, braze_started_table_advice(due->destination)), false);
+	else if (count_running() >= braze_max_sync_workers)
+		set_status(due, psprintf("waiting: %d syncs are running, as many as segment_braze.max_sync_workers",
+								 count_running()), false);
+	else
+	{
+		started = start_run(due);
+		report_place(started, due->name);
+		if (started)
+			set_status(due, "starting; if it stays so, the server log says why", true);
+		else
+			set_status(due, "waiting: no background worker is free; increase max_worker_processes, and restart the server", false);
+	}
+}
+
+static void
+look_for_due(void *arg)
+{
+	const BrazeCatalog *catalog = braze_catalog_required();
+	ListCell   *cell;
+
+	/* whoever has locked a table is not waited for */
+	if (!braze_table_write_try_lock(catalog->syncs, RowExclusiveLock) ||
+		!braze_started_table_try_read())
+		return;
+	foreach(cell, find_due())
+		look_at_due(lfirst(cell));
+}
+
+int
+braze_sync_schedule_look(void)
+{
+	free_ended();
+	if (braze_deliver && braze_max_sync_workers > 0)
+		(void) braze_round_succeeds("looking for syncs that are due", look_for_due, NULL);
+	return braze_nap;
+}
