@@ -1095,7 +1095,9 @@ CREATE FUNCTION @extschema@.braze_counters(
 	OUT pending bigint,
 	OUT pending_bytes bigint,
 	OUT oldest_at timestamptz,
-	OUT exact boolean)
+	OUT exact boolean,
+	OUT claimed bigint,
+	OUT dead_letters bigint)
 RETURNS SETOF record
 AS 'MODULE_PATHNAME', 'braze_counters'
 LANGUAGE C VOLATILE ROWS 10;
@@ -1117,12 +1119,15 @@ COMMENT ON FUNCTION @extschema@.braze_metrics() IS
 
 CREATE VIEW @extschema@.braze_status AS
 WITH small AS MATERIALIZED (
-	SELECT @extschema@.braze_is_small(false) AS queue
+	SELECT @extschema@.braze_is_small(false) AS queue, @extschema@.braze_is_small(true) AS letters
 ), waiting AS MATERIALIZED (
+	-- more rows than are in a small table: what is not read is not planned for either
 	SELECT destination, pg_catalog.count(*) AS pending,
 		pg_catalog.sum(pg_catalog.pg_column_size(call))::bigint AS pending_bytes,
 		pg_catalog.min(queued_at) FILTER (WHERE pg_catalog.isfinite(queued_at)) AS oldest
-	FROM @extschema@.braze_queue WHERE (SELECT queue FROM small) GROUP BY destination
+	FROM (
+		SELECT destination, call, queued_at FROM @extschema@.braze_queue WHERE (SELECT queue FROM small) LIMIT 100000
+	) q GROUP BY destination
 ), counted AS MATERIALIZED (
 	SELECT * FROM @extschema@.braze_counters()
 )
@@ -1136,7 +1141,8 @@ SELECT d.destination,
 		WHEN c.reason IS NOT NULL THEN c.state || ': ' || c.reason
 		ELSE coalesce(c.state, w.not_counted, 'running')
 	END) || coalesce('; ' || u.warning, '') AS state,
-	CASE WHEN r.queue THEN coalesce(q.pending, 0) ELSE c.pending END + coalesce(l.pending, 0) AS pending,
+	CASE WHEN r.queue THEN coalesce(q.pending, 0) ELSE c.pending END
+		+ CASE WHEN r.letters THEN coalesce(l.pending, 0) ELSE coalesce(c.claimed, 0) END AS pending,
 	CASE WHEN r.queue THEN coalesce(q.pending_bytes, 0) ELSE c.pending_bytes END + coalesce(l.pending_bytes, 0) AS pending_bytes,
 	GREATEST(pg_catalog.clock_timestamp() - o.oldest, CASE WHEN o.oldest IS NOT NULL THEN interval '0' END) AS oldest_pending,
 	coalesce(c.in_flight, 0) AS in_flight,
@@ -1150,7 +1156,7 @@ SELECT d.destination,
 	coalesce(c.duplicates, 0) AS duplicates,
 	coalesce(c.dropped, 0) AS dropped,
 	coalesce(c.unchanged, 0) AS unchanged,
-	coalesce(l.dead_letters, 0) AS dead_letters,
+	CASE WHEN r.letters THEN coalesce(l.dead_letters, 0) ELSE c.dead_letters END AS dead_letters,
 	c.last_error, c.last_error_at, c.last_success,
 	r.queue OR coalesce(c.exact, false) AS exact
 FROM (
@@ -1188,7 +1194,9 @@ LEFT JOIN (
 		pg_catalog.count(*) FILTER (WHERE f.in_flight) AS pending,
 		pg_catalog.sum(pg_catalog.pg_column_size(d.call)) FILTER (WHERE f.in_flight)::bigint AS pending_bytes,
 		pg_catalog.min(d.queued_at) FILTER (WHERE f.in_flight AND pg_catalog.isfinite(d.queued_at)) AS oldest
-	FROM @extschema@.braze_dead_letters d,
+	FROM (
+		SELECT * FROM @extschema@.braze_dead_letters WHERE (SELECT letters FROM small) LIMIT 100000
+	) d,
 		LATERAL (SELECT d.state = 'in flight' AND @extschema@.braze_in_flight(d.id) AS in_flight OFFSET 0) f
 	WHERE (SELECT q.dead_letter FROM @extschema@.braze_queue q WHERE q.id = d.retry_id) IS DISTINCT FROM d.id
 	GROUP BY d.destination

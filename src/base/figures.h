@@ -46,6 +46,7 @@ typedef struct BrazeGauges
 {
 	int64		held_calls;
 	int64		held_bytes;
+	int64		claimed_calls;	/* of those, they have left the queue */
 	bool		behind;			/* it reads the queue from a cursor of its own */
 	int64		oldest_id;		/* of what waits; 0: not known, or nothing */
 	TimestampTz oldest_at;

@@ -191,6 +191,7 @@ braze_shmem_destination(Oid database, const char *name, bool create)
 	namestrcpy(&slot->name, name);
 	for (int i = 0; i < BRAZE_FIGURE_SERVICES; i++)
 		slot->gauges.remaining[i] = -1;
+	slot->dead_letters = -1;
 	of = braze_shmem_database(database, false);
 	braze_size_counter_init(&slot->size, of == NULL ? 0 : of->count.bound);
 	slot->next = *bucket;

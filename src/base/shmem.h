@@ -135,6 +135,7 @@ typedef struct BrazeDestinationSlot
 	BrazeSums	sums;
 	BrazeGauges gauges;			/* when the worker last looked */
 	BrazeSizeCounter size;
+	int64		dead_letters;	/* when they were last counted, -1: never */
 	BrazeBackoff left_alone;	/* since a trigger ended the worker */
 	TimestampTz last_success;	/* 0: none yet */
 	TimestampTz last_error_at;

@@ -114,6 +114,7 @@ put_gauges(const Output *output, WorkerState worker, TimestampTz wall)
 	/* a worker that is gone holds nothing */
 	put_metric(output, "requests_under_way", "", has_worker ? slot->in_flight : 0);
 	put_metric(output, "held_calls", "", has_worker ? gauges->held_calls : 0);
+	put_metric(output, "claimed_calls", "", has_worker ? gauges->claimed_calls : 0);
 	put_metric(output, "held_bytes", "", has_worker ? gauges->held_bytes : 0);
 	put_metric(output, "behind", "", has_worker && gauges->behind);
 	if (gauges->oldest_id != 0)
@@ -139,6 +140,8 @@ put_pending(const Output *output)
 		put_metric(output, "pending_bytes", "", (double) braze_size_counter_committed(size));
 	}
 	put_metric(output, "pending_exact", "", exact);
+	if (output->slot->dead_letters >= 0)
+		put_metric(output, "dead_letters", "", (double) output->slot->dead_letters);
 }
 
 static void

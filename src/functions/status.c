@@ -233,6 +233,8 @@ enum
 	COUNTER_PENDING_BYTES,
 	COUNTER_OLDEST,
 	COUNTER_EXACT,
+	COUNTER_CLAIMED,
+	COUNTER_DEAD_LETTERS,
 	COUNTER_COLUMNS
 };
 
@@ -265,6 +267,9 @@ put_counters(Tuplestorestate *store, TupleDesc desc, BrazeDestinationSlot *slot)
 	values[COUNTER_OLDEST] = TimestampTzGetDatum(slot->gauges.oldest_at);
 	nulls[COUNTER_OLDEST] = (slot->gauges.oldest_id == 0 || TIMESTAMP_NOT_FINITE(slot->gauges.oldest_at));
 	values[COUNTER_EXACT] = BoolGetDatum(exact);
+	values[COUNTER_CLAIMED] = Int64GetDatum(slot->gauges.claimed_calls);
+	values[COUNTER_DEAD_LETTERS] = Int64GetDatum(slot->dead_letters);
+	nulls[COUNTER_DEAD_LETTERS] = (slot->dead_letters < 0);
 	tuplestore_putvalues(store, desc, values, nulls);
 }
 

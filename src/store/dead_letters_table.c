@@ -17,19 +17,30 @@
 #include "access/tableam.h"
 #include "access/xact.h"
 #include "catalog/indexing.h"
+#include "miscadmin.h"
 #include "storage/lmgr.h"
 #include "utils/builtins.h"
+#include "utils/fmgrprotos.h"
+#include "utils/memutils.h"
 #include "utils/rel.h"
 #include "utils/snapmgr.h"
 #include "utils/timestamp.h"
 
 #include "base/catalog.h"
+#include "base/clock.h"
+#include "base/guc.h"
+#include "base/shmem.h"
 #include "base/steady_time.h"
 #include "base/table_write.h"
 #include "store/claims_bound.h"
 #include "store/dead_letters_table.h"
 #include "store/fetch_row.h"
 #include "store/retention.h"
+
+/* between the slices of a count, and what a pass took until the next: it costs 2 % */
+#define COUNT_PAUSE_MS		5
+#define COUNT_SHARE			50
+#define COUNT_MAX_PAUSE_MS	600000
 
 /* in the queue or among the letters */
 static bool
@@ -261,4 +272,120 @@ braze_dead_letters_table_expire(int seconds)
 	static BrazeExpiry expiry;
 
 	return braze_retention_expire(&expiry, braze_catalog_required()->dead_letters, letter_has_expired, &seconds);
+}
+
+/* ----- how many there are ----- */
+
+typedef struct Letters
+{
+	struct Letters *next;
+	NameData	destination;
+	int64		count;			/* of the pass under way */
+}			Letters;
+
+/* one for each destination that had some; there are few */
+static Letters * letters = NULL;
+
+/* as braze_status counts them: not those that are queued again or in flight */
+static bool
+count_letter(TupleTableSlot *slot, void *arg)
+{
+	bool		isnull;
+	Datum		destination = slot_getattr(slot, BRAZE_DEAD_DESTINATION, &isnull);
+	int64		id;
+	Datum		retry_id;
+	NameData	name;
+	Letters    *entry = letters;
+
+	if (isnull)
+		return false;
+	id = DatumGetInt64(slot_getattr(slot, BRAZE_DEAD_ID, &isnull));
+	if (braze_dead_letters_table_is_in_flight(slot) && braze_claims_bound_holds(id))
+		return false;
+	retry_id = slot_getattr(slot, BRAZE_DEAD_RETRY_ID, &isnull);
+	if (!isnull && is_queued(id, DatumGetInt64(retry_id)))
+		return false;
+	braze_column_values_destination(destination, &name);
+	while (entry != NULL && strcmp(NameStr(entry->destination), NameStr(name)) != 0)
+		entry = entry->next;
+	if (entry == NULL)
+	{
+		entry = MemoryContextAllocZero(TopMemoryContext, sizeof(Letters));
+		entry->destination = name;
+		entry->next = letters;
+		letters = entry;
+	}
+	entry->count++;
+	return false;
+}
+
+static void
+publish_letters(void)
+{
+	LWLockAcquire(braze_shared->lock, LW_EXCLUSIVE);
+	for (int i = 0; i < braze_max_destinations; i++)
+	{
+		if (braze_shared->destinations[i].database == MyDatabaseId)
+			braze_shared->destinations[i].dead_letters = 0;
+	}
+	for (Letters * entry = letters; entry != NULL; entry = entry->next)
+	{
+		BrazeDestinationSlot *place = braze_shmem_destination(MyDatabaseId, NameStr(entry->destination), false);
+
+		if (place != NULL)
+			place->dead_letters = entry->count;
+	}
+	LWLockRelease(braze_shared->lock);
+}
+
+/* what PostgreSQL's statistics say of the table: another sum says that it changed */
+static int64
+letters_changes(Oid table)
+{
+	Datum		oid = ObjectIdGetDatum(table);
+
+	return DatumGetInt64(DirectFunctionCall1(pg_stat_get_tuples_inserted, oid)) +
+		DatumGetInt64(DirectFunctionCall1(pg_stat_get_tuples_updated, oid)) +
+		DatumGetInt64(DirectFunctionCall1(pg_stat_get_tuples_deleted, oid)) +
+		DatumGetInt64(DirectFunctionCall1(pg_stat_get_live_tuples, oid));
+}
+
+int
+braze_dead_letters_table_count(void)
+{
+	static BrazeExpiry pass;
+	static int64 took = 0;
+	static int64 changes = -1;	/* when the last pass began */
+	static bool under_way = false;
+	Oid			table = braze_catalog_required()->dead_letters;
+	int64		began = braze_now_ms();
+	int			pause;
+
+	/* a pass over what somebody has locked would end at once, as over nothing */
+	if (!ConditionalLockRelationOid(table, RowExclusiveLock))
+		return braze_nap;
+	if (!under_way)
+	{
+		int64		now = letters_changes(table);
+
+		/* again: there may be places now that had none */
+		if (now == changes)
+		{
+			publish_letters();
+			return braze_nap;
+		}
+		for (Letters * entry = letters; entry != NULL; entry = entry->next)
+			entry->count = 0;
+		changes = now;
+		under_way = true;
+	}
+	pause = braze_retention_expire(&pass, table, count_letter, NULL);
+	took += braze_now_ms() - began;
+	if (pause >= 0)
+		return COUNT_PAUSE_MS;
+	under_way = false;
+	pause = (int) Min(Max(braze_nap, took * COUNT_SHARE), COUNT_MAX_PAUSE_MS);
+	took = 0;
+	publish_letters();
+	return pause;
 }

@@ -53,6 +53,13 @@ extern void braze_dead_letters_table_release(BrazeRetried *retried);
  */
 extern int	braze_dead_letters_table_expire(int seconds);
 
+/*
+ * Counts the dead letters of each destination, a small part of the table at each
+ * call; in how many milliseconds to go on.  Those that are changed meanwhile may
+ * be missed, or count twice: the next pass finds them.
+ */
+extern int	braze_dead_letters_table_count(void);
+
 /* is it under way, or was it when the worker ended? */
 extern bool braze_dead_letters_table_is_in_flight(TupleTableSlot *letter);
 

@@ -35,8 +35,8 @@
 /* while those who may insert rows are waited for */
 #define WAIT_MS			20
 
-/* a count begins so many times what the last one took after it: it costs 5 % */
-#define COUNT_SHARE		20
+/* a count begins so many times what the last one took after it */
+#define COUNT_SHARE		5
 
 /* looks, a nap apart, that find another difference to the statistics: a minute */
 #define MAX_ODD_LOOKS	12

@@ -72,6 +72,8 @@ typedef struct BrazeDelivery
 	int			stuck;			/* calls that could not be settled, */
 	int			stuck_objects;	/* and how much of them was sent */
 	const char *locked;			/* what they wait for, NULL: no lock */
+	int			claimed;		/* calls that are dead letters while they are
+								 * under way */
 	bool		claim_failed;	/* nor could calls leave the queue to be sent */
 	int64		claim_locked;	/* since when a lock keeps them, 0: none does */
 	BrazeBackoff left_alone;	/* see delivery_stuck.h */

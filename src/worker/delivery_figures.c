@@ -161,6 +161,7 @@ braze_delivery_figures_prepare(BrazeDelivery *delivery)
 
 	gauges->held_calls = braze_pack_calls(delivery->pack);
 	gauges->held_bytes = (int64) braze_pack_memory(delivery->pack);
+	gauges->claimed_calls = delivery->claimed;
 	gauges->behind = delivery->behind;
 
 	/* what was found at the last look may be delivered, so it is looked anew */

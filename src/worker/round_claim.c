@@ -176,6 +176,13 @@ claim_all(BrazeSettler *settler)
 	}
 }
 
+static void
+leave_flight(BrazeDelivery *delivery, const BrazeCall *call)
+{
+	braze_claims_bound_leave(call->flight);
+	delivery->claimed--;
+}
+
 /*
  * The commit is through.  Only now does the pack hear of it: had it failed, the
  * calls would still be where they were.
@@ -195,12 +202,15 @@ tell_pack(void)
 			 * retries
 			 */
 			if (call->letter != 0)
-				braze_claims_bound_leave(call->flight);
+				leave_flight(claim->delivery, call);
 			call->letter = claim->row.letter;
 			call->is_retry = claim->row.is_retry;
 			call->before = claim->row.before;
 			if (call->letter != 0)
+			{
 				call->flight = braze_claims_bound_enter(call->letter, call->id);
+				claim->delivery->claimed++;
+			}
 			call->row.storage = claim->row.storage;
 			call->row.block = ItemPointerGetBlockNumberNoCheck(&claim->row.tid);
 			call->row.offset = ItemPointerGetOffsetNumberNoCheck(&claim->row.tid);
@@ -208,7 +218,7 @@ tell_pack(void)
 		else if (claim->request == NULL && claim->result == BRAZE_CLAIM_GONE)
 		{
 			/* it is in the queue no more either, so it will not be sent */
-			braze_claims_bound_leave(call->flight);
+			leave_flight(claim->delivery, call);
 			call->letter = 0;
 		}
 		else if (claim->request != NULL)

@@ -447,7 +447,10 @@ static void
 end_settled(const Done *done)
 {
 	if (done->call->letter != 0)
+	{
 		braze_claims_bound_leave(done->call->flight);
+		done->delivery->claimed--;
+	}
 	braze_delivery_settled(done->delivery, done->call);
 }
 

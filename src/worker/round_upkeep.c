@@ -172,6 +172,14 @@ braze_round_upkeep_dead_letters(void)
 }
 
 int
+braze_round_upkeep_letter_counts(void)
+{
+	static BrazeBackoff backoff;
+
+	return upkeep_round("counting dead letters", braze_dead_letters_table_count, &backoff, NULL);
+}
+
+int
 braze_round_upkeep_replica_trigger(void)
 {
 	static BrazeBackoff backoff;

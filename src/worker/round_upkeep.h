@@ -17,6 +17,9 @@ extern int	braze_round_upkeep_dead_letters(void);
 /* the same for what the mapping noted */
 extern int	braze_round_upkeep_notes(void);
 
+/* counts them, for the status */
+extern int	braze_round_upkeep_letter_counts(void);
+
 /* has replicated rows wake the worker, if a restore has put an end to it */
 extern int	braze_round_upkeep_replica_trigger(void);
 

@@ -322,6 +322,12 @@ count_waiting(int64 now)
 }
 
 static int64
+count_letters(int64 now)
+{
+	return now + braze_round_upkeep_letter_counts();
+}
+
+static int64
 restore_trigger(int64 now)
 {
 	return now + braze_round_upkeep_replica_trigger();
@@ -381,6 +387,7 @@ enum
 	STEP_OUTAGES,
 	STEP_FIGURES,
 	STEP_COUNT,
+	STEP_LETTER_COUNTS,
 	STEP_SUMS,
 	STEP_USERS,
 	STEP_OLD_SUMS,
@@ -404,6 +411,7 @@ static Step steps[] = {
 	[STEP_OUTAGES] = {NULL, NULL, look_for_outages},
 	[STEP_FIGURES] = {NULL, figures_due, look_at_figures},
 	[STEP_COUNT] = {NULL, count_due, count_waiting},
+	[STEP_LETTER_COUNTS] = {NULL, NULL, count_letters},
 	[STEP_SUMS] = {NULL, NULL, add_up_sums},
 	[STEP_USERS] = {NULL, NULL, add_up_users},
 	[STEP_OLD_SUMS] = {NULL, NULL, expire_sums},

@@ -19,7 +19,7 @@ SELECT DISTINCT destination FROM braze_metrics() ORDER BY 1;
 SELECT name, count(*) AS series, string_agg(DISTINCT keys, ' ') AS labels
 FROM braze_metrics(), LATERAL (
 	SELECT string_agg(key, ',' ORDER BY key) AS keys FROM jsonb_object_keys(labels) key) k
-WHERE name NOT LIKE 'segment_braze_pending_%' GROUP BY name ORDER BY name COLLATE "C";
+WHERE name NOT LIKE 'segment_braze_pending_%' AND name <> 'segment_braze_dead_letters' GROUP BY name ORDER BY name COLLATE "C";
 SELECT labels ->> 'kind' AS kind FROM braze_metrics() WHERE name = 'segment_braze_accepted_objects_total';
 SELECT DISTINCT labels ->> 'endpoint' AS endpoint FROM braze_metrics() WHERE name = 'segment_braze_requests_total' ORDER BY 1;
 SELECT string_agg(labels ->> 'le', ' ') AS bounds FROM braze_metrics()

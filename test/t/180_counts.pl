@@ -1,6 +1,6 @@
 # What braze_metrics and braze_status say of what waits equals count(*) whenever
 # they say that it is exact: while others write, roll back and delete, and after
-# a crash.
+# a crash.  Dead letters are counted as well.
 
 use strict;
 use warnings;
@@ -203,5 +203,21 @@ is_exact('of a queue that was sent');
 is(run("SELECT sum(value) FROM braze_metrics() WHERE name = 'segment_braze_pending_calls'"), '0', 'nothing waits');
 run("SELECT braze_pause('paused'); TRUNCATE braze_queue RESTART IDENTITY; SELECT braze_track('u1', 'A', destination => 'paused')");
 is_exact('after TRUNCATE with ids that begin anew');
+
+# ----- dead letters -----
+
+run(<<'EOS');
+INSERT INTO braze_dead_letters (destination, call, reason, queued_at)
+SELECT CASE WHEN n % 4 > 0 THEN 'paused' END, jsonb_build_object('type', 'track', 'userId', 'u' || n, 'event', repeat('A', 100)), 'r', now()
+FROM generate_series(1, 20000) n
+EOS
+ok($node->poll_query_until('postgres', <<'EOS'), 'of many dead letters');
+SELECT dead_letters = (SELECT count(*) FROM braze_dead_letters WHERE destination = 'paused') AND NOT braze_is_small(true)
+FROM braze_status WHERE destination = 'paused'
+EOS
+run('SELECT braze_retry(id) FROM braze_dead_letters WHERE destination = $$paused$$ LIMIT 100');
+ok($node->poll_query_until('postgres', <<'EOS'), 'of which some are queued again');
+SELECT dead_letters = 14900 AND pending = 101 FROM braze_status WHERE destination = 'paused'
+EOS
 
 done_testing();
