@@ -55,8 +55,21 @@ $braze->release;
 like($session->query_until(qr/^[tf]$/m, ''), qr/^t$/m, 'which ends');
 $session->quit;
 
+$node->safe_psql('postgres', <<'EOS');
+CREATE TABLE users (id int PRIMARY KEY);
+INSERT INTO users VALUES (1), (2);
+CREATE TRIGGER to_braze AFTER INSERT ON users FOR EACH ROW EXECUTE FUNCTION braze_trigger('type', 'identify', 'user_id', 'id');
+EOS
+$braze->hold;
+$session = $node->background_psql('postgres');
+$session->query_until(qr/began/, "\\echo began\nCALL braze_backfill('users', 'to_braze', rows_per_part => 1);\n\\echo ended\n");
+waits_for("backend_type = 'client backend' AND query LIKE '%braze\\_backfill%'", 'SegmentBrazeParts', 'braze_backfill');
+$braze->release;
+like($session->query_until(qr/^ended$/m, ''), qr/^ended$/m, 'which ends');
+$session->quit;
+
 is($node->safe_psql('postgres', <<'EOS'), '', 'all of them are in pg_wait_events');
-SELECT name FROM unnest('{SegmentBrazeLauncherNap,SegmentBrazeWorkerNap,SegmentBrazeWorkerAnswer,SegmentBrazeFlush,SegmentBrazeTest}'::text[]) AS name
+SELECT name FROM unnest('{SegmentBrazeLauncherNap,SegmentBrazeWorkerNap,SegmentBrazeWorkerAnswer,SegmentBrazeFlush,SegmentBrazeTest,SegmentBrazeParts}'::text[]) AS name
 EXCEPT SELECT name FROM pg_wait_events WHERE type = 'Extension'
 EOS
 
