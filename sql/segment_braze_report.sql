@@ -56,7 +56,7 @@ SELECT pg_catalog.has_table_privilege('braze_status', 'SELECT') AS may_status,
 \qecho '.table { overflow-x: auto; } table { border-collapse: collapse; width: 100%; font-variant-numeric: tabular-nums; }'
 \qecho 'th, td { text-align: left; vertical-align: top; padding: 6px 12px 6px 0; border-bottom: 1px solid var(--line); overflow-wrap: anywhere; min-width: 6em; }'
 \qecho 'th { color: var(--dim); font-weight: 600; white-space: nowrap; } tr:last-child td { border-bottom: 0; }'
-\qecho 'td:nth-child(2) { min-width: 12em; }'
+\qecho 'td:nth-child(2) { min-width: 12em; } #status td:last-child { min-width: 24em; }'
 \qecho '@media (max-width: 600px) { table { width: 720px; } }'
 \qecho '</style></head><body>'
 
@@ -116,7 +116,7 @@ WITH given (destination, place, title, unit, day, value) AS (
 	SELECT *, ceil(highest / step) * step AS top, 306.0 / days AS width FROM steps, span
 )
 SELECT '<figure><figcaption>' || (SELECT :as_text FROM (SELECT title AS t) x)
-	|| '<span>' || (SELECT :as_text FROM (SELECT destination || ', total ' || CASE WHEN place = 3 THEN trim_scale(total)::text ELSE round(total)::text END || rtrim(' ' || unit) AS t) x)
+	|| '<span>' || (SELECT :as_text FROM (SELECT destination || CASE place WHEN 2 THEN ', at most ' || round(highest) || ' on a day' WHEN 3 THEN ', total ' || trim_scale(total) ELSE ', total ' || round(total) END || rtrim(' ' || unit) AS t) x)
 	|| '</span></figcaption><svg viewBox="0 0 360 176" role="img">'
 	|| (SELECT string_agg(format('<line x1="46" x2="352" y1="%s" y2="%s"/><text x="42" y="%s" text-anchor="end">%s</text>', y, y, y + 4, label), '' ORDER BY y)
 		FROM (SELECT round(152 - 140 * (n * step) / top, 1) AS y,

@@ -87,8 +87,8 @@ const dashboard = new DashboardBuilder('Braze delivery (segment_braze)')
     .span(8).textMode(BigValueTextMode.Name))
   .withPanel(number('Workers missing', 'Databases that have the extension, and no worker.', 'none',
     [`count(segment_braze_worker_running{${DATABASE}} == 0) or vector(0)`, ''], [['green', null], ['red', 1]]))
-  .withPanel(number('Waiting', 'Rows in braze_queue.', 'short',
-    [`sum(segment_braze_queue_rows{${DATABASE}})`, ''], [['text', null]]))
+  .withPanel(number('Waiting', 'Calls in the queue.', 'short',
+    [`sum(${of('pending_calls')})`, ''], [['text', null]]))
   .withPanel(number('Oldest call', 'Since when the oldest call that waits is queued.', 's',
     [`max(${of('oldest_call_age_seconds')})`, ''], [['green', null], ['orange', 900], ['red', 3600]]))
   .withPanel(number('Dead letters', 'Rows in braze_dead_letters.', 'short',
@@ -110,8 +110,8 @@ const dashboard = new DashboardBuilder('Braze delivery (segment_braze)')
     [quantile(0.99, 'delivery_duration_seconds'), '99 %']]))
   .withPanel(graph('Age of the oldest call', 'It grows while nothing is delivered.', 's', [
     [`max by (datname, destination) (${of('oldest_call_age_seconds')})`, '{{destination}} ({{datname}})']]))
-  .withPanel(graph('Waiting', 'Rows in braze_queue, by PostgreSQL\'s statistics.', 'short', [
-    [`sum by (datname) (segment_braze_queue_rows{${DATABASE}})`, '{{datname}}']]))
+  .withPanel(graph('Waiting', 'Calls in the queue.', 'short', [
+    [sum('datname, destination', of('pending_calls')), '{{destination}} ({{datname}})']]))
   .withPanel(graph('Refused', 'Calls that became dead letters in delivery.', 'short', [
     [`sum by (datname, destination) (increase(${of('rejected_calls_total')}[${RATE}]))`, '{{destination}} ({{datname}})']]))
 
@@ -143,6 +143,8 @@ const dashboard = new DashboardBuilder('Braze delivery (segment_braze)')
     [`max by (destination, service) (${of('rate_limit_wait_seconds')})`, '{{destination}}: {{service}}']]))
   .withPanel(graph('Requests under way', '', 'short', [
     [sum('destination', of('requests_under_way')), '{{destination}}']]))
+  .withPanel(graph('Size of the queue', 'Of the calls in it, as stored, which max_queue_size bounds.', 'bytes', [
+    [sum('datname, destination', of('pending_bytes')), '{{destination}} ({{datname}})']]))
   .withPanel(graph('Memory for calls', 'Of what segment_braze.max_memory allows. What does not fit stays in the queue.', 'bytes', [
     [sum('datname', of('held_bytes')), '{{datname}}']]));
 

@@ -88,7 +88,7 @@ EOS
 }
 
 my ($rows) = slurp_file("$top/monitoring/segment_braze_sql_exporter.yml") =~ /^        query: \|\n((?:          .*\n)+)/m;
-my $labels = "'state', 'service', 'kind', 'endpoint', 'status', 'le', 'exact'";
+my $labels = "'state', 'service', 'kind', 'endpoint', 'status', 'le', 'exact', 'origin_server', 'origin_table'";
 is( ask(<<EOS), '0', 'sql_exporter gets the same rows, with all of their labels');
 WITH given AS (
 	SELECT nullif(destination, ''), metric, (SELECT coalesce(jsonb_object_agg(key, value), '{}') FROM jsonb_each(to_jsonb(q)) WHERE key IN ($labels) AND value <> '""'), value
