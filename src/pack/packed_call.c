@@ -36,6 +36,8 @@ braze_packed_call_pop(CallList *list)
 		list->head = call->next;
 		if (list->head == NULL)
 			list->tail = NULL;
+		else
+			braze_packed_call_prefetch(list->head);
 		call->next = NULL;
 	}
 	return call;
@@ -165,8 +167,8 @@ braze_packed_call_free(BrazePack *pack, PackedCall *call)
 		call->all_next->all_prev = call->all_prev;
 	pack->ncalls--;
 	pack->memory -= call->size;
-	for (int i = 0; i < BRAZE_PACK_USERS; i++)
-		free(call->link_text[i]);
+	for (int i = 0; i < call->nlinks; i++)
+		free(call->link_text[i + 1]);
 	braze_packed_call_release_profiles(pack, call);
 	while (call->pub.refusals != NULL)
 	{

@@ -83,6 +83,8 @@ accept_pending(BrazePack *pack, BrazeRequest *request, Range range)
 	{
 		PackedObject *object = braze_object_at(request, i);
 
+		if (i + CALLS_AHEAD < range.high)
+			braze_packed_call_prefetch(request->objects[i + CALLS_AHEAD].call);
 		if (object->state != OBJECT_PENDING)
 			continue;
 		if (!braze_identity_link_accepted(pack, request->objects[i].call,

@@ -534,7 +534,7 @@ braze_tally_prefetch(const BrazeCall *call)
 {
 	const char *objects = (const char *) ((const PackedCall *) call)->objects;
 
-	__builtin_prefetch(objects);
+	braze_packed_call_prefetch((const PackedCall *) call);
 	__builtin_prefetch(objects + 64);
 	__builtin_prefetch(objects + 128);
 }

@@ -392,6 +392,8 @@ settle_list(BrazeSettler *settler, const Care *care, DoneList *list, int64 deadl
 	{
 		Done	   *done = &list->items[i];
 
+		if (i + CALLS_AHEAD < list->count)
+			braze_tally_prefetch(list->items[i + CALLS_AHEAD].call);
 		if (done->state == DONE_STUCK && done->backoff.next > now)
 		{
 			braze_settle_order_stays(done->delivery, done->call);
