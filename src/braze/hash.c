@@ -8,6 +8,8 @@
  *
  *-------------------------------------------------------------------------
  */
+#include <string.h>
+
 #include "braze/hash.h"
 
 static BrazeHashKey process_seed;
@@ -20,7 +22,20 @@ rotate_left(uint64_t x, int bits)
 
 /* the lowest byte first, whatever the machine's order is */
 static inline uint64_t
-read_word(const unsigned char *bytes, size_t length)
+read_word(const unsigned char *bytes)
+{
+	uint64_t	word;
+
+	memcpy(&word, bytes, sizeof(word));
+#if defined(__BYTE_ORDER__) && __BYTE_ORDER__ == __ORDER_BIG_ENDIAN__
+	word = __builtin_bswap64(word);
+#endif
+	return word;
+}
+
+/* fewer than eight bytes */
+static inline uint64_t
+read_rest(const unsigned char *bytes, size_t length)
 {
 	uint64_t	word = 0;
 
@@ -30,28 +45,26 @@ read_word(const unsigned char *bytes, size_t length)
 }
 
 static inline void
-sip_rounds(uint64_t v[4], int rounds)
+sip_round(uint64_t v[4])
 {
-	for (; rounds > 0; rounds--)
-	{
-		v[0] += v[1];
-		v[1] = rotate_left(v[1], 13) ^ v[0];
-		v[0] = rotate_left(v[0], 32);
-		v[2] += v[3];
-		v[3] = rotate_left(v[3], 16) ^ v[2];
-		v[0] += v[3];
-		v[3] = rotate_left(v[3], 21) ^ v[0];
-		v[2] += v[1];
-		v[1] = rotate_left(v[1], 17) ^ v[2];
-		v[2] = rotate_left(v[2], 32);
-	}
+	v[0] += v[1];
+	v[1] = rotate_left(v[1], 13) ^ v[0];
+	v[0] = rotate_left(v[0], 32);
+	v[2] += v[3];
+	v[3] = rotate_left(v[3], 16) ^ v[2];
+	v[0] += v[3];
+	v[3] = rotate_left(v[3], 21) ^ v[0];
+	v[2] += v[1];
+	v[1] = rotate_left(v[1], 17) ^ v[2];
+	v[2] = rotate_left(v[2], 32);
 }
 
 static inline void
 take_word(uint64_t v[4], uint64_t word)
 {
 	v[3] ^= word;
-	sip_rounds(v, 2);
+	sip_round(v);
+	sip_round(v);
 	v[0] ^= word;
 }
 
@@ -66,10 +79,11 @@ braze_hash_keyed(BrazeHashKey key, const void *data, size_t length)
 	size_t		left = length;
 
 	for (; left >= 8; left -= 8, bytes += 8)
-		take_word(v, read_word(bytes, 8));
-	take_word(v, read_word(bytes, left) | (uint64_t) length << 56);
+		take_word(v, read_word(bytes));
+	take_word(v, read_rest(bytes, left) | (uint64_t) length << 56);
 	v[2] ^= 0xff;
-	sip_rounds(v, 4);
+	for (int i = 0; i < 4; i++)
+		sip_round(v);
 	return v[0] ^ v[1] ^ v[2] ^ v[3];
 }
 
@@ -104,8 +118,8 @@ braze_hash_quick(uint64_t seed, const void *data, size_t length)
 	size_t		left = length;
 
 	for (; left >= 8; left -= 8, bytes += 8)
-		hash = mix_in(hash, read_word(bytes, 8));
-	hash = mix_in(hash, read_word(bytes, left));
+		hash = mix_in(hash, read_word(bytes));
+	hash = mix_in(hash, read_rest(bytes, left));
 
 	/* twice more: each bit of the result is to depend on each of the data */
 	return mix_in(mix_in(hash, 0), 0);

@@ -247,7 +247,7 @@ braze_deferred_must(const BrazePack *pack, const PackedCall *call)
 {
 	for (int i = 0; i < call->nlanes; i++)
 	{
-		const Lane *lane = call->lanes[i];
+		const Lane *lane = call->users[i].lane;
 
 		if (lane->deferred != NULL || lane->waiting_objects >= pack->limits.max_waiting)
 			return true;
@@ -265,7 +265,8 @@ new_shared(BrazePack *pack, const PackedCall *call)
 		return NULL;
 	shared->id = call->pub.id;
 	shared->nlanes = shared->nlists = call->nlanes;
-	memcpy(shared->lanes, call->lanes, sizeof(shared->lanes));
+	for (int i = 0; i < call->nlanes; i++)
+		shared->lanes[i] = call->users[i].lane;
 	pack->memory += sizeof(Shared);
 	return shared;
 }
@@ -280,19 +281,19 @@ braze_deferred_add(BrazePack *pack, const PackedCall *call)
 	 * All memory comes first.  If it failed in the middle, the call would be
 	 * deferred in some of its lanes only, and wait for the others for ever.
 	 */
-	while (reserved < call->nlanes && reserve_entry(pack, call->lanes[reserved]))
+	while (reserved < call->nlanes && reserve_entry(pack, call->users[reserved].lane))
 		reserved++;
 	if (reserved == call->nlanes && call->nlanes > 1)
 		shared = new_shared(pack, call);
 	if (reserved < call->nlanes || (call->nlanes > 1 && shared == NULL))
 	{
 		for (int i = 0; i <= reserved && i < call->nlanes; i++)
-			unreserve_entry(pack, call->lanes[i]);
+			unreserve_entry(pack, call->users[i].lane);
 		return false;
 	}
 	for (int i = 0; i < call->nlanes; i++)
 	{
-		Deferred   *deferred = call->lanes[i]->deferred;
+		Deferred   *deferred = call->users[i].lane->deferred;
 		Chunk	   *chunk = deferred->tail;
 
 		if (shared != NULL)
@@ -301,7 +302,7 @@ braze_deferred_add(BrazePack *pack, const PackedCall *call)
 			chunk->entries[chunk->n].id = call->pub.id;
 		chunk->is_shared[chunk->n++] = (shared != NULL);
 		if (deferred->count++ == 0)
-			braze_deferred_lane_has_room(pack, call->lanes[i]);
+			braze_deferred_lane_has_room(pack, call->users[i].lane);
 	}
 	return true;
 }
@@ -391,9 +392,13 @@ braze_deferred_is_like(const BrazePack *pack, const PackedCall *call)
 	const Shared *shared = first_shared(deferred);
 
 	if (shared == NULL)
-		return call->nlanes == 1 && call->lanes[0] == deferred->lane;
-	return call->nlanes == shared->nlanes &&
-		memcmp(call->lanes, shared->lanes, sizeof(Lane *) * call->nlanes) == 0;
+		return call->nlanes == 1 && call->users[0].lane == deferred->lane;
+	for (int i = 0; i < call->nlanes && i < shared->nlanes; i++)
+	{
+		if (call->users[i].lane != shared->lanes[i])
+			return false;
+	}
+	return call->nlanes == shared->nlanes;
 }
 
 void

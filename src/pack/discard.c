@@ -222,8 +222,8 @@ braze_discard_give_up(BrazePack *pack, const BrazeGivingUp *why, int64_t now)
 	{
 		for (int i = 0; i < call->nlanes && given_up(call); i++)
 		{
-			if (call->lanes[i]->head != NULL)
-				braze_ready_list_enter(pack, call->lanes[i]->head, now);
+			if (call->users[i].lane->head != NULL)
+				braze_ready_list_enter(pack, call->users[i].lane->head, now);
 		}
 	}
 	for (PackedCall *call = pack->all; call != NULL; call = call->all_next)

@@ -75,7 +75,7 @@ braze_gone_follows(const BrazeRequest *request, int earlier, int later)
 	{
 		for (int j = 0; j < second->nlanes; j++)
 		{
-			if (first->lanes[i] == second->lanes[j])
+			if (first->users[i].lane == second->users[j].lane)
 				return true;
 		}
 	}
@@ -126,7 +126,7 @@ braze_gone_include_again(BrazePack *pack, BrazeRequest *request, int64_t now)
 				call->objects[j].state = OBJECT_PENDING;
 		}
 		for (int j = 0; j < call->nlanes; j++)
-			braze_lane_delay(pack, call->lanes[j], now + EXCLUDED_DELAY_MS);
+			braze_lane_delay(pack, call->users[j].lane, now + EXCLUDED_DELAY_MS);
 	}
 }
 

@@ -65,10 +65,10 @@ link_text(const LinkShape *shape, const Lane *user, const Lane *other, size_t *l
 static bool
 is_given_away(const PackedCall *call, int lane)
 {
-	const BrazeProfile *other = call->profiles[lane];
+	const BrazeProfile *other = call->users[lane].profile;
 
 	return other->owner != NULL &&
-		!braze_profile_cache_is_owner(other, call->lanes[0]->key, call->lanes[0]->key_length);
+		!braze_profile_cache_is_owner(other, call->users[0].lane->key, call->users[0].lane->key_length);
 }
 
 /*
@@ -79,14 +79,14 @@ is_given_away(const PackedCall *call, int lane)
 static int
 link_kind(const PackedCall *call, int lane)
 {
-	const BrazeProfile *user = call->profiles[0];
-	const BrazeProfile *other = call->profiles[lane];
+	const BrazeProfile *user = call->users[0].profile;
+	const BrazeProfile *other = call->users[lane].profile;
 
-	if (call->links[lane] < 0 || user == NULL || other == NULL || !other->sent ||
+	if (call->users[lane].link < 0 || user == NULL || other == NULL || !other->sent ||
 		is_given_away(call, lane))
 		return -1;
-	if (call->links[lane] != BRAZE_ALIASES_TO_IDENTIFY)
-		return other->owner != NULL ? -1 : call->links[lane];
+	if (call->users[lane].link != BRAZE_ALIASES_TO_IDENTIFY)
+		return other->owner != NULL ? -1 : call->users[lane].link;
 	return user->has_alias ? BRAZE_MERGE_UPDATES : BRAZE_ALIASES_TO_IDENTIFY;
 }
 
@@ -104,18 +104,18 @@ fill_link(BrazePack *pack, PackedCall *call, int lane)
 	object->state = OBJECT_ACCEPTED;
 	if (kind < 0)
 	{
-		const BrazeProfile *other = call->profiles[lane];
+		const BrazeProfile *other = call->users[lane].profile;
 
 		if (other != NULL && other->sent && is_given_away(call, lane))
 			call->pub.withheld = true;
 		return;
 	}
-	call->link_text[lane] = link_text(shape, call->lanes[0], call->lanes[lane], &length);
-	if (call->link_text[lane] == NULL)
+	call->users[lane].link_text = link_text(shape, call->users[0].lane, call->users[lane].lane, &length);
+	if (call->users[lane].link_text == NULL)
 		return;
 	call->size += 2 * length;
 	pack->memory += 2 * length;
-	object->json = call->link_text[lane];
+	object->json = call->users[lane].link_text;
 	object->length = length;
 	object->kind = kind;
 	object->state = OBJECT_PENDING;
@@ -135,8 +135,8 @@ braze_identity_link_decide(BrazePack *pack, PackedCall *call)
 		call->next_object++;
 	for (int i = 0; i < call->nlanes; i++)
 	{
-		call->lanes[i]->waiting_objects += braze_lane_remaining_objects(call) - remaining;
-		braze_deferred_lane_has_room(pack, call->lanes[i]);
+		call->users[i].lane->waiting_objects += braze_lane_remaining_objects(call) - remaining;
+		braze_deferred_lane_has_room(pack, call->users[i].lane);
 	}
 }
 
@@ -146,8 +146,8 @@ reset_attributes(PackedCall *call)
 {
 	for (int i = 0; i < call->nlanes; i++)
 	{
-		if (call->profiles[i] != NULL)
-			braze_profile_cache_reset(call->profiles[i]);
+		if (call->users[i].profile != NULL)
+			braze_profile_cache_reset(call->users[i].profile);
 	}
 }
 
@@ -157,7 +157,7 @@ reset_profiles(PackedCall *call)
 {
 	for (int i = 0; i < call->nlanes; i++)
 	{
-		BrazeProfile *profile = call->profiles[i];
+		BrazeProfile *profile = call->users[i].profile;
 
 		if (profile == NULL)
 			continue;
@@ -171,13 +171,13 @@ reset_profiles(PackedCall *call)
 static bool
 keep_link(PackedCall *call, int lane)
 {
-	BrazeProfile *user = call->profiles[0];
-	BrazeProfile *other = call->profiles[lane];
+	BrazeProfile *user = call->users[0].profile;
+	BrazeProfile *other = call->users[lane].profile;
 
-	if (!braze_profile_cache_set_owner(other, call->lanes[0]->key, call->lanes[0]->key_length))
+	if (!braze_profile_cache_set_owner(other, call->users[0].lane->key, call->users[0].lane->key_length))
 		return false;
 	other->sent = false;
-	if (call->links[lane] == BRAZE_ALIASES_TO_IDENTIFY)
+	if (call->users[lane].link == BRAZE_ALIASES_TO_IDENTIFY)
 	{
 		user->has_alias = true;
 		user->dirty = true;
@@ -190,7 +190,7 @@ bool
 braze_identity_link_accepted(BrazePack *pack, PackedCall *call, int number)
 {
 	PackedObject *object = &call->objects[number];
-	BrazeProfile *profile = call->nlanes > 0 ? call->profiles[0] : NULL;
+	BrazeProfile *profile = call->nlanes > 0 ? call->users[0].profile : NULL;
 
 	if (number < call->nlinks && !keep_link(call, number + 1))
 		return false;
@@ -233,9 +233,9 @@ braze_identity_link_accepted(BrazePack *pack, PackedCall *call, int number)
 void
 braze_identity_link_refused(PackedCall *call, int number)
 {
-	if (call->nlanes > 0 && call->profiles[0] != NULL &&
+	if (call->nlanes > 0 && call->users[0].profile != NULL &&
 		call->objects[number].kind == BRAZE_ATTRIBUTES)
-		braze_profile_cache_reset(call->profiles[0]);
+		braze_profile_cache_reset(call->users[0].profile);
 }
 
 /*
@@ -244,7 +244,7 @@ braze_identity_link_refused(PackedCall *call, int number)
 void
 braze_identity_link_in_doubt(PackedCall *call, int number)
 {
-	BrazeProfile *profile = call->nlanes > 0 ? call->profiles[0] : NULL;
+	BrazeProfile *profile = call->nlanes > 0 ? call->users[0].profile : NULL;
 
 	if (profile == NULL || profile->sent ||
 		braze_kinds[call->objects[number].kind].endpoint != BRAZE_USERS_TRACK)

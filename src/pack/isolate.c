@@ -164,7 +164,7 @@ braze_isolate_fail(BrazePack *pack, BrazeRequest *request, const BrazeAnswer *an
 	for (int i = 0; i < n && delay > 0; i++)
 	{
 		for (int j = 0; j < calls[i]->nlanes; j++)
-			braze_lane_delay(pack, calls[i]->lanes[j], now + delay);
+			braze_lane_delay(pack, calls[i]->users[j].lane, now + delay);
 	}
 	return true;
 }

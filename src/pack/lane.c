@@ -50,20 +50,29 @@ lane_size(const Lane *lane)
 	return sizeof(Lane) + lane->key_length;
 }
 
-/* the user's lane, made if there is none; the caller counts itself in it */
-Lane	   *
-braze_lane_for(BrazePack *pack, const BrazePackUser *user)
+uint64_t
+braze_lane_hash(const BrazePack *pack, const BrazePackUser *user)
 {
 	uint64_t	hash = braze_hash(user->key, user->length);
+
+	if (pack->nbuckets > 0)
+		__builtin_prefetch(&pack->buckets[hash & (pack->nbuckets - 1)]);
+	return hash;
+}
+
+/* the user's lane, made if there is none; the caller counts itself in it */
+Lane	   *
+braze_lane_for(BrazePack *pack, const BrazePackUser *user, uint64_t hash)
+{
 	Lane	   *lane;
 	size_t		bucket;
 
-	if (pack->nlanes >= pack->nbuckets && !braze_lane_grow(pack))
+	if (pack->nlanes * 2 >= pack->nbuckets && !braze_lane_grow(pack))
 		return NULL;
 	bucket = hash & (pack->nbuckets - 1);
 	for (lane = pack->buckets[bucket]; lane != NULL; lane = lane->next_in_bucket)
 	{
-		if (lane->hash == hash && lane->key_length == user->length &&
+		if (lane->hash == hash && (size_t) lane->key_length == user->length &&
 			memcmp(lane->key, user->key, user->length) == 0)
 			return lane;
 	}
@@ -72,7 +81,7 @@ braze_lane_for(BrazePack *pack, const BrazePackUser *user)
 	if (lane == NULL)
 		return NULL;
 	lane->hash = hash;
-	lane->key_length = user->length;
+	lane->key_length = (int) user->length;
 	memcpy(lane->key, user->key, user->length);
 	lane->next_in_bucket = pack->buckets[bucket];
 	pack->buckets[bucket] = lane;
@@ -107,9 +116,9 @@ braze_lane_link(PackedCall *call, const Lane *lane)
 {
 	int			i = 0;
 
-	while (call->lanes[i] != lane)
+	while (call->users[i].lane != lane)
 		i++;
-	return &call->next_in_lane[i];
+	return &call->users[i].next_in_lane;
 }
 
 /* those that are not answered, which include what a request has */

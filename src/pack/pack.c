@@ -18,11 +18,12 @@
 
 /* puts the call into the lanes of its users; false: no memory */
 static bool
-find_lanes(BrazePack *pack, PackedCall *call, int nusers, const BrazePackUser *users)
+find_lanes(BrazePack *pack, PackedCall *call, int nusers, const BrazePackUser *users,
+		   const uint64_t *hashes)
 {
 	for (int i = 0; i < nusers; i++)
 	{
-		Lane	   *lane = braze_lane_for(pack, &users[i]);
+		Lane	   *lane = braze_lane_for(pack, &users[i], hashes[i]);
 		bool		known = false;
 
 		if (lane == NULL)
@@ -31,13 +32,13 @@ find_lanes(BrazePack *pack, PackedCall *call, int nusers, const BrazePackUser *u
 			call->pub.profiles[call->pub.nprofiles++] = users[i].profile;
 		/* two names may be one user: merging somebody into himself, say */
 		for (int j = 0; j < call->nlanes; j++)
-			known = known || call->lanes[j] == lane;
+			known = known || call->users[j].lane == lane;
 		if (known)
 			continue;
 		lane->calls++;
-		call->links[call->nlanes] = users[i].link;
-		call->profiles[call->nlanes] = users[i].profile;
-		call->lanes[call->nlanes++] = lane;
+		call->users[call->nlanes].link = users[i].link;
+		call->users[call->nlanes].profile = users[i].profile;
+		call->users[call->nlanes++].lane = lane;
 	}
 	return true;
 }
@@ -66,14 +67,20 @@ new_call_in_lanes(BrazePack *pack, int64_t id, BrazeRowAddress row,
 				  int nobjects, const BrazePackObject *objects,
 				  int nusers, const BrazePackUser *users, size_t *size)
 {
-	PackedCall *call = braze_packed_call_create(count_links(nusers, users), nobjects, objects, size);
+	uint64_t	hashes[BRAZE_PACK_USERS];
+	PackedCall *call;
+
+	for (int i = 0; i < nusers; i++)
+		hashes[i] = braze_lane_hash(pack, &users[i]);
+	call = braze_packed_call_create(nusers, count_links(nusers, users), nobjects,
+									objects, size);
 
 	if (call == NULL)
 		return NULL;
 	call->pub.id = id;
 	call->pub.row = row;
 	call->state = CALL_WAITING;
-	if (!find_lanes(pack, call, nusers, users))
+	if (!find_lanes(pack, call, nusers, users, hashes))
 	{
 		braze_packed_call_discard(pack, call);
 		return NULL;
@@ -90,7 +97,7 @@ join_lanes(BrazePack *pack, PackedCall *call, size_t size, int64_t now)
 {
 	for (int i = 0; i < call->nlanes; i++)
 	{
-		Lane	   *lane = call->lanes[i];
+		Lane	   *lane = call->users[i].lane;
 
 		braze_lane_append(lane, call);
 		if (lane->head != call && lane->head->ready)
@@ -144,7 +151,7 @@ braze_pack_add_done(BrazePack *pack, int64_t id, BrazeRowAddress row,
 					const char *reason)
 {
 	size_t		size;
-	PackedCall *call = braze_packed_call_create(0, 0, NULL, &size);
+	PackedCall *call = braze_packed_call_create(0, 0, 0, NULL, &size);
 
 	if (call == NULL)
 		return false;
@@ -172,12 +179,13 @@ braze_pack_next_done(BrazePack *pack)
 }
 
 int
-braze_pack_users_of(const BrazeCall *call, const uint64_t **users)
+braze_pack_users_of(const BrazeCall *call, uint64_t users[BRAZE_PACK_USERS])
 {
 	const PackedCall *packed = (const PackedCall *) call;
 
 	BRAZE_ASSERT(packed->state == CALL_DONE);
-	*users = packed->users;
+	for (int i = 0; i < packed->nusers; i++)
+		users[i] = packed->users[i].hash;
 	return packed->nusers;
 }
 
@@ -247,6 +255,16 @@ braze_pack_take_unchanged(BrazePack *pack)
 
 	pack->unchanged = 0;
 	return unchanged;
+}
+
+int64_t
+braze_pack_ready_objects(const BrazePack *pack)
+{
+	int64_t		objects = 0;
+
+	for (int endpoint = 0; endpoint < BRAZE_ENDPOINTS; endpoint++)
+		objects += pack->ready[endpoint].objects + pack->again[endpoint].objects;
+	return objects;
 }
 
 size_t

@@ -120,7 +120,7 @@ typedef struct BrazeCall
 	BrazeRefusal *refusals;		/* in the order of their numbers */
 	int			nprofiles;		/* of its users, as added; each is released
 								 * once */
-	BrazeProfile *profiles[BRAZE_PACK_USERS];
+	BrazeProfile **profiles;
 	bool		deletes;		/* it deletes its users */
 	bool		withheld;		/* it names an alias that was given to
 								 * somebody else */
@@ -168,6 +168,9 @@ extern void braze_deferred_done(BrazePack *pack);
  */
 extern bool braze_pack_add_done(BrazePack *pack, int64_t id, BrazeRowAddress row,
 								const char *reason);
+
+/* objects that could start, and those behind them in their lanes */
+extern int64_t braze_pack_ready_objects(const BrazePack *pack);
 
 /* bytes held, calls held (done ones too) */
 extern size_t braze_pack_memory(const BrazePack *pack);
@@ -265,7 +268,7 @@ extern void braze_gone_end_stranded(BrazePack *pack);
 extern const BrazeCall *braze_pack_next_done(BrazePack *pack);
 
 /* the users of a call that is done, as hashes: equal ones are the same user */
-extern int	braze_pack_users_of(const BrazeCall *call, const uint64_t **users);
+extern int	braze_pack_users_of(const BrazeCall *call, uint64_t users[BRAZE_PACK_USERS]);
 extern void braze_pack_free_call(BrazePack *pack, const BrazeCall *call);
 
 /*

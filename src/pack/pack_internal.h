@@ -86,6 +86,20 @@ typedef struct Suspicion
 	uint64_t	successes;		/* the endpoint's, at the last failure */
 } Suspicion;
 
+/* what a call has of one of its users; most have one user */
+typedef struct CallUser
+{
+	Lane	   *lane;			/* until it is done */
+	union
+	{
+		PackedCall *next_in_lane;
+		uint64_t	hash;		/* its lane's, once it is done */
+	};
+	BrazeProfile *profile;		/* as long as the call lives; may be NULL */
+	char	   *link_text;		/* malloc'd */
+	int			link;			/* see BrazePackUser */
+}			CallUser;
+
 struct PackedCall
 {
 	BrazeCall	pub;			/* first: the caller holds a pointer to it */
@@ -102,15 +116,6 @@ struct PackedCall
 	Suspicion	suspicion;
 	int			nlanes;
 	int			nusers;
-	Lane	   *lanes[BRAZE_PACK_USERS];
-	union
-	{
-		PackedCall *next_in_lane[BRAZE_PACK_USERS];
-		uint64_t	users[BRAZE_PACK_USERS];	/* once it is done: their
-												 * lanes' hashes */
-	};
-	BrazeProfile *profiles[BRAZE_PACK_USERS];	/* of each lane, as long as
-												 * the call lives; may be NULL */
 	PackedCall *next;			/* in the ready list, or in the done list */
 	bool		ready;
 	int64_t		ready_since;	/* or done since; 0: when it was added */
@@ -119,28 +124,16 @@ struct PackedCall
 	PackedCall *all_prev;		/* every call of the pack */
 	PackedCall *all_next;
 	size_t		size;			/* as accounted */
-	int			links[BRAZE_PACK_USERS];	/* of each lane: see BrazePackUser */
-	char	   *link_text[BRAZE_PACK_USERS];	/* malloc'd */
-	PackedObject objects[];
+	PackedObject *objects;		/* behind the users, in the same memory */
+	CallUser	users[];
 };
 
-/* the calls of one user that wait, and whether a request holds earlier ones */
+/*
+ * The calls of one user that wait, and whether a request holds earlier ones.
+ * What is needed to find it stands next to its key.
+ */
 struct Lane
 {
-	Lane	   *next_in_bucket;
-	int			calls;			/* that are about this user and not done */
-	uint64_t	hash;
-	PackedCall *head;
-	PackedCall *tail;
-	int			waiting_objects;
-	Deferred   *deferred;		/* calls that come after those that wait, or
-								 * NULL */
-	BrazeRequest *busy;			/* the request that holds calls of this user */
-	int			taken_calls;	/* how many it holds */
-	int			last_kind;		/* the highest kind it holds of this user */
-	bool		closed;			/* nothing of this user may join it any more */
-	bool		has_attributes; /* it holds attributes of this user */
-	bool		has_alone;		/* and they are to stay alone */
 	uint64_t	fold_mark;		/* the body last written, */
 	int			fold_last;		/* and the last attributes of this user in it */
 	int64_t		not_before;		/* Braze is still at work on who this is */
@@ -148,7 +141,21 @@ struct Lane
 								 * delayed */
 	Lane	   *delay_child;
 	Lane	   *delay_next;		/* another child of the same lane */
-	size_t		key_length;
+	BrazeRequest *busy;			/* the request that holds calls of this user */
+	int			taken_calls;	/* how many it holds */
+	int			last_kind;		/* the highest kind it holds of this user */
+	bool		closed;			/* nothing of this user may join it any more */
+	bool		has_attributes; /* it holds attributes of this user */
+	bool		has_alone;		/* and they are to stay alone */
+	int			waiting_objects;
+	PackedCall *head;
+	PackedCall *tail;
+	Deferred   *deferred;		/* calls that come after those that wait, or
+								 * NULL */
+	Lane	   *next_in_bucket;
+	uint64_t	hash;
+	int			calls;			/* that are about this user and not done */
+	int			key_length;
 	char		key[];
 };
 
@@ -271,7 +278,10 @@ current_hour_of(const BrazePack *pack)
 
 /* lane.c */
 extern bool braze_lane_grow(BrazePack *pack);
-extern Lane *braze_lane_for(BrazePack *pack, const BrazePackUser *user);
+
+/* also asks for the memory where braze_lane_for looks first */
+extern uint64_t braze_lane_hash(const BrazePack *pack, const BrazePackUser *user);
+extern Lane *braze_lane_for(BrazePack *pack, const BrazePackUser *user, uint64_t hash);
 extern void braze_lane_unref(BrazePack *pack, Lane *lane);
 extern PackedCall **braze_lane_link(PackedCall *call, const Lane *lane);
 extern int	braze_lane_remaining_objects(const PackedCall *call);
@@ -317,7 +327,7 @@ extern void braze_identity_link_in_doubt(PackedCall *call, int object);
 /* packed_call.c */
 extern void braze_packed_call_append(CallList *list, PackedCall *call);
 extern PackedCall *braze_packed_call_pop(CallList *list);
-extern PackedCall *braze_packed_call_create(int nlinks, int nobjects,
+extern PackedCall *braze_packed_call_create(int nusers, int nlinks, int nobjects,
 											const BrazePackObject *objects, size_t *size);
 extern void braze_packed_call_enter(BrazePack *pack, PackedCall *call, size_t size);
 extern void braze_packed_call_release_profiles(BrazePack *pack, PackedCall *call);
@@ -393,10 +403,11 @@ extern void braze_request_progress_end(BrazePack *pack, BrazeRequest *request, i
 static inline void
 braze_packed_call_prefetch(const PackedCall *call)
 {
-	const char *end = (const char *) &call->objects[1];
+	const char *begin = (const char *) call;
 
-	for (const char *line = (const char *) call; line < end; line += 64)
-		__builtin_prefetch(line);
+	/* of most calls, the one user and the one object are behind it */
+	for (size_t i = 0; i < sizeof(PackedCall) + sizeof(CallUser) + sizeof(PackedObject); i += 64)
+		__builtin_prefetch(begin + i);
 }
 
 static inline PackedObject *

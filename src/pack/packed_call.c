@@ -58,9 +58,13 @@ add_to_size(BrazePack *pack, PackedCall *call, size_t bytes)
  * taken in is to leave room for that.
  */
 PackedCall *
-braze_packed_call_create(int nlinks, int nobjects, const BrazePackObject *objects, size_t *size)
+braze_packed_call_create(int nusers, int nlinks, int nobjects,
+						 const BrazePackObject *objects, size_t *size)
 {
-	size_t		header = sizeof(PackedCall) + (nlinks + nobjects) * sizeof(PackedObject);
+	size_t		users = nusers * sizeof(CallUser);
+	size_t		profiles = nusers * sizeof(BrazeProfile *);
+	size_t		header = sizeof(PackedCall) + users + profiles +
+	(nlinks + nobjects) * sizeof(PackedObject);
 	size_t		text = 0;
 	PackedCall *call;
 	char	   *to;
@@ -74,6 +78,8 @@ braze_packed_call_create(int nlinks, int nobjects, const BrazePackObject *object
 	if (call == NULL)
 		return NULL;
 	memset(call, 0, header);
+	call->pub.profiles = (BrazeProfile **) ((char *) call->users + users);
+	call->objects = (PackedObject *) ((char *) call->pub.profiles + profiles);
 	call->nlinks = nlinks;
 	call->links_decided = (nlinks == 0);
 	call->pub.nobjects = nlinks + nobjects;
@@ -131,7 +137,7 @@ void
 braze_packed_call_discard(BrazePack *pack, PackedCall *call)
 {
 	for (int i = 0; i < call->nlanes; i++)
-		braze_lane_unref(pack, call->lanes[i]);
+		braze_lane_unref(pack, call->users[i].lane);
 	free(call);
 }
 
@@ -141,10 +147,10 @@ braze_packed_call_done(BrazePack *pack, PackedCall *call, int64_t now)
 {
 	for (int i = 0; i < call->nlanes; i++)
 	{
-		uint64_t	hash = call->lanes[i]->hash;
+		uint64_t	hash = call->users[i].lane->hash;
 
-		braze_lane_unref(pack, call->lanes[i]);
-		call->users[i] = hash;
+		braze_lane_unref(pack, call->users[i].lane);
+		call->users[i].hash = hash;
 	}
 	call->nusers = call->nlanes;
 	call->nlanes = 0;
@@ -158,7 +164,7 @@ void
 braze_packed_call_free(BrazePack *pack, PackedCall *call)
 {
 	for (int i = 0; i < call->nlanes; i++)
-		braze_lane_unref(pack, call->lanes[i]);
+		braze_lane_unref(pack, call->users[i].lane);
 	if (call->all_prev != NULL)
 		call->all_prev->all_next = call->all_next;
 	else
@@ -168,7 +174,7 @@ braze_packed_call_free(BrazePack *pack, PackedCall *call)
 	pack->ncalls--;
 	pack->memory -= call->size;
 	for (int i = 0; i < call->nlinks; i++)
-		free(call->link_text[i + 1]);
+		free(call->users[i + 1].link_text);
 	braze_packed_call_release_profiles(pack, call);
 	while (call->pub.refusals != NULL)
 	{

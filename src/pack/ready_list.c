@@ -34,10 +34,10 @@ braze_ready_list_enter(BrazePack *pack, PackedCall *call, int64_t now)
 		return;
 	for (int i = 0; i < call->nlanes; i++)
 	{
-		if (call->lanes[i]->head != call || call->lanes[i]->busy != NULL ||
-			call->lanes[i]->not_before > 0)
+		if (call->users[i].lane->head != call || call->users[i].lane->busy != NULL ||
+			call->users[i].lane->not_before > 0)
 			return;
-		weight += call->lanes[i]->waiting_objects;
+		weight += call->users[i].lane->waiting_objects;
 	}
 
 	/*
@@ -99,7 +99,7 @@ braze_ready_list_take(BrazePack *pack, PackedCall *call, BrazeRequest *request, 
 	}
 	for (int i = 0; i < call->nlanes; i++)
 	{
-		Lane	   *lane = call->lanes[i];
+		Lane	   *lane = call->users[i].lane;
 
 		BRAZE_ASSERT(lane->head == call);
 		BRAZE_ASSERT(lane->busy == NULL ? lane->taken_calls == 0 : lane->busy == request);
@@ -138,7 +138,7 @@ braze_ready_list_return_to_lane(PackedCall *call)
 	call->state = CALL_WAITING;
 	call->taken = 0;
 	for (int i = 0; i < call->nlanes; i++)
-		braze_lane_prepend(call->lanes[i], call);
+		braze_lane_prepend(call->users[i].lane, call);
 }
 
 /*
@@ -153,9 +153,9 @@ braze_ready_list_release_lanes(BrazePack *pack, PackedCall **calls, int ncalls,
 	{
 		for (int j = 0; j < calls[i]->nlanes; j++)
 		{
-			BRAZE_ASSERT(calls[i]->lanes[j]->taken_calls > 0);
-			if (--calls[i]->lanes[j]->taken_calls == 0)
-				calls[i]->lanes[j]->busy = NULL;
+			BRAZE_ASSERT(calls[i]->users[j].lane->taken_calls > 0);
+			if (--calls[i]->users[j].lane->taken_calls == 0)
+				calls[i]->users[j].lane->busy = NULL;
 		}
 	}
 
@@ -164,7 +164,7 @@ braze_ready_list_release_lanes(BrazePack *pack, PackedCall **calls, int ncalls,
 	{
 		for (int j = 0; j < calls[i]->nlanes; j++)
 		{
-			Lane	   *lane = calls[i]->lanes[j];
+			Lane	   *lane = calls[i]->users[j].lane;
 
 			if (lane->head != NULL)
 				braze_ready_list_enter(pack, lane->head, now);

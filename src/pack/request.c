@@ -126,7 +126,7 @@ fill_request(BrazePack *pack, BrazeRequest *request, ReadyList *list)
 		 */
 		if (call->nlanes == 1)
 		{
-			Lane	   *lane = call->lanes[0];
+			Lane	   *lane = call->users[0].lane;
 
 			while (lane->head != NULL &&
 				   may_follow(pack, request, lane, lane->head, &n))

@@ -72,7 +72,7 @@ plan_folding(BrazePack *pack, BrazeRequest *request, Range range)
 		if (object->kind != BRAZE_ATTRIBUTES || object->state != OBJECT_PENDING ||
 			object->alone || object->unfolded || call->nlanes != 1)
 			continue;
-		lane = call->lanes[0];
+		lane = call->users[0].lane;
 		if (lane->fold_mark == mark)
 		{
 			braze_object_at(request, lane->fold_last)->fold_next = i;
@@ -123,7 +123,7 @@ write_attributes(BrazePack *pack, BrazeRequest *request, Body *body, int positio
 	object->attributes.sent = object->attributes.points;
 	object->attributes.saved = 0;
 	if (pack->limits.changed_only && call->nlanes > 0)
-		profile = call->profiles[0];
+		profile = call->users[0].profile;
 
 	/* nothing to change: the text goes as the mapping wrote it */
 	if (object->fold_next < 0 && profile == NULL)

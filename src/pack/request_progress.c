@@ -53,7 +53,7 @@ braze_request_progress_end(BrazePack *pack, BrazeRequest *request, int64_t now)
 			 * the user's next call would be ready at once.
 			 */
 			for (int j = 0; j < call->nlanes; j++)
-				braze_lane_delay(pack, call->lanes[j], now + pack->limits.identity_delay);
+				braze_lane_delay(pack, call->users[j].lane, now + pack->limits.identity_delay);
 		}
 	}
 	pack->finished++;

@@ -1,12 +1,19 @@
 /*-------------------------------------------------------------------------
  *
  * memory_budget.c
- *	  How max_memory is shared by the destinations.
+ *	  How max_memory is shared by the destinations, and how far each reads
+ *	  ahead.
  *
  * Each destination may hold SHARE_OF_FREE times of what is then still free.
  * So those that hold something share max_memory, one alone has most of it,
  * and there is always something left for one that has held nothing: that may
  * take a call in any case.
+ *
+ * A destination reads ahead no further than it can use.  Calls that wait are
+ * in no processor's cache when their turn comes, and neither are the rows that
+ * they came from.  And of a user with several calls among them these go in one
+ * request, so that calls leave the queue in an order that has nothing to do
+ * with its pages.
  *
  *-------------------------------------------------------------------------
  */
@@ -18,6 +25,9 @@
 #include "worker/memory_budget.h"
 
 #define SHARE_OF_FREE	4
+
+/* a read of fewer calls than this is not worth its transaction */
+#define FEW_CALLS		10000
 
 /* what all packs hold, each as it was last looked at */
 static Size counted_memory = 0;
@@ -38,6 +48,29 @@ braze_memory_budget_count(void)
 }
 
 /*
+ * Could it send nothing more for now, even if there were more?  It has enough
+ * when it holds what its requests can take, and as much again, or so many
+ * quarters of that.  As long as it may start requests, and what it holds is
+ * not enough for them because it is about users who have to wait, it reads on:
+ * no user waits for another.
+ */
+static bool
+has_enough(const BrazeDelivery *delivery, int quarters)
+{
+	const BrazeSettings *settings;
+	int64		capacity;
+
+	if (delivery->destination == NULL)
+		return false;
+	settings = &delivery->destination->settings;
+	capacity = (int64) settings->max_requests_in_flight * settings->max_objects_per_request;
+	if ((int64) braze_pack_calls(delivery->pack) * quarters < 4 * Max(2 * capacity, FEW_CALLS))
+		return false;
+	return delivery->transfers >= settings->max_requests_in_flight ||
+		braze_pack_ready_objects(delivery->pack) >= capacity;
+}
+
+/*
  * Would there be memory if it held so many quarters of what it holds?  Of the
  * packs only the one that is asked about changes while rows are taken in, so
  * the others are as they were counted.
@@ -54,7 +87,8 @@ has_room_for(BrazeDelivery *delivery, int quarters)
 	delivery->counted_memory = memory;
 	others = (int64) (counted_memory - memory) + (int64) braze_profiles_table_memory();
 	available = (int64) braze_max_memory * 1024 * 1024 - others - wanted;
-	return memory == 0 || wanted < SHARE_OF_FREE * available;
+	return memory == 0 ||
+		(wanted < SHARE_OF_FREE * available && !has_enough(delivery, quarters));
 }
 
 bool

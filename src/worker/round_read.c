@@ -391,6 +391,7 @@ rescan_slice(void)
 	static int64 ids = RESCAN_IDS;
 	int64		now = braze_now_ms();
 	int64		until = reader->cursor;
+	int64		after;
 	ListCell   *cell;
 
 	if (now < next_rescan)
@@ -407,22 +408,25 @@ rescan_slice(void)
 	free_lists();
 	foreach(cell, braze_deliveries)
 		braze_delivery_cursor_trim_held(lfirst(cell));
-	rescanned = braze_reader_range(reader, rescanned, until, RESCAN_ROWS, consume_stray, NULL);
+	after = rescanned;
+	rescanned = braze_reader_range(reader, after, until, RESCAN_ROWS, consume_stray, NULL);
 	free_lists();
+
+	/*
+	 * Dead rows cost time, ids that nobody drew do not: one that is far ahead
+	 * of the others must not make the rescan last for days.  After a slow
+	 * slice, what it has looked at tells how many ids are too many: while the
+	 * queue is empty their number has grown beyond any of them.
+	 */
+	if (braze_now_ms() - now < RESCAN_MS)
+		ids = Min(ids, PG_INT64_MAX / 2) * 2;
+	else
+		ids = Max((rescanned - after) / 2, RESCAN_IDS);
 	if (rescanned >= reader->cursor)
 	{
 		braze_delivery_place_end();
 		rescanned = 0;
 	}
-
-	/*
-	 * Dead rows cost time, ids that nobody drew do not: one that is far ahead
-	 * of the others must not make the rescan last for days.
-	 */
-	if (braze_now_ms() - now < RESCAN_MS)
-		ids = Min(ids, PG_INT64_MAX / 2) * 2;
-	else
-		ids = Max(ids / 2, RESCAN_IDS);
 }
 
 /* ----- a read ----- */

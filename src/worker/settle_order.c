@@ -38,8 +38,8 @@ braze_settle_order_begin(void)
 void
 braze_settle_order_stays(const BrazeDelivery *delivery, const BrazeCall *call)
 {
-	const uint64 *users;
-	int			nusers = braze_pack_users_of(call, &users);
+	uint64		users[BRAZE_PACK_USERS];
+	int			nusers = braze_pack_users_of(call, users);
 
 	/* most rounds settle all there is */
 	if (held_users == NULL)
@@ -63,12 +63,12 @@ braze_settle_order_stays(const BrazeDelivery *delivery, const BrazeCall *call)
 bool
 braze_settle_order_waits(const BrazeDelivery *delivery, const BrazeCall *call)
 {
-	const uint64 *users;
+	uint64		users[BRAZE_PACK_USERS];
 	int			nusers;
 
 	if (held_users == NULL)
 		return false;
-	nusers = braze_pack_users_of(call, &users);
+	nusers = braze_pack_users_of(call, users);
 	for (int i = 0; i < nusers; i++)
 	{
 		UserKey		key = {delivery, users[i]};

@@ -957,8 +957,8 @@ check_call(const PackedCall *call)
 	bool		may_go = call->state == CALL_WAITING;
 
 	for (int i = 0; i < call->nlanes; i++)
-		may_go = may_go && call->lanes[i]->head == call && call->lanes[i]->busy == NULL &&
-			call->lanes[i]->not_before == 0;
+		may_go = may_go && call->users[i].lane->head == call && call->users[i].lane->busy == NULL &&
+			call->users[i].lane->not_before == 0;
 	promise(call->ready == may_go, "a call is ready when it heads its lanes and these are idle");
 	promise(call->state == CALL_TAKEN ? call->taken > 0 && call->taken <= braze_lane_remaining_objects(call) : call->taken == 0 || call->state == CALL_DONE,
 			"a request has objects that remain");

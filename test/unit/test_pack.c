@@ -948,9 +948,9 @@ test_later_delay(void)
 	limits = (BrazePackLimits) {.max_objects = 75, .max_body = BRAZE_PACK_MAX_BODY, .max_open_requests = 10, .max_waiting = 600};
 	pack = braze_pack_create(&limits);
 	now = 1000;
-	braze_lane_delay(pack, braze_lane_for(pack, &user), now + 10);
-	braze_lane_delay(pack, braze_lane_for(pack, &user), now + 30);
-	braze_lane_delay(pack, braze_lane_for(pack, &user), now + 20);
+	braze_lane_delay(pack, braze_lane_for(pack, &user, braze_lane_hash(pack, &user)), now + 10);
+	braze_lane_delay(pack, braze_lane_for(pack, &user, braze_lane_hash(pack, &user)), now + 30);
+	braze_lane_delay(pack, braze_lane_for(pack, &user, braze_lane_hash(pack, &user)), now + 20);
 	add_events(1, 1, 1);
 	now += 20;
 	ok(braze_request_next(pack, &all_open, now, &wait) == NULL && wait == 10, "the later time counts");

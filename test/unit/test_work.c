@@ -200,8 +200,8 @@ delay_users(int count)
 		BrazePackUser user = {key, 0, -1, NULL};
 
 		user.length = snprintf(key, sizeof(key), "\"external_id\":\"u%d\"", i);
-		braze_lane_delay(pack, braze_lane_for(pack, &user), i % 2 == 0 ? 10 + i : 1000000 - i);
-		braze_lane_delay(pack, braze_lane_for(pack, &user), 2000000 - i);
+		braze_lane_delay(pack, braze_lane_for(pack, &user, braze_lane_hash(pack, &user)), i % 2 == 0 ? 10 + i : 1000000 - i);
+		braze_lane_delay(pack, braze_lane_for(pack, &user, braze_lane_hash(pack, &user)), 2000000 - i);
 	}
 	for (int i = 0; pack->delayed != NULL; i++)
 		braze_ready_list_end_delays(pack, (int64_t) i * 1000, &wait);
