@@ -47,6 +47,9 @@ typedef struct BrazeSizeCounter
 	int64		looked_at;		/* the last look, by the monotonic clock, */
 	int64		read_at;		/* which read the queue if this is not 0, */
 	int			read_ms;		/* and how long that took */
+	pg_atomic_uint64 letters;	/* bytes of dead letters, since they were read */
+	int64		letters_read_at;	/* 0: they were not */
+	int			letters_read_ms;
 } BrazeSizeCounter;
 
 /* what was counted when someone began to look at the queue */
@@ -66,6 +69,7 @@ braze_size_counter_init(BrazeSizeCounter *size, uint64 bound)
 	pg_atomic_init_u64(&size->bound, bound);
 	pg_atomic_init_u64(&size->open, 0);
 	pg_atomic_init_u64(&size->queued, 0);
+	pg_atomic_init_u64(&size->letters, 0);
 	pg_atomic_init_u32(&size->users, 0);
 	SpinLockInit(&size->mutex);
 }

@@ -18,10 +18,12 @@
 
 #include "base/guc.h"
 #include "destination/destination.h"
+#include "json/json_plain.h"
 #include "json/jsonb_walk.h"
 #include "map/map.h"
 #include "queue/deduplicate.h"
 #include "queue/enqueue.h"
+#include "queue/letters_size.h"
 #include "queue/queue_size.h"
 #include "queue/queue_table.h"
 #include "queue/queued_ids.h"
@@ -30,8 +32,8 @@
 /* a result that grew beyond this is not kept for the session's next call */
 #define MAX_KEPT_RESULT	(1024 * 1024)
 
-/* of a call that cannot be jsonb so many times max_call_size are kept, as text */
-#define MAX_TEXT_FACTOR	2
+/* a dead letter has so many times max_call_size of the call at most */
+#define MAX_KEPT_FACTOR	2
 
 
 /*
@@ -79,42 +81,27 @@ judge_call(BrazeNewCall call, const BrazeSettings *settings)
 }
 
 /*
- * A value of a few bytes may be very long as text, such as an array of rows
- * whose columns have names.  What is kept is enough for people to see what it
- * was; nobody can send it.
+ * A letter holds no more than a bound, whatever was passed, and a value of a few
+ * bytes may be very long as text: such as an array of rows whose columns have
+ * names.  What is kept is enough for people to see what it was.
  */
 static void
-bound_text(BrazeNewCall *call, const char **reason)
+bound_size(BrazeNewCall *call, const char **reason)
 {
-	Size		limit = (Size) braze_max_call_size * 1024 * MAX_TEXT_FACTOR;
-	Size		length = call->text != NULL ? strlen(call->text) : 0;
+	Size		limit = (Size) braze_max_call_size * 1024 * MAX_KEPT_FACTOR;
 	int			kept;
 
-	if (length <= limit)
-		return;
-	kept = pg_mbcliplen(call->text, length, limit);
-	call->text = pnstrdup(call->text, kept);
-	*reason = psprintf("%s Of the %zu bytes of its text the first %d are kept.", *reason, length, kept);
-}
-
-static void
-put_dead_letter(BrazeNewCall call, const char *destination, const char *reason)
-{
-	BrazeDeadLetter letter;
-	ItemPointerData tid;
-
-	bound_text(&call, &reason);
-	letter = (BrazeDeadLetter)
+	/* the text that is cut here ends a little beyond the limit */
+	if (call->json != NULL && VARSIZE(call->json) > limit)
 	{
-		.destination = destination,
-			.call = call.json,
-			.call_text = call.text,
-			.kind = call.kind,
-			.nobjects = -1,
-			.reason = reason,
-			.queued_at = GetCurrentTransactionStartTimestamp()
-	};
-	(void) braze_queue_table_put_dead_letter(&letter, &tid);
+		call->text = braze_json_plain_text(call->json, limit);
+		call->json = NULL;
+	}
+	if (call->text == NULL || strlen(call->text) <= limit)
+		return;
+	kept = pg_mbcliplen(call->text, strlen(call->text), limit);
+	call->text = pnstrdup(call->text, kept);
+	*reason = psprintf("%s Of its text the first %d bytes are kept.", *reason, kept);
 }
 
 /* ----- what an error says of the call ----- */
@@ -192,6 +179,59 @@ no_room(const char *destination, int max_queue_size, BrazeOnFull on_full)
 					 "set another max_queue_size, and on_full to error or drop.")));
 }
 
+/* the same for a call that was to become one, for that reason */
+static void
+no_room_for_letter(const char *destination, int max_queue_size, BrazeOnFull on_full,
+				   const char *reason)
+{
+	if (on_full == BRAZE_FULL_DROP && !braze_queued_in_transaction_dropped(destination))
+		return;
+	ereport(on_full == BRAZE_FULL_DROP ? WARNING : ERROR,
+			(errcode(ERRCODE_CONFIGURATION_LIMIT_EXCEEDED),
+			 errmsg("there is no room for another dead letter of destination \"%s\"", destination),
+			 on_full == BRAZE_FULL_DROP ?
+			 errdetail("Its dead letters take up max_queue_size, %d kB; further calls that would become one are dropped, and braze_status counts them: %s",
+					   max_queue_size, reason) :
+			 errdetail("Its dead letters take up max_queue_size, %d kB, or would with this call: %s",
+					   max_queue_size, reason),
+			 errhint("braze_purge removes dead letters.  ALTER SERVER ... OPTIONS can set "
+					 "another max_queue_size, and on_full to error or drop.")));
+}
+
+/* unless there is no room for it; destination NULL: it has none */
+static int64
+put_dead_letter(BrazeNewCall call, const BrazeDestination *destination, const char *reason)
+{
+	BrazeDeadLetter letter;
+	ItemPointerData tid;
+
+	bound_size(&call, &reason);
+	if (destination != NULL && destination->settings.max_queue_size > 0)
+	{
+		int			limit = destination->settings.max_queue_size;
+		Size		bytes = call.json != NULL ? VARSIZE(call.json) :
+		call.text != NULL ? strlen(call.text) : 0;
+
+		if (!braze_letters_size_has_room(NameStr(destination->name), limit * INT64CONST(1024), bytes))
+		{
+			no_room_for_letter(NameStr(destination->name), limit, destination->settings.on_full, reason);
+			return BRAZE_NOT_QUEUED;
+		}
+	}
+	letter = (BrazeDeadLetter)
+	{
+		.destination = destination != NULL ? NameStr(destination->name) : NULL,
+			.call = call.json,
+			.call_text = call.text,
+			.kind = call.kind,
+			.nobjects = -1,
+			.reason = reason,
+			.queued_at = GetCurrentTransactionStartTimestamp()
+	};
+	(void) braze_queue_table_put_dead_letter(&letter, &tid);
+	return BRAZE_DEAD_LETTER;
+}
+
 /*
  * Queues a call that has been judged, unless there is no room or it is a
  * duplicate.
@@ -255,9 +295,8 @@ enqueue_call(BrazeNewCall call, const char *destination_name, Oid roleid,
 		 * Without a destination: retrying the letter as it is would send what
 		 * its writer had no right to send.
 		 */
-		put_dead_letter(call, NULL, problem.detail == NULL ? problem.message :
-						psprintf("%s. %s", problem.message, problem.detail));
-		return BRAZE_DEAD_LETTER;
+		return put_dead_letter(call, NULL, problem.detail == NULL ? problem.message :
+							   psprintf("%s. %s", problem.message, problem.detail));
 	}
 
 	/*
@@ -298,8 +337,7 @@ enqueue_call(BrazeNewCall call, const char *destination_name, Oid roleid,
 							 "segment_braze.on_invalid_call = dead_letter such a call "
 							 "is kept in braze_dead_letters instead.")));
 	}
-	put_dead_letter(call, NameStr(destination->name), reason);
-	return BRAZE_DEAD_LETTER;
+	return put_dead_letter(call, destination, reason);
 }
 
 int64

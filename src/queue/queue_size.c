@@ -50,22 +50,21 @@
  * The locks are not kept: whoever queues takes that on the sequence before
  * that on the table, as DROP EXTENSION does.
  */
-static int64
-file_bytes(void)
+int64
+braze_queue_size_files(Oid table)
 {
-	Relation	queue = table_open(braze_catalog_required()->queue, AccessShareLock);
-	BlockNumber blocks = RelationGetNumberOfBlocks(queue);
-	Oid			toast = queue->rd_rel->reltoastrelid;
+	Relation	rel = table_open(table, AccessShareLock);
+	int64		blocks = RelationGetNumberOfBlocks(rel);
+	Oid			toast = rel->rd_rel->reltoastrelid;
 
+	table_close(rel, AccessShareLock);
 	if (OidIsValid(toast))
 	{
-		Relation	rel = table_open(toast, AccessShareLock);
-
+		rel = table_open(toast, AccessShareLock);
 		blocks += RelationGetNumberOfBlocks(rel);
 		table_close(rel, AccessShareLock);
 	}
-	table_close(queue, AccessShareLock);
-	return (int64) blocks * BLCKSZ;
+	return blocks * BLCKSZ;
 }
 
 /* committed calls of the destination; what this transaction queued is open */
@@ -182,7 +181,7 @@ braze_queue_size_has_room(const char *destination, int64 limit, int64 bytes)
 	if (exact && !size->local)
 		return fits_limit(size, limit, bytes);
 
-	files = file_bytes();
+	files = braze_queue_size_files(braze_catalog_required()->queue);
 
 	/*
 	 * The files are never smaller than the calls in them, so they serve as

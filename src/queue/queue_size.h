@@ -14,4 +14,8 @@
 
 /* Is there room for a call of that size in a queue that is limited to limit? */
 extern bool braze_queue_size_has_room(const char *destination, int64 limit, int64 bytes);
+
+/* of a table, without its indexes */
+extern int64 braze_queue_size_files(Oid table);
+
 #endif							/* BRAZE_QUEUE_SIZE_H */

@@ -78,6 +78,13 @@ publish_counts(const BrazeTally *tally)
 	LWLockRelease(braze_shared->lock);
 }
 
+/* letters count at once, whoever has read them meanwhile has found them as well */
+static void
+take_letters_back(BrazeTally *tally)
+{
+	pg_atomic_fetch_sub_u64(&tally->size->letters, tally->letters);
+}
+
 /* what a transaction that is prepared left out is not counted */
 static void
 counts_at_transaction_end(XactEvent event, void *arg)
@@ -99,6 +106,8 @@ counts_at_transaction_end(XactEvent event, void *arg)
 		if (event == XACT_EVENT_PREPARE ||
 			(event == XACT_EVENT_COMMIT && is_uncounted(tally)))
 			braze_queue_count_disturb();
+		if (event == XACT_EVENT_ABORT)
+			take_letters_back(tally);
 		if (event == XACT_EVENT_COMMIT)
 		{
 			pg_atomic_fetch_add_u64(&tally->size->queued, tally->queued);
@@ -133,7 +142,10 @@ counts_at_subtransaction_end(SubXactEvent event, SubTransactionId mine, SubTrans
 		 * may do it again.
 		 */
 		if (event == SUBXACT_EVENT_ABORT_SUB)
+		{
 			braze_size_counter_close(tally->size, tally->change.all.bytes);
+			take_letters_back(tally);
+		}
 		else
 		{
 			of_parent = find_tally(parent, NameStr(tally->destination));
@@ -151,6 +163,7 @@ counts_at_subtransaction_end(SubXactEvent event, SubTransactionId mine, SubTrans
 			of_parent->queued += tally->queued;
 			of_parent->duplicates += tally->duplicates;
 			of_parent->dropped += tally->dropped;
+			of_parent->letters += tally->letters;
 			add_change(of_parent, &tally->change, tally->highest);
 			of_parent->below = of_parent->below || tally->below;
 			of_parent->uncounted = of_parent->uncounted || tally->uncounted;

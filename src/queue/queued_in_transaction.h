@@ -20,6 +20,7 @@ typedef struct BrazeTally
 	int64		queued;			/* calls that our functions queued */
 	int64		duplicates;		/* calls not queued because of deduplicate */
 	int64		dropped;		/* because of on_full */
+	int64		letters;		/* bytes of dead letters */
 	BrazeSizeChange change;		/* rows; their bytes are open in size as well */
 	int64		highest;		/* of their ids */
 	bool		below;			/* some are up to the bound, and found in the

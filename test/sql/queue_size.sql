@@ -9,12 +9,12 @@ CREATE SERVER braze FOREIGN DATA WRAPPER segment_braze OPTIONS (datacenter 'US-0
 CREATE SERVER other FOREIGN DATA WRAPPER segment_braze OPTIONS (datacenter 'US-01');
 SET segment_braze.destination = 'braze';
 
-CREATE FUNCTION fill(calls int, size int DEFAULT 1000) RETURNS text LANGUAGE plpgsql AS $$
+CREATE FUNCTION fill(calls int, size int DEFAULT 1000, event text DEFAULT 'e', destination name DEFAULT 'braze') RETURNS text LANGUAGE plpgsql AS $$
 DECLARE
 	queued int := 0;
 BEGIN
 	FOR i IN 1 .. calls LOOP
-		IF braze_track('u1', 'e', jsonb_build_object('x', repeat('x', size))) IS NOT NULL THEN
+		IF braze_track('u1', event, jsonb_build_object('x', repeat('x', size)), destination => destination) IS NOT NULL THEN
 			queued := queued + 1;
 		END IF;
 	END LOOP;
@@ -120,6 +120,28 @@ ALTER SERVER braze OPTIONS (ADD max_queue_size '64 kB');
 SELECT braze_notify_worker();
 SELECT fill(1);
 
+-- dead letters have a bound of their own, which is the same; what is rolled back
+-- makes room
+SELECT braze_purge('braze') > 0 AS purged;
+SET segment_braze.on_invalid_call = dead_letter;
+CREATE VIEW letters AS
+SELECT destination, count(*) FROM braze_dead_letters GROUP BY destination ORDER BY destination COLLATE "C";
+SELECT fill(30, 1000, '');
+SELECT fill(100, 1000, '');
+SELECT fill(15, 1000, '');
+SELECT fill(20, 1000, '');
+TABLE letters;
+SELECT fill(40) AS valid, fill(60, 1000, '', 'other') AS other;
+TABLE letters;
+\set VERBOSITY terse
+SELECT braze_track('u1', '', jsonb_build_object('x', repeat('x', 60000)));
+\set VERBOSITY default
+ALTER SERVER braze OPTIONS (SET on_full 'drop');
+SELECT count(*), count(braze_track('u1', '', jsonb_build_object('x', repeat('x', 60000)))) AS queued FROM generate_series(1, 3);
+SELECT dropped FROM braze_status WHERE destination = 'braze';
+ALTER SERVER braze OPTIONS (SET on_full 'error');
+RESET segment_braze.on_invalid_call;
+
 -- what is no size
 ALTER SERVER braze OPTIONS (SET max_queue_size '64');
 ALTER SERVER braze OPTIONS (SET max_queue_size '63 kB');
@@ -133,4 +155,4 @@ ALTER SERVER braze OPTIONS (SET on_full 'eror');
 
 DROP TABLE users;
 DROP EXTENSION segment_braze CASCADE;
-DROP FUNCTION fill(int, int);
+DROP FUNCTION fill(int, int, text, name);

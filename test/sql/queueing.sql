@@ -148,6 +148,16 @@ SET LOCAL segment_braze.on_invalid_call = dead_letter;
 SELECT braze_identify('u1', jsonb_build_object('t', repeat('x', 1048500)), message_id => 'm', at => '2026-01-01 00:00:00Z');
 -- only the extension: dead letters
 SELECT reason FROM braze_dead_letters;
+-- which are not larger than twice the limit: beyond it the text is kept, and no
+-- more of that is even written
+DELETE FROM braze_dead_letters;
+SELECT braze_enqueue(jsonb_build_object('type', 'track', 'userId', 'u"1', 'properties', jsonb_build_object('a', '[1.50, true, null, [], {}, ["x"], {"b": {}, "c": 1}]'::jsonb, 't', repeat('x', 2000000))));
+SELECT braze_enqueue(jsonb_build_object('type', 'track', 'userId', 'u"1', 'properties', jsonb_build_object('a', '[1.50, true, null, [], {}, ["x"], {"b": {}, "c": 1}]'::jsonb, 't', repeat('x', 2100000))));
+SELECT braze_enqueue(to_jsonb(repeat('x', 2100000)));
+SELECT braze_enqueue(('[' || repeat('1e131071,', 200000) || '1]')::jsonb);
+SELECT braze_enqueue(jsonb_build_array(repeat('é', 1050000)));
+SELECT call IS NULL AS no_call, octet_length(call_text), left(call_text, 150) AS call_text, regexp_replace(reason, '\d+ bytes,', '... bytes,') AS reason
+FROM braze_dead_letters ORDER BY id;
 -- the client as well
 ROLLBACK;
 
