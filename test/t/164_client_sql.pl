@@ -152,6 +152,10 @@ is(try('collector', 'DELETE FROM braze_outbox RETURNING call ->> \'userId\''), "
 
 # ---- who may still queue ----
 
+my @views = map { slurp_file("$top/$_") =~ /VIEW \@extschema\@\.braze_collect_locks AS\n(.*?;\n)/s }
+  'sql/segment_braze--0.1.0.sql', 'client/segment_braze_client.sql';
+is($views[1], $views[0], 'the view that the delivery node asks is that of the extension');
+
 my $writing = $node->background_psql('shop', on_error_stop => 1);
 $writing->query_safe("BEGIN; SELECT braze_track('u1', 'e')");
 run("BEGIN; SELECT braze_track('u2', 'e'); PREPARE TRANSACTION 'p'");
