@@ -1273,6 +1273,16 @@ LANGUAGE C;
 COMMENT ON PROCEDURE @extschema@.braze_backfill(regclass, name, integer, boolean) IS
 'queues the rows that are in a table, through a trigger''s own arguments and in parts';
 
+CREATE PROCEDURE @extschema@.braze_enqueue_rows(
+	query text,
+	destination name DEFAULT NULL,
+	rows_per_part integer DEFAULT 10000)
+AS 'MODULE_PATHNAME', 'braze_enqueue_rows'
+LANGUAGE C;
+
+COMMENT ON PROCEDURE @extschema@.braze_enqueue_rows(text, name, integer) IS
+'queues the calls that are the rows of a query, in parts';
+
 --
 -- Activity
 --
@@ -1722,8 +1732,14 @@ GRANT EXECUTE ON FUNCTION
 TO pg_monitor;
 
 -- USAGE on the server, and the rights on the table, say who may backfill
-REVOKE ALL ON PROCEDURE @extschema@.braze_backfill(regclass, name, integer, boolean) FROM PUBLIC;
-GRANT EXECUTE ON PROCEDURE @extschema@.braze_backfill(regclass, name, integer, boolean) TO PUBLIC;
+REVOKE ALL ON PROCEDURE
+	@extschema@.braze_backfill(regclass, name, integer, boolean),
+	@extschema@.braze_enqueue_rows(text, name, integer)
+FROM PUBLIC;
+GRANT EXECUTE ON PROCEDURE
+	@extschema@.braze_backfill(regclass, name, integer, boolean),
+	@extschema@.braze_enqueue_rows(text, name, integer)
+TO PUBLIC;
 
 REVOKE ALL ON FOREIGN DATA WRAPPER segment_braze FROM PUBLIC;
 

@@ -19,6 +19,7 @@
 #include "catalog/pg_type.h"
 #include "executor/spi.h"
 #include "miscadmin.h"
+#include "nodes/parsenodes.h"
 #include "storage/latch.h"
 #include "storage/lmgr.h"
 #include "utils/builtins.h"
@@ -50,6 +51,8 @@
 #define MIN_STILL_MS	1000
 #define MAX_STILL_MS	60000
 
+#define MAX_ROWS_PER_PART	1000000
+
 struct BrazeParts
 {
 	MemoryContext context;		/* its own, and that of its arrays */
@@ -67,6 +70,26 @@ typedef struct WaitClock
 	int64		still_since;	/* on braze_now_ms()'s clock */
 	int64		ask_after_ms;	/* of standing still, for the state */
 } WaitClock;
+
+void
+braze_parts_check_procedure(Node *context, const char *procedure)
+{
+	if (context == NULL || !IsA(context, CallContext) || castNode(CallContext, context)->atomic)
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_TRANSACTION_TERMINATION),
+				 errmsg("%s cannot run within a transaction", procedure),
+				 errdetail("Each part is a transaction of its own."),
+				 errhint("CALL it outside of BEGIN and COMMIT, and neither in a function nor in a block with EXCEPTION.")));
+}
+
+void
+braze_parts_check_rows(int rows_per_part)
+{
+	if (rows_per_part < 1 || rows_per_part > MAX_ROWS_PER_PART)
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+				 errmsg("rows_per_part must be between 1 and %d", MAX_ROWS_PER_PART)));
+}
 
 BrazeParts *
 braze_parts_create(void)

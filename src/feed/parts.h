@@ -17,9 +17,15 @@
 #ifndef BRAZE_PARTS_H
 #define BRAZE_PARTS_H
 
-#include "postgres_ext.h"
+#include "nodes/nodes.h"
 
 typedef struct BrazeParts BrazeParts;
+
+/* an error where the procedure was not called such that it may commit */
+extern void braze_parts_check_procedure(Node *context, const char *procedure);
+
+/* an error where so many rows are none, or more than live calls are to wait for */
+extern void braze_parts_check_rows(int rows_per_part);
 
 /* in the current memory context, which has to outlive the transactions */
 extern BrazeParts *braze_parts_create(void);

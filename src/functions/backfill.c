@@ -27,7 +27,6 @@
 #include "executor/spi.h"
 #include "fmgr.h"
 #include "miscadmin.h"
-#include "nodes/parsenodes.h"
 #include "utils/acl.h"
 #include "utils/builtins.h"
 #include "utils/lsyscache.h"
@@ -49,9 +48,6 @@
 #include "queue/enqueue.h"
 #include "queue/queue_table.h"
 #include "queue/queued_in_transaction.h"
-
-/* more would be more than what live calls are to wait for */
-#define MAX_ROWS_PER_PART	1000000
 
 /* one CALL; its memory outlives the transactions */
 typedef struct BackfillRun
@@ -79,18 +75,6 @@ typedef struct BackfillRun
 } BackfillRun;
 
 /* ----- what can be backfilled ----- */
-
-static void
-check_transactions(FunctionCallInfo fcinfo)
-{
-	if (fcinfo->context == NULL || !IsA(fcinfo->context, CallContext) ||
-		castNode(CallContext, fcinfo->context)->atomic)
-		ereport(ERROR,
-				(errcode(ERRCODE_INVALID_TRANSACTION_TERMINATION),
-				 errmsg("braze_backfill cannot run within a transaction"),
-				 errdetail("Each part is a transaction of its own."),
-				 errhint("CALL it outside of BEGIN and COMMIT, and neither in a function nor in a block with EXCEPTION.")));
-}
 
 static void
 check_isolation(void)
@@ -545,7 +529,7 @@ braze_backfill(PG_FUNCTION_ARGS)
 					(errcode(ERRCODE_NULL_VALUE_NOT_ALLOWED),
 					 errmsg("arguments of braze_backfill must not be null")));
 	}
-	check_transactions(fcinfo);
+	braze_parts_check_procedure(fcinfo->context, "braze_backfill");
 	if (SPI_connect_ext(SPI_OPT_NONATOMIC) != SPI_OK_CONNECT)
 		elog(ERROR, "could not connect to SPI");
 	run.context = CurrentMemoryContext;
@@ -555,10 +539,7 @@ braze_backfill(PG_FUNCTION_ARGS)
 	trigger_name = pstrdup(NameStr(*PG_GETARG_NAME(1)));
 	run.rows_per_part = PG_GETARG_INT32(2);
 	restart = PG_GETARG_BOOL(3);
-	if (run.rows_per_part < 1 || run.rows_per_part > MAX_ROWS_PER_PART)
-		ereport(ERROR,
-				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
-				 errmsg("rows_per_part must be between 1 and %d", MAX_ROWS_PER_PART)));
+	braze_parts_check_rows(run.rows_per_part);
 	if (begin_backfill(&run, trigger_name, restart))
 		run_backfill(&run);
 	ereport(NOTICE,

@@ -129,6 +129,27 @@ CALL braze_backfill('users', 'to_braze', restart => true);
 SELECT user_id FROM calls;
 DELETE FROM braze_queue;
 
+-- the calls of a query, such as rows of a warehouse
+CREATE TABLE song_played (id text, user_id text, title text, received_at timestamptz);
+INSERT INTO song_played VALUES ('m2', 'u2', 'Roar', '2026-01-02'), ('m1', 'u1', 'Hello', '2026-01-01'), ('m3', NULL, 'Nobody''s', '2026-01-03');
+CALL braze_enqueue_rows($$SELECT CASE WHEN user_id IS NOT NULL THEN braze_call_from_row(s, 'track') || '{"event": "Song Played"}' END FROM (SELECT *, 'x' AS event FROM song_played) s ORDER BY received_at$$, 'braze');
+SELECT user_id, event, object FROM calls;
+DELETE FROM braze_queue;
+CALL braze_enqueue_rows('SELECT NULL::jsonb WHERE false', rows_per_part => 1);
+BEGIN;
+CALL braze_enqueue_rows('SELECT NULL::jsonb');
+ROLLBACK;
+CALL braze_enqueue_rows(NULL);
+CALL braze_enqueue_rows('SELECT 1');
+CALL braze_enqueue_rows('SELECT NULL::jsonb, 2');
+CALL braze_enqueue_rows('SELECT NULL::jsonb; SELECT NULL::jsonb');
+CALL braze_enqueue_rows('DELETE FROM song_played');
+CALL braze_enqueue_rows('SELECT NULL::jsonb', 'nobody');
+CALL braze_enqueue_rows('SELECT NULL::jsonb', rows_per_part => 0);
+CALL braze_enqueue_rows($$SELECT '{"type": "track", "userId": "u1"}'::jsonb$$);
+SELECT count(*) FROM calls;
+SELECT count(*) FROM pg_cursors WHERE statement LIKE '%jsonb%' AND statement NOT LIKE '%pg_cursors%';
+
 -- what cannot be backfilled
 BEGIN;
 CALL braze_backfill('users', 'to_braze');
@@ -197,6 +218,6 @@ SET client_min_messages = warning;
 DROP OWNED BY regress_braze_backfill;
 DROP ROLE regress_braze_backfill;
 DROP EXTENSION segment_braze CASCADE;
-DROP TABLE more_users, users, orders, visits, empty, parts, wrong, accounts;
+DROP TABLE more_users, users, orders, visits, empty, parts, wrong, accounts, song_played;
 DROP FUNCTION other;
 DROP SCHEMA planted CASCADE;

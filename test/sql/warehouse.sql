@@ -226,7 +226,7 @@ END
 $$;
 SELECT pg_temp.is_bounded();
 
--- the examples of doc/warehouse.md, which queue one call per user and event
+-- the examples of doc/warehouse.md, which queue one call per user
 \set ON_ERROR_STOP on
 ALTER TABLE prod.users ADD COLUMN internal_score int DEFAULT 9;
 UPDATE prod.order_completed SET received_at = '2025-12-31 12:00:00+00' WHERE id = 't2';

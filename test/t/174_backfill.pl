@@ -80,7 +80,7 @@ sub end
 sub pid_at
 {
 	my ($where) = @_;
-	my $query = "SELECT pid FROM pg_stat_activity WHERE backend_type = 'client backend' AND query LIKE 'CALL braze%' AND state = 'active' AND $where";
+	my $query = "SELECT pid FROM pg_stat_activity WHERE backend_type = 'client backend' AND query LIKE 'CALL braze_%' AND state = 'active' AND $where";
 
 	$node->poll_query_until('postgres', "SELECT count(*) = 1 FROM ($query) s") or die "no session where $where";
 	return run($query);
@@ -193,6 +193,27 @@ like(said($filler, err => qr/^DETAIL/m), qr/^NOTICE:  400 calls wait for destina
 is(run('SELECT count(*) FROM braze_queue'), 400, 'has one part in the queue');
 $braze->clear_faults;
 like(done($filler), qr/ is complete: it has queued 1200 calls$/m, 'and once it is up again all goes on');
+
+# --- the calls of a query, of which a part waits without a snapshot
+
+run("SELECT braze_pause('braze', 'again')");
+send_to($filler, q{CALL braze_enqueue_rows($$SELECT jsonb_build_object('type', 'track', 'event', 'A', 'userId', n::text) FROM generate_series(2001, 2450) n$$, rows_per_part => 200)});
+like(said($filler, err => qr/^DETAIL/m), qr/^NOTICE:  200 calls wait for destination "braze": paused: again$/m, 'the rows of a query are queued in parts as well');
+is(run("SELECT count(*), max(call ->> 'userId') FILTER (WHERE id = (SELECT max(id) FROM braze_queue)) FROM braze_queue"), '200|2200', 'in their order');
+$pid = pid_at('true');
+ok($node->poll_query_until('postgres', "SELECT backend_xmin IS NULL FROM pg_stat_activity WHERE pid = $pid"), 'without a snapshot');
+run("SELECT braze_start('braze')");
+like(done($filler), qr/^NOTICE:  450 calls were queued$/m, 'to the last');
+run("SELECT braze_pause('braze', 'again')");
+send_to($filler, q{CALL braze_enqueue_rows($$SELECT jsonb_build_object('type', 'track', 'event', 'A', 'userId', n::text) FROM generate_series(2001, 2450) n$$, rows_per_part => 200)});
+said($filler, err => qr/^DETAIL/m);
+run('SELECT pg_cancel_backend(' . pid_at('true') . ')');
+like(done($filler), qr/^ERROR:  canceling statement/m, 'it can be cancelled');
+send_to($filler, 'SELECT count(*) FROM pg_cursors');
+done($filler);
+like($filler->{out}, qr/^0\nended \d+\n\z/m, 'and nothing of it is left in the session');
+run("SELECT braze_start('braze')");
+braze_flush($node);
 end($filler);
 
 # --- live calls do not drown
