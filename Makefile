@@ -45,8 +45,13 @@ include $(PGXS)
 # every object may depend on any of our headers; a full build takes seconds
 $(OBJS): $(wildcard src/*/*.h)
 
+# PGXS looks for them where they were in the source, and leaves them
+uninstall: uninstall-docs
+uninstall-docs:
+	rm -f $(addprefix '$(DESTDIR)$(docdir)/$(docmoduledir)'/, $(notdir $(DOCS)))
+
 # the archive for PGXN: what is committed
 dist:
 	git archive --format zip --prefix=$(EXTENSION)-$(version)/ -o $(EXTENSION)-$(version).zip HEAD
 
-.PHONY: dist
+.PHONY: dist uninstall-docs
