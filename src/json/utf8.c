@@ -45,3 +45,10 @@ braze_utf8_convert(BrazeString *string)
 	string->length = strlen(string->data);
 	return true;
 }
+
+int
+braze_utf8_length(BrazeString string)
+{
+	(void) braze_utf8_convert(&string);
+	return string.length;
+}

@@ -13,4 +13,7 @@
 /* in palloc'd memory where it differs; false: it cannot be converted */
 extern bool braze_utf8_convert(BrazeString *string);
 
+/* how many bytes Braze counts; of a text that cannot be converted, those it has */
+extern int	braze_utf8_length(BrazeString string);
+
 #endif							/* BRAZE_UTF8_H */

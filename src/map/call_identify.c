@@ -7,6 +7,7 @@
  */
 #include "postgres.h"
 
+#include "json/utf8.h"
 #include "map/traits.h"
 
 /* the candidates for one of Braze's own fields, the preferred one first */
@@ -430,8 +431,9 @@ write_context_token(Identify *identify)
 	braze_json_write_string(text, token.data, token.length);
 	if (braze_segment_call_context_in(&map->call, "device", "id", &value))
 	{
-		if (braze_solid_text(&value, &device) && device.length >= BRAZE_LIMIT_DEVICE_ID_MIN &&
-			device.length <= BRAZE_LIMIT_DEVICE_ID)
+		if (braze_solid_text(&value, &device) &&
+			braze_utf8_length(device) >= BRAZE_LIMIT_DEVICE_ID_MIN &&
+			braze_utf8_length(device) <= BRAZE_LIMIT_DEVICE_ID)
 		{
 			braze_text_literal(text, ",\"device_id\":");
 			braze_json_write_string(text, device.data, device.length);

@@ -10,6 +10,7 @@
 #include "json/number.h"
 #include "json/phone.h"
 #include "json/time.h"
+#include "json/utf8.h"
 #include "json/uuid.h"
 #include "map/traits.h"
 
@@ -509,8 +510,9 @@ write_token(BrazeMap *map, BrazeString trait, JsonbContainer *token)
 	braze_json_write_string(&map->text, text.data, text.length);
 	if (braze_lookup(token, "device_id", &value) && value.type != jbvNull)
 	{
-		if (braze_solid_text(&value, &device) && device.length >= BRAZE_LIMIT_DEVICE_ID_MIN &&
-			device.length <= BRAZE_LIMIT_DEVICE_ID)
+		if (braze_solid_text(&value, &device) &&
+			braze_utf8_length(device) >= BRAZE_LIMIT_DEVICE_ID_MIN &&
+			braze_utf8_length(device) <= BRAZE_LIMIT_DEVICE_ID)
 		{
 			braze_text_literal(&map->text, ",\"device_id\":");
 			braze_json_write_string(&map->text, device.data, device.length);

@@ -44,5 +44,15 @@ is($node->safe_psql('japan', 'SELECT state, reason, count(*) FROM braze_dead_let
 	"rejected|The call has a character of the database's encoding EUC_JP that cannot be converted to UTF-8, which Braze reads.|40",
 	'and the dead letters say why');
 
+# limits count the bytes that Braze gets, here two of each character
+$node->safe_psql('postgres',
+	"CREATE DATABASE latin TEMPLATE template0 ENCODING 'LATIN1' LC_COLLATE 'C' LC_CTYPE 'C'");
+$node->safe_psql('latin', 'CREATE EXTENSION segment_braze');
+is($node->safe_psql('latin', <<'EOS'), "493|send\n494|reject", 'a user id is measured as it is sent');
+SET client_encoding = 'LATIN1';
+SELECT n, outcome FROM unnest('{493,494}'::int[]) n,
+	braze_map(jsonb_build_object('type', 'track', 'userId', repeat(E'\xe9', n), 'event', 'e'))
+EOS
+
 $node->stop;
 done_testing();
