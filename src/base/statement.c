@@ -99,8 +99,9 @@ is_fired_by(const Trigger *trigger, CmdType operation)
 }
 
 /*
- * Also those that have the name of one of ours, which another table may have.
- * An INSERT may turn into an UPDATE, by ON CONFLICT.
+ * Whatever the statement is said to do: one that inserts may update and delete
+ * as well, by ON CONFLICT or in a WITH.  Also those that have the name of one
+ * of ours, which another table may have.
  */
 static void
 check_triggers(const BrazeStatement *statement)
@@ -112,8 +113,8 @@ check_triggers(const BrazeStatement *statement)
 	{
 		const Trigger *trigger = &triggers->triggers[i];
 
-		if (is_enabled_for(trigger, statement->operation) ||
-			(statement->operation == CMD_INSERT && is_enabled_for(trigger, CMD_UPDATE)))
+		if (is_enabled_for(trigger, CMD_INSERT) || is_enabled_for(trigger, CMD_UPDATE) ||
+			is_enabled_for(trigger, CMD_DELETE))
 			braze_trigger_trust_check(statement->rel, trigger);
 	}
 	FreeTriggerDesc(triggers);

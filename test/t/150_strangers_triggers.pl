@@ -14,7 +14,7 @@ use Braze;
 use StandIn;
 
 my $braze = StandIn->new;
-my $node = braze_node('main', $braze);
+my $node = braze_node('main', $braze, conf => "segment_braze.nap = '100ms'");
 
 sub run
 {
@@ -104,19 +104,20 @@ like(
 # function is that of a superuser, and harmless.
 sub with_stranger
 {
-	my ($name, $event, $what, $check) = @_;
+	my ($name, $event, $what, $check, $table) = @_;
+	$table ||= 'braze_queue';
 	run(<<EOS);
 ALTER ROLE ops SUPERUSER;
 ALTER FUNCTION climb() IMMUTABLE;
 SET ROLE ops;
-CREATE TRIGGER stranger BEFORE $event ON braze_queue $what;
+CREATE TRIGGER stranger BEFORE $event ON $table $what;
 RESET ROLE;
 ALTER FUNCTION climb() VOLATILE;
 ALTER ROLE ops NOSUPERUSER;
 EOS
 	$check->();
 	is_harmless($name);
-	run('DROP TRIGGER stranger ON braze_queue');
+	run("DROP TRIGGER stranger ON $table");
 	return;
 }
 
@@ -155,6 +156,19 @@ with_stranger(
 	});
 braze_flush($node);
 ok(braze_wait_for_state($node, 'braze', 'running'), 'once it is gone, calls are settled');
+
+# the statement that adds up rows of the activity deletes as well
+with_stranger(
+	'in a WITH', 'DELETE', 'FOR EACH STATEMENT EXECUTE FUNCTION evil()',
+	sub {
+		my $offset = -s $node->logfile;
+
+		run(q{SELECT braze_track('u1', 'A')});
+		braze_flush($node);
+		ok($node->wait_for_log(qr/trigger "stranger" on table "braze_activity_sums" runs a function of role "ops"/, $offset),
+			'in a WITH: not run');
+	},
+	'braze_activity_sums');
 
 # those of the owner run, and so does the condition that everybody writes
 run(<<'EOS');
