@@ -178,6 +178,12 @@ braze_pack_next_done(BrazePack *pack)
 	return call != NULL ? &call->pub : NULL;
 }
 
+bool
+braze_pack_has_done(const BrazePack *pack)
+{
+	return pack->done.head != NULL;
+}
+
 int
 braze_pack_users_of(const BrazeCall *call, uint64_t users[BRAZE_PACK_USERS])
 {

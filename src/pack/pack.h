@@ -47,6 +47,9 @@ typedef struct BrazePackLimits
 	uint32_t	(*hour) (void); /* the current one, since 1970; NULL: the
 								 * clock's */
 	void		(*release) (BrazeProfile *profile); /* a call lets go of it */
+	void		(*end_flight) (void *owner, int flight);	/* a call with a letter
+															 * leaves the pack */
+	void	   *owner;
 } BrazePackLimits;
 
 /* no destination may set more objects per request than this */
@@ -266,6 +269,7 @@ extern void braze_gone_end_stranded(BrazePack *pack);
 
 /* a call that is done, NULL when there is no further one */
 extern const BrazeCall *braze_pack_next_done(BrazePack *pack);
+extern bool braze_pack_has_done(const BrazePack *pack);
 
 /* the users of a call that is done, as hashes: equal ones are the same user */
 extern int	braze_pack_users_of(const BrazeCall *call, uint64_t users[BRAZE_PACK_USERS]);

@@ -176,6 +176,8 @@ braze_packed_call_free(BrazePack *pack, PackedCall *call)
 	for (int i = 0; i < call->nlinks; i++)
 		free(call->users[i + 1].link_text);
 	braze_packed_call_release_profiles(pack, call);
+	if (call->pub.letter != 0)
+		pack->limits.end_flight(pack->limits.owner, call->pub.flight);
 	while (call->pub.refusals != NULL)
 	{
 		BrazeRefusal *refusal = call->pub.refusals;

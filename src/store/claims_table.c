@@ -24,7 +24,6 @@
 #include "base/table_write.h"
 #include "queue/column_values.h"
 #include "store/claims_table.h"
-#include "store/deleted_users.h"
 
 /* ----- out of the queue ----- */
 
@@ -225,8 +224,7 @@ braze_claims_table_delete(BrazeSettler *settler, const BrazeSettleRow *row)
 }
 
 BrazeSettled
-braze_claims_table_reject(BrazeSettler *settler, const BrazeSettleRow *row,
-						  const BrazeDeadLetter *letter)
+braze_claims_table_reject(const BrazeSettleRow *row, const BrazeDeadLetter *letter)
 {
 	BrazeDeadLetter complete = *letter;
 	BrazeRetried retried;
@@ -251,7 +249,6 @@ braze_claims_table_reject(BrazeSettler *settler, const BrazeSettleRow *row,
 				complete.nobjects = braze_column_values_objects_read(objects, &complete.objects);
 			braze_dead_letters_table_refused(&retried, &complete);
 			braze_dead_letters_table_release(&retried);
-			braze_deleted_users_note_letter(settler, row->letter);
 			break;
 	}
 	return BRAZE_SETTLED;

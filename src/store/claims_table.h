@@ -27,7 +27,6 @@ extern BrazeClaimResult braze_claims_table_release(BrazeSettler *settler, BrazeS
 
 /* as those of settle.c, for a call that is in flight */
 extern BrazeSettled braze_claims_table_delete(BrazeSettler *settler, const BrazeSettleRow *row);
-extern BrazeSettled braze_claims_table_reject(BrazeSettler *settler, const BrazeSettleRow *row,
-											  const BrazeDeadLetter *letter);
+extern BrazeSettled braze_claims_table_reject(const BrazeSettleRow *row, const BrazeDeadLetter *letter);
 
 #endif							/* BRAZE_CLAIMS_TABLE_H */

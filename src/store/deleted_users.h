@@ -11,15 +11,10 @@
 #include "store/settler.h"
 
 /*
- * A user was deleted by this call: their dead letters go too, but for those of
- * later calls; false: not now.  What is noted is done by
- * braze_deleted_users_delete_letters, for all users at once, since it looks through
- * all letters.
+ * A user was deleted by this call, whose row is still there: their dead letters
+ * go too.  At once, while those of later calls have not come into being.  False:
+ * somebody has locked some, and these have to be looked at again.
  */
-extern bool braze_deleted_users_add(BrazeSettler *settler, const BrazeSettleRow *row);
-extern void braze_deleted_users_delete_letters(BrazeSettler *settler);
-
-/* a letter was put or rewritten, after the users so far were deleted */
-extern void braze_deleted_users_note_letter(BrazeSettler *settler, int64 letter);
+extern bool braze_deleted_users_delete_letters(BrazeSettler *settler, const BrazeSettleRow *row);
 
 #endif							/* BRAZE_DELETED_USERS_H */

@@ -13,7 +13,6 @@
 #include "base/attempt.h"
 #include "base/catalog.h"
 #include "store/claims_table.h"
-#include "store/deleted_users.h"
 #include "store/settle.h"
 
 bool
@@ -133,7 +132,6 @@ put_letter(BrazeSettler *settler, const BrazeDeadLetter *letter, BrazeRetried *r
 	if (retried != NULL)
 	{
 		braze_dead_letters_table_refused(retried, &complete);
-		braze_deleted_users_note_letter(settler, DatumGetInt64(slot->tts_values[BRAZE_QUEUE_DEAD_LETTER - 1]));
 		return;
 	}
 	braze_column_values_destination(slot->tts_values[BRAZE_QUEUE_DESTINATION - 1], &destination);
@@ -141,7 +139,7 @@ put_letter(BrazeSettler *settler, const BrazeDeadLetter *letter, BrazeRetried *r
 	complete.kind = braze_segment_call_kind_read(slot->tts_values[BRAZE_QUEUE_CALL_KIND - 1]);
 	complete.call = call_of(slot->tts_values[BRAZE_QUEUE_CALL - 1], letter->http_status == 0);
 	complete.queued_at = DatumGetTimestampTz(slot->tts_values[BRAZE_QUEUE_QUEUED_AT - 1]);
-	braze_deleted_users_note_letter(settler, braze_queue_table_put_dead_letter(&complete, &tid));
+	(void) braze_queue_table_put_dead_letter(&complete, &tid);
 }
 
 BrazeSettled
@@ -151,7 +149,7 @@ braze_settle_reject(BrazeSettler *settler, const BrazeSettleRow *row,
 	BrazeSettled result = BRAZE_SETTLED;
 
 	if (row->letter != 0)
-		return braze_claims_table_reject(settler, row, letter);
+		return braze_claims_table_reject(row, letter);
 
 	/* before the row is deleted, which could not be taken back */
 	if (!braze_settler_open_letters(settler))

@@ -97,7 +97,6 @@ braze_settler_begin(BrazeSettler *settler)
 		RegisterXactCallback(deletes_at_transaction_end, NULL);
 	callback_registered = true;
 	settler->letters.rel = NULL;
-	settler->deleted_users = NULL;
 	settler->context = CurrentMemoryContext;
 	braze_table_write_locked = BRAZE_LOCKED_TABLE("braze_queue");
 	return open_table(&settler->queue, catalog->queue, catalog->queue_pkey,

@@ -30,8 +30,6 @@ typedef struct BrazeSettler
 {
 	BrazeSettleTable queue;
 	BrazeSettleTable letters;	/* opened when it is needed */
-	struct BrazeDeletedUsers *deleted_users;	/* users who were deleted;
-												 * NULL: none */
 	MemoryContext context;		/* as long as the settler, calls come and go */
 } BrazeSettler;
 

@@ -35,22 +35,22 @@ braze_synced_users_try_lock(void)
 
 /*
  * A row that is locked is being written by a run of the sync, with a call that
- * is behind the deletion in the queue: it stays.  One user after the other, so
- * that each is found by the primary key, whatever is known of the table.
+ * is behind the deletion in the queue: it stays.  One sync after the other, so
+ * that each row is found by the primary key, whatever is known of the table.
  */
 void
-braze_synced_users_delete(Datum destinations, Datum users)
+braze_synced_users_delete(text *destination, text *user)
 {
-	static const Oid types[2] = {TEXTARRAYOID, TEXTARRAYOID};
+	static const Oid types[2] = {TEXTOID, TEXTOID};
 	const BrazeCatalog *catalog = braze_catalog_required();
 	Relation	state = table_open(catalog->sync_state, NoLock);
 	Relation	syncs = table_open(catalog->syncs, NoLock);
-	Datum		values[2] = {destinations, users};
+	Datum		values[2] = {PointerGetDatum(destination), PointerGetDatum(user)};
 	BrazeStatement statement = {state, CMD_DELETE, NULL, lengthof(types), types, values};
 
 	statement.text =
 		psprintf("DELETE FROM %s d USING ("
-				 "SELECT s.sync, s.key FROM ROWS FROM (unnest($1, $2)) u (destination, id) "
+				 "SELECT s.sync, s.key FROM (VALUES ($1, $2)) u (destination, id) "
 				 "JOIN %s y ON y.destination = u.destination AND y.type = 'identify', "
 				 "LATERAL (SELECT t.sync, t.key FROM %s t WHERE t.sync = y.id AND t.key = u.id "
 				 "FOR UPDATE SKIP LOCKED) s OFFSET 0) g "

@@ -17,6 +17,7 @@
 #include "base/guc.h"
 #include "base/shmem.h"
 #include "base/size_counter.h"
+#include "store/claims_bound.h"
 #include "store/notes_table.h"
 #include "store/profiles_table.h"
 #include "worker/deliveries.h"
@@ -252,6 +253,13 @@ braze_delivery_settled(BrazeDelivery *delivery, const BrazeCall *call)
 	delivery->changed = true;
 	braze_delivery_stuck_settled(delivery);
 	braze_pack_free_call(delivery->pack, call);
+}
+
+void
+braze_delivery_end_flight(void *delivery, int flight)
+{
+	braze_claims_bound_leave(flight);
+	((BrazeDelivery *) delivery)->claimed--;
 }
 
 void

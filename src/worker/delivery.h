@@ -69,6 +69,9 @@ typedef struct BrazeDelivery
 	BrazeRefusalRate refusals;
 	int			transfers;		/* requests at curl */
 	int			unsettled;		/* requests answered since the last settle */
+	int			fresh;			/* calls that the next settle tries */
+	int64		turn;			/* place of its next call among those of
+								 * others */
 	int			stuck;			/* calls that could not be settled, */
 	int			stuck_objects;	/* and how much of them was sent */
 	const char *locked;			/* what they wait for, NULL: no lock */
@@ -144,6 +147,9 @@ extern void braze_delivery_drop_gone(BrazeDelivery *delivery, BrazeGone gone, vo
 
 /* one of its calls is done and settled */
 extern void braze_delivery_settled(BrazeDelivery *delivery, const BrazeCall *call);
+
+/* one that was claimed is with the worker no more, or back in the queue */
+extern void braze_delivery_end_flight(void *delivery, int flight);
 
 extern void braze_delivery_report(BrazeDelivery *delivery);
 

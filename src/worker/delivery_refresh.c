@@ -55,7 +55,7 @@ current_hour(void)
 }
 
 static BrazePackLimits
-limits_of(const BrazeSettings *settings)
+limits_of(BrazeDelivery *delivery, const BrazeSettings *settings)
 {
 	BrazePackLimits limits;
 
@@ -70,6 +70,8 @@ limits_of(const BrazeSettings *settings)
 	limits.changed_only = settings->changed_attributes_only;
 	limits.resend_after = settings->resend_unchanged_after / SECS_PER_HOUR;
 	limits.release = braze_profiles_table_release;
+	limits.end_flight = braze_delivery_end_flight;
+	limits.owner = delivery;
 	limits.hour = current_hour;
 	return limits;
 }
@@ -91,7 +93,7 @@ create_delivery(const char *name)
 {
 	MemoryContext old = MemoryContextSwitchTo(braze_deliveries_context);
 	BrazeDelivery *delivery = palloc0(sizeof(BrazeDelivery));
-	BrazePackLimits limits = limits_of(braze_destination_default_settings());
+	BrazePackLimits limits = limits_of(delivery, braze_destination_default_settings());
 
 	namestrcpy(&delivery->name, name);
 	delivery->pack = braze_pack_create(&limits);
@@ -174,7 +176,7 @@ refresh_attributes(BrazeDelivery *delivery)
 		!braze_attempt_when_due(&delivery->period_backoff, NameStr(delivery->name),
 								set_period, delivery))
 		delivery->period_set = false;	/* whatever it had come to */
-	limits = limits_of(settings);
+	limits = limits_of(delivery, settings);
 	limits.changed_only = false;
 	braze_pack_set_limits(delivery->pack, &limits);
 }
@@ -200,7 +202,7 @@ refresh_one(BrazeDelivery *delivery, BrazeDestination *destination)
 	 */
 	if (destination != NULL)
 	{
-		BrazePackLimits limits = limits_of(&destination->settings);
+		BrazePackLimits limits = limits_of(delivery, &destination->settings);
 
 		/* until the commit, or an error below would leave half of it undone */
 		delivery->taking_over = true;
@@ -398,7 +400,7 @@ braze_delivery_refresh_committed(void)
 		delivery->known = true;
 		if (delivery->period_set)
 		{
-			BrazePackLimits limits = limits_of(&delivery->destination->settings);
+			BrazePackLimits limits = limits_of(delivery, &delivery->destination->settings);
 
 			braze_attribute_period_committed(NameStr(delivery->name));
 			braze_pack_set_limits(delivery->pack, &limits);

@@ -46,6 +46,9 @@ static Claim *claims = NULL;
 static int	nclaims = 0;
 static int	maxclaims = 0;
 
+/* whose was the last claim that there was time for */
+static const BrazeDelivery *last_claimed = NULL;
+
 /* what the call is now; the round fills in what it becomes */
 static void
 add_claim(BrazeDelivery *delivery, BrazeRequest *request, BrazeCall *call, int number)
@@ -144,43 +147,78 @@ try_claim(Claim *claim)
 		braze_delivery_stuck_note(claim->delivery, error->message);
 }
 
+static void
+claim_one(BrazeSettler *settler, Claim *claim, bool careful)
+{
+	/* an order among users matters on the way to Braze only */
+	if (claim->request != NULL && must_wait(claim))
+		return;
+	if (careful)
+		try_claim(claim);
+	else
+	{
+		claim_or_release(settler, claim);
+		note_lock(claim);
+	}
+	if (claim->result == BRAZE_CLAIM_DONE && claim->request != NULL)
+		braze_claims_bound_announce(claim->row.letter, claim->row.id);
+}
+
+/* the claims of one destination, which stand together */
+typedef struct Share
+{
+	int			next;
+	int			end;
+}			Share;
+
+/* beginning behind that whose was claimed last */
+static Share *
+divide_claims(int *nshares)
+{
+	Share	   *shares = palloc(sizeof(Share) * 2 * nclaims);
+	int			first = 0;
+	int			n = 0;
+
+	for (int i = 0; i < nclaims; i++)
+	{
+		if (i == 0 || claims[i].delivery != claims[i - 1].delivery)
+			shares[n++].next = i;
+		shares[n - 1].end = i + 1;
+		if (claims[i].delivery == last_claimed)
+			first = n;
+	}
+	*nshares = n;
+	first = first % n;
+	memcpy(shares + n, shares, sizeof(Share) * first);
+	return shares + first;
+}
+
 /*
  * Claims or releases what it may.  Where something may run that others added,
  * each call is tried by itself, and for a second at most: what is left stays
- * where it is, and is not sent.
+ * where it is, and is not sent.  So destinations take turns.
  */
 static void
 claim_all(BrazeSettler *settler)
 {
 	bool		careful = braze_round_settle_needs_care();
 	int64		deadline = braze_now_ms() + BRAZE_MAX_ROUND_MS;
+	int			nshares;
+	Share	   *shares = divide_claims(&nshares);
+	int			left = nclaims;
 
 	for (int i = 0; i < nclaims; i++)
 		claims[i].delivery->claim_failed = false;
-	for (int i = 0; i < nclaims && (!careful || braze_now_ms() < deadline); i++)
+	for (int i = 0; left > 0; i = (i + 1) % nshares)
 	{
-		Claim	   *claim = &claims[i];
-
-		/* an order among users matters on the way to Braze only */
-		if (claim->request != NULL && must_wait(claim))
+		if (shares[i].next == shares[i].end)
 			continue;
-		if (careful)
-			try_claim(claim);
-		else
-		{
-			claim_or_release(settler, claim);
-			note_lock(claim);
-		}
-		if (claim->result == BRAZE_CLAIM_DONE && claim->request != NULL)
-			braze_claims_bound_announce(claim->row.letter, claim->row.id);
+		if (careful && braze_now_ms() >= deadline)
+			break;
+		last_claimed = claims[shares[i].next].delivery;
+		claim_one(settler, &claims[shares[i].next++], careful);
+		left--;
 	}
-}
-
-static void
-leave_flight(BrazeDelivery *delivery, const BrazeCall *call)
-{
-	braze_claims_bound_leave(call->flight);
-	delivery->claimed--;
 }
 
 /*
@@ -202,7 +240,7 @@ tell_pack(void)
 			 * retries
 			 */
 			if (call->letter != 0)
-				leave_flight(claim->delivery, call);
+				braze_delivery_end_flight(claim->delivery, call->flight);
 			call->letter = claim->row.letter;
 			call->is_retry = claim->row.is_retry;
 			call->before = claim->row.before;
@@ -217,13 +255,19 @@ tell_pack(void)
 		}
 		else if (claim->request == NULL && claim->result == BRAZE_CLAIM_GONE)
 		{
-			/* it is in the queue no more either, so it will not be sent */
-			leave_flight(claim->delivery, call);
-			call->letter = 0;
+			/* nor is it in the queue, and whoever took it away is obeyed */
+			call->gone = true;
 		}
 		else if (claim->request != NULL)
 			braze_gone_exclude(claim->request, claim->number,
 							   claim->result == BRAZE_CLAIM_GONE);
+	}
+
+	/* last, since it frees them */
+	for (int i = 0; i < nclaims; i++)
+	{
+		if (claims[i].request == NULL && claims[i].result == BRAZE_CLAIM_GONE)
+			braze_discard_drop_gone(claims[i].delivery->pack);
 	}
 }
 

@@ -10,6 +10,7 @@
 
 #include "miscadmin.h"
 
+#include "store/claims_bound.h"
 #include "store/settle.h"
 #include "worker/deliveries.h"
 #include "worker/delivery_figures.h"
@@ -48,7 +49,14 @@ braze_round_gone(void)
 {
 	bool		ok = false;
 
-	if (!braze_round_succeeds("looking for calls that were taken out of the queue", drop_gone, &ok) || !ok)
+	ok = braze_round_succeeds("looking for calls that were taken out of the queue", drop_gone, &ok) && ok;
+
+	/*
+	 * some may have been claimed, and what was dropped stays so after an
+	 * error
+	 */
+	braze_claims_bound_publish();
+	if (!ok)
 		return false;
 	braze_gone_due = false;
 	ereport(DEBUG1,

@@ -48,6 +48,9 @@
 /* a lock that lasts so many looks is in the status */
 #define LOOKS_UNTIL_TOLD	3
 
+/* what failed before is tried for as long, however long the others took */
+#define STUCK_MS			200
+
 /* a call is fetched from memory while so many before it are counted */
 #define CALLS_AHEAD			8
 
@@ -66,6 +69,7 @@ typedef struct Done
 	BrazeDelivery *delivery;
 	const BrazeCall *call;
 	DoneState	state;
+	int64		turn;			/* its place, when destinations take turns */
 	BrazeBackoff backoff;		/* when it is stuck */
 	const char *locked;			/* what somebody has locked, NULL: nothing */
 	int			looks;			/* at what is locked */
@@ -76,6 +80,7 @@ typedef struct DoneList
 	Done	   *items;
 	int			count;
 	int			size;
+	const BrazeDelivery *last_tried;	/* the others come before it */
 } DoneList;
 
 bool		braze_first_settle_done = false;
@@ -107,14 +112,22 @@ add_done(DoneList *list)
 	return &list->items[list->count++];
 }
 
-/* what was answered is settled: as much again may be */
+/*
+ * What was answered is settled: as much again may be.  What is left of a
+ * destination, whatever request it was in, would be sent again after a kill.
+ */
 static void
-allow_all(void)
+allow_settled(void)
 {
 	ListCell   *cell;
 
 	foreach(cell, braze_deliveries)
-		((BrazeDelivery *) lfirst(cell))->unsettled = 0;
+	{
+		BrazeDelivery *delivery = lfirst(cell);
+
+		if (delivery->fresh == 0 && !braze_pack_has_done(delivery->pack))
+			delivery->unsettled = 0;
+	}
 }
 
 static bool
@@ -123,31 +136,59 @@ stuck_is_due(void)
 	return stuck_next >= 0 && braze_now_ms() >= stuck_next;
 }
 
-int
-braze_round_settle_pending(void)
+static void
+take_done(BrazeDelivery *delivery, int max)
 {
+	const BrazeCall *call;
+
+	while (delivery->fresh < max && (call = braze_pack_next_done(delivery->pack)) != NULL)
+	{
+		Done	   *done = add_done(&fresh);
+
+		memset(done, 0, sizeof(Done));
+		done->delivery = delivery;
+		done->call = call;
+		delivery->fresh++;
+	}
+}
+
+/*
+ * Each destination that has any has a share of the batch, also when what the
+ * last round had no time for fills it; what one leaves is the others'.
+ */
+static void
+fill_batch(void)
+{
+	int			sharing = 0;
 	ListCell   *cell;
 
 	foreach(cell, braze_deliveries)
 	{
-		BrazeDelivery *delivery = lfirst(cell);
-		const BrazeCall *call;
+		const BrazeDelivery *delivery = lfirst(cell);
 
-		while (fresh.count < BRAZE_SETTLE_BATCH &&
-			   (call = braze_pack_next_done(delivery->pack)) != NULL)
-		{
-			Done	   *done = add_done(&fresh);
-
-			memset(done, 0, sizeof(Done));
-			done->delivery = delivery;
-			done->call = call;
-		}
+		sharing += (delivery->fresh > 0 || braze_pack_has_done(delivery->pack));
 	}
-	if (fresh.count > 0)
-		return fresh.count;
+	if (sharing == 0)
+		return;
+	foreach(cell, braze_deliveries)
+		take_done(lfirst(cell), Max(BRAZE_SETTLE_BATCH / sharing, 1));
+	foreach(cell, braze_deliveries)
+	{
+		BrazeDelivery *delivery = lfirst(cell);
+
+		take_done(delivery, delivery->fresh + Max(BRAZE_SETTLE_BATCH - fresh.count, 0));
+	}
+}
+
+int
+braze_round_settle_pending(void)
+{
+	fill_batch();
 
 	/* answers that settle nothing, such as a 503, do not count */
-	allow_all();
+	allow_settled();
+	if (fresh.count > 0)
+		return fresh.count;
 	return stuck_is_due() ? stuck.count : 0;
 }
 
@@ -224,10 +265,11 @@ settle_call(BrazeSettler *settler, const BrazeCall *call)
 
 	/*
 	 * Braze has deleted the user, so nothing may be left of them here: that
-	 * comes before the row that tells of it is gone.
+	 * comes before the row that tells of it is gone, and before letters of
+	 * their later calls are put.
 	 */
 	if (call->deletes && call->nrefused == 0 && !call->gone &&
-		!braze_deleted_users_add(settler, &row))
+		!braze_deleted_users_delete_letters(settler, &row))
 		return BRAZE_SETTLE_LATER;
 	result = call->nrefused > 0 ? reject_call(settler, call, &row)
 		: braze_settle_delete(settler, &row);
@@ -279,7 +321,6 @@ attempt_call(void *arg)
 	if (!braze_settler_begin(&settler))
 		return;
 	attempt->result = settle_call(&settler, attempt->call);
-	braze_deleted_users_delete_letters(&settler);
 	braze_settler_end(&settler);
 }
 
@@ -383,31 +424,98 @@ is_to_be_tried(const Done *done, const Care *care)
 		(care->profiles && done->call->nprofiles > 0);
 }
 
+static int
+compare_turns(const void *a, const void *b)
+{
+	int64		one = ((const Done *) a)->turn;
+	int64		other = ((const Done *) b)->turn;
+
+	return (one > other) - (one < other);
+}
+
+/*
+ * One call of each destination after the other, beginning behind the one that
+ * was tried last: there may be time for no more.  Each keeps its own order.
+ */
+static void
+take_turns(DoneList *list)
+{
+	int			ndeliveries = list_length(braze_deliveries);
+	int			place = 0;
+	ListCell   *cell;
+
+	foreach(cell, braze_deliveries)
+	{
+		if (lfirst(cell) == list->last_tried)
+			place = ndeliveries - 1 - foreach_current_index(cell);
+	}
+	foreach(cell, braze_deliveries)
+		((BrazeDelivery *) lfirst(cell))->turn = place++ % ndeliveries;
+	for (int i = 0; i < list->count; i++)
+	{
+		list->items[i].turn = list->items[i].delivery->turn;
+		list->items[i].delivery->turn += ndeliveries;
+	}
+	qsort(list->items, list->count, sizeof(Done), compare_turns);
+}
+
+/* false: there was no time for it */
+static bool
+settle_done(BrazeSettler *settler, const Care *care, Done *done, int64 deadline)
+{
+	bool		is_tried = is_to_be_tried(done, care);
+
+	/*
+	 * what takes longer than others, or may: the letters of a user are looked
+	 * for
+	 */
+	if ((is_tried || done->call->deletes) && braze_now_ms() >= deadline)
+		return false;
+	if (is_tried)
+		try_call(done);
+	else
+		note_result(done, settle_call(settler, done->call));
+	return true;
+}
+
 static void
 settle_list(BrazeSettler *settler, const Care *care, DoneList *list, int64 deadline)
 {
 	int64		now = braze_now_ms();
 
+	/* without care there is time for all of them */
+	if (care->all || care->letters || care->profiles)
+		take_turns(list);
 	for (int i = 0; i < list->count; i++)
 	{
 		Done	   *done = &list->items[i];
+		BrazeSettleWait wait;
+		bool		tried = true;
 
 		if (i + CALLS_AHEAD < list->count)
 			braze_tally_prefetch(list->items[i + CALLS_AHEAD].call);
 		if (done->state == DONE_STUCK && done->backoff.next > now)
 		{
-			braze_settle_order_stays(done->delivery, done->call);
+			braze_settle_order_stays(done->delivery, done->call, false);
 			continue;
 		}
 		braze_activity_about(NameStr(done->delivery->name));
-		if (braze_settle_order_waits(done->delivery, done->call))
+		wait = braze_settle_order_waits(done->delivery, done->call);
+		if (wait == BRAZE_SETTLE_NO_WAIT)
+			tried = settle_done(settler, care, done, deadline);
+
+		/*
+		 * behind one that was not tried it stays where it is, or it would be
+		 * ahead
+		 */
+		else if (wait == BRAZE_SETTLE_BEHIND_UNTRIED)
+			tried = false;
+		else
 			wait_behind(done);
-		else if (!is_to_be_tried(done, care))
-			note_result(done, settle_call(settler, done->call));
-		else if (braze_now_ms() < deadline)
-			try_call(done);
+		if (tried)
+			list->last_tried = done->delivery;
 		if (done->state != DONE_SETTLED)
-			braze_settle_order_stays(done->delivery, done->call);
+			braze_settle_order_stays(done->delivery, done->call, !tried);
 		MemoryContextReset(call_context);
 	}
 	braze_activity_about(NULL);
@@ -428,32 +536,21 @@ settle_all(void *ok)
 	old = MemoryContextSwitchTo(call_context);
 
 	/*
-	 * What has failed comes last: it may take all the time there is.  Its
-	 * users' later calls are among the fresh ones, and stay.
+	 * What has failed comes last, and has a time of its own: neither may take
+	 * all there is.  Its users' later calls are among the fresh ones, and
+	 * stay.
 	 */
 	braze_settle_order_begin();
 	for (int i = 0; i < stuck.count; i++)
-		braze_settle_order_stays(stuck.items[i].delivery, stuck.items[i].call);
+		braze_settle_order_stays(stuck.items[i].delivery, stuck.items[i].call, false);
 	settle_list(&settler, &care, &fresh, deadline);
 	braze_settle_order_begin();
-	settle_list(&settler, &care, &stuck, deadline);
+	settle_list(&settler, &care, &stuck, Max(deadline, braze_now_ms() + STUCK_MS));
 	braze_settle_order_begin();
-	braze_deleted_users_delete_letters(&settler);
 	MemoryContextSwitchTo(old);
 	braze_settler_end(&settler);
 	braze_round_tally_ride();
 	*(bool *) ok = true;
-}
-
-static void
-end_settled(const Done *done)
-{
-	if (done->call->letter != 0)
-	{
-		braze_claims_bound_leave(done->call->flight);
-		done->delivery->claimed--;
-	}
-	braze_delivery_settled(done->delivery, done->call);
 }
 
 /* the commit is through: what is settled is counted and forgotten */
@@ -469,7 +566,7 @@ sort_out(void)
 	{
 		BrazeDelivery *delivery = lfirst(cell);
 
-		delivery->stuck = delivery->stuck_objects = 0;
+		delivery->fresh = delivery->stuck = delivery->stuck_objects = 0;
 		delivery->locked = NULL;
 	}
 
@@ -482,7 +579,7 @@ sort_out(void)
 	{
 		if (tried.items[i].state == DONE_SETTLED)
 		{
-			end_settled(&tried.items[i]);
+			braze_delivery_settled(tried.items[i].delivery, tried.items[i].call);
 			settled++;
 		}
 		else
@@ -494,13 +591,16 @@ sort_out(void)
 			braze_tally_prefetch(fresh.items[i + CALLS_AHEAD].call);
 		if (fresh.items[i].state == DONE_SETTLED)
 		{
-			end_settled(&fresh.items[i]);
+			braze_delivery_settled(fresh.items[i].delivery, fresh.items[i].call);
 			settled++;
 		}
 		else if (fresh.items[i].state == DONE_STUCK)
 			*add_done(&stuck) = fresh.items[i];
 		else
+		{
 			fresh.items[kept++] = fresh.items[i];
+			fresh.items[i].delivery->fresh++;
+		}
 	}
 	Assert(stuck.count <= stuck.size);
 	fresh.count = kept;			/* those that there was no time for */
@@ -532,7 +632,7 @@ sort_out(void)
 	ereport(DEBUG1,
 			(errmsg_internal("segment_braze: settled %d calls, %d cannot be settled now",
 							 settled, stuck.count)));
-	allow_all();
+	allow_settled();
 }
 
 /* nothing of the round has happened */

@@ -25,6 +25,12 @@ typedef struct UserKey
 	uint64		hash;
 }			UserKey;
 
+typedef struct HeldUser
+{
+	UserKey		key;			/* hash key */
+	bool		untried;		/* of one of the calls that stay */
+}			HeldUser;
+
 static HTAB *held_users = NULL; /* of calls that stay; NULL: none does */
 
 void
@@ -36,7 +42,7 @@ braze_settle_order_begin(void)
 }
 
 void
-braze_settle_order_stays(const BrazeDelivery *delivery, const BrazeCall *call)
+braze_settle_order_stays(const BrazeDelivery *delivery, const BrazeCall *call, bool untried)
 {
 	uint64		users[BRAZE_PACK_USERS];
 	int			nusers = braze_pack_users_of(call, users);
@@ -47,7 +53,8 @@ braze_settle_order_stays(const BrazeDelivery *delivery, const BrazeCall *call)
 		HASHCTL		info;
 
 		memset(&info, 0, sizeof(info));
-		info.keysize = info.entrysize = sizeof(UserKey);
+		info.keysize = sizeof(UserKey);
+		info.entrysize = sizeof(HeldUser);
 		info.hcxt = braze_round_context;
 		held_users = hash_create("segment_braze users of unsettled calls", 1024, &info,
 								 HASH_ELEM | HASH_BLOBS | HASH_CONTEXT);
@@ -56,25 +63,31 @@ braze_settle_order_stays(const BrazeDelivery *delivery, const BrazeCall *call)
 	{
 		UserKey		key = {delivery, users[i]};
 
-		hash_search(held_users, &key, HASH_ENTER, NULL);
+		HeldUser   *held;
+		bool		found;
+
+		held = hash_search(held_users, &key, HASH_ENTER, &found);
+		held->untried = untried || (found && held->untried);
 	}
 }
 
-bool
+BrazeSettleWait
 braze_settle_order_waits(const BrazeDelivery *delivery, const BrazeCall *call)
 {
+	BrazeSettleWait wait = BRAZE_SETTLE_NO_WAIT;
 	uint64		users[BRAZE_PACK_USERS];
 	int			nusers;
 
 	if (held_users == NULL)
-		return false;
+		return wait;
 	nusers = braze_pack_users_of(call, users);
 	for (int i = 0; i < nusers; i++)
 	{
 		UserKey		key = {delivery, users[i]};
+		const		HeldUser *held = hash_search(held_users, &key, HASH_FIND, NULL);
 
-		if (hash_search(held_users, &key, HASH_FIND, NULL) != NULL)
-			return true;
+		if (held != NULL)
+			wait = Max(wait, held->untried ? BRAZE_SETTLE_BEHIND_UNTRIED : BRAZE_SETTLE_BEHIND_STUCK);
 	}
-	return false;
+	return wait;
 }

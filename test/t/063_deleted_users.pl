@@ -50,10 +50,17 @@ run("SELECT braze_purge(NULL, 'dead letters')");
 
 # --- a refused call before a deletion, and one after it
 
-foreach my $delivery ('at_least_once', 'at_most_once')
+# a trigger on new letters has their calls settled each by itself, with the
+# deletions that were answered just before
+run(q{ALTER SERVER braze OPTIONS (ADD identity_delay '0 s')});
+run('CREATE FUNCTION alarm() RETURNS trigger LANGUAGE plpgsql AS $$BEGIN RETURN NULL; END$$');
+foreach my $case ([ 'at_least_once', '' ], [ 'at_most_once', '' ], [ 'at_least_once', ' with an alarm' ])
 {
+	my ($delivery, $alarm) = @$case;
+
 	$braze->reset;
 	run("ALTER SERVER braze OPTIONS (SET delivery '$delivery')");
+	run('CREATE TRIGGER alarm AFTER INSERT ON braze_dead_letters FOR EACH ROW EXECUTE FUNCTION alarm()') if $alarm;
 	$braze->fault(kind => 'errors', name => 'refused');
 	run(<<'EOS');
 SELECT count(braze_track(u, 'refused', '{"when": "before"}')), count(braze_delete_user(u)),
@@ -62,9 +69,29 @@ FROM (SELECT 'u' || n AS u FROM generate_series(1, 300) n) v;
 EOS
 	braze_flush($node);
 	is(run(q{SELECT call -> 'properties' ->> 'when', count(*), count(DISTINCT call ->> 'userId') FROM braze_dead_letters GROUP BY 1}),
-		'after|300|300', "$delivery: the letter of the later call stays");
+		'after|300|300', "$delivery$alarm: the letter of the later call stays");
 	run("SELECT braze_purge('braze', 'dead letters')");
 }
+run('DROP TRIGGER alarm ON braze_dead_letters');
+
+# --- a letter that somebody has locked keeps its own user's deletion alone
+
+$braze->reset;
+run(<<'EOS');
+INSERT INTO braze_dead_letters (destination, call, reason, queued_at)
+SELECT 'braze', jsonb_build_object('userId', 'u' || n), 'of before', now() FROM generate_series(1, 3) n
+EOS
+my $locker = $node->background_psql('postgres');
+$locker->query_safe(q{BEGIN; SELECT FROM braze_dead_letters WHERE call ->> 'userId' = 'u2' FOR UPDATE;});
+run(q{SELECT count(braze_delete_user('u' || n)) FROM generate_series(1, 3) n});
+ok( braze_wait_for_state($node, 'braze', 'waiting: what was answered cannot be settled: somebody has locked rows of the table braze_dead_letters'),
+	'the status names what is locked');
+is(run(q{SELECT string_agg(call ->> 'userId', ', ') FROM braze_queue}), 'u2', 'the other users are deleted');
+is(run(q{SELECT string_agg(call ->> 'userId', ', ') FROM braze_dead_letters}), 'u2', 'and so are their letters');
+$locker->query_safe('COMMIT;');
+$locker->quit;
+braze_flush($node);
+is(letters(), 0, 'once it is free, it is deleted');
 
 # --- at most once: a later call that is under way, and comes back
 

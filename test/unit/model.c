@@ -173,6 +173,16 @@ hold_profile(int number)
 	return user->profile;
 }
 
+/* calls out of the queue that the pack has */
+static int	flights = 0;
+
+static void
+end_flight(__attribute__((unused)) void *owner, int flight)
+{
+	promise(flight == 1, "only what is under way ends to be so");
+	flights--;
+}
+
 /* kept by nobody, it is stored and gone: whoever uses it then is found out */
 static void
 release_profile(BrazeProfile *profile)
@@ -842,7 +852,11 @@ launch(BrazeRequest *request)
 			braze_gone_exclude(request, i, true);
 		}
 		else
+		{
 			call->letter = call->id;
+			call->flight = 1;
+			flights++;
+		}
 	}
 	switch (braze_request_progress_next(pack, request, now))
 	{
@@ -871,6 +885,7 @@ put_back(void)
 	{
 		promise(!call->judged, "nothing is put back that was judged");
 		call->letter = 0;
+		flights--;
 	}
 	braze_gone_end_stranded(pack);
 }
@@ -1025,6 +1040,7 @@ begin(const ModelShape *of, ModelDice with)
 	limits.changed_only = shape.remember && !shape.at_most_once;
 	limits.at_most_once = shape.at_most_once;
 	limits.release = release_profile;
+	limits.end_flight = end_flight;
 	pack = braze_pack_create(&limits);
 }
 
@@ -1101,6 +1117,7 @@ model_run(const ModelShape *of, ModelDice with)
 	}
 	end(empty);
 	braze_pack_destroy(pack);
+	promise(flights == 0, "nothing is under way at the end");
 	for (int i = 0; i <= MODEL_MAX_USERS; i++)
 	{
 		free(users[i].known);

@@ -455,6 +455,14 @@ fail(BrazeRequest *request)
 	braze_request_outcome_apply(pack, request, &answer, 503, now);
 }
 
+static int	ended_flights = 0;
+
+static void
+count_flight(__attribute__((unused)) void *owner, int flight)
+{
+	ended_flights += (flight == 3);
+}
+
 static void
 test_gone(void)
 {
@@ -511,6 +519,21 @@ test_gone(void)
 	request = braze_request_next(pack, &all_open, now, &wait);
 	ok(objects_in(request) == 1 && body_has(request, "c3_0"), "when the first is gone the second goes alone");
 	braze_pack_destroy(pack);
+
+	/* one that has a letter */
+	limits.end_flight = count_flight;
+	pack = braze_pack_create(&limits);
+	add_events(2, 1, -1);
+	request = braze_request_next(pack, &all_open, now, &wait);
+	braze_gone_call(request, 0)->letter = 1;
+	braze_gone_call(request, 0)->flight = 3;
+	fail(request);
+	is_int(ended_flights, 0, "a letter is under way as long as the pack has its call");
+	braze_discard_mark_gone(pack, is_even, NULL);
+	braze_discard_drop_gone(pack);
+	is_int(ended_flights, 1, "and no longer");
+	braze_pack_destroy(pack);
+	limits.end_flight = NULL;
 
 	/* a call that needs several requests */
 	for (int waiting = 0; waiting < 2; waiting++)
@@ -966,7 +989,7 @@ test_unclaimed(void)
 	BrazeRequest *request;
 	int64_t		wait;
 
-	limits = (BrazePackLimits) {.max_objects = 75, .max_body = BRAZE_PACK_MAX_BODY, .max_open_requests = 10, .max_waiting = 600, .at_most_once = true};
+	limits = (BrazePackLimits) {.max_objects = 75, .max_body = BRAZE_PACK_MAX_BODY, .max_open_requests = 10, .max_waiting = 600, .at_most_once = true, .end_flight = count_flight};
 	pack = braze_pack_create(&limits);
 	add_events(1, 4, -1);
 	request = braze_request_next(pack, &all_open, now, &wait);
