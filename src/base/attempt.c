@@ -16,6 +16,7 @@
 #include "base/attempt.h"
 #include "base/clock.h"
 #include "base/database_name.h"
+#include "base/message.h"
 
 #define FIRST_DELAY_MS	1000
 #define MAX_DELAY_MS	(300 * 1000)
@@ -111,7 +112,7 @@ braze_attempt_in_time(Oid table, CmdType operation)
 void
 braze_attempt_explain(const char *text)
 {
-	strlcpy(about, text, sizeof(about));
+	braze_message_copy(about, text, sizeof(about));
 }
 
 bool

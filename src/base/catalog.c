@@ -25,6 +25,7 @@
 
 #include "base/catalog.h"
 #include "base/compat.h"
+#include "base/message.h"
 
 static BrazeCatalog catalog;
 static bool catalog_valid = false;
@@ -118,7 +119,7 @@ extension_schema(Oid extension)
 static void
 note_problem(const char *message, const char *command)
 {
-	strlcpy(problem.message, message, sizeof(problem.message));
+	braze_message_copy(problem.message, message, sizeof(problem.message));
 	strlcpy(problem.command, command, sizeof(problem.command));
 }
 

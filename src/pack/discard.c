@@ -119,6 +119,7 @@ drop_calls(BrazePack *pack, Leaving leaving, int64_t *queued_at)
 			if (queued_at != NULL)
 				*queued_at = call->pub.row.queued_at;
 		}
+		braze_identity_link_given_up(call);
 		braze_packed_call_free(pack, call);
 	}
 
@@ -182,6 +183,7 @@ refuse_rest(BrazePack *pack, PackedCall *call, const BrazeGivingUp *why)
 
 	snprintf(reason, sizeof(reason), "queued %lld s ago and not delivered: %s",
 			 (long long) ((why->wall_clock - call->pub.row.queued_at) / 1000000), why->reason);
+	braze_identity_link_given_up(call);
 	for (int i = 0; i < call->pub.nobjects; i++)
 		whole = whole && (call->objects[i].number < 0 || call->objects[i].state < OBJECT_ACCEPTED);
 	if (whole)

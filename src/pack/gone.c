@@ -25,6 +25,8 @@ braze_gone_exclude_all(BrazeRequest *request)
 	{
 		PackedCall *call = request->calls[i];
 
+		if (call->pub.gone)
+			braze_identity_link_given_up(call);
 		for (int j = call->next_object; call->pub.gone && j < call->pub.nobjects; j++)
 		{
 			if (call->objects[j].state <= OBJECT_UNFOLD)

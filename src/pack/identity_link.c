@@ -227,15 +227,27 @@ braze_identity_link_accepted(BrazePack *pack, PackedCall *call, int number)
 }
 
 /*
- * Braze may have accepted these attributes all the same, in an earlier request
- * of which nobody knows how it ended: so what it has now is not known.
+ * Braze may have accepted it all the same, in an earlier request of which nobody
+ * knows how it ended: so which attributes it has now is not known.
  */
 void
 braze_identity_link_refused(PackedCall *call, int number)
 {
-	if (call->nlanes > 0 && call->users[0].profile != NULL &&
-		call->objects[number].kind == BRAZE_ATTRIBUTES)
-		braze_profile_cache_reset(call->users[0].profile);
+	BrazeKind	kind = call->objects[number].kind;
+
+	if (kind == BRAZE_ATTRIBUTES || braze_kinds[kind].endpoint != BRAZE_USERS_TRACK)
+		reset_attributes(call);
+}
+
+/* what is left of it is not sent, or not again */
+void
+braze_identity_link_given_up(PackedCall *call)
+{
+	for (int i = call->next_object; call->started && i < call->pub.nobjects; i++)
+	{
+		if (call->objects[i].state < OBJECT_ACCEPTED)
+			braze_identity_link_refused(call, i);
+	}
 }
 
 /*
@@ -246,6 +258,7 @@ braze_identity_link_in_doubt(PackedCall *call, int number)
 {
 	BrazeProfile *profile = call->nlanes > 0 ? call->users[0].profile : NULL;
 
+	braze_identity_link_refused(call, number);
 	if (profile == NULL || profile->sent ||
 		braze_kinds[call->objects[number].kind].endpoint != BRAZE_USERS_TRACK)
 		return;

@@ -322,6 +322,7 @@ extern int	braze_deferred_list(const BrazePack *pack, BrazeHeld *held);
 extern void braze_identity_link_decide(BrazePack *pack, PackedCall *call);
 extern bool braze_identity_link_accepted(BrazePack *pack, PackedCall *call, int object);
 extern void braze_identity_link_refused(PackedCall *call, int object);
+extern void braze_identity_link_given_up(PackedCall *call);
 extern void braze_identity_link_in_doubt(PackedCall *call, int object);
 
 /* packed_call.c */

@@ -75,7 +75,7 @@ is_letter_of(const DeletedUser *deleted, TupleTableSlot *slot)
  * all before it.
  */
 static bool
-is_under_way(const DeletedUser *deleted, TupleTableSlot *slot)
+is_of_later_call(const DeletedUser *deleted, TupleTableSlot *slot)
 {
 	return braze_dead_letters_table_is_in_flight(slot) &&
 		DatumGetInt64(slot->tts_values[BRAZE_DEAD_ID - 1]) >= deleted->lowest_under_way;
@@ -88,7 +88,7 @@ look_at_letter(DeletedUser *deleted, Relation letters, TupleTableSlot *slot, Sna
 	TM_Result	result;
 
 	CHECK_FOR_INTERRUPTS();
-	if (!is_letter_of(deleted, slot) || is_under_way(deleted, slot))
+	if (!is_letter_of(deleted, slot) || is_of_later_call(deleted, slot))
 		return;
 
 	/*

@@ -215,14 +215,30 @@ make_idle(CachedProfile *cached)
 	trim_idle((Size) braze_max_memory * 1024 * 1024 / CACHE_SHARE);
 }
 
+/* to the end of those that wait until they are left alone */
+static void
+postpone_write(CachedProfile *cached)
+{
+	if (cached->unknown)
+		dlist_delete(&cached->unwritten);
+	cached->unknown = true;
+	cached->settled_at = braze_now_ms();
+	dlist_push_tail(&unwritten, &cached->unwritten);
+}
+
 void
 braze_profiles_table_release(BrazeProfile *profile)
 {
 	CachedProfile *cached = (CachedProfile *) profile;
 
 	Assert(cached->pins > 0);
-	if (--cached->pins == 0)
-		make_idle(cached);
+	if (--cached->pins > 0)
+		return;
+
+	/* no settle has written what changed: its call was taken out of the queue */
+	if (cached->profile.dirty && !cached->unknown)
+		postpone_write(cached);
+	make_idle(cached);
 }
 
 void
@@ -326,17 +342,6 @@ braze_profiles_table_get(const char *destination, const char *user, int length)
 	cached->pins = 1;
 	count_cached(cached);
 	return &cached->profile;
-}
-
-/* to the end of those that wait until they are left alone */
-static void
-postpone_write(CachedProfile *cached)
-{
-	if (cached->unknown)
-		dlist_delete(&cached->unwritten);
-	cached->unknown = true;
-	cached->settled_at = braze_now_ms();
-	dlist_push_tail(&unwritten, &cached->unwritten);
 }
 
 static bool

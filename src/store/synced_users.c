@@ -39,7 +39,7 @@ braze_synced_users_try_lock(void)
  * that each row is found by the primary key, whatever is known of the table.
  */
 void
-braze_synced_users_delete(text *destination, text *user)
+braze_synced_users_delete(text * destination, text * user)
 {
 	static const Oid types[2] = {TEXTOID, TEXTOID};
 	const BrazeCatalog *catalog = braze_catalog_required();

@@ -17,6 +17,7 @@
 
 #include "base/clock.h"
 #include "base/guc.h"
+#include "base/message.h"
 #include "braze/answer.h"
 #include "destination/api_key.h"
 #include "destination/destination.h"
@@ -69,7 +70,7 @@ read_target(void *arg)
 	key = braze_api_key_read(destination, &problem);
 	if (key == NULL)
 	{
-		strlcpy(findings->key_problem, problem, sizeof(findings->key_problem));
+		braze_message_copy(findings->key_problem, problem, sizeof(findings->key_problem));
 		return;
 	}
 
@@ -233,7 +234,7 @@ braze_connection_test_begin(BrazeHttp *http)
 	error = braze_round_run("reading a destination to test it", read_target, NULL);
 	if (error != NULL)
 	{
-		strlcpy(test.findings.problem, error->message, sizeof(test.findings.problem));
+		braze_message_copy(test.findings.problem, error->message, sizeof(test.findings.problem));
 		FreeErrorData(error);
 	}
 	for (int i = 0; i < BRAZE_ENDPOINTS && test.target != NULL && braze_deliver; i++)

@@ -15,6 +15,7 @@
 
 #include "base/clock.h"
 #include "base/guc.h"
+#include "base/message.h"
 #include "base/shmem.h"
 #include "base/size_counter.h"
 #include "store/claims_bound.h"
@@ -255,6 +256,29 @@ braze_delivery_settled(BrazeDelivery *delivery, const BrazeCall *call)
 	braze_pack_free_call(delivery->pack, call);
 }
 
+/* why it sends nothing, or less than it could; empty: it does */
+static const char *
+explain_state(const BrazeDelivery *delivery)
+{
+	static char text[BRAZE_MESSAGE_SIZE * 2];
+	const char *paused = braze_delivery_pause_text(delivery);
+	int			learned = braze_pack_learned_limit(delivery->pack);
+
+	if (paused != NULL)
+		return paused;
+	if (delivery->stuck_problem[0] != '\0')
+		snprintf(text, sizeof(text), "what was answered cannot be settled: %s",
+				 delivery->stuck_problem);
+	else if (delivery->unreadable != NULL)
+		snprintf(text, sizeof(text), "its calls cannot be read: %s", delivery->unreadable);
+	else if (learned > 0)
+		snprintf(text, sizeof(text), "this workspace takes at most %d objects in a request, as its answers show; "
+				 "set max_objects_per_request to its limit", learned);
+	else
+		text[0] = '\0';
+	return text;
+}
+
 void
 braze_delivery_end_flight(void *delivery, int flight)
 {
@@ -266,12 +290,11 @@ void
 braze_delivery_report(BrazeDelivery *delivery)
 {
 	BrazeDestinationSlot *slot;
-	const char *paused = braze_delivery_pause_text(delivery);
-	bool		stuck = (delivery->stuck_problem[0] != '\0');
-	int			learned = braze_pack_learned_limit(delivery->pack);
+	const char *state;
 
 	if (!delivery->changed)
 		return;
+	state = explain_state(delivery);
 
 	/*
 	 * What was counted is added and begins at nothing again: shared memory
@@ -288,7 +311,7 @@ braze_delivery_report(BrazeDelivery *delivery)
 		delivery->size = &slot->size;
 		slot->state = delivery->not_started ? BRAZE_DESTINATION_NOT_STARTED
 			: delivery->paused != NULL ? BRAZE_DESTINATION_PAUSED
-			: stuck || delivery->unreadable != NULL ? BRAZE_DESTINATION_WAITING
+			: delivery->stuck_problem[0] != '\0' || delivery->unreadable != NULL ? BRAZE_DESTINATION_WAITING
 			: is_failing(delivery) ? BRAZE_DESTINATION_RETRYING
 			: BRAZE_DESTINATION_RUNNING;
 		slot->limit_ends = delivery->pace[BRAZE_TRACK_SERVICE].not_before;
@@ -303,19 +326,9 @@ braze_delivery_report(BrazeDelivery *delivery)
 		if (delivery->last_error_at != 0)
 		{
 			slot->last_error_at = delivery->last_error_at;
-			strlcpy(slot->last_error, delivery->last_error, BRAZE_MESSAGE_SIZE);
+			braze_message_copy(slot->last_error, delivery->last_error, BRAZE_MESSAGE_SIZE);
 		}
-		if (paused == NULL && stuck)
-			snprintf(slot->paused, BRAZE_MESSAGE_SIZE, "what was answered cannot be settled: %s",
-					 delivery->stuck_problem);
-		else if (paused == NULL && delivery->unreadable != NULL)
-			snprintf(slot->paused, BRAZE_MESSAGE_SIZE, "its calls cannot be read: %s",
-					 delivery->unreadable);
-		else if (paused == NULL && learned > 0)
-			snprintf(slot->paused, BRAZE_MESSAGE_SIZE, "this workspace takes at most %d objects in a request, as its answers show; "
-					 "set max_objects_per_request to its limit", learned);
-		else
-			strlcpy(slot->paused, paused ? paused : "", BRAZE_MESSAGE_SIZE);
+		braze_message_copy(slot->paused, state, BRAZE_MESSAGE_SIZE);
 	}
 	LWLockRelease(braze_shared->lock);
 	delivery->last_success = delivery->last_error_at = 0;

@@ -19,6 +19,7 @@
 #include "base/attempt.h"
 #include "base/clock.h"
 #include "base/database_name.h"
+#include "base/message.h"
 #include "base/shmem.h"
 #include "base/statement.h"
 #include "worker/deliveries.h"
@@ -27,9 +28,12 @@
 void
 braze_delivery_stuck_note(BrazeDelivery *delivery, const char *problem)
 {
-	if (strncmp(delivery->stuck_problem, problem, sizeof(delivery->stuck_problem) - 1) == 0)
+	char		clipped[sizeof(delivery->stuck_problem)];
+
+	braze_message_copy(clipped, problem, sizeof(clipped));
+	if (strcmp(delivery->stuck_problem, clipped) == 0)
 		return;
-	strlcpy(delivery->stuck_problem, problem, sizeof(delivery->stuck_problem));
+	strcpy(delivery->stuck_problem, clipped);
 	delivery->changed = true;
 	ereport(LOG,
 			(errhidecontext(true),

@@ -14,6 +14,7 @@
 
 #include "base/clock.h"
 #include "base/guc.h"
+#include "base/message.h"
 #include "base/steady_time.h"
 #include "worker/claim.h"
 #include "worker/connection_test.h"
@@ -50,7 +51,7 @@ random_fraction(void)
 static void
 note_error(BrazeDelivery *delivery, const char *reason)
 {
-	strlcpy(delivery->last_error, reason, sizeof(delivery->last_error));
+	braze_message_copy(delivery->last_error, reason, sizeof(delivery->last_error));
 	delivery->last_error_at = GetCurrentTimestamp();
 	delivery->changed = true;
 }

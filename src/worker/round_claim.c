@@ -169,7 +169,7 @@ typedef struct Share
 {
 	int			next;
 	int			end;
-}			Share;
+} Share;
 
 /* beginning behind that whose was claimed last */
 static Share *

@@ -27,12 +27,12 @@
 #include "store/profiles_table.h"
 #include "store/reader.h"
 #include "worker/activity.h"
+#include "worker/blocked.h"
 #include "worker/deliveries.h"
 #include "worker/delivery_cursor.h"
 #include "worker/delivery_figures.h"
 #include "worker/delivery_place.h"
 #include "worker/memory_budget.h"
-#include "worker/read_blocked.h"
 #include "worker/round.h"
 #include "worker/round_read.h"
 
@@ -642,8 +642,8 @@ braze_round_read_queue(void)
 								 taken, reader->cursor)));
 	if (braze_round_lock_is_brief(&locked_since, error == NULL && result == BRAZE_READ_FAILED))
 		return BRAZE_READ_LOCKED;
-	braze_read_blocked_report(error != NULL ? error->message :
-							  result == BRAZE_READ_FAILED ? "somebody has locked the table braze_queue" : "");
+	braze_blocked_report(BRAZE_BLOCKED_READ, error != NULL ? error->message :
+						 result == BRAZE_READ_FAILED ? "somebody has locked the table braze_queue" : "");
 	if (error != NULL)
 		FreeErrorData(error);
 	return result;

@@ -32,6 +32,7 @@
 #include "store/profiles_table.h"
 #include "store/settle.h"
 #include "worker/activity.h"
+#include "worker/blocked.h"
 #include "worker/deliveries.h"
 #include "worker/delivery_stuck.h"
 #include "worker/round.h"
@@ -645,35 +646,6 @@ try_all_again(void)
 		stuck.items[i].state = DONE_STUCK;
 }
 
-/* nothing is sent meanwhile, so the status and the log have to say it */
-static void
-report_blocked(const char *problem)
-{
-	static bool told = false;
-	BrazeDatabaseSlot *slot;
-
-	if (problem[0] == '\0' && !told)
-		return;
-	if (!told)
-		ereport(LOG,
-				(errhidecontext(true),
-				 errmsg("segment_braze: what was answered cannot be settled, and no more is sent from database \"%s\"",
-						braze_database_name()),
-				 errdetail("%s", problem),
-				 errhint("It is tried again each second.")));
-	else if (problem[0] == '\0')
-		ereport(LOG,
-				(errhidecontext(true),
-				 errmsg("segment_braze: answers are settled again in database \"%s\"",
-						braze_database_name())));
-	told = (problem[0] != '\0');
-	LWLockAcquire(braze_shared->lock, LW_EXCLUSIVE);
-	slot = braze_shmem_database(MyDatabaseId, false);
-	if (slot != NULL)
-		strlcpy(slot->settle_blocked, problem, BRAZE_MESSAGE_SIZE);
-	LWLockRelease(braze_shared->lock);
-}
-
 int
 braze_round_settle(void)
 {
@@ -701,7 +673,7 @@ braze_round_settle(void)
 	braze_round_tally_ridden(ok);
 	brief = braze_round_lock_is_brief(&locked_since, !ok && error == NULL);
 	if (!brief)
-		report_blocked(ok ? "" : error != NULL ? error->message : "somebody has locked the table braze_queue");
+		braze_blocked_report(BRAZE_BLOCKED_SETTLE, ok ? "" : error != NULL ? error->message : "somebody has locked the table braze_queue");
 	failed_before = (error != NULL && !braze_attempt_is_passing(error));
 	if (error != NULL)
 		FreeErrorData(error);

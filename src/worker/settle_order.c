@@ -29,7 +29,7 @@ typedef struct HeldUser
 {
 	UserKey		key;			/* hash key */
 	bool		untried;		/* of one of the calls that stay */
-}			HeldUser;
+} HeldUser;
 
 static HTAB *held_users = NULL; /* of calls that stay; NULL: none does */
 
@@ -84,7 +84,7 @@ braze_settle_order_waits(const BrazeDelivery *delivery, const BrazeCall *call)
 	for (int i = 0; i < nusers; i++)
 	{
 		UserKey		key = {delivery, users[i]};
-		const		HeldUser *held = hash_search(held_users, &key, HASH_FIND, NULL);
+		const HeldUser *held = hash_search(held_users, &key, HASH_FIND, NULL);
 
 		if (held != NULL)
 			wait = Max(wait, held->untried ? BRAZE_SETTLE_BEHIND_UNTRIED : BRAZE_SETTLE_BEHIND_STUCK);

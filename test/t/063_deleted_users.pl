@@ -50,9 +50,14 @@ run("SELECT braze_purge(NULL, 'dead letters')");
 
 # --- a refused call before a deletion, and one after it
 
-# a trigger on new letters has their calls settled each by itself, with the
-# deletions that were answered just before
-run(q{ALTER SERVER braze OPTIONS (ADD identity_delay '0 s')});
+# A trigger on new letters has their calls settled each by itself.  It is done
+# together with the deletions, since another request is under way all the time.
+my $held = StandIn->new;
+braze_destination($node, 'postgres', 'held', $held);
+$held->hold;
+run(q{SELECT braze_track('u1', 'A', destination => 'held')});
+$held->wait_for_stat('held', 1);
+run(q{ALTER SERVER braze OPTIONS (ADD identity_delay '0 s', ADD max_batch_delay '0 ms')});
 run('CREATE FUNCTION alarm() RETURNS trigger LANGUAGE plpgsql AS $$BEGIN RETURN NULL; END$$');
 foreach my $case ([ 'at_least_once', '' ], [ 'at_most_once', '' ], [ 'at_least_once', ' with an alarm' ])
 {
@@ -63,16 +68,17 @@ foreach my $case ([ 'at_least_once', '' ], [ 'at_most_once', '' ], [ 'at_least_o
 	run('CREATE TRIGGER alarm AFTER INSERT ON braze_dead_letters FOR EACH ROW EXECUTE FUNCTION alarm()') if $alarm;
 	$braze->fault(kind => 'errors', name => 'refused');
 	run(<<'EOS');
-SELECT count(braze_track(u, 'refused', '{"when": "before"}')), count(braze_delete_user(u)),
-	count(braze_track(u, 'refused', '{"when": "after"}'))
+SELECT count(braze_track(u, 'refused', '{"when": "before"}', destination => 'braze')), count(braze_delete_user(u, destination => 'braze')),
+	count(braze_track(u, 'refused', '{"when": "after"}', destination => 'braze'))
 FROM (SELECT 'u' || n AS u FROM generate_series(1, 300) n) v;
 EOS
-	braze_flush($node);
+	braze_flush($node, 'postgres', 'braze');
 	is(run(q{SELECT call -> 'properties' ->> 'when', count(*), count(DISTINCT call ->> 'userId') FROM braze_dead_letters GROUP BY 1}),
 		'after|300|300', "$delivery$alarm: the letter of the later call stays");
 	run("SELECT braze_purge('braze', 'dead letters')");
 }
 run('DROP TRIGGER alarm ON braze_dead_letters');
+$held->release;
 
 # --- a letter that somebody has locked keeps its own user's deletion alone
 
@@ -83,7 +89,7 @@ SELECT 'braze', jsonb_build_object('userId', 'u' || n), 'of before', now() FROM 
 EOS
 my $locker = $node->background_psql('postgres');
 $locker->query_safe(q{BEGIN; SELECT FROM braze_dead_letters WHERE call ->> 'userId' = 'u2' FOR UPDATE;});
-run(q{SELECT count(braze_delete_user('u' || n)) FROM generate_series(1, 3) n});
+run(q{SELECT count(braze_delete_user('u' || n, destination => 'braze')) FROM generate_series(1, 3) n});
 ok( braze_wait_for_state($node, 'braze', 'waiting: what was answered cannot be settled: somebody has locked rows of the table braze_dead_letters'),
 	'the status names what is locked');
 is(run(q{SELECT string_agg(call ->> 'userId', ', ') FROM braze_queue}), 'u2', 'the other users are deleted');
@@ -98,7 +104,7 @@ is(letters(), 0, 'once it is free, it is deleted');
 $braze->reset;
 $braze->fault(kind => 'status', status => 429, path => '/users/track', count => 3);
 run(<<'EOS');
-SELECT count(braze_delete_user(u)), count(braze_track(u, 'A', jsonb_build_object('seq', n)))
+SELECT count(braze_delete_user(u, destination => 'braze')), count(braze_track(u, 'A', jsonb_build_object('seq', n), destination => 'braze'))
 FROM (SELECT n, 'u' || n AS u FROM generate_series(1, 300) n) v;
 EOS
 braze_flush($node);

@@ -103,11 +103,14 @@ EOS
 }
 
 run(<<'EOS', 'shop');
-CREATE FUNCTION refuse() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN RAISE 'no'; END $$;
+CREATE FUNCTION refuse() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN RAISE '%', 'no' || repeat(U&'\20AC', 200); END $$;
 CREATE TRIGGER refuse BEFORE DELETE ON braze_queue FOR EACH ROW EXECUTE FUNCTION refuse();
 EOS
 run("SELECT braze_track('u1', 'A')", 'shop');
 logged(qr/LOG:  segment_braze: calls of destination "braze" in database "shop" that were answered cannot be settled/, 'a trigger');
+braze_wait_for_state($node, 'braze', 'waiting: %', 'shop');
+is(run(q{SELECT convert_to(state, 'UTF8') IS NOT NULL FROM braze_status WHERE destination = 'braze'}, 'shop'), 't',
+	'the status has whole characters of what it says');
 run('DROP TRIGGER refuse ON braze_queue', 'shop');
 braze_flush($node, 'shop');
 

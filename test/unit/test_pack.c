@@ -333,6 +333,58 @@ test_profiles(void)
 	release_profile(profile);
 }
 
+static bool
+is_even(const BrazeCall *call, __attribute__((unused)) void *arg)
+{
+	return call->id % 2 == 0;
+}
+
+/* what was perhaps accepted, and is given up, leaves nothing that is relied on */
+static void
+test_attributes_given_up(void)
+{
+	static const char *const ends[] = {"max_retry_age is over", "it is taken out of the queue, and dropped",
+	"it is taken out of the queue, and its request goes on", "it is sent at most once"};
+	BrazeAnswer doubt = {.verdict = BRAZE_FAILED, .in_doubt = true};
+	BrazeGivingUp why = {.queued_before = 1, .reason = "enough", .endpoints = {[BRAZE_USERS_TRACK] = true}};
+	BrazeRequest *request;
+	int64_t		wait;
+
+	limits = (BrazePackLimits) {.max_objects = 75, .max_body = BRAZE_PACK_MAX_BODY, .max_open_requests = 10, .max_waiting = 600,
+		.changed_only = true, .release = keep_profile};
+	for (int end = 0; end < 4; end++)
+	{
+		BrazeProfile profile = {0};
+
+		limits.at_most_once = (end == 3);
+		pack = braze_pack_create(&limits);
+		add_attributes(1, "\"plan\":\"a\"", &profile);
+		accept(braze_request_next(pack, &all_open, now, &wait));
+		forget_one();
+		add_attributes(2, "\"plan\":\"b\"", &profile);
+		request = braze_request_next(pack, &all_open, now, &wait);
+		if (end == 2)
+			braze_discard_mark_gone(pack, is_even, NULL);
+		braze_request_outcome_apply(pack, request, &doubt, 503, now);
+		if (end == 0)
+			ok(braze_discard_give_up(pack, &why, now), "it is given up");
+		if (end == 1)
+		{
+			braze_discard_mark_gone(pack, is_even, NULL);
+			braze_discard_drop_gone(pack);
+		}
+		if (end == 2)
+			ok(braze_request_next(pack, &all_open, now, &wait) == NULL, "it is not sent again");
+		if (end != 1)
+			forget_one();
+		add_attributes(3, "\"plan\":\"a\"", &profile);
+		ok(body_has(braze_request_next(pack, &all_open, now, &wait), "\"plan\":\"a\""),
+		   "the value of before is sent when a later one was in doubt and %s", ends[end]);
+		braze_pack_destroy(pack);
+		free(profile.hashes);
+	}
+}
+
 static size_t
 memory_of_linked(bool needed)
 {
@@ -423,12 +475,6 @@ test_link_in_doubt(void)
 }
 
 /* ----- calls that are taken out of the queue ----- */
-
-static bool
-is_even(const BrazeCall *call, __attribute__((unused)) void *arg)
-{
-	return call->id % 2 == 0;
-}
 
 /* how many calls came out as done, and of these those that are gone */
 static int
@@ -1055,6 +1101,7 @@ main(void)
 	test_clocks();
 	test_halving();
 	test_profiles();
+	test_attributes_given_up();
 	test_link_memory();
 	test_refused_attributes();
 	test_link_in_doubt();
