@@ -514,6 +514,68 @@ COMMENT ON COLUMN @extschema@.braze_sync_state.key IS
 COMMENT ON COLUMN @extschema@.braze_sync_state.hash IS
 'keyed hash of the row, or the moment of the event in microseconds since 2000';
 
+-- Dumped with the database that it is about, so that a copy can say that it
+-- does not collect here.
+CREATE TABLE @extschema@.braze_collecting (
+	server text COLLATE "C"
+		CONSTRAINT braze_collecting_server_check CHECK (pg_catalog.octet_length(server) < 64),
+	origin_table text COLLATE "C"
+		CONSTRAINT braze_collecting_origin_table_check CHECK (pg_catalog.octet_length(origin_table) < 192),
+	system_identifier bigint,
+	database oid,
+	role oid NOT NULL,
+	started_at timestamptz NOT NULL DEFAULT pg_catalog.now(),
+	PRIMARY KEY (server, origin_table, system_identifier, database)
+) USING heap;
+
+COMMENT ON TABLE @extschema@.braze_collecting IS
+'tables elsewhere from which calls are collected, and into which database; a row of another database does not count';
+COMMENT ON COLUMN @extschema@.braze_collecting.server IS
+'name of the server of postgres_fdw';
+COMMENT ON COLUMN @extschema@.braze_collecting.origin_table IS
+'schema and name of the table there';
+COMMENT ON COLUMN @extschema@.braze_collecting.system_identifier IS
+'identifier of the cluster where braze_collect was called, as pg_control_system() shows it';
+COMMENT ON COLUMN @extschema@.braze_collecting.database IS
+'OID of the database where braze_collect was called';
+COMMENT ON COLUMN @extschema@.braze_collecting.role IS
+'OID of the role that called it, with whose rights the calls are collected';
+COMMENT ON COLUMN @extschema@.braze_collecting.started_at IS
+'when braze_collect was called';
+
+-- The hashes are random, so they are not worth compressing.
+CREATE TABLE @extschema@.braze_collected (
+	server text COLLATE "C"
+		CONSTRAINT braze_collected_server_check CHECK (pg_catalog.octet_length(server) < 64),
+	origin_table text COLLATE "C"
+		CONSTRAINT braze_collected_origin_table_check CHECK (pg_catalog.octet_length(origin_table) < 192),
+	last_id bigint,
+	collected_at timestamptz DEFAULT pg_catalog.clock_timestamp(),
+	first_id bigint NOT NULL,
+	ids bigint[] NOT NULL,
+	hashes bigint[] NOT NULL,
+	PRIMARY KEY (server, origin_table, last_id, collected_at)
+) USING heap;
+
+ALTER TABLE @extschema@.braze_collected ALTER hashes SET STORAGE EXTERNAL;
+
+COMMENT ON TABLE @extschema@.braze_collected IS
+'which calls were collected, a row for each round; kept for a day, and as long as they may still be at their origin';
+COMMENT ON COLUMN @extschema@.braze_collected.server IS
+'name of the server of postgres_fdw';
+COMMENT ON COLUMN @extschema@.braze_collected.origin_table IS
+'schema and name of the table there';
+COMMENT ON COLUMN @extschema@.braze_collected.last_id IS
+'the highest of the ids';
+COMMENT ON COLUMN @extschema@.braze_collected.collected_at IS
+'when they were collected';
+COMMENT ON COLUMN @extschema@.braze_collected.first_id IS
+'the lowest of the ids';
+COMMENT ON COLUMN @extschema@.braze_collected.ids IS
+'ids of the calls at their origin, in ascending order';
+COMMENT ON COLUMN @extschema@.braze_collected.hashes IS
+'a hash of each of these calls, since an origin may issue an id a second time';
+
 -- A dump carries the backlog, and the sequences with it: a restored queue
 -- would otherwise hand out its ids a second time.  It delivers from nowhere
 -- until somebody starts it there, so pauses and starts are not carried.
@@ -533,6 +595,8 @@ SELECT pg_catalog.pg_extension_config_dump('@extschema@.braze_syncs', '');
 SELECT pg_catalog.pg_extension_config_dump('@extschema@.braze_syncs_id_seq', '');
 SELECT pg_catalog.pg_extension_config_dump('@extschema@.braze_sync_runs', '');
 SELECT pg_catalog.pg_extension_config_dump('@extschema@.braze_sync_state', '');
+SELECT pg_catalog.pg_extension_config_dump('@extschema@.braze_collecting', '');
+SELECT pg_catalog.pg_extension_config_dump('@extschema@.braze_collected', '');
 
 --
 -- Mapping
@@ -1570,6 +1634,64 @@ WHERE l.locktype = 'relation' AND l.mode = 'RowExclusiveLock' AND l.granted
 COMMENT ON VIEW @extschema@.braze_collect_locks IS
 'for a server that collects calls from here: its own session, and which transactions may still queue calls with lower ids';
 
+CREATE FUNCTION @extschema@.braze_collect(server name, origin_table text)
+RETURNS boolean
+AS 'MODULE_PATHNAME', 'braze_collect'
+LANGUAGE C VOLATILE;
+
+COMMENT ON FUNCTION @extschema@.braze_collect(name, text) IS
+'begins to collect calls from a table of another server, with the rights of the current role; false when it was collecting';
+
+CREATE FUNCTION @extschema@.braze_stop_collecting(server name, origin_table text)
+RETURNS boolean
+AS 'MODULE_PATHNAME', 'braze_stop_collecting'
+LANGUAGE C VOLATILE;
+
+COMMENT ON FUNCTION @extschema@.braze_stop_collecting(name, text) IS
+'ends collecting from a table of another server; false when it was not collecting';
+
+CREATE FUNCTION @extschema@.braze_collectors(
+	OUT server name,
+	OUT origin_table text,
+	OUT state text,
+	OUT waiting bigint,
+	OUT oldest timestamptz,
+	OUT collected bigint,
+	OUT rate float8,
+	OUT last_error text,
+	OUT last_error_at timestamptz,
+	OUT last_success timestamptz)
+RETURNS SETOF record
+AS 'MODULE_PATHNAME', 'braze_collectors'
+LANGUAGE C VOLATILE ROWS 10;
+
+COMMENT ON FUNCTION @extschema@.braze_collectors() IS
+'what the processes that collect say of themselves';
+
+CREATE VIEW @extschema@.braze_origins AS
+SELECT o.server, o.origin_table, pg_catalog.pg_get_userbyid(o.role) AS role,
+	CASE
+		WHEN NOT o.here THEN 'not collecting here: to collect into this database, run SELECT braze_collect('
+			|| pg_catalog.quote_literal(o.server) || ', ' || pg_catalog.quote_literal(o.origin_table) || ')'
+		ELSE coalesce(w.missing, c.state, 'starting')
+	END AS state,
+	c.waiting,
+	CASE WHEN c.waiting > 0 THEN GREATEST(pg_catalog.clock_timestamp() - c.oldest, interval '0') END AS oldest_waiting,
+	coalesce(c.collected, 0) AS collected, c.rate,
+	c.last_error, c.last_error_at, c.last_success
+FROM (
+	SELECT i.server, i.origin_table,
+		pg_catalog.bool_or(i.system_identifier = h.system_identifier AND i.database = h.database) AS here,
+		(pg_catalog.array_agg(i.role ORDER BY i.system_identifier = h.system_identifier AND i.database = h.database DESC))[1] AS role
+	FROM @extschema@.braze_collecting i CROSS JOIN @extschema@.braze_here() h
+	GROUP BY i.server, i.origin_table
+) o
+CROSS JOIN (SELECT @extschema@.braze_worker_state() AS missing OFFSET 0) w
+LEFT JOIN @extschema@.braze_collectors() c ON o.here AND c.server::text = o.server AND c.origin_table = o.origin_table;
+
+COMMENT ON VIEW @extschema@.braze_origins IS
+'how each table elsewhere is doing from which calls are collected: state, what waits there, and what was collected since the server started';
+
 --
 -- Syncs
 --
@@ -1662,6 +1784,8 @@ REVOKE ALL ON TABLE
 	@extschema@.braze_dead_letters,
 	@extschema@.braze_paused,
 	@extschema@.braze_started,
+	@extschema@.braze_collecting,
+	@extschema@.braze_collected,
 	@extschema@.braze_notes,
 	@extschema@.braze_messages,
 	@extschema@.braze_profiles,
@@ -1679,7 +1803,8 @@ REVOKE ALL ON TABLE
 	@extschema@.braze_throughput,
 	@extschema@.braze_pending,
 	@extschema@.braze_status,
-	@extschema@.braze_collect_locks
+	@extschema@.braze_collect_locks,
+	@extschema@.braze_origins
 FROM PUBLIC;
 
 REVOKE ALL ON SEQUENCE
@@ -1712,6 +1837,9 @@ REVOKE ALL ON FUNCTION
 	@extschema@.braze_not_counted(),
 	@extschema@.braze_is_small(boolean),
 	@extschema@.braze_counters(),
+	@extschema@.braze_collect(name, text),
+	@extschema@.braze_stop_collecting(name, text),
+	@extschema@.braze_collectors(),
 	@extschema@.braze_metrics(),
 	@extschema@.braze_create_sync(text, text, text, jsonb, name, interval, text, float8, text, text, text, text, interval, name),
 	@extschema@.braze_drop_sync(text),
@@ -1722,8 +1850,9 @@ FROM PUBLIC;
 REVOKE ALL ON PROCEDURE @extschema@.braze_run_sync(text, float8) FROM PUBLIC;
 
 -- the status shows counts and Braze's messages, and nobody's calls
-GRANT SELECT ON @extschema@.braze_status TO pg_monitor;
+GRANT SELECT ON @extschema@.braze_status, @extschema@.braze_origins TO pg_monitor;
 GRANT EXECUTE ON FUNCTION
+	@extschema@.braze_collectors(),
 	@extschema@.braze_worker_state(),
 	@extschema@.braze_not_counted(),
 	@extschema@.braze_is_small(boolean),

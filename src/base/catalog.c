@@ -55,6 +55,8 @@ static const struct
 	{"braze_dead_letters", TABLE(dead_letters), offsetof(BrazeCatalog, dead_letters_sequence), BRAZE_DEAD_COLUMNS, "id"},
 	{"braze_paused", TABLE(paused), 0, BRAZE_PAUSED_COLUMNS, "destination, endpoint"},
 	{"braze_started", TABLE(started), 0, BRAZE_STARTED_COLUMNS, "destination, system_identifier, database"},
+	{"braze_collecting", TABLE(collecting), 0, BRAZE_COLLECTING_COLUMNS, "server, origin_table, system_identifier, database"},
+	{"braze_collected", TABLE(collected), 0, BRAZE_COLLECTED_COLUMNS, "server, origin_table, last_id, collected_at"},
 	{"braze_messages", TABLE(messages), 0, BRAZE_MESSAGES_COLUMNS, "destination, message_id"},
 	{"braze_profiles", TABLE(profiles), 0, BRAZE_PROFILE_COLUMNS, "destination, \"user\""},
 	{"braze_notes", TABLE(notes), 0, BRAZE_NOTES_COLUMNS, "destination, outcome, note"},

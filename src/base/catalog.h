@@ -54,6 +54,17 @@
 #define BRAZE_STARTED_DATABASE		3
 #define BRAZE_STARTED_COLUMNS		4
 
+/* columns of braze_collecting */
+#define BRAZE_COLLECTING_SERVER		1
+#define BRAZE_COLLECTING_TABLE		2
+#define BRAZE_COLLECTING_SYSTEM		3
+#define BRAZE_COLLECTING_DATABASE	4
+#define BRAZE_COLLECTING_ROLE		5
+#define BRAZE_COLLECTING_COLUMNS	6
+
+/* columns of braze_collected, which SQL reads and writes */
+#define BRAZE_COLLECTED_COLUMNS		7
+
 /* columns of braze_messages */
 #define BRAZE_MESSAGES_DESTINATION	1
 #define BRAZE_MESSAGES_MESSAGE_ID	2
@@ -114,6 +125,10 @@ typedef struct BrazeCatalog
 	Oid			paused_pkey;
 	Oid			started;
 	Oid			started_pkey;
+	Oid			collecting;
+	Oid			collecting_pkey;
+	Oid			collected;
+	Oid			collected_pkey;
 	Oid			messages;
 	Oid			messages_pkey;
 	Oid			profiles;

@@ -44,9 +44,16 @@ buckets_offset(void)
 }
 
 static Size
+collectors_offset(void)
+{
+	return MAXALIGN(add_size(buckets_offset(), mul_size(sizeof(int), braze_max_destinations)));
+}
+
+/* each of them is a background worker as well */
+static Size
 shared_size(void)
 {
-	return add_size(buckets_offset(), mul_size(sizeof(int), braze_max_destinations));
+	return add_size(collectors_offset(), mul_size(sizeof(BrazeCollectorSlot), database_slots()));
 }
 
 static void
@@ -95,6 +102,7 @@ start_memory(void)
 		braze_shared->ndatabases = database_slots();
 		braze_shared->startups = ++startups;
 		pg_atomic_init_u64(&braze_shared->wall_offset, 0);
+		braze_shared->collectors = (BrazeCollectorSlot *) ((char *) braze_shared + collectors_offset());
 		init_destinations();
 	}
 	LWLockRelease(AddinShmemInitLock);

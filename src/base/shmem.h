@@ -18,6 +18,7 @@
 #include "storage/lwlock.h"
 
 #include "base/attempt.h"
+#include "base/collector_slot.h"
 #include "base/connection_test_place.h"
 #include "base/figures.h"
 #include "base/queue_count.h"
@@ -173,6 +174,8 @@ typedef struct BrazeShared
 	int		   *buckets;		/* as many, each the first of its chain or -1 */
 	int			free_destination;	/* the first, or -1 */
 	uint32		freed_destinations; /* how often one was freed */
+	uint32		collectors_numbered;	/* numbers given to collectors so far */
+	BrazeCollectorSlot *collectors; /* as many as databases */
 	int			ndatabases;		/* not changed either */
 	BrazeDatabaseSlot databases[FLEXIBLE_ARRAY_MEMBER];
 } BrazeShared;

@@ -540,6 +540,23 @@ braze_statement_read_text(Relation rel, const char *query, const char *argument)
 }
 
 void
+braze_statement_read(const BrazeStatement *statement, BrazeStatementRead read, void *arg)
+{
+	Caller		caller;
+	int			result;
+
+	become_owner(statement->rel, &caller);
+	SPI_connect();
+	result = SPI_execute_plan(plan_of(statement), statement->values, statement->nulls, true, 0);
+	if (result != SPI_OK_SELECT)
+		elog(ERROR, "could not read table \"%s\": %s",
+			 RelationGetRelationName(statement->rel), SPI_result_code_string(result));
+	read(SPI_tuptable, SPI_processed, arg);
+	SPI_finish();
+	become_caller(&caller);
+}
+
+void
 braze_statement_set_sequence(Oid sequence, int64 value)
 {
 	Relation	rel = relation_open(sequence, RowExclusiveLock);

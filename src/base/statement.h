@@ -13,12 +13,13 @@
 #ifndef BRAZE_STATEMENT_H
 #define BRAZE_STATEMENT_H
 
+#include "executor/spi.h"
 #include "nodes/nodes.h"
 #include "utils/relcache.h"
 
 typedef struct BrazeStatement
 {
-	Relation	rel;			/* the table that it writes */
+	Relation	rel;			/* the table that it writes, or reads */
 	CmdType		operation;		/* what it does to it */
 	const char *text;
 	int			nargs;
@@ -65,6 +66,14 @@ extern char *braze_statement_read_text(Relation rel, const char *query, const ch
  */
 extern void braze_statement_run_as(Oid roleid, const char *search_path,
 								   void (*body) (void *arg), void *arg);
+
+/*
+ * The same for a SELECT; read gets its rows, as SPI has them, while they last.
+ */
+typedef void (*BrazeStatementRead) (SPITupleTable *rows, uint64 count, void *arg);
+
+extern void braze_statement_read(const BrazeStatement *statement, BrazeStatementRead read,
+								 void *arg);
 
 /* setval of a sequence, whose owner's rights count, too */
 extern void braze_statement_set_sequence(Oid sequence, int64 value);

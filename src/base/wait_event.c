@@ -18,6 +18,7 @@ static const char *const names[] = {
 	[BRAZE_WAIT_WORKER_SHUTDOWN] = "SegmentBrazeWorkerShutdown",
 	[BRAZE_WAIT_FLUSH] = "SegmentBrazeFlush",
 	[BRAZE_WAIT_TEST] = "SegmentBrazeTest",
+	[BRAZE_WAIT_COLLECTOR_NAP] = "SegmentBrazeCollectorNap",
 	[BRAZE_WAIT_PARTS] = "SegmentBrazeParts",
 };
 

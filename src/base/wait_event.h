@@ -17,10 +17,11 @@ typedef enum BrazeWait
 	BRAZE_WAIT_WORKER_SHUTDOWN,
 	BRAZE_WAIT_FLUSH,
 	BRAZE_WAIT_TEST,
-	BRAZE_WAIT_PARTS
+	BRAZE_WAIT_PARTS,
+	BRAZE_WAIT_COLLECTOR_NAP
 } BrazeWait;
 
-#define BRAZE_WAITS		(BRAZE_WAIT_PARTS + 1)
+#define BRAZE_WAITS		(BRAZE_WAIT_COLLECTOR_NAP + 1)
 
 /* for WaitLatch */
 extern uint32 braze_wait_event(BrazeWait wait);

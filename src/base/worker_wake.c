@@ -253,7 +253,8 @@ braze_worker_wake_hold_database(Oid database)
 		latch = slot->latch;
 		starting = (slot->state == BRAZE_DATABASE_STARTING);
 		LWLockRelease(braze_shared->lock);
-		if (pid == 0 && !starting)
+		if (pid == 0 && !starting &&
+			!braze_collector_slot_any(database, braze_now_ms() - began >= LEAVE_MS))
 			break;
 		if (pid != 0 && latch != NULL)
 			SetLatch(latch);

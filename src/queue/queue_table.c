@@ -124,8 +124,9 @@ braze_queue_table_lock(void)
 	lock_until_end(&queue_locks, catalog->queue, catalog->queue_sequence);
 }
 
-int64
-braze_queue_table_put(const char *destination, Jsonb *call, BrazeCallKind kind)
+static int64
+put_queue_row(const char *destination, Jsonb *call, BrazeCallKind kind, TimestampTz queued_at,
+			  const Datum *objects)
 {
 	const BrazeCatalog *catalog = braze_catalog_required();
 	Datum		values[BRAZE_QUEUE_COLUMNS];
@@ -138,11 +139,10 @@ braze_queue_table_put(const char *destination, Jsonb *call, BrazeCallKind kind)
 	memset(nulls, false, sizeof(nulls));
 	values[BRAZE_QUEUE_DESTINATION - 1] = CStringGetTextDatum(destination);
 	values[BRAZE_QUEUE_CALL - 1] = JsonbPGetDatum(call);
-
-	/* the calls of one transaction came at one moment */
-	values[BRAZE_QUEUE_QUEUED_AT - 1] =
-		TimestampTzGetDatum(GetCurrentTransactionStartTimestamp());
-	nulls[BRAZE_QUEUE_OBJECTS - 1] = true;
+	values[BRAZE_QUEUE_QUEUED_AT - 1] = TimestampTzGetDatum(queued_at);
+	nulls[BRAZE_QUEUE_OBJECTS - 1] = (objects == NULL);
+	if (objects != NULL)
+		values[BRAZE_QUEUE_OBJECTS - 1] = *objects;
 	nulls[BRAZE_QUEUE_DEAD_LETTER - 1] = true;
 	values[BRAZE_QUEUE_CALL_KIND - 1] = braze_segment_call_kind_text(kind);
 	id = insert_row(&queue_locks, catalog->queue, catalog->queue_sequence,
@@ -153,6 +153,20 @@ braze_queue_table_put(const char *destination, Jsonb *call, BrazeCallKind kind)
 		braze_queued_in_transaction_add(destination, id, stored);
 	braze_worker_wake_at_commit();
 	return id;
+}
+
+int64
+braze_queue_table_put(const char *destination, Jsonb *call, BrazeCallKind kind)
+{
+	/* the calls of one transaction came at one moment */
+	return put_queue_row(destination, call, kind, GetCurrentTransactionStartTimestamp(), NULL);
+}
+
+int64
+braze_queue_table_put_collected(const char *destination, Jsonb *call, BrazeCallKind kind,
+								TimestampTz queued_at, const Datum *objects)
+{
+	return put_queue_row(destination, call, kind, queued_at, objects);
 }
 
 /* as the table's own expression has it; false: null */

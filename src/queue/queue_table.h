@@ -43,6 +43,11 @@ typedef struct BrazeDeadLetter
 extern void braze_queue_table_lock(void);
 
 extern int64 braze_queue_table_put(const char *destination, Jsonb *call, BrazeCallKind kind);
+
+/* the same for a call that was queued elsewhere, at another moment */
+extern int64 braze_queue_table_put_collected(const char *destination, Jsonb *call,
+											 BrazeCallKind kind, TimestampTz queued_at,
+											 const Datum *objects); /* NULL: all */
 extern int64 braze_queue_table_put_dead_letter(const BrazeDeadLetter *letter,
 											   ItemPointer tid);
 

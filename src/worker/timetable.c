@@ -25,6 +25,7 @@
 #include "worker/exchange.h"
 #include "worker/outage_log.h"
 #include "worker/round.h"
+#include "worker/round_collectors.h"
 #include "worker/round_gone.h"
 #include "worker/round_read.h"
 #include "worker/round_refresh.h"
@@ -62,6 +63,7 @@ static struct
 	bool		options_changed;	/* a server or a user mapping has */
 	bool		refreshed;		/* destinations were read in this turn */
 	bool		look;			/* something may have been queued */
+	bool		collectors;		/* what is collected here may have changed */
 	int64		next_hole;		/* when holes are looked at */
 	int64		answered_since; /* oldest answer to settle, 0: there is none */
 	int64		last_start;		/* of a request */
@@ -106,7 +108,7 @@ refresh_destinations(int64 now)
 	/* an invalidation during it says that something has changed since */
 	if (!state.refreshed)
 		state.options_changed = state.options_changed || changed;
-	state.look = true;
+	state.look = state.collectors = true;
 	return now + braze_nap;
 }
 
@@ -363,6 +365,21 @@ look_for_syncs(int64 now)
 	return now + braze_sync_schedule_look();
 }
 
+static bool
+collectors_are_urgent(void)
+{
+	bool		urgent = state.collectors;
+
+	state.collectors = false;
+	return urgent;
+}
+
+static int64
+look_at_collectors(int64 now)
+{
+	return braze_now_ms() + braze_round_collectors();
+}
+
 /* ----- the table ----- */
 
 /*
@@ -393,6 +410,7 @@ enum
 	STEP_OLD_SUMS,
 	STEP_OLD_USERS,
 	STEP_SYNCS,
+	STEP_COLLECTORS,
 	STEP_READ
 };
 
@@ -417,6 +435,7 @@ static Step steps[] = {
 	[STEP_OLD_SUMS] = {NULL, NULL, expire_sums},
 	[STEP_OLD_USERS] = {NULL, NULL, expire_users},
 	[STEP_SYNCS] = {NULL, NULL, look_for_syncs},
+	[STEP_COLLECTORS] = {collectors_are_urgent, NULL, look_at_collectors},
 	[STEP_READ] = {NULL, read_due, read_queue}
 };
 

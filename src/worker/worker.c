@@ -90,6 +90,7 @@ clear_slot(int code, Datum arg)
 		slot->state == BRAZE_DATABASE_STARTING ||
 		slot->state == BRAZE_DATABASE_OUTDATED)
 		slot->state = BRAZE_DATABASE_WANTED;
+	braze_collector_slot_stop_all(slot->database);
 	LWLockRelease(braze_shared->lock);
 	braze_shmem_wake_launcher();
 }

@@ -128,6 +128,9 @@ INSERT INTO ours.attempts (functions, statement) VALUES
 	('{braze_run_sync}', $$CALL ours.braze_run_sync('users', 1)$$),
 	('{braze_run_sync}', $$SELECT added, removed, error FROM ours.braze_sync_runs$$),
 	('{braze_drop_sync}', $$SELECT ours.braze_drop_sync('users')$$),
+	('{braze_collect}', $$SELECT ours.braze_collect('braze', 'public.outbox')$$),
+	('{braze_stop_collecting}', $$SELECT ours.braze_stop_collecting('braze', 'public.outbox')$$),
+	('{braze_collectors}', $$SELECT server, origin_table, state FROM ours.braze_origins$$),
 	('{braze_purge}', $$SELECT ours.braze_purge('braze')$$);
 INSERT INTO ours.braze_write_keys VALUES (sha256('a key'), current_user, 'braze');
 INSERT INTO ours.braze_dead_letters (destination, call, reason, queued_at)

@@ -1,0 +1,345 @@
+/*-------------------------------------------------------------------------
+ *
+ * collect_remote.c
+ *	  The statements that a collector runs at the origin.
+ *
+ *-------------------------------------------------------------------------
+ */
+#include "postgres.h"
+
+#include <sys/socket.h>
+
+#include "access/xact.h"
+#include "catalog/namespace.h"
+#include "catalog/pg_authid.h"
+#include "catalog/pg_type.h"
+#include "miscadmin.h"
+#include "storage/proc.h"
+#include "utils/array.h"
+#include "utils/builtins.h"
+#include "utils/lsyscache.h"
+#include "utils/varlena.h"
+#include "utils/timeout.h"
+#include "utils/timestamp.h"
+
+#include "feed/collect_remote.h"
+
+/* without a statement_timeout of the role, an answer is waited for so long */
+#define ANSWER_MS		60000
+
+/* rows that postgres_fdw fetches at once: of the largest calls, 500 MB */
+#define FETCH_SIZE		"500"
+
+#define ROWS_TABLE		"braze_origin_rows"
+#define LOCKS_TABLE		"braze_origin_locks"
+
+static Oid	tables[2] = {InvalidOid, InvalidOid};
+
+static SPIPlanPtr look_plan = NULL;
+static SPIPlanPtr read_plan = NULL;
+static SPIPlanPtr delete_plan = NULL;
+static SPIPlanPtr count_plan = NULL;
+
+static TimeoutId answer_timeout;
+static volatile sig_atomic_t is_busy = false;
+static volatile sig_atomic_t has_timed_out = false;
+
+/* ----- waiting for the origin ----- */
+
+/*
+ * An origin that hangs answers no request to cancel either, and to send one
+ * waits without end.  So the connection is cut instead: libpq then reports an
+ * error, and does not try.  It has the only stream sockets of this process; the
+ * calls are those that a signal handler may make.
+ */
+void
+braze_collect_remote_sever(void)
+{
+	int			save_errno = errno;
+
+	for (int fd = 3; fd < 1024; fd++)
+	{
+		int			type;
+		socklen_t	length = sizeof(type);
+
+		if (getsockopt(fd, SOL_SOCKET, SO_TYPE, &type, &length) == 0 && type == SOCK_STREAM)
+			(void) shutdown(fd, SHUT_RDWR);
+	}
+	errno = save_errno;
+}
+
+static void
+answer_is_late(void)
+{
+	has_timed_out = true;
+	braze_collect_remote_sever();
+}
+
+static void
+begin_waiting(void)
+{
+	has_timed_out = false;
+	enable_timeout_after(answer_timeout, StatementTimeout > 0 ? StatementTimeout : ANSWER_MS);
+	is_busy = true;
+}
+
+static void
+end_waiting(void)
+{
+	is_busy = false;
+	disable_timeout(answer_timeout, false);
+}
+
+/*
+ * What was registered last is called first: postgres_fdw registers when it
+ * first connects, so it has committed there by now, and what comes is ours.
+ */
+static void
+at_commit(XactEvent event, void *arg)
+{
+	if (event == XACT_EVENT_PRE_COMMIT)
+		end_waiting();
+}
+
+void
+braze_collect_remote_commit(void)
+{
+	begin_waiting();
+	CommitTransactionCommand();
+}
+
+void
+braze_collect_remote_init(void)
+{
+	answer_timeout = RegisterTimeout(USER_TIMEOUT, answer_is_late);
+	RegisterXactCallback(at_commit, NULL);
+
+	/*
+	 * libpq waits for a connection without end, and before PostgreSQL 16
+	 * without being interrupted.  An option of the server comes before this.
+	 */
+	setenv("PGCONNECT_TIMEOUT", "10", 0);
+	setenv("PGAPPNAME", "segment_braze collector", 0);
+}
+
+bool
+braze_collect_remote_is_busy(void)
+{
+	return is_busy;
+}
+
+bool
+braze_collect_remote_failed(void)
+{
+	end_waiting();
+	return has_timed_out;
+}
+
+/* ----- foreign tables ----- */
+
+static void
+run_utility(const char *text)
+{
+	int			result = SPI_execute(text, false, 0);
+
+	if (result != SPI_OK_UTILITY)
+		elog(ERROR, "could not run \"%s\": %s", text, SPI_result_code_string(result));
+}
+
+static void
+create_foreign_table(const BrazeOrigin *origin, const char *name, const char *columns,
+					 const char *schema, const char *table)
+{
+	run_utility(psprintf("CREATE FOREIGN TABLE pg_temp.%s (%s) SERVER %s "
+						 "OPTIONS (schema_name %s, table_name %s, fetch_size '" FETCH_SIZE "')",
+						 name, columns, quote_identifier(NameStr(origin->server)),
+						 quote_literal_cstr(schema), quote_literal_cstr(table)));
+	run_utility(psprintf("GRANT SELECT, DELETE ON pg_temp.%s TO %s", name,
+						 quote_identifier(GetUserNameFromId(origin->role, false))));
+}
+
+static void
+forget_plan(SPIPlanPtr *plan)
+{
+	if (*plan != NULL)
+		SPI_freeplan(*plan);
+	*plan = NULL;
+}
+
+static void
+keep_plan(SPIPlanPtr *kept, const char *text, int nargs, Oid *types)
+{
+	SPIPlanPtr	plan = SPI_prepare(text, nargs, types);
+
+	if (plan == NULL || SPI_keepplan(plan) != 0)
+		elog(ERROR, "could not prepare \"%s\": %s", text, SPI_result_code_string(SPI_result));
+	*kept = plan;
+}
+
+static bool
+tables_are_there(void)
+{
+	return OidIsValid(tables[0]) && get_rel_name(tables[0]) != NULL &&
+		OidIsValid(tables[1]) && get_rel_name(tables[1]) != NULL;
+}
+
+/*
+ * Temporary ones: nothing is left in a schema, in a dump, or when somebody has
+ * ended the collecting.  They are made by the one who owns everything, since
+ * the role may lack the right to make any, and read by the role, whose user
+ * mapping counts then.
+ */
+void
+braze_collect_remote_prepare(const BrazeOrigin *origin)
+{
+	static Oid	read_types[2] = {INT8OID, TEXTARRAYOID};
+	static Oid	delete_types[1] = {INT8ARRAYOID};
+	List	   *names;
+	char	   *schema;
+	char	   *table;
+	Oid			user;
+	int			context;
+
+	if (tables_are_there())
+		return;
+	names = textToQualifiedNameList(cstring_to_text(origin->table));
+	schema = strVal(linitial(names));
+	table = strVal(lsecond(names));
+
+	GetUserIdAndSecContext(&user, &context);
+	SetUserIdAndSecContext(BOOTSTRAP_SUPERUSERID, context | SECURITY_LOCAL_USERID_CHANGE);
+	run_utility("DROP FOREIGN TABLE IF EXISTS pg_temp." ROWS_TABLE ", pg_temp." LOCKS_TABLE);
+	create_foreign_table(origin, ROWS_TABLE,
+						 "id bigint, destination text, call jsonb, queued_at timestamptz, "
+						 "objects int[], call_kind text", schema, table);
+	create_foreign_table(origin, LOCKS_TABLE,
+						 "session text, schema_name text, table_name text, holder text",
+						 schema, "braze_collect_locks");
+	SetUserIdAndSecContext(user, context);
+
+	forget_plan(&look_plan);
+	forget_plan(&read_plan);
+	forget_plan(&delete_plan);
+	forget_plan(&count_plan);
+	keep_plan(&look_plan,
+			  psprintf("SELECT session, holder FROM pg_temp." LOCKS_TABLE
+					   " WHERE table_name IS NULL OR (schema_name = %s AND table_name = %s)",
+					   quote_literal_cstr(schema), quote_literal_cstr(table)), 0, NULL);
+	keep_plan(&read_plan, "SELECT id, destination, call, queued_at, objects, call_kind FROM pg_temp." ROWS_TABLE
+			  " WHERE id > $1 AND destination <> ALL ($2) ORDER BY id", 2, read_types);
+	keep_plan(&delete_plan, "DELETE FROM pg_temp." ROWS_TABLE " WHERE id = ANY ($1)", 1, delete_types);
+	keep_plan(&count_plan, "SELECT count(*), min(queued_at) FILTER (WHERE isfinite(queued_at)) FROM pg_temp."
+			  ROWS_TABLE, 0, NULL);
+	tables[0] = RelnameGetRelid(ROWS_TABLE);
+	tables[1] = RelnameGetRelid(LOCKS_TABLE);
+}
+
+/* ----- statements ----- */
+
+static void
+run_plan(SPIPlanPtr plan, Datum *values, int expected)
+{
+	int			result;
+
+	begin_waiting();
+	result = SPI_execute_plan(plan, values, NULL, false, 0);
+	end_waiting();
+	if (result != expected)
+		elog(ERROR, "unexpected result of a statement at the origin: %s", SPI_result_code_string(result));
+}
+
+char	   *
+braze_collect_remote_look(List **holders)
+{
+	char	   *session = NULL;
+
+	*holders = NIL;
+	run_plan(look_plan, NULL, SPI_OK_SELECT);
+	for (uint64 i = 0; i < SPI_processed; i++)
+	{
+		char	   *holder = SPI_getvalue(SPI_tuptable->vals[i], SPI_tuptable->tupdesc, 2);
+
+		if (holder != NULL)
+			*holders = lappend(*holders, holder);
+		else
+			session = SPI_getvalue(SPI_tuptable->vals[i], SPI_tuptable->tupdesc, 1);
+	}
+	SPI_freetuptable(SPI_tuptable);
+	if (session == NULL)
+		ereport(ERROR,
+				(errcode(ERRCODE_FDW_ERROR),
+				 errmsg("the view braze_collect_locks at the origin is not as it should be"),
+				 errhint("Create it there as the extension's install script or segment_braze_client.sql does.")));
+	return session;
+}
+
+Portal
+braze_collect_remote_read(int64 above, const char *condition, Datum left_out)
+{
+	Datum		values[2];
+	SPIPlanPtr	plan = read_plan;
+	Portal		portal;
+
+	values[0] = Int64GetDatum(above);
+	values[1] = left_out;
+	if (condition != NULL)
+	{
+		static Oid	types[2] = {INT8OID, TEXTARRAYOID};
+
+		plan = SPI_prepare(psprintf("SELECT id, destination, call, queued_at, objects, call_kind FROM pg_temp."
+									ROWS_TABLE " WHERE $1 IS NOT NULL AND (%s) AND destination <> ALL ($2) ORDER BY id",
+									condition), 2, types);
+		if (plan == NULL)
+			elog(ERROR, "could not prepare to read rows again: %s", SPI_result_code_string(SPI_result));
+	}
+	begin_waiting();
+	portal = SPI_cursor_open(NULL, plan, values, NULL, false);
+	end_waiting();
+	return portal;
+}
+
+uint64
+braze_collect_remote_fetch(Portal portal, long count)
+{
+	begin_waiting();
+	SPI_cursor_fetch(portal, true, count);
+	end_waiting();
+	return SPI_processed;
+}
+
+void
+braze_collect_remote_close(Portal portal)
+{
+	begin_waiting();
+	SPI_cursor_close(portal);
+	end_waiting();
+}
+
+void
+braze_collect_remote_delete(const int64 *ids, int count)
+{
+	Datum	   *elements = palloc(sizeof(Datum) * count);
+	Datum		values[1];
+
+	for (int i = 0; i < count; i++)
+		elements[i] = Int64GetDatum(ids[i]);
+	values[0] = PointerGetDatum(construct_array(elements, count, INT8OID, sizeof(int64),
+												FLOAT8PASSBYVAL, TYPALIGN_DOUBLE));
+	run_plan(delete_plan, values, SPI_OK_DELETE);
+	pfree(elements);
+}
+
+int64
+braze_collect_remote_count(TimestampTz *oldest)
+{
+	bool		isnull;
+	Datum		value;
+	int64		count;
+
+	run_plan(count_plan, NULL, SPI_OK_SELECT);
+	count = DatumGetInt64(SPI_getbinval(SPI_tuptable->vals[0], SPI_tuptable->tupdesc, 1, &isnull));
+	value = SPI_getbinval(SPI_tuptable->vals[0], SPI_tuptable->tupdesc, 2, &isnull);
+	*oldest = isnull ? 0 : DatumGetTimestampTz(value);
+	SPI_freetuptable(SPI_tuptable);
+	return count;
+}

@@ -1,0 +1,68 @@
+/*-------------------------------------------------------------------------
+ *
+ * collect_remote.h
+ *	  The statements that a collector runs at the origin.
+ *
+ * Ordinary SQL on foreign tables of postgres_fdw, which are this session's own:
+ * nothing of postgres_fdw's insides is relied on.  It keeps one transaction
+ * there for each of ours, whose statements see one snapshot.
+ *
+ *-------------------------------------------------------------------------
+ */
+#ifndef BRAZE_COLLECT_REMOTE_H
+#define BRAZE_COLLECT_REMOTE_H
+
+#include "executor/spi.h"
+#include "nodes/pg_list.h"
+
+#include "feed/collect_table.h"
+
+/* columns of what is read */
+#define BRAZE_REMOTE_ID				1
+#define BRAZE_REMOTE_DESTINATION	2
+#define BRAZE_REMOTE_CALL			3
+#define BRAZE_REMOTE_QUEUED_AT		4
+#define BRAZE_REMOTE_OBJECTS		5
+#define BRAZE_REMOTE_CALL_KIND		6
+
+extern void braze_collect_remote_init(void);
+
+/* a signal handler's part: whatever waits for the origin fails at once */
+extern void braze_collect_remote_sever(void);
+
+/* does something wait for the origin now? */
+extern bool braze_collect_remote_is_busy(void);
+
+/* after an error; true: it came because the origin gave no answer in time */
+extern bool braze_collect_remote_failed(void);
+
+/* commits the transaction, there first */
+extern void braze_collect_remote_commit(void);
+
+/* ----- in a transaction with SPI connected; results in its memory ----- */
+
+/* makes the foreign tables, unless they are there */
+extern void braze_collect_remote_prepare(const BrazeOrigin *origin);
+
+/*
+ * The first one of a transaction: which connection it is, since another one may
+ * be to another server, and who holds the lock that an INSERT takes, a list of
+ * char *.
+ */
+extern char *braze_collect_remote_look(List **holders);
+
+/*
+ * Rows above an id, or (condition not NULL) those that it names, in the order of
+ * their ids, but those of the destinations that are left out; to be fetched by
+ * braze_collect_remote_fetch, into SPI_tuptable, and to be closed.
+ */
+extern Portal braze_collect_remote_read(int64 above, const char *condition, Datum left_out);
+extern uint64 braze_collect_remote_fetch(Portal portal, long count);
+extern void braze_collect_remote_close(Portal portal);
+
+extern void braze_collect_remote_delete(const int64 *ids, int count);
+
+/* how many there are, and since when the oldest is queued, 0: not known */
+extern int64 braze_collect_remote_count(TimestampTz *oldest);
+
+#endif							/* BRAZE_COLLECT_REMOTE_H */

@@ -1,0 +1,402 @@
+/*-------------------------------------------------------------------------
+ *
+ * collect_round.c
+ *	  One round of a collector: some calls come from their origin to here.
+ *
+ * A round is one transaction here and one there.  It deletes there what the
+ * rounds before have committed here, reads more, inserts it here with a note,
+ * and commits.  Whatever is killed: a call is there, or there and noted, or
+ * here alone.  postgres_fdw commits there first, which deletes nothing that is
+ * not noted already.
+ *
+ * What was read by one connection is deleted by the same one only: another may
+ * lead to another server, where the same ids are other calls.  After a new
+ * connection all is read from the lowest id, and compared with the notes.
+ *
+ *-------------------------------------------------------------------------
+ */
+#include "postgres.h"
+
+#include "access/xact.h"
+#include "catalog/pg_extension.h"
+#include "commands/extension.h"
+#include "executor/spi.h"
+#include "miscadmin.h"
+#include "storage/ipc.h"
+#include "storage/lmgr.h"
+#include "utils/array.h"
+#include "utils/builtins.h"
+#include "utils/memutils.h"
+#include "utils/snapmgr.h"
+
+#include "base/attempt.h"
+#include "base/catalog.h"
+#include "base/clock.h"
+#include "base/compat.h"
+#include "destination/destination.h"
+#include "feed/collect_cursor.h"
+#include "feed/collect_held_back.h"
+#include "feed/collect_notes.h"
+#include "feed/collect_remote.h"
+#include "feed/collect_round.h"
+#include "queue/deduplicate.h"
+#include "queue/queue_table.h"
+#include "queue/queued_in_transaction.h"
+
+/* of one round: calls, and bytes of them */
+#define MAX_ROWS		10000
+#define MAX_BYTES		INT64CONST(33554432)
+
+/* rows that are looked at together */
+#define CHUNK_ROWS		500
+
+/* when nothing is to be done, all is read from the lowest id so often */
+#define RESCAN_MS		INT64CONST(600000)
+
+/* old notes are looked for so often */
+#define EXPIRE_MS		INT64CONST(3600000)
+
+static Oid	extension = InvalidOid;
+static char *session = NULL;	/* of the connection that was read by; NULL:
+								 * none */
+static int64 highest_noted;
+static int64 scanned_at;		/* from the lowest id */
+static int64 expired_at = 0;
+
+/* the last error came while a call was inserted: each is tried by itself */
+static bool is_careful = false;
+static bool is_inserting = false;
+
+/* collected by the rounds before, and to be deleted there */
+static int64 *collected_ids = NULL;
+static int	ncollected = 0;
+
+/* of the round under way */
+typedef struct Batch
+{
+	const BrazeOrigin *origin;
+	int64	   *ids;			/* that are collected */
+	int64	   *hashes;
+	int			count;
+	int64	   *noted;			/* that were, in an earlier round */
+	int			nnoted;
+	int64		bytes;
+	int			rows;			/* that were read */
+	int64		last_id;
+} Batch;
+
+void
+braze_collect_round_reset(void)
+{
+	braze_collect_cursor_reset();
+	braze_collect_held_back_reset();
+	if (session != NULL)
+		pfree(session);
+	session = NULL;
+	ncollected = 0;
+	is_careful = is_inserting;
+	is_inserting = false;
+}
+
+/* ----- transactions ----- */
+
+/* in which the extension cannot be dropped; as a round of the worker */
+static void
+begin_collecting(void)
+{
+	const BrazeCatalog *catalog;
+
+	SetCurrentStatementStartTimestamp();
+	StartTransactionCommand();
+	if (!OidIsValid(extension))
+		extension = get_extension_oid(BRAZE_EXTENSION, true);
+	if (OidIsValid(extension))
+		LockDatabaseObject(ExtensionRelationId, extension, 0, AccessShareLock);
+	catalog = braze_catalog();
+
+	/* the worker says why, and the next one registers others */
+	if (catalog == NULL || catalog->extension != extension)
+		proc_exit(0);
+	PushActiveSnapshot(GetTransactionSnapshot());
+	SPI_connect();
+}
+
+static void
+commit_collecting(void)
+{
+	SPI_finish();
+	PopActiveSnapshot();
+	braze_collect_remote_commit();
+}
+
+/* ----- one call ----- */
+
+typedef struct Insertion
+{
+	const BrazeCollectedRow *row;
+	Oid			role;
+} Insertion;
+
+/*
+ * What is queued here obeys the options of its destination here: duplicates of
+ * what came from elsewhere are known here alone.  A duplicate counts as
+ * collected.
+ */
+static void
+insert_call(void *arg)
+{
+	const Insertion *insertion = arg;
+	const BrazeCollectedRow *row = insertion->row;
+	const BrazeDestination *destination = braze_destination_for(row->destination, insertion->role);
+	BrazeCallKind kind = strcmp(row->call_kind, "segment") == 0 ? BRAZE_SEGMENT_CALL : BRAZE_DELETE_USER_CALL;
+	int			seconds = destination->settings.deduplicate;
+
+	if (seconds > 0 && !braze_deduplicate_remember(row->destination, row->call, seconds, false))
+		return;
+	(void) braze_queue_table_put_collected(row->destination, row->call, kind, row->queued_at,
+										   row->has_objects ? &row->objects : NULL);
+	braze_queued_in_transaction_queued(row->destination);
+}
+
+/* false: it stays there */
+static bool
+take_call(const BrazeCollectedRow *row, Oid role)
+{
+	Insertion	insertion = {row, role};
+	ErrorData  *error;
+	int64		not_before;
+
+	if (!braze_collect_held_back_admits(row, role))
+		return false;
+	if (!is_careful)
+	{
+		is_inserting = true;
+		insert_call(&insertion);
+		is_inserting = false;
+		return true;
+	}
+	error = braze_attempt(row->destination, insert_call, &insertion, &not_before);
+	if (error == NULL)
+		return true;
+	if (braze_attempt_is_passing(error))
+		ReThrowError(error);
+	braze_collect_held_back_add_row(row, error->message);
+	FreeErrorData(error);
+	return false;
+}
+
+/* ----- reading ----- */
+
+static Datum
+value_at(SPITupleTable *rows, uint64 i, int column, bool *isnull)
+{
+	return SPI_getbinval(rows->vals[i], rows->tupdesc, column, isnull);
+}
+
+static void
+take_remote_row(SPITupleTable *rows, uint64 i, BrazeCollectedRow *row)
+{
+	bool		isnull;
+	Datum		value;
+
+	memset(row, 0, sizeof(*row));
+	row->id = DatumGetInt64(value_at(rows, i, BRAZE_REMOTE_ID, &isnull));
+	value = value_at(rows, i, BRAZE_REMOTE_DESTINATION, &isnull);
+	row->destination = isnull ? NULL : TextDatumGetCString(value);
+	value = value_at(rows, i, BRAZE_REMOTE_CALL, &isnull);
+	row->call = isnull ? NULL : DatumGetJsonbP(value);
+	value = value_at(rows, i, BRAZE_REMOTE_QUEUED_AT, &isnull);
+	row->queued_at = isnull ? GetCurrentTransactionStartTimestamp() : DatumGetTimestampTz(value);
+	row->objects = value_at(rows, i, BRAZE_REMOTE_OBJECTS, &isnull);
+	row->has_objects = !isnull;
+	value = value_at(rows, i, BRAZE_REMOTE_CALL_KIND, &isnull);
+	row->call_kind = isnull ? NULL : TextDatumGetCString(value);
+	row->hash = braze_collect_notes_hash(row);
+}
+
+static void
+take_chunk(Batch *batch, SPITupleTable *table, uint64 count)
+{
+	BrazeCollectedRow *rows = palloc(sizeof(BrazeCollectedRow) * count);
+
+	for (uint64 i = 0; i < count; i++)
+		take_remote_row(table, i, &rows[i]);
+	if (rows[0].id <= highest_noted)
+		braze_collect_notes_find(batch->origin, rows, (int) count);
+	for (uint64 i = 0; i < count; i++)
+	{
+		const BrazeCollectedRow *row = &rows[i];
+
+		batch->last_id = row->id;
+		batch->rows++;
+		if (row->noted)
+			batch->noted[batch->nnoted++] = row->id;
+		else if (take_call(row, batch->origin->role))
+		{
+			batch->ids[batch->count] = row->id;
+			batch->hashes[batch->count++] = row->hash;
+			batch->bytes += VARSIZE(row->call);
+		}
+	}
+}
+
+/*
+ * Reads rows, until there are no more or the round has enough; true: there are
+ * no more.  Without a condition these are the ones above the cursor.
+ */
+static bool
+read_some(Batch *batch, const char *condition)
+{
+	Portal		portal = braze_collect_remote_read(braze_collect_cursor_position(), condition,
+												   braze_collect_held_back_names());
+	MemoryContext context = AllocSetContextCreate(CurrentMemoryContext, "segment_braze chunk",
+												  ALLOCSET_DEFAULT_SIZES);
+	bool		all = false;
+
+	while (!all && batch->rows < MAX_ROWS && batch->bytes < MAX_BYTES)
+	{
+		uint64		count = braze_collect_remote_fetch(portal, CHUNK_ROWS);
+		SPITupleTable *table = SPI_tuptable;
+		MemoryContext old = MemoryContextSwitchTo(context);
+
+		all = (count < CHUNK_ROWS);
+		if (count > 0)
+			take_chunk(batch, table, count);
+		for (uint64 i = 0; condition == NULL && i < count; i++)
+		{
+			bool		isnull;
+
+			braze_collect_cursor_read(DatumGetInt64(value_at(table, i, BRAZE_REMOTE_ID, &isnull)));
+		}
+		MemoryContextSwitchTo(old);
+		MemoryContextReset(context);
+		SPI_freetuptable(table);
+	}
+	braze_collect_remote_close(portal);
+	MemoryContextDelete(context);
+	return all;
+}
+
+/* true: there are no more */
+static bool
+read_batch(Batch *batch)
+{
+	char	   *condition = braze_collect_cursor_condition();
+
+	/*
+	 * What has a lower id comes first.  If that is not all, what is above it
+	 * has to wait: one transaction may have inserted both.
+	 */
+	if (condition != NULL)
+	{
+		bool		all = read_some(batch, condition);
+
+		braze_collect_cursor_looked(all, batch->last_id);
+		if (!all)
+			return false;
+	}
+	return read_some(batch, NULL);
+}
+
+/* ----- a round ----- */
+
+/* another connection than that of the rounds before: nothing that was known holds */
+static void
+check_session(const BrazeOrigin *origin)
+{
+	List	   *holders;
+	char	   *now = braze_collect_remote_look(&holders);
+	bool		is_same = (session != NULL && strcmp(session, now) == 0);
+
+	if (!is_same)
+		braze_collect_cursor_reset();
+	braze_collect_cursor_begin(holders);
+	if (is_same)
+		return;
+	if (session != NULL)
+		pfree(session);
+	session = MemoryContextStrdup(TopMemoryContext, now);
+	ncollected = 0;
+	scanned_at = braze_now_ms();
+	highest_noted = braze_collect_notes_highest(origin);
+}
+
+static void
+read_from_start(void)
+{
+	braze_collect_cursor_rewind();
+	braze_collect_held_back_reset();
+	scanned_at = braze_now_ms();
+}
+
+/* these are the ones to be deleted there, if the transaction commits */
+static void
+keep_collected(const Batch *batch)
+{
+	if (collected_ids == NULL)
+		collected_ids = MemoryContextAlloc(TopMemoryContext, sizeof(int64) * (MAX_ROWS + CHUNK_ROWS));
+	memcpy(collected_ids, batch->ids, sizeof(int64) * batch->count);
+	ncollected = batch->count;
+}
+
+void
+braze_collect_round_run(const BrazeOrigin *origin, BrazeCollectRound *result)
+{
+	Batch		batch = {origin};
+	const char *staying;
+	bool		all;
+
+	begin_collecting();
+	batch.ids = palloc(sizeof(int64) * (MAX_ROWS + CHUNK_ROWS));
+	batch.hashes = palloc(sizeof(int64) * (MAX_ROWS + CHUNK_ROWS));
+	batch.noted = palloc(sizeof(int64) * (MAX_ROWS + CHUNK_ROWS));
+	braze_collect_remote_prepare(origin);
+	check_session(origin);
+	if (ncollected > 0)
+		braze_collect_remote_delete(collected_ids, ncollected);
+	if (braze_collect_held_back_is_over(origin->role))
+		read_from_start();
+
+	all = read_batch(&batch);
+	if (batch.nnoted > 0)
+		braze_collect_remote_delete(batch.noted, batch.nnoted);
+	if (batch.count > 0)
+		braze_collect_notes_put(origin, batch.ids, batch.hashes, batch.count);
+	braze_collect_cursor_end();
+
+	/*
+	 * what comes in other ways, such as an id that was drawn long before its
+	 * INSERT
+	 */
+	if (all && batch.rows == 0 && braze_now_ms() - scanned_at >= RESCAN_MS)
+		read_from_start();
+	if (all && batch.rows == 0 && ncollected == 0 &&
+		(expired_at == 0 || braze_now_ms() - expired_at >= EXPIRE_MS))
+	{
+		braze_collect_notes_expire(origin);
+		expired_at = braze_now_ms();
+	}
+	if (batch.count > 0)
+		highest_noted = Max(highest_noted, batch.ids[batch.count - 1]);
+	keep_collected(&batch);
+	if (all)
+		is_careful = false;
+	result->collected = batch.count;
+	result->more = (!all || batch.count > 0);
+	result->all = all;
+	staying = braze_collect_held_back_reason();
+	strlcpy(result->staying, staying != NULL ? staying : "", sizeof(result->staying));
+	commit_collecting();
+}
+
+int64
+braze_collect_round_waiting(const BrazeOrigin *origin, TimestampTz *oldest)
+{
+	int64		count;
+
+	begin_collecting();
+	braze_collect_remote_prepare(origin);
+	count = braze_collect_remote_count(oldest);
+	commit_collecting();
+	return count;
+}

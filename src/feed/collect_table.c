@@ -1,0 +1,118 @@
+/*-------------------------------------------------------------------------
+ *
+ * collect_table.c
+ *	  What is collected here: braze_collecting.
+ *
+ *-------------------------------------------------------------------------
+ */
+#include "postgres.h"
+
+#include "access/genam.h"
+#include "access/table.h"
+#include "access/xlog.h"
+#include "catalog/pg_type.h"
+#include "miscadmin.h"
+#include "utils/builtins.h"
+#include "utils/fmgroids.h"
+#include "utils/rel.h"
+
+#include "base/catalog.h"
+#include "base/statement.h"
+#include "base/table_write.h"
+#include "base/worker_wake.h"
+#include "feed/collect_table.h"
+
+bool
+braze_collect_table_try_read(void)
+{
+	const BrazeCatalog *catalog = braze_catalog_required();
+
+	return braze_table_write_try_read(catalog->collecting, catalog->collecting_pkey);
+}
+
+List	   *
+braze_collect_table_here(void)
+{
+	const BrazeCatalog *catalog = braze_catalog_required();
+	Relation	rel = table_open(catalog->collecting, AccessShareLock);
+	TupleDesc	desc = RelationGetDescr(rel);
+	List	   *origins = NIL;
+	ScanKeyData keys[2];
+	SysScanDesc scan;
+	HeapTuple	tuple;
+
+	ScanKeyInit(&keys[0], BRAZE_COLLECTING_SYSTEM, BTEqualStrategyNumber, F_INT8EQ,
+				Int64GetDatum((int64) GetSystemIdentifier()));
+	ScanKeyInit(&keys[1], BRAZE_COLLECTING_DATABASE, BTEqualStrategyNumber, F_OIDEQ,
+				ObjectIdGetDatum(MyDatabaseId));
+	scan = systable_beginscan(rel, InvalidOid, false, NULL, lengthof(keys), keys);
+	while (HeapTupleIsValid(tuple = systable_getnext(scan)))
+	{
+		BrazeOrigin *origin = palloc0(sizeof(BrazeOrigin));
+		bool		isnull;
+
+		namestrcpy(&origin->server,
+				   TextDatumGetCString(heap_getattr(tuple, BRAZE_COLLECTING_SERVER, desc, &isnull)));
+		strlcpy(origin->table,
+				TextDatumGetCString(heap_getattr(tuple, BRAZE_COLLECTING_TABLE, desc, &isnull)),
+				sizeof(origin->table));
+		origin->role = DatumGetObjectId(heap_getattr(tuple, BRAZE_COLLECTING_ROLE, desc, &isnull));
+		origins = lappend(origins, origin);
+	}
+	systable_endscan(scan);
+	table_close(rel, AccessShareLock);
+	return origins;
+}
+
+Oid
+braze_collect_table_role(const char *server, const char *table)
+{
+	ListCell   *cell;
+
+	foreach(cell, braze_collect_table_here())
+	{
+		const BrazeOrigin *origin = lfirst(cell);
+
+		if (strcmp(NameStr(origin->server), server) == 0 && strcmp(origin->table, table) == 0)
+			return origin->role;
+	}
+	return InvalidOid;
+}
+
+static void
+write_origin(const BrazeOrigin *origin, CmdType operation, const char *format)
+{
+	static const Oid types[5] = {TEXTOID, TEXTOID, INT8OID, OIDOID, OIDOID};
+	Relation	rel = table_open(braze_catalog_required()->collecting, RowExclusiveLock);
+	Datum		values[5];
+	BrazeStatement statement = {rel, operation, NULL, lengthof(types), types, values};
+
+	values[0] = CStringGetTextDatum(NameStr(origin->server));
+	values[1] = CStringGetTextDatum(origin->table);
+	values[2] = Int64GetDatum((int64) GetSystemIdentifier());
+	values[3] = ObjectIdGetDatum(MyDatabaseId);
+	values[4] = ObjectIdGetDatum(origin->role);
+	statement.text = psprintf(format, braze_statement_table(rel));
+	(void) braze_statement_run(&statement);
+	table_close(rel, NoLock);
+	braze_worker_wake_refresh_at_commit();
+}
+
+void
+braze_collect_table_put(const BrazeOrigin *origin)
+{
+	write_origin(origin, CMD_INSERT,
+				 "INSERT INTO %s (server, origin_table, system_identifier, database, role) "
+				 "VALUES ($1, $2, $3, $4, $5) "
+				 "ON CONFLICT (server, origin_table, system_identifier, database) "
+				 "DO UPDATE SET role = excluded.role");
+}
+
+/* whoever collected it: the caller has seen to that */
+void
+braze_collect_table_remove(const BrazeOrigin *origin)
+{
+	write_origin(origin, CMD_DELETE,
+				 "DELETE FROM %s WHERE server = $1 AND origin_table = $2 "
+				 "AND system_identifier = $3 AND database = $4 AND $5 IS NOT NULL");
+}
