@@ -1,0 +1,184 @@
+# A collector that is killed, ended or held up at each of its steps: each call is
+# queued exactly once.
+
+use strict;
+use warnings;
+
+use FindBin;
+use lib "$FindBin::RealBin/../perl";
+
+use Carp;
+use PostgreSQL::Test::Cluster;
+use PostgreSQL::Test::Utils;
+use Test::More;
+use Time::HiRes qw(time);
+
+use Braze;
+use StandIn;
+
+my $braze = StandIn->new;
+my $origin = braze_server('origin', conf => 'segment_braze.deliver = off');
+my $node = braze_node('node', $braze);
+
+sub wait_for
+{
+	my ($where, $condition) = @_;
+
+	$where->poll_query_until('postgres', "SELECT $condition") or croak "in vain: $condition";
+	return;
+}
+
+sub queue_calls
+{
+	my ($first, $last) = @_;
+
+	$origin->safe_psql('postgres', "SELECT braze_track('u1', 'e' || i) FROM generate_series($first, $last) i");
+	return;
+}
+
+# the numbers that were queued here, in order, and what is left there
+sub is_collected
+{
+	my ($last, $what) = @_;
+
+	wait_for($origin, 'count(*) = 0 FROM braze_queue');
+	is($node->safe_psql('postgres', q{SELECT string_agg(call->>'event', ',' ORDER BY id) FROM braze_queue}),
+		join(',', map { "e$_" } 1 .. $last), $what);
+	return;
+}
+
+sub collector
+{
+	wait_for($node, q{count(*) = 1 FROM pg_stat_activity WHERE backend_type = 'segment_braze collector'});
+	return $node->safe_psql('postgres', q{SELECT pid FROM pg_stat_activity WHERE backend_type = 'segment_braze collector'});
+}
+
+# a lock that is held until it is given back; the collector waits behind it
+sub lock_queue
+{
+	my ($where, $mode) = @_;
+	my $session = $where->background_psql('postgres');
+
+	$session->query_safe("BEGIN; LOCK TABLE braze_queue IN $mode MODE");
+	return $session;
+}
+
+my $collector_waits = q{count(*) > 0 FROM pg_stat_activity a JOIN pg_locks l USING (pid)
+	WHERE NOT l.granted AND a.application_name LIKE 'segment_braze collector%'};
+
+sub kill_and_wait
+{
+	my ($pid) = @_;
+
+	kill 'KILL', $pid;
+	StandIn::wait_until(sub { !kill 0, $pid }, 'the process is gone');
+	return;
+}
+
+$node->safe_psql('postgres', "SELECT braze_pause('braze')");
+$origin->safe_psql('postgres', q{CREATE EXTENSION segment_braze;
+	CREATE SERVER braze FOREIGN DATA WRAPPER segment_braze OPTIONS (datacenter 'US-01')});
+my ($host, $port) = ($origin->host, $origin->port);
+$node->safe_psql('postgres', <<"EOS");
+CREATE EXTENSION postgres_fdw;
+CREATE SERVER shop FOREIGN DATA WRAPPER postgres_fdw OPTIONS (host '$host', port '$port', dbname 'postgres');
+CREATE USER MAPPING FOR PUBLIC SERVER shop;
+SELECT braze_collect('shop', 'braze_queue');
+EOS
+
+# ----- before the commit here -----
+
+queue_calls(1, 3);
+is_collected(3, 'nothing is killed yet');
+my $lock = lock_queue($node, 'SHARE');
+queue_calls(4, 6);
+wait_for($node, $collector_waits);
+kill_and_wait(collector());
+wait_for($origin, 'count(*) = 3 FROM braze_queue');
+eval { $lock->quit; };
+is_collected(6, 'SIGKILL before the commit: the calls are still there');
+
+# ----- after the commit here, before they are deleted there -----
+
+$lock = lock_queue($origin, 'SHARE ROW EXCLUSIVE');
+$lock->query_safe('COMMIT');
+
+# who may read but not delete: a lock in the middle of a transaction that inserts
+$lock->query_safe(q{BEGIN; SELECT braze_track('u1', 'e' || i) FROM generate_series(7, 9) i; COMMIT; BEGIN; LOCK TABLE braze_queue IN SHARE MODE});
+wait_for($origin, $collector_waits);
+wait_for($node, 'count(*) = 9 FROM braze_queue');
+kill_and_wait(collector());
+$lock->query_safe('COMMIT');
+is_collected(9, 'SIGKILL after the commit: what is noted is deleted there, and not queued again');
+
+$lock->query_safe(q{BEGIN; SELECT braze_track('u1', 'e' || i) FROM generate_series(10, 12) i; COMMIT; BEGIN; LOCK TABLE braze_queue IN SHARE MODE});
+wait_for($origin, $collector_waits);
+$origin->safe_psql('postgres', q{SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name LIKE 'segment_braze collector%'});
+wait_for($origin, $collector_waits);
+$lock->query_safe('COMMIT');
+is_collected(12, 'the connection is ended meanwhile');
+
+# ----- an end that is asked for while the origin does not answer -----
+
+$lock->query_safe(q{BEGIN; SELECT braze_track('u1', 'e' || i) FROM generate_series(13, 15) i; COMMIT; BEGIN; LOCK TABLE braze_queue IN SHARE MODE});
+wait_for($origin, $collector_waits);
+my $began = time;
+is($node->safe_psql('postgres', 'SELECT pg_terminate_backend(' . collector() . ', 20000)'), 't', 'a collector that waits is terminated');
+wait_for($origin, $collector_waits);
+$node->safe_psql('template1', 'ALTER DATABASE postgres RENAME TO renamed; ALTER DATABASE renamed RENAME TO postgres');
+wait_for($origin, $collector_waits);
+
+# the origin's own process stands still: neither a cancel nor an end reaches it
+my $stopped = $origin->safe_psql('postgres', q{SELECT max(pid) FROM pg_stat_activity WHERE application_name LIKE 'segment_braze collector%' AND state = 'active'});
+kill 'STOP', $stopped;
+$node->stop('fast');
+cmp_ok(time - $began, '<', 60, 'a server whose collector waits for an origin that hangs shuts down');
+kill 'CONT', $stopped;
+$node->start;
+$lock->query_safe('COMMIT');
+is_collected(15, 'and nothing is lost');
+
+# an answer is waited for as long as the role's statement_timeout says
+$node->safe_psql('postgres', q{ALTER ROLE CURRENT_USER SET statement_timeout = '2s'});
+$node->safe_psql('postgres', 'SELECT pg_terminate_backend(' . collector() . ', 20000)');
+$lock->query_safe(q{BEGIN; SELECT braze_track('u1', 'e' || i) FROM generate_series(16, 18) i; COMMIT; BEGIN; LOCK TABLE braze_queue IN SHARE MODE});
+wait_for($node, q{state LIKE 'retrying: the origin did not answer in time: %' FROM braze_origins});
+$lock->query_safe('COMMIT');
+is_collected(18, 'an origin that hangs for a while');
+
+# ----- the node and the origin -----
+
+queue_calls(19, 21);
+$node->stop('immediate');
+$node->start;
+is_collected(21, 'immediate shutdown of the node');
+$origin->stop('immediate');
+$origin->start;
+queue_calls(22, 24);
+is_collected(24, 'immediate shutdown of the origin');
+
+# ----- what a trigger refuses here does not hold up the others -----
+
+$node->safe_psql('postgres', <<'EOS');
+CREATE FUNCTION refuse() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN
+	IF NEW.call->>'event' = 'e26' THEN
+		RAISE 'not this one';
+	END IF;
+	RETURN NEW;
+END
+$$;
+CREATE TRIGGER refuse BEFORE INSERT ON braze_queue FOR EACH ROW EXECUTE FUNCTION refuse();
+EOS
+queue_calls(25, 27);
+wait_for($node, q{state ~ 'collecting; some calls stay there: the call with id \d+: not this one' FROM braze_origins});
+is($node->safe_psql('postgres', q{SELECT string_agg(call->>'event', ',' ORDER BY id) FROM braze_queue WHERE call->>'event' ~ 'e2[567]'}),
+	'e25,e27', 'a call that a trigger refuses stays there alone');
+
+# ----- the extension goes -----
+
+$node->safe_psql('postgres', 'DROP EXTENSION segment_braze CASCADE');
+wait_for($node, q{count(*) = 0 FROM pg_stat_activity WHERE backend_type LIKE 'segment_braze collector'});
+is($origin->safe_psql('postgres', 'SELECT count(*) FROM braze_queue'), 1, 'and its collectors end');
+
+done_testing();
