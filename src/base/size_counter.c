@@ -156,7 +156,7 @@ braze_size_counter_commit(BrazeSizeCounter *size, const BrazeSizeChange *change)
 	SpinLockAcquire(&size->mutex);
 	pg_atomic_fetch_add_u64(&size->committed, (uint64) change->all.bytes);
 	pg_atomic_fetch_add_u64(&size->calls, (uint64) change->all.calls);
-	pg_atomic_fetch_add_u64(&size->moved, (uint64) Abs(change->all.calls));
+	pg_atomic_fetch_add_u64(&size->moved, (uint64) llabs(change->all.calls));
 	if (pg_atomic_read_u64(&size->bound) == change->bound)
 		add_queued(&size->anew, &change->anew);
 	SpinLockRelease(&size->mutex);

@@ -289,7 +289,7 @@ compare_with_statistics(void)
 		compared = true;
 		odd = 0;
 	}
-	odd = (Abs(difference - usual) <= lately) ? 0 : odd + 1;
+	odd = (llabs(difference - usual) <= lately) ? 0 : odd + 1;
 	return odd < MAX_ODD_LOOKS;
 }
 
