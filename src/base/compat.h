@@ -223,6 +223,15 @@ braze_at_shmem_request(shmem_request_hook_type request, shmem_request_hook_type 
 #define BRAZE_TIMEOUTS_SINCE_17
 #endif
 
+/* 19 has to be told that a descriptor has all of its columns */
+static inline void
+braze_tuple_desc_finish(TupleDesc desc)
+{
+#if PG_VERSION_NUM >= 190000
+	TupleDescFinalize(desc);
+#endif
+}
+
 /* before 17 a background worker cannot be connected as a role that may not log in */
 #if PG_VERSION_NUM >= 170000
 #define BRAZE_BACKGROUND_FLAGS	BGWORKER_BYPASS_ROLELOGINCHECK

@@ -11,6 +11,7 @@
 #include "miscadmin.h"
 #include "utils/builtins.h"
 
+#include "base/compat.h"
 #include "feed/sync_compare.h"
 #include "feed/sync_table.h"
 
@@ -27,6 +28,8 @@ braze_sync_compare_begin(void)
 	TupleDescInitEntry(changes->rows_desc, 2, "known", BOOLOID, -1, 0);
 	changes->removed_desc = CreateTemplateTupleDesc(1);
 	TupleDescInitEntry(changes->removed_desc, 1, "key", TEXTOID, -1, 0);
+	braze_tuple_desc_finish(changes->rows_desc);
+	braze_tuple_desc_finish(changes->removed_desc);
 	changes->rows = tuplestore_begin_heap(false, true, work_mem);
 	changes->removed = tuplestore_begin_heap(false, true, work_mem);
 	return changes;

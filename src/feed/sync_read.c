@@ -21,6 +21,7 @@
 #include "utils/guc.h"
 #include "utils/memutils.h"
 
+#include "base/compat.h"
 #include "base/statement.h"
 #include "feed/sync_read.h"
 #include "feed/sync_row.h"
@@ -89,6 +90,7 @@ braze_sync_read_begin(void)
 	TupleDescInitEntryCollation(desc, BRAZE_SYNC_FOUND_KEY, C_COLLATION_OID);
 	TupleDescInitEntry(desc, BRAZE_SYNC_FOUND_HASH, "hash", INT8OID, -1, 0);
 	TupleDescInitEntry(desc, BRAZE_SYNC_FOUND_PLACE, "place", INT8OID, -1, 0);
+	braze_tuple_desc_finish(desc);
 	rows->context = CurrentMemoryContext;
 	rows->keys_desc = desc;
 	rows->keys = tuplestore_begin_heap(true, true, work_mem);

@@ -8,6 +8,7 @@
 #include "postgres.h"
 
 #include "access/htup_details.h"
+#include "access/xact.h"
 #include "catalog/pg_authid.h"
 #include "catalog/pg_type.h"
 #include "executor/executor.h"
@@ -353,10 +354,11 @@ check_started(const BrazeSync *sync)
 						 quote_literal_cstr(sync->destination))));
 }
 
+/* also in a block of PL/pgSQL with EXCEPTION, which is a subtransaction */
 static bool
 is_atomic(FunctionCallInfo fcinfo)
 {
-	return fcinfo->context == NULL || !IsA(fcinfo->context, CallContext) ||
+	return IsSubTransaction() || fcinfo->context == NULL || !IsA(fcinfo->context, CallContext) ||
 		castNode(CallContext, fcinfo->context)->atomic;
 }
 

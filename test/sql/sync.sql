@@ -60,6 +60,20 @@ ROLLBACK;
 CALL braze_run_sync('users');
 SELECT count(*) FROM braze_queue;
 
+-- and so it is where nothing can be committed
+DO $$
+BEGIN
+	BEGIN
+		UPDATE users SET plan = 'max' WHERE id = 2;
+		CALL braze_run_sync('users');
+		RAISE division_by_zero;
+	EXCEPTION WHEN division_by_zero THEN
+		NULL;
+	END;
+	CALL braze_run_sync('users');
+END $$;
+SELECT count(*) FROM braze_queue;
+
 -- too many are gone: nothing happens, and it is said what to do
 DELETE FROM users WHERE id = 4;
 CALL braze_run_sync('users');

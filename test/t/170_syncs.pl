@@ -140,6 +140,10 @@ run(q(SELECT braze_create_sync('big', 'SELECT * FROM users', 'id', every => '1 h
 $node->poll_query_until('postgres', q(SELECT rows_queued = 10000 FROM braze_syncs WHERE name = 'big' AND status = 'queueing'));
 is(run(q(SELECT count(*) FROM braze_sync_state t JOIN braze_syncs s ON s.id = t.sync WHERE s.name = 'big')), 10000,
 	'the second part waits for the first');
+run(q(SELECT pg_cancel_backend(pid) FROM braze_syncs WHERE name = 'big'));
+wait_for_status('big', 'failed: canceling statement due to user request');
+run_soon('big');
+$node->poll_query_until('postgres', q(SELECT rows_queued = 10000 AND rows_to_queue = 15000 FROM braze_syncs WHERE name = 'big' AND status = 'queueing'));
 my $pid = run(q(SELECT pid FROM braze_syncs WHERE name = 'big'));
 my $worker = braze_worker_pid($node);
 kill 'KILL', $pid;
@@ -149,7 +153,8 @@ wait_for_status('big', 'its last run ended before it had finished;%');
 run_soon('big');
 wait_for_status('big', 'finished');
 is(run(q(SELECT string_agg(coalesce(added || ' added, ' || unchanged || ' unchanged', error), '; ' ORDER BY started) FROM braze_sync_runs WHERE sync = 'big')),
-	'its process ended before it had finished; 15000 added, 10000 unchanged', 'the next run does what is left');
+	'canceling statement due to user request; its process ended before it had finished; 5000 added, 20000 unchanged',
+	'after a cancel and a kill the next run does what is left');
 braze_flush($node);
 is(scalar(grep { defined $braze->user($_)->{attributes}{n} } 'b1', 'b10000', 'b10001', 'b25000'), 4, 'Braze has all of them');
 
