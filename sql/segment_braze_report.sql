@@ -65,7 +65,7 @@ SELECT '<h1>Delivered to Braze</h1><p class="dim">Database ' || (SELECT :as_text
 
 \qecho '<h2>Delivery now</h2><div class="table" id="status">'
 \if :may_status
-	\set rows 'SELECT ARRAY[destination, state, pending::text, coalesce(date_trunc(''second'', oldest_pending)::text, ''''), delivered::text, rejected::text, dead_letters::text, coalesce(to_char(last_success, ''YYYY-MM-DD HH24:MI:SS''), ''never''), last_error] AS cells FROM braze_status ORDER BY destination'
+	\set rows 'SELECT ARRAY[destination, state, coalesce(pending::text, ''not counted yet''), coalesce(date_trunc(''second'', oldest_pending)::text, ''''), delivered::text, rejected::text, coalesce(dead_letters::text, ''not counted yet''), coalesce(to_char(last_success, ''YYYY-MM-DD HH24:MI:SS''), ''never''), last_error] AS cells FROM braze_status ORDER BY destination'
 	\qecho '<table><thead><tr><th>Destination</th><th>State</th><th>Waiting</th><th>Oldest</th><th>Delivered</th><th>Rejected</th><th>Dead letters</th><th>Last success</th><th>Last error</th></tr></thead><tbody>'
 	:as_rows;
 	\qecho '</tbody></table><p class="dim">Delivered and rejected count calls since the server started.</p>'

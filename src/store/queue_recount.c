@@ -32,8 +32,9 @@
 /* between slices, so that the rounds of others come first */
 #define PAUSE_MS		1
 
-/* while those who may insert rows are waited for */
+/* while those who may insert rows are waited for; later a tenth of that time */
 #define WAIT_MS			20
+#define MAX_WAIT_MS		1000
 
 /* a count begins so many times what the last one took after it */
 #define COUNT_SHARE		5
@@ -60,6 +61,7 @@ static int64 slice = SLICE_IDS;
 static VirtualTransactionId *inserters = NULL;
 static int	ninserters = 0;
 static int64 next = 0;			/* when to go on */
+static int64 waiting_since = 0;
 static int64 took = 0;			/* milliseconds of the count under way */
 static int64 next_comparison = 0;
 static bool compared = false;	/* with the statistics, since that count */
@@ -157,6 +159,7 @@ begin_count(void)
 	memcpy(inserters, reader->holes->owners, sizeof(*inserters) * ninserters);
 	braze_reader_end(reader);
 	begun_at = disturbed;
+	waiting_since = braze_now_ms();
 	phase = WAITING;
 	took = 0;
 	return true;
@@ -240,6 +243,7 @@ count_slice(void)
 	braze_queue_count_end(begun_at);
 	phase = COUNTED;
 	compared = false;
+	next_comparison = 0;		/* triggers may be off */
 }
 
 /* ----- what nobody told of ----- */
@@ -329,7 +333,7 @@ braze_queue_recount_step(void *arg)
 		}
 		return;
 	}
-	next = now + WAIT_MS;
+	next = now + Min(Max(WAIT_MS, phase == WAITING ? (now - waiting_since) / 10 : 0), MAX_WAIT_MS);
 	if (phase == COUNTED)
 		done = begin_count();
 	else if (braze_reader_begin(reader))
