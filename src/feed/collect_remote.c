@@ -38,6 +38,7 @@ static Oid	tables[2] = {InvalidOid, InvalidOid};
 static SPIPlanPtr look_plan = NULL;
 static SPIPlanPtr read_plan = NULL;
 static SPIPlanPtr delete_plan = NULL;
+static SPIPlanPtr delete_range_plan = NULL;
 static SPIPlanPtr count_plan = NULL;
 
 static TimeoutId answer_timeout;
@@ -194,6 +195,7 @@ braze_collect_remote_prepare(const BrazeOrigin *origin)
 {
 	static Oid	read_types[2] = {INT8OID, TEXTARRAYOID};
 	static Oid	delete_types[1] = {INT8ARRAYOID};
+	static Oid	range_types[2] = {INT8OID, INT8OID};
 	List	   *names;
 	char	   *schema;
 	char	   *table;
@@ -220,6 +222,7 @@ braze_collect_remote_prepare(const BrazeOrigin *origin)
 	forget_plan(&look_plan);
 	forget_plan(&read_plan);
 	forget_plan(&delete_plan);
+	forget_plan(&delete_range_plan);
 	forget_plan(&count_plan);
 	keep_plan(&look_plan,
 			  psprintf("SELECT session, holder FROM pg_temp." LOCKS_TABLE
@@ -228,6 +231,7 @@ braze_collect_remote_prepare(const BrazeOrigin *origin)
 	keep_plan(&read_plan, "SELECT id, destination, call, queued_at, objects, call_kind FROM pg_temp." ROWS_TABLE
 			  " WHERE id > $1 AND destination <> ALL ($2) ORDER BY id", 2, read_types);
 	keep_plan(&delete_plan, "DELETE FROM pg_temp." ROWS_TABLE " WHERE id = ANY ($1)", 1, delete_types);
+	keep_plan(&delete_range_plan, "DELETE FROM pg_temp." ROWS_TABLE " WHERE id BETWEEN $1 AND $2", 2, range_types);
 	keep_plan(&count_plan, "SELECT count(*), min(queued_at) FILTER (WHERE isfinite(queued_at)) FROM pg_temp."
 			  ROWS_TABLE, 0, NULL);
 	tables[0] = RelnameGetRelid(ROWS_TABLE);
@@ -315,12 +319,32 @@ braze_collect_remote_close(Portal portal)
 	end_waiting();
 }
 
+/* without an id between them that is not one of these */
+static bool
+is_range(const int64 *ids, int count)
+{
+	for (int i = 1; i < count; i++)
+	{
+		if (ids[i] != ids[i - 1] + 1)
+			return false;
+	}
+	return true;
+}
+
 void
 braze_collect_remote_delete(const int64 *ids, int count)
 {
-	Datum	   *elements = palloc(sizeof(Datum) * count);
-	Datum		values[1];
+	Datum	   *elements;
+	Datum		values[2];
 
+	if (is_range(ids, count))
+	{
+		values[0] = Int64GetDatum(ids[0]);
+		values[1] = Int64GetDatum(ids[count - 1]);
+		run_plan(delete_range_plan, values, SPI_OK_DELETE);
+		return;
+	}
+	elements = palloc(sizeof(Datum) * count);
 	for (int i = 0; i < count; i++)
 		elements[i] = Int64GetDatum(ids[i]);
 	values[0] = PointerGetDatum(construct_array(elements, count, INT8OID, sizeof(int64),
