@@ -7,15 +7,15 @@ CREATE USER MAPPING FOR CURRENT_USER SERVER braze OPTIONS (rest_api_key 'test-ke
 -- a revision from before braze_start delivers at once
 SELECT 'SELECT FROM braze_start(''braze'')' FROM pg_proc WHERE proname = 'braze_start' \gexec
 CREATE FUNCTION bench_map_length(jsonb) RETURNS bigint AS 'braze_bench' LANGUAGE C STRICT;
--- milliseconds that braze_metrics takes, the median of some
-CREATE FUNCTION metrics_ms() RETURNS double precision LANGUAGE plpgsql AS $$
+-- milliseconds that a query takes, the median of some
+CREATE FUNCTION query_ms(query text) RETURNS double precision LANGUAGE plpgsql AS $$
 DECLARE
 	began timestamptz;
 	took double precision[];
 BEGIN
 	FOR i IN 1 .. 21 LOOP
 		began := clock_timestamp();
-		PERFORM count(*) FROM braze_metrics();
+		EXECUTE query;
 		took[i] := extract(epoch FROM clock_timestamp() - began) * 1000;
 	END LOOP;
 	RETURN (SELECT percentile_cont(0.5) WITHIN GROUP (ORDER BY t) FROM unnest(took) t);
