@@ -14,6 +14,9 @@
 
 #include <time.h>
 
+/* so long a round may take that has more to do: it goes on with the next */
+#define BRAZE_MAX_ROUND_MS	1000
+
 /* milliseconds since some moment in the past */
 static inline int64
 braze_now_ms(void)

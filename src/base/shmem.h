@@ -43,7 +43,7 @@ typedef enum BrazeDatabaseState
  * database is InvalidOid, and is only freed by the launcher, while pid is 0.
  *
  * Everything is written under BrazeShared.lock, held exclusively, with one
- * exception: the worker clears refresh and purged without it, before it does
+ * exception: the worker clears refresh, purged and purged_perhaps without it, before it does
  * what they ask for.  It reads these and held without it as well; whoever sets
  * them sets the latch afterwards, which orders the memory.  Everything else is
  * read under the lock.
@@ -56,7 +56,8 @@ typedef struct BrazeDatabaseSlot
 	Latch	   *latch;			/* of that worker; valid even when it is gone */
 	bool		refresh;		/* the worker is to read pauses and options
 								 * anew */
-	bool		purged;			/* and to forget the calls that are gone */
+	bool		purged;			/* and to forget the calls that are gone, */
+	bool		purged_perhaps; /* or to look for these at its next nap */
 	char		settle_blocked[BRAZE_MESSAGE_SIZE]; /* why the last settle
 													 * failed, empty: it did
 													 * not */

@@ -195,6 +195,24 @@ braze_worker_wake(void)
 		wake_own_worker(false);
 }
 
+/*
+ * What a prepared transaction has done the session that commits it does not
+ * know.  To look for it takes time, and sessions may do this all the time.
+ */
+void
+braze_worker_wake_prepared_committed(void)
+{
+	BrazeDatabaseSlot *slot;
+
+	if (braze_shared == NULL)
+		return;
+	LWLockAcquire(braze_shared->lock, LW_EXCLUSIVE);
+	slot = braze_shmem_database(MyDatabaseId, false);
+	if (slot != NULL && slot->pid != 0)
+		slot->purged_perhaps = true;
+	LWLockRelease(braze_shared->lock);
+}
+
 void
 braze_worker_wake_launcher_at_commit(void)
 {

@@ -28,6 +28,9 @@ extern void braze_worker_wake(void);
  */
 extern void braze_worker_wake_mark_database(void);
 
+/* a prepared transaction was committed: it may have taken calls out of the queue */
+extern void braze_worker_wake_prepared_committed(void);
+
 /* this transaction, if it commits, leaves a database that wants a worker */
 extern void braze_worker_wake_launcher_at_commit(void);
 

@@ -605,6 +605,13 @@ braze_tally_next_unsaved(BrazeTally *tally, BrazeTallyRow *previous)
 	return row;
 }
 
+void
+braze_tally_begin_save(BrazeTally *tally)
+{
+	for (BrazeTallyRow *row = tally->rows; row != NULL; row = row->next)
+		row->written = false;
+}
+
 static void
 begin_again(BrazeTallyRow *row)
 {
@@ -626,10 +633,15 @@ braze_tally_saved(BrazeTally *tally)
 
 	/* nobody searches before the rows are spread again */
 	memset(tally->places, 0, sizeof(BrazeTallyRow *) * tally->nplaces);
+	tally->unsaved = false;
 	while ((row = *link) != NULL)
 	{
-		begin_again(row);
-		if (row->hour >= tally->last_hour)
+		bool		stays = row->unsaved && !row->written;
+
+		if (!stays)
+			begin_again(row);
+		tally->unsaved = tally->unsaved || stays;
+		if (stays || row->hour >= tally->last_hour)
 		{
 			tally->places[place_for(tally->places, tally->nplaces, row->hash)] = row;
 			link = &row->next;
@@ -641,5 +653,4 @@ braze_tally_saved(BrazeTally *tally)
 			tally->names[row->kind]--;
 		free_row(row);
 	}
-	tally->unsaved = false;
 }

@@ -67,6 +67,7 @@ typedef struct BrazeTallyRow
 	int64_t		last_time;
 	BrazeSketch *users;			/* all of the hour; NULL: not counted */
 	bool		unsaved;
+	bool		written;		/* by the transaction under way */
 
 	/* for tally.c */
 	struct BrazeTallyRow *next; /* all of them */
@@ -101,7 +102,10 @@ extern bool braze_tally_has_unsaved(const BrazeTally *tally);
 extern BrazeTallyRow *braze_tally_next_unsaved(BrazeTally *tally,
 											   BrazeTallyRow *previous);
 
-/* all that there was is saved; rows of hours that are over are freed */
+/* nothing is written yet */
+extern void braze_tally_begin_save(BrazeTally *tally);
+
+/* what is written is saved; such rows of hours that are over are freed */
 extern void braze_tally_saved(BrazeTally *tally);
 
 #endif							/* BRAZE_TALLY_H */

@@ -19,6 +19,7 @@
 #include "utils/timestamp.h"
 
 #include "base/catalog.h"
+#include "base/clock.h"
 #include "base/table_write.h"
 #include "store/activity_table.h"
 
@@ -191,14 +192,16 @@ write_users(Relation rel, const char *destination, const BrazeTallyRow *row)
 
 void
 braze_activity_table_write(const BrazeActivityTables *tables, const char *destination,
-						   BrazeTally *tally)
+						   BrazeTally *tally, int64 deadline)
 {
 	BrazeTallyRow *row = NULL;
 
-	while ((row = braze_tally_next_unsaved(tally, row)) != NULL)
+	braze_tally_begin_save(tally);
+	while (braze_now_ms() < deadline && (row = braze_tally_next_unsaved(tally, row)) != NULL)
 	{
 		write_sums(tables->sums, destination, row);
 		if (row->users != NULL && row->users->nraised > 0)
 			write_users(tables->users, destination, row);
+		row->written = true;
 	}
 }

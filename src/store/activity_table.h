@@ -33,6 +33,6 @@ extern void braze_activity_table_end(BrazeActivityTables *tables);
 
 /* what is not saved of a destination; that it is saved the commit says */
 extern void braze_activity_table_write(const BrazeActivityTables *tables, const char *destination,
-									   BrazeTally *tally);
+									   BrazeTally *tally, int64 deadline);
 
 #endif							/* BRAZE_ACTIVITY_TABLE_H */

@@ -20,6 +20,7 @@
 #include "utils/timestamp.h"
 
 #include "base/catalog.h"
+#include "base/clock.h"
 #include "base/statement.h"
 #include "base/table_write.h"
 #include "store/notes_table.h"
@@ -286,6 +287,7 @@ braze_notes_table_store(void)
 	HTAB	   *in_table;
 	HASH_SEQ_STATUS status;
 	NoteCount  *count;
+	int64		deadline = braze_now_ms() + BRAZE_MAX_ROUND_MS;
 
 	hash_seq_init(&status, counts);
 	while ((count = hash_seq_search(&status)) != NULL)
@@ -298,7 +300,13 @@ braze_notes_table_store(void)
 	in_table = create_totals(CurrentMemoryContext);
 	hash_seq_init(&status, counts);
 	while ((count = hash_seq_search(&status)) != NULL)
+	{
 		count->stored = store_one(rel, in_table, count);
+		if (braze_now_ms() < deadline)
+			continue;
+		hash_seq_term(&status);
+		break;
+	}
 	hash_destroy(in_table);
 	table_close(rel, NoLock);
 	return -1;

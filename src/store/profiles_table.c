@@ -428,6 +428,7 @@ braze_profiles_table_has_postponed(void)
 int
 braze_profiles_table_store_postponed(void)
 {
+	int64		deadline = braze_now_ms() + BRAZE_MAX_ROUND_MS;
 	dlist_iter	iter;
 
 	dlist_foreach(iter, &unwritten)
@@ -435,7 +436,7 @@ braze_profiles_table_store_postponed(void)
 		CachedProfile *cached = dlist_container(CachedProfile, unwritten, iter.cur);
 
 		/* the list is in the order of settled_at */
-		if (!is_alone(cached))
+		if (!is_alone(cached) || braze_now_ms() >= deadline)
 			break;
 		if (braze_profile_row_lock(&cached->row, &cached->profile))
 			write_cached(cached, false);

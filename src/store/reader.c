@@ -95,11 +95,8 @@ pass_to_consumer(BrazeReader *reader, BrazeConsumer consumer, void *arg, int64 *
 	row.call = slot->tts_values[BRAZE_QUEUE_CALL - 1];
 	row.kind = braze_segment_call_kind_read(slot->tts_values[BRAZE_QUEUE_CALL_KIND - 1]);
 	row.queued_at = DatumGetTimestampTz(slot->tts_values[BRAZE_QUEUE_QUEUED_AT - 1]);
-	row.nobjects = -1;
-	row.objects = NULL;
-	if (!slot->tts_isnull[BRAZE_QUEUE_OBJECTS - 1])
-		row.nobjects = braze_column_values_objects_read(slot->tts_values[BRAZE_QUEUE_OBJECTS - 1],
-														&row.objects);
+	row.all_objects = slot->tts_isnull[BRAZE_QUEUE_OBJECTS - 1];
+	row.objects = slot->tts_values[BRAZE_QUEUE_OBJECTS - 1];
 	taken = consumer(&row, arg);
 	reader->current = 0;
 	return taken;
@@ -264,8 +261,7 @@ braze_reader_look_up(BrazeReader *reader, int64 id, BrazeConsumer consumer, void
 {
 	if (!braze_fetch_row_by_id(reader->queue, reader->pkey, reader->snapshot, id, reader->slot))
 		return false;
-	(void) pass_to_consumer(reader, consumer, arg, &id);
-	return true;
+	return pass_to_consumer(reader, consumer, arg, &id);
 }
 
 bool

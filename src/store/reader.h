@@ -32,8 +32,8 @@ typedef struct BrazeQueueRow
 	Datum		call;			/* jsonb, perhaps toasted */
 	BrazeCallKind kind;
 	TimestampTz queued_at;
-	int			nobjects;		/* -1: all */
-	const int  *objects;		/* which objects of the call, ascending */
+	bool		all_objects;
+	Datum		objects;		/* else: which of the call's, perhaps toasted */
 } BrazeQueueRow;
 
 typedef struct BrazeReader

@@ -79,39 +79,33 @@ braze_settle_delete(BrazeSettler *settler, const BrazeSettleRow *row)
 }
 
 static void
-detoast_call(void *arg)
+detoast_value(void *arg)
 {
-	Datum		call = *(Datum *) arg;
-	struct varlena *plain = pg_detoast_datum((struct varlena *) DatumGetPointer(call));
+	Datum		value = *(Datum *) arg;
+	struct varlena *plain = pg_detoast_datum((struct varlena *) DatumGetPointer(value));
 
-	if ((Pointer) plain != DatumGetPointer(call))
+	if ((Pointer) plain != DatumGetPointer(value))
 		pfree(plain);
 }
 
 /*
- * As it is stored.  One that was refused before it was sent may have been so
- * because it cannot be read: then its letter is without it, since nobody could
- * look at the letters otherwise.  Braze has seen the others.
+ * What is compressed or stored elsewhere is read in a subtransaction, since it
+ * raises an error when it is damaged.  An error that passes, such as a
+ * cancellation, says nothing about the value.
  */
-static Jsonb *
-call_of(Datum call, bool is_unsent)
+static bool
+is_readable(Datum value)
 {
-	struct varlena *stored = (struct varlena *) DatumGetPointer(call);
+	struct varlena *stored = (struct varlena *) DatumGetPointer(value);
 	ErrorData  *error;
 	int64		not_before;
 
-	if (!is_unsent || (!VARATT_IS_EXTERNAL(stored) && !VARATT_IS_COMPRESSED(stored)))
-		return (Jsonb *) stored;
-
-	/*
-	 * A call that is compressed or stored elsewhere is read in a
-	 * subtransaction, since it raises an error when it is damaged.  An error
-	 * that passes, such as a cancellation, says nothing about the call.
-	 */
-	error = braze_attempt(NULL, detoast_call, &call, &not_before);
+	if (!VARATT_IS_EXTERNAL(stored) && !VARATT_IS_COMPRESSED(stored))
+		return true;
+	error = braze_attempt(NULL, detoast_value, &value, &not_before);
 	if (error != NULL && braze_attempt_is_passing(error))
 		ReThrowError(error);
-	return error != NULL ? NULL : (Jsonb *) stored;
+	return error == NULL;
 }
 
 /* the row's place is taken by a letter, which lacks what the row has */
@@ -122,9 +116,17 @@ put_letter(BrazeSettler *settler, const BrazeDeadLetter *letter, BrazeRetried *r
 	BrazeDeadLetter complete = *letter;
 	NameData	destination;
 	ItemPointerData tid;
+	bool		is_sent = (letter->http_status != 0);
 
-	/* of a call that was queued in part, no more than that was rejected */
-	if (complete.nobjects < 0 && !slot->tts_isnull[BRAZE_QUEUE_OBJECTS - 1])
+	/*
+	 * As the row is stored.  One that was refused before it was sent may have
+	 * been so because it cannot be read: then its letter is without what
+	 * cannot, since nobody could look at the letters otherwise.  Braze has
+	 * seen the others.  Of a call that was queued in part, no more than that
+	 * was rejected.
+	 */
+	if (complete.nobjects < 0 && !slot->tts_isnull[BRAZE_QUEUE_OBJECTS - 1] &&
+		(is_sent || is_readable(slot->tts_values[BRAZE_QUEUE_OBJECTS - 1])))
 		complete.nobjects = braze_column_values_objects_read(slot->tts_values[BRAZE_QUEUE_OBJECTS - 1],
 															 &complete.objects);
 
@@ -137,7 +139,8 @@ put_letter(BrazeSettler *settler, const BrazeDeadLetter *letter, BrazeRetried *r
 	braze_column_values_destination(slot->tts_values[BRAZE_QUEUE_DESTINATION - 1], &destination);
 	complete.destination = NameStr(destination);
 	complete.kind = braze_segment_call_kind_read(slot->tts_values[BRAZE_QUEUE_CALL_KIND - 1]);
-	complete.call = call_of(slot->tts_values[BRAZE_QUEUE_CALL - 1], letter->http_status == 0);
+	if (is_sent || is_readable(slot->tts_values[BRAZE_QUEUE_CALL - 1]))
+		complete.call = (Jsonb *) DatumGetPointer(slot->tts_values[BRAZE_QUEUE_CALL - 1]);
 	complete.queued_at = DatumGetTimestampTz(slot->tts_values[BRAZE_QUEUE_QUEUED_AT - 1]);
 	(void) braze_queue_table_put_dead_letter(&complete, &tid);
 }

@@ -1,7 +1,7 @@
 /*-------------------------------------------------------------------------
  *
  * database_commands.c
- *	  Commands that need a database for themselves.
+ *	  Commands that need a database for themselves, and COMMIT PREPARED.
  *
  * A connected worker would make them fail after five seconds: "database is
  * being accessed by other users".  So its worker ends first, and the launcher
@@ -136,19 +136,30 @@ before_utility(Node *statement)
 	}
 }
 
+static void
+after_utility(Node *statement)
+{
+	if (IsA(statement, TransactionStmt) &&
+		((TransactionStmt *) statement)->kind == TRANS_STMT_COMMIT_PREPARED)
+		braze_worker_wake_prepared_committed();
+}
+
 /* also for a command inside a function, which comes here like any other */
 static void
 database_utility(PlannedStmt *pstmt, const char *queryString, bool readOnlyTree,
 				 ProcessUtilityContext context, ParamListInfo params,
 				 QueryEnvironment *queryEnv, DestReceiver *dest, QueryCompletion *qc)
 {
-	before_utility(pstmt->utilityStmt);
+	Node	   *statement = pstmt->utilityStmt;
+
+	before_utility(statement);
 	if (prev_ProcessUtility)
 		prev_ProcessUtility(pstmt, queryString, readOnlyTree, context,
 							params, queryEnv, dest, qc);
 	else
 		standard_ProcessUtility(pstmt, queryString, readOnlyTree, context,
 								params, queryEnv, dest, qc);
+	after_utility(statement);
 }
 
 void

@@ -18,6 +18,7 @@
 #include "base/message.h"
 #include "base/shmem.h"
 #include "base/size_counter.h"
+#include "queue/column_values.h"
 #include "store/claims_bound.h"
 #include "store/notes_table.h"
 #include "store/profiles_table.h"
@@ -104,15 +105,15 @@ address_of(const BrazeQueueRow *row)
 
 /* which of the call's objects are to be sent: all, or those that the row names */
 static bool *
-wanted_objects(const BrazeQueueRow *row)
+wanted_objects(const int *objects, int nobjects)
 {
 	bool	   *wanted = palloc(Max(mapped->nobjects, 1));
 
-	memset(wanted, row->nobjects < 0, mapped->nobjects);
-	for (int i = 0; i < row->nobjects; i++)
+	memset(wanted, nobjects < 0, mapped->nobjects);
+	for (int i = 0; i < nobjects; i++)
 	{
-		Assert(row->objects[i] >= 0 && row->objects[i] < mapped->nobjects);
-		wanted[row->objects[i]] = true;
+		Assert(objects[i] >= 0 && objects[i] < mapped->nobjects);
+		wanted[objects[i]] = true;
 	}
 	return wanted;
 }
@@ -152,6 +153,8 @@ pack_mapped(BrazeDelivery *delivery, const BrazeQueueRow *row)
 	BrazePackObject *objects = palloc(sizeof(BrazePackObject) *
 									  Max(mapped->nobjects, 1));
 	BrazePackUser users[BRAZE_USERS_PER_CALL];
+	const int  *numbers = NULL;
+	int			nnumbers = row->all_objects ? -1 : braze_column_values_objects_read(row->objects, &numbers);
 	bool	   *wanted;
 	int			n = 0;
 
@@ -160,9 +163,9 @@ pack_mapped(BrazeDelivery *delivery, const BrazeQueueRow *row)
 	 * other options the call may have become other objects, and sending these
 	 * would be sending what was never asked for.
 	 */
-	if (!braze_map_has_objects(mapped, row->objects, row->nobjects))
+	if (!braze_map_has_objects(mapped, numbers, nnumbers))
 		return pack_done(delivery, row, BRAZE_OTHER_OBJECTS);
-	wanted = wanted_objects(row);
+	wanted = wanted_objects(numbers, nnumbers);
 	for (int i = 0; i < mapped->nobjects; i++)
 	{
 		const BrazeObject *object = &mapped->objects[i];

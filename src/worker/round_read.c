@@ -90,6 +90,14 @@ all_others_behind(const BrazeDelivery *delivery)
 	return true;
 }
 
+/* the queue may have another call with this id from now on */
+static void
+forget_failing(void)
+{
+	failing_id = 0;
+	failures = 0;
+}
+
 /* maps a row and packs it, or has it refused */
 static void
 take_row(BrazeDelivery *delivery, const BrazeQueueRow *row)
@@ -101,7 +109,10 @@ take_row(BrazeDelivery *delivery, const BrazeQueueRow *row)
 	taken++;
 	braze_activity_about(NameStr(delivery->name));
 	if (row->id == failing_id && failures >= MAX_ATTEMPTS)
+	{
 		braze_delivery_reject(delivery, row, failing_reason);
+		forget_failing();
+	}
 
 	/* a plain INSERT was not held to it */
 	else if (size > (Size) braze_max_call_size * 1024)
@@ -280,10 +291,15 @@ look_for_oldest(BrazeDelivery *delivery)
 
 /* ----- calls of which the pack has kept the id alone ----- */
 
+/* after a TRUNCATE the id may be that of another destination's call */
 static bool
 consume_wanted(const BrazeQueueRow *row, void *arg)
 {
-	take_row(arg, row);
+	BrazeDelivery *delivery = arg;
+
+	if (strcmp(row->destination, NameStr(delivery->name)) != 0)
+		return false;
+	take_row(delivery, row);
 	return true;
 }
 
@@ -335,6 +351,7 @@ start_over(void)
 
 	braze_queue_count_disturb();
 	braze_reader_start_over(reader);
+	forget_failing();
 	foreach(cell, braze_deliveries)
 		braze_delivery_cursor_start_over(lfirst(cell));
 }

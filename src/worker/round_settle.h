@@ -36,8 +36,6 @@ extern long braze_round_settle_wait(void);
  */
 extern bool braze_round_settle_needs_care(void);
 
-#define BRAZE_MAX_ROUND_MS	1000
-
 extern BrazeSettleRow braze_round_settle_row_of(const BrazeCall *call);
 
 #endif							/* BRAZE_ROUND_SETTLE_H */

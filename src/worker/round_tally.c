@@ -67,6 +67,7 @@ braze_round_tally_add_request(BrazeDelivery *delivery, const BrazeRequest *reque
 static void
 write_all(void *arg)
 {
+	int64		deadline = braze_now_ms() + BRAZE_MAX_ROUND_MS;
 	BrazeActivityTables tables;
 	ListCell   *cell;
 
@@ -78,7 +79,7 @@ write_all(void *arg)
 		const BrazeDelivery *delivery = lfirst(cell);
 
 		if (delivery->tally != NULL)
-			braze_activity_table_write(&tables, NameStr(delivery->name), delivery->tally);
+			braze_activity_table_write(&tables, NameStr(delivery->name), delivery->tally, deadline);
 	}
 	braze_activity_table_end(&tables);
 	written = true;
@@ -96,21 +97,20 @@ attempt_all(void *arg)
 static void
 transaction_ended(bool committed)
 {
+	bool		all_saved = committed && written;
 	ListCell   *cell;
 
-	if (committed && written)
+	/* what there was no time for is written by the next transaction */
+	foreach(cell, braze_deliveries)
 	{
-		foreach(cell, braze_deliveries)
-		{
-			const BrazeDelivery *delivery = lfirst(cell);
+		const BrazeDelivery *delivery = lfirst(cell);
 
-			if (delivery->tally != NULL)
-				braze_tally_saved(delivery->tally);
-		}
-		unsaved_since = -1;
+		if (!committed || !written || delivery->tally == NULL)
+			continue;
+		braze_tally_saved(delivery->tally);
+		all_saved = all_saved && !braze_tally_has_unsaved(delivery->tally);
 	}
-	else
-		unsaved_since = braze_now_ms();
+	unsaved_since = all_saved ? -1 : braze_now_ms();
 	written = false;
 }
 

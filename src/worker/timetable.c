@@ -64,7 +64,9 @@ static struct
 	bool		refreshed;		/* destinations were read in this turn */
 	bool		look;			/* something may have been queued */
 	bool		collectors;		/* what is collected here may have changed */
-	int64		next_hole;		/* when holes are looked at */
+	int64		next_hole;		/* when holes are looked at, */
+	int64		next_prepared;	/* and what prepared transactions may have
+								 * purged */
 	int64		answered_since; /* oldest answer to settle, 0: there is none */
 	int64		last_start;		/* of a request */
 }			state = {.options_changed = true, .look = true};
@@ -125,15 +127,20 @@ gone_is_urgent(void)
 	return true;
 }
 
+/* a prepared transaction may have done it: that is looked at once in a nap */
 static int64
 gone_due(int64 now)
 {
-	return braze_gone_due ? now : NEVER;
+	return braze_gone_due ? now : state.slot->purged_perhaps ? state.next_prepared : NEVER;
 }
 
 static int64
 forget_gone(int64 now)
 {
+	if (!braze_gone_due)
+		state.next_prepared = now + braze_nap;
+	braze_gone_due = true;
+	state.slot->purged_perhaps = false;
 	return braze_round_gone() ? now : braze_now_ms() + RETRY_MS;
 }
 

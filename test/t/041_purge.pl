@@ -58,6 +58,7 @@ $braze->release;
 braze_flush($node);
 is(accepted('purged'), 20, 'of what is purged while it is sent, only what was under way arrives');
 is(accepted('kept'), 5, 'what was queued afterwards does');
+
 is(run('SELECT delivered FROM braze_status'), '6', 'and what was purged is not counted as delivered');
 
 # the same by plain SQL
@@ -83,6 +84,23 @@ queue('kept', 5);
 braze_flush($node);
 is(accepted('purged'), 0, 'what failed and was purged is not sent again');
 is(accepted('kept'), 5, 'the destination goes on');
+
+# by a prepared transaction, of which the worker hears when it is committed
+begin();
+run('ALTER SYSTEM SET log_min_messages = debug1');
+run('SELECT pg_reload_conf()');
+$braze->hold;
+queue('purged', 500);
+$braze->wait_for_stat('held', 4);
+$node->psql('postgres', "BEGIN; SELECT braze_purge('braze'); PREPARE TRANSACTION 'purge'", on_error_die => 1);
+my $offset = -s $node->logfile;
+run("COMMIT PREPARED 'purge'");
+ok($node->wait_for_log(qr/segment_braze: looked for calls that were taken out of the queue/, $offset), 'the worker looks');
+$braze->release;
+braze_flush($node);
+is(accepted('purged'), 20, 'what a prepared transaction purges is not sent either');
+run('ALTER SYSTEM RESET log_min_messages');
+run('SELECT pg_reload_conf()');
 
 # a paused destination: nothing is sent when it is resumed, not even what failed
 foreach my $how ("SELECT braze_purge('braze'); SELECT braze_start('braze')",
