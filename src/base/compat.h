@@ -232,6 +232,13 @@ braze_tuple_desc_finish(TupleDesc desc)
 #endif
 }
 
+/* what a signal handler was called with, for another one */
+#if PG_VERSION_NUM >= 190000
+#define BRAZE_SIGNAL_ARGUMENTS	postgres_signal_arg, pg_siginfo
+#else
+#define BRAZE_SIGNAL_ARGUMENTS	postgres_signal_arg
+#endif
+
 /* before 17 a background worker cannot be connected as a role that may not log in */
 #if PG_VERSION_NUM >= 170000
 #define BRAZE_BACKGROUND_FLAGS	BGWORKER_BYPASS_ROLELOGINCHECK

@@ -75,7 +75,7 @@ end_by_signal(SIGNAL_ARGS)
 	if (braze_collect_remote_is_busy())
 		SetLatch(MyLatch);
 	else
-		die(postgres_signal_arg);
+		die(BRAZE_SIGNAL_ARGUMENTS);
 }
 
 /* nothing that ALTER ROLE or ALTER DATABASE sets may change what we do */
