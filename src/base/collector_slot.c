@@ -12,6 +12,7 @@
 #include "miscadmin.h"
 #include "storage/ipc.h"
 #include "utils/builtins.h"
+#include "utils/timestamp.h"
 
 #include "base/shmem.h"
 
@@ -46,6 +47,7 @@ braze_collector_slot_find(Oid database, const char *server, const char *table, b
 	free_slot->database = database;
 	namestrcpy(&free_slot->server, server);
 	strlcpy(free_slot->table, table, sizeof(free_slot->table));
+	free_slot->made_at = GetCurrentTimestamp();
 	free_slot->figures.waiting = -1;
 	return free_slot;
 }

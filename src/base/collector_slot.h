@@ -43,6 +43,7 @@ typedef struct BrazeCollectorSlot
 	NameData	server;
 	char		table[BRAZE_ORIGIN_TABLE_SIZE];
 	Oid			role;
+	TimestampTz made_at;		/* since when it is collected, as far as known */
 	uint32		number;			/* of the process that was registered last */
 	pid_t		worker;			/* the worker that did so, 0: none has */
 	pid_t		pid;			/* the process that is there, 0: none */

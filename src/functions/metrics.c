@@ -14,6 +14,7 @@
 #include "miscadmin.h"
 #include "utils/builtins.h"
 #include "utils/fmgrprotos.h"
+#include "utils/json.h"
 #include "utils/memutils.h"
 #include "utils/timestamp.h"
 #include "utils/tuplestore.h"
@@ -43,7 +44,7 @@ typedef struct Output
 	BrazeDestinationSlot *slot; /* NULL: they are the database's */
 } Output;
 
-/* labels is the inside of a JSON object; all that we have are plain ASCII */
+/* labels is the inside of a JSON object */
 static void
 put_metric(const Output *output, const char *name, const char *labels, double value)
 {
@@ -269,6 +270,53 @@ put_table(const Output *output, const char *name, Oid table)
 	put_metric(output, name, "\"exact\":\"false\"", (double) Max(rows, 0));
 }
 
+/* names are the user's, with any characters */
+static char *
+origin_labels(const BrazeCollectorSlot *slot)
+{
+	StringInfoData labels;
+
+	initStringInfo(&labels);
+	appendStringInfoString(&labels, "\"origin_server\":");
+	escape_json(&labels, NameStr(slot->server));
+	appendStringInfoString(&labels, ",\"origin_table\":");
+	escape_json(&labels, slot->table);
+	return labels.data;
+}
+
+static void
+put_origin(const Output *output, const BrazeCollectorSlot *slot)
+{
+	const BrazeCollectorFigures *figures = &slot->figures;
+	const char *labels = origin_labels(slot);
+	TimestampTz wall = GetCurrentTimestamp();
+
+	/* one that has never answered must be seen as well */
+	put_metric(output, "origin_last_success_age_seconds", labels,
+			   seconds_since(figures->last_success != 0 ? figures->last_success : slot->made_at, wall));
+	if (figures->waiting >= 0)
+		put_metric(output, "origin_waiting_calls", labels, (double) figures->waiting);
+	if (figures->waiting > 0 && figures->oldest != 0)
+		put_metric(output, "origin_oldest_call_age_seconds", labels, seconds_since(figures->oldest, wall));
+}
+
+static void
+put_origins(const Output *output)
+{
+	BrazeCollectorSlot copy;
+
+	for (int i = 0; i < braze_shared->ndatabases; i++)
+	{
+		LWLockAcquire(braze_shared->lock, LW_SHARED);
+		copy.database = braze_shared->collectors[i].database;
+		if (copy.database == MyDatabaseId)
+			copy = braze_shared->collectors[i];
+		LWLockRelease(braze_shared->lock);
+		if (copy.database == MyDatabaseId)
+			put_origin(output, &copy);
+	}
+}
+
 BRAZE_SQL_FUNCTION(braze_metrics);
 Datum
 braze_metrics(PG_FUNCTION_ARGS)
@@ -289,6 +337,8 @@ braze_metrics(PG_FUNCTION_ARGS)
 	put_metric(&output, "worker_running", "", worker != WORKER_MISSING);
 	put_table(&output, "queue_rows", catalog->queue);
 	put_table(&output, "dead_letter_rows", catalog->dead_letters);
+	if (braze_shared != NULL)
+		put_origins(&output);
 	for (int i = 0; braze_shared != NULL && i < braze_max_destinations; i++)
 	{
 		/* rows are made of it outside the lock: that may fail */

@@ -50,6 +50,28 @@ sub wait_for_origin
 	return wait_for($node, 'postgres', "$condition FROM braze_origins WHERE server = '$server'");
 }
 
+# the numbers of an origin; of an age only whether it is one, since clocks go on
+sub numbers
+{
+	my ($server) = @_;
+
+	return $node->safe_psql('postgres', <<"EOS");
+SELECT name, labels - 'origin_server', CASE WHEN name LIKE '%_age_seconds' THEN (value < 600)::text ELSE value::text END
+FROM braze_metrics() WHERE labels ->> 'origin_server' = '$server' AND destination IS NULL ORDER BY name COLLATE "C"
+EOS
+}
+
+# what numbers() says; undef: there is no such number
+sub expected_numbers
+{
+	my ($table, $waiting, $has_oldest) = @_;
+
+	return join "\n", map { "segment_braze_origin_$_->[0]|{\"origin_table\": $table}|$_->[1]" }
+	  [ 'last_success_age_seconds', 'true' ],
+	  $has_oldest ? [ 'oldest_call_age_seconds', 'true' ] : (),
+	  defined $waiting ? [ 'waiting_calls', $waiting ] : ();
+}
+
 sub wait_for_event
 {
 	my ($event) = @_;
@@ -130,6 +152,8 @@ wait_for($origin, 'shop', 'count(*) = 0 FROM braze_queue');
 wait_for($origin, 'postgres', 'count(*) = 0 FROM outbox');
 is($node->safe_psql('postgres', q{SELECT server, origin_table, role, state, collected FROM braze_origins ORDER BY 1}),
 	qq{plain|public.outbox|gatherer|collecting|1\nshop|"Segment calls".braze_queue|gatherer|collecting|2}, 'the status has both');
+is(numbers('plain'), expected_numbers('"public.outbox"', 0), 'so have the metrics');
+is(numbers('shop'), expected_numbers('"\"Segment calls\".braze_queue"', 0), 'with names that have to be quoted');
 
 # ----- late commits -----
 
@@ -154,6 +178,7 @@ at_origin('shop', q{CREATE SERVER other FOREIGN DATA WRAPPER segment_braze OPTIO
 	SELECT braze_track('u1', 'not other', destination => 'braze')});
 wait_for_event('not other');
 wait_for_origin('shop', q{waiting = 3 AND oldest_waiting >= '0' AND state = 'collecting; some calls stay there: destination "other" does not exist'});
+is(numbers('shop'), expected_numbers('"\"Segment calls\".braze_queue"', 3, 1), 'the metrics say what waits there');
 braze_destination($node, 'postgres', 'other', $braze, start => 0, options => "max_queue_size '64 kB'");
 wait_for_origin('shop', q{state LIKE '%permission denied for destination "other"'});
 is(at_origin('shop', 'SELECT count(*) FROM braze_queue'), 3, 'they stay, the others do not');
@@ -213,8 +238,22 @@ $node->append_conf('postgresql.conf', 'segment_braze.deliver = off');
 $node->reload;
 wait_for_collectors(0);
 wait_for_origin('shop', q{state LIKE 'off: %'});
+wait_for($node, 'postgres', q{count(*) = 0 FROM braze_metrics() WHERE name LIKE 'segment_braze_origin_%'});
 $node->append_conf('postgresql.conf', 'segment_braze.deliver = on');
 $node->reload;
+wait_for_collectors(2);
+
+# one that has never answered is seen by an alert all the same
+$node->safe_psql('postgres', <<"EOS");
+CREATE SERVER nowhere FOREIGN DATA WRAPPER postgres_fdw OPTIONS (host '$host', port '1');
+CREATE USER MAPPING FOR gatherer SERVER nowhere OPTIONS (user 'collector', password_required 'false');
+GRANT USAGE ON FOREIGN SERVER nowhere TO gatherer;
+SET ROLE gatherer;
+SELECT braze_collect('nowhere', 'outbox');
+EOS
+wait_for_origin('nowhere', q{state LIKE 'retrying: %'});
+is(numbers('nowhere'), expected_numbers('"public.outbox"'), 'an origin that has never answered has its number');
+$node->safe_psql('postgres', q{SELECT braze_stop_collecting('nowhere', 'outbox')});
 wait_for_collectors(2);
 
 # CREATE DATABASE needs the database for itself, so does DROP DATABASE
