@@ -264,13 +264,9 @@ braze_pack_take_unchanged(BrazePack *pack)
 }
 
 int64_t
-braze_pack_ready_objects(const BrazePack *pack)
+braze_pack_ready_objects(const BrazePack *pack, BrazeEndpoint endpoint)
 {
-	int64_t		objects = 0;
-
-	for (int endpoint = 0; endpoint < BRAZE_ENDPOINTS; endpoint++)
-		objects += pack->ready[endpoint].objects + pack->again[endpoint].objects;
-	return objects;
+	return pack->ready[endpoint].objects + pack->again[endpoint].objects;
 }
 
 size_t

@@ -172,8 +172,8 @@ extern void braze_deferred_done(BrazePack *pack);
 extern bool braze_pack_add_done(BrazePack *pack, int64_t id, BrazeRowAddress row,
 								const char *reason);
 
-/* objects that could start, and those behind them in their lanes */
-extern int64_t braze_pack_ready_objects(const BrazePack *pack);
+/* objects that could start there, and those behind them in their lanes */
+extern int64_t braze_pack_ready_objects(const BrazePack *pack, BrazeEndpoint endpoint);
 
 /* bytes held, calls held (done ones too) */
 extern size_t braze_pack_memory(const BrazePack *pack);

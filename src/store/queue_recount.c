@@ -28,6 +28,7 @@
 /* a slice takes about so long; dead rows cost time, ids that nobody drew do not */
 #define SLICE_MS		4
 #define SLICE_IDS		5000
+#define SLICE_ROWS		5000
 
 /* between slices, so that the rounds of others come first */
 #define PAUSE_MS		1
@@ -230,14 +231,20 @@ count_slice(void)
 	int64		reached;
 
 	found = NULL;
-	reached = braze_reader_range(reader, counted, until, INT_MAX, add_to_found, NULL);
+	reached = braze_reader_range(reader, counted, until, SLICE_ROWS, add_to_found, NULL);
 	for (const Found *entry = found; entry != NULL; entry = entry->next)
 		braze_size_counter_add_anew(braze_size_counter_of(NameStr(entry->destination)), &entry->queued);
-	counted = reached;
+
+	/*
+	 * The ids before the first row are passed in no time, however many they
+	 * are.  So a slice has a bound of rows, too, and after a slow one what it
+	 * has passed tells how many ids are too many.
+	 */
 	if (braze_now_ms() - began < SLICE_MS)
 		slice = Min(slice, PG_INT64_MAX / 2) * 2;
 	else if (braze_now_ms() - began > 2 * SLICE_MS)
-		slice = Max(slice / 2, SLICE_IDS);
+		slice = Max((reached - counted) / 2, SLICE_IDS);
+	counted = reached;
 	if (counted < bound)
 		return;
 	braze_queue_count_end(begun_at);

@@ -51,8 +51,8 @@ braze_memory_budget_count(void)
  * Could it send nothing more for now, even if there were more?  It has enough
  * when it holds what its requests can take, and as much again, or so many
  * quarters of that.  As long as it may start requests, and what it holds is
- * not enough for them because it is about users who have to wait, it reads on:
- * no user waits for another.
+ * not enough for them because it is about users who have to wait, or for an
+ * endpoint that is closed, it reads on: no user waits for another.
  */
 static bool
 has_enough(const BrazeDelivery *delivery, int quarters)
@@ -66,8 +66,13 @@ has_enough(const BrazeDelivery *delivery, int quarters)
 	capacity = (int64) settings->max_requests_in_flight * settings->max_objects_per_request;
 	if ((int64) braze_pack_calls(delivery->pack) * quarters < 4 * Max(2 * capacity, FEW_CALLS))
 		return false;
-	return delivery->transfers >= settings->max_requests_in_flight ||
-		braze_pack_ready_objects(delivery->pack) >= capacity;
+	if (delivery->transfers >= settings->max_requests_in_flight)
+		return true;
+
+	/* identity requests are few: what counts is whether events can go */
+	return delivery->closed[BRAZE_USERS_TRACK] == NULL &&
+		delivery->pace[BRAZE_TRACK_SERVICE].not_before <= braze_now_ms() &&
+		braze_pack_ready_objects(delivery->pack, BRAZE_USERS_TRACK) >= capacity;
 }
 
 /*

@@ -130,8 +130,11 @@ try_claim(Claim *claim)
 	/* the row is told its new place, which a failure takes back */
 	BrazeSettleRow row = claim->row;
 	int64		not_before;
-	ErrorData  *error = braze_attempt(NameStr(claim->delivery->name), attempt_claim, claim, &not_before);
+	ErrorData  *error;
 
+	/* what was claimed before it stays claimed when it fails */
+	braze_settler_attempted(true);
+	error = braze_attempt(NameStr(claim->delivery->name), attempt_claim, claim, &not_before);
 	braze_settler_attempted(error == NULL);
 	if (error == NULL)
 	{

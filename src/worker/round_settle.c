@@ -341,6 +341,9 @@ try_call(Done *done)
 		done->backoff.next = not_before;
 		return;
 	}
+
+	/* what was settled before it stays settled when it fails */
+	braze_settler_attempted(true);
 	error = braze_attempt(NameStr(done->delivery->name), attempt_call, &attempt, &not_before);
 	braze_settler_attempted(error == NULL);
 	if (error == NULL)

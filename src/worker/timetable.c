@@ -541,6 +541,7 @@ int64
 braze_timetable_turn(BrazeHttp *http)
 {
 	int64		next = NEVER;
+	bool		may_read;
 
 	AcceptInvalidationMessages();
 	(void) run_if_due(&steps[STEP_REFRESH]);
@@ -550,7 +551,8 @@ braze_timetable_turn(BrazeHttp *http)
 		next = Min(next, run_if_due(&steps[i]));
 
 	/* once a turn: what finds no row must not be asked for again at once */
-	if (braze_round_read_may_go_on())
+	may_read = braze_round_read_may_go_on();
+	if (may_read)
 		state.look = true;
 	next = Min(next, run_if_due(&steps[STEP_READ]));
 
@@ -568,6 +570,13 @@ braze_timetable_turn(BrazeHttp *http)
 	next = Min(next, run_if_due(&steps[STEP_GONE]));
 	braze_connection_test_begin(http);
 	next = Min(next, send_all(http));
+
+	/*
+	 * What was ready may have been less than it seemed: only when requests
+	 * were filled does it show how much of a user goes into one.
+	 */
+	if (!may_read && braze_round_read_may_go_on())
+		next = 0;
 
 	/* last, so that the status is never ahead of what has happened */
 	report_all();
