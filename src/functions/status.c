@@ -278,11 +278,15 @@ BRAZE_SQL_FUNCTION(braze_is_small);
 Datum
 braze_is_small(PG_FUNCTION_ARGS)
 {
-	const BrazeCatalog *catalog = braze_catalog_required();
-	Relation	rel = table_open(PG_GETARG_BOOL(0) ? catalog->dead_letters : catalog->queue,
-								 AccessShareLock);
-	BlockNumber blocks = RelationGetNumberOfBlocks(rel);
+	const BrazeCatalog *catalog = braze_catalog();
+	Relation	rel;
+	BlockNumber blocks;
 
+	/* the status is to say that the extension has to be updated */
+	if (catalog == NULL)
+		PG_RETURN_BOOL(false);
+	rel = table_open(PG_GETARG_BOOL(0) ? catalog->dead_letters : catalog->queue, AccessShareLock);
+	blocks = RelationGetNumberOfBlocks(rel);
 	table_close(rel, AccessShareLock);
 	PG_RETURN_BOOL(blocks <= SMALL_BLOCKS);
 }
