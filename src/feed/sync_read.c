@@ -47,9 +47,10 @@ typedef struct Reading
 } Reading;
 
 /*
- * DateStyle and its like decide how a value is written, and TimeZone what a
- * query means by today; a run by hand and one by the timetable must not differ.
- * A call that cannot be sent becomes a dead letter, whoever runs it.
+ * DateStyle and its like decide how a value is written, TimeZone what a query
+ * means by today, and some settings even what its text says; a run by hand and
+ * one by the timetable must not differ.  A call that cannot be sent becomes a
+ * dead letter, whoever runs it.
  */
 int
 braze_sync_read_fix_settings(void)
@@ -61,6 +62,11 @@ braze_sync_read_fix_settings(void)
 		{"extra_float_digits", "1"},
 		{"bytea_output", "hex"},
 		{"lc_monetary", "C"},
+		{"standard_conforming_strings", "on"},
+		{"backslash_quote", "safe_encoding"},
+		{"transform_null_equals", "off"},
+		{"array_nulls", "on"},
+		{"gin_fuzzy_search_limit", "0"},
 		{"segment_braze.on_invalid_call", "dead_letter"}
 	};
 	int			level = NewGUCNestLevel();
@@ -168,6 +174,9 @@ begin_rows(DestReceiver *self, int operation, TupleDesc desc)
 	Receiver   *receiver = (Receiver *) self;
 	MemoryContext old = MemoryContextSwitchTo(receiver->rows->context);
 
+	/* rows that are stored by one descriptor must not be read by another */
+	if (receiver->rows->plan != NULL)
+		elog(ERROR, "the query of a sync has more than one result");
 	receiver->rows->plan = braze_sync_plan(receiver->sync, desc);
 	MemoryContextSwitchTo(old);
 }
@@ -179,10 +188,7 @@ end_rows(DestReceiver *self)
 
 /* ----- the query ----- */
 
-/*
- * In parentheses it can be nothing but one SELECT, and a comment at its end
- * ends with its line.
- */
+/* a comment at its end ends with its line */
 static char *
 query_text(const Reading *reading)
 {
@@ -206,6 +212,26 @@ query_text(const Reading *reading)
 	return text.data;
 }
 
+/*
+ * The parentheses around it are no proof that it is one SELECT: it may close them
+ * itself, and begin a second statement.  A row of the table may be written by
+ * hand, so this is asked of each run and not only when the sync is created.
+ */
+static SPIPlanPtr
+prepare_query(const Reading *reading, const char *text)
+{
+	SPIPlanPtr	plan = SPI_prepare(text, 0, NULL);
+
+	if (plan == NULL)
+		elog(ERROR, "could not prepare the query of a sync: %s", SPI_result_code_string(SPI_result));
+	if (!SPI_is_cursor_plan(plan))
+		ereport(ERROR,
+				(errcode(ERRCODE_SYNTAX_ERROR),
+				 errmsg("the query of sync \"%s\" is not one SELECT", reading->sync->name),
+				 errhint("Create the sync with a query that is one SELECT, without a semicolon.")));
+	return plan;
+}
+
 static void
 execute_query(Reading *reading, const char *text)
 {
@@ -220,7 +246,7 @@ execute_query(Reading *reading, const char *text)
 	receiver.row_context = AllocSetContextCreate(CurrentMemoryContext, "segment_braze sync row",
 												 ALLOCSET_DEFAULT_SIZES);
 	initStringInfo(&receiver.buffer);
-	result = SPI_execute_extended(text, &options);
+	result = SPI_execute_plan_extended(prepare_query(reading, text), &options);
 	if (result < 0)
 		elog(ERROR, "could not run the query of a sync: %s", SPI_result_code_string(result));
 }
@@ -229,14 +255,9 @@ execute_query(Reading *reading, const char *text)
 static void
 look_at_columns(Reading *reading, const char *text)
 {
-	SPIPlanPtr	plan = SPI_prepare(text, 0, NULL);
-	Portal		portal;
-	MemoryContext old;
+	Portal		portal = SPI_cursor_open(NULL, prepare_query(reading, text), NULL, NULL, true);
+	MemoryContext old = MemoryContextSwitchTo(reading->context);
 
-	if (plan == NULL)
-		elog(ERROR, "could not prepare the query of a sync: %s", SPI_result_code_string(SPI_result));
-	portal = SPI_cursor_open(NULL, plan, NULL, NULL, true);
-	old = MemoryContextSwitchTo(reading->context);
 	reading->plan = braze_sync_plan(reading->sync, portal->tupDesc);
 	MemoryContextSwitchTo(old);
 	SPI_cursor_close(portal);

@@ -32,6 +32,7 @@ SELECT braze_create_sync('s', 'SELECT 1 AS id', 'id', destination => 'nowhere');
 SELECT braze_create_sync('s', 'SELECT * FROM nowhere', 'id');
 SELECT braze_create_sync('s', 'DELETE FROM shop.users RETURNING id', 'id');
 SELECT braze_create_sync('s', 'SELECT 1 AS id; DELETE FROM shop.users', 'id');
+SELECT braze_create_sync('s', 'SELECT 1 AS id) AS a; SELECT * FROM (SELECT 2 AS id', 'id');
 SELECT braze_create_sync('s', 'SELECT * FROM shop.users', 'user_id');
 SELECT braze_create_sync('s', 'SELECT * FROM shop.users', 'idd');
 SELECT braze_create_sync('s', 'SELECT * FROM shop.users', 'seen');
@@ -119,6 +120,25 @@ SELECT braze_create_sync('zero', 'SELECT id, 1 / (length(id) - 2) AS zero FROM s
 CALL braze_run_sync('zero');
 SELECT status FROM braze_syncs WHERE name = 'zero';
 CALL braze_run_sync('zero', max_removed => 2);
+
+-- text that is one statement to some settings and two to others is read alike
+-- by all; before PostgreSQL 19 this one was one with the setting off
+DO $$
+BEGIN
+	SET standard_conforming_strings = off;
+EXCEPTION
+	WHEN OTHERS THEN NULL;
+END $$;
+SELECT braze_create_sync('two', $q$SELECT 'u1'::text AS user_id, '\' AS b) AS rows; SELECT * FROM (SELECT 1::int8 AS user_id, ' AS b --' AS b$q$, 'user_id');
+SELECT braze_create_sync('quote', $q$SELECT 'u1'::text AS user_id, '\' AS b$q$, 'user_id');
+CALL braze_run_sync('quote');
+RESET standard_conforming_strings;
+CALL braze_run_sync('quote');
+
+-- also where the query was written into the table
+UPDATE braze_syncs SET query = $q$SELECT 'u1'::text AS user_id) AS a; SELECT * FROM (SELECT 1::int8 AS user_id$q$ WHERE name = 'quote';
+CALL braze_run_sync('quote');
+SELECT * FROM braze_preview_sync('quote');
 
 DROP EXTENSION segment_braze CASCADE;
 DROP SCHEMA shop CASCADE;
