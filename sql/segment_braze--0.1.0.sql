@@ -385,7 +385,8 @@ CREATE TABLE @extschema@.braze_syncs (
 	names jsonb,
 	destination text COLLATE "C" NOT NULL
 		CONSTRAINT braze_syncs_destination_check CHECK (pg_catalog.octet_length(destination) < 64),
-	every interval,
+	every interval
+		CONSTRAINT braze_syncs_every_check CHECK (every >= '1 second' AND every <= '1 year'),
 	on_remove text NOT NULL
 		CONSTRAINT braze_syncs_on_remove_check CHECK (on_remove IN ('keep', 'clear', 'delete')),
 	max_removed float8 NOT NULL,
@@ -424,7 +425,7 @@ COMMENT ON COLUMN @extschema@.braze_syncs.names IS
 COMMENT ON COLUMN @extschema@.braze_syncs.destination IS
 'name of the server that the calls go to';
 COMMENT ON COLUMN @extschema@.braze_syncs.every IS
-'how often it runs; null: only by braze_run_sync';
+'how often it runs, from a second to a year; null: only by braze_run_sync';
 COMMENT ON COLUMN @extschema@.braze_syncs.on_remove IS
 'what happens to a user whom the query does not return any more: keep, clear (the attributes become null) or delete';
 COMMENT ON COLUMN @extschema@.braze_syncs.max_removed IS

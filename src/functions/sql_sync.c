@@ -141,6 +141,21 @@ is_negative(const Interval *interval)
 											IntervalPGetDatum(&zero)));
 }
 
+/*
+ * Fields that take each other back might be more than a moment can be added to,
+ * although what they come to is little.
+ */
+static bool
+is_rhythm(const Interval *every)
+{
+	Interval	second = {.time = USECS_PER_SEC};
+	Interval	year = {.month = MONTHS_PER_YEAR};
+
+	return every->month >= 0 && every->day >= 0 && every->time >= 0 &&
+		!DatumGetBool(DirectFunctionCall2(interval_lt, IntervalPGetDatum(every), IntervalPGetDatum(&second))) &&
+		!DatumGetBool(DirectFunctionCall2(interval_gt, IntervalPGetDatum(every), IntervalPGetDatum(&year)));
+}
+
 static void
 read_limits(BrazeSync *sync, FunctionCallInfo fcinfo)
 {
@@ -152,15 +167,9 @@ read_limits(BrazeSync *sync, FunctionCallInfo fcinfo)
 	if (is_negative(sync->late))
 		refuse_value(ARGUMENT_LATE, DatumGetCString(DirectFunctionCall1(interval_out, IntervalPGetDatum(sync->late))),
 					 "It must not be negative.");
-	if (!PG_ARGISNULL(ARGUMENT_EVERY))
-	{
-		Interval   *every = PG_GETARG_INTERVAL_P(ARGUMENT_EVERY);
-		Interval	second = {.time = USECS_PER_SEC};
-
-		if (DatumGetBool(DirectFunctionCall2(interval_lt, IntervalPGetDatum(every), IntervalPGetDatum(&second))))
-			refuse_value(ARGUMENT_EVERY, DatumGetCString(DirectFunctionCall1(interval_out, IntervalPGetDatum(every))),
-						 "It must be a second at least.");
-	}
+	if (!PG_ARGISNULL(ARGUMENT_EVERY) && !is_rhythm(PG_GETARG_INTERVAL_P(ARGUMENT_EVERY)))
+		refuse_value(ARGUMENT_EVERY, DatumGetCString(DirectFunctionCall1(interval_out, PG_GETARG_DATUM(ARGUMENT_EVERY))),
+					 "It must be from a second to a year.");
 }
 
 /* events have columns of their own, and attributes have none of these */

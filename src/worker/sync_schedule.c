@@ -6,7 +6,8 @@
  * The worker only says when: each run is a process of its own, so no query of
  * anybody's holds up a delivery.  That a sync does not run, and why, is in its
  * status; the log has one line when there is no free place and one when there
- * is again.
+ * is again.  Each sync is looked at in a subtransaction, so that what is wrong
+ * with one of them is nothing to the others.
  *
  *-------------------------------------------------------------------------
  */
@@ -20,7 +21,9 @@
 #include "utils/builtins.h"
 #include "utils/memutils.h"
 
+#include "base/attempt.h"
 #include "base/catalog.h"
+#include "base/clock.h"
 #include "base/compat.h"
 #include "base/database_name.h"
 #include "base/guc.h"
@@ -53,6 +56,15 @@ typedef struct Due
 	bool		is_due;
 } Due;
 
+/* a sync that cannot be looked at; others are */
+typedef struct Fault
+{
+	struct Fault *next;
+	int64		sync;
+	BrazeBackoff backoff;
+}			Fault;
+
+static Fault * faults = NULL;
 static Running running[BRAZE_SYNC_WORKERS_LIMIT];
 static bool no_place = false;	/* and the log says so */
 
@@ -186,20 +198,20 @@ find_due(void)
 	return listing.dues;
 }
 
-/* nothing is written that is there already */
+/* next_run NULL: it stays, and nothing is written that is there already */
 static void
-set_status(Due *due, const char *status, bool starts)
+set_status(Due *due, const char *status, const char *next_run)
 {
 	BrazeSyncArguments arguments = {0};
 
-	if (!starts && due->pid == 0 && strcmp(due->status, status) == 0)
+	if (next_run == NULL && due->pid == 0 && strcmp(due->status, status) == 0)
 		return;
 	braze_sync_table_add(&arguments, INT8OID, Int64GetDatum(due->sync));
 	braze_sync_table_add_text(&arguments, status);
 	(void) braze_sync_table_write(braze_catalog_required()->syncs, CMD_UPDATE,
-								  psprintf("UPDATE %s SET status = $2, pid = NULL%s WHERE id = $1",
+								  psprintf("UPDATE %s SET status = $2, pid = NULL, next_run = %s WHERE id = $1",
 										   braze_sync_table_syncs(),
-										   starts ? ", next_run = clock_timestamp() + every" : ""),
+										   next_run != NULL ? next_run : "next_run"),
 								  &arguments);
 	due->pid = 0;
 	due->status = pstrdup(status);
@@ -223,33 +235,115 @@ report_place(bool is_free, const char *name)
 }
 
 static void
-look_at_due(Due *due)
+look_at_due(void *arg)
 {
+	Due		   *due = arg;
 	bool		started;
 
 	if (is_running(due->sync) || braze_sync_run_is_under_way(due->sync))
 		return;
 	if (due->pid != 0)
-		set_status(due, "its last run ended before it had finished; the next one does the rest", false);
+		set_status(due, "its last run ended before it had finished; the next one does the rest", NULL);
 	if (!due->is_due)
 		return;
 	if (!OidIsValid(due->role))
-		set_status(due, psprintf("not running: role \"%s\" does not exist", due->owner), false);
+		set_status(due, psprintf("not running: role \"%s\" does not exist", due->owner), NULL);
 	else if (!braze_started_table_has(due->destination))
 		set_status(due, psprintf("not running here: destination \"%s\" is not started; %s",
-								 due->destination, braze_started_table_advice(due->destination)), false);
+								 due->destination, braze_started_table_advice(due->destination)), NULL);
 	else if (count_running() >= braze_max_sync_workers)
 		set_status(due, psprintf("waiting: %d syncs are running, as many as segment_braze.max_sync_workers",
-								 count_running()), false);
+								 count_running()), NULL);
 	else
 	{
+		/* first: a start that cannot be noted would come again and again */
+		set_status(due, "starting; if it stays so, the server log says why", "clock_timestamp() + every");
 		started = start_run(due);
 		report_place(started, due->name);
-		if (started)
-			set_status(due, "starting; if it stays so, the server log says why", true);
-		else
-			set_status(due, "waiting: no background worker is free; increase max_worker_processes, and restart the server", false);
+		if (!started)
+			set_status(due, "waiting: no background worker is free; increase max_worker_processes, and restart the server", "now()");
 	}
+}
+
+/* ----- what is wrong with one sync ----- */
+
+/* the link to the entry, or to where a new one goes */
+static Fault * *find_fault(int64 sync)
+{
+	Fault	  **link = &faults;
+
+	while (*link != NULL && (*link)->sync != sync)
+		link = &(*link)->next;
+	return link;
+}
+
+static void
+forget_fault(Fault * *link, const Due *due)
+{
+	Fault	   *fault = *link;
+
+	*link = fault->next;
+	pfree(fault);
+	ereport(LOG,
+			(errhidecontext(true),
+			 errmsg("segment_braze: sync \"%s\" in database \"%s\" can be run again",
+					due->name, braze_database_name())));
+}
+
+typedef struct FaultNote
+{
+	Due		   *due;
+	const ErrorData *error;
+}			FaultNote;
+
+static void
+write_fault(void *arg)
+{
+	FaultNote  *note = arg;
+
+	set_status(note->due, psprintf("not running: %s", note->error->message), NULL);
+}
+
+static void
+note_fault(Fault * *link, Due *due, const ErrorData *error)
+{
+	FaultNote	note = {due, error};
+	int64		not_before;
+	bool		is_new = *link == NULL;
+
+	if (is_new)
+	{
+		*link = MemoryContextAllocZero(TopMemoryContext, sizeof(Fault));
+		(*link)->sync = due->sync;
+	}
+	braze_attempt_back_off(&(*link)->backoff);
+
+	/* what keeps its row from being written is in the log at least */
+	(void) braze_attempt(due->destination, write_fault, &note, &not_before);
+	if (is_new)
+		ereport(LOG,
+				(errhidecontext(true),
+				 errmsg("segment_braze: sync \"%s\" in database \"%s\" cannot be run: %s",
+						due->name, braze_database_name(), error->message),
+				 errdetail("It is tried again from time to time; other syncs go on.")));
+}
+
+static void
+try_due(Due *due)
+{
+	Fault	  **link = find_fault(due->sync);
+	ErrorData  *error;
+	int64		not_before;
+
+	if (*link != NULL && braze_now_ms() < (*link)->backoff.next)
+		return;
+	error = braze_attempt(due->destination, look_at_due, due, &not_before);
+	if (error != NULL && braze_attempt_is_passing(error))
+		ReThrowError(error);
+	if (error != NULL)
+		note_fault(link, due, error);
+	else if (*link != NULL)
+		forget_fault(link, due);
 }
 
 static void
@@ -263,7 +357,7 @@ look_for_due(void *arg)
 		!braze_started_table_try_read())
 		return;
 	foreach(cell, find_due())
-		look_at_due(lfirst(cell));
+		try_due(lfirst(cell));
 }
 
 int

@@ -19,6 +19,9 @@ SELECT braze_create_sync('s', 'SELECT 1 AS id', 'id', on_remove => 'drop');
 SELECT braze_create_sync('s', 'SELECT 1 AS id', 'id', max_removed => 10);
 SELECT braze_create_sync('s', 'SELECT 1 AS id', 'id', max_removed => 'nan');
 SELECT braze_create_sync('s', 'SELECT 1 AS id', 'id', every => '0 s');
+SELECT braze_create_sync('s', 'SELECT 1 AS id', 'id', every => '300000 years');
+SELECT braze_create_sync('s', 'SELECT 1 AS id', 'id', every => '178000000 years -1 month');
+SELECT braze_create_sync('s', 'SELECT 1 AS id', 'id', every => '5000000 years -1799999999 days');
 SELECT braze_create_sync('s', 'SELECT 1 AS id', 'id', type => 'page');
 SELECT braze_create_sync('s', 'SELECT 1 AS id', 'id', key => 'id');
 SELECT braze_create_sync('s', 'SELECT 1 AS id', 'id', type => 'track', event => 'id', key => 'id');
@@ -139,6 +142,12 @@ CALL braze_run_sync('quote');
 UPDATE braze_syncs SET query = $q$SELECT 'u1'::text AS user_id) AS a; SELECT * FROM (SELECT 1::int8 AS user_id$q$ WHERE name = 'quote';
 CALL braze_run_sync('quote');
 SELECT * FROM braze_preview_sync('quote');
+
+-- nor is the limit of every passed by hand
+\set VERBOSITY terse
+UPDATE braze_syncs SET every = '300000 years' WHERE name = 'quote';
+\set VERBOSITY default
+UPDATE braze_syncs SET every = '1 year' WHERE name = 'quote';
 
 DROP EXTENSION segment_braze CASCADE;
 DROP SCHEMA shop CASCADE;

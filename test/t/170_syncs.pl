@@ -132,6 +132,21 @@ is(lines('syncs of database "postgres" have background workers again'), 1, 'and 
 run(q(SELECT braze_drop_sync('sleep2')));
 run(q(SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE query = 'segment_braze sync "sleep2"'));
 
+# --- what is wrong with one sync is nothing to the others
+
+run(<<'EOS');
+SELECT braze_create_sync('faulty', 'SELECT 1 AS id', 'id', every => '1 h', owner => 'app');
+ALTER TABLE braze_syncs DROP CONSTRAINT braze_syncs_every_check;
+UPDATE braze_syncs SET every = '300000 years', next_run = now() - interval '1 day' WHERE name = 'faulty';
+EOS
+wait_for_status('faulty', 'not running: %timestamp out of range');
+run_soon('who');
+wait_for_status('who', 'finished');
+is(lines('sync "faulty" in database "postgres" cannot be run:'), 1, 'the log says once that a sync cannot be run, and another is');
+run(q(UPDATE braze_syncs SET every = '1 h' WHERE name = 'faulty'));
+wait_for_status('faulty', 'finished');
+is(lines('sync "faulty" in database "postgres" can be run again'), 1, 'and once that it can');
+
 # --- parts, and a kill between them
 
 run('CREATE TABLE users AS SELECT \'b\' || n AS id, n FROM generate_series(1, 25000) n; GRANT SELECT ON users TO app');
