@@ -32,6 +32,7 @@
 
 typedef struct Run
 {
+	int64		id;				/* of the sync */
 	BrazeSyncRunMode mode;
 	BrazeSync  *sync;
 	Oid			owner;
@@ -60,13 +61,13 @@ lock_sync(const Run *run)
 	LOCKTAG		tag;
 	int			pid;
 
-	tag_of_sync(&tag, run->sync->id);
+	tag_of_sync(&tag, run->id);
 	if (LockAcquire(&tag, ExclusiveLock, run->mode != BRAZE_SYNC_RUN_AT_ONCE, true) != LOCKACQUIRE_NOT_AVAIL)
 		return;
-	pid = braze_sync_state_pid(run->sync->id);
+	pid = braze_sync_state_pid(run->id);
 	ereport(ERROR,
 			(errcode(ERRCODE_OBJECT_IN_USE),
-			 errmsg("sync \"%s\" is running already", run->sync->name),
+			 errmsg("sync \"%s\" is running already", braze_sync_state_load(run->id)->name),
 			 pid == 0 ? errhint("Wait until it has finished.") :
 			 errhint("Wait until it has finished, or cancel it with SELECT pg_cancel_backend(%d).", pid)));
 }
@@ -76,7 +77,7 @@ unlock_sync(const Run *run)
 {
 	LOCKTAG		tag;
 
-	tag_of_sync(&tag, run->sync->id);
+	tag_of_sync(&tag, run->id);
 	if (run->mode != BRAZE_SYNC_RUN_AT_ONCE)
 		(void) LockRelease(&tag, ExclusiveLock, true);
 }
@@ -302,9 +303,24 @@ wait_for_part(Run *run)
 	PG_END_TRY();
 }
 
+/* with the lock: how far another run got is known when that has ended */
+static void
+load_sync(Run *run)
+{
+	MemoryContext old = MemoryContextSwitchTo(run->context);
+
+	run->sync = braze_sync_state_load(run->id);
+	run->owner = braze_sync_table_owner(run->sync);
+	if (run->max_removed < 0)
+		run->max_removed = run->sync->max_removed;
+	run->parts = braze_parts_create();
+	MemoryContextSwitchTo(old);
+}
+
 static void
 take_steps(Run *run)
 {
+	load_sync(run);
 	take_step(run, begin_run);
 	take_step(run, read_and_compare);
 	run->queue = MemoryContextAllocZero(run->context, sizeof(BrazeSyncQueue));
@@ -325,20 +341,13 @@ take_steps(Run *run)
 void
 braze_sync_run(int64 id, double max_removed, BrazeSyncRunMode mode)
 {
-	Run			run = {.mode = mode};
-	MemoryContext caller = CurrentMemoryContext;
+	Run			run = {.id = id, .mode = mode, .max_removed = max_removed};
 
 	/* not that of a transaction, which the run outlives */
 	run.context = AllocSetContextCreate(mode == BRAZE_SYNC_RUN_AT_ONCE ? CurrentMemoryContext : PortalContext,
 										"segment_braze sync", ALLOCSET_DEFAULT_SIZES);
 	run.step_context = AllocSetContextCreate(run.context, "segment_braze sync step",
 											 ALLOCSET_DEFAULT_SIZES);
-	MemoryContextSwitchTo(run.context);
-	run.sync = braze_sync_state_load(id);
-	run.owner = braze_sync_table_owner(run.sync);
-	run.max_removed = max_removed >= 0 ? max_removed : run.sync->max_removed;
-	run.parts = braze_parts_create();
-	MemoryContextSwitchTo(caller);
 	if (mode != BRAZE_SYNC_RUN_AT_ONCE && SPI_connect_ext(SPI_OPT_NONATOMIC) != SPI_OK_CONNECT)
 		elog(ERROR, "could not connect to SPI");
 	lock_sync(&run);
