@@ -9,6 +9,7 @@
 
 #include "access/detoast.h"
 #include "catalog/pg_type.h"
+#include "mb/pg_wchar.h"
 #include "utils/builtins.h"
 #include "utils/date.h"
 #include "utils/fmgrprotos.h"
@@ -16,6 +17,10 @@
 #include "base/guc.h"
 #include "feed/sync_row.h"
 #include "json/jsonb_walk.h"
+
+/* the index of braze_sync_state has room for 2704 bytes, with the sync's id */
+#define MAX_KEY_BYTES		2000
+#define KEY_PREFIX_BYTES	1500
 
 /* a row, or a user who is gone, on its way into a call */
 typedef struct SyncCall
@@ -82,17 +87,44 @@ user_key(const BrazeSyncPlan *plan, const BrazeRow *row)
 			 errhint("It may be a string, a finite number, or {\"alias_name\": \"...\", \"alias_label\": \"...\"}.")));
 }
 
+/*
+ * An index has no room for a key of any length.  One that is too long becomes
+ * a digest of all and its first bytes: neither a user alias, nor an id that is
+ * short enough for Braze, whatever a user who is gone is taken for.
+ */
+static BrazeString
+shorten_key(BrazeString key)
+{
+	bytea	   *digest;
+	char	   *shortened;
+	int			length;
+
+	if (key.length <= MAX_KEY_BYTES)
+		return key;
+	digest = DatumGetByteaPP(DirectFunctionCall1(sha256_bytea,
+												 PointerGetDatum(cstring_to_text_with_len(key.data, key.length))));
+	shortened = palloc(2 * VARSIZE_ANY_EXHDR(digest) + 2 + KEY_PREFIX_BYTES);
+	length = hex_encode(VARDATA_ANY(digest), VARSIZE_ANY_EXHDR(digest), shortened);
+	shortened[length++] = ':';
+	shortened[length++] = ' ';
+	key.length = pg_mbcliplen(key.data, key.length, KEY_PREFIX_BYTES);
+	memcpy(shortened + length, key.data, key.length);
+	key.data = shortened;
+	key.length += length;
+	return key;
+}
+
 BrazeString
 braze_sync_row_key(const BrazeSyncPlan *plan, const BrazeRow *row)
 {
 	BrazeString user = user_key(plan, row);
 
 	if (!plan->sync->is_track)
-		return user;
+		return shorten_key(user);
 	if (row->nulls[plan->key])
 		refuse_null_column(plan, plan->key);
-	return braze_string(OutputFunctionCall(unconstify(FmgrInfo *, &plan->key_output),
-										   row->values[plan->key]));
+	return shorten_key(braze_string(OutputFunctionCall(unconstify(FmgrInfo *, &plan->key_output),
+													   row->values[plan->key])));
 }
 
 TimestampTz

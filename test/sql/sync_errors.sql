@@ -149,6 +149,24 @@ UPDATE braze_syncs SET every = '300000 years' WHERE name = 'quote';
 \set VERBOSITY default
 UPDATE braze_syncs SET every = '1 year' WHERE name = 'quote';
 
+-- a key that no index has room for stops nothing: of a user, of a user alias, of an event
+CREATE TABLE shop.long AS SELECT string_agg(sha512(n::text::bytea)::text, '') AS long FROM generate_series(1, 50) n;
+SELECT braze_create_sync('long', 'SELECT long || x AS id, 1 AS a FROM shop.long, (VALUES (''a''), (''b'')) v (x) UNION ALL SELECT ''short'', 1', 'id', on_remove => 'delete');
+SELECT braze_create_sync('long_alias', 'SELECT jsonb_build_object(''alias_name'', long, ''alias_label'', ''l'') AS id, 1 AS a FROM shop.long', 'id', on_remove => 'clear', max_removed => 1);
+SELECT braze_create_sync('long_event', 'SELECT ''u1'' AS id, long AS key, ''Seen''::text AS event, now() - interval ''1 h'' AS at FROM shop.long', 'id',
+	type => 'track', event => 'event', key => 'key', cursor_column => 'at');
+CALL braze_run_sync('long');
+CALL braze_run_sync('long');
+CALL braze_run_sync('long_alias');
+CALL braze_run_sync('long_event');
+CALL braze_run_sync('long_event');
+SELECT y.name, length(t.key) > 1500 AS is_long, left(t.key, 1) = '{' AS is_alias, count(*)
+	FROM braze_sync_state t JOIN braze_syncs y ON y.id = t.sync WHERE y.name LIKE 'long%' GROUP BY 1, 2, 3 ORDER BY 1, 2;
+TRUNCATE shop.long;
+CALL braze_run_sync('long', max_removed => 1);
+CALL braze_run_sync('long_alias');
+SELECT count(*), min(left(reason, 100)) FROM braze_dead_letters;
+
 DROP EXTENSION segment_braze CASCADE;
 DROP SCHEMA shop CASCADE;
 DROP ROLE regress_sync_owner, regress_sync_member, regress_sync_other;
