@@ -43,6 +43,34 @@ BEGIN
 		RAISE EXCEPTION 'the client cannot be made in schema "%"', schema
 			USING ERRCODE = 'invalid_schema_name', HINT = 'Take a name without quotes, dollar signs and backslashes.';
 	END IF;
+	-- whoever may make an object there could come between the functions and theirs
+	SELECT CASE WHEN r.oid = 0 THEN 'PUBLIC' ELSE quote_ident(r.rolname) END AS name,
+		CASE WHEN a.grantee = 0 THEN 'PUBLIC' ELSE quote_ident(pg_get_userbyid(a.grantee)) END AS grantee,
+		a.grantee = n.nspowner AS is_owner
+	INTO object
+	FROM pg_catalog.pg_namespace n
+		CROSS JOIN LATERAL aclexplode(coalesce(n.nspacl, acldefault('n', n.nspowner))) a
+		CROSS JOIN LATERAL (
+			SELECT 0::oid, NULL::name WHERE a.grantee = 0
+			UNION ALL
+			SELECT o.oid, o.rolname FROM pg_catalog.pg_roles o
+			-- of a group that the current role is in, the others
+			WHERE a.grantee <> 0 AND pg_has_role(o.oid, a.grantee, 'MEMBER') AND NOT o.rolsuper
+				AND NOT pg_has_role(o.oid, current_user, 'MEMBER')
+				AND (o.rolcanlogin OR NOT pg_has_role(current_user, o.oid, 'MEMBER'))
+		) r (oid, rolname)
+	WHERE n.nspname = schema AND a.privilege_type = 'CREATE'
+	ORDER BY r.oid
+	LIMIT 1;
+	IF FOUND THEN
+		RAISE EXCEPTION 'the client cannot be made in schema "%", in which % may create objects', schema, object.name
+			USING ERRCODE = 'insufficient_privilege',
+				DETAIL = 'Its functions run with the rights of their owner, who is to be alone in their schema.',
+				HINT = CASE WHEN object.is_owner
+					THEN 'Put a schema that you own first in search_path.'
+					ELSE format('Run REVOKE CREATE ON SCHEMA %I FROM %s, or put a schema of its own first in search_path.',
+						schema, object.grantee) END;
+	END IF;
 	old_functions := ARRAY(SELECT oid FROM pg_catalog.pg_proc
 		WHERE pronamespace = quote_ident(schema)::regnamespace AND proname LIKE 'braze\_%');
 	old_relations := ARRAY(SELECT oid FROM pg_catalog.pg_class
@@ -105,9 +133,14 @@ COMMENT ON VIEW @extschema@.braze_collect_locks IS
 --
 -- Helpers, which nobody else needs to call
 --
+-- They are called with the rights of the owner of the outbox, so a call must mean
+-- one of these even if somebody has made another function of that name in the
+-- schema.  None is polymorphic or has a default: a call gives all arguments, of the
+-- very types.  A literal without a type stands for text alone.
+--
 
 -- RAISE takes no option that is null
-CREATE OR REPLACE FUNCTION @extschema@.braze_client_fail(code text, message text, detail text DEFAULT NULL, hint text DEFAULT NULL)
+CREATE OR REPLACE FUNCTION @extschema@.braze_client_fail(code text, message text, detail text, hint text)
 RETURNS void
 LANGUAGE plpgsql
 SET search_path = pg_catalog, pg_temp
@@ -187,7 +220,7 @@ AS $$
 BEGIN
 	IF number IN ('NaN', 'Infinity', '-Infinity') THEN
 		IF NOT @extschema@.braze_client_keeps_invalid() THEN
-			PERFORM @extschema@.braze_client_fail('22023', format('user_id cannot be the numeric %s', number));
+			PERFORM @extschema@.braze_client_fail('22023', format('user_id cannot be the numeric %s', number), NULL, NULL);
 		END IF;
 		RETURN jsonb_build_array(number::text);
 	END IF;
@@ -214,30 +247,30 @@ BEGIN
 END
 $$;
 
--- Nothing but the output functions of types is called here, and not the casts
--- that the owner of a type may have made: this runs with the rights of the owner
--- of the outbox.
-CREATE OR REPLACE FUNCTION @extschema@.braze_client_user_id(user_id anycompatible)
+-- A user id of any type, from the name of its type and its text: nothing but the
+-- output functions of types is called, and not the casts that the owner of a type
+-- may have made.
+CREATE OR REPLACE FUNCTION @extschema@.braze_client_user_id(type oid, value text)
 RETURNS jsonb
 LANGUAGE plpgsql STABLE
 SET search_path = pg_catalog, pg_temp
 AS $$
 DECLARE
-	base oid := pg_typeof(user_id);
+	base oid := type;
 	kind "char";
 	category "char";
 	document jsonb;
 BEGIN
 	-- text, int4, int8, uuid
 	IF base IN (25, 23, 20, 2950) THEN
-		RETURN CASE WHEN user_id IS NOT NULL THEN to_jsonb(concat(user_id)) END;
+		RETURN to_jsonb(value);
 	END IF;
 	base := @extschema@.braze_client_base_type(base);
 	SELECT t.typtype, t.typcategory INTO kind, category FROM pg_type t WHERE t.oid = base;
 	IF NOT (category = 'S' OR kind = 'e' OR
 		base IN ('int2'::regtype, 'int4'::regtype, 'int8'::regtype, 'numeric'::regtype, 'uuid'::regtype, 'jsonb'::regtype, '"char"'::regtype))
 	THEN
-		PERFORM @extschema@.braze_client_fail('42804', format('user_id cannot be of type %s', pg_typeof(user_id)), NULL,
+		PERFORM @extschema@.braze_client_fail('42804', format('user_id cannot be of type %s', type::regtype), NULL,
 			CASE
 				WHEN base = 'json'::regtype THEN
 					'Use ->> in place of ->, or cast the value to jsonb: the text of a json string has quotes around it.'
@@ -248,18 +281,18 @@ BEGIN
 					'or cast the value to text, if its text is the user''s id at Braze.'
 			END);
 	END IF;
-	IF user_id IS NULL THEN
+	IF value IS NULL THEN
 		RETURN NULL;
 	END IF;
 	IF base = 'bpchar'::regtype THEN
-		RETURN to_jsonb(rtrim(concat(user_id), ' '));
+		RETURN to_jsonb(rtrim(value, ' '));
 	ELSIF base = 'numeric'::regtype THEN
-		RETURN @extschema@.braze_client_numeric_id(concat(user_id)::numeric);
+		RETURN @extschema@.braze_client_numeric_id(value::numeric);
 	ELSIF base <> 'jsonb'::regtype THEN
-		RETURN to_jsonb(concat(user_id));
+		RETURN to_jsonb(value);
 	END IF;
 
-	document := concat(user_id)::jsonb;
+	document := value::jsonb;
 	CASE jsonb_typeof(document)
 		WHEN 'null' THEN
 			RETURN NULL;
@@ -401,7 +434,7 @@ $$;
 -- where invalid calls are kept: the delivery node makes a dead letter of it.
 -- One that is too large, or cannot be jsonb (reason says so), goes there as what
 -- no node takes for a call: a list of the reason and the beginning of its text.
-CREATE OR REPLACE FUNCTION @extschema@.braze_client_put(call jsonb, kind text, destination text, reason text DEFAULT NULL)
+CREATE OR REPLACE FUNCTION @extschema@.braze_client_put(call jsonb, kind text, destination text, reason text)
 RETURNS bigint
 LANGUAGE plpgsql VOLATILE
 SET search_path = pg_catalog, pg_temp
@@ -438,9 +471,7 @@ $$;
 -- what all functions but braze_enqueue do with their arguments; null is absent
 CREATE OR REPLACE FUNCTION @extschema@.braze_client_call(
 	type text, kind text, destination name, user_id jsonb, anonymous_id text, moment timestamptz,
-	context jsonb, integrations jsonb, message_id text,
-	name1 text DEFAULT NULL, value1 jsonb DEFAULT NULL, name2 text DEFAULT NULL, value2 jsonb DEFAULT NULL,
-	name3 text DEFAULT NULL, value3 jsonb DEFAULT NULL)
+	context jsonb, integrations jsonb, message_id text, names text[], "values" jsonb[])
 RETURNS bigint
 LANGUAGE plpgsql VOLATILE
 SET search_path = pg_catalog, pg_temp
@@ -452,18 +483,17 @@ BEGIN
 	FROM (VALUES
 		('type', to_jsonb(type)),
 		('userId', user_id),
-		(name1, value1),
-		(name2, value2),
-		(name3, value3),
 		('anonymousId', to_jsonb(anonymous_id)),
 		('timestamp', @extschema@.braze_client_time(coalesce(moment, clock_timestamp()))),
 		('context', context),
 		('integrations', integrations),
 		('messageId', to_jsonb(coalesce(message_id, gen_random_uuid()::text)))
+		UNION ALL
+		SELECT * FROM unnest(names, "values")
 	) m (name, value)
 	WHERE m.value IS NOT NULL;
 	RETURN @extschema@.braze_client_put(call, kind,
-		coalesce(destination, current_setting('segment_braze.destination', true)));
+		coalesce(destination::text, current_setting('segment_braze.destination', true)), NULL);
 END
 $$;
 
@@ -540,7 +570,7 @@ BEGIN
 		name := @extschema@.braze_client_column(btrim(name, ' '), argument, columns);
 		IF name = ANY (result) THEN
 			PERFORM @extschema@.braze_client_fail('22023',
-				format('column "%s" is in argument "%s" of braze_trigger twice', name, argument));
+				format('column "%s" is in argument "%s" of braze_trigger twice', name, argument), NULL, NULL);
 		END IF;
 		result := result || name;
 	END LOOP;
@@ -602,7 +632,7 @@ BEGIN
 				PERFORM @extschema@.braze_client_fail('22023', format('braze_trigger has no argument "%s"', key), NULL,
 					@extschema@.braze_client_name_hint(key, names, 'arguments'));
 			ELSIF key = ANY (seen) THEN
-				PERFORM @extschema@.braze_client_fail('22023', format('argument "%s" of braze_trigger is given twice', key));
+				PERFORM @extschema@.braze_client_fail('22023', format('argument "%s" of braze_trigger is given twice', key), NULL, NULL);
 			END IF;
 			seen := seen || key;
 		END LOOP;
@@ -654,7 +684,7 @@ BEGIN
 		IF fields ? keys[i] OR literals ? keys[i] THEN
 			-- side by side in the list
 			PERFORM @extschema@.braze_client_fail('22023',
-				format('arguments "%s" and "%s" of braze_trigger exclude each other', names[i - 1], names[i]));
+				format('arguments "%s" and "%s" of braze_trigger exclude each other', names[i - 1], names[i]), NULL, NULL);
 		END IF;
 		IF kinds[i] = 'literal' THEN
 			literals := literals || jsonb_build_object(keys[i], value);
@@ -662,7 +692,7 @@ BEGIN
 			value := @extschema@.braze_client_column(value, names[i], columns);
 			IF kinds[i] = 'json' AND value <> ALL (json_columns) THEN
 				PERFORM @extschema@.braze_client_fail('42804',
-					format('column "%s" in argument "%s" of braze_trigger is not of type json or jsonb', value, names[i]));
+					format('column "%s" in argument "%s" of braze_trigger is not of type json or jsonb', value, names[i]), NULL, NULL);
 			END IF;
 			fields := fields || jsonb_build_object(keys[i], value);
 			taken := taken || value;
@@ -709,7 +739,7 @@ BEGIN
 			PERFORM @extschema@.braze_client_column(key, 'names', columns);
 			IF jsonb_typeof(new_names -> key) <> 'string' THEN
 				PERFORM @extschema@.braze_client_fail('22023',
-					format('the name of column "%s" in argument "names" of braze_trigger is not a string', key));
+					format('the name of column "%s" in argument "names" of braze_trigger is not a string', key), NULL, NULL);
 			END IF;
 			-- a column that is no member may be named: the list may change
 			IF members ? key THEN
@@ -719,7 +749,7 @@ BEGIN
 		SELECT m.value INTO key FROM jsonb_each_text(members) m GROUP BY m.value HAVING count(*) > 1 LIMIT 1;
 		IF FOUND THEN
 			PERFORM @extschema@.braze_client_fail('22023',
-				format('two columns are named "%s" by argument "names" of braze_trigger', key));
+				format('two columns are named "%s" by argument "names" of braze_trigger', key), NULL, NULL);
 		END IF;
 	END IF;
 
@@ -827,7 +857,7 @@ BEGIN
 			HINT = 'Pass a Segment call, such as ''{"type": "track", "userId": "u1", "event": "Song Played"}''.';
 	END IF;
 	RETURN @extschema@.braze_client_put(@extschema@.braze_client_complete(call), 'segment',
-		coalesce(destination, current_setting('segment_braze.destination', true)));
+		coalesce(destination::text, current_setting('segment_braze.destination', true)), NULL);
 END
 $$;
 
@@ -869,8 +899,10 @@ LANGUAGE plpgsql VOLATILE SECURITY DEFINER
 SET search_path = pg_catalog, pg_temp
 AS $$
 BEGIN
-	RETURN @extschema@.braze_client_call('identify', 'segment', destination, @extschema@.braze_client_user_id(user_id),
-		anonymous_id, "at", context, integrations, message_id, 'traits', traits);
+	RETURN @extschema@.braze_client_call('identify', 'segment', destination, @extschema@.braze_client_user_id(
+			pg_typeof(user_id)::oid, CASE WHEN user_id IS NOT NULL THEN concat(user_id) END),
+		anonymous_id, "at", context, integrations, message_id,
+		ARRAY['traits'], ARRAY[traits]);
 END
 $$;
 
@@ -893,9 +925,10 @@ LANGUAGE plpgsql VOLATILE SECURITY DEFINER
 SET search_path = pg_catalog, pg_temp
 AS $$
 BEGIN
-	RETURN @extschema@.braze_client_call('track', 'segment', destination, @extschema@.braze_client_user_id(user_id),
+	RETURN @extschema@.braze_client_call('track', 'segment', destination, @extschema@.braze_client_user_id(
+			pg_typeof(user_id)::oid, CASE WHEN user_id IS NOT NULL THEN concat(user_id) END),
 		anonymous_id, "at", context, integrations, message_id,
-		'event', to_jsonb(event), 'properties', properties);
+		ARRAY['event', 'properties'], ARRAY[to_jsonb(event), properties]);
 END
 $$;
 
@@ -919,9 +952,10 @@ LANGUAGE plpgsql VOLATILE SECURITY DEFINER
 SET search_path = pg_catalog, pg_temp
 AS $$
 BEGIN
-	RETURN @extschema@.braze_client_call('page', 'segment', destination, @extschema@.braze_client_user_id(user_id),
+	RETURN @extschema@.braze_client_call('page', 'segment', destination, @extschema@.braze_client_user_id(
+			pg_typeof(user_id)::oid, CASE WHEN user_id IS NOT NULL THEN concat(user_id) END),
 		anonymous_id, "at", context, integrations, message_id,
-		'name', to_jsonb(name), 'category', to_jsonb(category), 'properties', properties);
+		ARRAY['name', 'category', 'properties'], ARRAY[to_jsonb(name), to_jsonb(category), properties]);
 END
 $$;
 
@@ -945,9 +979,10 @@ LANGUAGE plpgsql VOLATILE SECURITY DEFINER
 SET search_path = pg_catalog, pg_temp
 AS $$
 BEGIN
-	RETURN @extschema@.braze_client_call('screen', 'segment', destination, @extschema@.braze_client_user_id(user_id),
+	RETURN @extschema@.braze_client_call('screen', 'segment', destination, @extschema@.braze_client_user_id(
+			pg_typeof(user_id)::oid, CASE WHEN user_id IS NOT NULL THEN concat(user_id) END),
 		anonymous_id, "at", context, integrations, message_id,
-		'name', to_jsonb(name), 'category', to_jsonb(category), 'properties', properties);
+		ARRAY['name', 'category', 'properties'], ARRAY[to_jsonb(name), to_jsonb(category), properties]);
 END
 $$;
 
@@ -970,9 +1005,10 @@ LANGUAGE plpgsql VOLATILE SECURITY DEFINER
 SET search_path = pg_catalog, pg_temp
 AS $$
 BEGIN
-	RETURN @extschema@.braze_client_call('group', 'segment', destination, @extschema@.braze_client_user_id(user_id),
+	RETURN @extschema@.braze_client_call('group', 'segment', destination, @extschema@.braze_client_user_id(
+			pg_typeof(user_id)::oid, CASE WHEN user_id IS NOT NULL THEN concat(user_id) END),
 		anonymous_id, "at", context, integrations, message_id,
-		'groupId', to_jsonb(group_id), 'traits', traits);
+		ARRAY['groupId', 'traits'], ARRAY[to_jsonb(group_id), traits]);
 END
 $$;
 
@@ -994,9 +1030,10 @@ LANGUAGE plpgsql VOLATILE SECURITY DEFINER
 SET search_path = pg_catalog, pg_temp
 AS $$
 BEGIN
-	RETURN @extschema@.braze_client_call('alias', 'segment', destination, @extschema@.braze_client_user_id(user_id),
+	RETURN @extschema@.braze_client_call('alias', 'segment', destination, @extschema@.braze_client_user_id(
+			pg_typeof(user_id)::oid, CASE WHEN user_id IS NOT NULL THEN concat(user_id) END),
 		anonymous_id, "at", context, integrations, message_id,
-		'previousId', to_jsonb(previous_id));
+		ARRAY['previousId'], ARRAY[to_jsonb(previous_id)]);
 END
 $$;
 
@@ -1017,8 +1054,9 @@ LANGUAGE plpgsql VOLATILE SECURITY DEFINER
 SET search_path = pg_catalog, pg_temp
 AS $$
 BEGIN
-	RETURN @extschema@.braze_client_call('delete', 'delete_user', destination, @extschema@.braze_client_user_id(user_id),
-		anonymous_id, "at", context, integrations, message_id);
+	RETURN @extschema@.braze_client_call('delete', 'delete_user', destination, @extschema@.braze_client_user_id(
+			pg_typeof(user_id)::oid, CASE WHEN user_id IS NOT NULL THEN concat(user_id) END),
+		anonymous_id, "at", context, integrations, message_id, '{}'::text[], '{}'::jsonb[]);
 END
 $$;
 

@@ -59,6 +59,7 @@ sub without_differences
 
 $node->safe_psql('postgres', "CREATE ROLE owner LOGIN");
 $node->safe_psql('postgres', "CREATE DATABASE shop OWNER owner");
+$node->safe_psql('shop', 'REVOKE CREATE ON SCHEMA public FROM PUBLIC; ALTER SCHEMA public OWNER TO owner');
 run_as_owner("SET client_min_messages = warning; \\i $client");
 
 # the output is printed as pg_regress has it
@@ -116,6 +117,21 @@ ALTER DEFAULT PRIVILEGES FOR ROLE owner GRANT ALL ON SEQUENCES TO app, PUBLIC;
 ALTER DEFAULT PRIVILEGES FOR ROLE owner GRANT ALL ON FUNCTIONS TO app, PUBLIC;
 ALTER DATABASE shop SET search_path = "My Shop";
 EOS
+
+# where nobody else can create
+foreach my $to ('PUBLIC', 'app', 'group, whose name is "quoted"')
+{
+	my $role = $to =~ /group/ ? '"group"' : $to;
+
+	run("CREATE ROLE \"group\" IN ROLE pg_monitor; GRANT \"group\" TO app, owner") if $to =~ /group/;
+	run(qq{GRANT CREATE ON SCHEMA "My Shop" TO $role});
+	my ($result, $out, $err) = $node->psql('shop', "\\i $client", extra_params => [ '-U', 'owner' ]);
+	my $who = $to =~ /group/ ? 'app' : $to;
+	like($err, qr/ERROR:  the client cannot be made in schema "My Shop", in which $who may create objects/, "refused, where $to may create");
+	like($err, qr/HINT:  Run REVOKE CREATE ON SCHEMA "My Shop" FROM $role, or/, 'with the remedy');
+	run(qq{REVOKE CREATE ON SCHEMA "My Shop" FROM $role});
+}
+run(q{REVOKE "group" FROM app; GRANT CREATE ON SCHEMA "My Shop" TO "group"});
 is($node->safe_psql('shop', "SELECT count(*) FROM pg_class c, pg_proc p WHERE c.relname LIKE 'braze%' OR p.proname LIKE 'braze%'"),
 	'0', 'the client is removed');
 run_as_owner("\\i $client");
@@ -140,7 +156,7 @@ is(try('app', q{SELECT count(*) FROM braze_enqueue_batch('[{"type": "identify", 
 like(try('app', $_), qr/^permission denied for/, "but not: $_")
   foreach 'SELECT count(*) FROM braze_outbox', 'DELETE FROM braze_outbox', q{UPDATE braze_outbox SET destination = 'x'},
   q{INSERT INTO braze_outbox (call) VALUES ('{}')}, q{SELECT nextval('braze_outbox_id_seq')}, 'TRUNCATE braze_outbox',
-  'SELECT braze_drop_client(true)', q{SELECT braze_client_put('{}', 'segment', 'braze')}, q{SELECT braze_identify(1)};
+  'SELECT braze_drop_client(true)', q{SELECT braze_client_put('{}', 'segment', 'braze', NULL)}, q{SELECT braze_identify(1)};
 is(run('SELECT destination, call_kind, objects, call ->> \'userId\' FROM braze_outbox ORDER BY id'),
 	"other|segment||42\nbraze|segment||1\nbraze|segment||2", 'the rows are as those of braze_queue');
 is(run(<<'EOS'), '', 'with the columns of braze_queue');
@@ -216,6 +232,53 @@ CREATE FUNCTION "My Shop".concat(text) RETURNS text LANGUAGE plpgsql AS $$ BEGIN
 CREATE FUNCTION "My Shop".equal(text, text) RETURNS boolean LANGUAGE plpgsql AS $$ BEGIN RAISE 'planted'; END $$;
 CREATE OPERATOR "My Shop".= (LEFTARG = text, RIGHTARG = text, FUNCTION = "My Shop".equal);
 EOS
+# beside every helper, one for whatever other types it could be called with
+run_as_owner('GRANT CREATE ON SCHEMA "My Shop" TO app; GRANT EXECUTE ON ALL FUNCTIONS IN SCHEMA "My Shop" TO app');
+$node->safe_psql('shop', <<'EOS', extra_params => [ '-U', 'app' ]);
+DO $do$
+DECLARE
+	f record;
+BEGIN
+	FOR f IN SELECT oid, proname, proargtypes::oid[] AS types, pg_get_function_result(oid) AS result FROM pg_proc
+		WHERE pronamespace = '"My Shop"'::regnamespace AND proname LIKE 'braze\_client\_%'
+	LOOP
+		FOR i IN 0 .. cardinality(f.types) - 1 LOOP
+			FOR t IN 1 .. 7 LOOP
+				BEGIN
+					EXECUTE format('CREATE FUNCTION %I(%s) RETURNS %s LANGUAGE plpgsql AS $$ BEGIN RAISE ''planted %%'', current_user; END $$',
+						f.proname, (SELECT string_agg(CASE WHEN n = i + 1 THEN ('{text,int,jsonb,name,varchar,trap,mood}'::text[])[t]
+							ELSE a::regtype::text END, ', ' ORDER BY n) FROM unnest(f.types) WITH ORDINALITY u (a, n)), f.result);
+				EXCEPTION WHEN duplicate_function THEN
+					NULL;
+				END;
+			END LOOP;
+		END LOOP;
+	END LOOP;
+END
+$do$;
+EOS
+cmp_ok(run(q{SELECT count(*) FROM pg_proc WHERE prosrc LIKE '%planted%' AND proname LIKE 'braze%'}), '>', 100, 'functions are planted beside the helpers');
+foreach my $call (q{braze_enqueue('{"type": "identify", "userId": "u1"}')}, q{braze_identify('u1'::varchar)}, q{braze_track('u1'::text, 'e')},
+	q{braze_page(1, 'n')}, q{braze_screen(1.5, 'n')}, q{braze_group('"u1"'::jsonb, 'g')}, q{braze_alias('sad'::mood, 'p')}, q{braze_delete_user('u1'::name)})
+{
+	is(try('app', "SELECT $call > 0"), 't', "none of these is called by $call");
+}
+unlike(try('app', $_), qr/planted/, "nor by $_")
+  foreach 'SELECT braze_track(NULL::text, NULL)', 'SELECT braze_identify(1.5::float8)', q{SELECT braze_identify('NaN'::numeric)},
+  q{SELECT braze_identify('[]'::jsonb)}, 'SELECT braze_identify(row(1))';
+run_as_owner('DELETE FROM braze_outbox');
+$node->safe_psql('shop', <<'EOS', extra_params => [ '-U', 'app' ]);
+CREATE TABLE plain (id int, doc jsonb, secret text GENERATED ALWAYS AS ('x') STORED);
+CREATE TRIGGER t BEFORE INSERT OR UPDATE ON plain FOR EACH ROW EXECUTE FUNCTION braze_trigger('type', 'identify', 'user_id', 'id');
+EOS
+is(try('app', q{INSERT INTO plain VALUES (1, '{}'), (2, NULL); UPDATE plain SET doc = NULL}), '', 'nor by the trigger');
+like(try('app', qq{CREATE OR REPLACE TRIGGER u BEFORE INSERT ON plain FOR EACH ROW EXECUTE FUNCTION braze_trigger($_); INSERT INTO plain VALUES (3)}), qr/braze_trigger/,
+	"nor by one with the arguments $_")
+  foreach q{'type'}, q{'typ', 'identify'}, q{'type', 'identifi'}, q{'type', 'identify', 'user_id', 'ids'}, q{'type', 'track'},
+  q{'type', 'identify', 'only_changed', 'x'}, q{'type', 'identify', 'traits', 'doc, doc'}, q{'type', 'identify', 'context', 'id'},
+  q{'type', 'identify', 'properties', 'doc'}, q{'type', 'identify', 'names', '[]'};
+run_as_owner('DELETE FROM braze_outbox');
+
 like(try('app', q{INSERT INTO trap VALUES (1, row(1, '{sad}'))}), qr/^braze_trigger cannot take column "p": type "?.*mood"? has a cast to json/,
 	'a type whose conversion is not C code is refused, wherever it is in a column');
 is(try('app', q{SET search_path = "My Shop", pg_catalog; SELECT braze_track('sad'::mood, 'e') > 0}), 't', 'an enum is a user id, by its label');
