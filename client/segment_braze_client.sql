@@ -497,43 +497,61 @@ BEGIN
 END
 $$;
 
--- A type's owner can have made a cast to json that runs their code, which to_jsonb
--- would run with the rights of the owner of the outbox.  Code in C is that of a
--- superuser.
-CREATE OR REPLACE FUNCTION @extschema@.braze_client_check_types(relid oid)
-RETURNS void
+-- SQL that makes jsonb of a value, an SQL expression, as to_jsonb does; but to_jsonb
+-- runs the cast to json that a type's owner may have made, with the rights of the
+-- owner of the outbox.  So it is called for built-in types and for those of superusers
+-- alone.  Of all others there is the text, from the output function.
+--
+-- The catalogs are read with the snapshot of the transaction, which may be older
+-- than the table, and casts come and go.  So pg_typeof says in the same statement
+-- which type the value has: what a type is made of never changes but for composite
+-- types, and these are taken apart.  Their fields are named without what they are
+-- fields of: (value).to_jsonb would be a call if there were no such field.
+CREATE OR REPLACE FUNCTION @extschema@.braze_client_expression(value text, type oid)
+RETURNS text
 LANGUAGE plpgsql STABLE
 SET search_path = pg_catalog, pg_temp
 AS $$
 DECLARE
-	unsafe record;
+	leaf oid := @extschema@.braze_client_base_type(type);
+	element oid;
+	element_below oid;
+	depth int := 0;
+	relid oid;
+	is_trusted boolean;
+	result text;
 BEGIN
-	WITH RECURSIVE part (name, type) AS (
-		SELECT a.attname, a.atttypid FROM pg_attribute a
-		WHERE a.attrelid = relid AND a.attnum > 0 AND NOT a.attisdropped
-		UNION
-		SELECT p.name, inner_type.oid
-		FROM part p JOIN pg_type t ON t.oid = p.type CROSS JOIN LATERAL (
-			SELECT t.typbasetype WHERE t.typbasetype <> 0
-			UNION ALL
-			SELECT t.typelem WHERE t.typelem <> 0
-			UNION ALL
-			SELECT a.atttypid FROM pg_attribute a
-			WHERE t.typrelid <> 0 AND a.attrelid = t.typrelid AND a.attnum > 0 AND NOT a.attisdropped
-		) inner_type (oid)
-	)
-	SELECT p.name, p.type::regtype AS type INTO unsafe
-	FROM part p
-		JOIN pg_cast c ON c.castsource = p.type AND c.casttarget IN ('json'::regtype, 'jsonb'::regtype)
-		JOIN pg_proc f ON f.oid = c.castfunc
-		JOIN pg_language l ON l.oid = f.prolang
-	WHERE p.type >= 16384 AND l.lanname NOT IN ('c', 'internal')
-	LIMIT 1;
-	IF FOUND THEN
-		PERFORM @extschema@.braze_client_fail('0A000',
-			format('braze_trigger cannot take column "%s": type %s has a cast to json that is not written in C', unsafe.name, unsafe.type),
-			NULL, 'The cast would run with the rights of the owner of braze_outbox.  Drop it, or keep the column in another table.');
+	LOOP
+		SELECT t.typelem, t.typrelid, t.oid < 16384 OR t.typrelid = 0 AND r.rolsuper
+		INTO element_below, relid, is_trusted
+		FROM pg_type t LEFT JOIN pg_roles r ON r.oid = t.typowner
+		WHERE t.oid = leaf;
+		EXIT WHEN leaf < 16384 OR element_below = 0;
+		element := coalesce(element, element_below);
+		leaf := @extschema@.braze_client_base_type(element_below);
+		depth := depth + 1;
+	END LOOP;
+	IF is_trusted THEN
+		RETURN format('CASE WHEN pg_typeof(%1$s)::oid = %2$s THEN to_jsonb(%1$s) WHEN num_nulls(%1$s) = 0 THEN to_jsonb(concat(%1$s)) END',
+			value, type);
+	ELSIF depth = 0 AND relid <> 0 THEN
+		SELECT string_agg(format('(%L, %s)', a.attname, @extschema@.braze_client_expression(quote_ident(a.attname), a.atttypid)), ', ')
+		INTO result
+		FROM pg_attribute a
+		WHERE a.attrelid = relid AND a.attnum > 0 AND NOT a.attisdropped;
+		result := coalesce(format('(SELECT jsonb_object_agg(f.name, f.value) FROM (SELECT (%s).*) r, LATERAL (VALUES ', value) ||
+			result || ') f (name, value))', 'jsonb ''{}''');
+	ELSIF depth = 1 AND relid <> 0 THEN
+		-- of more than one dimension it is the text
+		result := format('CASE WHEN array_ndims(%1$s) > 1 THEN to_jsonb(concat(%1$s)) ELSE '
+			'coalesce((SELECT jsonb_agg(%2$s) FROM (SELECT unnest(%1$s) AS element) r), ''[]'') END',
+			value, @extschema@.braze_client_expression('element', element));
+	ELSIF depth = 1 THEN
+		result := format('to_jsonb(concat(%s)::text[])', value);
+	ELSE
+		result := format('to_jsonb(concat(%s))', value);
 	END IF;
+	RETURN format('CASE WHEN num_nulls(%s) = 0 THEN %s END', value, result);
 END
 $$;
 
@@ -580,7 +598,8 @@ $$;
 
 -- What the arguments of a trigger say: the type, what is at the top of the call
 -- (literals, and the column of each field), the object and the name in it of each
--- column, what only_changed compares, and which columns have no value yet.
+-- column, what only_changed compares, and how a row
+-- becomes jsonb: by_row, as a whole; else by the query.
 CREATE OR REPLACE FUNCTION @extschema@.braze_client_plan(relid oid, arguments text[], before boolean)
 RETURNS jsonb
 LANGUAGE plpgsql STABLE
@@ -602,7 +621,8 @@ DECLARE
 	columns text[];
 	json_columns text[];
 	generated text[];
-	has_own_types boolean;
+	by_row boolean;
+	query text;
 	taken text[] := '{}';
 	compared text[] := '{}';
 	listed text[];
@@ -665,18 +685,18 @@ BEGIN
 				ELSE format('Give "%s" a text, or "%s" the name of a column.', needed, alternative) END);
 	END IF;
 
-	SELECT array_agg(a.attname ORDER BY a.attnum),
+	SELECT coalesce(array_agg(a.attname ORDER BY a.attnum), '{}'),
 		coalesce(array_agg(a.attname) FILTER (WHERE
 			CASE WHEN a.atttypid < 16384 THEN a.atttypid ELSE @extschema@.braze_client_base_type(a.atttypid) END
 			IN ('json'::regtype, 'jsonb'::regtype)), '{}'),
 		coalesce(array_agg(a.attname ORDER BY a.attnum) FILTER (WHERE a.attgenerated <> ''), '{}'),
-		bool_or(a.atttypid >= 16384)
-	INTO columns, json_columns, generated, has_own_types
+		-- of a transaction's old snapshot nobody knows what the columns are by now
+		current_setting('transaction_isolation') IN ('read committed', 'read uncommitted')
+			AND bool_and(a.atttypid < 16384 OR @extschema@.braze_client_base_type(a.atttypid) < 16384)
+			AND NOT (before AND bool_or(a.attgenerated <> ''))
+	INTO columns, json_columns, generated, by_row
 	FROM pg_attribute a
 	WHERE a.attrelid = relid AND a.attnum > 0 AND NOT a.attisdropped;
-	IF has_own_types THEN
-		PERFORM @extschema@.braze_client_check_types(relid);
-	END IF;
 
 	-- what goes to the top of the call
 	FOREACH i IN ARRAY given_numbers LOOP
@@ -762,50 +782,17 @@ BEGIN
 			END IF;
 		END LOOP;
 	END IF;
+	SELECT 'SELECT coalesce(jsonb_object_agg(f.name, f.value) FILTER (WHERE f.is_there), ''{}'') '
+		'FROM (SELECT ($1).*) r, LATERAL (VALUES ' || string_agg(format('(%L, %s, %s)', a.attname, @extschema@.braze_client_expression(quote_ident(a.attname), a.atttypid),
+			CASE WHEN a.attname = ANY (json_columns) THEN format('num_nulls(%I) = 0', a.attname) ELSE 'true' END), ', ') ||
+		') f (name, value, is_there)'
+	INTO query
+	FROM pg_attribute a
+	WHERE a.attrelid = relid AND a.attnum > 0 AND NOT a.attisdropped AND NOT (before AND a.attgenerated <> '')
+		AND (members ? a.attname OR EXISTS (SELECT FROM jsonb_each_text(fields) f WHERE f.value = a.attname));
 	RETURN jsonb_build_object('type', type, 'literals', literals, 'fields', fields, 'object', object, 'whole', whole,
 		'members', members, 'only_changed', only_changed, 'compared', to_jsonb(compared), 'json', to_jsonb(json_columns),
-		'absent', CASE WHEN before THEN to_jsonb(generated) ELSE '[]' END, 'destination', given -> 'destination');
-END
-$$;
-
--- A row as to_jsonb has it; one_by_one, but for columns that are not in the call,
--- which may be why jsonb cannot have it.  A json column that is null is left out,
--- since JSON's null is a value; all others that are null have it.
-CREATE OR REPLACE FUNCTION @extschema@.braze_client_values(the_row anyelement, plan jsonb, one_by_one boolean)
-RETURNS jsonb
-LANGUAGE plpgsql STABLE
-SET search_path = pg_catalog, pg_temp
-AS $$
-DECLARE
-	result jsonb := '{}';
-	name text;
-	is_null boolean;
-	value jsonb;
-BEGIN
-	IF one_by_one THEN
-		FOR name IN
-			SELECT f.value FROM jsonb_each_text(plan -> 'fields') f
-			UNION
-			SELECT jsonb_object_keys(plan -> 'members')
-		LOOP
-			EXECUTE format('SELECT to_jsonb(($1).%I)', name) INTO value USING the_row;
-			result := result || jsonb_build_object(name, value);
-		END LOOP;
-	ELSE
-		result := to_jsonb(the_row);
-	END IF;
-	IF plan -> 'json' <> '[]' THEN
-		FOR name IN SELECT j FROM jsonb_array_elements_text(plan -> 'json') j WHERE result -> j = 'null' LOOP
-			EXECUTE format('SELECT ($1).%I IS NULL', name) INTO is_null USING the_row;
-			IF is_null THEN
-				result := result - name;
-			END IF;
-		END LOOP;
-	END IF;
-	IF plan -> 'absent' <> '[]' THEN
-		result := result - ARRAY(SELECT jsonb_array_elements_text(plan -> 'absent'));
-	END IF;
-	RETURN result;
+		'by_row', by_row, 'query', query, 'destination', given -> 'destination');
 END
 $$;
 
@@ -1074,6 +1061,10 @@ SET search_path = pg_catalog, pg_temp
 AS $$
 DECLARE
 	plan jsonb;
+	by_row boolean;
+	images int;
+	the_row record;
+	the_values jsonb;
 	new_row jsonb;
 	old_row jsonb;
 	call jsonb;
@@ -1086,16 +1077,31 @@ BEGIN
 	plan := @extschema@.braze_client_plan(TG_RELID, coalesce(TG_ARGV, '{}'), TG_WHEN = 'BEFORE' AND TG_OP <> 'DELETE');
 
 	-- a row that jsonb cannot have: without what is not in the call, then as its text
+	images := CASE WHEN TG_OP = 'UPDATE' AND ((plan -> 'only_changed')::boolean OR plan ->> 'type' = 'identify') THEN 2 ELSE 1 END;
+	by_row := (plan -> 'by_row')::boolean;
 	FOR attempt IN 0 .. 1 LOOP
 		BEGIN
-			IF TG_OP = 'DELETE' THEN
-				new_row := @extschema@.braze_client_values(OLD, plan, attempt = 1);
-			ELSE
-				new_row := @extschema@.braze_client_values(NEW, plan, attempt = 1);
-			END IF;
-			IF TG_OP = 'UPDATE' AND ((plan -> 'only_changed')::boolean OR plan ->> 'type' = 'identify') THEN
-				old_row := @extschema@.braze_client_values(OLD, plan, attempt = 1);
-			END IF;
+			FOR image IN 1 .. images LOOP
+				IF image = 2 OR TG_OP = 'DELETE' THEN
+					the_row := OLD;
+				ELSE
+					the_row := NEW;
+				END IF;
+				the_values := CASE WHEN by_row AND attempt = 0 THEN to_jsonb(the_row) END;
+
+				-- A json column that is null is left out, since JSON's null is a value;
+				-- all others that are null have it.
+				IF the_values IS NULL OR plan -> 'json' <> '[]' AND EXISTS (
+					SELECT FROM jsonb_array_elements_text(plan -> 'json') j WHERE the_values -> j = 'null')
+				THEN
+					EXECUTE coalesce(plan ->> 'query', 'SELECT jsonb ''{}''') INTO the_values USING the_row;
+				END IF;
+				IF image = 2 THEN
+					old_row := the_values;
+				ELSE
+					new_row := the_values;
+				END IF;
+			END LOOP;
 			EXIT;
 		EXCEPTION WHEN data_exception OR program_limit_exceeded THEN
 			CONTINUE WHEN attempt = 0;
