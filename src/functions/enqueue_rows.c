@@ -34,7 +34,8 @@
 static Portal
 open_query(const char *query)
 {
-	SPIPlanPtr	plan = SPI_prepare(query, 0, NULL);
+	/* one that can scroll would begin anew when it is kept beyond a commit */
+	SPIPlanPtr	plan = SPI_prepare_cursor(query, 0, NULL, CURSOR_OPT_NO_SCROLL);
 	Portal		portal;
 
 	if (plan == NULL || !SPI_is_cursor_plan(plan))
@@ -51,10 +52,12 @@ open_query(const char *query)
 				 errhint("braze_call_from_row makes a call of a warehouse's row.")));
 
 	/*
-	 * As a loop of PL/pgSQL over a query: the commit of the first part keeps
-	 * what is left of it, and an error forgets it.
+	 * As a loop of PL/pgSQL over a query: a commit keeps its rows, and an
+	 * error forgets them.  All are kept before the first is queued, so that
+	 * the query does not run while ids and locks of the queue are held.
 	 */
 	PinPortal(portal);
+	SPI_commit();
 	return portal;
 }
 

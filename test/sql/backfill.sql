@@ -135,6 +135,13 @@ INSERT INTO song_played VALUES ('m2', 'u2', 'Roar', '2026-01-02'), ('m1', 'u1', 
 CALL braze_enqueue_rows($$SELECT CASE WHEN user_id IS NOT NULL THEN braze_call_from_row(s, 'track') || '{"event": "Song Played"}' END FROM (SELECT *, 'x' AS event FROM song_played) s ORDER BY received_at$$, 'braze');
 SELECT user_id, event, object FROM calls;
 DELETE FROM braze_queue;
+-- each row is computed once, by parts as well
+CREATE SEQUENCE row_numbers;
+CALL braze_enqueue_rows($$
+	SELECT CASE WHEN n > 4 THEN jsonb_build_object('type', 'track', 'userId', n, 'event', 'e') END
+	FROM (SELECT nextval('row_numbers') AS n FROM generate_series(1, 6) OFFSET 0) s $$, rows_per_part => 4);
+SELECT user_id, (SELECT last_value FROM row_numbers) FROM calls;
+DELETE FROM braze_queue;
 CALL braze_enqueue_rows('SELECT NULL::jsonb WHERE false', rows_per_part => 1);
 BEGIN;
 CALL braze_enqueue_rows('SELECT NULL::jsonb');
