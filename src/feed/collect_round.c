@@ -34,6 +34,7 @@
 #include "base/clock.h"
 #include "base/compat.h"
 #include "destination/destination.h"
+#include "feed/collect_commits.h"
 #include "feed/collect_cursor.h"
 #include "feed/collect_held_back.h"
 #include "feed/collect_notes.h"
@@ -127,6 +128,7 @@ commit_collecting(void)
 	SPI_finish();
 	PopActiveSnapshot();
 	braze_collect_remote_commit();
+	braze_collect_commits_done();
 }
 
 /* ----- one call ----- */
@@ -346,6 +348,7 @@ braze_collect_round_run(const BrazeOrigin *origin, BrazeCollectRound *result)
 	const char *staying;
 	bool		all;
 
+	braze_collect_commits_wait();
 	begin_collecting();
 	batch.ids = palloc(sizeof(int64) * (MAX_ROWS + CHUNK_ROWS));
 	batch.hashes = palloc(sizeof(int64) * (MAX_ROWS + CHUNK_ROWS));

@@ -99,11 +99,12 @@ fix_collector_settings(void)
 		SetConfigOption(settings[i][0], settings[i][1], PGC_SUSET, PGC_S_OVERRIDE);
 
 	/*
-	 * what is deleted there must not be lost here; remote_apply is more than
-	 * on
+	 * What is deleted there must not be lost here.  Set in any case: a reload
+	 * could lower it otherwise.
 	 */
-	if (synchronous_commit < SYNCHRONOUS_COMMIT_REMOTE_FLUSH)
-		SetConfigOption("synchronous_commit", "on", PGC_SUSET, PGC_S_OVERRIDE);
+	SetConfigOption("synchronous_commit",
+					synchronous_commit == SYNCHRONOUS_COMMIT_REMOTE_APPLY ? "remote_apply" : "on",
+					PGC_SUSET, PGC_S_OVERRIDE);
 }
 
 static bool

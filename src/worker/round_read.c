@@ -9,7 +9,6 @@
 
 #include "access/detoast.h"
 #include "access/xlog.h"
-#include "access/xlog_internal.h"
 #include "miscadmin.h"
 #include "utils/memutils.h"
 #include "utils/rel.h"
@@ -21,6 +20,7 @@
 #include "base/shmem.h"
 #include "base/queue_count.h"
 #include "base/table_write.h"
+#include "base/wal_end.h"
 #include "queue/enqueue.h"
 #include "store/attribute_period.h"
 #include "store/profile_row.h"
@@ -558,24 +558,9 @@ read_all(void)
 static void
 flush_rows(void)
 {
-	XLogRecPtr	end;
-	uint64		offset;
-
 	if (!unflushed)
 		return;
-
-	/*
-	 * At the very start of a page the insert position lies behind a header
-	 * that nobody has written, and nothing can be flushed up to there.  Only
-	 * the first page of a segment has the long one: elsewhere a record may
-	 * end there.
-	 */
-	end = GetXLogInsertRecPtr();
-	offset = end % XLOG_BLCKSZ;
-	if (offset == SizeOfXLogShortPHD ||
-		XLogSegmentOffset(end, wal_segment_size) == SizeOfXLogLongPHD)
-		end -= offset;
-	XLogFlush(end);
+	XLogFlush(braze_wal_end());
 	unflushed = false;
 }
 

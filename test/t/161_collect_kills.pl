@@ -18,7 +18,7 @@ use StandIn;
 
 my $braze = StandIn->new;
 my $origin = braze_server('origin', conf => 'segment_braze.deliver = off');
-my $node = braze_node('node', $braze);
+my $node = braze_node('node', $braze, conf => "wal_level = replica\nmax_wal_senders = 2");
 
 sub wait_for
 {
@@ -174,6 +174,65 @@ queue_calls(25, 27);
 wait_for($node, q{state ~ 'collecting; some calls stay there: the call with id \d+: not this one' FROM braze_origins});
 is($node->safe_psql('postgres', q{SELECT string_agg(call->>'event', ',' ORDER BY id) FROM braze_queue WHERE call->>'event' ~ 'e2[567]'}),
 	'e25,e27', 'a call that a trigger refuses stays there alone');
+
+# ----- what is not safe here is not deleted there -----
+
+sub set_and_reload
+{
+	my ($setting) = @_;
+
+	$node->append_conf('postgresql.conf', $setting);
+	$node->reload;
+	return;
+}
+
+sub queue_event
+{
+	my ($event) = @_;
+
+	$origin->safe_psql('postgres', "SELECT braze_track('u1', '$event')");
+	return;
+}
+
+# a trigger says what the collector's settings are, before a reload and after it
+$node->safe_psql('postgres', <<'EOS');
+CREATE TABLE seen (setting text, reloaded text);
+CREATE FUNCTION look() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN
+	INSERT INTO public.seen VALUES (current_setting('synchronous_commit'), current_setting('my.reloaded', true));
+	RETURN NEW;
+END
+$$;
+CREATE TRIGGER look BEFORE INSERT ON braze_queue FOR EACH ROW EXECUTE FUNCTION look();
+EOS
+set_and_reload("synchronous_commit = off\nmy.reloaded = yes");
+my $round = 0;
+do
+{
+	queue_event('reload ' . ++$round);
+	wait_for($node, "count(*) = 1 FROM braze_queue WHERE call->>'event' = 'reload $round'");
+} until $node->safe_psql('postgres', q{SELECT count(*) FROM seen WHERE reloaded = 'yes'}) > 0;
+is($node->safe_psql('postgres', 'SELECT DISTINCT setting FROM seen'), 'on', 'a reload does not lower synchronous_commit');
+
+my $is_there = q{count(*) = 1 FROM braze_queue WHERE call->>'event' = 'unconfirmed'};
+my $waits_for_standby = q{wait_event = 'SyncRep' AND backend_type = 'segment_braze collector'};
+$lock = lock_queue($node, 'SHARE');
+queue_event('unconfirmed');
+wait_for($node, $collector_waits);
+set_and_reload("synchronous_standby_names = 'nobody'");
+$lock->quit;
+$node->poll_query_until('postgres', <<"EOS") or croak 'the wait for a standby goes on';
+SELECT count(pg_cancel_backend(pid)) >= 0 AND (SELECT state LIKE 'retrying: it is not known whether a synchronous standby%' FROM braze_origins)
+FROM pg_stat_activity WHERE $waits_for_standby
+EOS
+wait_for($node, $is_there);
+is($origin->safe_psql('postgres', "SELECT $is_there"), 't', 'a wait for a standby that was cancelled is no confirmation');
+is($node->safe_psql('postgres', 'SET statement_timeout = 0; SELECT pg_terminate_backend(' . collector() . ', 20000)'), 't', 'a collector that waits for a standby ends');
+wait_for($node, "count(*) = 1 FROM pg_stat_activity WHERE $waits_for_standby");
+is($origin->safe_psql('postgres', "SELECT $is_there"), 't', 'nor is the end of the process');
+set_and_reload("synchronous_standby_names = ''");
+wait_for($origin, q{count(*) = 0 FROM braze_queue WHERE call->>'event' = 'unconfirmed'});
+is($node->safe_psql('postgres', "SELECT $is_there"), 't', 'it is deleted there in the end, and was queued once');
 
 # ----- the extension goes -----
 
