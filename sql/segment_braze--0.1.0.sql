@@ -526,6 +526,7 @@ CREATE TABLE @extschema@.braze_collecting (
 	database oid,
 	role oid NOT NULL,
 	started_at timestamptz NOT NULL DEFAULT pg_catalog.now(),
+	stopping boolean NOT NULL DEFAULT false,
 	PRIMARY KEY (server, origin_table, system_identifier, database)
 ) USING heap;
 
@@ -543,6 +544,8 @@ COMMENT ON COLUMN @extschema@.braze_collecting.role IS
 'OID of the role that called it, with whose rights the calls are collected';
 COMMENT ON COLUMN @extschema@.braze_collecting.started_at IS
 'when braze_collect was called';
+COMMENT ON COLUMN @extschema@.braze_collecting.stopping IS
+'braze_stop_collecting was called; the row goes once what was collected is deleted there';
 
 -- The hashes are random, so they are not worth compressing.
 CREATE TABLE @extschema@.braze_collected (
@@ -1643,13 +1646,13 @@ LANGUAGE C VOLATILE;
 COMMENT ON FUNCTION @extschema@.braze_collect(name, text) IS
 'begins to collect calls from a table of another server, with the rights of the current role; false when it was collecting';
 
-CREATE FUNCTION @extschema@.braze_stop_collecting(server name, origin_table text)
+CREATE FUNCTION @extschema@.braze_stop_collecting(server name, origin_table text, force boolean DEFAULT false)
 RETURNS boolean
 AS 'MODULE_PATHNAME', 'braze_stop_collecting'
 LANGUAGE C VOLATILE;
 
-COMMENT ON FUNCTION @extschema@.braze_stop_collecting(name, text) IS
-'ends collecting from a table of another server; false when it was not collecting';
+COMMENT ON FUNCTION @extschema@.braze_stop_collecting(name, text, boolean) IS
+'ends collecting from a table of another server, once what was collected is deleted there, or at once with force; false when it was not collecting';
 
 CREATE FUNCTION @extschema@.braze_collectors(
 	OUT server name,
@@ -1674,6 +1677,8 @@ SELECT o.server, o.origin_table, pg_catalog.pg_get_userbyid(o.role) AS role,
 	CASE
 		WHEN NOT o.here THEN 'not collecting here: to collect into this database, run SELECT braze_collect('
 			|| pg_catalog.quote_literal(o.server) || ', ' || pg_catalog.quote_literal(o.origin_table) || ')'
+		WHEN o.stopping THEN 'stopping' || CASE WHEN coalesce(w.missing, c.state, 'starting') !~ '^(collecting|starting)'
+			THEN '; ' || coalesce(w.missing, c.state) ELSE '' END
 		ELSE coalesce(w.missing, c.state, 'starting')
 	END AS state,
 	c.waiting,
@@ -1683,6 +1688,7 @@ SELECT o.server, o.origin_table, pg_catalog.pg_get_userbyid(o.role) AS role,
 FROM (
 	SELECT i.server, i.origin_table,
 		pg_catalog.bool_or(i.system_identifier = h.system_identifier AND i.database = h.database) AS here,
+		pg_catalog.bool_or(i.system_identifier = h.system_identifier AND i.database = h.database AND i.stopping) AS stopping,
 		(pg_catalog.array_agg(i.role ORDER BY i.system_identifier = h.system_identifier AND i.database = h.database DESC))[1] AS role
 	FROM @extschema@.braze_collecting i CROSS JOIN @extschema@.braze_here() h
 	GROUP BY i.server, i.origin_table
@@ -1839,7 +1845,7 @@ REVOKE ALL ON FUNCTION
 	@extschema@.braze_is_small(boolean),
 	@extschema@.braze_counters(),
 	@extschema@.braze_collect(name, text),
-	@extschema@.braze_stop_collecting(name, text),
+	@extschema@.braze_stop_collecting(name, text, boolean),
 	@extschema@.braze_collectors(),
 	@extschema@.braze_metrics(),
 	@extschema@.braze_create_sync(text, text, text, jsonb, name, interval, text, float8, text, text, text, text, interval, name),

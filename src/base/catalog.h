@@ -60,7 +60,8 @@
 #define BRAZE_COLLECTING_SYSTEM		3
 #define BRAZE_COLLECTING_DATABASE	4
 #define BRAZE_COLLECTING_ROLE		5
-#define BRAZE_COLLECTING_COLUMNS	6
+#define BRAZE_COLLECTING_STOPPING	7
+#define BRAZE_COLLECTING_COLUMNS	7
 
 /* columns of braze_collected, which SQL reads and writes */
 #define BRAZE_COLLECTED_COLUMNS		7

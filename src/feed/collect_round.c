@@ -64,6 +64,9 @@ static int64 highest_noted;
 static int64 scanned_at;		/* from the lowest id */
 static int64 expired_at = 0;
 
+/* nothing more is collected; the cursor stands as this asks for */
+static bool is_stopping = false;
+
 /* the last error came while a call was inserted: each is tried by itself */
 static bool is_careful = false;
 static bool is_inserting = false;
@@ -120,6 +123,20 @@ begin_collecting(void)
 		proc_exit(0);
 	PushActiveSnapshot(GetTransactionSnapshot());
 	SPI_connect();
+}
+
+/* the row may be locked by who has changed nothing yet */
+static bool
+is_to_stop(const BrazeOrigin *origin)
+{
+	const BrazeOrigin *wanted;
+
+	if (!braze_collect_table_try_read())
+		return is_stopping;
+	wanted = braze_collect_table_find(NameStr(origin->server), origin->table);
+	if (wanted == NULL || wanted->role != origin->role)
+		proc_exit(0);
+	return wanted->stopping;
 }
 
 static void
@@ -233,13 +250,19 @@ take_chunk(Batch *batch, SPITupleTable *table, uint64 count)
 		batch->rows++;
 		if (row->noted)
 			batch->noted[batch->nnoted++] = row->id;
-		else if (take_call(row, batch->origin->role))
+		else if (!is_stopping && take_call(row, batch->origin->role))
 		{
 			batch->ids[batch->count] = row->id;
 			batch->hashes[batch->count++] = row->hash;
 			batch->bytes += VARSIZE(row->call);
 		}
 	}
+}
+
+static bool
+is_behind_notes(const Batch *batch)
+{
+	return batch->rows > 0 && batch->last_id >= highest_noted;
 }
 
 /*
@@ -255,7 +278,8 @@ read_some(Batch *batch, const char *condition)
 												  ALLOCSET_DEFAULT_SIZES);
 	bool		all = false;
 
-	while (!all && batch->rows < MAX_ROWS && batch->bytes < MAX_BYTES)
+	while (!all && batch->rows < MAX_ROWS && batch->bytes < MAX_BYTES &&
+		   !(is_stopping && is_behind_notes(batch)))
 	{
 		uint64		count = braze_collect_remote_fetch(portal, CHUNK_ROWS);
 		SPITupleTable *table = SPI_tuptable;
@@ -284,6 +308,10 @@ static bool
 read_batch(Batch *batch)
 {
 	char	   *condition = braze_collect_cursor_condition();
+
+	/* what has an id above the notes was not collected */
+	if (is_stopping)
+		return read_some(batch, NULL) || is_behind_notes(batch);
 
 	/*
 	 * What has a lower id comes first.  If that is not all, what is above it
@@ -346,10 +374,12 @@ braze_collect_round_run(const BrazeOrigin *origin, BrazeCollectRound *result)
 {
 	Batch		batch = {origin};
 	const char *staying;
+	bool		was_stopping = is_stopping;
 	bool		all;
 
 	braze_collect_commits_wait();
 	begin_collecting();
+	is_stopping = is_to_stop(origin);
 	batch.ids = palloc(sizeof(int64) * (MAX_ROWS + CHUNK_ROWS));
 	batch.hashes = palloc(sizeof(int64) * (MAX_ROWS + CHUNK_ROWS));
 	batch.noted = palloc(sizeof(int64) * (MAX_ROWS + CHUNK_ROWS));
@@ -357,7 +387,7 @@ braze_collect_round_run(const BrazeOrigin *origin, BrazeCollectRound *result)
 	check_session(origin);
 	if (ncollected > 0)
 		braze_collect_remote_delete(collected_ids, ncollected);
-	if (braze_collect_held_back_is_over(origin->role))
+	if (is_stopping != was_stopping || braze_collect_held_back_is_over(origin->role))
 		read_from_start();
 
 	all = read_batch(&batch);
@@ -387,6 +417,9 @@ braze_collect_round_run(const BrazeOrigin *origin, BrazeCollectRound *result)
 	result->collected = batch.count;
 	result->more = (!all || batch.count > 0);
 	result->all = all;
+	result->stopped = (is_stopping && all);
+	if (result->stopped)
+		braze_collect_table_remove(origin, true);
 	staying = braze_collect_held_back_reason();
 	strlcpy(result->staying, staying != NULL ? staying : "", sizeof(result->staying));
 	commit_collecting();

@@ -3,6 +3,10 @@
  * collect_round.h
  *	  One round of a collector: some calls come from their origin to here.
  *
+ * When collecting is to stop, rounds only delete there what was collected.  The
+ * last one removes the row of braze_collecting, and from then on somebody else
+ * may collect or deliver from there.
+ *
  *-------------------------------------------------------------------------
  */
 #ifndef BRAZE_COLLECT_ROUND_H
@@ -14,6 +18,7 @@ typedef struct BrazeCollectRound
 {
 	int			collected;		/* calls that are here now */
 	bool		more;			/* there is more to do at once */
+	bool		stopped;		/* there is no other round */
 	bool		all;			/* nothing was there that could have been
 								 * collected */
 	char		staying[BRAZE_COLLECTOR_TEXT_SIZE]; /* why some calls stay

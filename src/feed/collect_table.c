@@ -57,6 +57,7 @@ braze_collect_table_here(void)
 				TextDatumGetCString(heap_getattr(tuple, BRAZE_COLLECTING_TABLE, desc, &isnull)),
 				sizeof(origin->table));
 		origin->role = DatumGetObjectId(heap_getattr(tuple, BRAZE_COLLECTING_ROLE, desc, &isnull));
+		origin->stopping = DatumGetBool(heap_getattr(tuple, BRAZE_COLLECTING_STOPPING, desc, &isnull));
 		origins = lappend(origins, origin);
 	}
 	systable_endscan(scan);
@@ -64,8 +65,8 @@ braze_collect_table_here(void)
 	return origins;
 }
 
-Oid
-braze_collect_table_role(const char *server, const char *table)
+const BrazeOrigin *
+braze_collect_table_find(const char *server, const char *table)
 {
 	ListCell   *cell;
 
@@ -74,9 +75,9 @@ braze_collect_table_role(const char *server, const char *table)
 		const BrazeOrigin *origin = lfirst(cell);
 
 		if (strcmp(NameStr(origin->server), server) == 0 && strcmp(origin->table, table) == 0)
-			return origin->role;
+			return origin;
 	}
-	return InvalidOid;
+	return NULL;
 }
 
 static void
@@ -105,14 +106,25 @@ braze_collect_table_put(const BrazeOrigin *origin)
 				 "INSERT INTO %s (server, origin_table, system_identifier, database, role) "
 				 "VALUES ($1, $2, $3, $4, $5) "
 				 "ON CONFLICT (server, origin_table, system_identifier, database) "
-				 "DO UPDATE SET role = excluded.role");
+				 "DO UPDATE SET role = excluded.role, stopping = false");
 }
 
-/* whoever collected it: the caller has seen to that */
+/* whoever collects it: the caller has seen to that */
 void
-braze_collect_table_remove(const BrazeOrigin *origin)
+braze_collect_table_stop(const BrazeOrigin *origin)
 {
-	write_origin(origin, CMD_DELETE,
+	write_origin(origin, CMD_UPDATE,
+				 "UPDATE %s SET stopping = true WHERE server = $1 AND origin_table = $2 "
+				 "AND system_identifier = $3 AND database = $4 AND $5 IS NOT NULL");
+}
+
+/* only_stopping: unless it is to be collected again meanwhile */
+void
+braze_collect_table_remove(const BrazeOrigin *origin, bool only_stopping)
+{
+	write_origin(origin, CMD_DELETE, only_stopping ?
+				 "DELETE FROM %s WHERE server = $1 AND origin_table = $2 "
+				 "AND system_identifier = $3 AND database = $4 AND role = $5 AND stopping" :
 				 "DELETE FROM %s WHERE server = $1 AND origin_table = $2 "
 				 "AND system_identifier = $3 AND database = $4 AND $5 IS NOT NULL");
 }

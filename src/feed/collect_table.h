@@ -20,6 +20,8 @@ typedef struct BrazeOrigin
 	NameData	server;
 	char		table[BRAZE_ORIGIN_TABLE_SIZE];
 	Oid			role;			/* that collects */
+	bool		stopping;		/* nothing more is collected, see
+								 * collect_round.h */
 } BrazeOrigin;
 
 /* for the worker, as for braze_paused, see paused_table.h */
@@ -28,11 +30,12 @@ extern bool braze_collect_table_try_read(void);
 /* those of this database, BrazeOrigin * in the caller's memory context */
 extern List *braze_collect_table_here(void);
 
-/* InvalidOid: it is not collected here */
-extern Oid	braze_collect_table_role(const char *server, const char *table);
+/* NULL: it is not collected here */
+extern const BrazeOrigin *braze_collect_table_find(const char *server, const char *table);
 
 /* the worker is told at the commit */
 extern void braze_collect_table_put(const BrazeOrigin *origin);
-extern void braze_collect_table_remove(const BrazeOrigin *origin);
+extern void braze_collect_table_stop(const BrazeOrigin *origin);
+extern void braze_collect_table_remove(const BrazeOrigin *origin, bool only_stopping);
 
 #endif							/* BRAZE_COLLECT_TABLE_H */

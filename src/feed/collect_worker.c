@@ -253,6 +253,8 @@ collect_once(void)
 	BrazeCollectRound round = {0};
 	ErrorData  *error = attempt_transaction(run_round, &round);
 
+	if (error == NULL && round.stopped)
+		proc_exit(0);
 	if (error == NULL)
 		round_succeeded(&round);
 	if (error == NULL && (!round.all || round.staying[0] != '\0') && braze_now_ms() >= next_count)

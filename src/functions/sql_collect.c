@@ -122,7 +122,7 @@ Datum
 braze_collect(PG_FUNCTION_ARGS)
 {
 	BrazeOrigin origin;
-	Oid			collecting;
+	const BrazeOrigin *known;
 
 	if (!braze_preload_is_done())
 		ereport(ERROR,
@@ -132,10 +132,10 @@ braze_collect(PG_FUNCTION_ARGS)
 	name_origin(fcinfo, &origin);
 	require_foreign_server(NameStr(origin.server));
 	require_login(origin.role);
-	collecting = braze_collect_table_role(NameStr(origin.server), origin.table);
-	if (OidIsValid(collecting))
-		require_role_of(&origin, collecting);
-	if (collecting == origin.role)
+	known = braze_collect_table_find(NameStr(origin.server), origin.table);
+	if (known != NULL)
+		require_role_of(&origin, known->role);
+	if (known != NULL && known->role == origin.role && !known->stopping)
 		PG_RETURN_BOOL(false);
 	braze_collect_table_put(&origin);
 	PG_RETURN_BOOL(true);
@@ -146,14 +146,17 @@ Datum
 braze_stop_collecting(PG_FUNCTION_ARGS)
 {
 	BrazeOrigin origin;
-	Oid			collecting;
+	const BrazeOrigin *known;
 
 	name_origin(fcinfo, &origin);
-	collecting = braze_collect_table_role(NameStr(origin.server), origin.table);
-	if (!OidIsValid(collecting))
+	known = braze_collect_table_find(NameStr(origin.server), origin.table);
+	if (known == NULL)
 		PG_RETURN_BOOL(false);
-	require_role_of(&origin, collecting);
-	braze_collect_table_remove(&origin);
+	require_role_of(&origin, known->role);
+	if (!PG_ARGISNULL(2) && PG_GETARG_BOOL(2))
+		braze_collect_table_remove(&origin, false);
+	else if (!known->stopping)
+		braze_collect_table_stop(&origin);
 	PG_RETURN_BOOL(true);
 }
 

@@ -215,7 +215,8 @@ foreach my $table ('public.outbox of server "plain"', '"Segment calls".braze_que
 	is(scalar(() = $log =~ /no calls are collected from table \Q$table\E into database "postgres": /g), 1, "one line when it began: $table");
 	is(scalar(() = $log =~ /calls are collected again from table \Q$table\E into database "postgres", after \d+ s/g), 1, "and one when it ended: $table");
 }
-unlike($log, qr/^\S+ \S+ UTC \[\d+\] (ERROR|FATAL|WARNING): /m, 'and nothing else');
+# postgres_fdw warns when a connection ends in the middle of a round
+unlike($log, qr/^\S+ \S+ UTC \[\d+\] (ERROR|FATAL|WARNING):  (?!no connection to the server)/m, 'and nothing else');
 
 # ids that are issued again after a failover, and calls that come back
 my $before = at_origin('postgres', q{INSERT INTO outbox (destination, call) VALUES ('braze', '{"type": "track", "userId": "u1", "event": "again"}') RETURNING id});
@@ -254,6 +255,8 @@ EOS
 wait_for_origin('nowhere', q{state LIKE 'retrying: %'});
 is(numbers('nowhere'), expected_numbers('"public.outbox"'), 'an origin that has never answered has its number');
 $node->safe_psql('postgres', q{SELECT braze_stop_collecting('nowhere', 'outbox')});
+wait_for_origin('nowhere', q{state LIKE 'stopping; retrying: %'});
+$node->safe_psql('postgres', q{SELECT braze_stop_collecting('nowhere', 'outbox', force => true)});
 wait_for_collectors(2);
 
 # CREATE DATABASE needs the database for itself, so does DROP DATABASE

@@ -157,6 +157,35 @@ $origin->start;
 queue_calls(22, 24);
 is_collected(24, 'immediate shutdown of the origin');
 
+# ----- an end of collecting leaves nothing there that is here -----
+
+$lock = lock_queue($origin, 'SHARE ROW EXCLUSIVE');
+$lock->query_safe(q{COMMIT; BEGIN; SELECT braze_track('u1', 'stop ' || i) FROM generate_series(1, 3) i; COMMIT; BEGIN; LOCK TABLE braze_queue IN SHARE MODE});
+wait_for($origin, $collector_waits);
+wait_for($node, q{count(*) = 3 FROM braze_queue WHERE call->>'event' LIKE 'stop %'});
+is($node->safe_psql('postgres', q{SELECT braze_stop_collecting('shop', 'braze_queue')}), 't', 'collecting is to stop');
+is($node->safe_psql('postgres', 'SELECT state FROM braze_origins'), 'stopping', 'which takes until they are deleted there');
+$lock->query_safe(q{SELECT braze_track('u1', 'stop 4'); COMMIT});
+wait_for($node, 'count(*) = 0 FROM braze_origins');
+is($origin->safe_psql('postgres', q{SELECT string_agg(call->>'event', ',') FROM braze_queue}), 'stop 4', 'and nothing more is collected');
+$node->safe_psql('postgres', q{SELECT braze_collect('shop', 'braze_queue')});
+wait_for($origin, 'count(*) = 0 FROM braze_queue');
+
+# one that does not get as far is ended by force, and what is noted is deleted when it is collected again
+$lock->query_safe(q{BEGIN; SELECT braze_track('u1', 'stop ' || i) FROM generate_series(5, 6) i; COMMIT; BEGIN; LOCK TABLE braze_queue IN SHARE MODE});
+wait_for($origin, $collector_waits);
+wait_for($node, q{count(*) = 6 FROM braze_queue WHERE call->>'event' LIKE 'stop %'});
+$node->safe_psql('postgres', q{SELECT braze_stop_collecting('shop', 'braze_queue')});
+wait_for($node, q{state LIKE 'stopping; retrying: %' FROM braze_origins});
+$node->safe_psql('postgres', q{SELECT braze_stop_collecting('shop', 'braze_queue', force => true)});
+is($node->safe_psql('postgres', 'SELECT count(*) FROM braze_origins'), 0, 'force');
+$lock->query_safe('COMMIT');
+$lock->quit;
+$node->safe_psql('postgres', q{SELECT braze_collect('shop', 'braze_queue')});
+wait_for($origin, 'count(*) = 0 FROM braze_queue');
+is($node->safe_psql('postgres', q{SELECT string_agg(call->>'event', ',' ORDER BY id) FROM braze_queue WHERE call->>'event' LIKE 'stop %'}),
+	'stop 1,stop 2,stop 3,stop 4,stop 5,stop 6', 'each was queued once');
+
 # ----- what a trigger refuses here does not hold up the others -----
 
 $node->safe_psql('postgres', <<'EOS');

@@ -101,6 +101,7 @@ is($node->safe_psql('postgres', 'SELECT reason FROM braze_dead_letters ORDER BY 
 # ---- removal ----
 
 $node->safe_psql('postgres', q{SELECT braze_stop_collecting('shop', 'braze.braze_outbox')});
+ok($node->poll_query_until('postgres', 'SELECT count(*) = 0 FROM braze_origins'), 'collecting has stopped');
 psql_on('SOURCE', 'SELECT braze.braze_drop_client()');
 is($source->safe_psql('shop', q{SELECT count(*) FROM pg_trigger WHERE NOT tgisinternal}), '0', 'the client is removed');
 
