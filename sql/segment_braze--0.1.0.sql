@@ -1939,6 +1939,11 @@ GRANT SELECT (name, id, query, user_id, names, destination, every, on_remove, ma
 	cursor_column, late, owner, search_path, cursor_at, forgotten_before, status, pid, started, next_run,
 	rows_read, rows_to_queue, rows_queued) ON @extschema@.braze_syncs TO PUBLIC;
 
+-- Calls are collected with the rights of the role in the row, so GRANT ... ON ALL
+-- TABLES is not to let anybody write one.
+ALTER TABLE @extschema@.braze_collecting ENABLE ROW LEVEL SECURITY;
+ALTER TABLE @extschema@.braze_collected ENABLE ROW LEVEL SECURITY;
+
 --
 -- The worker
 --

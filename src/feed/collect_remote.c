@@ -205,6 +205,11 @@ braze_collect_remote_prepare(const BrazeOrigin *origin)
 	if (tables_are_there())
 		return;
 	names = textToQualifiedNameList(cstring_to_text(origin->table));
+	if (list_length(names) != 2)
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_NAME),
+				 errmsg("\"%s\" is not a schema and the name of a table", origin->table),
+				 errdetail("The row of braze_collecting was not written by braze_collect.")));
 	schema = strVal(linitial(names));
 	table = strVal(lsecond(names));
 

@@ -149,6 +149,15 @@ CREATE SERVER mine FOREIGN DATA WRAPPER segment_braze OPTIONS (datacenter 'US-01
 ROLLBACK TO s;
 CREATE USER MAPPING FOR CURRENT_USER SERVER braze OPTIONS (rest_api_key 'k');
 ROLLBACK TO s;
+-- a right on all tables does not let anybody collect with the rights of another
+RESET ROLE;
+GRANT SELECT, INSERT ON braze_collecting, braze_collected TO regress_braze_nobody;
+SET LOCAL ROLE regress_braze_nobody;
+SAVEPOINT s;
+INSERT INTO braze_collecting VALUES ('braze', 'public.t', 1, 1, 10);
+ROLLBACK TO s;
+INSERT INTO braze_collected VALUES ('braze', 'public.t', 1, now(), 1, '{1}', '{1}');
+ROLLBACK TO s;
 RESET ROLE;
 SELECT count(*) AS queued FROM braze_queue;
 SELECT count(*) AS dead_letters FROM braze_dead_letters;
