@@ -214,10 +214,8 @@ braze_parts_blocking_state(const char *destination)
 
 /* once for each state that the part finds: the next look says nothing new */
 static void
-report_state(BrazeParts *parts, const char *destination, int elevel)
+report_state(BrazeParts *parts, const char *destination, const char *state, int elevel)
 {
-	char	   *state = braze_parts_blocking_state(destination);
-
 	if (state == NULL || (parts->reported != NULL && strcmp(parts->reported, state) == 0))
 		return;
 	if (parts->reported != NULL)
@@ -229,15 +227,45 @@ report_state(BrazeParts *parts, const char *destination, int elevel)
 			 errdetail("Nothing more is queued until these have left the queue.")));
 }
 
-static bool
-look_once(BrazeParts *parts, WaitClock *clock, const char *destination, int elevel)
+/* what a wait is for */
+typedef struct Wait
 {
+	BrazeParts *parts;
+	const char *destination;
+	int			elevel;
+	int			patience_ms;	/* 0: any */
+	bool		until_open;		/* not for the parts, but for the destination */
+	WaitClock	clock;
+	char	   *gave_up;		/* the state that it gave up at, or NULL */
+} Wait;
+
+/* a step of standing still, at whose end the state is asked for */
+static void
+look_at_state(Wait *wait, int64 now)
+{
+	BrazeParts *parts = wait->parts;
+	char	   *state = braze_parts_blocking_state(wait->destination);
+	bool		is_over = wait->patience_ms > 0 && now - wait->clock.still_since >= wait->patience_ms;
+
+	wait->clock.ask_after_ms += Min(wait->clock.ask_after_ms, MAX_STILL_MS);
+	if (state != NULL && is_over)
+		wait->gave_up = MemoryContextStrdup(parts->context, state);
+	else if (!wait->until_open)
+		report_state(parts, wait->destination, state, wait->elevel);
+}
+
+static bool
+look_once(Wait *wait)
+{
+	BrazeParts *parts = wait->parts;
+	WaitClock  *clock = &wait->clock;
 	int			gone = parts->gone;
 	int64		now;
 	bool		settled;
 
 	PushActiveSnapshot(GetTransactionSnapshot());
-	settled = braze_parts_is_settled(parts);
+	settled = wait->until_open ? braze_parts_blocking_state(wait->destination) == NULL :
+		braze_parts_is_settled(parts);
 	now = braze_now_ms();
 	if (parts->gone > gone)
 	{
@@ -245,44 +273,65 @@ look_once(BrazeParts *parts, WaitClock *clock, const char *destination, int elev
 		clock->still_since = now;
 		clock->ask_after_ms = MIN_STILL_MS;
 	}
-	else if (now - clock->still_since >= clock->ask_after_ms)
-	{
-		report_state(parts, destination, elevel);
-		clock->ask_after_ms += Min(clock->ask_after_ms, MAX_STILL_MS);
-	}
+	else if (!settled && now - clock->still_since >= clock->ask_after_ms)
+		look_at_state(wait, now);
 	PopActiveSnapshot();
-	return settled;
+	return settled || wait->gave_up != NULL;
 }
 
-void
-braze_parts_wait(BrazeParts *parts, const char *destination, int elevel)
+static char *
+wait_for_end(Wait *wait)
 {
 	MemoryContext caller = CurrentMemoryContext;
-	WaitClock	clock = {MIN_NAP_MS, braze_now_ms(), MIN_STILL_MS};
 
+	wait->clock.still_since = braze_now_ms();
+	wait->clock.ask_after_ms = MIN_STILL_MS;
 	for (;;)
 	{
-		bool		settled;
+		bool		ended;
 
 		/* what a look has locked, its transaction gives back */
 		if (IsTransactionState())
 		{
-			settled = look_once(parts, &clock, destination, elevel);
+			ended = look_once(wait);
 			SPI_commit();
 		}
 		else
 		{
 			StartTransactionCommand();
-			settled = look_once(parts, &clock, destination, elevel);
+			ended = look_once(wait);
 			CommitTransactionCommand();
 			MemoryContextSwitchTo(caller);
 		}
-		if (settled)
-			return;
+		if (ended)
+			return wait->gave_up;
 		(void) WaitLatch(MyLatch, WL_LATCH_SET | WL_TIMEOUT | WL_EXIT_ON_PM_DEATH,
-						 clock.nap_ms, braze_wait_event(BRAZE_WAIT_PARTS));
+						 wait->clock.nap_ms, braze_wait_event(BRAZE_WAIT_PARTS));
 		ResetLatch(MyLatch);
 		CHECK_FOR_INTERRUPTS();
-		clock.nap_ms = Min(clock.nap_ms * 2, MAX_NAP_MS);
+		wait->clock.nap_ms = Min(wait->clock.nap_ms * 2, wait->until_open ? MAX_STILL_MS : MAX_NAP_MS);
 	}
+}
+
+void
+braze_parts_wait(BrazeParts *parts, const char *destination, int elevel)
+{
+	(void) braze_parts_wait_patiently(parts, destination, elevel, 0);
+}
+
+char	   *
+braze_parts_wait_patiently(BrazeParts *parts, const char *destination, int elevel, int patience_ms)
+{
+	Wait		wait = {parts, destination, elevel, patience_ms, false, {.nap_ms = MIN_NAP_MS}};
+
+	return wait_for_end(&wait);
+}
+
+/* each look reads the queue, so they are few */
+char	   *
+braze_parts_wait_until_open(BrazeParts *parts, const char *destination, int patience_ms)
+{
+	Wait		wait = {parts, destination, LOG, patience_ms, true, {.nap_ms = MIN_STILL_MS}};
+
+	return wait_for_end(&wait);
 }

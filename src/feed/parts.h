@@ -54,4 +54,15 @@ extern char *braze_parts_blocking_state(const char *destination);
  */
 extern void braze_parts_wait(BrazeParts *parts, const char *destination, int elevel);
 
+/*
+ * The same for who has something better to do: given up once nothing has left
+ * for patience_ms, and the destination's state is why.  That state, or NULL: all
+ * have left.
+ */
+extern char *braze_parts_wait_patiently(BrazeParts *parts, const char *destination, int elevel,
+										int patience_ms);
+
+/* waits like that until the destination's state keeps no call; NULL: it does not */
+extern char *braze_parts_wait_until_open(BrazeParts *parts, const char *destination, int patience_ms);
+
 #endif							/* BRAZE_PARTS_H */

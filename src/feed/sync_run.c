@@ -21,6 +21,7 @@
 #include "utils/timeout.h"
 
 #include "base/catalog.h"
+#include "base/guc.h"
 #include "feed/parts.h"
 #include "feed/sync_part.h"
 #include "feed/sync_run.h"
@@ -29,6 +30,13 @@
 
 /* which of the advisory locks' fields keeps ours apart from the users' */
 #define SYNC_LOCK_FIELD		78
+
+/*
+ * A run by the timetable has one of few places.  It gives it up when the
+ * destination has taken nothing for so many naps of the worker, at most so long.
+ */
+#define PATIENCE_NAPS		12
+#define MAX_PATIENCE_MS		60000
 
 typedef struct Run
 {
@@ -44,6 +52,7 @@ typedef struct Run
 	BrazeSyncChanges *changes;
 	BrazeSyncQueue *queue;
 	BrazeParts *parts;
+	bool		is_blocked;		/* it ends, since the destination is */
 } Run;
 
 /* ----- one run at a time ----- */
@@ -225,6 +234,8 @@ note_failure(const Run *run, const ErrorData *error)
 {
 	PushActiveSnapshot(GetTransactionSnapshot());
 	braze_sync_state_fail(run->sync, &run->progress, error);
+	if (run->is_blocked)
+		braze_sync_state_run_soon(run->sync);
 	PopActiveSnapshot();
 	commit_step(run);
 }
@@ -271,20 +282,51 @@ take_step(Run *run, void (*body) (Run *run))
 	commit_step(run);
 }
 
+static int
+patience(void)
+{
+	return Min(PATIENCE_NAPS * braze_nap, MAX_PATIENCE_MS);
+}
+
+static char *
+wait_part(const Run *run)
+{
+	const char *destination = run->sync->destination;
+
+	if (run->mode != BRAZE_SYNC_RUN_TIMED)
+		return braze_parts_wait_patiently(run->parts, destination, NOTICE, 0);
+	return braze_parts_wait_patiently(run->parts, destination, LOG, patience());
+}
+
+/* one that has a part queued already must not have another one with each run */
+static char *
+wait_open(const Run *run)
+{
+	return run->mode != BRAZE_SYNC_RUN_TIMED || run->queue->nleft <= BRAZE_SYNC_PART_CALLS ? NULL :
+		braze_parts_wait_until_open(run->parts, run->sync->destination, patience());
+}
+
 /* whoever cancels a run most likely finds it here */
 static void
-wait_for_part(Run *run)
+wait_for(Run *run, char *(*what) (const Run *run))
 {
 	MemoryContext context = CurrentMemoryContext;
+	char	   *state;
 
 	if (run->mode == BRAZE_SYNC_RUN_AT_ONCE)
 		return;
 	PG_TRY();
 	{
-		braze_parts_wait(run->parts, run->sync->destination,
-						 run->mode == BRAZE_SYNC_RUN_TIMED ? LOG : NOTICE);
+		state = what(run);
 		if (!IsTransactionState())
 			SPI_start_transaction();
+		run->is_blocked = state != NULL;
+		if (run->is_blocked)
+			ereport(ERROR,
+					(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+					 errmsg("destination \"%s\" takes no calls: %s", run->sync->destination, state),
+					 errdetail("Of " INT64_FORMAT " calls " INT64_FORMAT " are queued; the next run does the rest.",
+							   run->progress.to_queue, run->progress.queued)));
 	}
 	PG_CATCH();
 	{
@@ -329,11 +371,12 @@ take_steps(Run *run)
 	run->queue->rows = run->rows;
 	run->queue->changes = run->changes;
 	run->queue->nleft = run->changes->nadded + run->changes->nchanged + run->changes->nremoved;
+	wait_for(run, wait_open);
 	while (run->queue->nleft > 0)
 	{
 		take_step(run, queue_next_part);
 		if (run->queue->nleft > 0)
-			wait_for_part(run);
+			wait_for(run, wait_part);
 	}
 	take_step(run, finish_run);
 }

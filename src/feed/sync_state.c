@@ -19,6 +19,9 @@
 /* runs are kept for so long */
 #define RUNS_KEPT	"30 days"
 
+/* the next run of one that ended since its destination took nothing */
+#define RETRY_AFTER "5 min"
+
 /* the state of events is trimmed when so much of the window has passed */
 #define TRIM_SHARE	8
 
@@ -188,6 +191,17 @@ braze_sync_state_fail(const BrazeSync *sync, const BrazeSyncProgress *progress, 
 	if (error->hint != NULL)
 		appendStringInfo(&text, "  %s", error->hint);
 	end_run(sync, progress, psprintf("failed: %s", error->message), &none, text.data);
+}
+
+void
+braze_sync_state_run_soon(const BrazeSync *sync)
+{
+	BrazeSyncArguments arguments = {0};
+
+	braze_sync_table_add(&arguments, INT8OID, Int64GetDatum(sync->id));
+	(void) braze_sync_table_write(braze_catalog_required()->syncs, CMD_UPDATE,
+								  psprintf("UPDATE %s SET next_run = least(next_run, clock_timestamp() + interval '" RETRY_AFTER "') "
+										   "WHERE id = $1", braze_sync_table_syncs()), &arguments);
 }
 
 /* ----- events ----- */

@@ -47,6 +47,9 @@ extern void braze_sync_state_finish(const BrazeSync *sync, const BrazeSyncProgre
 extern void braze_sync_state_fail(const BrazeSync *sync, const BrazeSyncProgress *progress,
 								  const ErrorData *error);
 
+/* runs it again before its time, since a destination did not take its calls */
+extern void braze_sync_state_run_soon(const BrazeSync *sync);
+
 /* of events: late before that moment */
 extern TimestampTz braze_sync_state_window(const BrazeSync *sync, TimestampTz at);
 

@@ -184,6 +184,26 @@ wait_for_status('big', 'finished');
 is(run(q(SELECT added || ' ' || unchanged FROM braze_sync_runs WHERE sync = 'big' ORDER BY started DESC LIMIT 1)), '1 24999',
 	'so the next run sends who is still there');
 
+# --- a destination that takes nothing keeps no place
+
+braze_flush($node);
+$braze->fault(kind => 'status', status => 503);
+run(q(CREATE TABLE more AS SELECT 'c' || n AS id, n FROM generate_series(1, 25000) n; GRANT SELECT ON more TO app));
+run(q(SELECT braze_create_sync('more', 'SELECT * FROM more', 'id', every => '1 h', owner => 'app')));
+wait_for_status('more', 'failed: destination "braze" takes no calls: retrying%');
+my $queued = run('SELECT count(*) FROM braze_queue');
+is($queued, 10000, 'a run ends when its destination takes nothing');
+is(run(q(SELECT next_run < now() + interval '6 min' FROM braze_syncs WHERE name = 'more')), 't', 'and the next one is soon');
+run_soon('more');
+wait_for_status('more', 'failed: destination "braze" takes no calls: retrying%');
+is(run('SELECT count(*) FROM braze_queue'), $queued, 'which queues no further part');
+$braze->clear_faults;
+braze_flush($node);
+run_soon('more');
+wait_for_status('more', 'finished');
+is(run(q(SELECT added FROM braze_sync_runs WHERE sync = 'more' ORDER BY started DESC LIMIT 1)), 15000, 'until it takes calls again');
+run(q(SELECT braze_drop_sync('more')));
+
 # --- a copy of the database runs nothing, and is dropped while a sync of it runs
 
 run('UPDATE braze_syncs SET next_run = now()');
