@@ -397,6 +397,8 @@ CREATE TABLE @extschema@.braze_syncs (
 	cursor_column text,
 	late interval NOT NULL,
 	owner text COLLATE "C" NOT NULL,
+	owner_oid oid,
+	system_identifier bigint,
 	search_path text NOT NULL,
 	seed bytea,
 	cursor_at timestamptz,
@@ -442,6 +444,10 @@ COMMENT ON COLUMN @extschema@.braze_syncs.late IS
 'events are found when they are committed at most so much later than their moment';
 COMMENT ON COLUMN @extschema@.braze_syncs.owner IS
 'name of the role with whose rights it runs';
+COMMENT ON COLUMN @extschema@.braze_syncs.owner_oid IS
+'OID of the owner: a role that is created anew with the name of one that was dropped has no part in its syncs';
+COMMENT ON COLUMN @extschema@.braze_syncs.system_identifier IS
+'database system where that OID is; in another one, where a dump was restored, the name counts until the next run';
 COMMENT ON COLUMN @extschema@.braze_syncs.search_path IS
 'search_path of the query, as it was when the sync was created';
 COMMENT ON COLUMN @extschema@.braze_syncs.seed IS
@@ -1930,7 +1936,9 @@ GRANT EXECUTE ON PROCEDURE @extschema@.braze_run_sync(text, float8) TO PUBLIC;
 
 ALTER TABLE @extschema@.braze_syncs ENABLE ROW LEVEL SECURITY;
 CREATE POLICY braze_syncs_owner ON @extschema@.braze_syncs FOR SELECT USING (
-	EXISTS (SELECT FROM pg_catalog.pg_roles r WHERE r.rolname = owner AND pg_catalog.pg_has_role(r.oid, 'USAGE')));
+	EXISTS (SELECT FROM pg_catalog.pg_roles r WHERE r.rolname = owner AND pg_catalog.pg_has_role(r.oid, 'USAGE')
+		AND (r.oid = owner_oid OR system_identifier IS DISTINCT FROM
+			(SELECT c.system_identifier FROM pg_catalog.pg_control_system() c))));
 ALTER TABLE @extschema@.braze_sync_runs ENABLE ROW LEVEL SECURITY;
 CREATE POLICY braze_sync_runs_owner ON @extschema@.braze_sync_runs FOR SELECT USING (
 	EXISTS (SELECT FROM @extschema@.braze_syncs s WHERE s.name = sync));

@@ -36,6 +36,8 @@ typedef struct BrazeSync
 	char	   *cursor_column;
 	Interval   *late;
 	char	   *owner;
+	Oid			owner_oid;		/* in that database system */
+	uint64		system;
 	char	   *search_path;	/* of whoever created it */
 	uint64		seed;			/* of the hashes */
 	bool		has_seed;		/* false: none of the hashes means anything */

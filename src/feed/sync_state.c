@@ -7,6 +7,7 @@
  */
 #include "postgres.h"
 
+#include "access/xlog.h"
 #include "catalog/pg_type.h"
 #include "miscadmin.h"
 #include "utils/builtins.h"
@@ -120,8 +121,11 @@ braze_sync_state_begin(BrazeSync *sync, BrazeSyncProgress *progress)
 	braze_sync_table_add(&of_sync, TIMESTAMPTZOID, TimestampTzGetDatum(progress->started));
 	braze_sync_table_add(&of_sync, INT4OID, Int32GetDatum(MyProcPid));
 	braze_sync_table_add(&of_sync, BYTEAOID, seed_bytes(sync));
+	braze_sync_table_add(&of_sync, OIDOID, ObjectIdGetDatum(braze_sync_table_owner(sync)));
+	braze_sync_table_add(&of_sync, INT8OID, Int64GetDatum((int64) GetSystemIdentifier()));
 	(void) braze_sync_table_write(catalog->syncs, CMD_UPDATE,
 								  psprintf("UPDATE %s SET status = 'reading', started = $2, pid = $3, seed = $4, "
+										   "owner_oid = $5, system_identifier = $6, "
 										   "next_run = $2 + every, rows_read = NULL, rows_to_queue = NULL, rows_queued = NULL "
 										   "WHERE id = $1", braze_sync_table_syncs()), &of_sync);
 }

@@ -8,6 +8,7 @@
 #include "postgres.h"
 
 #include "access/table.h"
+#include "access/xlog.h"
 #include "catalog/pg_type.h"
 #include "utils/acl.h"
 #include "utils/builtins.h"
@@ -152,7 +153,7 @@ braze_sync_table_state(void)
 
 #define SYNC_COLUMNS \
 	"id, name, query, user_id, names, destination, on_remove, max_removed, type, event, key, " \
-	"cursor_column, late, owner, search_path, seed, cursor_at, forgotten_before"
+	"cursor_column, late, owner, owner_oid, system_identifier, search_path, seed, cursor_at, forgotten_before"
 
 typedef struct Found
 {
@@ -216,6 +217,10 @@ read_sync(HeapTuple row, TupleDesc desc, void *arg)
 	sync->late = palloc(sizeof(Interval));
 	*sync->late = *DatumGetIntervalP(next_value(&columns, &isnull));
 	sync->owner = next_text(&columns);
+	value = next_value(&columns, &isnull);
+	sync->owner_oid = isnull ? InvalidOid : DatumGetObjectId(value);
+	value = next_value(&columns, &isnull);
+	sync->system = isnull ? 0 : (uint64) DatumGetInt64(value);
 	sync->search_path = next_text(&columns);
 	value = next_value(&columns, &isnull);
 	if (!isnull && VARSIZE_ANY_EXHDR(DatumGetByteaPP(value)) == sizeof(sync->seed))
@@ -258,17 +263,29 @@ braze_sync_table_find_id(int64 id)
 	return find_sync("id = $1", INT8OID, Int64GetDatum(id));
 }
 
+/* by both, since a name may be given to another role; an OID means nothing elsewhere */
 Oid
-braze_sync_table_owner(const BrazeSync *sync)
+braze_sync_table_find_owner(const BrazeSync *sync)
 {
 	Oid			owner = get_role_oid(sync->owner, true);
 
-	if (!OidIsValid(owner))
-		ereport(ERROR,
-				(errcode(ERRCODE_UNDEFINED_OBJECT),
-				 errmsg("role \"%s\", the owner of sync \"%s\", does not exist", sync->owner, sync->name),
-				 errhint("Drop the sync, and create it again with another owner.")));
-	return owner;
+	return sync->system != GetSystemIdentifier() || owner == sync->owner_oid ? owner : InvalidOid;
+}
+
+Oid
+braze_sync_table_owner(const BrazeSync *sync)
+{
+	Oid			owner = braze_sync_table_find_owner(sync);
+
+	if (OidIsValid(owner))
+		return owner;
+	ereport(ERROR,
+			(errcode(ERRCODE_UNDEFINED_OBJECT),
+			 OidIsValid(get_role_oid(sync->owner, true)) ?
+			 errmsg("role \"%s\", the owner of sync \"%s\", was dropped, and another one has its name",
+					sync->owner, sync->name) :
+			 errmsg("role \"%s\", the owner of sync \"%s\", does not exist", sync->owner, sync->name),
+			 errhint("Drop the sync, and create it again with another owner.")));
 }
 
 /* first its own row, for which a part that is being queued is waited */

@@ -19,8 +19,11 @@
 extern BrazeSync *braze_sync_table_find(const char *name);
 extern BrazeSync *braze_sync_table_find_id(int64 id);
 
-/* its owner; an error where the role is gone */
+/* its owner; an error where the role is gone, or another one has its name */
 extern Oid	braze_sync_table_owner(const BrazeSync *sync);
+
+/* the same, or InvalidOid */
+extern Oid	braze_sync_table_find_owner(const BrazeSync *sync);
 
 /* with all that is known of it */
 extern void braze_sync_table_remove(const BrazeSync *sync);

@@ -9,6 +9,7 @@
 
 #include "access/htup_details.h"
 #include "access/xact.h"
+#include "access/xlog.h"
 #include "catalog/pg_authid.h"
 #include "catalog/pg_type.h"
 #include "executor/executor.h"
@@ -235,6 +236,8 @@ read_owner(BrazeSync *sync, FunctionCallInfo fcinfo)
 	if (!PG_ARGISNULL(ARGUMENT_OWNER))
 		owner = get_role_oid(NameStr(*PG_GETARG_NAME(ARGUMENT_OWNER)), false);
 	sync->owner = GetUserNameFromId(owner, false);
+	sync->owner_oid = owner;
+	sync->system = GetSystemIdentifier();
 	if (!has_privs_of_role(GetUserId(), owner))
 		ereport(ERROR,
 				(errcode(ERRCODE_INSUFFICIENT_PRIVILEGE),
@@ -251,7 +254,7 @@ static BrazeSync *
 find_own_sync(const char *name)
 {
 	BrazeSync  *sync = braze_sync_table_find(name);
-	Oid			owner = sync == NULL ? InvalidOid : get_role_oid(sync->owner, true);
+	Oid			owner = sync == NULL ? InvalidOid : braze_sync_table_find_owner(sync);
 
 	if (sync == NULL)
 		ereport(ERROR,
@@ -292,10 +295,12 @@ insert_sync(const BrazeSync *sync, FunctionCallInfo fcinfo)
 	braze_sync_table_add(&arguments, INTERVALOID, IntervalPGetDatum(sync->late));
 	braze_sync_table_add_text(&arguments, sync->owner);
 	braze_sync_table_add_text(&arguments, sync->search_path);
+	braze_sync_table_add(&arguments, OIDOID, ObjectIdGetDatum(sync->owner_oid));
+	braze_sync_table_add(&arguments, INT8OID, Int64GetDatum((int64) sync->system));
 	(void) braze_sync_table_write(braze_catalog_required()->syncs, CMD_INSERT,
 								  psprintf("INSERT INTO %s (name, query, user_id, names, destination, every, on_remove, "
-										   "max_removed, type, event, key, cursor_column, late, owner, search_path, next_run) "
-										   "VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, "
+										   "max_removed, type, event, key, cursor_column, late, owner, search_path, owner_oid, system_identifier, next_run) "
+										   "VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, "
 										   "CASE WHEN $6 IS NOT NULL THEN now() END)",
 										   braze_sync_table_syncs()), &arguments);
 }

@@ -14,6 +14,7 @@
 #include "postgres.h"
 
 #include "access/htup_details.h"
+#include "access/xlog.h"
 #include "catalog/pg_type.h"
 #include "miscadmin.h"
 #include "postmaster/bgworker.h"
@@ -187,14 +188,16 @@ static List *
 find_due(void)
 {
 	Listing		listing = {NIL, CurrentMemoryContext};
-	BrazeSyncArguments none = {0};
+	BrazeSyncArguments here = {0};
 
+	braze_sync_table_add(&here, INT8OID, Int64GetDatum((int64) GetSystemIdentifier()));
 	braze_sync_table_read(psprintf("SELECT s.id, s.name, s.destination, s.owner, s.status, r.oid, s.pid, s.next_run <= now() "
 								   "FROM %s s LEFT JOIN pg_roles r ON r.rolname = s.owner "
+								   "AND (r.oid = s.owner_oid OR s.system_identifier IS DISTINCT FROM $1) "
 								   "WHERE s.next_run <= now() OR s.pid IS NOT NULL "
 								   "ORDER BY s.next_run, s.id FOR UPDATE OF s SKIP LOCKED",
 								   braze_sync_table_syncs()),
-						  &none, NULL, list_due, &listing);
+						  &here, NULL, list_due, &listing);
 	return listing.dues;
 }
 
@@ -247,7 +250,7 @@ look_at_due(void *arg)
 	if (!due->is_due)
 		return;
 	if (!OidIsValid(due->role))
-		set_status(due, psprintf("not running: role \"%s\" does not exist", due->owner), NULL);
+		set_status(due, psprintf("not running: its owner, role \"%s\", does not exist or was created anew; drop the sync, and create it again", due->owner), NULL);
 	else if (!braze_started_table_has(due->destination))
 		set_status(due, psprintf("not running here: destination \"%s\" is not started; %s",
 								 due->destination, braze_started_table_advice(due->destination)), NULL);

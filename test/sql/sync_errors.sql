@@ -116,6 +116,30 @@ ALTER ROLE regress_sync_owner RENAME TO regress_sync_renamed;
 CALL braze_run_sync('me');
 ALTER ROLE regress_sync_renamed RENAME TO regress_sync_owner;
 
+-- one who is created with the name of a role that was dropped has no part in its syncs
+CREATE ROLE regress_sync_gone;
+GRANT USAGE ON FOREIGN SERVER braze TO regress_sync_gone;
+SELECT braze_create_sync('gone', 'SELECT ''secret'' AS id', 'id', owner => 'regress_sync_gone');
+REVOKE USAGE ON FOREIGN SERVER braze FROM regress_sync_gone;
+DROP ROLE regress_sync_gone;
+CREATE ROLE regress_sync_gone;
+GRANT USAGE ON FOREIGN SERVER braze TO regress_sync_gone;
+SET ROLE regress_sync_gone;
+SELECT name, query FROM braze_syncs;
+CALL braze_run_sync('gone');
+RESET ROLE;
+CALL braze_run_sync('gone');
+-- but a dump restored elsewhere goes by the name
+UPDATE braze_syncs SET system_identifier = 1 WHERE name = 'gone';
+SET ROLE regress_sync_gone;
+SELECT name FROM braze_syncs;
+CALL braze_run_sync('gone');
+RESET ROLE;
+SELECT owner_oid = 'regress_sync_gone'::regrole AS owned, system_identifier <> 1 AS here FROM braze_syncs WHERE name = 'gone';
+SELECT braze_drop_sync('gone');
+REVOKE USAGE ON FOREIGN SERVER braze FROM regress_sync_gone;
+DROP ROLE regress_sync_gone;
+
 -- a column that is gone, and an error in the query
 ALTER TABLE shop.users DROP COLUMN email;
 CALL braze_run_sync('s');
