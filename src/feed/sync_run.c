@@ -283,7 +283,7 @@ take_step(Run *run, void (*body) (Run *run))
 }
 
 static int
-patience(void)
+run_patience(void)
 {
 	return Min(PATIENCE_NAPS * braze_nap, MAX_PATIENCE_MS);
 }
@@ -295,7 +295,7 @@ wait_part(const Run *run)
 
 	if (run->mode != BRAZE_SYNC_RUN_TIMED)
 		return braze_parts_wait_patiently(run->parts, destination, NOTICE, 0);
-	return braze_parts_wait_patiently(run->parts, destination, LOG, patience());
+	return braze_parts_wait_patiently(run->parts, destination, LOG, run_patience());
 }
 
 /* one that has a part queued already must not have another one with each run */
@@ -303,7 +303,7 @@ static char *
 wait_open(const Run *run)
 {
 	return run->mode != BRAZE_SYNC_RUN_TIMED || run->queue->nleft <= BRAZE_SYNC_PART_CALLS ? NULL :
-		braze_parts_wait_until_open(run->parts, run->sync->destination, patience());
+		braze_parts_wait_until_open(run->parts, run->sync->destination, run_patience());
 }
 
 /* whoever cancels a run most likely finds it here */
