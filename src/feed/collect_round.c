@@ -46,7 +46,7 @@
 
 /* of one round: calls, and bytes of them */
 #define MAX_ROWS		10000
-#define MAX_BYTES		INT64CONST(33554432)
+#define MAX_BYTES		INT64CONST(16777216)
 
 /* rows that are looked at together */
 #define CHUNK_ROWS		500
@@ -84,8 +84,9 @@ typedef struct Batch
 	int			count;
 	int64	   *noted;			/* that were, in an earlier round */
 	int			nnoted;
+	BrazeCollectedRow *rows_read;	/* their memory is that of the round */
+	int			rows;
 	int64		bytes;
-	int			rows;			/* that were read */
 	int64		last_id;
 } Batch;
 
@@ -234,29 +235,20 @@ take_remote_row(SPITupleTable *rows, uint64 i, BrazeCollectedRow *row)
 }
 
 static void
-take_chunk(Batch *batch, SPITupleTable *table, uint64 count)
+keep_chunk(Batch *batch, SPITupleTable *table, uint64 count)
 {
-	BrazeCollectedRow *rows = palloc(sizeof(BrazeCollectedRow) * count);
+	BrazeCollectedRow *rows = &batch->rows_read[batch->rows];
 
-	for (uint64 i = 0; i < count; i++)
-		take_remote_row(table, i, &rows[i]);
-	if (rows[0].id <= highest_noted)
-		braze_collect_notes_find(batch->origin, rows, (int) count);
 	for (uint64 i = 0; i < count; i++)
 	{
-		const BrazeCollectedRow *row = &rows[i];
-
-		batch->last_id = row->id;
-		batch->rows++;
-		if (row->noted)
-			batch->noted[batch->nnoted++] = row->id;
-		else if (!is_stopping && take_call(row, batch->origin->role))
-		{
-			batch->ids[batch->count] = row->id;
-			batch->hashes[batch->count++] = row->hash;
-			batch->bytes += VARSIZE(row->call);
-		}
+		take_remote_row(table, i, &rows[i]);
+		if (rows[i].call != NULL)
+			batch->bytes += VARSIZE(rows[i].call);
 	}
+	if (rows[0].id <= highest_noted)
+		braze_collect_notes_find(batch->origin, rows, (int) count);
+	batch->rows += count;
+	batch->last_id = rows[count - 1].id;
 }
 
 static bool
@@ -274,32 +266,22 @@ read_some(Batch *batch, const char *condition)
 {
 	Portal		portal = braze_collect_remote_read(braze_collect_cursor_position(), condition,
 												   braze_collect_held_back_names());
-	MemoryContext context = AllocSetContextCreate(CurrentMemoryContext, "segment_braze chunk",
-												  ALLOCSET_DEFAULT_SIZES);
 	bool		all = false;
 
 	while (!all && batch->rows < MAX_ROWS && batch->bytes < MAX_BYTES &&
 		   !(is_stopping && is_behind_notes(batch)))
 	{
+		/* its rows are looked at until the end of the round */
 		uint64		count = braze_collect_remote_fetch(portal, CHUNK_ROWS);
-		SPITupleTable *table = SPI_tuptable;
-		MemoryContext old = MemoryContextSwitchTo(context);
+		int			first = batch->rows;
 
 		all = (count < CHUNK_ROWS);
 		if (count > 0)
-			take_chunk(batch, table, count);
-		for (uint64 i = 0; condition == NULL && i < count; i++)
-		{
-			bool		isnull;
-
-			braze_collect_cursor_read(DatumGetInt64(value_at(table, i, BRAZE_REMOTE_ID, &isnull)));
-		}
-		MemoryContextSwitchTo(old);
-		MemoryContextReset(context);
-		SPI_freetuptable(table);
+			keep_chunk(batch, SPI_tuptable, count);
+		for (int i = first; condition == NULL && i < batch->rows; i++)
+			braze_collect_cursor_read(batch->rows_read[i].id);
 	}
 	braze_collect_remote_close(portal);
-	MemoryContextDelete(context);
 	return all;
 }
 
@@ -326,6 +308,32 @@ read_batch(Batch *batch)
 			return false;
 	}
 	return read_some(batch, NULL);
+}
+
+/*
+ * Once all is read: whoever waits for a lock on the queue does not wait for the
+ * origin.
+ */
+static void
+take_batch(Batch *batch)
+{
+	MemoryContext context = AllocSetContextCreate(CurrentMemoryContext, "segment_braze collected call",
+												  ALLOCSET_DEFAULT_SIZES);
+	MemoryContext old = MemoryContextSwitchTo(context);
+
+	for (int i = 0; i < batch->rows; i++)
+	{
+		const BrazeCollectedRow *row = &batch->rows_read[i];
+
+		if (!row->noted && !is_stopping && take_call(row, batch->origin->role))
+		{
+			batch->ids[batch->count] = row->id;
+			batch->hashes[batch->count++] = row->hash;
+		}
+		MemoryContextReset(context);
+	}
+	MemoryContextSwitchTo(old);
+	MemoryContextDelete(context);
 }
 
 /* ----- a round ----- */
@@ -382,6 +390,7 @@ braze_collect_round_run(const BrazeOrigin *origin, BrazeCollectRound *result)
 	is_stopping = is_to_stop(origin);
 	batch.ids = palloc(sizeof(int64) * (MAX_ROWS + CHUNK_ROWS));
 	batch.hashes = palloc(sizeof(int64) * (MAX_ROWS + CHUNK_ROWS));
+	batch.rows_read = palloc(sizeof(BrazeCollectedRow) * (MAX_ROWS + CHUNK_ROWS));
 	batch.noted = palloc(sizeof(int64) * (MAX_ROWS + CHUNK_ROWS));
 	braze_collect_remote_prepare(origin);
 	check_session(origin);
@@ -391,8 +400,14 @@ braze_collect_round_run(const BrazeOrigin *origin, BrazeCollectRound *result)
 		read_from_start();
 
 	all = read_batch(&batch);
+	for (int i = 0; i < batch.rows; i++)
+	{
+		if (batch.rows_read[i].noted)
+			batch.noted[batch.nnoted++] = batch.rows_read[i].id;
+	}
 	if (batch.nnoted > 0)
 		braze_collect_remote_delete(batch.noted, batch.nnoted);
+	take_batch(&batch);
 	if (batch.count > 0)
 		braze_collect_notes_put(origin, batch.ids, batch.hashes, batch.count);
 	braze_collect_cursor_end();
