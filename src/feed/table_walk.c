@@ -9,8 +9,9 @@
  * is computed below the node that locks, so a function in it would be called
  * with the row as it was before.
  *
- * Nobody is waited for while rows are locked.  So the application cannot be the
- * victim of a deadlock.
+ * Nobody who has locked a row is waited for while others are locked, and what
+ * else the rows of a part may wait for is not waited for long.  So the
+ * application cannot be the victim of a deadlock.
  *
  *-------------------------------------------------------------------------
  */
@@ -304,6 +305,64 @@ compare_keys(const void *a, const void *b, void *arg)
 }
 
 /*
+ * The table is locked meanwhile, and whoever has locked the row may wait for
+ * that, to alter it.  Half of deadlock_timeout is over before PostgreSQL looks
+ * for a victim, which would be either of the two.
+ */
+static void
+limit_wait(void)
+{
+	char		limit[32];
+
+	snprintf(limit, sizeof(limit), "%dms", Max(DeadlockTimeout / 2, 1));
+	(void) set_config_option("lock_timeout", limit, PGC_USERSET, PGC_S_SESSION,
+							 GUC_ACTION_SAVE, true, 0, false);
+}
+
+/*
+ * false: something was waited for that did not come in time.  Then nothing is
+ * locked, and what was done with the rows is undone.
+ */
+static bool
+try_locking(LockingWalk *walk, const char *sql, WalkParameters *parameters)
+{
+	MemoryContext context = CurrentMemoryContext;
+	ResourceOwner owner = CurrentResourceOwner;
+	volatile bool locked = true;
+	int			level = NewGUCNestLevel();
+
+	limit_wait();
+	BeginInternalSubTransaction(NULL);
+	MemoryContextSwitchTo(context);
+	PG_TRY();
+	{
+		run_locking(walk, sql, parameters);
+		ReleaseCurrentSubTransaction();
+	}
+	PG_CATCH();
+	{
+		ErrorData  *error;
+
+		MemoryContextSwitchTo(context);
+		error = CopyErrorData();
+		FlushErrorState();
+		RollbackAndReleaseCurrentSubTransaction();
+		MemoryContextSwitchTo(context);
+		CurrentResourceOwner = owner;
+
+		/* the user's own lock_timeout of a moment counts as well */
+		if (error->sqlerrcode != ERRCODE_LOCK_NOT_AVAILABLE)
+			ReThrowError(error);
+		locked = false;
+	}
+	PG_END_TRY();
+	MemoryContextSwitchTo(context);
+	CurrentResourceOwner = owner;
+	AtEOXact_GUC(false, level);
+	return locked;
+}
+
+/*
  * By the text of the keys, as they are in the rows that came.  A key that was
  * changed to another of the same meaning counts as missing, and is looked for
  * again.
@@ -327,10 +386,10 @@ missing_keys(const BrazeKeyList *expected, BrazeKeyList *came, const BrazeWalkKe
 	return missing;
 }
 
-BrazeKeyList
+bool
 braze_table_walk_lock(Relation rel, const BrazeWalkKey *key, BrazeKeyText after,
 					  BrazeKeyText up_to, const BrazeKeyList *expected,
-					  BrazeWalkedRow walked, void *arg)
+					  BrazeWalkedRow walked, void *arg, BrazeKeyList *missing)
 {
 	LockingWalk *walk = begin_locking(rel, key, walked, arg);
 	WalkParameters parameters = {0};
@@ -342,30 +401,15 @@ braze_table_walk_lock(Relation rel, const BrazeWalkKey *key, BrazeKeyText after,
 	append_range(&sql, &parameters, key, after, up_to);
 	appendStringInfoString(&sql, " FOR SHARE OF t SKIP LOCKED");
 	braze_walk_key_end(level);
-	run_locking(walk, sql.data, &parameters);
-	return missing_keys(expected, &walk->came, key);
+	if (!try_locking(walk, sql.data, &parameters))
+		return false;
+	*missing = missing_keys(expected, &walk->came, key);
+	return true;
 }
 
-/* ----- one row, and waiting for it ----- */
-
-/*
- * The table is locked meanwhile, and whoever has locked the row may wait for
- * that, to alter it.  Half of deadlock_timeout is over before PostgreSQL looks
- * for a victim, which would be either of the two.
- */
-static void
-limit_wait(void)
-{
-	char		limit[32];
-
-	snprintf(limit, sizeof(limit), "%dms", Max(DeadlockTimeout / 2, 1));
-	(void) set_config_option("lock_timeout", limit, PGC_USERSET, PGC_S_SESSION,
-							 GUC_ACTION_SAVE, true, 0, false);
-}
-
-static void
-run_one(Relation rel, const BrazeWalkKey *key, BrazeKeyText which,
-		BrazeWalkedRow walked, void *arg)
+bool
+braze_table_walk_lock_one(Relation rel, const BrazeWalkKey *key, BrazeKeyText which,
+						  BrazeWalkedRow walked, void *arg)
 {
 	LockingWalk *walk = begin_locking(rel, key, walked, arg);
 	WalkParameters parameters = {0};
@@ -379,39 +423,5 @@ run_one(Relation rel, const BrazeWalkKey *key, BrazeKeyText which,
 	add_parameters(&parameters, key, which);
 	appendStringInfoString(&sql, " FOR SHARE OF t");
 	braze_walk_key_end(level);
-	run_locking(walk, sql.data, &parameters);
-}
-
-bool
-braze_table_walk_lock_one(Relation rel, const BrazeWalkKey *key, BrazeKeyText which,
-						  BrazeWalkedRow walked, void *arg)
-{
-	MemoryContext context = CurrentMemoryContext;
-	ResourceOwner owner = CurrentResourceOwner;
-	volatile bool locked = true;
-	int			level = NewGUCNestLevel();
-
-	limit_wait();
-	BeginInternalSubTransaction(NULL);
-	MemoryContextSwitchTo(context);
-	PG_TRY();
-	{
-		run_one(rel, key, which, walked, arg);
-		ReleaseCurrentSubTransaction();
-	}
-	PG_CATCH();
-	{
-		/* the user's own lock_timeout of a moment counts as well */
-		if (geterrcode() != ERRCODE_LOCK_NOT_AVAILABLE)
-			PG_RE_THROW();
-		MemoryContextSwitchTo(context);
-		FlushErrorState();
-		RollbackAndReleaseCurrentSubTransaction();
-		locked = false;
-	}
-	PG_END_TRY();
-	MemoryContextSwitchTo(context);
-	CurrentResourceOwner = owner;
-	AtEOXact_GUC(false, level);
-	return locked;
+	return try_locking(walk, sql.data, &parameters);
 }

@@ -38,12 +38,13 @@ typedef void (*BrazeWalkedRow) (HeapTuple tuple, void *arg);
 /*
  * Locks the rows with the keys above after up to up_to, and passes each to
  * walked, as it is once it is locked.  Rows that others have locked are left
- * out; the result are those keys of expected whose rows did not come.
+ * out; missing are those keys of expected whose rows did not come.  false: what
+ * walked does had to wait for somebody, and nothing was done.
  */
-extern BrazeKeyList braze_table_walk_lock(Relation rel, const BrazeWalkKey *key,
-										  BrazeKeyText after, BrazeKeyText up_to,
-										  const BrazeKeyList *expected,
-										  BrazeWalkedRow walked, void *arg);
+extern bool braze_table_walk_lock(Relation rel, const BrazeWalkKey *key,
+								  BrazeKeyText after, BrazeKeyText up_to,
+								  const BrazeKeyList *expected,
+								  BrazeWalkedRow walked, void *arg, BrazeKeyList *missing);
 
 /*
  * The same for the row with this key, for which it waits a little.  false: it

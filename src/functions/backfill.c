@@ -5,8 +5,8 @@
  *
  * A part is a transaction: it reads the next keys, locks their rows, queues the
  * calls of those it has locked, and notes how far it has come.  Rows that others
- * have locked follow, each in a transaction of its own.  The next part begins
- * when this one has left the queue.
+ * have locked follow, each in a transaction of its own; so do all, if one has to
+ * wait for a messageId.  The next part begins when this one has left the queue.
  *
  * What makes the last value of a row have the last id: while its row is locked,
  * nobody changes it, and whoever does so afterwards draws a later id, in the
@@ -380,11 +380,16 @@ queue_part(BackfillRun *run)
 	backfill->skipped_done = 0;
 	if (next.count > 0)
 	{
-		/* before any row is locked, so that nothing is waited for later */
+		/* before any row is locked, so that it is not waited for later */
 		braze_queue_table_lock();
-		backfill->skipped = braze_table_walk_lock(run->rel, run->key, backfill->after,
-												  next.keys[next.count - 1], &next,
-												  queue_walked_row, run);
+		if (!braze_table_walk_lock(run->rel, run->key, backfill->after,
+								   next.keys[next.count - 1], &next,
+								   queue_walked_row, run, &backfill->skipped))
+		{
+			/* a messageId of another transaction: then one by one */
+			backfill->skipped = next;
+			run->nids = 0;
+		}
 		backfill->after = copy_key(run, next.keys[next.count - 1]);
 		count_queued(run, 0);
 	}

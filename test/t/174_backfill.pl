@@ -254,5 +254,28 @@ is($braze->accepted('attributes') . ", $live", '40000, ' . @accepted, 'all of th
 cmp_ok($live, '>=', 10, "$live live calls meanwhile");
 cmp_ok($most, '<=', 20000, "at most $most rows arrive between the commit of a live call and its arrival");
 
+# --- a messageId that another transaction has queued is not waited for with rows locked
+
+run(<<'EOS');
+ALTER SERVER braze OPTIONS (ADD deduplicate '1 d');
+CREATE TABLE events (id int PRIMARY KEY, message text NOT NULL);
+INSERT INTO events SELECT n, 'm' || n FROM generate_series(1, 10) n;
+CREATE TRIGGER to_braze AFTER INSERT ON events FOR EACH ROW
+	EXECUTE FUNCTION braze_trigger('event', 'E', 'user_id', 'id', 'message_id', 'message');
+EOS
+$app = session();
+$filler = session();
+send_to($app, q{BEGIN; SELECT braze_track('u', 'E', message_id => 'm6')});
+done($app);
+send_to($filler, "CALL braze_backfill('events', 'to_braze')");
+pid_at("wait_event_type = 'Lock'");
+send_to($app, "UPDATE events SET message = message WHERE id = 8");
+is(done($app), '', 'the application changes a row of the part');
+$node->poll_query_until('postgres', 'SELECT count(*) = 1 FROM braze_backfills WHERE skipped_done = 5') or die 'rows are not queued one by one';
+send_to($app, "COMMIT");
+is(done($app), '', 'and commits');
+like(done($filler), qr/^NOTICE:  the backfill through trigger "to_braze" is complete: it has queued 9 calls$/m, 'all rows but the duplicate are queued');
+end($_) foreach $filler, $app;
+
 $node->stop;
 done_testing();
