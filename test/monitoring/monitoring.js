@@ -182,7 +182,7 @@ async function traffic() {
 // calls that are delivered between two scrapes: what came before the first has no rate
 async function more() {
   for (let part = 0; part < 5; part += 1) {
-    sql("SELECT braze_track('u' || n, 'Later') FROM generate_series(1, 20) n; SELECT braze_flush('30 s');");
+    sql("SELECT braze_track('u' || n, 'Later', destination => 'braze') FROM generate_series(1, 20) n; SELECT braze_flush('30 s', 'braze');");
     await new Promise((resolve) => setTimeout(resolve, 2000));
   }
 }
