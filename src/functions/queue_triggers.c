@@ -11,6 +11,7 @@
 #include "access/htup_details.h"
 #include "commands/trigger.h"
 #include "fmgr.h"
+#include "utils/fmgrprotos.h"
 #include "utils/rel.h"
 
 #include "base/catalog.h"
@@ -24,9 +25,19 @@
 #define REPLICA_TRIGGER		"braze_notify_replicated"
 
 /*
+ * What the worker itself does to our tables it knows.  A statement in somebody's
+ * trigger that the worker fires is not the worker's.
+ */
+static bool
+is_of_worker(FunctionCallInfo fcinfo)
+{
+	return braze_statement_is_worker() && DatumGetInt32(pg_trigger_depth(fcinfo)) <= 1;
+}
+
+/*
  * One trigger is for rows that logical replication applies, the other for those
  * of plain INSERT and COPY.  Whoever enables both for all must not have them
- * count twice.  What the worker puts back it counts itself.
+ * count twice.
  */
 static void
 count_row(const TriggerData *data)
@@ -39,8 +50,7 @@ count_row(const TriggerData *data)
 
 	if (RelationGetRelid(data->tg_relation) != braze_catalog_required()->queue ||
 		!TRIGGER_FIRED_FOR_ROW(data->tg_event) || !TRIGGER_FIRED_BY_INSERT(data->tg_event) ||
-		replicated != (SessionReplicationRole == SESSION_REPLICATION_ROLE_REPLICA) ||
-		braze_statement_is_worker())
+		replicated != (SessionReplicationRole == SESSION_REPLICATION_ROLE_REPLICA))
 		return;
 	for (int i = 0; i < BRAZE_QUEUE_CALL; i++)
 		values[i] = heap_getattr(data->tg_trigtuple, i + 1, desc, &isnull);
@@ -66,7 +76,10 @@ braze_notify_queued(PG_FUNCTION_ARGS)
 				 errmsg("braze_notify_queued is a trigger function"),
 				 errhint("It is for the triggers of braze_queue.")));
 	braze_worker_wake_at_commit();
-	count_row((TriggerData *) fcinfo->context);
+
+	/* what the worker puts back it counts itself */
+	if (!is_of_worker(fcinfo))
+		count_row((TriggerData *) fcinfo->context);
 
 	/*
 	 * Ids of a plain INSERT are this transaction's, too, and no role's: a
@@ -87,8 +100,7 @@ braze_notify_changed(PG_FUNCTION_ARGS)
 				 errmsg("braze_notify_changed is a trigger function"),
 				 errhint("It is for the triggers of braze_queue, braze_paused and braze_started.")));
 
-	/* what the worker does it knows */
-	if (braze_statement_is_worker())
+	if (is_of_worker(fcinfo))
 		return PointerGetDatum(NULL);
 	if (RelationGetRelid(((TriggerData *) fcinfo->context)->tg_relation) ==
 		braze_catalog_required()->queue)

@@ -185,7 +185,10 @@ foreach my $round (1 .. $rounds)
 		$origin{$each}->poll_query_until('template1', 'SELECT true') or croak "no server $each";
 		start_writers($each);
 	}
-	StandIn::wait_until(sub { queued() >= $enough || !grep { $_->pumpable } values %writers }, "$enough calls are queued");
+
+	# all writers of a round may be such that roll back
+	StandIn::wait_until(sub { queued() >= $enough || !grep { $_->pumpable && $_->pump_nb } values %writers },
+		"$enough calls are queued");
 	$kill->($origin{$name});
 	$killed{$what}++;
 	$node->poll_query_until('template1', 'SELECT true') or croak "no node after $what";

@@ -185,6 +185,26 @@ for my $i (1 .. 8)
 	is_exact("while others write, $i");
 }
 
+# ----- a trigger that the worker fires -----
+
+run(<<'EOS');
+CREATE FUNCTION others() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN
+	INSERT INTO public.braze_queue (destination, call) VALUES ('paused', '{"type": "track", "userId": "u", "event": "Of a trigger"}');
+	PERFORM public.braze_track('u1', 'Of a trigger', destination => 'paused');
+	DELETE FROM public.braze_queue WHERE id = (SELECT min(id) FROM public.braze_queue WHERE destination = 'paused');
+	RETURN NULL;
+END
+$$;
+CREATE TRIGGER others AFTER DELETE ON braze_queue FOR EACH ROW WHEN (OLD.destination = 'braze') EXECUTE FUNCTION others();
+SELECT braze_track('u' || n, 'Sent', destination => 'braze') FROM generate_series(1, 20) n;
+EOS
+is_exact('what a trigger inserts and deletes, in the worker as well');
+ok($node->poll_query_until('postgres',
+	"SELECT count(*) >= 20 FROM braze_queue WHERE call ->> 'event' = 'Of a trigger'"), 'which it did');
+is_exact('and after it');
+run('DROP TRIGGER others ON braze_queue');
+
 # ----- after a crash -----
 
 kill 'KILL', braze_worker_pid($node);
