@@ -63,6 +63,9 @@ typedef struct BrazeDatabaseSlot
 													 * not */
 	char		read_blocked[BRAZE_MESSAGE_SIZE];	/* the same of the last
 													 * read */
+	bool		unproven;		/* its last worker stood still, and was to
+								 * prove that it may send */
+	bool		waits_for_proof;	/* and this one waits for a standby */
 	int64		highest_read;	/* the id up to which the worker has read the
 								 * queue */
 	int64		lowest_in_flight;	/* no dead letter with a lower id is under

@@ -366,6 +366,12 @@ braze_http_announce_sockets(BrazeHttp *http, bool (*acquire) (void), void (*rele
 }
 
 void
+braze_http_ask_before(BrazeHttp *http, bool (*may_begin) (void))
+{
+	http->may_begin = may_begin;
+}
+
+void
 braze_http_destroy(BrazeHttp *http)
 {
 	sigset_t	saved;
@@ -420,6 +426,7 @@ braze_http_send(BrazeHttp *http, BrazeHttpRequest *request)
 	 * must not arrive twice may start again.
 	 */
 	request->unsent = true;
+	request->held_back = false;
 	request->repeated = false;
 	request->handle = NULL;
 	request->next_done = NULL;
@@ -512,6 +519,12 @@ braze_http_cancel(BrazeHttp *http, BrazeHttpRequest *request)
 		}
 	}
 	braze_http_transfer_answer_free(http, request);
+}
+
+bool
+braze_http_is_written(const BrazeHttpRequest *request)
+{
+	return request->handle == NULL || braze_http_transfer_is_written(request->handle);
 }
 
 int

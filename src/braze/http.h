@@ -61,6 +61,7 @@ typedef struct BrazeHttpRequest
 	size_t		body_length;
 	void	   *owner;			/* the caller's own */
 	bool		once;			/* must not reach the server a second time */
+	bool		asks_before;	/* see braze_http_ask_before */
 	BrazeHttpDetails *details;	/* NULL: nobody asks; filled when it is done */
 
 	/*
@@ -72,6 +73,7 @@ typedef struct BrazeHttpRequest
 	long		status;			/* 0: no complete answer */
 	char		error[256];		/* if status is 0: why */
 	bool		unsent;			/* and nothing of it was written to anybody */
+	bool		held_back;		/* since it was not to begin */
 	bool		repeated;		/* curl has sent it again, on a new connection */
 	char	   *answer;			/* NULL if empty; freed by braze_http_release */
 	size_t		answer_length;
@@ -98,6 +100,13 @@ extern BrazeHttp *braze_http_create(int max_connections, char *error, size_t err
  */
 extern void braze_http_announce_sockets(BrazeHttp *http, bool (*acquire) (void),
 										void (*release) (void));
+
+/*
+ * From here on this is asked when the first byte of a request is about to be
+ * written, if the request wants that; where it is refused the request fails.
+ * Not with curl before 7.80.
+ */
+extern void braze_http_ask_before(BrazeHttp *http, bool (*may_begin) (void));
 
 /* cancels all requests; those not yet returned by next_done lose their answer */
 extern void braze_http_destroy(BrazeHttp *http);
@@ -136,6 +145,9 @@ extern bool braze_http_send(BrazeHttp *http, BrazeHttpRequest *request);
  * released.  Its unsent is set.
  */
 extern void braze_http_cancel(BrazeHttp *http, BrazeHttpRequest *request);
+
+/* has all of it been written, perhaps even answered? */
+extern bool braze_http_is_written(const BrazeHttpRequest *request);
 
 /* for the wait: the descriptor, and how long to wait at most (-1: for ever) */
 extern int	braze_http_fd(const BrazeHttp *http);

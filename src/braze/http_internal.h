@@ -60,6 +60,7 @@ struct BrazeHttp
 	int			nsockets;		/* in the epoll set */
 	bool		(*acquire) (void);	/* NULL: sockets are not announced */
 	void		(*release) (void);
+	bool		(*may_begin) (void);	/* NULL: it always may */
 	HttpTransfer *active;		/* a list in both directions */
 	HttpTransfer *spare;		/* a list by next */
 	int			nspare;
@@ -91,6 +92,9 @@ extern CURLcode braze_http_transfer_configure(HttpTransfer *transfer);
 
 /* false at least if any byte of the request was written */
 extern bool braze_http_transfer_unsent(const HttpTransfer *transfer);
+
+/* at least as many bytes were written as the request has */
+extern bool braze_http_transfer_is_written(const HttpTransfer *transfer);
 
 /*
  * Is another attempt worth it that has a new connection to itself?  Once: when

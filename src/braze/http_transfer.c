@@ -168,6 +168,15 @@ braze_http_transfer_unsent(const HttpTransfer *transfer)
 		bytes == 0;
 }
 
+bool
+braze_http_transfer_is_written(const HttpTransfer *transfer)
+{
+	curl_off_t	bytes = 0;
+
+	return curl_easy_getinfo(transfer->easy, CURLINFO_SIZE_UPLOAD_T, &bytes) == CURLE_OK &&
+		bytes >= (curl_off_t) transfer->request->body_length;
+}
+
 #if LIBCURL_VERSION_NUM >= 0x075000
 /*
  * curl looks whether a kept connection has ended before it takes it, but the
@@ -215,6 +224,13 @@ on_begin(void *data, char *remote_ip, char *local_ip, int remote_port, int local
 	if (!transfer->begun && !transfer->fresh && has_ended(transfer->easy))
 	{
 		transfer->stale = true;
+		return CURL_PREREQFUNC_ABORT;
+	}
+	if (transfer->request->asks_before && transfer->http->may_begin != NULL &&
+		!transfer->http->may_begin())
+	{
+		transfer->request->held_back = true;
+		transfer->refusal = "the request was held back";
 		return CURL_PREREQFUNC_ABORT;
 	}
 	transfer->begun = true;

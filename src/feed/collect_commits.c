@@ -11,11 +11,9 @@
 #include "access/xlog.h"
 #include "miscadmin.h"
 #include "replication/syncrep.h"
-#include "replication/walsender.h"
-#include "replication/walsender_private.h"
 #include "storage/ipc.h"
-#include "storage/lwlock.h"
 
+#include "base/standby.h"
 #include "base/wal_end.h"
 #include "feed/collect_commits.h"
 
@@ -54,14 +52,8 @@ static bool
 is_on_standby(XLogRecPtr position)
 {
 	int			mode = synchronous_commit == SYNCHRONOUS_COMMIT_REMOTE_APPLY ? SYNC_REP_WAIT_APPLY : SYNC_REP_WAIT_FLUSH;
-	bool		result;
 
-	if (!SyncRepRequested() || SyncRepStandbyNames == NULL || SyncRepStandbyNames[0] == '\0')
-		return true;
-	LWLockAcquire(SyncRepLock, LW_SHARED);
-	result = (position <= WalSndCtl->lsn[mode]);
-	LWLockRelease(SyncRepLock);
-	return result;
+	return !braze_standby_is_wanted() || braze_standby_has(position, mode);
 }
 
 void

@@ -80,6 +80,7 @@ braze_status_why_no_worker(bool *starting)
 	char		settle_blocked[BRAZE_MESSAGE_SIZE] = "";
 	char		read_blocked[BRAZE_MESSAGE_SIZE] = "";
 	bool		running = false;
+	bool		waits_for_proof = false;
 	bool		launcher;
 	bool		launcher_started;
 	int64		crash_wait_from;
@@ -105,6 +106,7 @@ braze_status_why_no_worker(bool *starting)
 	{
 		state = slot->state;
 		running = (slot->pid != 0 && state == BRAZE_DATABASE_RUNNING);
+		waits_for_proof = slot->waits_for_proof;
 
 		/*
 		 * Copied, not formatted: an error for lack of memory must not come
@@ -128,6 +130,8 @@ braze_status_why_no_worker(bool *starting)
 	if (running && read_blocked[0] != '\0')
 		return psprintf("waiting: the queue cannot be read, and is tried again each second: %s",
 						read_blocked);
+	if (running && waits_for_proof && braze_deliver)
+		return "waiting: the worker stood still, and no synchronous standby has confirmed a commit since; if this server is the primary, start the standby, or empty synchronous_standby_names and reload, otherwise stop this server";
 	if (running)
 		return braze_deliver ? NULL :
 			"off: segment_braze.deliver is off, set it on and reload to send";

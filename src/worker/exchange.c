@@ -28,6 +28,7 @@
 #include "worker/round.h"
 #include "worker/round_settle.h"
 #include "worker/round_tally.h"
+#include "worker/standstill.h"
 
 static int	transfers = 0;		/* over all destinations */
 static uint64 requests = 0;		/* since the worker started */
@@ -107,6 +108,7 @@ send_reserved(BrazeHttp *http, BrazeTransfer *transfer)
 	transfer->http.body = braze_request_state_body(transfer->request,
 												   &transfer->http.body_length);
 	transfer->http.owner = transfer;
+	transfer->http.asks_before = true;
 	braze_claim_begin(transfer);
 	transfer->started_at = braze_now_ms();
 	ereport(DEBUG1,
@@ -124,7 +126,8 @@ send_reserved(BrazeHttp *http, BrazeTransfer *transfer)
 bool
 braze_exchange_is_stopped(void)
 {
-	return !braze_deliver || braze_settle_blocked || braze_gone_due;
+	return !braze_deliver || braze_settle_blocked || braze_gone_due ||
+		!braze_standstill_may_send();
 }
 
 static void
@@ -143,6 +146,17 @@ abandon_transfer(BrazeTransfer *transfer, BrazeEndpoint endpoint)
 {
 	braze_pace_ended(pace_of(transfer->delivery, endpoint));
 	end_transfer(transfer);
+}
+
+/* nothing of it was sent: it goes on where it was, before any new request */
+static void
+postpone_transfer(BrazeTransfer *transfer)
+{
+	BrazeEndpoint endpoint = braze_request_state_endpoint(transfer->request);
+
+	transfer->delivery->changed = true;
+	braze_request_state_postpone(transfer->delivery->pack, transfer->request);
+	abandon_transfer(transfer, endpoint);
 }
 
 /* what the answer says of when to send the next request */
@@ -372,7 +386,7 @@ conclude_transfer(BrazeHttp *http, BrazeTransfer *transfer, const BrazeAnswer *a
 	end_transfer(transfer);
 }
 
-/* without an answer: curl did not take it, or gave it up before it was sent */
+/* without an answer: curl did not take it, or it was given up before all was sent */
 static void
 fail_transfer(BrazeHttp *http, BrazeTransfer *transfer)
 {
@@ -380,6 +394,7 @@ fail_transfer(BrazeHttp *http, BrazeTransfer *transfer)
 
 	memset(&answer, 0, sizeof(answer));
 	answer.verdict = BRAZE_FAILED;
+	answer.in_doubt = !transfer->http.unsent;
 	strlcpy(answer.reason, transfer->http.error, sizeof(answer.reason));
 	transfer->http.status = 0;
 	braze_rate_headers_reset(&transfer->http.rate);
@@ -393,6 +408,12 @@ take_answer(BrazeHttp *http, BrazeHttpRequest *done)
 	BrazeTransfer *transfer = done->owner;
 	BrazeAnswer answer;
 
+	if (done->held_back && done->unsent)
+	{
+		braze_http_release(http, done);
+		postpone_transfer(transfer);
+		return;
+	}
 	if (!braze_answer_read(&answer, braze_request_state_sent(transfer->request),
 						   done->status, done->answer, done->answer_length,
 						   done->truncated, done->error, done->unsent))
@@ -404,12 +425,49 @@ take_answer(BrazeHttp *http, BrazeHttpRequest *done)
 	braze_answer_free(&answer);
 }
 
+/*
+ * After a standstill: of what is on its way curl would send the rest.  What was
+ * written in full before it may be answered.
+ */
+static void
+break_off_unwritten(BrazeHttp *http)
+{
+	dlist_mutable_iter iter;
+
+	dlist_foreach_modify(iter, &all_transfers)
+	{
+		BrazeTransfer *transfer = dlist_container(BrazeTransfer, node, iter.cur);
+
+		if (braze_http_is_written(&transfer->http))
+			continue;
+		braze_http_cancel(http, &transfer->http);
+
+		/* no server applies a part of one, but that is not for us to say */
+		if (transfer->http.once && !transfer->http.unsent)
+		{
+			strlcpy(transfer->http.error, "the server stood still while the request was being sent",
+					sizeof(transfer->http.error));
+			fail_transfer(http, transfer);
+		}
+		else
+			postpone_transfer(transfer);
+	}
+}
+
+static BrazeHttpRequest *
+next_done(BrazeHttp *http)
+{
+	if (!braze_standstill_may_send())
+		break_off_unwritten(http);
+	return braze_http_next_done(http);
+}
+
 void
 braze_exchange_take_answers(BrazeHttp *http)
 {
 	BrazeHttpRequest *done;
 
-	while ((done = braze_http_next_done(http)) != NULL)
+	while ((done = next_done(http)) != NULL)
 	{
 		if (!braze_connection_test_take(http, done))
 			take_answer(http, done);
@@ -528,10 +586,7 @@ braze_exchange_send_claimed(BrazeHttp *http)
 		next = transfer->next_to_claim;
 		if (!claimed)
 		{
-			BrazeEndpoint endpoint = braze_request_state_endpoint(transfer->request);
-
-			braze_request_state_postpone(delivery->pack, transfer->request);
-			abandon_transfer(transfer, endpoint);
+			postpone_transfer(transfer);
 			timeout = braze_claim_wait(delivery, braze_now_ms());
 		}
 		else if (!send_claimed(http, transfer))

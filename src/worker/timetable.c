@@ -32,6 +32,7 @@
 #include "worker/round_settle.h"
 #include "worker/round_tally.h"
 #include "worker/round_upkeep.h"
+#include "worker/standstill.h"
 #include "worker/sync_schedule.h"
 #include "worker/timetable.h"
 
@@ -466,6 +467,24 @@ run_if_due(Step *step)
 	return next_run(step, braze_now_ms());
 }
 
+/* a worker that stood still proves that it may send, if there is anything */
+static int64
+prove_if_needed(int64 now)
+{
+	bool		needed = false;
+	int64		wait;
+	ListCell   *cell;
+
+	foreach(cell, braze_deliveries)
+	{
+		BrazeDelivery *delivery = lfirst(cell);
+
+		needed = needed || (braze_delivery_open(delivery) && braze_pack_calls(delivery->pack) > 0);
+	}
+	wait = braze_standstill_prove(needed && braze_deliver);
+	return wait > 0 ? now + wait : NEVER;
+}
+
 /*
  * A call that crashes the server on its way must not take a whole batch of
  * requests with it each time, so after a start one request goes alone.  If
@@ -475,12 +494,12 @@ static int64
 send_all(BrazeHttp *http)
 {
 	int64		now = braze_now_ms();
-	int64		next = NEVER;
+	int64		next = braze_standstill_may_send() ? NEVER : prove_if_needed(now);
 	long		claimed_wait;
 	ListCell   *cell;
 
 	if (braze_exchange_is_stopped())
-		return NEVER;
+		return next;
 	foreach(cell, braze_deliveries)
 	{
 		BrazeDelivery *delivery = lfirst(cell);

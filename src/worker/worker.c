@@ -48,6 +48,7 @@
 #include "worker/round_read.h"
 #include "worker/round_settle.h"
 #include "worker/round_tally.h"
+#include "worker/standstill.h"
 #include "worker/timetable.h"
 #include "worker/worker.h"
 
@@ -82,6 +83,7 @@ clear_slot(int code, Datum arg)
 	LWLockAcquire(braze_shared->lock, LW_EXCLUSIVE);
 	braze_delivery_stuck_process_ends();
 	slot->left_alone = braze_attempt_left_alone;
+	braze_standstill_process_ends(slot);
 	slot->pid = 0;
 	slot->latch = NULL;
 	slot->settle_blocked[0] = '\0';
@@ -224,6 +226,7 @@ attach_to_slot(int index)
 		mine->latch = MyLatch;
 		slot = mine;
 		braze_attempt_left_alone = slot->left_alone;
+		braze_standstill_begin(slot);
 	}
 	LWLockRelease(braze_shared->lock);
 	if (slot == NULL)
@@ -306,6 +309,7 @@ main_loop(BrazeHttp *http)
 	{
 		int64		next;
 		int64		now;
+		long		timeout;
 		int			events;
 
 		/*
@@ -325,12 +329,13 @@ main_loop(BrazeHttp *http)
 		}
 		next = braze_timetable_turn(http);
 		now = braze_now_ms();
+		timeout = shorter_wait(Min(Max(next - now, 0), braze_nap), braze_http_timeout(http));
+		braze_standstill_wait(now + timeout);
 		events = WaitLatchOrSocket(MyLatch,
 								   WL_LATCH_SET | WL_SOCKET_READABLE |
 								   WL_TIMEOUT | WL_EXIT_ON_PM_DEATH,
 								   braze_http_fd(http),
-								   shorter_wait(Min(Max(next - now, 0), braze_nap),
-												braze_http_timeout(http)),
+								   timeout,
 								   braze_wait_event(braze_exchange_transfers() > 0 ?
 													BRAZE_WAIT_WORKER_ANSWER :
 													BRAZE_WAIT_WORKER_NAP));
@@ -378,6 +383,7 @@ braze_worker_main(Datum arg)
 						braze_database_name(), error)));
 	ReserveExternalFD();		/* that of its epoll set */
 	braze_http_announce_sockets(http, AcquireExternalFD, ReleaseExternalFD);
+	braze_http_ask_before(http, braze_standstill_may_send);
 	braze_delivery_init();
 	braze_round_init();
 	braze_round_read_init();

@@ -653,6 +653,76 @@ test_no_answer(void)
 	end();
 }
 
+/* ----- what is not to begin ----- */
+
+static volatile bool allowed;
+
+static bool
+may_begin(void)
+{
+	return allowed;
+}
+
+static void
+never_read(Connection *connection)
+{
+	(void) connection;
+	while (!allowed)
+		usleep(1000);
+}
+
+/* more than sockets hold of what nobody reads */
+#define MUCH	(64 * 1024 * 1024)
+
+static void
+test_held_back(void)
+{
+	char	   *body = malloc(MUCH + 1);
+
+	begin(accept_all, LONG);
+	braze_http_ask_before(http, may_begin);
+	allowed = false;
+	ok(send_body(&request, "{}") && (request.asks_before = true) && wait_done() == &request,
+	   "a request that may not begin is over");
+	ok(request.status == 0 && request.held_back && request.unsent, "and it says that nothing was sent");
+	release();
+	is_int(post("{}"), 201, "one that does not ask is sent");
+	ok(!request.held_back, "and was not held back");
+	release();
+	allowed = true;
+	ok(send_body(&request, "{}") && (request.asks_before = true) && wait_done() == &request &&
+	   request.status == 201, "so is one that may begin");
+	ok(!request.held_back && braze_http_is_written(&request), "it was written");
+	release();
+	end();
+
+	memset(body, 'x', MUCH);
+	body[MUCH] = '\0';
+	begin(never_read, LONG);
+	allowed = false;
+	ok(send_body(&request, body) && !braze_http_is_written(&request), "nothing was written yet");
+	do
+	{
+		(void) braze_http_next_done(http);
+		braze_http_cancel(http, &request);
+	} while (request.unsent && send_body(&request, body));
+	ok(!request.unsent, "a part of it was");
+	ok(send_body(&request, body) && braze_http_next_done(http) == NULL, "it is under way");
+	for (int i = 0; i < 100; i++)
+		(void) braze_http_next_done(http);
+	ok(!braze_http_is_written(&request), "which is not all of it");
+	allowed = true;
+	end();
+	free(body);
+
+	begin(never_answer, LONG);
+	send_body(&request, "{}");
+	while (!braze_http_is_written(&request))
+		(void) braze_http_next_done(http);
+	ok(request.handle != NULL, "what is written may have yet to be answered");
+	end();
+}
+
 /* ----- cancelling ----- */
 
 static void
@@ -950,6 +1020,7 @@ main(void)
 	test_answers_held();
 	test_announced_sockets();
 	test_no_answer();
+	test_held_back();
 	test_cancel();
 	test_many();
 	test_targets();
