@@ -527,7 +527,7 @@ braze_statement_read_text(Relation rel, const char *query, const char *argument)
 
 	become_owner(rel, &caller);
 	SPI_connect();
-	if (SPI_execute_with_args(query, 1, &type, &value, NULL, true, 1) != SPI_OK_SELECT)
+	if (SPI_execute_with_args(query, 1, &type, &value, NULL, false, 1) != SPI_OK_SELECT)
 		elog(ERROR, "could not read \"%s\"", RelationGetRelationName(rel));
 	if (SPI_processed > 0)
 	{

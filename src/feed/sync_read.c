@@ -232,6 +232,10 @@ prepare_query(const Reading *reading, const char *text)
 	return plan;
 }
 
+/*
+ * Not read_only: then SPI takes its snapshot once the plan has locked its tables.
+ * To one from before, a table that was rewritten or reloaded is empty.
+ */
 static void
 execute_query(Reading *reading, const char *text)
 {
@@ -240,7 +244,7 @@ execute_query(Reading *reading, const char *text)
 		.sync = reading->sync,
 		.rows = reading->rows
 	};
-	SPIExecuteOptions options = {.read_only = true, .must_return_tuples = true, .dest = &receiver.pub};
+	SPIExecuteOptions options = {.must_return_tuples = true, .dest = &receiver.pub};
 	int			result;
 
 	receiver.row_context = AllocSetContextCreate(CurrentMemoryContext, "segment_braze sync row",

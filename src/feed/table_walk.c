@@ -91,7 +91,11 @@ key_text(HeapTuple tuple, TupleDesc desc, const int *columns, int ncolumns)
 	return text;
 }
 
-/* reads keys; the result is in the caller's memory context */
+/*
+ * Reads keys; the result is in the caller's memory context.  Not read_only: then
+ * SPI takes its snapshot once the plan has locked the partitions.  To one from
+ * before, a partition that was rewritten is empty.
+ */
 static BrazeKeyList
 read_keys(const BrazeWalkKey *key, const char *sql, WalkParameters *parameters, long limit)
 {
@@ -103,7 +107,7 @@ read_keys(const BrazeWalkKey *key, const char *sql, WalkParameters *parameters, 
 		columns[i] = i + 1;
 	SPI_connect();
 	if (SPI_execute_with_args(sql, parameters->count, parameters->types, parameters->values,
-							  NULL, true, limit) != SPI_OK_SELECT)
+							  NULL, false, limit) != SPI_OK_SELECT)
 		elog(ERROR, "could not read keys");
 	MemoryContextSwitchTo(context);
 	list.keys = palloc_extended(sizeof(BrazeKeyText) * Max(SPI_processed, 1), MCXT_ALLOC_HUGE);

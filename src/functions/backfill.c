@@ -238,12 +238,17 @@ static void
 begin_transaction(BackfillRun *run)
 {
 	check_isolation();
-	PushActiveSnapshot(GetTransactionSnapshot());
+
+	/*
+	 * The lock comes before the snapshot: to one from before, a table that
+	 * was rewritten is empty.
+	 */
 	run->rel = try_relation_open(run->table, RowShareLock);
 	if (run->rel == NULL)
 		ereport(ERROR,
 				(errcode(ERRCODE_UNDEFINED_TABLE),
 				 errmsg("the table was dropped during its backfill")));
+	PushActiveSnapshot(GetTransactionSnapshot());
 }
 
 /* the trigger, as it is now: somebody may have changed it, or the table */
