@@ -517,7 +517,7 @@ COMMENT ON TABLE @extschema@.braze_sync_state IS
 COMMENT ON COLUMN @extschema@.braze_sync_state.sync IS
 'id of the sync';
 COMMENT ON COLUMN @extschema@.braze_sync_state.key IS
-'the user id, or the key of the event';
+'the user id (one that begins with { or \ with a \ before it), the user alias as JSON, or the key of the event';
 COMMENT ON COLUMN @extschema@.braze_sync_state.hash IS
 'keyed hash of the row, or the moment of the event in microseconds since 2000';
 

@@ -76,7 +76,7 @@ user_key(const BrazeSyncPlan *plan, const BrazeRow *row)
 	if (row->nulls[plan->user] || braze_user_id_is_null(&plan->user_type, value))
 		refuse_null_column(plan, plan->user);
 	if (braze_user_id_text(&plan->user_type, value, &key))
-		return key;
+		return braze_user_id_to_key(key);
 	if (is_user_alias(&plan->user_type, value, &alias))
 		return braze_string(JsonbToCString(NULL, &alias->root, VARSIZE(alias)));
 	ereport(ERROR,
@@ -327,10 +327,11 @@ braze_sync_row_call(const BrazeSyncPlan *plan, const BrazeRow *row, bool known)
 BrazeNewCall
 braze_sync_row_removal(const BrazeSyncPlan *plan, const char *key)
 {
-	SyncCall	sync_call = {plan, NULL, true, key};
+	SyncCall	sync_call = {plan, NULL, true, braze_user_id_of_key(key)};
 	BrazeNewCall call;
 
-	if (plan->user_type.form == BRAZE_USER_ID_JSONB && key[0] == '{')
+	/* whatever type the column has by now */
+	if (key[0] == '{')
 		sync_call.alias = DatumGetJsonbP(DirectFunctionCall1(jsonb_in, CStringGetDatum(key)));
 	if (plan->sync->on_remove == BRAZE_SYNC_CLEAR)
 		return braze_call_builder_build("identify", fill_call, &sync_call, BRAZE_CALL_SAFE);

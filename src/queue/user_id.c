@@ -255,3 +255,17 @@ braze_user_id_add(BrazeCallBuilder *call, const char *key, const BrazeUserIdType
 	else if (!braze_user_id_is_null(type, value))
 		add_document(call, key, DatumGetJsonbP(value));
 }
+
+BrazeString
+braze_user_id_to_key(BrazeString id)
+{
+	if (id.length > 0 && (id.data[0] == '{' || id.data[0] == '\\'))
+		return braze_string(psprintf("\\%.*s", id.length, id.data));
+	return id;
+}
+
+const char *
+braze_user_id_of_key(const char *key)
+{
+	return key[0] == '\\' ? key + 1 : key;
+}

@@ -49,4 +49,11 @@ extern bool braze_user_id_is_null(const BrazeUserIdType *type, Datum value);
 extern void braze_user_id_add(BrazeCallBuilder *call, const char *key,
 							  const BrazeUserIdType *type, Datum value);
 
+/*
+ * An id as the key of a row, where one that begins with { is a user alias: an id
+ * that does so itself has a backslash before it.
+ */
+extern BrazeString braze_user_id_to_key(BrazeString id);
+extern const char *braze_user_id_of_key(const char *key);
+
 #endif							/* BRAZE_USER_ID_H */

@@ -192,8 +192,7 @@ braze_deleted_users_delete_letters(BrazeSettler *settler, const BrazeSettleRow *
 		deleted.destination = DatumGetTextPP(table->slot->tts_values[destination]);
 		done = delete_letters(&deleted, settler->letters.rel);
 		if (done)
-			braze_synced_users_delete(deleted.destination,
-									  cstring_to_text_with_len(deleted.user.data, deleted.user.length));
+			braze_synced_users_delete(deleted.destination, deleted.user);
 	}
 	ExecClearTuple(table->slot);
 	return done;

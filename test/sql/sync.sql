@@ -152,6 +152,17 @@ CALL braze_run_sync('attributes');
 SELECT kind, call FROM queued ORDER BY id;
 CALL empty();
 
+-- an id that looks like a user alias is none
+INSERT INTO attributes SELECT now(), id, NULL, NULL, '{"size": 1}'
+FROM unnest('{"{\"alias_name\": \"victim\", \"alias_label\": \"shop\"}", "{x", "\\y"}'::text[]) id;
+CALL braze_run_sync('attributes');
+SELECT t.key FROM braze_sync_state t JOIN braze_syncs s ON s.id = t.sync WHERE s.name = 'attributes' ORDER BY 1;
+CALL empty();
+DELETE FROM attributes;
+CALL braze_run_sync('attributes');
+SELECT kind, call FROM queued ORDER BY id;
+CALL empty();
+
 -- ids of each type have the text that braze_identify gives them
 SELECT braze_create_sync('ids', $$SELECT 42.00 AS id, 1 AS n$$, 'id');
 CALL braze_run_sync('ids');
