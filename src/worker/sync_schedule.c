@@ -40,6 +40,7 @@
 typedef struct Running
 {
 	int64		sync;
+	Oid			role;			/* its owner */
 	BackgroundWorkerHandle *handle; /* NULL: the place is free */
 } Running;
 
@@ -55,6 +56,7 @@ typedef struct Due
 	int			pid;			/* of its last run, if that has not ended as
 								 * it should; or 0 */
 	bool		is_due;
+	bool		has_others;		/* other roles have syncs with a timetable */
 } Due;
 
 /* a sync that cannot be looked at; others are */
@@ -107,6 +109,48 @@ count_running(void)
 	return count;
 }
 
+static int
+count_running_of(Oid role)
+{
+	int			count = 0;
+
+	for (int i = 0; i < lengthof(running); i++)
+		count += (running[i].handle != NULL && running[i].role == role);
+	return count;
+}
+
+/*
+ * Where several roles have syncs, none of them may take the last place: a query
+ * that never ends would stop the syncs of all the others.
+ */
+static bool
+may_take_place(const Due *due)
+{
+	return !due->has_others || count_running_of(due->role) < Max(braze_max_sync_workers - 1, 1);
+}
+
+/*
+ * A role that has all the places took the last one while no other role had syncs.
+ * A run of it is ended: its next one does the rest, and not before a place is
+ * left to others.
+ */
+static void
+make_place(void)
+{
+	const Running *last = NULL;
+
+	for (int i = 0; i < lengthof(running); i++)
+	{
+		if (running[i].handle == NULL)
+			continue;
+		if (last != NULL && last->role != running[i].role)
+			return;
+		last = &running[i];
+	}
+	if (count_running() > 1)
+		TerminateBackgroundWorker(last->handle);
+}
+
 static bool
 is_running(int64 sync)
 {
@@ -137,6 +181,7 @@ start_run(const Due *due)
 	if (started)
 	{
 		place->sync = due->sync;
+		place->role = due->role;
 		place->handle = handle;
 	}
 	return started;
@@ -179,6 +224,7 @@ list_due(HeapTuple row, TupleDesc desc, void *arg)
 	if (isnull)
 		due->pid = 0;
 	due->is_due = DatumGetBool(heap_getattr(row, 8, desc, &isnull)) && !isnull;
+	due->has_others = DatumGetBool(heap_getattr(row, 9, desc, &isnull));
 	listing->dues = lappend(listing->dues, due);
 	MemoryContextSwitchTo(old);
 }
@@ -191,8 +237,9 @@ find_due(void)
 	BrazeSyncArguments here = {0};
 
 	braze_sync_table_add(&here, INT8OID, Int64GetDatum((int64) GetSystemIdentifier()));
-	braze_sync_table_read(psprintf("SELECT s.id, s.name, s.destination, s.owner, s.status, r.oid, s.pid, s.next_run <= now() "
-								   "FROM %s s LEFT JOIN pg_roles r ON r.rolname = s.owner "
+	braze_sync_table_read(psprintf("SELECT s.id, s.name, s.destination, s.owner, s.status, r.oid, s.pid, s.next_run <= now(), "
+								   "EXISTS (SELECT FROM %1$s o WHERE o.every IS NOT NULL AND o.owner_oid IS DISTINCT FROM s.owner_oid) "
+								   "FROM %1$s s LEFT JOIN pg_roles r ON r.rolname = s.owner "
 								   "AND (r.oid = s.owner_oid OR s.system_identifier IS DISTINCT FROM $1) "
 								   "WHERE s.next_run <= now() OR s.pid IS NOT NULL "
 								   "ORDER BY s.next_run, s.id FOR UPDATE OF s SKIP LOCKED",
@@ -254,9 +301,16 @@ look_at_due(void *arg)
 	else if (!braze_started_table_has(due->destination))
 		set_status(due, psprintf("not running here: destination \"%s\" is not started; %s",
 								 due->destination, braze_started_table_advice(due->destination)), NULL);
+	else if (!may_take_place(due))
+		set_status(due, psprintf("waiting: %d syncs of its owner are running; the last place of segment_braze.max_sync_workers is left to other roles",
+								 count_running_of(due->role)), NULL);
 	else if (count_running() >= braze_max_sync_workers)
+	{
 		set_status(due, psprintf("waiting: %d syncs are running, as many as segment_braze.max_sync_workers",
 								 count_running()), NULL);
+		if (count_running_of(due->role) == 0)
+			make_place();
+	}
 	else
 	{
 		/* first: a start that cannot be noted would come again and again */

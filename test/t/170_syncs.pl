@@ -124,7 +124,14 @@ wait_for_status('who', 'waiting: no background worker is free;%');
 $node->append_conf('postgresql.conf', 'segment_braze.max_sync_workers = 2');
 $node->reload;
 wait_for_status('who', 'waiting: 2 syncs are running, as many as segment_braze.max_sync_workers');
-run(q(SELECT braze_drop_sync('sleep1')));
+run(<<'EOS');
+CREATE ROLE modest LOGIN;
+GRANT USAGE ON FOREIGN SERVER braze TO modest;
+SELECT braze_create_sync('modest', 'SELECT ''modest'' AS id, 1 AS n', 'id', every => '1 h', owner => 'modest');
+EOS
+ok(wait_for_status('modest', 'finished'), 'a role that had all places leaves one to others');
+ok(wait_for_status('who', 'waiting: 1 syncs of its owner are running; the last place%'), 'and does not take it again');
+run(q(SELECT braze_drop_sync('modest'); SELECT braze_drop_sync('sleep1')));
 run(q(SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE query = 'segment_braze sync "sleep1"'));
 wait_for_status('who', 'finished');
 is(lines('no background worker is free for sync'), 1, 'the log says once that there is no place');
@@ -175,10 +182,13 @@ is(scalar(grep { defined $braze->user($_)->{attributes}{n} } 'b1', 'b10000', 'b1
 
 # --- a user who is deleted
 
-run(q(SELECT braze_delete_user('b7')));
+run(q(SELECT braze_create_sync('brace', 'SELECT ''{b7}'' AS id, 1 AS n', 'id')));
+run(q(CALL braze_run_sync('brace')));
+run(q(SELECT braze_delete_user('b7'), braze_delete_user('{b7}')));
 braze_flush($node);
-is(run(q(SELECT count(*) FROM braze_sync_state t JOIN braze_syncs s ON s.id = t.sync WHERE s.name = 'big' AND t.key = 'b7')), 0,
+is(run(q(SELECT count(*) FROM braze_sync_state WHERE key ~ 'b7' AND key !~ 'b7[0-9]')), 0,
 	'the deletion of a user takes their state along');
+run(q(SELECT braze_drop_sync('brace')));
 run_soon('big');
 wait_for_status('big', 'finished');
 is(run(q(SELECT added || ' ' || unchanged FROM braze_sync_runs WHERE sync = 'big' ORDER BY started DESC LIMIT 1)), '1 24999',
