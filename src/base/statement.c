@@ -539,6 +539,10 @@ braze_statement_read_text(Relation rel, const char *query, const char *argument)
 	return text;
 }
 
+/*
+ * Not as read_only: the snapshot of a caller may be older than their lock on the
+ * table, and one that was rewritten in between is empty to it.
+ */
 void
 braze_statement_read(const BrazeStatement *statement, BrazeStatementRead read, void *arg)
 {
@@ -547,7 +551,7 @@ braze_statement_read(const BrazeStatement *statement, BrazeStatementRead read, v
 
 	become_owner(statement->rel, &caller);
 	SPI_connect();
-	result = SPI_execute_plan(plan_of(statement), statement->values, statement->nulls, true, 0);
+	result = SPI_execute_plan(plan_of(statement), statement->values, statement->nulls, false, 0);
 	if (result != SPI_OK_SELECT)
 		elog(ERROR, "could not read table \"%s\": %s",
 			 RelationGetRelationName(statement->rel), SPI_result_code_string(result));

@@ -336,7 +336,7 @@ is_range(const int64 *ids, int count)
 	return true;
 }
 
-void
+int64
 braze_collect_remote_delete(const int64 *ids, int count)
 {
 	Datum	   *elements;
@@ -347,7 +347,7 @@ braze_collect_remote_delete(const int64 *ids, int count)
 		values[0] = Int64GetDatum(ids[0]);
 		values[1] = Int64GetDatum(ids[count - 1]);
 		run_plan(delete_range_plan, values, SPI_OK_DELETE);
-		return;
+		return SPI_processed;
 	}
 	elements = palloc(sizeof(Datum) * count);
 	for (int i = 0; i < count; i++)
@@ -356,6 +356,7 @@ braze_collect_remote_delete(const int64 *ids, int count)
 												FLOAT8PASSBYVAL, TYPALIGN_DOUBLE));
 	run_plan(delete_plan, values, SPI_OK_DELETE);
 	pfree(elements);
+	return SPI_processed;
 }
 
 int64

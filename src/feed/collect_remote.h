@@ -60,7 +60,8 @@ extern Portal braze_collect_remote_read(int64 above, const char *condition, Datu
 extern uint64 braze_collect_remote_fetch(Portal portal, long count);
 extern void braze_collect_remote_close(Portal portal);
 
-extern void braze_collect_remote_delete(const int64 *ids, int count);
+/* how many of them were deleted */
+extern int64 braze_collect_remote_delete(const int64 *ids, int count);
 
 /* how many there are, and since when the oldest is queued, 0: not known */
 extern int64 braze_collect_remote_count(TimestampTz *oldest);

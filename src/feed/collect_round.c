@@ -217,6 +217,7 @@ static void
 take_remote_row(SPITupleTable *rows, uint64 i, BrazeCollectedRow *row)
 {
 	bool		isnull;
+	bool		has_time;
 	Datum		value;
 
 	memset(row, 0, sizeof(*row));
@@ -226,12 +227,17 @@ take_remote_row(SPITupleTable *rows, uint64 i, BrazeCollectedRow *row)
 	value = value_at(rows, i, BRAZE_REMOTE_CALL, &isnull);
 	row->call = isnull ? NULL : DatumGetJsonbP(value);
 	value = value_at(rows, i, BRAZE_REMOTE_QUEUED_AT, &isnull);
-	row->queued_at = isnull ? GetCurrentTransactionStartTimestamp() : DatumGetTimestampTz(value);
+	row->queued_at = isnull ? 0 : DatumGetTimestampTz(value);
+	has_time = !isnull;
 	row->objects = value_at(rows, i, BRAZE_REMOTE_OBJECTS, &isnull);
 	row->has_objects = !isnull;
 	value = value_at(rows, i, BRAZE_REMOTE_CALL_KIND, &isnull);
 	row->call_kind = isnull ? NULL : TextDatumGetCString(value);
 	row->hash = braze_collect_notes_hash(row);
+
+	/* after the hash, which has to be the same whenever the row is read */
+	if (!has_time)
+		row->queued_at = GetCurrentTransactionStartTimestamp();
 }
 
 static void
@@ -367,6 +373,36 @@ read_from_start(void)
 	scanned_at = braze_now_ms();
 }
 
+/*
+ * What the rounds before have collected.  Others may have deleted some of it
+ * there; what is there all the same is found, since it is noted.
+ */
+static void
+delete_collected(void)
+{
+	if (ncollected > 0 && braze_collect_remote_delete(collected_ids, ncollected) < ncollected)
+		read_from_start();
+}
+
+/*
+ * They were read in this transaction there, so whoever had deleted them since
+ * would have made the statement fail.  If they were left out without an error,
+ * they would be collected again once their notes have expired.
+ */
+static void
+delete_noted(const Batch *batch)
+{
+	int64		deleted = batch->nnoted > 0 ? braze_collect_remote_delete(batch->noted, batch->nnoted) : 0;
+
+	if (deleted < batch->nnoted)
+		ereport(ERROR,
+				(errcode(ERRCODE_TRIGGERED_ACTION_EXCEPTION),
+				 errmsg("the origin did not delete %d of %d calls that were collected",
+						batch->nnoted - (int) deleted, batch->nnoted),
+				 errhint("Remove the trigger, the rule or the row-level security policy that keeps them in the table %s there.",
+						 batch->origin->table)));
+}
+
 /* these are the ones to be deleted there, if the transaction commits */
 static void
 keep_collected(const Batch *batch)
@@ -394,8 +430,7 @@ braze_collect_round_run(const BrazeOrigin *origin, BrazeCollectRound *result)
 	batch.noted = palloc(sizeof(int64) * (MAX_ROWS + CHUNK_ROWS));
 	braze_collect_remote_prepare(origin);
 	check_session(origin);
-	if (ncollected > 0)
-		braze_collect_remote_delete(collected_ids, ncollected);
+	delete_collected();
 	if (is_stopping != was_stopping || braze_collect_held_back_is_over(origin->role))
 		read_from_start();
 
@@ -405,8 +440,7 @@ braze_collect_round_run(const BrazeOrigin *origin, BrazeCollectRound *result)
 		if (batch.rows_read[i].noted)
 			batch.noted[batch.nnoted++] = batch.rows_read[i].id;
 	}
-	if (batch.nnoted > 0)
-		braze_collect_remote_delete(batch.noted, batch.nnoted);
+	delete_noted(&batch);
 	take_batch(&batch);
 	if (batch.count > 0)
 		braze_collect_notes_put(origin, batch.ids, batch.hashes, batch.count);
