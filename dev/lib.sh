@@ -145,25 +145,34 @@ install_packages() {
 		ca-certificates libcurl4-openssl-dev libjson-c-dev libssl-dev libmicrohttpd-dev libipc-run-perl
 }
 
-# Sets nginx, for the tests of TLS.  Installed, Debian's package would have a
-# service on this machine from then on; so where it is not, it is unpacked into
-# scratch, and the libraries that it needs are those that curl and git need too.
-find_nginx() {
-	local directory
+# find_program NAME sets $NAME to the program of that name and package: nginx for
+# the tests of TLS, pgbouncer for those of poolers.  Installed, Debian's package
+# would have a service on this machine from then on; so where it is not, it is
+# unpacked into scratch.
+find_program() {
+	local name=$1 directory
 	for directory in ${PATH//:/ } /usr/sbin; do
-		nginx=$directory/nginx
-		[ ! -x "$nginx" ] || return 0
+		printf -v "$name" %s "$directory/$name"
+		[ ! -x "$directory/$name" ] || return 0
 	done
-	say "Unpacking nginx"
-	mkdir "$scratch/nginx"
+	say "Unpacking $name"
+	mkdir "$scratch/$name"
 	(
-		cd "$scratch/nginx"
-		apt-cache show nginx >/dev/null 2>&1 || as_root apt-get update -qq
-		apt-get download -qq nginx >/dev/null 2>&1
-		dpkg -x nginx_*.deb .
-		[ -x usr/sbin/nginx ]
-	) || die "there is no nginx to be had"
-	nginx=$scratch/nginx/usr/sbin/nginx
+		cd "$scratch/$name"
+		apt-cache show "$name" >/dev/null 2>&1 || as_root apt-get update -qq
+		apt-get download -qq "$name" >/dev/null 2>&1
+		dpkg -x "$name"_*.deb .
+		[ -x "usr/sbin/$name" ]
+	) || die "there is no $name to be had"
+	printf -v "$name" %s "$scratch/$name/usr/sbin/$name"
+}
+
+# The libraries that nginx needs are those that curl and git need too.
+find_proxies() {
+	find_program nginx
+	find_program pgbouncer
+	mapfile -t libraries < <(apt-cache depends pgbouncer | sed -nE 's/^ *\|?Depends: (lib(event|c-?ares)[^ ]*)$/\1/p')
+	apt_install "${libraries[@]}"
 }
 
 # Unpacks pg_repack into the copy of PostgreSQL, for the test that rewrites our
