@@ -68,6 +68,8 @@ typedef struct BrazeDelivery
 	BrazeBackoff period_backoff;
 	BrazeRefusalRate refusals;
 	int			transfers;		/* requests at curl */
+	int			unanswered;		/* the most of them lately, just after answers
+								 * were taken */
 	int			unsettled;		/* requests answered since the last settle */
 	int			fresh;			/* calls that the next settle tries */
 	int64		turn;			/* place of its next call among those of

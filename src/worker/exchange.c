@@ -24,6 +24,7 @@
 #include "worker/delivery_stuck.h"
 #include "worker/delivery_utf8.h"
 #include "worker/exchange.h"
+#include "worker/memory_budget.h"
 #include "worker/outage_log.h"
 #include "worker/round.h"
 #include "worker/round_settle.h"
@@ -466,12 +467,15 @@ void
 braze_exchange_take_answers(BrazeHttp *http)
 {
 	BrazeHttpRequest *done;
+	ListCell   *cell;
 
 	while ((done = next_done(http)) != NULL)
 	{
 		if (!braze_connection_test_take(http, done))
 			take_answer(http, done);
 	}
+	foreach(cell, braze_deliveries)
+		braze_memory_budget_answers_taken(lfirst(cell));
 }
 
 bool

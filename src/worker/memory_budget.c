@@ -13,7 +13,9 @@
  * in no processor's cache when their turn comes, and neither are the rows that
  * they came from.  And of a user with several calls among them these go in one
  * request, so that calls leave the queue in an order that has nothing to do
- * with its pages.
+ * with its pages.  What it can use shows in the requests that are not answered
+ * yet when it looks: where answers come at once, a few requests are enough to
+ * keep the worker busy, and where they take long, it is as many as may be open.
  *
  *-------------------------------------------------------------------------
  */
@@ -27,7 +29,13 @@
 #define SHARE_OF_FREE	4
 
 /* a read of fewer calls than this is not worth its transaction */
-#define FEW_CALLS		10000
+#define FEW_CALLS		2500
+
+/* requests that are started between two looks at the answers, at least */
+#define FEW_REQUESTS	16
+
+/* one that had more unanswered some looks ago may soon have them again */
+#define LOOKS_REMEMBERED	16
 
 /* what all packs hold, each as it was last looked at */
 static Size counted_memory = 0;
@@ -47,6 +55,25 @@ braze_memory_budget_count(void)
 	}
 }
 
+void
+braze_memory_budget_answers_taken(BrazeDelivery *delivery)
+{
+	int			before = delivery->unanswered;
+
+	before -= (before + LOOKS_REMEMBERED - 1) / LOOKS_REMEMBERED;
+	delivery->unanswered = Max(delivery->transfers, before);
+}
+
+/* objects of the requests that it may soon have under way */
+static int64
+useful_objects(const BrazeDelivery *delivery)
+{
+	const BrazeSettings *settings = &delivery->destination->settings;
+	int			requests = Min(2 * delivery->unanswered + FEW_REQUESTS, settings->max_requests_in_flight);
+
+	return (int64) requests * settings->max_objects_per_request;
+}
+
 /*
  * Could it send nothing more for now, even if there were more?  It has enough
  * when it holds what its requests can take, and as much again, or so many
@@ -63,7 +90,7 @@ has_enough(const BrazeDelivery *delivery, int quarters)
 	if (delivery->destination == NULL)
 		return false;
 	settings = &delivery->destination->settings;
-	capacity = (int64) settings->max_requests_in_flight * settings->max_objects_per_request;
+	capacity = useful_objects(delivery);
 	if ((int64) braze_pack_calls(delivery->pack) * quarters < 4 * Max(2 * capacity, FEW_CALLS))
 		return false;
 	if (delivery->transfers >= settings->max_requests_in_flight)

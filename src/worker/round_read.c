@@ -37,7 +37,7 @@
 #include "worker/round_read.h"
 
 /* rows of one read: the transaction stays short, the cost of a round small */
-#define READ_BATCH		5000
+#define READ_BATCH		2500
 
 /* for the oldest call of a destination that takes none, once in a nap */
 #define SEARCH_BATCH	50000
