@@ -6,7 +6,7 @@ CREATE SERVER braze FOREIGN DATA WRAPPER segment_braze OPTIONS (custom_api_endpo
 CREATE USER MAPPING FOR CURRENT_USER SERVER braze OPTIONS (rest_api_key 'test-key');
 -- a revision from before braze_start delivers at once
 SELECT 'SELECT FROM braze_start(''braze'')' FROM pg_proc WHERE proname = 'braze_start' \gexec
-CREATE FUNCTION bench_map_length(jsonb) RETURNS bigint AS 'braze_bench' LANGUAGE C STRICT;
+CREATE FUNCTION bench_map_length(call jsonb, ecommerce boolean DEFAULT false) RETURNS bigint AS 'braze_bench' LANGUAGE C STRICT;
 -- milliseconds that a query takes, the median of some
 CREATE FUNCTION query_ms(query text) RETURNS double precision LANGUAGE plpgsql AS $$
 DECLARE

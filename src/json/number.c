@@ -41,7 +41,7 @@
  * A numeric string within both bounds can be neither too long nor too large
  * for numeric_in, which would raise an error.
  */
-#define MAX_STRING			1000
+#define MAX_STRING			BRAZE_MAX_DIGITS
 #define MAX_STRING_EXPONENT	1000
 
 /* more than any time in milliseconds; times 10,000 it still is an int64 */
@@ -123,7 +123,7 @@ braze_number_in_range(const BrazeDecimal *decimal)
 	int			leading;
 	int			rest;
 
-	if (!decimal->finite)
+	if (!decimal->finite || braze_number_print_size(decimal) > BRAZE_MAX_DIGITS)
 		return false;
 	if (decimal->ndigits == 0 || decimal->weight < MAX_EXPONENT / DIGIT_WIDTH)
 		return true;
@@ -196,7 +196,6 @@ int
 braze_number_print(const BrazeDecimal *decimal, char *out)
 {
 	char	   *start = out;
-	char	   *end;
 	int			index;
 
 	if (decimal->negative)
@@ -225,11 +224,17 @@ braze_number_print(const BrazeDecimal *decimal, char *out)
 
 	if (decimal->scale > 0)
 	{
+		int			first = Max(decimal->weight + 1, 0);
+		char	   *end;
+
 		*out++ = '.';
 		end = out + decimal->scale;
-		for (index = decimal->weight + 1; out < end; index++)
+		/* zeros around what is stored, in one go: they may be most of it */
+		memset(out, '0', decimal->scale);
+		out += (first - decimal->weight - 1) * DIGIT_WIDTH;
+		for (index = first; index < decimal->ndigits && out < end; index++)
 		{
-			int			value = digit_at(decimal, index);
+			int			value = decimal->digits[index];
 
 			*out++ = '0' + value / 1000;
 			*out++ = '0' + value / 100 % 10;
@@ -330,8 +335,19 @@ braze_number(const JsonbValue *value)
 Numeric
 braze_number_multiply(Numeric a, Numeric b)
 {
-	Numeric		result = braze_numeric_multiply(a, b);
+	BrazeDecimal left;
+	BrazeDecimal right;
+	Numeric		result;
 
+	/*
+	 * The result has as many digits as both together, and the time it takes
+	 * grows with their product.
+	 */
+	braze_number_read(&left, a);
+	braze_number_read(&right, b);
+	if (braze_number_print_size(&left) + braze_number_print_size(&right) > BRAZE_MAX_DIGITS)
+		return NULL;
+	result = braze_numeric_multiply(a, b);
 	return result == NULL ? NULL : in_range_or_null(result);
 }
 

@@ -25,7 +25,13 @@ typedef struct BrazeDecimal
 
 extern void braze_number_read(BrazeDecimal *decimal, Numeric number);
 
-/* can Braze read it: finite and within 1.7e308 of zero? */
+/*
+ * As text, in which eight stored bytes can be 16,000 digits: more than double's
+ * range needs, and nothing that is multiplied or printed has more.
+ */
+#define BRAZE_MAX_DIGITS	1000
+
+/* can Braze read it: finite, within 1.7e308 of zero, not of too many digits? */
 extern bool braze_number_in_range(const BrazeDecimal *decimal);
 
 extern bool braze_number_is_zero(const BrazeDecimal *decimal);
@@ -49,7 +55,7 @@ extern int	braze_number_print(const BrazeDecimal *decimal, char *out);
  */
 extern Numeric braze_number(const JsonbValue *value);
 
-/* exact arithmetic; NULL when the result would leave the range */
+/* exact arithmetic; NULL when the result is not in range as above */
 extern Numeric braze_number_multiply(Numeric a, Numeric b);
 extern Numeric braze_number_add(Numeric a, Numeric b);
 extern Numeric braze_number_negate(Numeric a);

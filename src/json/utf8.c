@@ -40,15 +40,28 @@ braze_utf8_convert(BrazeString *string)
 	if (pg_do_encoding_conversion_buf(conversion, GetDatabaseEncoding(), PG_UTF8,
 									  (unsigned char *) unconstify(char *, string->data),
 									  string->length, converted, size, true) != string->length)
+	{
+		pfree(converted);
 		return false;
+	}
 	string->data = (char *) converted;
 	string->length = strlen(string->data);
 	return true;
 }
 
-int
-braze_utf8_length(BrazeString string)
+bool
+braze_utf8_fits(BrazeString string, int min, int max)
 {
-	(void) braze_utf8_convert(&string);
-	return string.length;
+	BrazeString converted = string;
+
+	/*
+	 * So many bytes are more than max characters: they are not converted, or
+	 * a hostile text would take four times its size.
+	 */
+	if (string.length > max * MAX_MULTIBYTE_CHAR_LEN)
+		return false;
+	(void) braze_utf8_convert(&converted);
+	if (converted.data != string.data)
+		pfree(unconstify(char *, converted.data));
+	return converted.length >= min && converted.length <= max;
 }

@@ -13,7 +13,10 @@
 /* in palloc'd memory where it differs; false: it cannot be converted */
 extern bool braze_utf8_convert(BrazeString *string);
 
-/* how many bytes Braze counts; of a text that cannot be converted, those it has */
-extern int	braze_utf8_length(BrazeString string);
+/*
+ * Has it min to max bytes, as Braze counts them?  Of a text that cannot be
+ * converted those that it has are counted.
+ */
+extern bool braze_utf8_fits(BrazeString string, int min, int max);
 
 #endif							/* BRAZE_UTF8_H */

@@ -12,8 +12,6 @@
 #include "json/number.h"
 #include "json/value.h"
 
-#define MAX_DIGITS			1000
-
 bool
 braze_longer_than(BrazeString string, int characters)
 {
@@ -40,7 +38,7 @@ braze_scalar_text(const JsonbValue *value, BrazeString *text)
 		/* 12345.00, as a column of numeric(12,2) has it, is the id 12345 */
 		if (decimal.finite && braze_number_is_whole(&decimal))
 			decimal.scale = 0;
-		if (!decimal.finite || braze_number_print_size(&decimal) > MAX_DIGITS)
+		if (!decimal.finite || braze_number_print_size(&decimal) > BRAZE_MAX_DIGITS)
 			return false;
 		digits = palloc(braze_number_print_size(&decimal));
 		text->length = braze_number_print(&decimal, digits);

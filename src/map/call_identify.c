@@ -7,6 +7,9 @@
  */
 #include "postgres.h"
 
+#include "miscadmin.h"
+
+#include "json/number.h"
 #include "json/utf8.h"
 #include "map/traits.h"
 
@@ -137,8 +140,8 @@ write_custom(Identify *identify, BrazeString name, const JsonbValue *value,
 	if (loss.flags != 0)
 	{
 		if (value->type == jbvNumeric)
-			braze_mapping_note(map, "The trait %s was left out: Braze cannot read a number beyond 1.7e308.",
-							   braze_mapping_note_quote(name));
+			braze_mapping_note(map, "The trait %s was left out: its number is beyond 1.7e308, which Braze cannot read, or has more than %d digits.",
+							   braze_mapping_note_quote(name), BRAZE_MAX_DIGITS);
 		else
 			braze_mapping_note_loss(map, "trait", name, &loss, written);
 	}
@@ -226,6 +229,7 @@ read_traits(Identify *identify)
 	{
 		const BrazeTrait *trait;
 
+		CHECK_FOR_INTERRUPTS();
 		if (!braze_property_names_read(map, "trait", object, key, &name))
 			continue;
 
@@ -432,8 +436,7 @@ write_context_token(Identify *identify)
 	if (braze_segment_call_context_in(&map->call, "device", "id", &value))
 	{
 		if (braze_solid_text(&value, &device) &&
-			braze_utf8_length(device) >= BRAZE_LIMIT_DEVICE_ID_MIN &&
-			braze_utf8_length(device) <= BRAZE_LIMIT_DEVICE_ID)
+			braze_utf8_fits(device, BRAZE_LIMIT_DEVICE_ID_MIN, BRAZE_LIMIT_DEVICE_ID))
 		{
 			braze_text_literal(text, ",\"device_id\":");
 			braze_json_write_string(text, device.data, device.length);

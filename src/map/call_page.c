@@ -92,6 +92,7 @@ map_view(BrazeMap *map, const char *call, const char *noun)
 	if (!braze_event_passes(map, name) || !braze_user_identifier_map(map))
 		return;
 	braze_mapping_note_traits(map);
+	braze_object_writer_find_app_id(map);
 
 	braze_object_writer_begin(map, BRAZE_EVENTS);
 	braze_object_writer_app_id(map);

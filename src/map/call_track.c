@@ -59,6 +59,7 @@ braze_call_track_map(BrazeMap *map)
 		!braze_user_identifier_map(map))
 		return;
 	braze_mapping_note_traits(map);
+	braze_object_writer_find_app_id(map);
 	if (!braze_commerce_map(map, name))
 		braze_event_map(map, name);
 }

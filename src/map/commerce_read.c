@@ -102,38 +102,39 @@ braze_commerce_read_product(BrazeProducts *products, JsonbContainer **object)
 	return true;
 }
 
-const char *
-braze_commerce_read_currency(BrazeMap *map, JsonbContainer *first, JsonbContainer *second,
-							 JsonbContainer **of)
+BrazeCurrency
+braze_commerce_read_currency(JsonbContainer *object)
 {
-	JsonbContainer *objects[2] = {first, second};
+	BrazeCurrency currency = {false, NULL};
 	JsonbValue	value;
 	BrazeString text;
-	const char *currency;
 
-	*of = NULL;
-	for (int i = 0; i < lengthof(objects); i++)
-	{
-		/*
-		 * null and "" are what shops write for "the usual one": none is
-		 * given.
-		 */
-		if (objects[i] == NULL || !braze_lookup(objects[i], "currency", &value) ||
-			value.type == jbvNull ||
-			(value.type == jbvString && !braze_solid_text(&value, &text)))
-			continue;
-		*of = objects[i];
-		currency = value.type == jbvString ? braze_currency_code(text.data, text.length) : NULL;
-		if (currency != NULL)
-			return currency;
-		braze_mapping_note(map, "A currency was passed over: it is not a code of ISO 4217 such as USD.");
-	}
+	/* null and "" are what shops write for "the usual one": none is given */
+	if (object == NULL || !braze_lookup(object, "currency", &value) ||
+		value.type == jbvNull ||
+		(value.type == jbvString && !braze_solid_text(&value, &text)))
+		return currency;
+	currency.given = true;
+	if (value.type == jbvString)
+		currency.code = braze_currency_code(text.data, text.length);
+	return currency;
+}
+
+const char *
+braze_commerce_choose_currency(BrazeMap *map, BrazeCurrency first, BrazeCurrency second)
+{
+	if (first.code != NULL)
+		return first.code;
+	if (!first.given && !second.given)
+		return map->settings->default_currency;
 
 	/*
 	 * A wrong currency does not become the default one: 100 pounds would be
 	 * sent as 100 dollars.
 	 */
-	return *of != NULL ? NULL : map->settings->default_currency;
+	if (first.given || second.code == NULL)
+		braze_mapping_note(map, "A currency was passed over: it is not a code of ISO 4217 such as USD.");
+	return second.code;
 }
 
 bool
@@ -187,7 +188,7 @@ braze_commerce_read_quantity(BrazeMap *map, JsonbContainer *product, const char 
 	*price = braze_number_multiply(*price, number);
 	if (*price == NULL)
 	{
-		braze_mapping_note(map, "%s was left out: its price times its quantity is too large.", label);
+		braze_mapping_note(map, "%s was left out: its price times its quantity is too large, or has too many digits.", label);
 		return false;
 	}
 	if (braze_number_is_whole(&decimal))

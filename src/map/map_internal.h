@@ -94,6 +94,9 @@ typedef struct BrazeMap
 	/* set by braze_user_identifier_map */
 	BrazeIdentifier identifier;
 
+	/* set by braze_object_writer_find_app_id; data NULL: there is none */
+	BrazeString app_id;
+
 	/* of the object that is being written */
 	BrazeKind	kind;
 	int			object_start;
@@ -173,6 +176,9 @@ extern void braze_object_writer_name(BrazeMap *map, const char *key, int length,
 
 #define BRAZE_NAME_KEY		",\"name\":", 8
 #define BRAZE_PRODUCT_KEY	",\"product_id\":", 14
+
+/* the call's app_id, for all of its events and purchases */
+extern void braze_object_writer_find_app_id(BrazeMap *map);
 
 /* "app_id" and "time", each with a comma before it, as events and purchases have */
 extern void braze_object_writer_app_id(BrazeMap *map);

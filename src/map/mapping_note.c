@@ -15,6 +15,7 @@
 #include "mb/pg_wchar.h"
 
 #include "base/grow.h"
+#include "json/number.h"
 #include "map/map_internal.h"
 
 char	   *
@@ -309,8 +310,8 @@ braze_mapping_note_loss(BrazeMap *map, const char *what, BrazeString name,
 		braze_mapping_note(map, "What is nested more than %d levels deep inside the %s %s was left out.",
 						   BRAZE_MAX_DEPTH, what, quoted);
 	if (loss->flags & BRAZE_LOST_NUMBER)
-		braze_mapping_note(map, "A number inside the %s %s was left out: Braze cannot read one beyond 1.7e308.",
-						   what, quoted);
+		braze_mapping_note(map, "A number inside the %s %s was left out: it is beyond 1.7e308, which Braze cannot read, or has more than %d digits.",
+						   what, quoted, BRAZE_MAX_DIGITS);
 	if (loss->flags & BRAZE_LOST_TIME)
 		braze_mapping_note(map, "A \"$time\" inside the %s %s was left out: it is not a date of the years 1 to 3000; write it as YYYY-MM-DDTHH:MM:SSZ.",
 						   what, quoted);

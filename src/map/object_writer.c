@@ -120,16 +120,16 @@ braze_object_writer_name(BrazeMap *map, const char *key, int length, BrazeString
 }
 
 void
-braze_object_writer_app_id(BrazeMap *map)
+braze_object_writer_find_app_id(BrazeMap *map)
 {
 	const BrazeCallIntegration *integration = &map->call.integration;
-	BrazeString app_id = {NULL, 0};
 
 	/*
 	 * One workspace serves several apps, and the call may know which one it
 	 * came from; the option is for those that do not.
 	 */
-	for (int i = 0; i < integration->nobjects && app_id.data == NULL; i++)
+	map->app_id.data = NULL;
+	for (int i = 0; i < integration->nobjects && map->app_id.data == NULL; i++)
 	{
 		JsonbValue	value;
 		BrazeString text;
@@ -138,18 +138,19 @@ braze_object_writer_app_id(BrazeMap *map)
 			 braze_lookup(integration->objects[i], "appId", &value)) &&
 			braze_user_identifier_text(map, "app_id of the integrations", &value,
 									   BRAZE_LIMIT_EXTERNAL_ID, &text))
-			app_id = braze_trim(text);
+			map->app_id = braze_trim(text);
 	}
-	if (app_id.data == NULL && map->settings->app_identifier != NULL)
-	{
-		app_id.data = map->settings->app_identifier;
-		app_id.length = strlen(app_id.data);
-	}
-	if (app_id.data != NULL)
-	{
-		braze_text_literal(&map->text, ",\"app_id\":");
-		braze_json_write_string(&map->text, app_id.data, app_id.length);
-	}
+	if (map->app_id.data == NULL && map->settings->app_identifier != NULL)
+		map->app_id = braze_string(map->settings->app_identifier);
+}
+
+void
+braze_object_writer_app_id(BrazeMap *map)
+{
+	if (map->app_id.data == NULL)
+		return;
+	braze_text_literal(&map->text, ",\"app_id\":");
+	braze_json_write_string(&map->text, map->app_id.data, map->app_id.length);
 }
 
 void

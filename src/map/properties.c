@@ -13,9 +13,11 @@
 
 #include <limits.h>
 
+#include "miscadmin.h"
 #include "utils/memutils.h"
 
 #include "base/grow.h"
+#include "json/number.h"
 #include "map/map_internal.h"
 
 /*
@@ -230,8 +232,8 @@ add_entry(BrazeMap *map, BrazeEntries *entries, BrazeString name, const JsonbVal
 			braze_mapping_note(map, "The property %s was left out: it is null, and Braze takes no null in properties.",
 							   braze_mapping_note_quote(name));
 		else if (value->type == jbvNumeric)
-			braze_mapping_note(map, "The property %s was left out: Braze cannot read a number beyond 1.7e308.",
-							   braze_mapping_note_quote(name));
+			braze_mapping_note(map, "The property %s was left out: its number is beyond 1.7e308, which Braze cannot read, or has more than %d digits.",
+							   braze_mapping_note_quote(name), BRAZE_MAX_DIGITS);
 		else
 			braze_mapping_note_loss(map, "property", name, &loss, written);
 	}
@@ -276,6 +278,8 @@ add_object(BrazeMap *map, BrazeEntries *entries, JsonbContainer *object,
 	braze_walk_object(&walk, object);
 	while (braze_walk_pair(&walk, &key, &value))
 	{
+		CHECK_FOR_INTERRUPTS();
+
 		/*
 		 * What has become a field of its own has no note: nothing of it is
 		 * lost.

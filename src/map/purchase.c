@@ -33,6 +33,14 @@ typedef struct Purchase
 	BrazeProperties properties;
 } Purchase;
 
+/* what is the same for all products of an order, and read once */
+typedef struct Order
+{
+	JsonbContainer *properties; /* shared by the products; NULL: the only
+								 * product has them */
+	BrazeCurrency currency;
+}			Order;
+
 /* what the order's products have in common */
 static const BrazeNames order_consumed = {2, {{"currency", 8}, {"products", 8}}};
 
@@ -66,11 +74,11 @@ write_purchase(BrazeMap *map, Purchase *purchase, int quantity)
 
 /*
  * Braze takes at most 100 pieces in one object, and reads them as 100
- * purchases.  The order, which may be NULL, shares its properties.
+ * purchases.
  */
 static bool
 write_pieces(BrazeMap *map, Purchase *purchase, JsonbContainer *product,
-			 JsonbContainer *order)
+			 const Order * order)
 {
 	BrazeProperties *properties = &purchase->properties;
 	int			rest = purchase->quantity;
@@ -80,8 +88,8 @@ write_pieces(BrazeMap *map, Purchase *purchase, JsonbContainer *product,
 	if (map->settings->purchase_properties)
 	{
 		braze_properties_add(properties, product, &purchase->consumed);
-		if (order != NULL)
-			braze_properties_join(properties, order, &order_consumed);
+		if (order->properties != NULL)
+			braze_properties_join(properties, order->properties, &order_consumed);
 	}
 	braze_properties_end(properties);
 
@@ -98,18 +106,14 @@ write_pieces(BrazeMap *map, Purchase *purchase, JsonbContainer *product,
 	return true;
 }
 
-/*
- * One product of an order.  order is NULL when the order's own fields are the
- * product's.  False when the call's text is full.
- */
+/* one product of an order; false when the call's text is full */
 static bool
-record_product(BrazeMap *map, JsonbContainer *product, JsonbContainer *order,
+record_product(BrazeMap *map, JsonbContainer *product, const Order * order,
 			   const char *label)
 {
 	int			nnotes = map->mapped.nnotes;
 	Purchase	purchase;
 	BrazeString key;
-	JsonbContainer *of;
 
 	if (!braze_commerce_read_text(product, braze_product_id_keys, BRAZE_LIMIT_PRODUCT_ID,
 								  &purchase.product_id, &key))
@@ -127,7 +131,8 @@ record_product(BrazeMap *map, JsonbContainer *product, JsonbContainer *order,
 		braze_mapping_note(map, "%s was left out: it has no price that is a number.", label);
 		return true;
 	}
-	purchase.currency = braze_commerce_read_currency(map, product, order, &of);
+	purchase.currency = braze_commerce_choose_currency(map, braze_commerce_read_currency(product),
+													   order->currency);
 	if (purchase.currency == NULL)
 	{
 		/*
@@ -150,7 +155,7 @@ record_product(BrazeMap *map, JsonbContainer *product, JsonbContainer *order,
 
 /* notes on a product are on its first purchase, or on the call when it has none */
 static bool
-map_product(BrazeMap *map, JsonbContainer *product, JsonbContainer *order, const char *label)
+map_product(BrazeMap *map, JsonbContainer *product, const Order * order, const char *label)
 {
 	int			before = map->mapped.nobjects;
 	bool		room;
@@ -181,9 +186,9 @@ braze_purchase_map_revenue(BrazeMap *map, BrazeString name, bool order)
 {
 	JsonbContainer *object = map->call.properties;
 	int			nnotes = map->mapped.nnotes;
+	Order		alone = {NULL, {false, NULL}};
 	Purchase	purchase;
 	BrazeString key;
-	JsonbContainer *of;
 
 	if (object == NULL)
 		return BRAZE_NO_REVENUE;
@@ -197,7 +202,8 @@ braze_purchase_map_revenue(BrazeMap *map, BrazeString name, bool order)
 		purchase.price = find_amount(object, total_keys, &key);
 	if (purchase.price == NULL)
 		return BRAZE_NO_REVENUE;
-	purchase.currency = braze_commerce_read_currency(map, object, NULL, &of);
+	purchase.currency = braze_commerce_choose_currency(map, braze_commerce_read_currency(object),
+													   alone.currency);
 	if (purchase.currency == NULL)
 	{
 		(void) braze_mapping_note_take_back(map, nnotes);
@@ -211,7 +217,7 @@ braze_purchase_map_revenue(BrazeMap *map, BrazeString name, bool order)
 	purchase.consumed.count = 0;
 	braze_property_names_add(&purchase.consumed, key);
 	consume_field(&purchase.consumed, "currency");
-	(void) write_pieces(map, &purchase, object, NULL);
+	(void) write_pieces(map, &purchase, object, &alone);
 	return BRAZE_REVENUE_RECORDED;
 }
 
@@ -233,12 +239,15 @@ braze_purchase_map(BrazeMap *map, BrazeString name)
 	JsonbContainer *properties = map->call.properties;
 	int			before = map->mapped.nobjects;
 	int			nnotes = map->mapped.nnotes;
+	Order		order = {NULL, {false, NULL}};
 	const char *first;
 	BrazeProducts products;
 	JsonbContainer *product;
 
 	if (properties != NULL && braze_commerce_read_products(&products, properties))
 	{
+		order.properties = properties;
+		order.currency = braze_commerce_read_currency(properties);
 		while (braze_commerce_read_product(&products, &product))
 		{
 			char		label[BRAZE_LABEL_SIZE];
@@ -252,12 +261,12 @@ braze_purchase_map(BrazeMap *map, BrazeString name)
 			 * The call is full, which a note says: no product after this one
 			 * fits.
 			 */
-			else if (!map_product(map, product, properties, label))
+			else if (!map_product(map, product, &order, label))
 				break;
 		}
 	}
 	else if (properties != NULL && is_product(properties))
-		map_product(map, properties, NULL, "The product");
+		map_product(map, properties, &order, "The product");
 
 	/* with one product recorded the revenue would count it a second time */
 	if (map->mapped.nobjects > before)

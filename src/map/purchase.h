@@ -80,13 +80,22 @@ extern bool braze_commerce_read_products(BrazeProducts *products, JsonbContainer
 /* the next one; object is NULL for an entry that is none */
 extern bool braze_commerce_read_product(BrazeProducts *products, JsonbContainer **object);
 
+/* what an object says of its currency */
+typedef struct BrazeCurrency
+{
+	bool		given;			/* there is one, right or wrong */
+	const char *code;			/* NULL: none is given, or it is not one */
+}			BrazeCurrency;
+
+/* object may be NULL; an order is read once, and not for each of its products */
+extern BrazeCurrency braze_commerce_read_currency(JsonbContainer *object);
+
 /*
- * The currency of the first object that has one, else the default; NULL when
- * one was given but none is a currency.  Notes say what was passed over.
+ * The first of both that is right, else the default; NULL when one was given
+ * but none is a currency.  Notes say what was passed over.
  */
-extern const char *braze_commerce_read_currency(BrazeMap *map, JsonbContainer *first,
-												JsonbContainer *second,
-												JsonbContainer **of);
+extern const char *braze_commerce_choose_currency(BrazeMap *map, BrazeCurrency first,
+												  BrazeCurrency second);
 
 /*
  * A product's quantity, made fit for Braze: 1 at a multiple of the price where

@@ -619,6 +619,7 @@ braze_recommended_event_map(BrazeMap *map, BrazeCommerceCall call)
 		find_viewed_product(&writer);
 	writer.product_is_call = is_product_call(&writer);
 	writer.quantity = 1;
+	writer.summed = false;
 	writer.price = braze_commerce_read_number(writer.object, braze_price_sources, &key);
 	if (writer.product_is_call && writer.price != NULL &&
 		!braze_recommended_money_fit_price(&writer, writer.object, "The product", &writer.price,

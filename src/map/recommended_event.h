@@ -36,6 +36,9 @@ typedef struct BrazeEventWriter
 	BrazeString product_id;		/* data NULL: none yet */
 	Numeric		price;			/* as found together with the quantity */
 	int			quantity;
+	bool		summed;			/* the products were, for the attempts after
+								 * this one, too */
+	Numeric		sum;			/* NULL: too large */
 	bool		first;			/* no comma yet */
 	const char *action;			/* of a cart's update */
 	StringInfoData missing;		/* names of required fields without a value */

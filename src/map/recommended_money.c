@@ -169,7 +169,12 @@ braze_recommended_money_total(BrazeEventWriter *writer, const BrazeSchemaField *
 	else if (writer->action != NULL && strcmp(writer->action, "replace") != 0)
 		return true;
 	else
-		total = sum_products(writer);
+	{
+		if (!writer->summed)
+			writer->sum = sum_products(writer);
+		writer->summed = true;
+		total = writer->sum;
+	}
 	if (total == NULL)
 		return false;
 	if (!fit_amount(writer, field, &total))
@@ -186,8 +191,9 @@ bool
 braze_recommended_money_currency(BrazeEventWriter *writer, const BrazeSchemaField *field)
 {
 	JsonbContainer *product = NULL;
-	JsonbContainer *of;
 	BrazeProducts products;
+	BrazeCurrency own = braze_commerce_read_currency(writer->object);
+	BrazeCurrency other;
 	const char *currency;
 
 	/* the call has one currency: its own, else that of its first product */
@@ -195,14 +201,15 @@ braze_recommended_money_currency(BrazeEventWriter *writer, const BrazeSchemaFiel
 		braze_commerce_read_product(&products, &product);
 	if (writer->around != NULL)
 		product = writer->around;
-	currency = braze_commerce_read_currency(writer->map, writer->object, product, &of);
+	other = braze_commerce_read_currency(product);
+	currency = braze_commerce_choose_currency(writer->map, own, other);
 	if (currency == NULL)
 		return false;
 
 	/* one of the object that was passed over has a note */
 	braze_event_consume(writer, writer->object, braze_string("currency"));
-	if (of != NULL && of == writer->around)
-		braze_event_consume(writer, of, braze_string("currency"));
+	if (writer->around != NULL && own.code == NULL && other.given)
+		braze_event_consume(writer, writer->around, braze_string("currency"));
 	braze_event_key(writer, field->name);
 	braze_json_write_string(&writer->map->text, currency, strlen(currency));
 	return true;

@@ -7,6 +7,8 @@
  */
 #include "postgres.h"
 
+#include "miscadmin.h"
+
 #include "json/number.h"
 #include "json/phone.h"
 #include "json/time.h"
@@ -416,6 +418,7 @@ write_list(BrazeMap *map, BrazeString trait, const JsonbValue *value,
 			int			mark = braze_text_mark(text);
 			JsonbContainer *object = braze_object(&entry);
 
+			CHECK_FOR_INTERRUPTS();
 			if (!empty)
 				braze_text_char(text, ',');
 
@@ -511,8 +514,7 @@ write_token(BrazeMap *map, BrazeString trait, JsonbContainer *token)
 	if (braze_lookup(token, "device_id", &value) && value.type != jbvNull)
 	{
 		if (braze_solid_text(&value, &device) &&
-			braze_utf8_length(device) >= BRAZE_LIMIT_DEVICE_ID_MIN &&
-			braze_utf8_length(device) <= BRAZE_LIMIT_DEVICE_ID)
+			braze_utf8_fits(device, BRAZE_LIMIT_DEVICE_ID_MIN, BRAZE_LIMIT_DEVICE_ID))
 		{
 			braze_text_literal(&map->text, ",\"device_id\":");
 			braze_json_write_string(&map->text, device.data, device.length);

@@ -45,7 +45,7 @@ braze_user_identifier_text(BrazeMap *map, const char *what, const JsonbValue *va
 		braze_mapping_note(map, "The %s was not used: it is neither a string nor a number.", what);
 		return false;
 	}
-	if (!braze_scalar_text(value, text) || braze_utf8_length(*text) > max)
+	if (!braze_scalar_text(value, text) || !braze_utf8_fits(*text, 0, max))
 	{
 		braze_mapping_note(map, "The %s was not used: it is longer than the %d bytes that Braze takes.",
 						   what, max);

@@ -15,13 +15,14 @@ SELECT map(jsonb_build_object('type', 'identify', 'userId', 'u1', 'context', (re
 -- few bytes of jsonb that stand for gigabytes of text
 SELECT identify(jsonb_build_object('n', (SELECT jsonb_agg(1e131071) FROM generate_series(1, 10000)), 'ok', 1));
 SELECT track('E', (SELECT jsonb_object_agg('p' || i, 1e131071) FROM generate_series(1, 1000) i) || '{"ok": 1}');
-SELECT identify(jsonb_build_object('n', (SELECT jsonb_agg(1e-16383) FROM generate_series(1, 1000)), 'ok', 1));
+SELECT identify(jsonb_build_object('n', (SELECT jsonb_agg(1e-990) FROM generate_series(1, 1000)), 'ok', 1));
+SELECT identify(jsonb_build_object('n', (SELECT jsonb_agg(0e-16383) FROM generate_series(1, 1000)), 'ok', 1));
 SELECT octet_length(payload::text) < 3100000 AS bounded, notes[2], notes[21]
 FROM braze_map(jsonb_build_object('type', 'identify', 'userId', 'u1', 'traits',
-	(SELECT jsonb_object_agg('p' || i, 1e-16383) FROM generate_series(1, 1000) i)), 'map_case');
+	(SELECT jsonb_object_agg('p' || i, 1e-990) FROM generate_series(1, 5000) i)), 'map_case');
 SELECT octet_length(payload->>'properties') < 105000 AS bounded, notes[20], notes[21]
 FROM braze_map(jsonb_build_object('type', 'track', 'userId', 'u1', 'event', 'E', 'properties',
-	(SELECT jsonb_object_agg('p' || i, 1e-16383) FROM generate_series(1, 1000) i)), 'map_case');
+	(SELECT jsonb_object_agg('p' || i, 1e-990) FROM generate_series(1, 5000) i)), 'map_case');
 SELECT track('Order Completed', jsonb_build_object('products', (SELECT jsonb_agg(jsonb_build_object('sku', i, 'price', 1e131071, 'quantity', 1e131071)) FROM generate_series(1, 3) i)), 'orders_as', 'both');
 SELECT map('{"type": "track", "userId": 1e131071, "event": "E"}');
 SELECT map('{"type": "track", "userId": "u1", "event": 1e131071}');

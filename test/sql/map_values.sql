@@ -26,6 +26,13 @@ SELECT right(line, 20) FROM identify('{"n": -1.7e308}') line;
 SELECT identify('{"n": 1.7000000000000000000000001e308}');
 SELECT identify('{"n": -1.8e308, "m": [1e309, 2], "o": {"p": 1e400}}');
 SELECT track('E', '{"n": 1e309, "m": 1}');
+-- nor is one of more than a thousand digits sent, which takes time to print and more to multiply
+SELECT length(line) FROM identify(jsonb_build_object('n', ('0.' || repeat('7', 990))::numeric)) line;
+SELECT identify(jsonb_build_object('n', ('0.' || repeat('7', 1000))::numeric, 'm', jsonb_build_array(0e-16383, 1)));
+SELECT track('Order Completed', jsonb_build_object('order_id', 'o', 'products', jsonb_build_array(
+	jsonb_build_object('id', 'a', 'price', ('1.' || repeat('7', 16000))::numeric),
+	jsonb_build_object('id', 'b', 'price', ('1.' || repeat('7', 700))::numeric, 'quantity', ('1.' || repeat('3', 700))::numeric),
+	jsonb_build_object('id', 'c', 'price', 2, 'quantity', 1.50))), 'orders_as', 'both');
 
 -- strings keep their bytes
 SELECT identify(jsonb_build_object('s', E'quote " backslash \\ slash / tab \t newline \n return \r bell \u0007 del \u007f é 😀 \u2028 end'));
