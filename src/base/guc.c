@@ -36,6 +36,25 @@ static const struct config_enum_entry on_invalid_call_values[] = {
 	{NULL}
 };
 
+/*
+ * A value that cannot be converted to the client's encoding would be an error
+ * while it is reported, and reporting is tried again after each error: such a
+ * session never ends.
+ */
+static bool
+check_destination(char **newval, void **extra, GucSource source)
+{
+	for (const char *p = *newval; *p != '\0'; p++)
+	{
+		if (!IS_HIGHBIT_SET(*p))
+			continue;
+		GUC_check_errdetail("It is reported to clients, whatever their encoding, and may have ASCII characters only.");
+		GUC_check_errhint("Name the destination in the argument \"destination\" of the function, or rename its server.");
+		return false;
+	}
+	return true;
+}
+
 void
 braze_guc_init(void)
 {
@@ -47,7 +66,7 @@ braze_guc_init(void)
 							   "",
 							   PGC_USERSET,
 							   GUC_REPORT,
-							   NULL, NULL, NULL);
+							   check_destination, NULL, NULL);
 
 	DefineCustomEnumVariable("segment_braze.on_invalid_call",
 							 "Says what happens to a call that would be rejected when it is queued.",

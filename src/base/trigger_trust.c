@@ -3,10 +3,11 @@
  * trigger_trust.c
  *	  Whether a trigger may run with the rights of its table's owner.
  *
- * A role needs no more than TRIGGER on a table to add one.  What else runs with
- * a table (rules, policies, defaults, checks, indexes on expressions) only its
- * owner can add.  PostgreSQL does not keep who has created a trigger, so what
- * counts is whose code it runs: that of its function, and of its WHEN condition.
+ * A role needs no more than TRIGGER on a table to add one, or REFERENCES for one
+ * that belongs to a foreign key.  What else runs with a table (rules, policies,
+ * defaults, checks, indexes on expressions) only its owner can add.  PostgreSQL
+ * does not keep who has created a trigger, so what counts is whose code it runs:
+ * that of its function, and of its WHEN condition.
  *
  *-------------------------------------------------------------------------
  */
@@ -14,10 +15,12 @@
 
 #include "access/htup_details.h"
 #include "catalog/pg_proc.h"
+#include "commands/trigger.h"
 #include "miscadmin.h"
 #include "nodes/nodeFuncs.h"
 #include "utils/acl.h"
 #include "utils/builtins.h"
+#include "utils/fmgroids.h"
 #include "utils/lsyscache.h"
 #include "utils/regproc.h"
 #include "utils/rel.h"
@@ -145,9 +148,33 @@ check_condition(Node *node, void *context)
 	return expression_tree_walker(node, check_condition, context);
 }
 
+/*
+ * A foreign key of somebody's table may write there when a row of ours goes.
+ * That table's triggers may run with the rights of whoever deletes ours (before
+ * PostgreSQL 18 they do, if they are AFTER triggers).
+ */
+static void
+check_referential_action(Relation rel, const Trigger *trigger)
+{
+	if (!OidIsValid(trigger->tgconstrrelid) ||
+		RI_FKey_trigger_type(trigger->tgfoid) != RI_TRIGGER_PK ||
+		trigger->tgfoid == F_RI_FKEY_NOACTION_DEL || trigger->tgfoid == F_RI_FKEY_NOACTION_UPD ||
+		trigger->tgfoid == F_RI_FKEY_RESTRICT_DEL || trigger->tgfoid == F_RI_FKEY_RESTRICT_UPD)
+		return;
+	ereport(ERROR,
+			(errcode(ERRCODE_INSUFFICIENT_PRIVILEGE),
+			 errmsg("foreign key \"%s\" of table \"%s\" would write there when a row of table \"%s\" changes",
+					get_constraint_name(trigger->tgconstraint), get_rel_name(trigger->tgconstrrelid),
+					RelationGetRelationName(rel)),
+			 errdetail("That table's triggers could run with the rights of \"%s\", the owner of \"%s\".",
+					   GetUserNameFromId(rel->rd_rel->relowner, true), RelationGetRelationName(rel)),
+			 errhint("Drop the foreign key, or make its actions ON DELETE and ON UPDATE either NO ACTION or RESTRICT.")));
+}
+
 void
 braze_trigger_trust_check(Relation rel, const Trigger *trigger)
 {
+	check_referential_action(rel, trigger);
 	check_function_owner(rel, trigger, trigger->tgfoid);
 	if (trigger->tgqual != NULL)
 	{

@@ -22,6 +22,8 @@ SELECT braze_identify('u1', destination => 'staging') IS NOT NULL AS queued;
 SET LOCAL segment_braze.destination = 'braze';
 SELECT braze_identify('u1') IS NOT NULL AS queued;
 SELECT braze_identify('u1', destination => 'staging') IS NOT NULL AS queued;
+-- it is reported to clients, whose encodings may not have the character
+SET LOCAL segment_braze.destination = 'brazé';
 SET LOCAL segment_braze.destination = 'brase';
 SELECT braze_identify('u1');
 RESET segment_braze.destination;

@@ -157,6 +157,38 @@ with_stranger(
 braze_flush($node);
 ok(braze_wait_for_state($node, 'braze', 'running'), 'once it is gone, calls are settled');
 
+# REFERENCES on it is as much: the triggers of the table that refers to ours
+foreach my $action ('CASCADE', 'SET NULL', 'SET DEFAULT')
+{
+	run(<<EOS);
+GRANT REFERENCES ON braze_queue TO ops;
+SET ROLE ops;
+CREATE TABLE refers (id bigint DEFAULT NULL REFERENCES braze_queue ON DELETE $action);
+CREATE TRIGGER climbs AFTER UPDATE OR DELETE ON refers FOR EACH ROW EXECUTE FUNCTION evil();
+BEGIN;
+SELECT braze_track('u1', 'A');
+INSERT INTO refers SELECT max(id) FROM braze_queued();
+COMMIT;
+EOS
+	ok( braze_wait_for_state($node, 'braze',
+			'waiting: what was answered cannot be settled: %foreign key "refers_id_fkey" of table "refers" would write there%'),
+		"ON DELETE $action: the status names the foreign key")
+	  or diag(run('SELECT state FROM braze_status'));
+	is_harmless("ON DELETE $action");
+	run('DROP TABLE refers');
+	braze_flush($node);
+	ok(braze_wait_for_state($node, 'braze', 'running'), "ON DELETE $action: once it is gone, calls are settled");
+}
+run(<<'EOS');
+SET ROLE ops;
+CREATE TABLE refers (id bigint REFERENCES braze_queue);
+CREATE TRIGGER climbs AFTER UPDATE OR DELETE ON refers FOR EACH ROW EXECUTE FUNCTION evil();
+SELECT braze_track('u1', 'A');
+EOS
+braze_flush($node);
+is(run('SELECT count(*) FROM braze_queue'), '0', 'one that only checks keeps nothing from being settled');
+run('DROP TABLE refers');
+
 # the statement that adds up rows of the activity deletes as well
 with_stranger(
 	'in a WITH', 'DELETE', 'FOR EACH STATEMENT EXECUTE FUNCTION evil()',
