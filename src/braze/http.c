@@ -26,11 +26,11 @@
 #define IDLE_HOSTS			4
 
 /*
- * Connections to a host over TLS.  HTTP/2 needs one or two; but when a server
- * ends one, as nginx does after a thousand requests, curl opens another for
- * each request that was under way on it.
+ * Connections to a host that requests share.  HTTP/2 needs one or two; but when
+ * a server ends one, as nginx does after a thousand requests, curl opens another
+ * for each request that was under way on it.
  */
-#define MAX_TLS_CONNECTIONS	16
+#define MAX_SHARED_CONNECTIONS	16
 
 /* events taken from the epoll set at once */
 #define MAX_EVENTS			64
@@ -119,17 +119,25 @@ on_timer(CURLM *multi, long timeout_ms, void *data)
 	return 0;
 }
 
+/*
+ * curl's time for a request runs while it waits for a connection.  So where
+ * requests do not share connections, the pool has one for each.
+ */
 static HttpPool *
-pool_of(BrazeHttp *http, const HttpTransfer *transfer)
+choose_pool(BrazeHttp *http, const BrazeHttpTarget *target, const BrazeHttpRequest *request)
 {
-	return &http->pools[transfer->target->plain];
+	if (target->plain)
+		return &http->pools[HTTP_POOL_PLAIN];
+	if (target->sharing == HTTP_NOT_SHARING || braze_http_transfer_is_alone(target, request))
+		return &http->pools[HTTP_POOL_SEPARATE];
+	return &http->pools[HTTP_POOL_SHARED];
 }
 
 /* takes a transfer off the wire and off the list of active ones */
 static void
 detach_transfer(BrazeHttp *http, HttpTransfer *transfer)
 {
-	curl_multi_remove_handle(pool_of(http, transfer)->multi, transfer->easy);
+	curl_multi_remove_handle(transfer->pool->multi, transfer->easy);
 	if (transfer->previous != NULL)
 		transfer->previous->next = transfer->next;
 	else
@@ -146,9 +154,9 @@ detach_transfer(BrazeHttp *http, HttpTransfer *transfer)
  * is over with this result.
  */
 static bool
-send_once_more(BrazeHttp *http, HttpTransfer *transfer, CURLcode result)
+send_once_more(HttpTransfer *transfer, CURLcode result)
 {
-	CURLM	   *multi = pool_of(http, transfer)->multi;
+	CURLM	   *multi = transfer->pool->multi;
 
 	if (!braze_http_transfer_may_start_again(transfer, result))
 		return false;
@@ -164,7 +172,7 @@ finish_transfer(BrazeHttp *http, HttpTransfer *transfer, CURLcode result)
 {
 	BrazeHttpRequest *request = transfer->request;
 
-	if (send_once_more(http, transfer, result))
+	if (send_once_more(transfer, result))
 		return;
 	braze_http_transfer_judge(transfer, result);
 	detach_transfer(http, transfer);
@@ -321,7 +329,7 @@ BrazeHttp  *
 braze_http_create(int max_connections, char *error, size_t error_size)
 {
 	BrazeHttp  *http = calloc(1, sizeof(BrazeHttp));
-	int			max_tls = max_connections < MAX_TLS_CONNECTIONS ? max_connections : MAX_TLS_CONNECTIONS;
+	int			max_shared = max_connections < MAX_SHARED_CONNECTIONS ? max_connections : MAX_SHARED_CONNECTIONS;
 	sigset_t	saved;
 	CURLcode	result;
 
@@ -346,8 +354,9 @@ braze_http_create(int max_connections, char *error, size_t error_size)
 	 */
 	result = curl_global_init(CURL_GLOBAL_DEFAULT);
 	if (result != CURLE_OK ||
-		!create_pool(&http->pools[false], http, max_tls, max_tls * IDLE_HOSTS) ||
-		!create_pool(&http->pools[true], http, max_connections, max_connections))
+		!create_pool(&http->pools[HTTP_POOL_PLAIN], http, max_connections, max_connections) ||
+		!create_pool(&http->pools[HTTP_POOL_SHARED], http, max_shared, max_shared * IDLE_HOSTS) ||
+		!create_pool(&http->pools[HTTP_POOL_SEPARATE], http, max_connections, max_connections))
 	{
 		snprintf(error, error_size, "could not initialize libcurl: %s",
 				 curl_easy_strerror(result != CURLE_OK ? result : CURLE_OUT_OF_MEMORY));
@@ -407,6 +416,14 @@ braze_http_destroy(BrazeHttp *http)
 	free(http);
 }
 
+/* until a server has answered, it may be one of HTTP/1.1 */
+bool
+braze_http_has_room(const BrazeHttpTarget *target)
+{
+	return target->plain || target->sharing != HTTP_SHARING_UNKNOWN ||
+		target->nshared < MAX_SHARED_CONNECTIONS;
+}
+
 bool
 braze_http_send(BrazeHttp *http, BrazeHttpRequest *request)
 {
@@ -455,9 +472,13 @@ braze_http_send(BrazeHttp *http, BrazeHttpRequest *request)
 	transfer->refusal = NULL;
 	transfer->curl_error[0] = '\0';
 
+	transfer->pool = choose_pool(http, transfer->target, request);
+	if (transfer->pool == &http->pools[HTTP_POOL_SHARED])
+		transfer->target->nshared++;
+
 	result = braze_http_transfer_configure(transfer);
 	if (result == CURLE_OK)
-		added = curl_multi_add_handle(pool_of(http, transfer)->multi, transfer->easy);
+		added = curl_multi_add_handle(transfer->pool->multi, transfer->easy);
 
 	/*
 	 * A request that cannot begin has been nowhere: it is not in a list, and

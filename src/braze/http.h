@@ -87,8 +87,8 @@ typedef struct BrazeHttpRequest
 } BrazeHttpRequest;
 
 /*
- * max_connections is for one host, and for plain http: over TLS a few are
- * enough, since they are shared.  A host that hangs takes none from another.
+ * max_connections is for one host.  Over TLS a few are enough where requests
+ * share them, which HTTP/2 can.  A host that hangs takes none from another.
  * NULL with a reason in error when it cannot be set up.  SIGPIPE must be
  * ignored, as it is in every process of the server.
  */
@@ -136,6 +136,12 @@ extern BrazeHttpTarget *braze_http_url_create(const char *endpoint,
 											  const char *ca_file,
 											  long timeout_ms);
 extern void braze_http_url_free(BrazeHttpTarget *target);
+
+/*
+ * May another request begin at once?  One that has to wait for a connection
+ * could run out of time before it is sent.
+ */
+extern bool braze_http_has_room(const BrazeHttpTarget *target);
 
 /* starts a transfer; false (with request->error) when it cannot even start */
 extern bool braze_http_send(BrazeHttp *http, BrazeHttpRequest *request);

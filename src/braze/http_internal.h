@@ -13,6 +13,14 @@
 
 #include "braze/http.h"
 
+/* over TLS it is the server that says whether requests share a connection */
+typedef enum HttpSharing
+{
+	HTTP_SHARING_UNKNOWN,
+	HTTP_SHARING,				/* HTTP/2 */
+	HTTP_NOT_SHARING
+} HttpSharing;
+
 struct BrazeHttpTarget
 {
 	int			references;		/* the owner's, and one per transfer */
@@ -22,6 +30,9 @@ struct BrazeHttpTarget
 	char	   *api_key;
 	struct curl_slist *headers; /* holds the key too */
 	long		timeout_ms;
+	HttpSharing sharing;		/* as the last answer had it */
+	int			nshared;		/* transfers in the pool of shared connections */
+	bool		silent;			/* no answer came in time, nor any since */
 };
 
 /* a handle of curl and what belongs to it while it is in use */
@@ -29,6 +40,7 @@ typedef struct HttpTransfer
 {
 	CURL	   *easy;
 	struct BrazeHttp *http;
+	struct HttpPool *pool;
 	BrazeHttpRequest *request;
 	BrazeHttpTarget *target;
 	size_t		header_bytes;
@@ -51,11 +63,15 @@ typedef struct HttpPool
 	int64_t		deadline;		/* when curl wants to be called, -1: no need */
 } HttpPool;
 
-#define HTTP_POOLS			2
+/* the last one is for TLS where each request needs a connection of its own */
+#define HTTP_POOL_PLAIN		0
+#define HTTP_POOL_SHARED	1
+#define HTTP_POOL_SEPARATE	2
+#define HTTP_POOLS			3
 
 struct BrazeHttp
 {
-	HttpPool	pools[HTTP_POOLS];	/* by BrazeHttpTarget.plain */
+	HttpPool	pools[HTTP_POOLS];
 	int			epoll_fd;
 	int			nsockets;		/* in the epoll set */
 	bool		(*acquire) (void);	/* NULL: sockets are not announced */
@@ -84,8 +100,10 @@ extern void braze_http_url_drop(BrazeHttpTarget *target);
 
 /*
  * http_transfer.c.  A transfer that is given back must not be in the multi
- * any more.
+ * any more.  One over TLS that must not be sent twice has a new connection.
  */
+extern bool braze_http_transfer_is_alone(const BrazeHttpTarget *target,
+										 const BrazeHttpRequest *request);
 extern HttpTransfer *braze_http_transfer_take(BrazeHttp *http);
 extern void braze_http_transfer_give_back(BrazeHttp *http, HttpTransfer *transfer);
 extern CURLcode braze_http_transfer_configure(HttpTransfer *transfer);

@@ -33,6 +33,9 @@
  */
 #define CURL_REPEATS		5
 
+/* curl closes connections that are older, and have no request, before it takes one */
+#define SILENT_LIFETIME_S	1L
+
 /*
  * A server in front of Braze may repeat the request's headers in its error
  * page.  Shorter keys than this are none, and could be words of the answer.
@@ -302,6 +305,9 @@ braze_http_transfer_give_back(BrazeHttp *http, HttpTransfer *transfer)
 {
 	/* before the target and its headers go: the handle points to them */
 	curl_easy_reset(transfer->easy);
+	if (transfer->pool == &http->pools[HTTP_POOL_SHARED])
+		transfer->target->nshared--;
+	transfer->pool = NULL;
 	if (transfer->target != NULL)
 		braze_http_url_drop(transfer->target);
 	transfer->target = NULL;
@@ -327,6 +333,18 @@ braze_http_transfer_answer_free(BrazeHttp *http, BrazeHttpRequest *request)
 	free(request->answer);
 	request->answer = NULL;
 	request->answer_length = request->answer_size = 0;
+}
+
+/*
+ * Only what went over a kept connection is sent again by curl.  Whether one has
+ * ended cannot always be seen through TLS, and one of HTTP/2 ends with other
+ * requests under way on it.  Who tests the connection wants a new one as well.
+ */
+bool
+braze_http_transfer_is_alone(const BrazeHttpTarget *target, const BrazeHttpRequest *request)
+{
+	return request->details != NULL ||
+		(request->once && (!target->plain || LIBCURL_VERSION_NUM < 0x075000));
 }
 
 /*
@@ -389,12 +407,7 @@ braze_http_transfer_configure(HttpTransfer *transfer)
 	SET(CURLOPT_VERBOSE, 1L);
 #endif
 
-	/*
-	 * Only what went over a kept connection is sent again.  Whether one has
-	 * ended cannot always be seen through TLS, and one of HTTP/2 ends with
-	 * other requests under way on it.
-	 */
-	if (request->once && (!target->plain || LIBCURL_VERSION_NUM < 0x075000))
+	if (request->once && braze_http_transfer_is_alone(target, request))
 	{
 		SET(CURLOPT_FRESH_CONNECT, 1L);
 		SET(CURLOPT_FORBID_REUSE, 1L);
@@ -406,6 +419,22 @@ braze_http_transfer_configure(HttpTransfer *transfer)
 		/* not every TLS library tells of certificates */
 		(void) curl_easy_setopt(easy, CURLOPT_CERTINFO, 1L);
 	}
+
+#if LIBCURL_VERSION_NUM >= 0x075000
+
+	/*
+	 * A connection whose other end is silent looks as one that is idle, and
+	 * curl would use it for each request, for ever.
+	 */
+	if (target->silent)
+		SET(CURLOPT_MAXLIFETIME_CONN, SILENT_LIFETIME_S);
+#else
+	if (target->silent)
+	{
+		SET(CURLOPT_FRESH_CONNECT, 1L);
+		SET(CURLOPT_FORBID_REUSE, 1L);
+	}
+#endif
 
 	SET(CURLOPT_NOSIGNAL, 1L);
 	SET(CURLOPT_TIMEOUT_MS, target->timeout_ms);
@@ -587,6 +616,23 @@ fill_details(HttpTransfer *transfer, CURLcode result)
 	details->answer_ms = answering > sending ? (int64_t) (answering - sending) / 1000 : 0;
 }
 
+/* what the next requests to the same server go by */
+static void
+note_server(HttpTransfer *transfer, CURLcode result, long status)
+{
+	BrazeHttpTarget *target = transfer->target;
+	long		version = 0;
+
+	if (status > 0)
+	{
+		target->silent = false;
+		if (curl_easy_getinfo(transfer->easy, CURLINFO_HTTP_VERSION, &version) == CURLE_OK)
+			target->sharing = version >= CURL_HTTP_VERSION_2_0 ? HTTP_SHARING : HTTP_NOT_SHARING;
+	}
+	else if (result == CURLE_OPERATION_TIMEDOUT && transfer->begun)
+		target->silent = true;
+}
+
 /* fills the request's answer or error from how its transfer ended */
 void
 braze_http_transfer_judge(HttpTransfer *transfer, CURLcode result)
@@ -595,6 +641,7 @@ braze_http_transfer_judge(HttpTransfer *transfer, CURLcode result)
 	long		status = 0;
 
 	curl_easy_getinfo(transfer->easy, CURLINFO_RESPONSE_CODE, &status);
+	note_server(transfer, result, status);
 
 	/*
 	 * curl is content with a connection that ends in the middle of the

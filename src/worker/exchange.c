@@ -504,7 +504,7 @@ braze_exchange_send(BrazeDelivery *delivery, BrazeHttp *http, int max_transfers)
 {
 	/* what a kill would have sent again is bounded by what may be under way */
 	while (braze_delivery_open(delivery) && transfers < max_transfers &&
-		   !braze_exchange_wants_settle(delivery) && !is_clogged(delivery))
+		   braze_http_has_room(delivery->target) && !braze_exchange_wants_settle(delivery) && !is_clogged(delivery))
 	{
 		int64_t		wait = -1;
 		BrazeTransfer *transfer;

@@ -13,6 +13,7 @@ use Test::More;
 
 use Braze;
 use Nginx;
+use Relay;
 use StandIn;
 
 plan skip_all => 'needs nginx' unless Nginx::program();
@@ -218,8 +219,36 @@ queue(200);
 braze_flush($node);
 each_once(200, 'without HTTP/2');
 is(protocols('http1'), 'HTTP/1.1 TLSv1.3 201', 'HTTP/1.1 will do');
-cmp_ok(distinct_connections('http1'), '<=', 5, 'and its connections are kept');
+cmp_ok(distinct_connections('http1'), '<=', 10, 'and its connections are kept: five until it had answered, five since');
 is(retries(), $retries, 'nothing of that was sent again');
+
+# answers take so long that a request which had to wait for another's connection
+# would be out of time; the first requests go before the server has answered once
+$braze->fault(kind => 'slow', delay_ms => 400);
+foreach my $delivery ('at_least_once', 'at_most_once')
+{
+	my $name = $delivery eq 'at_most_once' ? 'good' : 'http1';
+
+	point_to($name, max_objects_per_request => 1, max_requests_in_flight => 100, request_timeout => '1500ms', delivery => $delivery);
+	$braze->fault(kind => 'slow', delay_ms => 400);
+	queue(300);
+	braze_flush($node);
+	each_once(300, "$delivery: no request's time runs while others have the connections");
+}
+is(retries(), $retries, 'nothing of that was sent again');
+is(braze_dead_letters($node), '', 'or is in doubt');
+
+# a connection that has fallen silent costs the requests on it, and no more
+my $relay = Relay->new($front->port('good'));
+$node->safe_psql('postgres', "ALTER SERVER braze OPTIONS (SET custom_api_endpoint 'https://127.0.0.1:" . $relay->port . "', DROP delivery)");
+$braze->reset;
+queue(1);
+braze_flush($node);
+$relay->silence;
+queue(2);
+ok(braze_flush($node), 'after a request on a silent connection the next has another');
+is(join(' ', sort keys %{ $braze->seen }), '1 2', 'and all is delivered');
+$retries = retries();
 
 # the server closes what is idle
 foreach my $name ('idle', 'idle_http1')

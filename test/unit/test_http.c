@@ -946,10 +946,12 @@ test_tls(void)
 	is_int(post("{\"a\":1}"), 200, "with ca_file it is trusted");
 	ok(answer_has("{\"a\":1}") && answer_has("Authorization: Bearer ***"), "and the request arrives");
 	release();
-	is_int(post("{\"a\":2}"), 200, "a second time");
+	is_int(post("{\"a\":2}"), 200, "a second time, on one that need not be shared");
+	release();
+	is_int(post("{\"a\":3}"), 200, "a third time");
 	release();
 	braze_http_url_free(target);
-	is_int(server_connections(server), 3, "on the connection that is there");
+	is_int(server_connections(server), 4, "on the connection that is there");
 
 	target = target_at("https", "localhost", server_port(server), file, LONG);
 	is_int(post("{}"), 0, "not under another name than the certificate's");
