@@ -281,7 +281,9 @@ CREATE TABLE @extschema@.braze_write_keys (
 	role text COLLATE "C" NOT NULL,
 	destination text COLLATE "C" NOT NULL
 		CONSTRAINT braze_write_keys_destination_check CHECK (pg_catalog.octet_length(destination) < 64),
-	enabled boolean NOT NULL DEFAULT true
+	enabled boolean NOT NULL DEFAULT true,
+	role_oid oid,
+	system_identifier bigint
 ) USING heap;
 
 COMMENT ON TABLE @extschema@.braze_write_keys IS
@@ -289,11 +291,15 @@ COMMENT ON TABLE @extschema@.braze_write_keys IS
 COMMENT ON COLUMN @extschema@.braze_write_keys.key_hash IS
 'SHA-256 of the key, which is stored nowhere';
 COMMENT ON COLUMN @extschema@.braze_write_keys.role IS
-'name of the role with whose rights the calls are queued';
+'name of the role with whose rights the calls are queued, as it was called when the key was made';
 COMMENT ON COLUMN @extschema@.braze_write_keys.destination IS
 'name of the server that the calls go to';
 COMMENT ON COLUMN @extschema@.braze_write_keys.enabled IS
 'false: calls with this key are refused';
+COMMENT ON COLUMN @extschema@.braze_write_keys.role_oid IS
+'OID of the role, which counts and not the name: one that is created anew with the name of a dropped one has no part in its keys';
+COMMENT ON COLUMN @extschema@.braze_write_keys.system_identifier IS
+'database system where that OID is; in another one, where a dump was restored, and where it is null, the name counts';
 
 -- Rows are inserted and deleted, and never updated: parts of the sums and of the
 -- sketches, which the worker makes one of, and which the views add up.
@@ -395,7 +401,8 @@ CREATE TABLE @extschema@.braze_syncs (
 	event text,
 	key text,
 	cursor_column text,
-	late interval NOT NULL,
+	late interval NOT NULL
+		CONSTRAINT braze_syncs_late_check CHECK (late >= '0' AND late <= '100 years'),
 	owner text COLLATE "C" NOT NULL,
 	owner_oid oid,
 	system_identifier bigint,
@@ -443,9 +450,9 @@ COMMENT ON COLUMN @extschema@.braze_syncs.cursor_column IS
 COMMENT ON COLUMN @extschema@.braze_syncs.late IS
 'events are found when they are committed at most so much later than their moment';
 COMMENT ON COLUMN @extschema@.braze_syncs.owner IS
-'name of the role with whose rights it runs';
+'name of the role with whose rights it runs, as it was called when it ran last';
 COMMENT ON COLUMN @extschema@.braze_syncs.owner_oid IS
-'OID of the owner: a role that is created anew with the name of one that was dropped has no part in its syncs';
+'OID of the owner, which counts and not the name: a renamed role keeps its syncs, and one that is created anew with the name of a dropped one has no part in them';
 COMMENT ON COLUMN @extschema@.braze_syncs.system_identifier IS
 'database system where that OID is; in another one, where a dump was restored, the name counts until the next run';
 COMMENT ON COLUMN @extschema@.braze_syncs.search_path IS
@@ -1290,8 +1297,8 @@ COMMENT ON VIEW @extschema@.braze_status IS
 
 CREATE TABLE @extschema@.braze_backfills (
 	trigger oid PRIMARY KEY,
-	"table" text NOT NULL,
-	trigger_name text NOT NULL,
+	"table" text COLLATE "C" NOT NULL,
+	trigger_name text COLLATE "C" NOT NULL,
 	key text[] NOT NULL,
 	up_to text[] NOT NULL,
 	after text[],
@@ -1303,7 +1310,7 @@ CREATE TABLE @extschema@.braze_backfills (
 	started_at timestamptz NOT NULL DEFAULT pg_catalog.now(),
 	updated_at timestamptz NOT NULL DEFAULT pg_catalog.now(),
 	finished_at timestamptz
-);
+) USING heap;
 
 COMMENT ON TABLE @extschema@.braze_backfills IS
 'how far braze_backfill has come, a row per trigger';
@@ -1567,8 +1574,9 @@ BEGIN
 			USING ERRCODE = 'insufficient_privilege',
 				HINT = format('Run GRANT USAGE ON FOREIGN SERVER %I TO %I.', destination, role);
 	END IF;
-	INSERT INTO @extschema@.braze_write_keys (key_hash, role, destination)
-	VALUES (sha256(convert_to(write_key, 'UTF8')), role, destination);
+	INSERT INTO @extschema@.braze_write_keys (key_hash, role, destination, role_oid, system_identifier)
+	SELECT sha256(convert_to(write_key, 'UTF8')), r.rolname, destination, r.oid, h.system_identifier
+	FROM pg_roles r, @extschema@.braze_here() h WHERE r.rolname = role;
 	RETURN write_key;
 END
 $$;
@@ -1584,12 +1592,13 @@ LANGUAGE C STRICT IMMUTABLE PARALLEL SAFE;
 COMMENT ON FUNCTION @extschema@.braze_receive_key(text) IS
 'the writeKey in a request of one of Segment''s libraries, for braze_receive';
 
-CREATE FUNCTION @extschema@.braze_receive_for(path text, body text, role text, destination text, write_key text)
+CREATE FUNCTION @extschema@.braze_receive_for(path text, body text, role text, destination text, write_key text,
+	role_oid oid, system_identifier bigint)
 RETURNS jsonb
 AS 'MODULE_PATHNAME', 'braze_receive_for'
 LANGUAGE C VOLATILE;
 
-COMMENT ON FUNCTION @extschema@.braze_receive_for(text, text, text, text, text) IS
+COMMENT ON FUNCTION @extschema@.braze_receive_for(text, text, text, text, text, oid, bigint) IS
 'queues the calls in a request of one of Segment''s libraries, for braze_receive';
 
 CREATE FUNCTION @extschema@.braze_receive(path text, body text, write_key text DEFAULT NULL)
@@ -1599,12 +1608,11 @@ SET search_path = pg_catalog, pg_temp
 AS $$
 DECLARE
 	given_key text;
-	found_role text;
-	found_destination text;
+	key_row record;
 BEGIN
 	-- libraries send the key in a header, in the body, or in both
 	given_key := coalesce(nullif(write_key, ''), @extschema@.braze_receive_key(body));
-	SELECT k.role, k.destination INTO found_role, found_destination
+	SELECT k.role, k.destination, k.role_oid, k.system_identifier INTO key_row
 	FROM @extschema@.braze_write_keys k
 	WHERE k.enabled AND k.key_hash = sha256(convert_to(given_key, 'UTF8'));
 	IF NOT FOUND THEN
@@ -1612,7 +1620,8 @@ BEGIN
 			USING ERRCODE = 'invalid_password',
 				HINT = 'braze_create_write_key makes one; one that is not enabled in braze_write_keys is refused.';
 	END IF;
-	RETURN @extschema@.braze_receive_for(path, body, found_role, found_destination, given_key);
+	RETURN @extschema@.braze_receive_for(path, body, key_row.role, key_row.destination, given_key,
+		key_row.role_oid, key_row.system_identifier);
 END
 $$;
 
@@ -1834,7 +1843,7 @@ REVOKE ALL ON FUNCTION
 	@extschema@.braze_trigger(),
 	@extschema@.braze_create_write_key(name, name),
 	@extschema@.braze_receive_key(text),
-	@extschema@.braze_receive_for(text, text, text, text, text),
+	@extschema@.braze_receive_for(text, text, text, text, text, oid, bigint),
 	@extschema@.braze_receive(text, text, text),
 	@extschema@.braze_options(),
 	@extschema@.braze_flush(interval, name),
@@ -1936,9 +1945,9 @@ GRANT EXECUTE ON PROCEDURE @extschema@.braze_run_sync(text, float8) TO PUBLIC;
 
 ALTER TABLE @extschema@.braze_syncs ENABLE ROW LEVEL SECURITY;
 CREATE POLICY braze_syncs_owner ON @extschema@.braze_syncs FOR SELECT USING (
-	EXISTS (SELECT FROM pg_catalog.pg_roles r WHERE r.rolname = owner AND pg_catalog.pg_has_role(r.oid, 'USAGE')
-		AND (r.oid = owner_oid OR system_identifier IS DISTINCT FROM
-			(SELECT c.system_identifier FROM pg_catalog.pg_control_system() c))));
+	EXISTS (SELECT FROM pg_catalog.pg_roles r CROSS JOIN @extschema@.braze_here() h
+		WHERE CASE WHEN braze_syncs.system_identifier = h.system_identifier THEN r.oid = owner_oid ELSE r.rolname = owner END
+			AND pg_catalog.pg_has_role(r.oid, 'USAGE')));
 ALTER TABLE @extschema@.braze_sync_runs ENABLE ROW LEVEL SECURITY;
 CREATE POLICY braze_sync_runs_owner ON @extschema@.braze_sync_runs FOR SELECT USING (
 	EXISTS (SELECT FROM @extschema@.braze_syncs s WHERE s.name = sync));

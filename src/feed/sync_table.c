@@ -8,14 +8,15 @@
 #include "postgres.h"
 
 #include "access/table.h"
-#include "access/xlog.h"
 #include "catalog/pg_type.h"
+#include "miscadmin.h"
 #include "utils/acl.h"
 #include "utils/builtins.h"
 #include "utils/memutils.h"
 #include "utils/rel.h"
 
 #include "base/catalog.h"
+#include "base/role.h"
 #include "base/statement.h"
 #include "feed/sync_table.h"
 
@@ -243,11 +244,19 @@ find_sync(const char *condition, Oid type, Datum value)
 {
 	Found		found = {NULL, CurrentMemoryContext};
 	BrazeSyncArguments arguments = {0};
+	Oid			owner;
 
 	braze_sync_table_add(&arguments, type, value);
 	braze_sync_table_read(psprintf("SELECT " SYNC_COLUMNS " FROM %s WHERE %s",
 								   braze_sync_table_syncs(), condition),
 						  &arguments, NULL, read_sync, &found);
+	if (found.sync == NULL)
+		return NULL;
+
+	/* as the role is called by now */
+	owner = braze_sync_table_find_owner(found.sync);
+	if (OidIsValid(owner))
+		found.sync->owner = GetUserNameFromId(owner, false);
 	return found.sync;
 }
 
@@ -263,13 +272,10 @@ braze_sync_table_find_id(int64 id)
 	return find_sync("id = $1", INT8OID, Int64GetDatum(id));
 }
 
-/* by both, since a name may be given to another role; an OID means nothing elsewhere */
 Oid
 braze_sync_table_find_owner(const BrazeSync *sync)
 {
-	Oid			owner = get_role_oid(sync->owner, true);
-
-	return sync->system != GetSystemIdentifier() || owner == sync->owner_oid ? owner : InvalidOid;
+	return braze_role_find(sync->owner, sync->owner_oid, sync->system);
 }
 
 Oid

@@ -19,6 +19,7 @@
 #include "utils/timestamp.h"
 
 #include "base/compat.h"
+#include "base/role.h"
 #include "destination/destination.h"
 #include "json/json_split.h"
 #include "json/value.h"
@@ -609,11 +610,12 @@ braze_receive_for(PG_FUNCTION_ARGS)
 	body = text_string(PG_GETARG_TEXT_PP(1));
 	batch.key = text_string(PG_GETARG_TEXT_PP(4));
 	role = text_to_cstring(PG_GETARG_TEXT_PP(2));
-	received.roleid = get_role_oid(role, true);
+	received.roleid = braze_role_find(role, PG_ARGISNULL(5) ? InvalidOid : PG_GETARG_OID(5),
+									  PG_ARGISNULL(6) ? 0 : (uint64) PG_GETARG_INT64(6));
 	if (!OidIsValid(received.roleid))
 		ereport(ERROR,
 				(errcode(ERRCODE_UNDEFINED_OBJECT),
-				 errmsg("the write key is for role \"%s\", which does not exist", role),
+				 errmsg("the write key is for role \"%s\", which does not exist or was created anew", role),
 				 errhint("Delete its row in braze_write_keys, and make another key with braze_create_write_key.")));
 	destination = braze_destination_for(text_to_cstring(PG_GETARG_TEXT_PP(3)), received.roleid);
 

@@ -98,7 +98,7 @@ BEGIN
 			JOIN (VALUES ('call', $v$'{"type": "track", "userId": "u1", "event": "A"}'$v$), ('user_id', $v$'u1'$v$), ('event', $v$'A'$v$),
 				('group_id', $v$'g'$v$), ('previous_id', $v$'p'$v$), ('name', $v$'n'$v$), ('destination', $v$'braze'$v$),
 				('type', $v$'track'$v$), ('row', $v$row('u1')$v$), ('objects', 'NULL'), ('letter', '1'), ('dead_letters', 'false'), ('platform', $v$'web'$v$), ('calls', $v$'[{"type": "track", "userId": "u1", "event": "A"}]'$v$),
-				('role', $v$'regress_braze_nobody'$v$), ('path', $v$'/v1/t'$v$), ('body', $v$'{"userId": "u1", "event": "A"}'$v$), ('to_destination', $v$'braze'$v$), ('write_key', $v$'a key'$v$)
+				('role', $v$'regress_braze_nobody'$v$), ('path', $v$'/v1/t'$v$), ('body', $v$'{"userId": "u1", "event": "A"}'$v$), ('to_destination', $v$'braze'$v$), ('write_key', $v$'a key'$v$), ('role_oid', 'NULL'), ('system_identifier', 'NULL')
 			) v (name, value) ON v.name = n.name
 		WHERE p.oid = f AND n.i <= p.pronargs) a;
 	EXECUTE format('SELECT * FROM %s(%s) AS t', f::regproc, arguments) INTO result;

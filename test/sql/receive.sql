@@ -29,7 +29,7 @@ SELECT braze_receive('/v1/batch', '{"batch": []}', :'key');
 SELECT braze_receive('/v1/batch', '{"batch": []}', 'another key');
 SELECT braze_receive('/v1/batch', '{"batch": []}', NULL);
 SELECT braze_receive('/v1/batch', '{"batch": []}', '');
-SELECT braze_receive_for('/v1/batch', '{"batch": []}', 'regress_braze_site', 'braze', 'a key');
+SELECT braze_receive_for('/v1/batch', '{"batch": []}', 'regress_braze_site', 'braze', 'a key', NULL, NULL);
 SELECT count(*) FROM braze_queue;
 -- some libraries have the key in the body, some in both
 SELECT braze_receive('/v1/batch', '{"batch": [], "writeKey": "' || :'key' || '"}');
@@ -218,6 +218,18 @@ UPDATE braze_write_keys SET enabled = true;
 REVOKE USAGE ON FOREIGN SERVER braze FROM regress_braze_site;
 SELECT braze_receive('/v1/t', '{"userId": "u1", "event": "A"}', :'key');
 GRANT USAGE ON FOREIGN SERVER braze TO regress_braze_site;
+-- that role and not its name, except where a dump was restored
+ALTER ROLE regress_braze_site RENAME TO regress_braze_renamed;
+SELECT braze_receive('/v1/t', '{"userId": "u1", "event": "A"}', :'key') ->> 'queued' AS queued;
+CREATE ROLE regress_braze_site;
+ALTER ROLE regress_braze_site RENAME TO regress_braze_gone;
+ALTER ROLE regress_braze_renamed RENAME TO regress_braze_site;
+UPDATE braze_write_keys SET role_oid = 'regress_braze_gone'::regrole;
+DROP ROLE regress_braze_gone;
+SELECT braze_receive('/v1/t', '{"userId": "u1", "event": "A"}', :'key');
+UPDATE braze_write_keys SET system_identifier = 1;
+SELECT braze_receive('/v1/t', '{"userId": "u1", "event": "A"}', :'key') ->> 'queued' AS queued;
+DELETE FROM braze_queue;
 UPDATE braze_write_keys SET role = 'regress_braze_gone';
 SELECT braze_receive('/v1/t', '{"userId": "u1", "event": "A"}', :'key');
 INSERT INTO braze_write_keys VALUES ('short', 'regress_braze_site', 'braze');

@@ -3,13 +3,19 @@
 --
 BEGIN;
 SET LOCAL client_min_messages = warning;
+CREATE ACCESS METHOD regress_braze_other TYPE TABLE HANDLER heap_tableam_handler;
+SET LOCAL default_table_access_method = regress_braze_other;
 CREATE EXTENSION IF NOT EXISTS segment_braze;
+SET LOCAL default_table_access_method = heap;
 CREATE TEMPORARY VIEW tables AS
 SELECT c.oid FROM pg_class c JOIN pg_depend d ON d.classid = 'pg_class'::regclass AND d.objid = c.oid
 WHERE d.refclassid = 'pg_extension'::regclass AND d.deptype = 'e' AND c.relkind = 'r'
 	AND d.refobjid = (SELECT oid FROM pg_extension WHERE extname = 'segment_braze');
 SELECT count(*) > 0 AS there_are FROM tables;
 \set VERBOSITY terse
+
+-- the worker reads and writes heaps
+SELECT c.oid::regclass FROM tables JOIN pg_class c USING (oid) JOIN pg_am a ON a.oid = c.relam WHERE a.amname <> 'heap';
 
 -- a new version of a locale must not break an index: text in one is compared
 -- byte by byte, and so are the columns
