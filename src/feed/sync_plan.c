@@ -192,22 +192,42 @@ plan_members(Planner *planner)
 				 errhint("Have the query return a column for each attribute, or pass on_remove => 'keep'.")));
 }
 
+/* types of which the same text is the same value of a call have one name */
+static const char *
+type_of_member(const BrazeColumn *member)
+{
+	switch (member->base_type)
+	{
+		case INT2OID:
+		case INT4OID:
+		case INT8OID:
+		case NUMERICOID:
+			return "number";
+		case TEXTOID:
+		case VARCHAROID:
+			return "text";
+		default:
+			return format_type_be_qualified(member->base_type);
+	}
+}
+
 /*
- * A column that has another name, or another place, makes other calls of the
- * same values, so that is in the key of the hash.
+ * A column that has another name, type or place makes other calls of the same
+ * text, so that is in the key of the hash.
  */
 static BrazeHashKey
 make_hash_key(const BrazeSyncPlan *plan)
 {
 	BrazeHashKey key = {plan->sync->seed, 0};
-	StringInfoData names;
+	StringInfoData columns;
 
-	initStringInfo(&names);
-	appendStringInfoChar(&names, plan->whole ? 'w' : 'm');
+	initStringInfo(&columns);
+	appendStringInfoChar(&columns, plan->whole ? 'w' : 'm');
 	for (int i = 0; i < plan->nmembers; i++)
-		appendBinaryStringInfo(&names, plan->members[i].key, strlen(plan->members[i].key) + 1);
-	key.k1 = braze_hash_keyed(key, names.data, names.len);
-	pfree(names.data);
+		appendStringInfo(&columns, "%s%c%s%c", plan->members[i].key, '\0',
+						 type_of_member(&plan->members[i]), '\0');
+	key.k1 = braze_hash_keyed(key, columns.data, columns.len);
+	pfree(columns.data);
 	return key;
 }
 

@@ -61,17 +61,30 @@ static void
 tag_of_sync(LOCKTAG *tag, int64 id)
 {
 	SET_LOCKTAG_ADVISORY(*tag, MyDatabaseId, (uint32) (id >> 32), (uint32) id, SYNC_LOCK_FIELD);
+
+	/* none of those that pg_advisory_unlock_all() in a query releases */
+	tag->locktag_lockmethodid = DEFAULT_LOCKMETHOD;
 }
 
-/* of the session, since it outlives transactions; or of the one transaction */
+/*
+ * Of the session, since it outlives transactions; or of the one transaction.  A
+ * transaction that is rolled back as a whole releases either.
+ */
+static bool
+try_lock_sync(const Run *run)
+{
+	LOCKTAG		tag;
+
+	tag_of_sync(&tag, run->id);
+	return LockAcquire(&tag, ExclusiveLock, run->mode != BRAZE_SYNC_RUN_AT_ONCE, true) != LOCKACQUIRE_NOT_AVAIL;
+}
+
 static void
 lock_sync(const Run *run)
 {
-	LOCKTAG		tag;
 	int			pid;
 
-	tag_of_sync(&tag, run->id);
-	if (LockAcquire(&tag, ExclusiveLock, run->mode != BRAZE_SYNC_RUN_AT_ONCE, true) != LOCKACQUIRE_NOT_AVAIL)
+	if (try_lock_sync(run))
 		return;
 	pid = braze_sync_state_pid(run->id);
 	ereport(ERROR,
@@ -339,7 +352,10 @@ wait_for(Run *run, char *(*what) (const Run *run))
 		if (!IsTransactionState())
 			SPI_start_transaction();
 		MemoryContextSwitchTo(context);
-		note_failure(run, error);
+
+		/* where another run has begun by now, what is noted is about that */
+		if (try_lock_sync(run))
+			note_failure(run, error);
 		ReThrowError(error);
 	}
 	PG_END_TRY();
@@ -400,13 +416,15 @@ braze_sync_run(int64 id, double max_removed, BrazeSyncRunMode mode)
 	}
 	PG_FINALLY();
 	{
-		unlock_sync(&run);
 		if (run.rows != NULL)
 			braze_sync_read_end(run.rows);
 		if (run.changes != NULL)
 			braze_sync_compare_end(run.changes);
 	}
 	PG_END_TRY();
+
+	/* after an error the end of the transaction does so */
+	unlock_sync(&run);
 	if (mode != BRAZE_SYNC_RUN_AT_ONCE)
 		SPI_finish();
 	MemoryContextDelete(run.context);

@@ -26,6 +26,9 @@
 /* the state of events is trimmed when so much of the window has passed */
 #define TRIM_SHARE	8
 
+/* "late" is at most 100 years, and moments begin in 4714 BC: this is in 2000 BC */
+#define OLD_EVENT	(-INT64CONST(4000) * 366 * USECS_PER_DAY)
+
 BrazeSync  *
 braze_sync_state_load(int64 id)
 {
@@ -83,7 +86,10 @@ seed_bytes(const BrazeSync *sync)
 	return PointerGetDatum(bytes);
 }
 
-/* of a run that ended without a word, and of those that are old */
+/*
+ * Of a run that ended without a word, and of those that are old.  Only the run
+ * that began last may be unfinished; all the others need not be read.
+ */
 static void
 close_earlier_runs(const BrazeSync *sync)
 {
@@ -94,8 +100,9 @@ close_earlier_runs(const BrazeSync *sync)
 	(void) braze_sync_table_write(catalog->sync_runs, CMD_UPDATE,
 								  psprintf("UPDATE %s SET finished = clock_timestamp(), "
 										   "error = 'its process ended before it had finished' "
-										   "WHERE sync = $1 AND finished IS NULL",
-										   braze_sync_table_runs()), &arguments);
+										   "WHERE sync = $1 AND finished IS NULL "
+										   "AND started = (SELECT s.started FROM %s s WHERE s.name = $1)",
+										   braze_sync_table_runs(), braze_sync_table_syncs()), &arguments);
 	(void) braze_sync_table_write(catalog->sync_runs, CMD_DELETE,
 								  psprintf("DELETE FROM %s WHERE sync = $1 AND started < now() - interval '" RUNS_KEPT "'",
 										   braze_sync_table_runs()), &arguments);
@@ -123,9 +130,10 @@ braze_sync_state_begin(BrazeSync *sync, BrazeSyncProgress *progress)
 	braze_sync_table_add(&of_sync, BYTEAOID, seed_bytes(sync));
 	braze_sync_table_add(&of_sync, OIDOID, ObjectIdGetDatum(braze_sync_table_owner(sync)));
 	braze_sync_table_add(&of_sync, INT8OID, Int64GetDatum((int64) GetSystemIdentifier()));
+	braze_sync_table_add_text(&of_sync, sync->owner);
 	(void) braze_sync_table_write(catalog->syncs, CMD_UPDATE,
 								  psprintf("UPDATE %s SET status = 'reading', started = $2, pid = $3, seed = $4, "
-										   "owner_oid = $5, system_identifier = $6, "
+										   "owner_oid = $5, system_identifier = $6, owner = $7, "
 										   "next_run = $2 + every, rows_read = NULL, rows_to_queue = NULL, rows_queued = NULL "
 										   "WHERE id = $1", braze_sync_table_syncs()), &of_sync);
 }
@@ -213,6 +221,9 @@ braze_sync_state_run_soon(const BrazeSync *sync)
 TimestampTz
 braze_sync_state_window(const BrazeSync *sync, TimestampTz at)
 {
+	/* nothing is earlier than what has no room for "late" before it */
+	if (at < OLD_EVENT)
+		return MIN_TIMESTAMP;
 	return DatumGetTimestampTz(DirectFunctionCall2(timestamptz_mi_interval, TimestampTzGetDatum(at),
 												   IntervalPGetDatum(sync->late)));
 }

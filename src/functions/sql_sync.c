@@ -133,28 +133,19 @@ read_names(BrazeSync *sync, FunctionCallInfo fcinfo)
 				 errhint("Write names as {\"column\": \"name\"}, with null to leave a column out.")));
 }
 
-static bool
-is_negative(const Interval *interval)
-{
-	Interval	zero = {0};
-
-	return DatumGetBool(DirectFunctionCall2(interval_lt, IntervalPGetDatum(interval),
-											IntervalPGetDatum(&zero)));
-}
-
 /*
  * Fields that take each other back might be more than a moment can be added to,
  * although what they come to is little.
  */
 static bool
-is_rhythm(const Interval *every)
+is_interval_of(const Interval *given, int min_seconds, int max_years)
 {
-	Interval	second = {.time = USECS_PER_SEC};
-	Interval	year = {.month = MONTHS_PER_YEAR};
+	Interval	min = {.time = min_seconds * USECS_PER_SEC};
+	Interval	max = {.month = max_years * MONTHS_PER_YEAR};
 
-	return every->month >= 0 && every->day >= 0 && every->time >= 0 &&
-		!DatumGetBool(DirectFunctionCall2(interval_lt, IntervalPGetDatum(every), IntervalPGetDatum(&second))) &&
-		!DatumGetBool(DirectFunctionCall2(interval_gt, IntervalPGetDatum(every), IntervalPGetDatum(&year)));
+	return given->month >= 0 && given->day >= 0 && given->time >= 0 &&
+		!DatumGetBool(DirectFunctionCall2(interval_lt, IntervalPGetDatum(given), IntervalPGetDatum(&min))) &&
+		!DatumGetBool(DirectFunctionCall2(interval_gt, IntervalPGetDatum(given), IntervalPGetDatum(&max)));
 }
 
 static void
@@ -165,10 +156,10 @@ read_limits(BrazeSync *sync, FunctionCallInfo fcinfo)
 		refuse_value(ARGUMENT_MAX_REMOVED, psprintf("%g", sync->max_removed),
 					 "It is a share of the users, from 0 to 1.");
 	sync->late = PG_GETARG_INTERVAL_P(ARGUMENT_LATE);
-	if (is_negative(sync->late))
+	if (!is_interval_of(sync->late, 0, 100))
 		refuse_value(ARGUMENT_LATE, DatumGetCString(DirectFunctionCall1(interval_out, IntervalPGetDatum(sync->late))),
-					 "It must not be negative.");
-	if (!PG_ARGISNULL(ARGUMENT_EVERY) && !is_rhythm(PG_GETARG_INTERVAL_P(ARGUMENT_EVERY)))
+					 "It must be from 0 to 100 years.");
+	if (!PG_ARGISNULL(ARGUMENT_EVERY) && !is_interval_of(PG_GETARG_INTERVAL_P(ARGUMENT_EVERY), 1, 1))
 		refuse_value(ARGUMENT_EVERY, DatumGetCString(DirectFunctionCall1(interval_out, PG_GETARG_DATUM(ARGUMENT_EVERY))),
 					 "It must be from a second to a year.");
 }

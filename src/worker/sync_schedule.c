@@ -36,6 +36,9 @@
 #include "worker/sync_schedule.h"
 #include "worker/sync_worker.h"
 
+/* when a run is started again that has not begun */
+#define START_AGAIN	"5 min"
+
 /* a process that was started here */
 typedef struct Running
 {
@@ -229,6 +232,12 @@ list_due(HeapTuple row, TupleDesc desc, void *arg)
 	MemoryContextSwitchTo(old);
 }
 
+/*
+ * Also one whose next run lies further ahead than "every" can put it: the clock
+ * was ahead when that was written.
+ */
+#define IS_DUE	"(s.next_run <= now() OR s.next_run > now() + least(s.every, interval '1 year') + interval '1 min')"
+
 /* locked: nobody else writes these rows, or has to be waited for */
 static List *
 find_due(void)
@@ -237,11 +246,11 @@ find_due(void)
 	BrazeSyncArguments here = {0};
 
 	braze_sync_table_add(&here, INT8OID, Int64GetDatum((int64) GetSystemIdentifier()));
-	braze_sync_table_read(psprintf("SELECT s.id, s.name, s.destination, s.owner, s.status, r.oid, s.pid, s.next_run <= now(), "
+	braze_sync_table_read(psprintf("SELECT s.id, s.name, s.destination, s.owner, s.status, r.oid, s.pid, " IS_DUE ", "
 								   "EXISTS (SELECT FROM %1$s o WHERE o.every IS NOT NULL AND o.owner_oid IS DISTINCT FROM s.owner_oid) "
-								   "FROM %1$s s LEFT JOIN pg_roles r ON r.rolname = s.owner "
-								   "AND (r.oid = s.owner_oid OR s.system_identifier IS DISTINCT FROM $1) "
-								   "WHERE s.next_run <= now() OR s.pid IS NOT NULL "
+								   "FROM %1$s s LEFT JOIN pg_roles r ON "
+								   "CASE WHEN s.system_identifier = $1 THEN r.oid = s.owner_oid ELSE r.rolname = s.owner END "
+								   "WHERE " IS_DUE " OR s.pid IS NOT NULL "
 								   "ORDER BY s.next_run, s.id FOR UPDATE OF s SKIP LOCKED",
 								   braze_sync_table_syncs()),
 						  &here, NULL, list_due, &listing);
@@ -313,8 +322,13 @@ look_at_due(void *arg)
 	}
 	else
 	{
-		/* first: a start that cannot be noted would come again and again */
-		set_status(due, "starting; if it stays so, the server log says why", "clock_timestamp() + every");
+		/*
+		 * First: a start that cannot be noted would come again and again. The
+		 * run itself notes when the next one is due; one that never begins is
+		 * started again.
+		 */
+		set_status(due, "starting; if it stays so, the server log says why",
+				   "clock_timestamp() + least(every, interval '" START_AGAIN "')");
 		started = start_run(due);
 		report_place(started, due->name);
 		if (!started)

@@ -42,6 +42,16 @@ SELECT count(*) FROM (SELECT ctid, xmin, * FROM braze_sync_state EXCEPT SELECT *
 RESET DateStyle;
 RESET TimeZone;
 
+SELECT braze_create_sync('settings', 'SELECT 1 AS id, to_tsvector(''the cats'')::text AS words, quote_ident(''a'') AS quoted', 'id');
+CALL braze_run_sync('settings');
+SET default_text_search_config = 'pg_catalog.english';
+SET quote_all_identifiers = on;
+CALL braze_run_sync('settings');
+RESET default_text_search_config;
+RESET quote_all_identifiers;
+SELECT braze_drop_sync('settings');
+CALL empty();
+
 -- a row that has changed is queued whole, and what is null now goes as null; a
 -- column that is left out changes nothing
 UPDATE users SET plan = NULL, email = 'new@example.com' WHERE id = 1;
@@ -169,6 +179,25 @@ CALL braze_run_sync('ids');
 SELECT s.key, q.call->>'userId' AS user_id FROM braze_sync_state s JOIN braze_syncs y ON y.id = s.sync AND y.name = 'ids', queued q;
 CALL empty();
 
+-- the same text of another type is another value, unless it is the same in a call
+CREATE TABLE typed AS SELECT 1 AS id, 42 AS n;
+SELECT braze_create_sync('typed', 'SELECT * FROM typed', 'id');
+CALL braze_run_sync('typed');
+ALTER TABLE typed ALTER n TYPE bigint;
+CALL braze_run_sync('typed');
+ALTER TABLE typed ALTER n TYPE text;
+CALL braze_run_sync('typed');
+SELECT call->'traits' AS traits FROM queued ORDER BY id;
+CALL empty();
+
+-- of the runs that are kept, a new one reads few
+INSERT INTO braze_sync_runs (sync, started, finished) SELECT 'typed', now() - n * interval '1 s', now() FROM generate_series(1, 5000) n;
+ANALYZE braze_sync_runs;
+BEGIN;
+CALL braze_run_sync('typed');
+SELECT seq_tup_read + idx_tup_fetch < 100 AS few FROM pg_stat_xact_user_tables WHERE relname = 'braze_sync_runs';
+COMMIT;
+
 -- more than a part
 SELECT braze_create_sync('many', 'SELECT n AS id, n * 2 AS twice FROM generate_series(1, 10050) n', 'id');
 BEGIN;
@@ -220,6 +249,12 @@ CALL empty();
 INSERT INTO orders SELECT * FROM orders WHERE id = 9;
 CALL braze_run_sync('orders');
 
+-- moments that have no room for "late" before them
+SELECT braze_create_sync('ancient', 'SELECT 1 AS id, ''u1'' AS customer, ''Built''::text AS name, ''4713-01-01 BC''::timestamptz AS at', 'customer',
+	type => 'track', event => 'name', key => 'id', cursor_column => 'at', late => '100 years');
+CALL braze_run_sync('ancient');
+CALL braze_run_sync('ancient');
+
 DROP EXTENSION segment_braze CASCADE;
-DROP TABLE users, attributes, before, orders CASCADE;
+DROP TABLE users, attributes, before, typed, orders CASCADE;
 DROP PROCEDURE empty();

@@ -27,6 +27,7 @@ SELECT braze_create_sync('s', 'SELECT 1 AS id', 'id', key => 'id');
 SELECT braze_create_sync('s', 'SELECT 1 AS id', 'id', type => 'track', event => 'id', key => 'id');
 SELECT braze_create_sync('s', 'SELECT 1 AS id', 'id', type => 'track', event => 'id', key => 'id', cursor_column => 'id', on_remove => 'clear');
 SELECT braze_create_sync('s', 'SELECT 1 AS id', 'id', late => '-1 day');
+SELECT braze_create_sync('s', 'SELECT 1 AS id', 'id', late => '290000 years');
 SELECT braze_create_sync('s', 'SELECT 1 AS id', 'id', names => '[1]');
 SELECT braze_create_sync('s', 'SELECT 1 AS id', 'id', names => '{"id": 1}');
 SELECT braze_create_sync('s', 'SELECT 1 AS id', 'id', destination => 'nowhere');
@@ -112,8 +113,12 @@ CALL braze_run_sync('writes');
 REVOKE USAGE ON FOREIGN SERVER braze FROM regress_sync_owner;
 CALL braze_run_sync('me');
 GRANT USAGE ON FOREIGN SERVER braze TO regress_sync_owner;
+-- but one that is renamed keeps its syncs
 ALTER ROLE regress_sync_owner RENAME TO regress_sync_renamed;
+SET ROLE regress_sync_renamed;
 CALL braze_run_sync('me');
+SELECT owner FROM braze_syncs WHERE name = 'me';
+RESET ROLE;
 ALTER ROLE regress_sync_renamed RENAME TO regress_sync_owner;
 
 -- one who is created with the name of a role that was dropped has no part in its syncs

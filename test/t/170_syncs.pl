@@ -143,16 +143,29 @@ run(q(SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE query = 'segm
 
 run(<<'EOS');
 SELECT braze_create_sync('faulty', 'SELECT 1 AS id', 'id', every => '1 h', owner => 'app');
-ALTER TABLE braze_syncs DROP CONSTRAINT braze_syncs_every_check;
-UPDATE braze_syncs SET every = '300000 years', next_run = now() - interval '1 day' WHERE name = 'faulty';
+CREATE FUNCTION refuse() RETURNS trigger LANGUAGE plpgsql AS $$BEGIN RAISE 'by a trigger'; END$$;
+CREATE TRIGGER refuse BEFORE UPDATE ON braze_syncs FOR EACH ROW WHEN (NEW.name = 'faulty' AND NEW.status LIKE 'starting%') EXECUTE FUNCTION refuse();
 EOS
-wait_for_status('faulty', 'not running: %timestamp out of range');
+run_soon('faulty');
+wait_for_status('faulty', 'not running: %by a trigger');
 run_soon('who');
 wait_for_status('who', 'finished');
 is(lines('sync "faulty" in database "postgres" cannot be run:'), 1, 'the log says once that a sync cannot be run, and another is');
-run(q(UPDATE braze_syncs SET every = '1 h' WHERE name = 'faulty'));
+run('DROP TRIGGER refuse ON braze_syncs');
+run_soon('faulty');
 wait_for_status('faulty', 'finished');
 is(lines('sync "faulty" in database "postgres" can be run again'), 1, 'and once that it can');
+
+# --- a run that never begins, and a clock that was ahead
+
+run('REVOKE CONNECT ON DATABASE postgres FROM PUBLIC');
+run_soon('who');
+wait_for_status('who', 'starting;%');
+is(run(q(SELECT next_run < now() + interval '6 min' FROM braze_syncs WHERE name = 'who')), 't', 'a run that never begins is started again soon');
+$node->wait_for_log(qr/permission denied for database "postgres"/);
+run('GRANT CONNECT ON DATABASE postgres TO PUBLIC');
+run(q(UPDATE braze_syncs SET next_run = now() + interval '300 days', status = 'to run' WHERE name = 'who'));
+ok(wait_for_status('who', 'finished'), 'a next run that is further ahead than the clock can have put it is now');
 
 # --- parts, and a kill between them
 
