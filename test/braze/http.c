@@ -117,32 +117,52 @@ is_json(const char *type)
 		(type[length] == '\0' || type[length] == ';' || type[length] == ' ');
 }
 
-static bool
-has_key(const char *authorization, const char *key)
+/* the key that a client has shown, or "" */
+const char *
+standin_http_key(const Request *request)
 {
-	return key != NULL && strncmp(authorization, "Bearer ", 7) == 0 &&
-		strcmp(authorization + 7, key) == 0;
+	const char *authorization = header(request, "Authorization");
+
+	return strncmp(authorization, "Bearer ", 7) == 0 ? authorization + 7 : "";
+}
+
+/* keys are separated by commas */
+static bool
+has_key(const Request *request, const char *keys)
+{
+	const char *given = standin_http_key(request);
+	size_t		length = strlen(given);
+
+	if (keys == NULL || length == 0 || strchr(given, ',') != NULL)
+		return false;
+	while (strncmp(keys, given, length) != 0 ||
+		   (keys[length] != '\0' && keys[length] != ','))
+	{
+		keys = strchr(keys, ',');
+		if (keys == NULL)
+			return false;
+		keys++;
+	}
+	return true;
 }
 
 /* what is wrong before the body is looked at; true when nothing is */
 static bool
 admit(const Standin *standin, Request *request)
 {
-	const char *authorization = header(request, "Authorization");
-
 	if (request->endpoint == NULL)
 		standin_http_answer(request, 404, "{\"message\":\"Not Found\"}");
 	else if (strcmp(request->method, "POST") != 0)
 		standin_http_answer(request, 405, "{\"message\":\"Method Not Allowed\"}");
 	else if (!is_json(header(request, "Content-Type")))
 		standin_http_answer(request, 415, "{\"message\":\"Unsupported Media Type\"}");
-	else if (has_key(authorization, standin->track_key))
+	else if (has_key(request, standin->track_key))
 	{
 		if (request->endpoint == standin_endpoint("/users/track"))
 			return true;
 		standin_http_answer(request, 403, "{\"message\":\"Access Denied\"}");
 	}
-	else if (!has_key(authorization, standin->key))
+	else if (!has_key(request, standin->key))
 		standin_http_answer(request, 401, "{\"message\":\"Invalid API Key\"}");
 	else
 		return true;

@@ -77,6 +77,8 @@ standin_ledger_request(Ledger *ledger, const Request *request)
 						  standin_connection_number(request->connection),
 						  (long long) standin_now());
 	standin_buffer_quote(&ledger->lines, request->url);
+	standin_buffer_puts(&ledger->lines, ",\"key\":");
+	standin_buffer_quote(&ledger->lines, standin_http_key(request));
 	standin_buffer_puts(&ledger->lines, "}\n");
 }
 

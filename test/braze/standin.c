@@ -26,7 +26,7 @@ usage(void)
 		 "\n"
 		 "  --port=N           listen on 127.0.0.1:N; 0, the default: any free port\n"
 		 "  --port-file=FILE   write the port to FILE once it listens\n"
-		 "  --key=KEY          the REST API key (default: test-key)\n"
+		 "  --key=KEY          the REST API key, or KEY,KEY (default: test-key)\n"
 		 "  --track-key=KEY    a key that may do /users/track only\n"
 		 "  --max-objects=N    objects in one /users/track request (default: 75)\n"
 		 "  --max-body=BYTES   size of one request (default: 4000000)\n"

@@ -186,6 +186,7 @@ extern void standin_lose(Standin *standin, Request *request);
 extern bool standin_http_start(Standin *standin);
 extern void standin_http_stop(Standin *standin);
 extern int	standin_http_port(const Standin *standin);
+extern const char *standin_http_key(const Request *request);
 extern int64_t standin_now(void);
 extern void standin_http_answer(Request *request, int status, const char *body);
 

@@ -89,7 +89,7 @@ SELECT c.destination, c.number, c.kind, c.who, p.part,
 	EXISTS (SELECT FROM letters l WHERE l.destination = c.destination AND l.number = c.number) AS dead_letter,
 	EXISTS (SELECT FROM letters l WHERE l.destination = c.destination AND l.number = c.number AND l.doubt) AS doubt
 FROM committed c CROSS JOIN LATERAL unnest(c.parts) AS p(part)
-LEFT JOIN seen s USING (destination, number, part)
+LEFT JOIN seen s USING (destination, number, nonce, part)
 GROUP BY c.destination, c.number, p.part;
 CREATE INDEX ON parts (destination, number);
 
