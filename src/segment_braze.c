@@ -11,6 +11,7 @@
 
 #include "base/guc.h"
 #include "functions/create_trigger.h"
+#include "queue/insert_buffer.h"
 #include "worker/worker.h"
 
 PG_MODULE_MAGIC;
@@ -23,4 +24,5 @@ _PG_init(void)
 	braze_guc_init();
 	braze_launcher_init();
 	braze_create_trigger_init();
+	braze_insert_buffer_init();
 }

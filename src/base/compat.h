@@ -239,6 +239,15 @@ braze_tuple_desc_finish(TupleDesc desc)
 #define BRAZE_SIGNAL_ARGUMENTS	postgres_signal_arg
 #endif
 
+/* what the hook of a running query gets; 18 has no execute_once */
+#if PG_VERSION_NUM >= 180000
+#define BRAZE_RUN_PARAMETERS	QueryDesc *query, ScanDirection direction, uint64 count
+#define BRAZE_RUN_ARGUMENTS		query, direction, count
+#else
+#define BRAZE_RUN_PARAMETERS	QueryDesc *query, ScanDirection direction, uint64 count, bool execute_once
+#define BRAZE_RUN_ARGUMENTS		query, direction, count, execute_once
+#endif
+
 /* before 17 a background worker cannot be connected as a role that may not log in */
 #if PG_VERSION_NUM >= 170000
 #define BRAZE_BACKGROUND_FLAGS	BGWORKER_BYPASS_ROLELOGINCHECK

@@ -173,6 +173,17 @@ form_tuple(Relation rel, int columns, Datum *values, bool *nulls)
 	return heap_form_tuple(desc, all_values, all_nulls);
 }
 
+static void
+insert_key(Relation rel, Relation index, TupleTableSlot *slot)
+{
+	Datum		key[INDEX_MAX_KEYS];
+	bool		key_nulls[INDEX_MAX_KEYS];
+
+	for (int i = 0; i < IndexRelationGetNumberOfKeyAttributes(index); i++)
+		key[i] = slot_getattr(slot, index->rd_index->indkey.values[i], &key_nulls[i]);
+	braze_index_insert(index, key, key_nulls, &slot->tts_tid, rel);
+}
+
 /* what queueing a call comes to: opening all indexes is what this spares it */
 static void
 insert_with_primary_key(Relation rel, int columns, Datum *values, bool *nulls,
@@ -195,6 +206,38 @@ insert_with_primary_key(Relation rel, int columns, Datum *values, bool *nulls,
 	index_close(index, NoLock);
 	*tid = tuple->t_self;
 	heap_freetuple(tuple);
+}
+
+bool
+braze_table_write_takes_many(Relation rel, int columns)
+{
+	return is_plain(rel, CMD_INSERT, columns) && has_only_primary_key(rel) &&
+		RelationGetDescr(rel)->natts == columns;
+}
+
+void
+braze_table_write_insert_many(Relation rel, TupleTableSlot **slots, int count,
+							  CommandId command, int *at)
+{
+	Relation	index;
+
+	/*
+	 * Only the transaction itself can have altered the table since it began
+	 * to collect the rows.  They were formed for the table as it was.
+	 */
+	if (!rel->rd_indexvalid)
+		list_free(RelationGetIndexList(rel));
+	if (!braze_table_write_takes_many(rel, RelationGetDescr(rel)->natts))
+		ereport(ERROR,
+				(errcode(ERRCODE_OBJECT_IN_USE),
+				 errmsg("table \"%s\" was altered while a query wrote rows to it",
+						RelationGetRelationName(rel))));
+	index = index_open(rel->rd_pkindex, RowExclusiveLock);
+	heap_multi_insert(rel, slots, count, command, 0, NULL);
+	for (*at = 0; *at < count; (*at)++)
+		insert_key(rel, index, slots[*at]);
+	*at = -1;
+	index_close(index, NoLock);
 }
 
 /*

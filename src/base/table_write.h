@@ -50,6 +50,16 @@ extern bool braze_table_write_is_plain(Oid table, int columns);
 extern void braze_table_write_insert(Relation rel, int columns, Datum *values,
 									 bool *nulls, ItemPointer tid);
 
+/*
+ * Many rows at once, none of them so large that it would be compressed.  Only
+ * if takes_many says so: nobody has added anything, and the only index is the
+ * primary key's.  An error, if that is so no longer.  *at is the row whose key is being inserted, or -1, for who
+ * describes an error.
+ */
+extern bool braze_table_write_takes_many(Relation rel, int columns);
+extern void braze_table_write_insert_many(Relation rel, TupleTableSlot **slots, int count,
+										  CommandId command, int *at);
+
 /* the row at *old, its latest version; columns that were added keep their values */
 extern void braze_table_write_update(Relation rel, ItemPointer old, int columns,
 									 Datum *values, bool *nulls, ItemPointer tid);

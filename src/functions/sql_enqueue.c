@@ -25,6 +25,7 @@
 #include "functions/srf.h"
 #include "json/jsonb_walk.h"
 #include "queue/enqueue.h"
+#include "queue/insert_buffer.h"
 #include "queue/user_id.h"
 
 /* jsonb holds 256 MB; a call that comes near that is too large by any setting */
@@ -107,10 +108,13 @@ BRAZE_SQL_FUNCTION(braze_delete_user);
 static Datum
 enqueue_arguments(FunctionCallInfo fcinfo, BrazeNewCall call, int destination)
 {
-	int64		id = braze_enqueue_call(call,
-										PG_ARGISNULL(destination) ? NULL :
-										NameStr(*PG_GETARG_NAME(destination)),
-										GetUserId(), BRAZE_ENQUEUE_CALLER);
+	int64		id;
+
+	braze_insert_buffer_offer(fcinfo->flinfo->fn_oid);
+	id = braze_enqueue_call(call,
+							PG_ARGISNULL(destination) ? NULL :
+							NameStr(*PG_GETARG_NAME(destination)),
+							GetUserId(), BRAZE_ENQUEUE_CALLER);
 
 	/* dropped, a duplicate, or a dead letter: there is no row to name */
 	if (id <= 0)
@@ -183,6 +187,7 @@ braze_enqueue_batch(PG_FUNCTION_ARGS)
 
 		element++;
 		CHECK_FOR_INTERRUPTS();
+		braze_insert_buffer_offer(fcinfo->flinfo->fn_oid);
 		id = braze_enqueue_call(braze_call_builder_complete(JsonbValueToJsonb(&value)),
 								PG_ARGISNULL(1) ? NULL : NameStr(*PG_GETARG_NAME(1)),
 								GetUserId(), BRAZE_ENQUEUE_CALLER);

@@ -8,19 +8,17 @@
 #include "postgres.h"
 
 #include "access/xact.h"
-#include "lib/stringinfo.h"
 #include "mb/pg_wchar.h"
 #include "miscadmin.h"
 #include "utils/builtins.h"
 #include "utils/memutils.h"
-#include "utils/numeric.h"
 #include "utils/timestamp.h"
 
 #include "base/guc.h"
 #include "destination/destination.h"
 #include "json/json_plain.h"
-#include "json/jsonb_walk.h"
 #include "map/map.h"
+#include "queue/call_context.h"
 #include "queue/deduplicate.h"
 #include "queue/enqueue.h"
 #include "queue/letters_size.h"
@@ -104,55 +102,12 @@ bound_size(BrazeNewCall *call, const char **reason)
 	*reason = psprintf("%s Of its text the first %d bytes are kept.", *reason, kept);
 }
 
-/* ----- what an error says of the call ----- */
-
-/* bytes of an identifier or a type that an error shows */
-#define MAX_SHOWN	100
-
-static void
-append_member(StringInfo text, const char *label, const char *other, Jsonb *call)
-{
-	JsonbValue	value;
-	char	   *number;
-
-	if ((!braze_lookup(&call->root, label, &value) || value.type == jbvNull) &&
-		(other == NULL || !braze_lookup(&call->root, other, &value)))
-		return;
-	if (value.type == jbvString)
-		appendStringInfo(text, "%s %s \"%.*s\"", text->len > 0 ? "," : "", label,
-						 pg_mbcliplen(value.val.string.val, value.val.string.len, MAX_SHOWN),
-						 value.val.string.val);
-	else if (value.type == jbvNumeric)
-	{
-		/* a user id that is a number, without zeros at its end */
-		number = numeric_normalize(value.val.numeric);
-		appendStringInfo(text, "%s %s %.*s", text->len > 0 ? "," : "", label, MAX_SHOWN, number);
-	}
-}
-
-/*
- * The context of an error: an application that inserts a thousand rows is told
- * which one it was.  A messageId that was made here tells nobody anything.
- */
 static void
 describe_call(void *arg)
 {
 	const BrazeNewCall *call = arg;
-	StringInfoData text;
 
-	initStringInfo(&text);
-	if (call->json != NULL && JB_ROOT_IS_OBJECT(call->json))
-	{
-		append_member(&text, "type", NULL, call->json);
-		append_member(&text, "userId", "user_id", call->json);
-		append_member(&text, "anonymousId", "anonymous_id", call->json);
-		if (call->has_own_id)
-			append_member(&text, "messageId", "message_id", call->json);
-	}
-	errcontext("queueing a call%s%s", text.len > 0 ? ":" : "", text.data);
-
-	/* this runs in ErrorContext, which the error itself needs */
-	pfree(text.data);
+	braze_call_context(call->json, call->has_own_id);
 }
 
 /* ----- queueing ----- */

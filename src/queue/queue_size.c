@@ -30,6 +30,7 @@
 #include "base/queue_count.h"
 #include "base/size_counter.h"
 #include "queue/column_values.h"
+#include "queue/insert_buffer.h"
 #include "queue/queue_size.h"
 #include "queue/queued_in_transaction.h"
 
@@ -181,6 +182,8 @@ braze_queue_size_has_room(const char *destination, int64 limit, int64 bytes)
 	if (exact && !size->local)
 		return fits_limit(size, limit, bytes);
 
+	/* what this transaction queued counts as open, and is in the files */
+	braze_insert_buffer_flush();
 	files = braze_queue_size_files(braze_catalog_required()->queue);
 
 	/*

@@ -26,6 +26,7 @@
 #include "base/table_write.h"
 #include "base/worker_wake.h"
 #include "queue/call_user.h"
+#include "queue/insert_buffer.h"
 #include "queue/queue_table.h"
 #include "queue/queued_in_transaction.h"
 
@@ -39,13 +40,19 @@ typedef struct HeldLocks
 	Oid			table;
 } HeldLocks;
 
+/* what a call takes up that is not compressed */
+static int64
+plain_bytes(const void *call)
+{
+	return VARATT_CAN_MAKE_SHORT(call) ? VARATT_CONVERTED_SHORT_SIZE(call) : VARSIZE(call);
+}
+
 /* what the call takes up in the row that was inserted, as braze_status has it */
 static int64
 stored_bytes(Relation rel, ItemPointer tid, const void *call)
 {
 	TupleTableSlot *slot;
-	int64		bytes = VARATT_CAN_MAKE_SHORT(call) ? VARATT_CONVERTED_SHORT_SIZE(call) :
-	VARSIZE(call);
+	int64		bytes = plain_bytes(call);
 
 	if (bytes < MAYBE_TOASTED)
 		return bytes;
@@ -115,6 +122,28 @@ insert_row(HeldLocks *held, Oid table, Oid sequence, int columns,
 /* of the queue and its sequence */
 static HeldLocks queue_locks;
 
+/*
+ * Holds a row back until more of the query can be inserted with it.  False: it
+ * is to be inserted by itself, after those that were held back.
+ */
+static bool
+hold_back(const BrazeCatalog *catalog, Datum *values, bool *nulls, int64 *id)
+{
+	if (plain_bytes(DatumGetPointer(values[BRAZE_QUEUE_CALL - 1])) >= MAYBE_TOASTED)
+	{
+		braze_insert_buffer_flush();
+		return false;
+	}
+	lock_until_end(&queue_locks, catalog->queue, catalog->queue_sequence);
+	if (!braze_insert_buffer_is_open(catalog->queue, BRAZE_QUEUE_COLUMNS))
+		return false;
+	*id = nextval_internal(catalog->queue_sequence, false);
+	values[0] = Int64GetDatum(*id);
+	nulls[0] = false;
+	braze_insert_buffer_add(values, nulls);
+	return true;
+}
+
 void
 braze_queue_table_lock(void)
 {
@@ -145,12 +174,17 @@ put_queue_row(const char *destination, Jsonb *call, BrazeCallKind kind, Timestam
 		values[BRAZE_QUEUE_OBJECTS - 1] = *objects;
 	nulls[BRAZE_QUEUE_DEAD_LETTER - 1] = true;
 	values[BRAZE_QUEUE_CALL_KIND - 1] = braze_segment_call_kind_text(kind);
-	id = insert_row(&queue_locks, catalog->queue, catalog->queue_sequence,
-					BRAZE_QUEUE_COLUMNS, values, nulls, &tid, &stored);
+	if (hold_back(catalog, values, nulls, &id))
+		braze_queued_in_transaction_add(destination, id, plain_bytes(call));
+	else
+	{
+		id = insert_row(&queue_locks, catalog->queue, catalog->queue_sequence,
+						BRAZE_QUEUE_COLUMNS, values, nulls, &tid, &stored);
 
-	/* what the executor inserts, if it does, our trigger counts */
-	if (ItemPointerIsValid(&tid))
-		braze_queued_in_transaction_add(destination, id, stored);
+		/* what the executor inserts, if it does, our trigger counts */
+		if (ItemPointerIsValid(&tid))
+			braze_queued_in_transaction_add(destination, id, stored);
+	}
 	braze_worker_wake_at_commit();
 	return id;
 }
