@@ -22,6 +22,7 @@
 #include "base/guc.h"
 #include "destination/destination.h"
 #include "functions/srf.h"
+#include "json/json_read.h"
 #include "map/map.h"
 #include "queue/column_values.h"
 
@@ -36,6 +37,31 @@ static const char *const outcomes[] = {
 	[BRAZE_REJECT] = "reject",
 };
 
+/* of a query, for all the calls that it maps */
+typedef struct MapState
+{
+	BrazeMapped *mapped;
+	MemoryContext row;			/* for one row of the result */
+} MapState;
+
+static MapState *
+map_state(FunctionCallInfo fcinfo)
+{
+	MapState   *state = fcinfo->flinfo->fn_extra;
+	MemoryContext old;
+
+	if (state != NULL)
+		return state;
+	old = MemoryContextSwitchTo(fcinfo->flinfo->fn_mcxt);
+	state = palloc(sizeof(MapState));
+	state->mapped = braze_map_create();
+	state->row = AllocSetContextCreate(CurrentMemoryContext, "braze_map row",
+									   ALLOCSET_DEFAULT_SIZES);
+	MemoryContextSwitchTo(old);
+	fcinfo->flinfo->fn_extra = state;
+	return state;
+}
+
 static Datum
 span_text(const BrazeMapped *mapped, BrazeSpan span)
 {
@@ -49,7 +75,7 @@ span_text(const BrazeMapped *mapped, BrazeSpan span)
  * have been lost on the way.
  */
 static bool
-has_unique_keys(const char *json, Jsonb *parsed)
+has_unique_keys(const char *json, int length, Jsonb *parsed)
 {
 	JsonbIterator *it = JsonbIteratorInit(&parsed->root);
 	JsonbIteratorToken token;
@@ -57,7 +83,7 @@ has_unique_keys(const char *json, Jsonb *parsed)
 	bool		in_string = false;
 	int			keys = 0;
 
-	for (; *json != '\0'; json++)
+	for (const char *end = json + length; json < end; json++)
 	{
 		if (in_string && *json == '\\')
 			json++;
@@ -78,20 +104,23 @@ has_unique_keys(const char *json, Jsonb *parsed)
 static Datum
 span_jsonb(const BrazeMapped *mapped, BrazeSpan span)
 {
-	char	   *json = pnstrdup(mapped->text.data + span.offset, span.length);
-	Datum		parsed = DirectFunctionCall1(jsonb_in, CStringGetDatum(json));
+	const char *json = mapped->text.data + span.offset;
+	Jsonb	   *parsed = braze_json_read(json, span.length);
 
-	Assert(has_unique_keys(json, DatumGetJsonbP(parsed)));
-	return parsed;
+	Assert(has_unique_keys(json, span.length, parsed));
+	return JsonbPGetDatum(parsed);
 }
 
 /* the notes on one object, extra (may be NULL) first */
 static ArrayType *
 notes_array(const BrazeMapped *mapped, int object, const char *extra)
 {
-	Datum	   *notes = palloc(sizeof(Datum) * (mapped->nnotes + 1));
+	Datum	   *notes;
 	int			count = 0;
 
+	if (extra == NULL && mapped->nnotes == 0)
+		return construct_empty_array(TEXTOID);
+	notes = palloc(sizeof(Datum) * (mapped->nnotes + 1));
 	if (extra != NULL)
 		notes[count++] = CStringGetTextDatum(extra);
 	for (int i = 0; i < mapped->nnotes; i++)
@@ -107,12 +136,10 @@ notes_array(const BrazeMapped *mapped, int object, const char *extra)
  * numbers of the objects to show; extra is a note on the call.
  */
 static void
-put_rows(ReturnSetInfo *result, const BrazeMapped *mapped, const int *wanted,
+put_rows(ReturnSetInfo *result, const MapState *state, const int *wanted,
 		 int nwanted, const char *extra)
 {
-	MemoryContext row_context = AllocSetContextCreate(CurrentMemoryContext,
-													  "braze_map row",
-													  ALLOCSET_DEFAULT_SIZES);
+	const BrazeMapped *mapped = state->mapped;
 	Datum		values[MAP_COLUMNS];
 	bool		nulls[MAP_COLUMNS];
 	BrazeOutcome outcome = mapped->outcome;
@@ -150,7 +177,7 @@ put_rows(ReturnSetInfo *result, const BrazeMapped *mapped, const int *wanted,
 		 * An order can become thousands of purchases, and the text of one row
 		 * is not needed for the next.
 		 */
-		MemoryContextReset(row_context);
+		MemoryContextReset(state->row);
 		if (wanted != NULL)
 		{
 			bool		found = false;
@@ -160,7 +187,7 @@ put_rows(ReturnSetInfo *result, const BrazeMapped *mapped, const int *wanted,
 			if (!found)
 				continue;
 		}
-		old = MemoryContextSwitchTo(row_context);
+		old = MemoryContextSwitchTo(state->row);
 		values[1] = CStringGetTextDatum(braze_endpoints[kind->endpoint].path);
 		values[2] = CStringGetTextDatum(kind->array);
 		values[3] = span_jsonb(mapped, object->json);
@@ -200,7 +227,7 @@ find_settings(FunctionCallInfo fcinfo)
 Datum
 braze_map(PG_FUNCTION_ARGS)
 {
-	BrazeMapped *mapped;
+	MapState   *state;
 
 	if (PG_ARGISNULL(0))
 		ereport(ERROR,
@@ -209,11 +236,11 @@ braze_map(PG_FUNCTION_ARGS)
 				 errhint("Pass a Segment call, such as '{\"type\": \"track\", \"userId\": \"u1\", \"event\": \"Signed Up\"}'.")));
 
 	braze_srf_materialize(fcinfo, MAP_COLUMNS);
-	mapped = braze_map_create();
+	state = map_state(fcinfo);
 	braze_map_call(PG_GETARG_JSONB_P(0), BRAZE_SEGMENT_CALL, find_settings(fcinfo),
 				   GetCurrentTransactionStartTimestamp(),
-				   GetCurrentTransactionStartTimestamp(), mapped);
-	put_rows((ReturnSetInfo *) fcinfo->resultinfo, mapped, NULL, 0, NULL);
+				   GetCurrentTransactionStartTimestamp(), state->mapped);
+	put_rows((ReturnSetInfo *) fcinfo->resultinfo, state, NULL, 0, NULL);
 	return (Datum) 0;
 }
 
@@ -226,7 +253,7 @@ Datum
 braze_map_queued(PG_FUNCTION_ARGS)
 {
 	const BrazeSettings *settings = braze_destination_default_settings();
-	BrazeMapped *mapped;
+	MapState   *state;
 	const int  *wanted = NULL;
 	int			nwanted = 0;
 	char	   *extra = NULL;
@@ -254,12 +281,12 @@ braze_map_queued(PG_FUNCTION_ARGS)
 	if (!PG_ARGISNULL(2))
 		nwanted = braze_column_values_objects_read(PG_GETARG_DATUM(2), &wanted);
 
-	mapped = braze_map_create();
+	state = map_state(fcinfo);
 	braze_map_call(PG_GETARG_JSONB_P(0),
 				   PG_ARGISNULL(4) ? BRAZE_SEGMENT_CALL : braze_segment_call_kind_read(PG_GETARG_DATUM(4)),
 				   settings,
 				   PG_ARGISNULL(3) ? GetCurrentTransactionStartTimestamp() : PG_GETARG_TIMESTAMPTZ(3),
-				   GetCurrentTransactionStartTimestamp(), mapped);
-	put_rows((ReturnSetInfo *) fcinfo->resultinfo, mapped, wanted, nwanted, extra);
+				   GetCurrentTransactionStartTimestamp(), state->mapped);
+	put_rows((ReturnSetInfo *) fcinfo->resultinfo, state, wanted, nwanted, extra);
 	return (Datum) 0;
 }

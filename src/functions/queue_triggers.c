@@ -8,8 +8,8 @@
 #include "postgres.h"
 
 #include "access/detoast.h"
-#include "access/htup_details.h"
 #include "commands/trigger.h"
+#include "executor/tuptable.h"
 #include "fmgr.h"
 #include "utils/fmgrprotos.h"
 #include "utils/rel.h"
@@ -42,18 +42,16 @@ is_of_worker(FunctionCallInfo fcinfo)
 static void
 count_row(const TriggerData *data)
 {
-	TupleDesc	desc = RelationGetDescr(data->tg_relation);
 	bool		replicated = (strcmp(data->tg_trigger->tgname, REPLICA_TRIGGER) == 0);
-	Datum		values[BRAZE_QUEUE_CALL];
-	bool		isnull;
+	const Datum *values;
 	NameData	destination;
 
 	if (RelationGetRelid(data->tg_relation) != braze_catalog_required()->queue ||
 		!TRIGGER_FIRED_FOR_ROW(data->tg_event) || !TRIGGER_FIRED_BY_INSERT(data->tg_event) ||
 		replicated != (SessionReplicationRole == SESSION_REPLICATION_ROLE_REPLICA))
 		return;
-	for (int i = 0; i < BRAZE_QUEUE_CALL; i++)
-		values[i] = heap_getattr(data->tg_trigtuple, i + 1, desc, &isnull);
+	slot_getsomeattrs(data->tg_trigslot, BRAZE_QUEUE_CALL);
+	values = data->tg_trigslot->tts_values;
 	braze_column_values_destination(values[BRAZE_QUEUE_DESTINATION - 1], &destination);
 
 	/* the size as stored: nothing is fetched for it */

@@ -7,7 +7,7 @@
  */
 #include "postgres.h"
 
-#include "funcapi.h"
+#include "nodes/execnodes.h"
 #include "miscadmin.h"
 #include "utils/tuplestore.h"
 
@@ -28,16 +28,7 @@ braze_srf_materialize(FunctionCallInfo fcinfo, int columns)
 				 errmsg("set-valued function called in context that cannot accept a set")));
 
 	old = MemoryContextSwitchTo(result->econtext->ecxt_per_query_memory);
-	switch (get_call_result_type(fcinfo, NULL, &desc))
-	{
-		case TYPEFUNC_COMPOSITE:
-			break;
-		case TYPEFUNC_SCALAR:
-			desc = CreateTupleDescCopy(result->expectedDesc);
-			break;
-		default:
-			elog(ERROR, "return type must be a row type or a scalar");
-	}
+	desc = CreateTupleDescCopy(result->expectedDesc);
 	if (desc->natts != columns)
 		braze_catalog_report_outdated();
 	result->returnMode = SFRM_Materialize;

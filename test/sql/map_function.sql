@@ -67,4 +67,20 @@ SELECT outcome, kind, notes FROM braze_map_queued('{"type": "identify", "userId"
 SELECT payload, notes FROM braze_map_queued('{"type": "identify", "userId": "u1"}', 'nowhere', NULL);
 SELECT outcome, notes FROM braze_map_queued('{"type": "identify"}', 'nowhere', '{0}');
 
+-- payload is the jsonb that PostgreSQL makes of the same text
+CREATE TEMP TABLE values_to_map AS SELECT jsonb_build_object('type', 'track', 'userId', 'u1', 'event', 'e', 'properties', p) AS call FROM (VALUES
+	('{}'::jsonb), ('{"a": {}, "b": [], "c": [[], [{}], {"d": []}]}'),
+	('{"n": [0, -1, 7, 2147483648, 999999999999999999, -999999999999999999, 1000000000000000000, 9223372036854775808, 123456789012345678901234567890]}'),
+	('{"n": [0.5, -0.50, 19.99, 1.000, 1e5, 1.5e-7, 12345678901234567890.123456789]}'),
+	('{"t": true, "f": false, "z": null, "s": "", "list": [true, false, null, "x", 1, {"a": 1}]}'),
+	('{"quote": "a \"b\"", "back": "c:\\\\d", "line": "a\nb\tc", "control": "\u0001", "slash": "a/b", "é": "ü 🎵", "q\"": 1}'),
+	((SELECT jsonb_object_agg(repeat('k', n % 9 + 1) || n, n * 1.5) FROM generate_series(1, 200) n)),
+	((SELECT jsonb_object_agg('k' || n, jsonb_build_object('x', n, 'list', jsonb_build_array(n, 'a' || n))) FROM generate_series(1, 100) n)),
+	(jsonb_build_object('long', repeat('x', 70000), 'list', (SELECT jsonb_agg(n) FROM generate_series(1, 500) n)))) v(p);
+SELECT count(*), bool_and(payload = payload::text::jsonb) AS same,
+	bool_and((SELECT bool_and(payload->key = value) FROM jsonb_each(payload::text::jsonb))) AS found,
+	bool_and(payload->'properties' = call->'properties' OR notes <> '{}') AS complete
+FROM values_to_map, braze_map(call, 'map_two');
+SELECT payload->'properties' AS properties FROM values_to_map, braze_map(call, 'map_two') WHERE length(call::text) < 400;
+
 ROLLBACK;
