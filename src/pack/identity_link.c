@@ -121,6 +121,29 @@ fill_link(BrazePack *pack, PackedCall *call, int lane)
 	object->state = OBJECT_PENDING;
 }
 
+/*
+ * An alias call's own object: of a user who has an alias of this label Braze
+ * would ignore it, so the two are merged.  Without memory it goes as it is.
+ */
+static void
+merge_instead(BrazePack *pack, PackedCall *call)
+{
+	PackedObject *object = &call->objects[call->nlinks];
+	size_t		length;
+
+	if (object->kind != BRAZE_ALIASES_TO_IDENTIFY || call->nlanes < 2 ||
+		call->users[0].profile == NULL || !call->users[0].profile->has_alias)
+		return;
+	call->users[1].link_text = link_text(&merge_shape, call->users[0].lane, call->users[1].lane, &length);
+	if (call->users[1].link_text == NULL)
+		return;
+	call->size += 2 * length;
+	pack->memory += 2 * length;
+	object->json = call->users[1].link_text;
+	object->length = length;
+	object->kind = BRAZE_MERGE_UPDATES;
+}
+
 /* skips the links that are not needed; the lanes count what remains */
 void
 braze_identity_link_decide(BrazePack *pack, PackedCall *call)
@@ -130,6 +153,8 @@ braze_identity_link_decide(BrazePack *pack, PackedCall *call)
 	call->links_decided = true;
 	for (int lane = 1; lane <= call->nlinks && lane < call->nlanes; lane++)
 		fill_link(pack, call, lane);
+	if (call->nlinks == 0 && call->pub.nobjects > 0)
+		merge_instead(pack, call);
 	while (call->next_object < call->nlinks &&
 		   call->objects[call->next_object].state == OBJECT_ACCEPTED)
 		call->next_object++;
@@ -169,7 +194,7 @@ reset_profiles(PackedCall *call)
 
 /* Braze has made this lane's user an alias of the call's; false: no memory */
 static bool
-keep_link(PackedCall *call, int lane)
+keep_link(PackedCall *call, int lane, bool is_alias)
 {
 	BrazeProfile *user = call->users[0].profile;
 	BrazeProfile *other = call->users[lane].profile;
@@ -177,11 +202,27 @@ keep_link(PackedCall *call, int lane)
 	if (!braze_profile_cache_set_owner(other, call->users[0].lane->key, call->users[0].lane->key_length))
 		return false;
 	other->sent = false;
-	if (call->users[lane].link == BRAZE_ALIASES_TO_IDENTIFY)
+	if (is_alias)
 	{
 		user->has_alias = true;
 		user->dirty = true;
 	}
+	return true;
+}
+
+/* an alias call, or one that merges two users, has an identity object of its own */
+static bool
+keep_own_link(PackedCall *call, const PackedObject *object)
+{
+	BrazeProfile *user = call->nlanes > 1 ? call->users[0].profile : NULL;
+	BrazeProfile *other = call->nlanes > 1 ? call->users[1].profile : NULL;
+
+	if (user == NULL || other == NULL)
+		return true;
+	if (object->kind == BRAZE_ALIASES_TO_IDENTIFY || object->json == call->users[1].link_text)
+		return is_given_away(call, 1) || keep_link(call, 1, true);
+	if (object->kind == BRAZE_MERGE_UPDATES && other->has_alias && !user->has_alias)
+		user->has_alias = user->dirty = true;
 	return true;
 }
 
@@ -192,7 +233,9 @@ braze_identity_link_accepted(BrazePack *pack, PackedCall *call, int number)
 	PackedObject *object = &call->objects[number];
 	BrazeProfile *profile = call->nlanes > 0 ? call->users[0].profile : NULL;
 
-	if (number < call->nlinks && !keep_link(call, number + 1))
+	if (number < call->nlinks ?
+		!keep_link(call, number + 1, call->users[number + 1].link == BRAZE_ALIASES_TO_IDENTIFY) :
+		!keep_own_link(call, object))
 		return false;
 	switch (braze_kinds[object->kind].endpoint)
 	{
@@ -239,17 +282,6 @@ braze_identity_link_refused(PackedCall *call, int number)
 		reset_attributes(call);
 }
 
-/* what is left of it is not sent, or not again */
-void
-braze_identity_link_given_up(PackedCall *call)
-{
-	for (int i = call->next_object; call->started && i < call->pub.nobjects; i++)
-	{
-		if (call->objects[i].state < OBJECT_ACCEPTED)
-			braze_identity_link_refused(call, i);
-	}
-}
-
 /*
  * a link to a user of whom Braze has nothing does no harm, a missing one does
  */
@@ -264,4 +296,23 @@ braze_identity_link_in_doubt(PackedCall *call, int number)
 		return;
 	profile->sent = true;
 	profile->dirty = true;
+}
+
+/*
+ * What is left of it is not sent, or not again.  It was sent before, perhaps,
+ * and Braze may have accepted it.
+ */
+void
+braze_identity_link_given_up(PackedCall *call)
+{
+	for (int i = call->next_object; call->started && i < call->pub.nobjects; i++)
+	{
+		if (call->objects[i].state < OBJECT_ACCEPTED)
+			braze_identity_link_in_doubt(call, i);
+	}
+	for (int i = 0; i < call->nlanes; i++)
+	{
+		if (call->users[i].profile != NULL)
+			call->users[i].profile->unsettled = call->users[i].profile->dirty;
+	}
 }

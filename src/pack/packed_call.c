@@ -81,7 +81,8 @@ braze_packed_call_create(int nusers, int nlinks, int nobjects,
 	call->pub.profiles = (BrazeProfile **) ((char *) call->users + users);
 	call->objects = (PackedObject *) ((char *) call->pub.profiles + profiles);
 	call->nlinks = nlinks;
-	call->links_decided = (nlinks == 0);
+	call->links_decided = (nlinks == 0 &&
+						   !(nobjects > 0 && objects[0].kind == BRAZE_ALIASES_TO_IDENTIFY));
 	call->pub.nobjects = nlinks + nobjects;
 	for (int i = 0; i < nlinks; i++)
 		call->objects[i].number = BRAZE_LINK_ALONE;
@@ -173,8 +174,8 @@ braze_packed_call_free(BrazePack *pack, PackedCall *call)
 		call->all_next->all_prev = call->all_prev;
 	pack->ncalls--;
 	pack->memory -= call->size;
-	for (int i = 0; i < call->nlinks; i++)
-		free(call->users[i + 1].link_text);
+	for (int i = 0; i < call->nlanes + call->nusers; i++)
+		free(call->users[i].link_text);
 	braze_packed_call_release_profiles(pack, call);
 	if (call->pub.letter != 0)
 		pack->limits.end_flight(pack->limits.owner, call->pub.flight);

@@ -48,7 +48,8 @@ typedef struct BrazeProfile
 	uint64_t	salt;			/* of the hashes; drawn by the keeper */
 	int			nhashes;
 	BrazeAttributeHash *hashes; /* malloc'd, by name */
-	bool		dirty;			/* the table does not have this yet */
+	bool		dirty;			/* the table does not have this yet, */
+	bool		unsettled;		/* and the call that changed it is not settled */
 } BrazeProfile;
 
 extern void braze_profile_cache_free(BrazeProfile *profile);

@@ -51,6 +51,7 @@
  *	- is to be written by the next settle: profile.dirty;
  *	- was written without its attributes: unknown, and in the list unwritten,
  *	  where it waits until the user is left alone;
+ *	- says what may be true no longer: untrue, and the first in that list;
  *	- is being written: storing, and in the list of that name.  The fields about
  *	  the row say what was there before, until the transaction has committed.
  *
@@ -74,6 +75,7 @@ typedef struct CachedProfile
 
 	/* of a user who changes all the time: the row has no attributes */
 	bool		unknown;
+	bool		untrue;			/* or the wrong ones */
 	int			writes;			/* in the time that began */
 	int64		began;
 	int64		settled_at;
@@ -161,7 +163,11 @@ free_cached(CachedProfile *cached)
 	if (bucket->first == NULL)
 		hash_search(buckets, &cached->hash, HASH_REMOVE, NULL);
 
-	/* what the table does not have is sent again, which does no harm */
+	/*
+	 * What the table does not have is sent again, which does no harm.  What
+	 * it has is not.
+	 */
+	Assert(!cached->untrue);
 	if (cached->unknown)
 		dlist_delete(&cached->unwritten);
 	all_size -= cached->size;
@@ -197,10 +203,17 @@ pin_profile(CachedProfile *cached)
 static void
 trim_idle(Size limit)
 {
-	while (idle_size > limit && !dlist_is_empty(&idle))
-	{
-		CachedProfile *oldest = dlist_container(CachedProfile, idle, dlist_pop_head_node(&idle));
+	dlist_mutable_iter iter;
 
+	dlist_foreach_modify(iter, &idle)
+	{
+		CachedProfile *oldest = dlist_container(CachedProfile, idle, iter.cur);
+
+		if (idle_size <= limit)
+			break;
+		if (oldest->untrue)
+			continue;
+		dlist_delete(&oldest->idle);
 		idle_size -= oldest->size;
 		free_cached(oldest);
 	}
@@ -226,19 +239,30 @@ postpone_write(CachedProfile *cached)
 	dlist_push_tail(&unwritten, &cached->unwritten);
 }
 
+/*
+ * No settle writes it: its call was taken out of the queue.  Until it is written
+ * the row would be taken for what Braze has.
+ */
+static void
+write_soon(CachedProfile *cached)
+{
+	if (cached->unknown)
+		dlist_delete(&cached->unwritten);
+	cached->unknown = cached->untrue = true;
+	cached->settled_at = braze_now_ms() - HOT_TIME_MS;
+	dlist_push_head(&unwritten, &cached->unwritten);
+}
+
 void
 braze_profiles_table_release(BrazeProfile *profile)
 {
 	CachedProfile *cached = (CachedProfile *) profile;
 
 	Assert(cached->pins > 0);
-	if (--cached->pins > 0)
-		return;
-
-	/* no settle has written what changed: its call was taken out of the queue */
-	if (cached->profile.dirty && !cached->unknown)
-		postpone_write(cached);
-	make_idle(cached);
+	if (profile->dirty && profile->unsettled && !cached->untrue)
+		write_soon(cached);
+	if (--cached->pins == 0)
+		make_idle(cached);
 }
 
 void
@@ -390,7 +414,7 @@ static bool
 is_to_be_written(const CachedProfile *cached)
 {
 	return cached->profile.dirty && !cached->storing &&
-		!(cached->unknown && row_says_the_same(cached));
+		(cached->untrue || !(cached->unknown && row_says_the_same(cached)));
 }
 
 bool
@@ -449,6 +473,7 @@ store_committed(CachedProfile *cached)
 {
 	braze_profile_row_committed(&cached->row);
 	note_row(cached);
+	cached->untrue = cached->profile.unsettled = false;
 
 	/* it stays dirty: the attributes are still to be written */
 	if (cached->storing_unknown)

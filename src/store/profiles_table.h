@@ -46,7 +46,10 @@ extern void braze_profiles_table_stored(bool committed);
 extern void *braze_profiles_table_mark(void);
 extern void braze_profiles_table_undo(void *mark);
 
-/* users who were left alone since: in a transaction of its own; returns 0 */
+/*
+ * Users who were left alone since, and those whose row may be wrong since a call
+ * was taken out of the queue; returns 0.  stored follows, as after a settle.
+ */
 extern bool braze_profiles_table_has_postponed(void);
 extern int	braze_profiles_table_store_postponed(void);
 

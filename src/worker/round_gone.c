@@ -11,6 +11,7 @@
 #include "miscadmin.h"
 
 #include "store/claims_bound.h"
+#include "store/profiles_table.h"
 #include "store/settle.h"
 #include "worker/deliveries.h"
 #include "worker/delivery_figures.h"
@@ -41,6 +42,9 @@ drop_gone(void *ok)
 		braze_delivery_figures_forget_passed(lfirst(cell));
 	}
 	braze_settler_end(&settler);
+
+	/* of whose users Braze may have something else now than the table says */
+	(void) braze_profiles_table_store_postponed();
 	*(bool *) ok = true;
 }
 
@@ -50,6 +54,7 @@ braze_round_gone(void)
 	bool		ok = false;
 
 	ok = braze_round_succeeds("looking for calls that were taken out of the queue", drop_gone, &ok) && ok;
+	braze_profiles_table_stored(ok);
 
 	/*
 	 * some may have been claimed, and what was dropped stays so after an

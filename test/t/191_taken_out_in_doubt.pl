@@ -1,0 +1,104 @@
+# A request whose answer never came, and whose calls are then taken out of the
+# queue: what Braze may have of it is not forgotten.  And who is who after alias
+# calls.
+
+use strict;
+use warnings;
+
+use FindBin;
+use lib "$FindBin::RealBin/../perl";
+
+use PostgreSQL::Test::Cluster;
+use PostgreSQL::Test::Utils;
+use Test::More;
+
+use Braze;
+use StandIn;
+
+my $braze = StandIn->new;
+my $node = braze_node('main', $braze,
+	options => "changed_attributes_only 'true', identifiers 'user_id, anonymous_id', identity_delay '0', alias_calls 'identify'");
+
+sub run
+{
+	my ($sql) = @_;
+	return $node->safe_psql('postgres', $sql);
+}
+
+sub plan_is
+{
+	my ($user, $plan) = @_;
+	return run(qq{SELECT braze_identify('$user', '{"plan": "$plan"}')});
+}
+
+sub plans
+{
+	my ($user) = @_;
+	return join ' ', map { $_->{object}{plan} } grep { ($_->{kind} || '') eq 'attributes' && $_->{user} eq $user } $braze->log;
+}
+
+# Braze takes it, and says so to nobody; then it is deleted
+sub taken_out
+{
+	my ($queue, $user) = @_;
+	my $fault = $braze->fault(kind => 'close', applied => \1);
+
+	$queue->();
+	StandIn::wait_until(sub { $braze->hits($fault) > 0 }, 'Braze has it');
+	my $before = run(qq{SELECT coalesce(max(p::text), '') FROM braze_profiles p WHERE "user" LIKE '%$user%'});
+	run('DELETE FROM braze_queue');
+	ok($node->poll_query_until('postgres', qq{SELECT max(p::text) <> '$before' FROM braze_profiles p WHERE "user" LIKE '%$user%'}),
+		"$user: the table says so");
+	$braze->clear_faults($fault);
+	return;
+}
+
+foreach my $way ('options', 'restart', 'others')
+{
+	plan_is($way, 'free');
+	braze_flush($node);
+	taken_out(sub { plan_is($way, 'paid') }, $way);
+	run("ALTER SERVER braze OPTIONS (ADD max_batch_delay '30')") if $way eq 'options';
+	if ($way eq 'restart')
+	{
+		$node->stop('immediate');
+		$node->start;
+	}
+	if ($way eq 'others')
+	{
+		run(qq{SELECT braze_identify('$way', '{"other": true}')});
+		braze_flush($node);
+	}
+	plan_is($way, 'free');
+	braze_flush($node);
+	is((split / /, plans($way))[-1], 'free', "$way: it is sent again, since Braze has another");
+	cmp_ok(scalar(split / /, plans($way)), '>=', 3, "$way: and after that");
+}
+
+# a visitor of whom Braze has something is joined, although nobody was told
+sub identity_objects
+{
+	return join ', ', map { "$_->{kind} $_->{outcome}" } grep { ($_->{kind} || '') =~ /identify|merge/ } $braze->log;
+}
+
+taken_out(sub { run(q{SELECT braze_track(NULL::text, 'Seen', anonymous_id => 'a1')}) }, 'a1');
+run(q{SELECT braze_track('u1', 'Came', anonymous_id => 'a1')});
+braze_flush($node);
+is(identity_objects(), 'aliases_to_identify accepted', 'a visitor whose call was taken out is joined');
+
+# alias calls are remembered as what an anonymousId does
+$braze->reset;
+run(<<'EOS');
+SELECT braze_track(NULL::text, 'Seen', anonymous_id => 'b1');
+SELECT braze_alias('u2', 'b1');
+SELECT braze_track(NULL::text, 'Seen', anonymous_id => 'b2');
+SELECT braze_track('u2', 'Came', anonymous_id => 'b2');
+SELECT braze_track(NULL::text, 'Seen', anonymous_id => 'b3');
+SELECT braze_alias('u2', 'b3');
+EOS
+braze_flush($node);
+is(identity_objects(), 'aliases_to_identify accepted, merge_updates accepted, merge_updates accepted',
+	'Braze keeps one alias: the others are merged');
+
+$node->stop;
+done_testing();
