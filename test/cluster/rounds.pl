@@ -4,8 +4,8 @@
 # with what the stand-ins were sent, and by which node.
 #
 # In the environment: CLUSTER_DIRECTORY, CLUSTER_BIN (PostgreSQL's), one for each
-# program, CLUSTER_ROUNDS, CLUSTER_SEED, CLUSTER_ASYNCHRONOUS, and CLUSTER_KINDS, a
-# pattern, to have only some of what may happen.
+# program, CLUSTER_ROUNDS, CLUSTER_SEED, CLUSTER_SECONDS, CLUSTER_ASYNCHRONOUS, and
+# CLUSTER_KINDS, a pattern, to have only some of what may happen.
 
 use strict;
 use warnings;
@@ -35,6 +35,9 @@ my @faults = (
 my $for_good = 3;
 my (%standin, $cluster, $first_leader, $round, $what, %slowest);
 
+# no round begins after that
+my $ends = time + $ENV{CLUSTER_SECONDS};
+
 $| = 1;
 srand($seed);
 
@@ -63,14 +66,14 @@ sub start_cluster
 		print $faults $json->encode({ @$_, seed => dice(1_000_000) }) . "\n" foreach @faults;
 		close $faults;
 		$standin{$name} = StandIn->new(ledger => "$directory/ledger_$name", faults => $file,
-			key => join ',', map { "key-of-shop-$_" } Patroni::nodes());
+			key => join ',', map { "key-of-shop-node$_" } 1 .. 3);
 	}
 	$cluster = Patroni->new(
 		directory => "$directory/cluster",
 		bin => $ENV{CLUSTER_BIN},
 		programs => { map { $_ => $ENV{ 'CLUSTER_' . uc $_ } } qw(etcd haproxy pgbouncer patroni patronictl) },
 		synchronous => !$asynchronous);
-	$first_leader = $cluster->wait_until_whole(120);
+	$first_leader = $cluster->wait_until_whole;
 	$cluster->sql($cluster->leader, 'postgres', q{CREATE ROLE app LOGIN PASSWORD 'app-secret'; CREATE DATABASE shop OWNER app})
 	  // croak $cluster->{error};
 	$cluster->must('CREATE EXTENSION segment_braze');
@@ -206,14 +209,15 @@ sub kill_etcd
 sub freeze_leader
 {
 	my $leader = $cluster->leader;
-	my @slow = map { [ $_, $standin{$_}->fault(kind => 'slow', delay_ms => 400) ] } sort keys %standin;
+	my @slow = map { [ $_, $standin{$_}->fault(kind => 'slow', delay_ms => 1500) ] } sort keys %standin;
+	my $patience = time + 20;
 
-	StandIn::wait_until(sub { $cluster->must('SELECT count(*) FROM braze_queue') > 200 }, 'there is a backlog');
+	StandIn::wait_until(sub { $cluster->must('SELECT count(*) FROM braze_queue') > 200 || time > $patience }, 'there is a backlog');
 	mark("before $round $what");
 	$cluster->freeze($leader);
 
 	# what it had sent is judged, answered or not
-	usleep(600_000);
+	usleep(1_700_000);
 	killed();
 	mark("frozen $round $leader");
 	$standin{ $_->[0] }->clear_faults($_->[1]) foreach @slow;
@@ -252,7 +256,7 @@ my @kinds = (
 	[ 'patronictl switchover', sub {
 		ask_patroni('switchover', $cluster->{scope}, '--master', $cluster->leader, '--candidate', one_of($asynchronous ? $cluster->replicas : $cluster->standby), '--force')
 	} ],
-	[ 'patronictl restart', sub { ask_patroni('restart', $cluster->{scope}, one_of(Patroni::nodes()), '--force') } ],
+	[ 'patronictl restart', sub { ask_patroni('restart', $cluster->{scope}, one_of($cluster->nodes), '--force') } ],
 	[ 'patronictl reinit', sub { ask_patroni('reinit', $cluster->{scope}, one_of($cluster->replicas), '--force') } ],
 	[ 'SIGKILL of pgbouncer', sub {
 		mark("before $round $what");
@@ -319,12 +323,13 @@ start_cluster();
 start_writers();
 foreach (1 .. $rounds)
 {
+	last if time > $ends;
 	$round = $_;
 	round();
 }
 end();
 judge();
-printf "figures\n%-60s %8d\n%s\n", 'rounds', $rounds,
+printf "figures\n%-60s %8d\n%s\n", 'rounds', $round,
   $cluster->must("SELECT rpad(what, 60) || ' ' || lpad(figure, 8) FROM figures ORDER BY position");
 printf "%-60s %7.0fs\n", "slowest round: $_", $slowest{$_} foreach sort keys %slowest;
 my $violations = $cluster->must(q{SELECT what || ' (' || coalesce(destination, '') || '): ' || detail

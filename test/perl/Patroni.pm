@@ -1,5 +1,5 @@
-# Three PostgreSQL servers under Patroni, with etcd, HAProxy and pgbouncer, made
-# of the files in test/cluster.
+# PostgreSQL servers under Patroni, three of them, with etcd, HAProxy and
+# pgbouncer, made of the files in test/cluster.
 #
 #	my $cluster = Patroni->new(directory => ..., bin => ..., programs => {...});
 #	$cluster->wait_until_whole;
@@ -25,7 +25,6 @@ use Time::HiRes qw(usleep);
 use StandIn;
 
 my $files = abs_path(dirname(__FILE__) . '/../cluster');
-my @names = qw(node1 node2 node3);
 
 # No two are the same, since all are held until all are known.
 sub free_ports
@@ -36,28 +35,36 @@ sub free_ports
 	return map { $_->sockport } @sockets;
 }
 
-# name => of the cluster and its database; synchronous => 0;
-# parameters => { name => value } for PostgreSQL
+# scope => the cluster's name, and that of its database; nodes => 2;
+# synchronous => 0; parameters => { name => value } for PostgreSQL;
+# beside => another cluster, whose etcd it has; pooler => 0: neither HAProxy nor
+# pgbouncer
 sub new
 {
 	my ($class, %how) = @_;
 	my $self = bless {
 		synchronous => 1,
 		scope => 'shop',
+		nodes => 3,
+		pooler => 1,
 		http => HTTP::Tiny->new(timeout => 2, proxy => undef),
 		%how
 	}, $class;
+	my @names = map { "node$_" } 1 .. $self->{nodes};
 	my @ports = free_ports(4 + 2 * @names);
 
 	mkdir $self->{directory} or croak "$self->{directory}: $!";
+	$self->{names} = \@names;
 	$self->{port} = { map { $_ => shift @ports } qw(etcd etcd_peer haproxy pgbouncer) };
+	$self->{port}{etcd} = $self->{beside}{port}{etcd} if $self->{beside};
 	$self->{node}{$_} = { port => shift @ports, api => shift @ports } foreach @names;
+	$self->write_node($_) foreach @names;
+	$self->start_etcd unless $self->{beside};
+	$self->start_patroni($_) foreach @names;
+	return $self unless $self->{pooler};
 	$self->write_file('userlist.txt', qq("app" "app-secret"\n"postgres" "first-secret"\n));
 	$self->write_file('pgbouncer.ini', $self->adapted('pgbouncer.ini', $self->places));
 	$self->write_file('haproxy.cfg', $self->adapted('haproxy.cfg', $self->places));
-	$self->write_node($_) foreach @names;
-	$self->start_etcd;
-	$self->start_patroni($_) foreach @names;
 	$self->start_program('haproxy', $self->{programs}{haproxy}, '-f', "$self->{directory}/haproxy.cfg");
 	$self->start_pgbouncer;
 	return $self;
@@ -101,9 +108,9 @@ sub places
 		'/etc/pgbouncer' => $self->{directory},
 		'shop =' => "$self->{scope} =");
 
-	foreach my $n (1 .. @names)
+	foreach my $n (1 .. $self->{nodes})
 	{
-		my $node = $self->{node}{ $names[ $n - 1 ] };
+		my $node = $self->{node}{"node$n"};
 		push @places, "10.0.0.$n:5432 check port 8008" => "127.0.0.1:$node->{port} check port $node->{api}";
 	}
 	return @places;
@@ -205,7 +212,7 @@ sub members
 {
 	my ($self) = @_;
 
-	foreach my $name (@names)
+	foreach my $name ($self->nodes)
 	{
 		my $answer = $self->{http}->get("http://127.0.0.1:$self->{node}{$name}{api}/cluster");
 		my $members = $answer->{success} && eval { decode_json($answer->{content})->{members} };
@@ -219,7 +226,8 @@ sub whole
 {
 	my ($self) = @_;
 	my $members = $self->members || {};
-	my ($leader) = grep { $members->{$_}{role} eq 'leader' } @names[ grep { $members->{ $names[$_] } } 0 .. $#names ];
+	my @names = $self->nodes;
+	my ($leader) = grep { $members->{$_} && $members->{$_}{role} eq 'leader' } @names;
 	my $timeline;
 
 	$self->{what_is_missing} = join ', ', map { "$_: " . ($members->{$_} ? "$members->{$_}{role} $members->{$_}{state} " . ($members->{$_}{timeline} // '-') : 'none') } @names;
@@ -235,18 +243,19 @@ sub whole
 	return 0 if $self->{synchronous} && !$self->{standby};
 	$self->{leader} = $leader;
 	$self->{what_is_missing} = 'replication or the worker';
-	return ($self->sql($leader, 'postgres', q{SELECT NOT pg_is_in_recovery() AND (SELECT count(*) FROM pg_stat_replication WHERE state = 'streaming') >= 2}) // '') eq 't';
+	return ($self->sql($leader, 'postgres', q{SELECT NOT pg_is_in_recovery() AND (SELECT count(*) FROM pg_stat_replication WHERE state = 'streaming')}
+		. ' >= ' . $#names) // '') eq 't';
 }
 
 # all of them are there, and the leader has its standbys
 sub wait_until_whole
 {
-	my ($self, $seconds) = @_;
-	my $deadline = time + ($seconds || 90);
+	my ($self) = @_;
+	my $deadline = time + ($ENV{PG_TEST_TIMEOUT_DEFAULT} || 180);
 
 	until ($self->whole)
 	{
-		croak "the cluster is not whole: $self->{what_is_missing}" if time > $deadline;
+		croak "the cluster $self->{scope} is not whole: $self->{what_is_missing}" if time > $deadline;
 		usleep(200_000);
 	}
 	return $self->{leader};
@@ -268,12 +277,12 @@ sub wait_for_leader
 
 sub leader { return $_[0]{leader}; }
 sub standby { return $_[0]{standby}; }
-sub nodes { return @names; }
+sub nodes { return @{ $_[0]{names} }; }
 
 sub replicas
 {
 	my ($self) = @_;
-	return grep { $_ ne $self->{leader} } @names;
+	return grep { $_ ne $self->{leader} } $self->nodes;
 }
 
 # the nodes that led it, in order, from etcd by way of Patroni
