@@ -85,7 +85,7 @@ COMMENT ON COLUMN @extschema@.braze_queue.call IS
 COMMENT ON COLUMN @extschema@.braze_queue.queued_at IS
 'start of the transaction that queued the call';
 COMMENT ON COLUMN @extschema@.braze_queue.objects IS
-'numbers of the objects of the call to send, from 0; null: all';
+'numbers of the objects of the call to send, purchases from 1, others from 0; null: all';
 COMMENT ON COLUMN @extschema@.braze_queue.dead_letter IS
 'number of the dead letter that is tried again; null: none';
 COMMENT ON COLUMN @extschema@.braze_queue.call_kind IS
@@ -136,7 +136,7 @@ COMMENT ON COLUMN @extschema@.braze_dead_letters.call_text IS
 COMMENT ON COLUMN @extschema@.braze_dead_letters.call_kind IS
 'as in braze_queue';
 COMMENT ON COLUMN @extschema@.braze_dead_letters.objects IS
-'numbers of the objects of the call that were rejected, from 0; null: all';
+'numbers of the objects of the call that were rejected, purchases from 1, others from 0; null: all; none: joining two identifiers was';
 COMMENT ON COLUMN @extschema@.braze_dead_letters.state IS
 'rejected; in doubt: Braze may have accepted it; in flight: under way, see braze_in_flight';
 COMMENT ON COLUMN @extschema@.braze_dead_letters.reason IS
@@ -940,6 +940,7 @@ AS $$
 DECLARE
 	queued bigint;
 	unsendable bigint;
+	accepted bigint;
 BEGIN
 	IF to_destination IS NOT NULL AND NOT EXISTS (
 		SELECT FROM pg_foreign_server s JOIN pg_foreign_data_wrapper w ON w.oid = s.srvfdw
@@ -959,7 +960,7 @@ BEGIN
 	-- arrive yet; as it points at no call, it is only by its state that the
 	-- second step sees that it was retried meanwhile.
 	WITH chosen AS MATERIALIZED (
-		SELECT d.id, d.retry_id, d.call IS NULL AS unsendable FROM @extschema@.braze_dead_letters d
+		SELECT d.id, d.retry_id, d.call IS NULL AS unsendable, coalesce(cardinality(d.objects) = 0, false) AS accepted FROM @extschema@.braze_dead_letters d
 		WHERE (braze_retry.id IS NULL OR d.id = braze_retry.id)
 			AND (braze_retry.destination IS NULL OR d.destination = braze_retry.destination)
 			AND (braze_retry.reason IS NULL OR d.reason LIKE braze_retry.reason
@@ -973,7 +974,7 @@ BEGIN
 		SELECT d.id, coalesce(to_destination, d.destination) AS destination, d.call, d.call_kind, d.objects
 		FROM @extschema@.braze_dead_letters d
 			JOIN chosen c ON c.id = d.id AND c.retry_id IS NOT DISTINCT FROM d.retry_id
-		WHERE NOT (d.state = 'in flight' AND @extschema@.braze_in_flight(d.id)) AND d.call IS NOT NULL
+		WHERE NOT (d.state = 'in flight' AND @extschema@.braze_in_flight(d.id)) AND d.call IS NOT NULL AND NOT c.accepted
 		ORDER BY d.id FOR UPDATE OF d
 	), put AS (
 		INSERT INTO @extschema@.braze_queue AS q (destination, call, call_kind, objects, dead_letter)
@@ -985,11 +986,16 @@ BEGIN
 		FROM put p WHERE d.id = p.dead_letter
 		RETURNING d.id
 	)
-	SELECT (SELECT count(*) FROM retried), (SELECT count(*) FROM chosen c WHERE c.unsendable)
-	INTO queued, unsendable;
+	SELECT (SELECT count(*) FROM retried), (SELECT count(*) FROM chosen c WHERE c.unsendable),
+		(SELECT count(*) FROM chosen c WHERE c.accepted AND NOT c.unsendable)
+	INTO queued, unsendable, accepted;
 	IF unsendable > 0 THEN
 		RAISE WARNING 'dead letters without a call were not retried: %', unsendable
 			USING HINT = 'Set call to what their call_text should have been, or remove them with braze_purge.';
+	END IF;
+	IF accepted > 0 THEN
+		RAISE WARNING 'dead letters of which Braze has accepted all but the joining of two identifiers were not retried: %', accepted
+			USING HINT = 'The next call of the user that has both identifiers joins them; braze_purge removes the letters.';
 	END IF;
 	-- Without its argument the call could mean a function without arguments, too,
 	-- if somebody has made one of this name.

@@ -183,7 +183,7 @@ put_rows(ReturnSetInfo *result, const MapState *state, const int *wanted,
 			bool		found = false;
 
 			for (int j = 0; j < nwanted && !found; j++)
-				found = wanted[j] == i;
+				found = wanted[j] == braze_map_number(mapped, i);
 			if (!found)
 				continue;
 		}

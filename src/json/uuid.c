@@ -10,9 +10,9 @@
 #include "json/uuid.h"
 
 bool
-braze_uuid_is_valid(BrazeString string)
+braze_uuid_read(BrazeString string, char *uuid)
 {
-	if (string.length != 36)
+	if (string.length != BRAZE_UUID_LENGTH)
 		return false;
 	for (int i = 0; i < string.length; i++)
 	{
@@ -25,6 +25,7 @@ braze_uuid_is_valid(BrazeString string)
 		}
 		else if (!(c >= '0' && c <= '9') && !(c >= 'a' && c <= 'f') && !(c >= 'A' && c <= 'F'))
 			return false;
+		uuid[i] = pg_ascii_tolower((unsigned char) c);
 	}
 	return true;
 }

@@ -30,13 +30,13 @@ find_group_id(const BrazeMap *map, JsonbValue *buffer)
  * also where its state (NULL) cannot be read: that could be an opt-out.
  */
 static bool
-is_subscription(BrazeMap *map, BrazeString group, const char **state)
+is_subscription(BrazeMap *map, BrazeString group, char *uuid, const char **state)
 {
 	if (map->settings->group_calls != BRAZE_GROUP_SUBSCRIPTION ||
 		map->call.traits == NULL ||
 		!braze_subscription_group_state(map->call.traits, state))
 		return false;
-	if (braze_uuid_is_valid(braze_trim(group)))
+	if (braze_uuid_read(braze_trim(group), uuid))
 		return true;
 	braze_mapping_note(map, "The group call was not taken for a subscription group: that needs a groupId that is the group's UUID.");
 	return false;
@@ -71,6 +71,7 @@ braze_call_group_map(BrazeMap *map)
 	const JsonbValue *value = find_group_id(map, &buffer);
 	bool		subscription;
 	const char *state = NULL;
+	char		uuid[BRAZE_UUID_LENGTH];
 	BrazeString group;
 
 	if (value->type == jbvNull)
@@ -108,7 +109,7 @@ braze_call_group_map(BrazeMap *map)
 	if (!braze_user_identifier_map(map))
 		return;
 
-	subscription = is_subscription(map, group, &state);
+	subscription = is_subscription(map, group, uuid, &state);
 	if (subscription && state == NULL)
 	{
 		braze_mapping_note_reject(map, "The group call's subscription state cannot be read; it must be subscribed or unsubscribed.");
@@ -117,9 +118,8 @@ braze_call_group_map(BrazeMap *map)
 	braze_object_writer_begin(map, BRAZE_ATTRIBUTES);
 	if (subscription)
 	{
-		group = braze_trim(group);
 		braze_text_literal(&map->text, ",\"subscription_groups\":[{\"subscription_group_id\":");
-		braze_json_write_string(&map->text, group.data, group.length);
+		braze_json_write_string(&map->text, uuid, sizeof(uuid));
 		braze_text_literal(&map->text, ",\"subscription_state\":");
 		braze_json_write_string(&map->text, state, strlen(state));
 		braze_text_literal(&map->text, "}]");

@@ -413,6 +413,9 @@ write_context_token(Identify *identify)
 {
 	BrazeMap   *map = identify->map;
 	BrazeText  *text = &map->text;
+	int			mark = braze_text_mark(text);
+	int			nnotes = map->mapped.nnotes;
+	int			limit;
 	JsonbValue	value;
 	BrazeString token;
 	BrazeString device;
@@ -429,6 +432,7 @@ write_context_token(Identify *identify)
 		braze_mapping_note(map, "The push token of context.device was left out: the destination has no app_identifier.");
 		return;
 	}
+	limit = braze_text_narrow(text, BRAZE_LIMIT_ATTRIBUTE);
 	braze_text_literal(text, ",\"push_tokens\":[{\"app_id\":");
 	braze_json_write_string(text, map->settings->app_identifier, strlen(map->settings->app_identifier));
 	braze_text_literal(text, ",\"token\":");
@@ -446,7 +450,16 @@ write_context_token(Identify *identify)
 							   BRAZE_LIMIT_DEVICE_ID_MIN, BRAZE_LIMIT_DEVICE_ID);
 	}
 	braze_text_literal(text, "}]");
-	identify->written++;
+	text->limit = limit;
+	if (text->full)
+	{
+		braze_text_rewind(text, mark);
+		(void) braze_mapping_note_take_back(map, nnotes);
+		braze_mapping_note(map, "The push token of context.device was left out: it is larger than %d bytes.",
+						   BRAZE_LIMIT_ATTRIBUTE);
+	}
+	else
+		identify->written++;
 }
 
 /* some SDKs write the traits into the context alone */

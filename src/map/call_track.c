@@ -37,7 +37,7 @@ read_event_name(BrazeMap *map, BrazeString *name)
 		braze_mapping_note_reject(map, "The track call's event is empty; give it a name.");
 		return false;
 	}
-	if (name->data[0] == '$')
+	if (braze_trim(*name).data[0] == '$')
 	{
 		braze_mapping_note_reject(map, "The track call's event begins with \"$\", which Braze refuses; rename it.");
 		return false;

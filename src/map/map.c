@@ -193,12 +193,20 @@ braze_map_call(Jsonb *call, BrazeCallKind kind, const BrazeSettings *settings,
 	braze_mapping_note_finish(map);
 }
 
+int
+braze_map_find_object(const BrazeMapped *mapped, int number)
+{
+	int			first = mapped->nobjects > 0 ? braze_map_number(mapped, 0) : 0;
+
+	return number >= first && number - first < mapped->nobjects ? number - first : -1;
+}
+
 bool
 braze_map_has_objects(const BrazeMapped *mapped, const int *numbers, int nnumbers)
 {
 	for (int i = 0; i < nnumbers; i++)
 	{
-		if (numbers[i] < 0 || numbers[i] >= mapped->nobjects)
+		if (braze_map_find_object(mapped, numbers[i]) < 0)
 			return false;
 	}
 	return true;

@@ -104,6 +104,19 @@ extern void braze_map_call(Jsonb *call, BrazeCallKind kind,
 						   TimestampTz now, BrazeMapped *mapped);
 
 /*
+ * The number that an object has in the tables.  Purchases begin at 1, so that
+ * they keep theirs where options put an event before them or take it away.
+ */
+static inline int
+braze_map_number(const BrazeMapped *mapped, int index)
+{
+	return index + (mapped->objects[0].kind == BRAZE_PURCHASES ? 1 : 0);
+}
+
+/* the index of the object with this number, -1: the call has none */
+extern int	braze_map_find_object(const BrazeMapped *mapped, int number);
+
+/*
  * The numbers that a retried call names are those of the options of then; a
  * call that has no such objects by now must not end as if it were sent.
  */

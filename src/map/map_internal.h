@@ -65,6 +65,11 @@ typedef struct BrazeEntries
 	int			sorted;			/* so many are in that order by name */
 	int			count;
 	int			max;
+
+	/* those that were too large: no other object's value takes their place */
+	BrazeString *lost;
+	int			nlost;
+	int			maxlost;
 } BrazeEntries;
 
 typedef struct BrazeMap

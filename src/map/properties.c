@@ -38,6 +38,8 @@ braze_properties_init(BrazeEntries *entries)
 	entries->max = 64;
 	entries->list = palloc(sizeof(BrazeEntry) * entries->max);
 	entries->order = palloc(sizeof(int) * entries->max);
+	entries->maxlost = 8;
+	entries->lost = palloc(sizeof(BrazeString) * entries->maxlost);
 }
 
 static void
@@ -55,6 +57,7 @@ begin_entries(BrazeEntries *entries, int limit)
 	entries->longest = limit;
 	entries->count = 0;
 	entries->sorted = 0;
+	entries->nlost = 0;
 }
 
 static void
@@ -83,6 +86,24 @@ note_too_large(BrazeMap *map, BrazeString name)
 {
 	braze_mapping_note(map, "The property %s was left out: with it the properties are larger than Braze takes.",
 					   braze_mapping_note_quote(name));
+}
+
+static void
+lose_entry(BrazeMap *map, BrazeEntries *entries, BrazeString name)
+{
+	note_too_large(map, name);
+	if (entries->nlost == entries->maxlost)
+		entries->lost = braze_grow(entries->lost, &entries->maxlost, sizeof(BrazeString));
+	entries->lost[entries->nlost++] = name;
+}
+
+static int
+compare_lost(const void *a, const void *b)
+{
+	const BrazeString *left = a;
+	const BrazeString *right = b;
+
+	return braze_string_compare(left->data, left->length, right->data, right->length);
 }
 
 /* smaller ones first; of the same size, earlier ones */
@@ -167,7 +188,7 @@ keep_first(BrazeMap *map, BrazeEntries *entries, int kept)
 		 * From the largest down: where there are too many notes, it is the
 		 * one to keep.
 		 */
-		note_too_large(map, entry->name);
+		lose_entry(map, entries, entry->name);
 	}
 	for (int i = 0; i < entries->count; i++)
 	{
@@ -221,7 +242,7 @@ add_entry(BrazeMap *map, BrazeEntries *entries, BrazeString name, const JsonbVal
 	if (text->full)
 	{
 		braze_text_rewind(text, mark);
-		note_too_large(map, name);
+		lose_entry(map, entries, name);
 		return;
 	}
 	if (!written)
@@ -244,6 +265,29 @@ add_entry(BrazeMap *map, BrazeEntries *entries, BrazeString name, const JsonbVal
 	/* after each entry, or thousands of them would be gigabytes at the end */
 	if (unlikely(entries->data.len > entries->limit * GROWN_LIMITS))
 		cut_entries(map, entries);
+}
+
+/* is this what an entry has already? */
+static bool
+is_same_entry(BrazeEntries *entries, const BrazeEntry *entry, const JsonbValue *value)
+{
+	BrazeText  *text = &entries->text;
+	int			mark = braze_text_mark(text);
+
+	/* a number is written where an upper bound of its length has room */
+	int			limit = braze_text_narrow(text, entry->length + 32);
+	BrazeLoss	loss;
+	bool		same;
+
+	braze_text_char(text, ',');
+	braze_json_write_string(text, entry->name.data, entry->name.length);
+	braze_text_char(text, ':');
+	same = braze_json_write_value(text, value, BRAZE_IN_PROPERTY, &loss) && !text->full &&
+		braze_text_mark(text) - mark == entry->length &&
+		memcmp(entries->data.data + mark, entries->data.data + entry->offset, entry->length) == 0;
+	text->limit = limit;
+	braze_text_rewind(text, mark);
+	return same;
 }
 
 static bool
@@ -270,11 +314,14 @@ add_object(BrazeMap *map, BrazeEntries *entries, JsonbContainer *object,
 	BrazeString key;
 	BrazeString name;
 	JsonbValue	value;
+	BrazeEntry *entry;
+	int			nlost = entries->nlost;
 
 	if (object == NULL || map->mapped.judging)
 		return;
 	if (entries->count > 0)
 		sort_by_name(entries);
+	qsort(entries->lost, nlost, sizeof(BrazeString), compare_lost);
 	braze_walk_object(&walk, object);
 	while (braze_walk_pair(&walk, &key, &value))
 	{
@@ -294,10 +341,16 @@ add_object(BrazeMap *map, BrazeEntries *entries, JsonbContainer *object,
 		}
 		if (!braze_property_names_read(map, "property", object, key, &name))
 			continue;
-		if (find_entry(entries, name) == NULL)
+		if (nlost > 0 && bsearch(&name, entries->lost, nlost, sizeof(BrazeString), compare_lost) != NULL)
+			continue;
+		entry = find_entry(entries, name);
+		if (entry == NULL)
 			add_entry(map, entries, name, &value);
 		else if (name.length < key.length)
 			braze_property_names_note_second(map, "property", name);
+		else if (value.type != jbvNull && !is_same_entry(entries, entry, &value))
+			braze_mapping_note(map, "A second property %s was left out: there is one of that name already, with another value.",
+							   braze_mapping_note_quote(name));
 	}
 }
 
@@ -417,10 +470,13 @@ braze_properties_join(BrazeProperties *properties, JsonbContainer *shared,
 
 	/*
 	 * What of the object is no property hides nothing: a null, and what has
-	 * become a field.
+	 * become a field.  What was too large hides, or the order's value would
+	 * pass for the object's own.
 	 */
 	for (int i = 0; i < map->own.count; i++)
 		hide_entry(properties, map->own.list[i].name);
+	for (int i = 0; i < map->own.nlost; i++)
+		hide_entry(properties, map->own.lost[i]);
 }
 
 /* ----- what fits ----- */

@@ -39,7 +39,14 @@ typedef struct Order
 	JsonbContainer *properties; /* shared by the products; NULL: the only
 								 * product has them */
 	BrazeCurrency currency;
-}			Order;
+	bool		bare;			/* no more properties: there is no room */
+} Order;
+
+/*
+ * Properties fill no more than half of what a call may become: revenue reports
+ * can do without them, and not without the purchases that come after.
+ */
+#define PROPERTIES_UP_TO	(BRAZE_MAX_CALL_TEXT / 2)
 
 /* what the order's products have in common */
 static const BrazeNames order_consumed = {2, {{"currency", 8}, {"products", 8}}};
@@ -52,9 +59,10 @@ consume_field(BrazeNames *names, const char *name)
 
 /* false when the call's text is full: nothing more can be written */
 static bool
-write_purchase(BrazeMap *map, Purchase *purchase, int quantity)
+write_purchase(BrazeMap *map, Purchase *purchase, int quantity, Order *order)
 {
 	BrazeText  *text = &map->text;
+	int			mark;
 	char		digits[12];
 
 	braze_object_writer_begin(map, BRAZE_PURCHASES);
@@ -68,7 +76,16 @@ write_purchase(BrazeMap *map, Purchase *purchase, int quantity)
 	braze_text_literal(text, ",\"quantity\":");
 	braze_text_bytes(text, digits, snprintf(digits, sizeof(digits), "%d", quantity));
 	braze_object_writer_time(map);
-	braze_properties_write(&purchase->properties, "properties");
+	mark = braze_text_mark(text);
+	if (!order->bare)
+		braze_properties_write(&purchase->properties, "properties");
+	if (!text->full && !order->bare && braze_text_mark(text) > PROPERTIES_UP_TO)
+	{
+		braze_text_rewind(text, mark);
+		order->bare = true;
+		braze_mapping_note(map, "This purchase and those after it were sent without properties: with them the order becomes more than %d MB; split it.",
+						   PROPERTIES_UP_TO / (1024 * 1024));
+	}
 	return braze_object_writer_end(map);
 }
 
@@ -78,14 +95,14 @@ write_purchase(BrazeMap *map, Purchase *purchase, int quantity)
  */
 static bool
 write_pieces(BrazeMap *map, Purchase *purchase, JsonbContainer *product,
-			 const Order * order)
+			 Order *order)
 {
 	BrazeProperties *properties = &purchase->properties;
 	int			rest = purchase->quantity;
 
 	braze_properties_begin(properties, map, braze_purchase_reserved,
 						   BRAZE_LIMIT_PURCHASE_PROPERTIES);
-	if (map->settings->purchase_properties)
+	if (map->settings->purchase_properties && !order->bare)
 	{
 		braze_properties_add(properties, product, &purchase->consumed);
 		if (order->properties != NULL)
@@ -99,7 +116,7 @@ write_pieces(BrazeMap *map, Purchase *purchase, JsonbContainer *product,
 	 */
 	while (rest > 0)
 	{
-		if (!write_purchase(map, purchase, Min(rest, BRAZE_LIMIT_QUANTITY)))
+		if (!write_purchase(map, purchase, Min(rest, BRAZE_LIMIT_QUANTITY), order))
 			return false;
 		rest -= BRAZE_LIMIT_QUANTITY;
 	}
@@ -108,7 +125,7 @@ write_pieces(BrazeMap *map, Purchase *purchase, JsonbContainer *product,
 
 /* one product of an order; false when the call's text is full */
 static bool
-record_product(BrazeMap *map, JsonbContainer *product, const Order * order,
+record_product(BrazeMap *map, JsonbContainer *product, Order *order,
 			   const char *label)
 {
 	int			nnotes = map->mapped.nnotes;
@@ -155,7 +172,7 @@ record_product(BrazeMap *map, JsonbContainer *product, const Order * order,
 
 /* notes on a product are on its first purchase, or on the call when it has none */
 static bool
-map_product(BrazeMap *map, JsonbContainer *product, const Order * order, const char *label)
+map_product(BrazeMap *map, JsonbContainer *product, Order *order, const char *label)
 {
 	int			before = map->mapped.nobjects;
 	bool		room;
@@ -186,7 +203,7 @@ braze_purchase_map_revenue(BrazeMap *map, BrazeString name, bool order)
 {
 	JsonbContainer *object = map->call.properties;
 	int			nnotes = map->mapped.nnotes;
-	Order		alone = {NULL, {false, NULL}};
+	Order		alone = {NULL, {false, NULL}, false};
 	Purchase	purchase;
 	BrazeString key;
 
@@ -239,7 +256,7 @@ braze_purchase_map(BrazeMap *map, BrazeString name)
 	JsonbContainer *properties = map->call.properties;
 	int			before = map->mapped.nobjects;
 	int			nnotes = map->mapped.nnotes;
-	Order		order = {NULL, {false, NULL}};
+	Order		order = {NULL, {false, NULL}, false};
 	const char *first;
 	BrazeProducts products;
 	JsonbContainer *product;

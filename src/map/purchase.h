@@ -85,7 +85,7 @@ typedef struct BrazeCurrency
 {
 	bool		given;			/* there is one, right or wrong */
 	const char *code;			/* NULL: none is given, or it is not one */
-}			BrazeCurrency;
+} BrazeCurrency;
 
 /* object may be NULL; an order is read once, and not for each of its products */
 extern BrazeCurrency braze_commerce_read_currency(JsonbContainer *object);

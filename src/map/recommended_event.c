@@ -243,6 +243,7 @@ write_field(BrazeEventWriter *writer, const BrazeSchemaField *field)
 {
 	BrazeString text;
 	char		digits[12];
+	int			nnotes = writer->map->mapped.nnotes;
 	bool		written = true;
 
 	switch (field->type)
@@ -325,7 +326,17 @@ write_field(BrazeEventWriter *writer, const BrazeSchemaField *field)
 	 * that is missing.
 	 */
 	if (!written && field->required)
+	{
+		/*
+		 * Products are told of where their prices are read first, which may
+		 * be for the total.
+		 */
+		if (writer->reason < 0 && field->type == BRAZE_SCHEMA_PRODUCTS)
+			writer->reason = writer->first_note;
+		else if (writer->reason < 0 && nnotes < writer->map->mapped.nnotes)
+			writer->reason = nnotes;
 		add_missing(writer, field->name);
+	}
 }
 
 /* a call that has metadata already, as Braze has it, keeps its shape */
@@ -514,6 +525,7 @@ write_event(BrazeEventWriter *writer)
 	 * short anywhere.
 	 */
 	resetStringInfo(&writer->missing);
+	writer->reason = -1;
 	writer->below_zero = NULL;
 	writer->action = NULL;
 	writer->consumed.count = 0;
@@ -553,13 +565,16 @@ write_event(BrazeEventWriter *writer)
 
 /* notes why there is no such event; what was noted on the way is not true then */
 static bool
-give_up_event(BrazeEventWriter *writer, int nnotes)
+give_up_event(BrazeEventWriter *writer)
 {
 	BrazeMap   *map = writer->map;
 	const char *event = writer->schema->event;
-	const char *first = braze_mapping_note_take_back(map, nnotes);
+	const char *first = NULL;
 
 	/* the first thing that went wrong often explains the rest */
+	if (writer->reason >= 0)
+		first = braze_mapping_note_take_back(map, writer->reason);
+	(void) braze_mapping_note_take_back(map, writer->first_note);
 	first = first == NULL ? "" : psprintf(" %s", first);
 	if (writer->object == NULL)
 		braze_mapping_note(map, "The call did not become Braze's recommended event %s: it has no properties.",
@@ -603,16 +618,18 @@ braze_recommended_event_map(BrazeMap *map, BrazeCommerceCall call)
 {
 	BrazeEventWriter writer;
 	BrazeString key;
-	int			nnotes = map->mapped.nnotes;
 
 	writer.map = map;
+	writer.first_note = map->mapped.nnotes;
+	/* until fields are written, whatever is noted says why there is no event */
+	writer.reason = writer.first_note;
 	writer.schema = braze_recommended_schema(call);
 	writer.object = map->call.properties;
 	writer.fit = BRAZE_FIT_ALL;
 	writer.below_zero = NULL;
 	initStringInfo(&writer.missing);
 	if (writer.object == NULL)
-		return give_up_event(&writer, nnotes);
+		return give_up_event(&writer);
 
 	writer.around = NULL;
 	if (!braze_recommended_schema_has_products(writer.schema))
@@ -624,7 +641,7 @@ braze_recommended_event_map(BrazeMap *map, BrazeCommerceCall call)
 	if (writer.product_is_call && writer.price != NULL &&
 		!braze_recommended_money_fit_price(&writer, writer.object, "The product", &writer.price,
 										   &writer.quantity))
-		return give_up_event(&writer, nnotes);
+		return give_up_event(&writer);
 
 	/*
 	 * Only what was written shows how large the event is, so it is written
@@ -637,10 +654,10 @@ braze_recommended_event_map(BrazeMap *map, BrazeCommerceCall call)
 			return true;
 		/* a smaller event would lack the same */
 		if (writer.missing.len > 0 || writer.below_zero != NULL)
-			return give_up_event(&writer, nnotes);
+			return give_up_event(&writer);
 		if (writer.fit == BRAZE_FIT_ALL)
 			braze_mapping_note(map, "What the products hold besides Braze's own fields was left out: the event is larger than the %d bytes that Braze takes.",
 							   BRAZE_LIMIT_EVENT_PROPERTIES);
 	}
-	return give_up_event(&writer, nnotes);
+	return give_up_event(&writer);
 }

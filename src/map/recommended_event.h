@@ -42,6 +42,9 @@ typedef struct BrazeEventWriter
 	bool		first;			/* no comma yet */
 	const char *action;			/* of a cart's update */
 	StringInfoData missing;		/* names of required fields without a value */
+	int			first_note;		/* how many notes the call had before */
+	int			reason;			/* the note on why the first of the missing
+								 * ones is, -1: there is none */
 	const char *below_zero;		/* a required amount that is, NULL: none */
 } BrazeEventWriter;
 

@@ -118,22 +118,32 @@ name_begins_with(BrazeString string, const char *prefix)
 	return string.length >= length && pg_strncasecmp(string.data, prefix, length) == 0;
 }
 
-/* the next string of a list */
-static bool
-next_name(BrazeWalk *walk, BrazeString *name)
+/*
+ * The names of a list that are ours: Segment's destinations for Braze are
+ * called such as "Braze Web Mode (Actions)".
+ */
+static int
+read_our_names(const JsonbValue *list, BrazeString *names)
 {
+	BrazeWalk	walk;
 	JsonbValue	value;
+	int			count = 0;
 
-	while (braze_walk_element(walk, &value))
+	if (!braze_is_array(list))
+		return 0;
+	braze_walk_array(&walk, list->val.binary.data);
+	while (count < MAX_BUNDLED && braze_walk_element(&walk, &value))
 	{
-		if (value.type == jbvString)
-		{
-			name->data = value.val.string.val;
-			name->length = value.val.string.len;
-			return true;
-		}
+		BrazeString name;
+
+		if (value.type != jbvString)
+			continue;
+		name.data = value.val.string.val;
+		name.length = value.val.string.len;
+		if (name_begins_with(name, "Braze") || name_begins_with(name, "Appboy"))
+			names[count++] = name;
 	}
-	return false;
+	return count;
 }
 
 /*
@@ -191,41 +201,25 @@ bool
 braze_segment_call_is_bundled(const BrazeSegmentCall *call)
 {
 	JsonbContainer *metadata = braze_object(&call->fields[BRAZE_CALL_METADATA]);
-	JsonbValue	bundled;
-	JsonbValue	failed;
-	bool		any_failed;
-	BrazeWalk	walk;
-	BrazeString name;
-	int			count = 0;
+	JsonbValue	list;
+	BrazeString bundled[MAX_BUNDLED];
+	BrazeString failed[MAX_BUNDLED];
+	int			nbundled;
+	int			nfailed = 0;
 
-	if (metadata == NULL || !braze_lookup(metadata, "bundled", &bundled) ||
-		!braze_is_array(&bundled) || !has_bundled_type(call))
+	if (metadata == NULL || !has_bundled_type(call) || !braze_lookup(metadata, "bundled", &list))
 		return false;
-	any_failed = braze_lookup(metadata, "failedInitializations", &failed) &&
-		braze_is_array(&failed);
-
-	braze_walk_array(&walk, bundled.val.binary.data);
-	while (count < MAX_BUNDLED && next_name(&walk, &name))
+	nbundled = read_our_names(&list, bundled);
+	if (nbundled > 0 && braze_lookup(metadata, "failedInitializations", &list))
+		nfailed = read_our_names(&list, failed);
+	for (int i = 0; i < nbundled; i++)
 	{
 		bool		has_failed = false;
-		BrazeWalk	failures;
-		BrazeString failure;
 
-		/*
-		 * Segment's destinations for Braze have names such as "Braze Web Mode
-		 * (Actions)".
-		 */
-		if (!name_begins_with(name, "Braze") && !name_begins_with(name, "Appboy"))
-			continue;
-		count++;
 		/* an SDK that was blocked stands in both lists, and has sent nothing */
-		if (any_failed)
-		{
-			braze_walk_array(&failures, failed.val.binary.data);
-			while (!has_failed && next_name(&failures, &failure))
-				has_failed = failure.length == name.length &&
-					pg_strncasecmp(failure.data, name.data, name.length) == 0;
-		}
+		for (int j = 0; j < nfailed && !has_failed; j++)
+			has_failed = failed[j].length == bundled[i].length &&
+				pg_strncasecmp(failed[j].data, bundled[i].data, bundled[i].length) == 0;
 		if (!has_failed)
 			return true;
 	}

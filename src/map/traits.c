@@ -454,18 +454,19 @@ write_group(BrazeMap *map, BrazeString trait, JsonbContainer *group)
 {
 	JsonbValue	value;
 	BrazeString id;
+	char		uuid[BRAZE_UUID_LENGTH];
 	const char *state;
 	bool		flag;
 
 	if (!braze_lookup(group, "subscription_group_id", &value) ||
-		!braze_solid_text(&value, &id) || !braze_uuid_is_valid(id))
+		!braze_solid_text(&value, &id) || !braze_uuid_read(id, uuid))
 		return false;
 	(void) braze_subscription_group_state(group, &state);
 	if (state == NULL)
 		return false;
 
 	braze_text_literal(&map->text, "{\"subscription_group_id\":");
-	braze_json_write_string(&map->text, id.data, id.length);
+	braze_json_write_string(&map->text, uuid, sizeof(uuid));
 	braze_text_literal(&map->text, ",\"subscription_state\":");
 	braze_json_write_string(&map->text, state, strlen(state));
 

@@ -29,7 +29,7 @@ braze_gone_exclude_all(BrazeRequest *request)
 			braze_identity_link_given_up(call);
 		for (int j = call->next_object; call->pub.gone && j < call->pub.nobjects; j++)
 		{
-			if (call->objects[j].state <= OBJECT_UNFOLD)
+			if (call->objects[j].state <= OBJECT_UNFOLD || call->objects[j].state == OBJECT_EXCLUDED)
 				call->objects[j].state = OBJECT_ACCEPTED;
 		}
 	}

@@ -112,8 +112,10 @@ wanted_objects(const int *objects, int nobjects)
 	memset(wanted, nobjects < 0, mapped->nobjects);
 	for (int i = 0; i < nobjects; i++)
 	{
-		Assert(objects[i] >= 0 && objects[i] < mapped->nobjects);
-		wanted[objects[i]] = true;
+		int			index = braze_map_find_object(mapped, objects[i]);
+
+		Assert(index >= 0);
+		wanted[index] = true;
 	}
 	return wanted;
 }
@@ -173,7 +175,7 @@ pack_mapped(BrazeDelivery *delivery, const BrazeQueueRow *row)
 		if (!wanted[i])
 			continue;
 		objects[n].kind = object->kind;
-		objects[n].number = i;
+		objects[n].number = braze_map_number(mapped, i);
 		if (!braze_delivery_utf8_object(mapped, object, &objects[n]))
 			return pack_done(delivery, row, braze_delivery_utf8_problem());
 		n++;
@@ -251,7 +253,7 @@ braze_delivery_settled(BrazeDelivery *delivery, const BrazeCall *call)
 		delivery->counts[BRAZE_COUNT_DELIVERED]++;
 	if (call->withheld)
 		braze_notes_table_add(NameStr(delivery->name), call->id,
-							  "The anonymousId was not joined with the user: it was joined with another user before.");
+							  "An anonymousId, email or phone of the call was not joined with the user: it was joined with another user before.");
 	if (!call->gone)
 		braze_round_tally_add_call(delivery, call);
 	delivery->changed = true;

@@ -223,7 +223,12 @@ reject_call(BrazeSettler *settler, const BrazeCall *call, const BrazeSettleRow *
 		told = told->next;
 	if (!told->in_doubt)
 		told = call->refusals;
-	letter.nobjects = (call->refusals->number == BRAZE_WHOLE_CALL) ? -1 : n;
+
+	/*
+	 * Where nothing of it was accepted there is nothing to spare: under other
+	 * options all that it becomes then is to be sent.
+	 */
+	letter.nobjects = (call->refusals->number == BRAZE_WHOLE_CALL || n == call->nobjects) ? -1 : n;
 	letter.objects = objects;
 	letter.state = told->in_doubt ? BRAZE_LETTER_IN_DOUBT : BRAZE_LETTER_REJECTED;
 	letter.reason = told->reason;

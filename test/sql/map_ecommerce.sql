@@ -142,4 +142,10 @@ SELECT left(line, 300) FROM track('Cart Updated', jsonb_build_object('cart_id', 
 SELECT left(line, 120) FROM track('Cart Updated', jsonb_build_object('cart_id', 'c1', 'products',
 	(SELECT jsonb_agg(jsonb_build_object('product_id', 'p' || i, 'price', i)) FROM generate_series(1, 3000) i)), 'orders_as', 'ecommerce') line;
 
+-- a value that another of its name hides has a note, unless they are equal
+SELECT track('Order Completed', '{"order_id": "o", "a": 1, "b": 2, "c": [1, {"d": 2}], "metadata": {"a": 1, "b": 3, "c": [1, {"d": 2}]}, "products": [{"id": "p", "price": 1}]}', 'orders_as', 'ecommerce');
+-- the note on what is missing says why that is missing
+SELECT track('Order Completed', '{"order_id": "o", "currency": "XYZ", "products": [{"id": "p", "price": 1, "quantity": 1.5}]}', 'orders_as', 'ecommerce');
+SELECT track('Product Added', '{"cart_id": "c", "product_id": "p", "price": "1.10", "quantity": 0.5, "currency": "XYZ"}', 'orders_as', 'ecommerce');
+
 ROLLBACK;

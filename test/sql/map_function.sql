@@ -61,7 +61,7 @@ RESET ROLE;
 SELECT payload->>'product_id' AS product, notes
 FROM braze_map_queued('{"type": "track", "userId": "u1", "event": "Order Completed", "properties": {"products": [{"sku": "a", "price": 1}, {"sku": "b", "price": 2}, {"sku": "c", "price": 3}]}}', 'map_one', NULL);
 SELECT payload->>'product_id' AS product, notes
-FROM braze_map_queued('{"type": "track", "userId": "u1", "event": "Order Completed", "properties": {"products": [{"sku": "a", "price": 1}, {"sku": "b", "price": 2}, {"sku": "c", "price": 3}]}}', 'map_one', '{0,2}');
+FROM braze_map_queued('{"type": "track", "userId": "u1", "event": "Order Completed", "properties": {"products": [{"sku": "a", "price": 1}, {"sku": "b", "price": 2}, {"sku": "c", "price": 3}]}}', 'map_one', '{1,3}');
 SELECT count(*) FROM braze_map_queued('{"type": "identify", "userId": "u1"}', 'map_one', '{}');
 SELECT outcome, kind, notes FROM braze_map_queued('{"type": "identify", "userId": "u1"}', 'map_one', '{0,1}');
 SELECT payload, notes FROM braze_map_queued('{"type": "identify", "userId": "u1"}', 'nowhere', NULL);

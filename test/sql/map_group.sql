@@ -51,4 +51,7 @@ SELECT map('{"type": "group", "anonymousId": "a1", "groupId": "g"}', 'identifier
 SELECT map('{"type": "group", "userId": "u1", "groupId": "g"}', 'update_existing_only', 'true');
 SELECT map('{"type": "group", "groupId": "g"}');
 
+-- a UUID is written in one way
+SELECT map('{"type": "group", "userId": "u1", "groupId": " ABCDEF01-0000-0000-0000-00000000000A", "traits": {"subscription_state": "subscribed"}}', 'group_calls', 'subscription');
+
 ROLLBACK;

@@ -28,8 +28,8 @@ SELECT map('{"type": "track", "userId": 1e131071, "event": "E"}');
 SELECT map('{"type": "track", "userId": "u1", "event": 1e131071}');
 SELECT map('{"type": "group", "userId": "u1", "groupId": 1e-16383}');
 
--- an order that would become 8 MB and more of purchases
-SELECT count(*), sum(octet_length(payload::text)) BETWEEN 8000000 AND 9000000 AS bounded, jsonb_agg(notes)->0
+-- an order that would become 100 MB of purchases
+SELECT count(*), sum(octet_length(payload::text)) BETWEEN 4000000 AND 5000000 AS bounded, jsonb_agg(notes)->0
 FROM (SELECT payload, notes
 	  FROM braze_map(jsonb_build_object('type', 'track', 'userId', 'u1', 'event', 'Order Completed', 'properties',
 			jsonb_build_object('terms', repeat('x', 50000), 'products', (SELECT jsonb_agg(jsonb_build_object('sku', i, 'price', 1)) FROM generate_series(1, 2000) i))), 'map_case')) rows;

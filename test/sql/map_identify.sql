@@ -104,4 +104,8 @@ SELECT map('{"type": "page", "userId": "u1", "timestamp": "2024-05-06", "traits"
 SELECT map('{"type": "screen", "userId": "u1", "timestamp": "2024-05-06", "traits": {"plan": "pro"}, "context": {"traits": {"vip": true}}}', 'track_all_pages', 'true');
 SELECT map('{"type": "track", "userId": "u1", "event": "E", "timestamp": "2024-05-06", "traits": {}, "context": {"traits": {"plan": "pro"}}}');
 
+-- a token that is too large takes only itself out
+SELECT map(jsonb_build_object('type', 'identify', 'userId', 'u1', 'traits', '{"plan": "pro"}'::jsonb, 'context',
+	jsonb_build_object('device', jsonb_build_object('token', repeat(E'\x01', 600000)))), 'push_tokens_from_context', 'true', 'app_identifier', 'app');
+
 ROLLBACK;

@@ -77,4 +77,17 @@ SELECT track('Completed Order', '{"total": "5", "currency": "doubloons", "produc
 SELECT track('Completed Order', '{"revenue": 5, "currency": " "}');
 SELECT track('Paid', '{"revenue": 5, "currency": "doubloons"}', 'log_purchase_when_revenue_present', 'true');
 
+-- properties that the purchases share do not take the room of those after them
+SELECT count(*), sum(quantity * price), count(properties) BETWEEN 150 AND 250 AS some, string_agg(note, ' ') FILTER (WHERE note LIKE 'This%')
+FROM (SELECT (payload->>'quantity')::int AS quantity, (payload->>'price')::numeric AS price, payload->>'properties' AS properties, notes[1] AS note
+	  FROM braze_map(jsonb_build_object('type', 'track', 'userId', 'u', 'event', 'Order Completed', 'properties', jsonb_build_object('terms', repeat('x', 20000),
+			'products', (SELECT jsonb_agg(jsonb_build_object('id', 'p' || i, 'price', 2, 'quantity', 500)) FROM generate_series(1, 100) i))), 'map_case')) rows;
+-- what is too large in a product does not come back from the order
+SELECT line FROM track('Order Completed', jsonb_build_object('terms', 'of the order', 'b', 1, 'products', jsonb_build_array(
+	jsonb_build_object('id', 'p1', 'price', 1, 'terms', repeat('x', 60000)),
+	jsonb_build_object('id', 'p2', 'price', 1)))) line;
+SELECT payload->'properties'->>'p1' FROM braze_map(jsonb_build_object('type', 'track', 'userId', 'u', 'event', 'Order Completed', 'properties',
+	jsonb_build_object('p1', 'of the order', 'products', jsonb_build_array((SELECT jsonb_object_agg('p' || i, repeat(chr(97 + i % 26), 4000 + 100 - i)) FROM generate_series(1, 90) i) ||
+		'{"id": "p", "price": 1}'))));
+
 ROLLBACK;

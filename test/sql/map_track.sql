@@ -81,4 +81,7 @@ SELECT track('Product Added', '{"revenue": 5}', 'log_purchase_when_revenue_prese
 SELECT track('checkout_step_completed', '{"revenue": 5}', 'log_purchase_when_revenue_present', 'true');
 SELECT track('Order Refunded', '{"revenue": 5}', 'log_purchase_when_revenue_present', 'true');
 
+-- white space before the "$" does not hide it
+SELECT track(' $purchase', '{"a": 1}');
+
 ROLLBACK;

@@ -102,4 +102,7 @@ SELECT identify('{"push_tokens": [{"app_id": "a"}]}');
 -- facebook and twitter are objects
 SELECT identify('{"facebook": {"id": "1", "likes": ["x"], "num_friends": 3}, "twitter": "@ada"}');
 
+-- a UUID is written in one way, whoever spelled it
+SELECT identify('{"subscription_groups": [{"subscription_group_id": "ABCDEF01-0000-0000-0000-00000000000A", "subscription_state": "subscribed"}]}');
+
 ROLLBACK;

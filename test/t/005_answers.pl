@@ -166,7 +166,7 @@ SELECT braze_track('buyer', 'Completed Order',
 EOS
 braze_flush($node);
 is($node->safe_psql('postgres', 'SELECT objects FROM braze_dead_letters'),
-	'{1}', 'the dead letter says which object was refused');
+	'{2}', 'the dead letter says which object was refused');
 $braze->clear_faults;
 $node->safe_psql('postgres', 'SELECT braze_retry()');
 braze_flush($node);

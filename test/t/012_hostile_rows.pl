@@ -111,10 +111,11 @@ foreach my $case (
 	[ q{'{7}'}, 'after before', 'one that the call does not have', 1 ],
 	[ q{'{-1}'}, 'after before', 'one that no call has', 1 ],
 	[ q{'{NULL}'}, 'after before', 'null' ],
-	[ q{'{0}'}, 'after before p1', 'the first' ],
-	[ q{'{NULL,1,1}'}, 'after before p2', 'one twice' ],
-	[ q{'{{0,1},{1,0}}'}, 'after before p1 p2', 'two dimensions' ],
-	[ q{'[5:6]={1,0}'}, 'after before p1 p2', 'another lower bound' ])
+	[ q{'{0}'}, 'after before', 'an event, which it does not become', 1 ],
+	[ q{'{1}'}, 'after before p1', 'the first' ],
+	[ q{'{NULL,2,2}'}, 'after before p2', 'one twice' ],
+	[ q{'{{1,2},{2,1}}'}, 'after before p1 p2', 'two dimensions' ],
+	[ q{'[5:6]={2,1}'}, 'after before p1 p2', 'another lower bound' ])
 {
 	my ($objects, $arrive, $what, $dead_letters) = @$case;
 

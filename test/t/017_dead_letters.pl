@@ -140,13 +140,13 @@ SELECT braze_track('buyer', 'Completed Order',
 		'products', '[{"product_id": "p1", "price": 1}, {"product_id": "p2", "price": 2}]'::jsonb))
 EOS
 braze_flush($node);
-is(run('SELECT objects, attempts FROM braze_dead_letters'), '{1}|1', 'a part of a call is refused');
+is(run('SELECT objects, attempts FROM braze_dead_letters'), '{2}|1', 'a part of a call is refused');
 $node->append_conf('postgresql.conf', "segment_braze.max_call_size = '1kB'");
 $node->reload;
 run('SELECT braze_retry()');
 ok($node->poll_query_until('postgres', 'SELECT attempts = 2 FROM braze_dead_letters'),
 	'and refused again before it is sent');
-is(run("SELECT objects, http_status, reason LIKE '%max_call_size%' FROM braze_dead_letters"), '{1}||t',
+is(run("SELECT objects, http_status, reason LIKE '%max_call_size%' FROM braze_dead_letters"), '{2}||t',
 	'the letter is still about that part');
 $node->append_conf('postgresql.conf', "segment_braze.max_call_size = '1MB'");
 $node->reload;

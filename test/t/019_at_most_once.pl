@@ -229,7 +229,7 @@ foreach my $what (sort keys %open)
 	braze_flush($node);
 	is($braze->hits($fault), 1, "$what: it came");
 	is(received_twice(), '', "$what: nothing is sent twice");
-	my $doubt = in_table('braze_dead_letters', "state = 'in doubt' AND reason LIKE 'in doubt, braze_retry may make it count twice: %' AND objects = '{0}' AND attempts = 1");
+	my $doubt = in_table('braze_dead_letters', "state = 'in doubt' AND reason LIKE 'in doubt, braze_retry may make it count twice: %' AND objects IS NULL AND attempts = 1");
 	my %applied = map { $_ => 1 } split / /, applied();
 	is(numbers(keys %{ { %applied, map { $_ => 1 } split / /, $doubt } }),
 		numbers(split / /, range($range) . ' ' . range($next)), "$what: nothing vanishes");
@@ -284,7 +284,7 @@ EOS
 braze_flush($node);
 is(applied(), '1000001 1000002 1000004 1000005', 'what Braze accepts arrives');
 is($node->safe_psql('postgres', 'SELECT state, reason, http_status, objects, attempts, retry_id IS NULL FROM braze_dead_letters'),
-	'rejected|not this one|201|{0}|1|t', 'what it refuses says why');
+	'rejected|not this one|201||1|t', 'what it refuses says why');
 
 # refused again: the same letter
 $braze->hold;
@@ -381,7 +381,7 @@ $node->safe_psql('postgres', sprintf($order, 2000000));
 my $after = queue(2, 1);
 braze_flush($node);
 is(applied(), range($after) . ' 2000001 2000002 2000005', 'a call in three requests, the second in doubt: the others arrive');
-is($node->safe_psql('postgres', 'SELECT objects FROM braze_dead_letters'), '{2,3}', 'and the letter says which objects are in doubt');
+is($node->safe_psql('postgres', 'SELECT objects FROM braze_dead_letters'), '{3,4}', 'and the letter says which objects are in doubt');
 $braze->clear_faults;
 is($node->safe_psql('postgres', 'SELECT braze_retry()'), 1, 'those alone are retried');
 braze_flush($node);

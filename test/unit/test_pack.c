@@ -1033,7 +1033,9 @@ static void
 test_unclaimed(void)
 {
 	BrazeRequest *request;
+	const BrazeCall *call;
 	int64_t		wait;
+	int			done = 0;
 
 	limits = (BrazePackLimits) {.max_objects = 75, .max_body = BRAZE_PACK_MAX_BODY, .max_open_requests = 10, .max_waiting = 600, .at_most_once = true, .end_flight = count_flight};
 	pack = braze_pack_create(&limits);
@@ -1046,6 +1048,17 @@ test_unclaimed(void)
 	ok(!braze_gone_is_unclaimed(request, 1), "nor one that is gone");
 	ok(!braze_gone_is_unclaimed(request, 2), "nor one that was claimed");
 	ok(braze_gone_is_unclaimed(request, 3), "but any other is");
+
+	/* one that is excluded, and gone before the request ends */
+	braze_gone_exclude(request, 3, false);
+	braze_discard_mark_gone(pack, is_even, NULL);
+	accept(request);
+	while ((call = braze_pack_next_done(pack)) != NULL)
+	{
+		done |= 1 << call->id;
+		braze_pack_free_call(pack, call);
+	}
+	is_int(done, 1 << 2 | 1 << 3 | 1 << 4, "what is excluded and gone at once is done, and does not wait");
 	braze_pack_destroy(pack);
 }
 
