@@ -17,6 +17,7 @@
 #include "catalog/pg_depend.h"
 #include "catalog/pg_extension.h"
 #include "commands/extension.h"
+#include "storage/lmgr.h"
 #include "utils/builtins.h"
 #include "utils/fmgroids.h"
 #include "utils/inval.h"
@@ -26,6 +27,7 @@
 #include "base/catalog.h"
 #include "base/compat.h"
 #include "base/message.h"
+#include "base/table_shape.h"
 
 static BrazeCatalog catalog;
 static bool catalog_valid = false;
@@ -40,31 +42,29 @@ static bool is_this_version;
 /* of the last look; message is NULL when there was none */
 static BrazeCatalogProblem problem;
 
-/* the tables, and how many columns the install script gives them at least */
 static const struct
 {
 	const char *name;
 	size_t		table;
 	size_t		pkey;
 	size_t		sequence;		/* 0: it has none */
-	int			columns;
-	const char *key;			/* the columns of its primary key */
 }			tables[] = {
-#define TABLE(table) offsetof(BrazeCatalog, table), offsetof(BrazeCatalog, table##_pkey)
-	{"braze_queue", TABLE(queue), offsetof(BrazeCatalog, queue_sequence), BRAZE_QUEUE_COLUMNS, "id"},
-	{"braze_dead_letters", TABLE(dead_letters), offsetof(BrazeCatalog, dead_letters_sequence), BRAZE_DEAD_COLUMNS, "id"},
-	{"braze_paused", TABLE(paused), 0, BRAZE_PAUSED_COLUMNS, "destination, endpoint"},
-	{"braze_started", TABLE(started), 0, BRAZE_STARTED_COLUMNS, "destination, system_identifier, database"},
-	{"braze_collecting", TABLE(collecting), 0, BRAZE_COLLECTING_COLUMNS, "server, origin_table, system_identifier, database"},
-	{"braze_collected", TABLE(collected), 0, BRAZE_COLLECTED_COLUMNS, "server, origin_table, last_id, collected_at"},
-	{"braze_messages", TABLE(messages), 0, BRAZE_MESSAGES_COLUMNS, "destination, message_id"},
-	{"braze_profiles", TABLE(profiles), 0, BRAZE_PROFILE_COLUMNS, "destination, \"user\""},
-	{"braze_notes", TABLE(notes), 0, BRAZE_NOTES_COLUMNS, "destination, outcome, note"},
-	{"braze_activity_sums", TABLE(activity_sums), offsetof(BrazeCatalog, activity_sums_sequence), BRAZE_ACTIVITY_SUMS_COLUMNS, "id"},
-	{"braze_activity_users", TABLE(activity_users), offsetof(BrazeCatalog, activity_users_sequence), BRAZE_ACTIVITY_USERS_COLUMNS, "id"},
-	{"braze_syncs", TABLE(syncs), 0, BRAZE_SYNCS_COLUMNS, "name"},
-	{"braze_sync_runs", TABLE(sync_runs), 0, BRAZE_SYNC_RUNS_COLUMNS, "sync, started"},
-	{"braze_sync_state", TABLE(sync_state), 0, BRAZE_SYNC_STATE_COLUMNS, "sync, key"},
+#define TABLE(table) "braze_" #table, offsetof(BrazeCatalog, table), offsetof(BrazeCatalog, table##_pkey)
+	{TABLE(queue), offsetof(BrazeCatalog, queue_sequence)},
+	{TABLE(dead_letters), offsetof(BrazeCatalog, dead_letters_sequence)},
+	{TABLE(paused)},
+	{TABLE(started)},
+	{TABLE(collecting)},
+	{TABLE(collected)},
+	{TABLE(messages)},
+	{TABLE(profiles)},
+	{TABLE(notes)},
+	{TABLE(activity_sums), offsetof(BrazeCatalog, activity_sums_sequence)},
+	{TABLE(activity_users), offsetof(BrazeCatalog, activity_users_sequence)},
+	{TABLE(syncs)},
+	{TABLE(sync_runs)},
+	{TABLE(sync_state)},
+	{TABLE(backfills)},
 #undef TABLE
 };
 
@@ -208,29 +208,11 @@ explain_missing_table(Oid extension, Oid schema, const char *name)
 							  quote_qualified_identifier(ours, name)));
 }
 
-/* a table without its key, or without columns */
-static void
-explain_altered_table(Oid schema, const char *name, const char *key)
-{
-	const char *table = quote_qualified_identifier(get_namespace_name(schema), name);
-
-	if (key != NULL)
-		note_problem(psprintf("table \"%s\" has no primary key", name),
-					 psprintf("ALTER TABLE %s ADD PRIMARY KEY (%s)", table, key));
-	else if (is_this_version)
-		note_problem(psprintf("table \"%s\" lacks columns", name),
-					 psprintf("ALTER TABLE %s ADD COLUMN for each of them, as in "
-							  BRAZE_EXTENSION "--" BRAZE_VERSION ".sql", table));
-	else
-		set_outdated();
-}
-
 static bool
 look_up_table(BrazeCatalog *found, Oid schema, int i)
 {
 	Oid			table = get_relname_relid(tables[i].name, schema);
-	Oid			pkey;
-	bool		complete;
+	BrazeTableFault fault;
 	Relation	rel;
 
 	if (!OidIsValid(table))
@@ -250,20 +232,20 @@ look_up_table(BrazeCatalog *found, Oid schema, int i)
 		explain_missing_table(found->extension, schema, tables[i].name);
 		return false;
 	}
-	pkey = braze_primary_key_index(rel);
-	complete = OidIsValid(pkey) && RelationGetDescr(rel)->natts >= tables[i].columns;
-	if (complete)
+	fault = braze_table_shape_check(rel, tables[i].name);
+	if (fault.message == NULL)
 	{
 		*oid_at(found, tables[i].table) = table;
-		*oid_at(found, tables[i].pkey) = pkey;
+		*oid_at(found, tables[i].pkey) = braze_primary_key_index(rel);
 		if (tables[i].sequence != 0)
 			*oid_at(found, tables[i].sequence) = braze_identity_sequence(rel, 1);
 	}
+	else if (is_this_version)
+		note_problem(fault.message, fault.command);
 	else
-		explain_altered_table(schema, tables[i].name,
-							  RelationGetDescr(rel)->natts < tables[i].columns ? NULL : tables[i].key);
+		set_outdated();
 	RelationClose(rel);
-	return complete;
+	return fault.message == NULL;
 }
 
 const BrazeCatalog *
@@ -340,4 +322,19 @@ braze_catalog_required(void)
 						BRAZE_EXTENSION),
 				 errhint("Run CREATE EXTENSION %s.", BRAZE_EXTENSION)));
 	return found;
+}
+
+Relation
+braze_catalog_open(Oid table, LOCKMODE lock)
+{
+	Relation	rel = table_open(table, lock);
+
+	(void) braze_catalog_required();
+	return rel;
+}
+
+bool
+braze_catalog_try_lock(Oid relation, LOCKMODE lock)
+{
+	return ConditionalLockRelationOid(relation, lock) && braze_catalog() != NULL;
 }

@@ -8,7 +8,8 @@
 #ifndef BRAZE_CATALOG_H
 #define BRAZE_CATALOG_H
 
-#include "postgres_ext.h"
+#include "storage/lockdefs.h"
+#include "utils/relcache.h"
 
 #define BRAZE_EXTENSION		"segment_braze"
 
@@ -52,7 +53,6 @@
 #define BRAZE_STARTED_DESTINATION	1
 #define BRAZE_STARTED_SYSTEM		2
 #define BRAZE_STARTED_DATABASE		3
-#define BRAZE_STARTED_COLUMNS		4
 
 /* columns of braze_collecting */
 #define BRAZE_COLLECTING_SERVER		1
@@ -61,20 +61,12 @@
 #define BRAZE_COLLECTING_DATABASE	4
 #define BRAZE_COLLECTING_ROLE		5
 #define BRAZE_COLLECTING_STOPPING	7
-#define BRAZE_COLLECTING_COLUMNS	7
-
-/* columns of braze_collected, which SQL reads and writes */
-#define BRAZE_COLLECTED_COLUMNS		7
 
 /* columns of braze_messages */
 #define BRAZE_MESSAGES_DESTINATION	1
 #define BRAZE_MESSAGES_MESSAGE_ID	2
 #define BRAZE_MESSAGES_QUEUED_AT	3
 #define BRAZE_MESSAGES_RECEIVED		4
-#define BRAZE_MESSAGES_COLUMNS		4
-
-/* columns of braze_notes, which SQL reads and writes */
-#define BRAZE_NOTES_COLUMNS			6
 
 /* columns of braze_profiles */
 #define BRAZE_PROFILE_DESTINATION	1
@@ -107,11 +99,6 @@
 /* columns of braze_activity_users */
 #define BRAZE_ACTIVITY_SKETCH		6
 #define BRAZE_ACTIVITY_USERS_COLUMNS	6
-
-/* columns of braze_syncs, braze_sync_runs and braze_sync_state, which SQL reads and writes */
-#define BRAZE_SYNCS_COLUMNS			26
-#define BRAZE_SYNC_RUNS_COLUMNS		9
-#define BRAZE_SYNC_STATE_COLUMNS	3
 
 typedef struct BrazeCatalog
 {
@@ -148,6 +135,8 @@ typedef struct BrazeCatalog
 	Oid			sync_runs_pkey;
 	Oid			sync_state;
 	Oid			sync_state_pkey;
+	Oid			backfills;
+	Oid			backfills_pkey;
 } BrazeCatalog;
 
 /*
@@ -160,7 +149,7 @@ extern const BrazeCatalog *braze_catalog(void);
 typedef struct BrazeCatalogProblem
 {
 	char		message[512];
-	char		command[512];	/* that helps */
+	char		command[1024];	/* that helps */
 } BrazeCatalogProblem;
 
 /*
@@ -174,5 +163,18 @@ extern void braze_catalog_report_outdated(void);
 
 /* the same as braze_catalog, or an error that says to create or update it */
 extern const BrazeCatalog *braze_catalog_required(void);
+
+/*
+ * The tables are looked up without a lock.  Whoever has waited for the lock of
+ * one may find it altered, so it is looked at again: an error says what is
+ * wrong with it.
+ */
+extern Relation braze_catalog_open(Oid table, LOCKMODE lock);
+
+/*
+ * The same without waiting, for a table or what belongs to one.  False: it is
+ * locked, or was altered since it was looked up.
+ */
+extern bool braze_catalog_try_lock(Oid relation, LOCKMODE lock);
 
 #endif							/* BRAZE_CATALOG_H */

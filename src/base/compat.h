@@ -68,6 +68,17 @@ braze_virtual_column_expression(Relation rel, AttrNumber attnum)
 	return NULL;
 }
 
+/* 18 has constraints NOT VALID, of which attnotnull does not tell */
+static inline bool
+braze_column_is_not_null(TupleDesc desc, int i)
+{
+#if PG_VERSION_NUM >= 180000
+	return TupleDescCompactAttr(desc, i)->attnullability == ATTNULLABLE_VALID;
+#else
+	return TupleDescAttr(desc, i)->attnotnull;
+#endif
+}
+
 /* 18 wants to know whether a deferrable key counts; ours is none */
 static inline Oid
 braze_primary_key_index(Relation rel)

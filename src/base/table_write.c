@@ -21,6 +21,7 @@
 #include "utils/rel.h"
 #include "utils/snapmgr.h"
 
+#include "base/catalog.h"
 #include "base/compat.h"
 #include "base/statement.h"
 #include "base/table_write.h"
@@ -30,7 +31,7 @@ const char *braze_table_write_locked = "somebody has locked something";
 bool
 braze_table_write_try_lock(Oid table, LOCKMODE mode)
 {
-	if (!ConditionalLockRelationOid(table, mode))
+	if (!braze_catalog_try_lock(table, mode))
 		return false;
 	PopActiveSnapshot();
 	PushActiveSnapshot(GetTransactionSnapshot());
@@ -41,8 +42,8 @@ bool
 braze_table_write_try_read(Oid table, Oid pkey)
 {
 	/* REINDEX locks the index alone against readers */
-	return ConditionalLockRelationOid(table, AccessShareLock) &&
-		ConditionalLockRelationOid(pkey, AccessShareLock);
+	return braze_catalog_try_lock(table, AccessShareLock) &&
+		braze_catalog_try_lock(pkey, AccessShareLock);
 }
 
 /* ----- writing ----- */
@@ -137,7 +138,7 @@ braze_table_write_is_plain(Oid table, int columns)
 	 * trigger.  The lock is that of a write: REINDEX lets others read, but
 	 * its index is opened below.
 	 */
-	if (!ConditionalLockRelationOid(table, RowExclusiveLock))
+	if (!braze_catalog_try_lock(table, RowExclusiveLock))
 		return false;
 	rel = table_open(table, NoLock);
 	plain = is_plain(rel, CMD_INSERT, columns) &&

@@ -46,24 +46,11 @@ enum
 	COLUMN_FINISHED_AT
 };
 
-static Oid
-backfills_table(void)
-{
-	Oid			table = get_relname_relid("braze_backfills", get_rel_namespace(braze_catalog_required()->queue));
-
-	if (!OidIsValid(table))
-		ereport(ERROR,
-				(errcode(ERRCODE_UNDEFINED_TABLE),
-				 errmsg("table \"braze_backfills\" is missing"),
-				 errhint("It belongs into the schema of the extension.")));
-	return table;
-}
-
 /* as a lock on an object of our own: DROP TRIGGER does not wait for it */
 static void
 set_lock_tag(LOCKTAG *tag, Oid trigger)
 {
-	SET_LOCKTAG_OBJECT(*tag, MyDatabaseId, backfills_table(), trigger, 0);
+	SET_LOCKTAG_OBJECT(*tag, MyDatabaseId, braze_catalog_required()->backfills, trigger, 0);
 }
 
 bool
@@ -168,14 +155,14 @@ backfill_of_row(HeapTuple tuple, TupleDesc desc, Oid trigger)
 BrazeBackfill *
 braze_backfills_table_read(Oid trigger)
 {
-	Relation	rel = table_open(backfills_table(), AccessShareLock);
+	Relation	rel = braze_catalog_open(braze_catalog_required()->backfills, AccessShareLock);
 	ScanKeyData key;
 	SysScanDesc scan;
 	HeapTuple	tuple;
 	BrazeBackfill *backfill = NULL;
 
 	ScanKeyInit(&key, COLUMN_TRIGGER, BTEqualStrategyNumber, F_OIDEQ, ObjectIdGetDatum(trigger));
-	scan = systable_beginscan(rel, braze_primary_key_index(rel), true, NULL, 1, &key);
+	scan = systable_beginscan(rel, braze_catalog_required()->backfills_pkey, true, NULL, 1, &key);
 	tuple = systable_getnext(scan);
 	if (HeapTupleIsValid(tuple))
 		backfill = backfill_of_row(tuple, RelationGetDescr(rel), trigger);
@@ -191,7 +178,7 @@ braze_backfills_table_begin(const BrazeBackfill *backfill)
 {
 	static const Oid types[5] = {OIDOID, TEXTOID, TEXTOID, TEXTARRAYOID, TEXTARRAYOID};
 	Datum		values[5];
-	Relation	rel = table_open(backfills_table(), RowExclusiveLock);
+	Relation	rel = braze_catalog_open(braze_catalog_required()->backfills, RowExclusiveLock);
 	BrazeStatement statement = {rel, CMD_DELETE, NULL, 1, types, values};
 
 	values[0] = ObjectIdGetDatum(backfill->trigger);
@@ -231,7 +218,7 @@ braze_backfills_table_write_part(const BrazeBackfill *backfill)
 	static const Oid types[7] = {OIDOID, TEXTARRAYOID, TEXTARRAYOID, INT8OID, INT8OID, INT8OID, BOOLOID};
 	Datum		values[7];
 	char		nulls[8] = "       ";
-	Relation	rel = table_open(backfills_table(), RowExclusiveLock);
+	Relation	rel = braze_catalog_open(braze_catalog_required()->backfills, RowExclusiveLock);
 	BrazeStatement statement = {rel, CMD_UPDATE, NULL, lengthof(types), types, values, nulls};
 
 	values[0] = ObjectIdGetDatum(backfill->trigger);
@@ -261,7 +248,7 @@ braze_backfills_table_write_skipped(const BrazeBackfill *backfill)
 {
 	static const Oid types[5] = {OIDOID, INT8OID, INT8OID, INT8OID, BOOLOID};
 	Datum		values[5];
-	Relation	rel = table_open(backfills_table(), RowExclusiveLock);
+	Relation	rel = braze_catalog_open(braze_catalog_required()->backfills, RowExclusiveLock);
 	BrazeStatement statement = {rel, CMD_UPDATE, NULL, lengthof(types), types, values};
 
 	values[0] = ObjectIdGetDatum(backfill->trigger);

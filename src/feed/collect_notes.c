@@ -73,7 +73,7 @@ int64
 braze_collect_notes_highest(const BrazeOrigin *origin)
 {
 	static const Oid types[2] = {TEXTOID, TEXTOID};
-	Relation	rel = table_open(braze_catalog_required()->collected, AccessShareLock);
+	Relation	rel = braze_catalog_open(braze_catalog_required()->collected, AccessShareLock);
 	Datum		values[2];
 	BrazeStatement statement = {rel, CMD_SELECT, NULL, lengthof(types), types, values};
 	int64		highest;
@@ -170,7 +170,7 @@ void
 braze_collect_notes_find(const BrazeOrigin *origin, BrazeCollectedRow *rows, int count)
 {
 	static const Oid types[5] = {TEXTOID, TEXTOID, INT8OID, INT8OID, INT8ARRAYOID};
-	Relation	rel = table_open(braze_catalog_required()->collected, AccessShareLock);
+	Relation	rel = braze_catalog_open(braze_catalog_required()->collected, AccessShareLock);
 	int64	   *ids = palloc(sizeof(int64) * Max(count, 1));
 	Datum		values[5];
 	BrazeStatement statement = {rel, CMD_SELECT, NULL, lengthof(types), types, values};
@@ -197,7 +197,7 @@ void
 braze_collect_notes_put(const BrazeOrigin *origin, const int64 *ids, const int64 *hashes, int count)
 {
 	static const Oid types[6] = {TEXTOID, TEXTOID, INT8OID, INT8OID, INT8ARRAYOID, INT8ARRAYOID};
-	Relation	rel = table_open(braze_catalog_required()->collected, RowExclusiveLock);
+	Relation	rel = braze_catalog_open(braze_catalog_required()->collected, RowExclusiveLock);
 	Datum		values[6];
 	BrazeStatement statement = {rel, CMD_INSERT, NULL, lengthof(types), types, values};
 
@@ -223,7 +223,7 @@ void
 braze_collect_notes_expire(const BrazeOrigin *origin)
 {
 	static const Oid types[3] = {TEXTOID, TEXTOID, TIMESTAMPTZOID};
-	Relation	rel = table_open(braze_catalog_required()->collected, RowExclusiveLock);
+	Relation	rel = braze_catalog_open(braze_catalog_required()->collected, RowExclusiveLock);
 	Datum		values[3];
 	BrazeStatement statement = {rel, CMD_DELETE, NULL, lengthof(types), types, values};
 

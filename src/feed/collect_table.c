@@ -34,7 +34,7 @@ List	   *
 braze_collect_table_here(void)
 {
 	const BrazeCatalog *catalog = braze_catalog_required();
-	Relation	rel = table_open(catalog->collecting, AccessShareLock);
+	Relation	rel = braze_catalog_open(catalog->collecting, AccessShareLock);
 	TupleDesc	desc = RelationGetDescr(rel);
 	List	   *origins = NIL;
 	ScanKeyData keys[2];
@@ -84,7 +84,7 @@ static void
 write_origin(const BrazeOrigin *origin, CmdType operation, const char *format)
 {
 	static const Oid types[5] = {TEXTOID, TEXTOID, INT8OID, OIDOID, OIDOID};
-	Relation	rel = table_open(braze_catalog_required()->collecting, RowExclusiveLock);
+	Relation	rel = braze_catalog_open(braze_catalog_required()->collecting, RowExclusiveLock);
 	Datum		values[5];
 	BrazeStatement statement = {rel, operation, NULL, lengthof(types), types, values};
 

@@ -179,7 +179,7 @@ braze_parts_is_settled(BrazeParts *parts)
 	 * The lock comes before the snapshot: to one from before, a table that
 	 * was rewritten is empty.
 	 */
-	if (!ConditionalLockRelationOid(table, AccessShareLock))
+	if (!braze_catalog_try_lock(table, AccessShareLock))
 		return false;
 	queue = table_open(table, NoLock);
 	snapshot = RegisterSnapshot(GetLatestSnapshot());

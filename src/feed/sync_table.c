@@ -55,7 +55,7 @@ uint64
 braze_sync_table_write(Oid table, CmdType operation, const char *text,
 					   BrazeSyncArguments *arguments)
 {
-	Relation	rel = table_open(table, RowExclusiveLock);
+	Relation	rel = braze_catalog_open(table, RowExclusiveLock);
 	BrazeStatement statement = {rel, operation, text, arguments->count, arguments->types,
 	arguments->values, arguments->nulls};
 	uint64		rows = braze_statement_run(&statement);
@@ -116,7 +116,7 @@ braze_sync_table_read(const char *text, BrazeSyncArguments *arguments,
 					  EphemeralNamedRelation found, BrazeSyncEach each, void *arg)
 {
 	OwnQuery	query = {text, arguments, found, each, arg};
-	Relation	rel = table_open(braze_catalog_required()->syncs, AccessShareLock);
+	Relation	rel = braze_catalog_open(braze_catalog_required()->syncs, AccessShareLock);
 
 	braze_statement_run_as(rel->rd_rel->relowner, BRAZE_OWN_PATH, run_query, &query);
 	table_close(rel, AccessShareLock);
@@ -125,7 +125,7 @@ braze_sync_table_read(const char *text, BrazeSyncArguments *arguments,
 static char *
 name_of_table(Oid table)
 {
-	Relation	rel = table_open(table, AccessShareLock);
+	Relation	rel = braze_catalog_open(table, AccessShareLock);
 	char	   *name = braze_statement_table(rel);
 
 	table_close(rel, AccessShareLock);

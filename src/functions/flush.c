@@ -167,7 +167,7 @@ find_awaited(Relation rel, Oid index, int64 id, Snapshot snapshot, ScanDirection
 static Relation
 try_open(Oid table)
 {
-	return ConditionalLockRelationOid(table, AccessShareLock) ? table_open(table, NoLock) : NULL;
+	return braze_catalog_try_lock(table, AccessShareLock) ? table_open(table, NoLock) : NULL;
 }
 
 static void

@@ -92,6 +92,8 @@ BRAZE_SQL_FUNCTION(braze_notify_changed);
 Datum
 braze_notify_changed(PG_FUNCTION_ARGS)
 {
+	const BrazeCatalog *catalog;
+
 	if (!CALLED_AS_TRIGGER(fcinfo))
 		ereport(ERROR,
 				(errcode(ERRCODE_E_R_I_E_TRIGGER_PROTOCOL_VIOLATED),
@@ -100,8 +102,14 @@ braze_notify_changed(PG_FUNCTION_ARGS)
 
 	if (is_of_worker(fcinfo))
 		return PointerGetDatum(NULL);
-	if (RelationGetRelid(((TriggerData *) fcinfo->context)->tg_relation) ==
-		braze_catalog_required()->queue)
+
+	/*
+	 * Where a table was altered, deleting rows may be what repairs it, and no
+	 * worker runs that would have to know.
+	 */
+	catalog = braze_catalog();
+	if (catalog != NULL &&
+		RelationGetRelid(((TriggerData *) fcinfo->context)->tg_relation) == catalog->queue)
 		braze_worker_wake_purged_at_commit();
 	else
 		braze_worker_wake_refresh_at_commit();

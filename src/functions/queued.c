@@ -98,7 +98,7 @@ braze_queued(PG_FUNCTION_ARGS)
 	ids = braze_queued_ids(&count);
 	if (count == 0)
 		return (Datum) 0;
-	queue = table_open(catalog->queue, AccessShareLock);
+	queue = braze_catalog_open(catalog->queue, AccessShareLock);
 	pkey = index_open(catalog->queue_pkey, AccessShareLock);
 	for (int i = 0; i < count; i++)
 	{

@@ -108,7 +108,7 @@ braze_lock_destination(PG_FUNCTION_ARGS)
 static int64
 highest_id(Oid table, Oid pkey)
 {
-	Relation	rel = table_open(table, AccessShareLock);
+	Relation	rel = braze_catalog_open(table, AccessShareLock);
 	Relation	index = index_open(pkey, AccessShareLock);
 	TupleTableSlot *slot = table_slot_create(rel, NULL);
 	SnapshotData dirty;
@@ -157,7 +157,7 @@ highest_id_read(void)
 static void
 jump_to(Oid table, Oid sequence, int64 drawn, int64 highest)
 {
-	if (!ConditionalLockRelationOid(sequence, ShareRowExclusiveLock))
+	if (!braze_catalog_try_lock(sequence, ShareRowExclusiveLock))
 		ereport(ERROR,
 				(errcode(ERRCODE_LOCK_NOT_AVAILABLE),
 				 errmsg("the sequence of table \"%s\" cannot be set from %lld to %lld now",

@@ -289,7 +289,7 @@ braze_is_small(PG_FUNCTION_ARGS)
 	/* the status is to say that the extension has to be updated */
 	if (catalog == NULL)
 		PG_RETURN_BOOL(false);
-	rel = table_open(PG_GETARG_BOOL(0) ? catalog->dead_letters : catalog->queue, AccessShareLock);
+	rel = braze_catalog_open(PG_GETARG_BOOL(0) ? catalog->dead_letters : catalog->queue, AccessShareLock);
 	blocks = RelationGetNumberOfBlocks(rel);
 	table_close(rel, AccessShareLock);
 	PG_RETURN_BOOL(blocks <= SMALL_BLOCKS);

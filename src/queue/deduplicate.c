@@ -117,7 +117,7 @@ braze_deduplicate_remember(const char *destination, Jsonb *call, int seconds, bo
 	 */
 	PreventCommandIfReadOnly("queueing a Segment call");
 
-	rel = table_open(braze_catalog_required()->messages, RowExclusiveLock);
+	rel = braze_catalog_open(braze_catalog_required()->messages, RowExclusiveLock);
 	is_new = upsert_message(rel, destination, id, seconds, received);
 
 	/* the lock stays, as after any INSERT, until the transaction ends */
@@ -141,7 +141,7 @@ braze_deduplicate_forget(const char *destination, Jsonb *call)
 		return;
 	values[0] = CStringGetTextDatum(destination);
 	values[1] = PointerGetDatum(cstring_to_text_with_len(id.data, id.length));
-	rel = table_open(braze_catalog_required()->messages, RowExclusiveLock);
+	rel = braze_catalog_open(braze_catalog_required()->messages, RowExclusiveLock);
 	statement.rel = rel;
 	statement.text = psprintf("DELETE FROM %s WHERE destination = $1 AND message_id = $2",
 							  braze_statement_table(rel));

@@ -40,7 +40,7 @@ static int64
 read_letters_bytes(const char *destination)
 {
 	static const int columns[] = {BRAZE_DEAD_CALL, BRAZE_DEAD_CALL_TEXT};
-	Relation	letters = table_open(braze_catalog_required()->dead_letters, AccessShareLock);
+	Relation	letters = braze_catalog_open(braze_catalog_required()->dead_letters, AccessShareLock);
 	TupleTableSlot *slot = table_slot_create(letters, NULL);
 	SnapshotData dirty;
 	TableScanDesc scan;

@@ -72,7 +72,7 @@ braze_queue_size_files(Oid table)
 static int64
 read_queue_bytes(const char *destination)
 {
-	Relation	queue = table_open(braze_catalog_required()->queue, AccessShareLock);
+	Relation	queue = braze_catalog_open(braze_catalog_required()->queue, AccessShareLock);
 	TupleTableSlot *slot = table_slot_create(queue, NULL);
 	Snapshot	snapshot = RegisterSnapshot(GetLatestSnapshot());
 	TableScanDesc scan = table_beginscan_strat(queue, snapshot, 0, NULL, true, false);

@@ -86,6 +86,9 @@ lock_until_end(HeldLocks *held, Oid table, Oid sequence)
 	LockRelationOid(sequence, RowExclusiveLock);
 	LockRelationOid(table, RowExclusiveLock);
 	CurrentResourceOwner = owner;
+
+	/* somebody may have altered the table before the lock was granted */
+	(void) braze_catalog_required();
 	held->transaction = transaction;
 	held->table = table;
 }
@@ -100,13 +103,6 @@ insert_row(HeldLocks *held, Oid table, Oid sequence, int columns,
 
 	lock_until_end(held, table, sequence);
 	rel = table_open(table, NoLock);
-
-	/*
-	 * The library may be newer than the tables that CREATE EXTENSION has
-	 * made.
-	 */
-	if (RelationGetDescr(rel)->natts < columns)
-		braze_catalog_report_outdated();
 
 	/* without a check of rights: USAGE on the server is the right to queue */
 	id = nextval_internal(sequence, false);
@@ -161,7 +157,7 @@ put_queue_row(const char *destination, Jsonb *call, BrazeCallKind kind, Timestam
 	Datum		values[BRAZE_QUEUE_COLUMNS];
 	bool		nulls[BRAZE_QUEUE_COLUMNS];
 	ItemPointerData tid;
-	int64		stored;
+	int64		stored = 0;
 	int64		id;
 
 	PreventCommandIfReadOnly("queueing a Segment call");

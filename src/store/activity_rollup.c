@@ -174,7 +174,7 @@ go_on(Rollup *rollup, const RolledTable *rolled)
 		return (int) (rollup->next_pass - now);
 
 	/* whoever rewrites it need not be waited for */
-	if (!ConditionalLockRelationOid(rolled->table, RowExclusiveLock))
+	if (!braze_catalog_try_lock(rolled->table, RowExclusiveLock))
 		return -1;
 	rel = table_open(rolled->table, NoLock);
 	if (rollup->end == 0)

@@ -36,8 +36,8 @@ braze_activity_table_is_plain(void)
 static bool
 try_lock_with_sequence(Oid table, Oid sequence)
 {
-	return ConditionalLockRelationOid(table, RowExclusiveLock) &&
-		ConditionalLockRelationOid(sequence, RowExclusiveLock);
+	return braze_catalog_try_lock(table, RowExclusiveLock) &&
+		braze_catalog_try_lock(sequence, RowExclusiveLock);
 }
 
 bool

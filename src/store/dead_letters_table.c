@@ -223,7 +223,7 @@ is_queued(int64 letter, int64 queue_id)
 	Snapshot	snapshot;
 	bool		found;
 
-	if (!ConditionalLockRelationOid(catalog->queue, AccessShareLock))
+	if (!braze_catalog_try_lock(catalog->queue, AccessShareLock))
 		return true;
 
 	/* to a snapshot from before the lock, a table that was rewritten is empty */
@@ -362,7 +362,7 @@ braze_dead_letters_table_count(void)
 	int			pause;
 
 	/* a pass over what somebody has locked would end at once, as over nothing */
-	if (!ConditionalLockRelationOid(table, RowExclusiveLock))
+	if (!braze_catalog_try_lock(table, RowExclusiveLock))
 		return braze_nap;
 	if (!under_way)
 	{

@@ -85,7 +85,7 @@ List	   *
 braze_paused_table_read(const char *destination)
 {
 	const BrazeCatalog *catalog = braze_catalog_required();
-	Relation	rel = table_open(catalog->paused, AccessShareLock);
+	Relation	rel = braze_catalog_open(catalog->paused, AccessShareLock);
 	SysScanDesc scan = scan_paused(rel, catalog->paused_pkey, destination);
 	HeapTuple	tuple;
 	List	   *pauses = NIL;
@@ -123,7 +123,7 @@ braze_paused_table_has(const char *destination, int endpoint)
 static bool
 lock_for_writing(Oid table)
 {
-	for (int i = 0; !ConditionalLockRelationOid(table, ShareRowExclusiveLock); i++)
+	for (int i = 0; !braze_catalog_try_lock(table, ShareRowExclusiveLock); i++)
 	{
 		if (i == LOCK_TRIES)
 			return false;

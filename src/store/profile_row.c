@@ -116,7 +116,7 @@ void
 braze_profile_row_load(BrazeProfileRow *row, BrazeProfile *profile)
 {
 	const BrazeCatalog *catalog = braze_catalog_required();
-	Relation	rel = table_open(catalog->profiles, AccessShareLock);
+	Relation	rel = braze_catalog_open(catalog->profiles, AccessShareLock);
 	SysScanDesc scan = scan_row(rel, catalog->profiles_pkey, row, NULL);
 	HeapTuple	tuple = systable_getnext(scan);
 
@@ -244,7 +244,7 @@ braze_profile_row_lock(BrazeProfileRow *row, const BrazeProfile *profile)
 	Relation	rel;
 	bool		locked;
 
-	if (!ConditionalLockRelationOid(catalog->profiles, RowExclusiveLock))
+	if (!braze_catalog_try_lock(catalog->profiles, RowExclusiveLock))
 	{
 		braze_table_write_locked = locked_table;
 		return false;

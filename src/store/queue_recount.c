@@ -142,7 +142,7 @@ begin_count(void)
 	const BrazeCatalog *catalog = braze_catalog_required();
 	uint32		disturbed = braze_queue_count_disturbed();
 
-	if (!ConditionalLockRelationOid(catalog->queue_sequence, RowExclusiveLock) ||
+	if (!braze_catalog_try_lock(catalog->queue_sequence, RowExclusiveLock) ||
 		!braze_reader_begin(reader))
 		return false;
 	if (!publish_bound())

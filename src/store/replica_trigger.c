@@ -87,7 +87,7 @@ braze_replica_trigger_restore(void)
 	 * and is enough: a statement under way goes on with its own copy of the
 	 * triggers.
 	 */
-	if (!is_ordinary(queue) || !ConditionalLockRelationOid(queue, ShareUpdateExclusiveLock))
+	if (!is_ordinary(queue) || !braze_catalog_try_lock(queue, ShareUpdateExclusiveLock))
 		return -1;
 	if (is_ordinary(queue))
 	{

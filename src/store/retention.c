@@ -21,6 +21,7 @@
 #include "utils/rel.h"
 #include "utils/snapmgr.h"
 
+#include "base/catalog.h"
 #include "base/clock.h"
 #include "base/table_write.h"
 #include "store/retention.h"
@@ -96,7 +97,7 @@ braze_retention_expire(BrazeExpiry *expiry, Oid table, BrazeExpired expired, voi
 	 * whoever has it locked, by VACUUM FULL for instance, need not be waited
 	 * for
 	 */
-	if (!ConditionalLockRelationOid(table, RowExclusiveLock))
+	if (!braze_catalog_try_lock(table, RowExclusiveLock))
 		return -1;
 	rel = table_open(table, NoLock);
 	blocks = RelationGetNumberOfBlocks(rel);

@@ -112,7 +112,7 @@ braze_settler_open_letters(BrazeSettler *settler)
 	/* this may be called for one call, and its memory does not last */
 	MemoryContext old = MemoryContextSwitchTo(settler->context);
 	bool		opened = settler->letters.rel != NULL ||
-	(ConditionalLockRelationOid(catalog->dead_letters_sequence, RowExclusiveLock) &&
+	(braze_catalog_try_lock(catalog->dead_letters_sequence, RowExclusiveLock) &&
 	 open_table(&settler->letters, catalog->dead_letters,
 				catalog->dead_letters_pkey, InvalidAttrNumber));
 

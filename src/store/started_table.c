@@ -38,7 +38,7 @@ bool
 braze_started_table_has(const char *destination)
 {
 	const BrazeCatalog *catalog = braze_catalog_required();
-	Relation	rel = table_open(catalog->started, AccessShareLock);
+	Relation	rel = braze_catalog_open(catalog->started, AccessShareLock);
 	ScanKeyData keys[3];
 	SysScanDesc scan;
 	bool		found;

@@ -27,9 +27,9 @@ braze_synced_users_try_lock(void)
 {
 	const BrazeCatalog *catalog = braze_catalog_required();
 
-	if (ConditionalLockRelationOid(catalog->sync_state, RowExclusiveLock) &&
-		ConditionalLockRelationOid(catalog->sync_state_pkey, RowExclusiveLock) &&
-		ConditionalLockRelationOid(catalog->syncs, AccessShareLock))
+	if (braze_catalog_try_lock(catalog->sync_state, RowExclusiveLock) &&
+		braze_catalog_try_lock(catalog->sync_state_pkey, RowExclusiveLock) &&
+		braze_catalog_try_lock(catalog->syncs, AccessShareLock))
 		return true;
 	braze_table_write_locked = BRAZE_LOCKED_TABLE("braze_sync_state");
 	return false;

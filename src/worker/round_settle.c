@@ -400,7 +400,7 @@ has_trigger_on_old_rows(Oid table)
 	bool		has;
 
 	/* nothing can be written to a table that somebody has locked */
-	if (!ConditionalLockRelationOid(table, AccessShareLock))
+	if (!braze_catalog_try_lock(table, AccessShareLock))
 		return false;
 	rel = table_open(table, NoLock);
 	has = braze_statement_is_needed(rel, CMD_UPDATE) || braze_statement_is_needed(rel, CMD_DELETE);

@@ -85,8 +85,8 @@ ok($node->poll_query_until('postgres', q(SELECT braze_worker_state() LIKE 'no wo
 	'a table that is gone is missing, by the status');
 like(sql_error("SELECT braze_track('u1', 'A')"),
 	qr/ERROR:  table "braze_notes" is missing.*HINT:  Run ALTER EXTENSION segment_braze ADD TABLE public.braze_notes/s, 'so it is by an error');
-run('CREATE TABLE braze_notes (destination name, outcome text, note text, PRIMARY KEY (destination, outcome, note))');
-ok($node->poll_query_until('postgres', q(SELECT braze_worker_state() LIKE 'no worker: table "braze_notes" lacks columns; run %')),
+run('CREATE TABLE braze_notes (destination text COLLATE "C", outcome text COLLATE "C", note text COLLATE "C", PRIMARY KEY (destination, outcome, note))');
+ok($node->poll_query_until('postgres', q(SELECT braze_worker_state() LIKE 'no worker: table "braze_notes" lacks column "calls"; run %')),
 	'one without all its columns says so');
 run('DROP TABLE braze_notes; ALTER TABLE copy RENAME TO braze_notes; ALTER EXTENSION segment_braze ADD TABLE braze_notes');
 ok($node->poll_query_until('postgres', 'SELECT braze_worker_state() IS NULL'), 'a table that was made again is used');
@@ -112,6 +112,45 @@ is(lines('nothing is sent from database "postgres": table "braze_queue" has no p
 run("SELECT braze_track('u1', 'A')");
 braze_flush($node);
 is($braze->accepted, 1, 'calls are sent afterwards');
+
+# altered so that no row could be read or written as before, while calls are
+# under way: nothing crashes, and the state's own statement repairs it
+my @changes = (
+	'ALTER TABLE braze_queue DROP CONSTRAINT braze_queue_pkey, ADD PRIMARY KEY (destination, id)',
+	'ALTER TABLE braze_queue DROP CONSTRAINT braze_queue_pkey, ADD PRIMARY KEY (queued_at, id)',
+	'ALTER TABLE braze_queue ALTER call DROP NOT NULL',
+	'ALTER TABLE braze_dead_letters ALTER state DROP NOT NULL',
+	'ALTER TABLE braze_profiles ALTER owner TYPE int USING 77');
+push @changes, 'ALTER TABLE braze_queue SET ACCESS METHOD heap2' if $node->pg_version >= 15;
+run('CREATE ACCESS METHOD heap2 TYPE TABLE HANDLER heap_tableam_handler');
+run(q(ALTER SERVER braze OPTIONS (changed_attributes_only 'true')));
+$braze->reset;
+foreach my $change (@changes)
+{
+	$braze->hold;
+	run(qq(SELECT braze_identify('u' || n, jsonb_build_object('a', \$\$$change\$\$)) FROM generate_series(1, 3) n));
+	$braze->wait_for_stat('held', 1);
+
+	# who waits for the lock finds the table altered
+	my $owner = $node->background_psql('postgres');
+	$owner->query_safe("BEGIN; $change;");
+	my $caller = $node->background_psql('postgres', on_error_stop => 0);
+	$caller->query_until(qr/asked/, "\\echo asked\nSELECT braze_retry(), braze_identify('u4', '{}');\n");
+	$node->poll_query_until('postgres', q(SELECT count(*) > 0 FROM pg_locks WHERE NOT granted))
+	  if $change =~ /braze_queue/;
+	$owner->query_safe('COMMIT;');
+	$owner->quit;
+	$braze->release;
+	ok($node->poll_query_until('postgres', q(SELECT braze_worker_state() LIKE 'no worker: %table "braze\_%; run ALTER TABLE public.%')), "$change: the status says so");
+	$caller->query('');
+	like($caller->{stderr}, qr/ERROR: .*table "braze_/, 'and so does an error of one who waited') if $change =~ /braze_queue/;
+	$caller->quit;
+	run(run('SELECT braze_worker_state()') =~ s/.*; run //r);
+	braze_flush($node);
+}
+is(lines('was terminated by signal'), 0, 'nothing has crashed');
+is($braze->order->{violations}, 0, 'each user has got the calls in order');
+run(q(ALTER SERVER braze OPTIONS (DROP changed_attributes_only)));
 
 # unlogged
 foreach my $table (@tables)
