@@ -7,10 +7,11 @@ FROM outcome_lines, jsonb_array_elements(entry->'calls') c;
 CREATE INDEX ON outcomes (destination, number, nonce);
 
 -- A standby that is behind has not settled what was settled, and so is more than
--- what was in flight.
+-- what was in flight.  The sums are written a second later than what they count is
+-- settled, and on a busy machine later than that: a failover loses some.
 CREATE TABLE tolerated AS
 SELECT * FROM violations
-WHERE :asynchronous AND what IN ('too much was sent again', 'counted more than was delivered', 'not counted', 'duplicate', 'an older value stands');
+WHERE what = 'not counted' OR :asynchronous AND what IN ('too much was sent again', 'counted more than was delivered', 'duplicate', 'an older value stands');
 DELETE FROM violations WHERE what IN (SELECT what FROM tolerated);
 
 -- A call in the ledger that no database has.
