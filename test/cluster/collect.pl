@@ -2,8 +2,7 @@
 # two nodes under Patroni, and a delivery node, which is a leader and its standby
 # under Patroni as well, collects them.  In each round something of an origin or
 # of the delivery node is killed, frozen or moved.  Then what was committed at the
-# origins is compared with what the delivery node has queued.  The origins are
-# without synchronous_mode if CLUSTER_ASYNCHRONOUS is set.
+# origins is compared with what the delivery node has queued.
 #
 # The environment is that of rounds.pl.
 
@@ -21,7 +20,7 @@ use Patroni;
 use StandIn;
 
 my $directory = $ENV{CLUSTER_DIRECTORY};
-my ($rounds, $seed, $asynchronous) = @ENV{qw(CLUSTER_ROUNDS CLUSTER_SEED CLUSTER_ASYNCHRONOUS)};
+my ($rounds, $seed) = @ENV{qw(CLUSTER_ROUNDS CLUSTER_SEED)};
 my ($clients, $users) = (3, 20);
 my @origins = qw(east west north);
 my (%cluster, %killed, %slowest, $done);
@@ -57,7 +56,7 @@ sub start_clusters
 	foreach my $name (@origins)
 	{
 		$cluster{$name} = Patroni->new(%common, directory => "$directory/$name", scope => $name, beside => $cluster{delivery},
-			parameters => { 'segment_braze.deliver' => "'off'" }, synchronous => !$asynchronous);
+			parameters => { 'segment_braze.deliver' => "'off'" });
 	}
 	foreach my $cluster (values %cluster)
 	{
@@ -243,7 +242,7 @@ foreach my $name (@origins)
 	$cluster{delivery}->must("COPY committed FROM '$directory/committed_$name'",
 		"COPY outcome_lines FROM '$directory/outcomes_$name' (FORMAT csv, DELIMITER E'\\x02', QUOTE E'\\x01')");
 }
-$cluster{delivery}->must('\set asynchronous ' . ($asynchronous ? 'true' : 'false') . "\n\\i $FindBin::RealBin/collect.sql");
+$cluster{delivery}->must("\\i $FindBin::RealBin/collect.sql");
 printf "figures\n%-60s %8d\n%s\n", 'rounds', $done,
   $cluster{delivery}->must("SELECT rpad(what, 60) || ' ' || lpad(figure, 8) FROM figures ORDER BY position");
 printf "%-60s %8d\n", $_, $killed{$_} foreach sort keys %killed;

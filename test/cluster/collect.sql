@@ -1,7 +1,6 @@
 -- Compares what was committed at the origins with what the delivery node has
 -- queued, and with what the writers were told.  Numbers of different origins
--- differ.  After a failover to an asynchronous standby a number may be that of
--- another call, with another nonce.  Variables: asynchronous.
+-- differ.
 
 CREATE TABLE outcomes AS
 SELECT entry->>'transaction' AS transaction, entry->>'outcome' AS outcome, (c->>0)::name AS destination, (c->>1)::bigint AS number, c->>2 AS nonce
@@ -31,8 +30,7 @@ FROM committed c WHERE NOT EXISTS (SELECT FROM queued q WHERE (q.destination, q.
 INSERT INTO violations
 SELECT 'queued twice', format('%s, %s times', number, count(*)) FROM queued GROUP BY destination, number, nonce HAVING count(*) > 1;
 
--- What an old primary lost may have been collected before.  An alias or a
--- deletion has no nonce, and what it was cannot be told.
+-- An alias, a deletion and a group have no nonce.
 CREATE TABLE gone AS
 SELECT q.id, q.number, coalesce(o.outcome, 'unheard of') AS outcome
 FROM queued q LEFT JOIN outcomes o ON (o.destination, o.number, o.nonce) = (q.destination, q.number, q.nonce)
@@ -40,7 +38,7 @@ WHERE NOT EXISTS (SELECT FROM committed c WHERE (c.destination, c.number) = (q.d
 
 INSERT INTO violations
 SELECT 'not committed', format('%s at %s (%s)', number, id, outcome)
-FROM gone WHERE NOT :asynchronous OR number IS NOT NULL AND outcome NOT IN ('acknowledged', 'unknown');
+FROM gone;
 
 INSERT INTO violations
 SELECT 'order', format('%s of %s at %s came after %s', number, who, origin, highest)
@@ -55,7 +53,7 @@ SELECT 'dead letter', format('%s: %s', id, reason) FROM braze_dead_letters;
 
 INSERT INTO violations
 SELECT 'acknowledged, but not committed', format('%s in %s', o.number, o.transaction)
-FROM outcomes o LEFT JOIN committed c USING (destination, number, nonce) WHERE o.outcome = 'acknowledged' AND c.number IS NULL AND NOT :asynchronous;
+FROM outcomes o LEFT JOIN committed c USING (destination, number, nonce) WHERE o.outcome = 'acknowledged' AND c.number IS NULL;
 
 INSERT INTO violations
 SELECT 'rolled back, but committed', format('%s in %s (%s)', o.number, o.transaction, o.outcome)
@@ -66,8 +64,6 @@ INSERT INTO figures (what, figure)
 SELECT 'calls committed at ' || origin, count(*)::text FROM committed GROUP BY origin ORDER BY origin;
 INSERT INTO figures (what, figure)
 SELECT 'calls queued at the delivery node', count(*)::text FROM queued;
-INSERT INTO figures (what, figure)
-SELECT '  of them lost by an old primary of the origin', count(*)::text FROM gone;
 INSERT INTO figures (what, figure)
 SELECT 'transactions ' || outcome, count(*)::text FROM (SELECT entry->>'outcome' AS outcome FROM outcome_lines) o GROUP BY outcome ORDER BY outcome;
 INSERT INTO figures (what, figure)
