@@ -15,6 +15,9 @@
 /* the nearest ranges of a watch become one beyond this, see join_nearest() */
 #define MAX_RANGES	64
 
+/* with more of them it is cheaper to read all from the lowest id again */
+#define MAX_WATCHES	200
+
 typedef struct IdRange
 {
 	int64		first;
@@ -31,7 +34,7 @@ typedef struct IdRange
 typedef struct Watch
 {
 	struct Watch *next;
-	List	   *holders;		/* of char * */
+	List	   *holders;		/* of char *, sorted */
 	bool		due;
 	bool		is_late;
 	int			nranges;
@@ -42,7 +45,7 @@ static MemoryContext cursor_context = NULL;
 static int64 position = PG_INT64_MIN;
 static Watch *watches = NULL;
 static Watch *passed_over = NULL;	/* in this round; NULL: nothing */
-static List *round_holders = NIL;	/* when it began */
+static List *round_holders = NIL;	/* when it began, sorted */
 
 void
 braze_collect_cursor_reset(void)
@@ -217,17 +220,10 @@ braze_collect_cursor_read(int64 id)
 
 /* ----- who may still insert ----- */
 
-static bool
-is_holder(const List *holders, const char *name)
+static int
+compare_holders(const ListCell *a, const ListCell *b)
 {
-	ListCell   *cell;
-
-	foreach(cell, holders)
-	{
-		if (strcmp(lfirst(cell), name) == 0)
-			return true;
-	}
-	return false;
+	return strcmp(lfirst(a), lfirst(b));
 }
 
 static List *
@@ -243,34 +239,40 @@ copy_holders(const List *holders)
 	return copy;
 }
 
-/* true when one of them holds no more */
+/* true when one of them holds no more; both lists are sorted */
 static bool
 forget_ended(Watch *watch, const List *holders)
 {
-	bool		forgot = false;
-	ListCell   *cell;
+	int			kept = 0;
+	int			k = 0;
+	bool		forgot;
 
-	foreach(cell, watch->holders)
+	for (int i = 0; i < list_length(watch->holders); i++)
 	{
-		if (is_holder(holders, lfirst(cell)))
-			continue;
-		pfree(lfirst(cell));
-		watch->holders = foreach_delete_current(watch->holders, cell);
-		forgot = true;
+		char	   *name = list_nth(watch->holders, i);
+
+		while (k < list_length(holders) && strcmp(list_nth(holders, k), name) < 0)
+			k++;
+		if (k < list_length(holders) && strcmp(list_nth(holders, k), name) == 0)
+			lfirst(list_nth_cell(watch->holders, kept++)) = name;
+		else
+			pfree(name);
 	}
+	forgot = (kept < list_length(watch->holders));
+	if (kept == 0)
+		list_free(watch->holders);
+	watch->holders = kept > 0 ? list_truncate(watch->holders, kept) : NIL;
 	return forgot;
 }
 
 static bool
 have_same_holders(const Watch *a, const Watch *b)
 {
-	ListCell   *cell;
-
 	if (list_length(a->holders) != list_length(b->holders))
 		return false;
-	foreach(cell, a->holders)
+	for (int i = 0; i < list_length(a->holders); i++)
 	{
-		if (!is_holder(b->holders, lfirst(cell)))
+		if (strcmp(list_nth(a->holders, i), list_nth(b->holders, i)) != 0)
 			return false;
 	}
 	return true;
@@ -305,9 +307,20 @@ merge_watches(void)
 	}
 }
 
+static int
+count_watches(void)
+{
+	int			count = 0;
+
+	for (Watch *watch = watches; watch != NULL; watch = watch->next)
+		count++;
+	return count;
+}
+
 void
 braze_collect_cursor_begin(List *holders)
 {
+	list_sort(holders, compare_holders);
 	for (Watch *watch = watches; watch != NULL; watch = watch->next)
 	{
 		watch->is_late = !forget_ended(watch, holders);
@@ -334,4 +347,6 @@ braze_collect_cursor_end(void)
 		passed_over = NULL;
 	}
 	merge_watches();
+	if (count_watches() > MAX_WATCHES)
+		braze_collect_cursor_rewind();
 }

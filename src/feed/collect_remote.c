@@ -27,8 +27,8 @@
 /* without a statement_timeout of the role, an answer is waited for so long */
 #define ANSWER_MS		60000
 
-/* rows that postgres_fdw fetches at once: of the largest calls, 500 MB */
-#define FETCH_SIZE		"500"
+/* who may still insert there: more than a server has transactions are made up */
+#define MAX_HOLDERS		20000
 
 #define ROWS_TABLE		"braze_origin_rows"
 #define LOCKS_TABLE		"braze_origin_locks"
@@ -152,9 +152,9 @@ create_foreign_table(const BrazeOrigin *origin, const char *name, const char *co
 					 const char *schema, const char *table)
 {
 	run_utility(psprintf("CREATE FOREIGN TABLE pg_temp.%s (%s) SERVER %s "
-						 "OPTIONS (schema_name %s, table_name %s, fetch_size '" FETCH_SIZE "')",
+						 "OPTIONS (schema_name %s, table_name %s, fetch_size '%d')",
 						 name, columns, quote_identifier(NameStr(origin->server)),
-						 quote_literal_cstr(schema), quote_literal_cstr(table)));
+						 quote_literal_cstr(schema), quote_literal_cstr(table), BRAZE_REMOTE_FETCH));
 	run_utility(psprintf("GRANT SELECT, DELETE ON pg_temp.%s TO %s", name,
 						 quote_identifier(GetUserNameFromId(origin->role, false))));
 }
@@ -246,12 +246,12 @@ braze_collect_remote_prepare(const BrazeOrigin *origin)
 /* ----- statements ----- */
 
 static void
-run_plan(SPIPlanPtr plan, Datum *values, int expected)
+run_plan(SPIPlanPtr plan, Datum *values, int expected, long limit)
 {
 	int			result;
 
 	begin_waiting();
-	result = SPI_execute_plan(plan, values, NULL, false, 0);
+	result = SPI_execute_plan(plan, values, NULL, false, limit);
 	end_waiting();
 	if (result != expected)
 		elog(ERROR, "unexpected result of a statement at the origin: %s", SPI_result_code_string(result));
@@ -263,7 +263,12 @@ braze_collect_remote_look(List **holders)
 	char	   *session = NULL;
 
 	*holders = NIL;
-	run_plan(look_plan, NULL, SPI_OK_SELECT);
+	run_plan(look_plan, NULL, SPI_OK_SELECT, MAX_HOLDERS + 1);
+	if (SPI_processed > MAX_HOLDERS)
+		ereport(ERROR,
+				(errcode(ERRCODE_CONFIGURATION_LIMIT_EXCEEDED),
+				 errmsg("the view braze_collect_locks at the origin has more than %d rows", MAX_HOLDERS),
+				 errdetail("It should have one for each transaction there that may still queue calls.")));
 	for (uint64 i = 0; i < SPI_processed; i++)
 	{
 		char	   *holder = SPI_getvalue(SPI_tuptable->vals[i], SPI_tuptable->tupdesc, 2);
@@ -346,7 +351,7 @@ braze_collect_remote_delete(const int64 *ids, int count)
 	{
 		values[0] = Int64GetDatum(ids[0]);
 		values[1] = Int64GetDatum(ids[count - 1]);
-		run_plan(delete_range_plan, values, SPI_OK_DELETE);
+		run_plan(delete_range_plan, values, SPI_OK_DELETE, 0);
 		return SPI_processed;
 	}
 	elements = palloc(sizeof(Datum) * count);
@@ -354,7 +359,7 @@ braze_collect_remote_delete(const int64 *ids, int count)
 		elements[i] = Int64GetDatum(ids[i]);
 	values[0] = PointerGetDatum(construct_array(elements, count, INT8OID, sizeof(int64),
 												FLOAT8PASSBYVAL, TYPALIGN_DOUBLE));
-	run_plan(delete_plan, values, SPI_OK_DELETE);
+	run_plan(delete_plan, values, SPI_OK_DELETE, 0);
 	pfree(elements);
 	return SPI_processed;
 }
@@ -366,7 +371,7 @@ braze_collect_remote_count(TimestampTz *oldest)
 	Datum		value;
 	int64		count;
 
-	run_plan(count_plan, NULL, SPI_OK_SELECT);
+	run_plan(count_plan, NULL, SPI_OK_SELECT, 0);
 	count = DatumGetInt64(SPI_getbinval(SPI_tuptable->vals[0], SPI_tuptable->tupdesc, 1, &isnull));
 	value = SPI_getbinval(SPI_tuptable->vals[0], SPI_tuptable->tupdesc, 2, &isnull);
 	*oldest = isnull ? 0 : DatumGetTimestampTz(value);

@@ -17,6 +17,12 @@
 
 #include "feed/collect_table.h"
 
+/*
+ * Rows that postgres_fdw fetches at once, whatever their size: of calls of 1 MB
+ * they take up a few times 50 MB.
+ */
+#define BRAZE_REMOTE_FETCH			50
+
 /* columns of what is read */
 #define BRAZE_REMOTE_ID				1
 #define BRAZE_REMOTE_DESTINATION	2

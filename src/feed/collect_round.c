@@ -17,6 +17,7 @@
  */
 #include "postgres.h"
 
+#include "access/detoast.h"
 #include "access/xact.h"
 #include "catalog/pg_extension.h"
 #include "commands/extension.h"
@@ -48,8 +49,8 @@
 #define MAX_ROWS		10000
 #define MAX_BYTES		INT64CONST(16777216)
 
-/* rows that are looked at together */
-#define CHUNK_ROWS		500
+/* rows that are looked at together: bytes are counted after them */
+#define CHUNK_ROWS		BRAZE_REMOTE_FETCH
 
 /* when nothing is to be done, all is read from the lowest id so often */
 #define RESCAN_MS		INT64CONST(600000)
@@ -250,6 +251,8 @@ keep_chunk(Batch *batch, SPITupleTable *table, uint64 count)
 		take_remote_row(table, i, &rows[i]);
 		if (rows[i].call != NULL)
 			batch->bytes += VARSIZE(rows[i].call);
+		if (rows[i].has_objects)
+			batch->bytes += toast_raw_datum_size(rows[i].objects);
 	}
 	if (rows[0].id <= highest_noted)
 		braze_collect_notes_find(batch->origin, rows, (int) count);

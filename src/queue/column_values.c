@@ -7,10 +7,12 @@
  */
 #include "postgres.h"
 
+#include "access/detoast.h"
 #include "catalog/pg_type.h"
 #include "utils/array.h"
 #include "utils/builtins.h"
 
+#include "base/guc.h"
 #include "queue/column_values.h"
 
 static const char *const states[] = {
@@ -57,6 +59,12 @@ braze_column_values_objects_array(int nobjects, const int *objects)
 		elements[i] = Int32GetDatum(objects[i]);
 	return PointerGetDatum(construct_array(elements, nobjects, INT4OID,
 										   sizeof(int32), true, TYPALIGN_INT));
+}
+
+bool
+braze_column_values_objects_fit(Datum array)
+{
+	return toast_raw_datum_size(array) <= (Size) braze_max_call_size * 1024;
 }
 
 /* a null among them is not ours and ignored */

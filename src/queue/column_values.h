@@ -24,6 +24,9 @@ extern void braze_column_values_destination(Datum value, NameData *name);
 
 /* numbers of a call's objects, as both tables have them */
 extern Datum braze_column_values_objects_array(int nobjects, const int *objects);
+
+/* a plain INSERT may name any number of them, more than the largest call has */
+extern bool braze_column_values_objects_fit(Datum array);
 extern int	braze_column_values_objects_read(Datum array, const int **objects);
 
 /* a letter's state as its table has it */

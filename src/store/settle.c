@@ -126,6 +126,7 @@ put_letter(BrazeSettler *settler, const BrazeDeadLetter *letter, BrazeRetried *r
 	 * was rejected.
 	 */
 	if (complete.nobjects < 0 && !slot->tts_isnull[BRAZE_QUEUE_OBJECTS - 1] &&
+		braze_column_values_objects_fit(slot->tts_values[BRAZE_QUEUE_OBJECTS - 1]) &&
 		(is_sent || is_readable(slot->tts_values[BRAZE_QUEUE_OBJECTS - 1])))
 		complete.nobjects = braze_column_values_objects_read(slot->tts_values[BRAZE_QUEUE_OBJECTS - 1],
 															 &complete.objects);

@@ -21,6 +21,7 @@
 #include "base/queue_count.h"
 #include "base/table_write.h"
 #include "base/wal_end.h"
+#include "queue/column_values.h"
 #include "queue/enqueue.h"
 #include "store/attribute_period.h"
 #include "store/profile_row.h"
@@ -119,6 +120,10 @@ take_row(BrazeDelivery *delivery, const BrazeQueueRow *row)
 		braze_delivery_reject(delivery, row,
 							  psprintf("The call has %zu bytes, and segment_braze.max_call_size is %d kB.",
 									   size, braze_max_call_size));
+	else if (!row->all_objects && !braze_column_values_objects_fit(row->objects))
+		braze_delivery_reject(delivery, row,
+							  psprintf("The numbers of its objects take up more than segment_braze.max_call_size, %d kB.",
+									   braze_max_call_size));
 	else
 		braze_delivery_take(delivery, row);
 	braze_activity_about(NULL);

@@ -124,6 +124,29 @@ wait_for_state('retrying: not now');
 run_there('DROP TRIGGER refuse ON outbox');
 is_queued('timeless', 'timeless', 'a call without a time is known again');
 
+# ----- more than there should be -----
+
+# made-up transactions that may still insert
+run_there(q{ALTER VIEW braze_collect_locks RENAME TO real_locks;
+	CREATE VIEW braze_collect_locks AS SELECT * FROM real_locks UNION ALL SELECT NULL, 'public', 'outbox', 'holder ' || i FROM generate_series(1, 21000) i});
+wait_for_state('retrying: the view braze_collect_locks at the origin has more than 20000 rows');
+run_there('DROP VIEW braze_collect_locks; ALTER VIEW real_locks RENAME TO braze_collect_locks');
+wait_for_state('collecting');
+
+# calls of 1 MB, and one with more numbers of objects than any call has objects
+end_collector();
+run_there(q{INSERT INTO outbox (destination, call, objects)
+	SELECT 'braze', jsonb_build_object('type', 'track', 'userId', 'u1', 'event', 'large', 'properties', jsonb_build_object('p', repeat('x', 1000000))),
+		CASE WHEN i = 120 THEN array_fill(0, ARRAY[300000]) END FROM generate_series(1, 120) i});
+wait_for($node, q{count(*) = 120 FROM braze_queue WHERE call->>'event' = 'large'});
+my ($peak) = slurp_file('/proc/' . run_here(q{SELECT pid FROM pg_stat_activity WHERE backend_type = 'segment_braze collector'}) . '/status') =~ /VmHWM:\s+(\d+)/;
+note("peak $peak kB");
+cmp_ok($peak, '<', 180_000, 'a collector reads large calls a few at a time');
+run_here(q{DELETE FROM braze_queue WHERE objects IS NULL; SELECT braze_start('braze')});
+wait_for($node, q{count(*) = 1 FROM braze_dead_letters});
+is(run_here('SELECT reason, objects FROM braze_dead_letters'),
+	'The numbers of its objects take up more than segment_braze.max_call_size, 1024 kB.|', 'so many objects are refused');
+
 $node->stop;
 $origin->stop;
 done_testing();
