@@ -577,7 +577,7 @@ CREATE TABLE @extschema@.braze_collected (
 ALTER TABLE @extschema@.braze_collected ALTER hashes SET STORAGE EXTERNAL;
 
 COMMENT ON TABLE @extschema@.braze_collected IS
-'which calls were collected, a row for each round; kept for a day, and as long as they may still be at their origin';
+'which calls were collected, a row for each round; kept for a day, and while their origin is collected as long as they may still be there';
 COMMENT ON COLUMN @extschema@.braze_collected.server IS
 'name of the server of postgres_fdw';
 COMMENT ON COLUMN @extschema@.braze_collected.origin_table IS

@@ -62,6 +62,14 @@
 #define BRAZE_COLLECTING_ROLE		5
 #define BRAZE_COLLECTING_STOPPING	7
 
+/* columns of braze_collected, which SQL reads and writes as well */
+#define BRAZE_COLLECTED_SERVER		1
+#define BRAZE_COLLECTED_TABLE		2
+#define BRAZE_COLLECTED_AT			4
+
+/* an origin that fails over may bring back what was deleted there so long ago */
+#define BRAZE_COLLECTED_SECONDS		INT64CONST(86400)
+
 /* columns of braze_messages */
 #define BRAZE_MESSAGES_DESTINATION	1
 #define BRAZE_MESSAGES_MESSAGE_ID	2

@@ -18,6 +18,9 @@
 /* with more of them it is cheaper to read all from the lowest id again */
 #define MAX_WATCHES	200
 
+/* no sequence passes over so many ids because transactions fail */
+#define FAR_IDS		INT64CONST(0x100000000)
+
 typedef struct IdRange
 {
 	int64		first;
@@ -43,6 +46,7 @@ typedef struct Watch
 
 static MemoryContext cursor_context = NULL;
 static int64 position = PG_INT64_MIN;
+static bool is_far = false;
 static Watch *watches = NULL;
 static Watch *passed_over = NULL;	/* in this round; NULL: nothing */
 static List *round_holders = NIL;	/* when it began, sorted */
@@ -55,6 +59,7 @@ braze_collect_cursor_reset(void)
 											   ALLOCSET_DEFAULT_SIZES);
 	MemoryContextReset(cursor_context);
 	position = PG_INT64_MIN;
+	is_far = false;
 	watches = NULL;
 	passed_over = NULL;
 	round_holders = NIL;
@@ -73,12 +78,19 @@ braze_collect_cursor_rewind(void)
 		pfree(watch);
 	}
 	position = PG_INT64_MIN;
+	is_far = false;
 }
 
 int64
 braze_collect_cursor_position(void)
 {
 	return position;
+}
+
+bool
+braze_collect_cursor_is_far(void)
+{
+	return is_far;
 }
 
 /* ----- ranges ----- */
@@ -214,6 +226,7 @@ braze_collect_cursor_read(int64 id)
 		if (passed_over == NULL)
 			passed_over = MemoryContextAllocZero(cursor_context, sizeof(Watch));
 		append_ids(passed_over, first, id - 1);
+		is_far = is_far || id - first > FAR_IDS;
 	}
 	position = id;
 }

@@ -34,6 +34,9 @@ extern void braze_collect_cursor_rewind(void);
 /* the highest id that was read */
 extern int64 braze_collect_cursor_position(void);
 
+/* is it so far above the one before that others are likely to come below it? */
+extern bool braze_collect_cursor_is_far(void);
+
 /*
  * The ids to look at again, as SQL has it; NULL: none.  In the caller's memory
  * context.

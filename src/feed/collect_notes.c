@@ -20,9 +20,6 @@
 #include "base/steady_time.h"
 #include "feed/collect_notes.h"
 
-/* an origin that fails over may bring back what was deleted there so long ago */
-#define KEPT_SECONDS	INT64CONST(86400)
-
 /* ----- the hash ----- */
 
 static uint64
@@ -229,7 +226,7 @@ braze_collect_notes_expire(const BrazeOrigin *origin)
 
 	values[0] = CStringGetTextDatum(NameStr(origin->server));
 	values[1] = CStringGetTextDatum(origin->table);
-	values[2] = TimestampTzGetDatum(braze_steady_time() - KEPT_SECONDS * USECS_PER_SEC);
+	values[2] = TimestampTzGetDatum(braze_steady_time() - BRAZE_COLLECTED_SECONDS * USECS_PER_SEC);
 	statement.text = psprintf("DELETE FROM %s WHERE server = $1 AND origin_table = $2 AND collected_at < $3",
 							  braze_statement_table(rel));
 	(void) braze_statement_run(&statement);

@@ -34,6 +34,7 @@
 #include "base/catalog.h"
 #include "base/clock.h"
 #include "base/compat.h"
+#include "base/message.h"
 #include "destination/destination.h"
 #include "feed/collect_commits.h"
 #include "feed/collect_cursor.h"
@@ -41,6 +42,7 @@
 #include "feed/collect_notes.h"
 #include "feed/collect_remote.h"
 #include "feed/collect_round.h"
+#include "feed/collect_server.h"
 #include "queue/deduplicate.h"
 #include "queue/queue_table.h"
 #include "queue/queued_in_transaction.h"
@@ -52,8 +54,13 @@
 /* rows that are looked at together: bytes are counted after them */
 #define CHUNK_ROWS		BRAZE_REMOTE_FETCH
 
-/* when nothing is to be done, all is read from the lowest id so often */
+/*
+ * All is read from the lowest id so often: for what comes in other ways, such as
+ * an id that was drawn long before its INSERT.  The other one is while an id was
+ * read that is far above the others, so that these may come below it.
+ */
 #define RESCAN_MS		INT64CONST(600000)
+#define FAR_RESCAN_MS	INT64CONST(1000)
 
 /* old notes are looked for so often */
 #define EXPIRE_MS		INT64CONST(3600000)
@@ -368,6 +375,12 @@ check_session(const BrazeOrigin *origin)
 	highest_noted = braze_collect_notes_highest(origin);
 }
 
+static bool
+rescan_is_due(void)
+{
+	return braze_now_ms() - scanned_at >= (braze_collect_cursor_is_far() ? FAR_RESCAN_MS : RESCAN_MS);
+}
+
 static void
 read_from_start(void)
 {
@@ -427,6 +440,7 @@ braze_collect_round_run(const BrazeOrigin *origin, BrazeCollectRound *result)
 	braze_collect_commits_wait();
 	begin_collecting();
 	is_stopping = is_to_stop(origin);
+	braze_collect_server_require(NameStr(origin->server), origin->role);
 	batch.ids = palloc(sizeof(int64) * (MAX_ROWS + CHUNK_ROWS));
 	batch.hashes = palloc(sizeof(int64) * (MAX_ROWS + CHUNK_ROWS));
 	batch.rows_read = palloc(sizeof(BrazeCollectedRow) * (MAX_ROWS + CHUNK_ROWS));
@@ -434,7 +448,7 @@ braze_collect_round_run(const BrazeOrigin *origin, BrazeCollectRound *result)
 	braze_collect_remote_prepare(origin);
 	check_session(origin);
 	delete_collected();
-	if (is_stopping != was_stopping || braze_collect_held_back_is_over(origin->role))
+	if (is_stopping != was_stopping || rescan_is_due() || braze_collect_held_back_is_over(origin->role))
 		read_from_start();
 
 	all = read_batch(&batch);
@@ -449,14 +463,8 @@ braze_collect_round_run(const BrazeOrigin *origin, BrazeCollectRound *result)
 		braze_collect_notes_put(origin, batch.ids, batch.hashes, batch.count);
 	braze_collect_cursor_end();
 
-	/*
-	 * what comes in other ways, such as an id that was drawn long before its
-	 * INSERT
-	 */
-	if (all && batch.rows == 0 && braze_now_ms() - scanned_at >= RESCAN_MS)
-		read_from_start();
-	if (all && batch.rows == 0 && ncollected == 0 &&
-		(expired_at == 0 || braze_now_ms() - expired_at >= EXPIRE_MS))
+	/* what is there and noted has been deleted: in this round, or before it */
+	if (all && (expired_at == 0 || braze_now_ms() - expired_at >= EXPIRE_MS))
 	{
 		braze_collect_notes_expire(origin);
 		expired_at = braze_now_ms();
@@ -473,7 +481,7 @@ braze_collect_round_run(const BrazeOrigin *origin, BrazeCollectRound *result)
 	if (result->stopped)
 		braze_collect_table_remove(origin, true);
 	staying = braze_collect_held_back_reason();
-	strlcpy(result->staying, staying != NULL ? staying : "", sizeof(result->staying));
+	braze_message_copy(result->staying, staying != NULL ? braze_message_clean(staying) : "", sizeof(result->staying));
 	commit_collecting();
 }
 

@@ -30,22 +30,17 @@ braze_collect_table_try_read(void)
 	return braze_table_write_try_read(catalog->collecting, catalog->collecting_pkey);
 }
 
-List	   *
-braze_collect_table_here(void)
+/* with those keys */
+static List *
+read_origins(int nkeys, ScanKeyData *keys)
 {
 	const BrazeCatalog *catalog = braze_catalog_required();
 	Relation	rel = braze_catalog_open(catalog->collecting, AccessShareLock);
 	TupleDesc	desc = RelationGetDescr(rel);
 	List	   *origins = NIL;
-	ScanKeyData keys[2];
-	SysScanDesc scan;
+	SysScanDesc scan = systable_beginscan(rel, InvalidOid, false, NULL, nkeys, keys);
 	HeapTuple	tuple;
 
-	ScanKeyInit(&keys[0], BRAZE_COLLECTING_SYSTEM, BTEqualStrategyNumber, F_INT8EQ,
-				Int64GetDatum((int64) GetSystemIdentifier()));
-	ScanKeyInit(&keys[1], BRAZE_COLLECTING_DATABASE, BTEqualStrategyNumber, F_OIDEQ,
-				ObjectIdGetDatum(MyDatabaseId));
-	scan = systable_beginscan(rel, InvalidOid, false, NULL, lengthof(keys), keys);
 	while (HeapTupleIsValid(tuple = systable_getnext(scan)))
 	{
 		BrazeOrigin *origin = palloc0(sizeof(BrazeOrigin));
@@ -63,6 +58,24 @@ braze_collect_table_here(void)
 	systable_endscan(scan);
 	table_close(rel, AccessShareLock);
 	return origins;
+}
+
+List	   *
+braze_collect_table_here(void)
+{
+	ScanKeyData keys[2];
+
+	ScanKeyInit(&keys[0], BRAZE_COLLECTING_SYSTEM, BTEqualStrategyNumber, F_INT8EQ,
+				Int64GetDatum((int64) GetSystemIdentifier()));
+	ScanKeyInit(&keys[1], BRAZE_COLLECTING_DATABASE, BTEqualStrategyNumber, F_OIDEQ,
+				ObjectIdGetDatum(MyDatabaseId));
+	return read_origins(lengthof(keys), keys);
+}
+
+List	   *
+braze_collect_table_anywhere(void)
+{
+	return read_origins(0, NULL);
 }
 
 const BrazeOrigin *

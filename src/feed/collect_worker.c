@@ -27,6 +27,7 @@
 #include "base/clock.h"
 #include "base/compat.h"
 #include "base/database_name.h"
+#include "base/message.h"
 #include "base/wait_event.h"
 #include "feed/collect_remote.h"
 #include "feed/collect_round.h"
@@ -151,6 +152,12 @@ count_rate(int collected)
 }
 
 static void
+set_figure_text(char *to, const char *text)
+{
+	braze_message_copy(to, text, BRAZE_COLLECTOR_TEXT_SIZE);
+}
+
+static void
 round_succeeded(const BrazeCollectRound *round)
 {
 	figures.collected += round->collected;
@@ -158,10 +165,8 @@ round_succeeded(const BrazeCollectRound *round)
 	if (figures.down_since != 0)
 		log_recovery();
 	figures.down_since = 0;
-	if (round->staying[0] != '\0')
-		snprintf(figures.state, sizeof(figures.state), "collecting; some calls stay there: %s", round->staying);
-	else
-		strlcpy(figures.state, "collecting", sizeof(figures.state));
+	set_figure_text(figures.state, round->staying[0] == '\0' ? "collecting" :
+					psprintf("collecting; some calls stay there: %s", round->staying));
 
 	/* nothing is left there but what is about to be deleted */
 	if (round->all && round->staying[0] == '\0')
@@ -177,9 +182,9 @@ round_succeeded(const BrazeCollectRound *round)
 static void
 round_failed(const ErrorData *error)
 {
-	strlcpy(figures.last_error, error->message, sizeof(figures.last_error));
+	set_figure_text(figures.last_error, error->message);
 	figures.last_error_at = GetCurrentTimestamp();
-	snprintf(figures.state, sizeof(figures.state), "retrying: %s", error->message);
+	set_figure_text(figures.state, psprintf("retrying: %s", error->message));
 	if (figures.down_since == 0)
 	{
 		figures.down_since = figures.last_error_at;
@@ -228,6 +233,9 @@ attempt_transaction(void (*body) (void *arg), void *arg)
 		MemoryContextSwitchTo(loop_context);
 		error = CopyErrorData();
 		FlushErrorState();
+		error->message = braze_message_clean(error->message);
+		if (error->detail != NULL)
+			error->detail = braze_message_clean(error->detail);
 		if (timed_out)
 		{
 			error->message = psprintf("the origin did not answer in time: %s", error->message);

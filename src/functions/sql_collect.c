@@ -10,12 +10,10 @@
 #include "access/htup_details.h"
 #include "catalog/pg_authid.h"
 #include "fmgr.h"
-#include "foreign/foreign.h"
 #include "funcapi.h"
 #include "miscadmin.h"
 #include "utils/acl.h"
 #include "utils/builtins.h"
-#include "utils/lsyscache.h"
 #include "utils/syscache.h"
 #include "utils/tuplestore.h"
 #include "utils/varlena.h"
@@ -23,6 +21,7 @@
 #include "base/compat.h"
 #include "base/preload.h"
 #include "base/shmem.h"
+#include "feed/collect_server.h"
 #include "feed/collect_table.h"
 #include "functions/srf.h"
 
@@ -58,27 +57,6 @@ name_origin(FunctionCallInfo fcinfo, BrazeOrigin *origin)
 	namestrcpy(&origin->server, NameStr(*PG_GETARG_NAME(0)));
 	strlcpy(origin->table, table, sizeof(origin->table));
 	origin->role = GetUserId();
-}
-
-static void
-require_foreign_server(const char *name)
-{
-	ForeignServer *server = GetForeignServerByName(name, false);
-	ForeignDataWrapper *wrapper = GetForeignDataWrapper(server->fdwid);
-	char	   *handler = OidIsValid(wrapper->fdwhandler) ? get_func_name(wrapper->fdwhandler) : NULL;
-	AclResult	result;
-
-	if (handler == NULL || strcmp(handler, "postgres_fdw_handler") != 0)
-		ereport(ERROR,
-				(errcode(ERRCODE_WRONG_OBJECT_TYPE),
-				 errmsg("server \"%s\" is not a server of postgres_fdw", name),
-				 errhint("Create one with CREATE EXTENSION postgres_fdw and CREATE SERVER ... FOREIGN DATA WRAPPER postgres_fdw.")));
-	result = braze_server_aclcheck(server->serverid, GetUserId(), ACL_USAGE);
-	if (result != ACLCHECK_OK)
-		aclcheck_error(result, OBJECT_FOREIGN_SERVER, name);
-
-	/* an error when there is none */
-	(void) GetUserMapping(GetUserId(), server->serverid);
 }
 
 static void
@@ -130,7 +108,7 @@ braze_collect(PG_FUNCTION_ARGS)
 				 errmsg("calls cannot be collected without a worker"),
 				 errhint("Add segment_braze to shared_preload_libraries and restart the server.")));
 	name_origin(fcinfo, &origin);
-	require_foreign_server(NameStr(origin.server));
+	braze_collect_server_require(NameStr(origin.server), origin.role);
 	require_login(origin.role);
 	known = braze_collect_table_find(NameStr(origin.server), origin.table);
 	if (known != NULL)

@@ -10,7 +10,9 @@
 
 #include "base/attempt.h"
 #include "base/guc.h"
+#include "feed/collect_table.h"
 #include "store/activity_rollup.h"
+#include "store/collected_retention.h"
 #include "store/dead_letters_table.h"
 #include "store/deduplicate_retention.h"
 #include "store/notes_table.h"
@@ -21,6 +23,9 @@
 #include "worker/round.h"
 #include "worker/round_refresh.h"
 #include "worker/round_upkeep.h"
+
+/* notes of what is not collected any more are looked for so often */
+#define COLLECTED_PAUSE_MS	3600000
 
 static int
 deduplicates_for(const char *destination)
@@ -63,6 +68,29 @@ static int
 expire_profiles(void)
 {
 	return braze_profiles_retention_expire(profile_retention);
+}
+
+static bool
+is_collected_from(const char *server, const char *table)
+{
+	ListCell   *cell;
+
+	foreach(cell, braze_collect_table_anywhere())
+	{
+		const BrazeOrigin *origin = lfirst(cell);
+
+		if (strcmp(NameStr(origin->server), server) == 0 && strcmp(origin->table, table) == 0)
+			return true;
+	}
+	return false;
+}
+
+static int
+expire_collected(void)
+{
+	int			pause = braze_collect_table_try_read() ? braze_collected_retention_expire(is_collected_from) : -1;
+
+	return pause >= 0 ? pause : COLLECTED_PAUSE_MS;
 }
 
 static int
@@ -169,6 +197,14 @@ braze_round_upkeep_dead_letters(void)
 
 	return braze_dead_letter_retention > 0 ?
 		upkeep_round("removing old dead letters", expire_dead_letters, &backoff, NULL) : braze_nap;
+}
+
+int
+braze_round_upkeep_old_collected(void)
+{
+	static BrazeBackoff backoff;
+
+	return upkeep_round("forgetting what was collected", expire_collected, &backoff, NULL);
 }
 
 int

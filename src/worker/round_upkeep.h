@@ -37,4 +37,7 @@ extern int	braze_round_upkeep_activity_users(void);
 extern int	braze_round_upkeep_old_sums(void);
 extern int	braze_round_upkeep_old_users(void);
 
+/* which calls were collected from where nothing is collected any more */
+extern int	braze_round_upkeep_old_collected(void);
+
 #endif							/* BRAZE_ROUND_UPKEEP_H */

@@ -295,6 +295,12 @@ expire_old_profiles(int64 now)
 }
 
 static int64
+expire_collected_notes(int64 now)
+{
+	return now + braze_round_upkeep_old_collected();
+}
+
+static int64
 look_for_outages(int64 now)
 {
 	braze_outage_log_look();
@@ -408,6 +414,7 @@ enum
 	STEP_LETTERS,
 	STEP_PROFILES,
 	STEP_OLD_PROFILES,
+	STEP_COLLECTED,
 	STEP_TRIGGER,
 	STEP_OUTAGES,
 	STEP_FIGURES,
@@ -433,6 +440,7 @@ static Step steps[] = {
 	[STEP_LETTERS] = {NULL, NULL, expire_letters},
 	[STEP_PROFILES] = {NULL, NULL, store_profiles},
 	[STEP_OLD_PROFILES] = {NULL, NULL, expire_old_profiles},
+	[STEP_COLLECTED] = {NULL, NULL, expire_collected_notes},
 	[STEP_TRIGGER] = {NULL, NULL, restore_trigger},
 	[STEP_OUTAGES] = {NULL, NULL, look_for_outages},
 	[STEP_FIGURES] = {NULL, figures_due, look_at_figures},

@@ -43,7 +43,7 @@ sub wait_for
 sub wait_for_state
 {
 	my ($pattern) = @_;
-	return wait_for($node, "state LIKE '$pattern' FROM braze_origins");
+	return wait_for($node, "state LIKE '$pattern' FROM braze_origins WHERE server = 'shop'");
 }
 
 sub queue_there
@@ -123,6 +123,72 @@ queue_there('timeless', ', queued_at', ', NULL');
 wait_for_state('retrying: not now');
 run_there('DROP TRIGGER refuse ON outbox');
 is_queued('timeless', 'timeless', 'a call without a time is known again');
+
+# ----- ids, and notes -----
+
+# one that is far above all that come later
+queue_there('far', ', id', ', 9223372036854775807');
+wait_for($node, q{count(*) = 1 FROM braze_queue WHERE call->>'event' = 'far'});
+queue_there('below');
+is_queued('below', 'below', 'an id far above the others does not keep them there');
+
+# notes that are old: of an origin that is busy, of one that is not collected any
+# more, and of one of a database that this is a copy of
+run_here(<<'EOS');
+INSERT INTO braze_collecting (server, origin_table, system_identifier, database, role) VALUES ('copied', 'public.outbox', 1, 1, 10);
+INSERT INTO braze_collected (server, origin_table, last_id, first_id, ids, hashes, collected_at)
+SELECT server, 'public.outbox', 1, 1, '{1}', '{1}', now() - days * interval '1 day'
+FROM unnest('{shop,left,copied}'::text[]) server, generate_series(0, 2, 2) days;
+EOS
+my $stream = IPC::Run::start([ 'psql', '-XAtq', '-d', $origin->connstr('postgres'), '-c', q{DO $$ BEGIN
+	LOOP
+		INSERT INTO outbox (destination, call) VALUES ('braze', '{"type": "track", "userId": "u1", "event": "stream"}');
+		COMMIT;
+		PERFORM pg_sleep(0.001);
+	END LOOP; END $$} ], '>', \my $out, '2>', \my $err);
+$node->restart;
+wait_for($node, q{string_agg(server, ',' ORDER BY server) = 'copied' FROM braze_collected WHERE collected_at < now() - interval '1 day'});
+ok($stream->pumpable, 'old notes are forgotten while calls come, and when they do not any more');
+run_there(q{SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE query LIKE 'DO %'});
+finish $stream;
+is(run_here(q{SELECT string_agg(DISTINCT server, ',' ORDER BY server) FROM braze_collected}), 'copied,left,shop', 'those of the last day are kept');
+is_queued(run_here(q{SELECT string_agg(call->>'event', ',') FROM braze_queue WHERE call->>'event' = 'stream'}), 'stream', 'and nothing is lost');
+
+# ----- rights, and errors of strangers -----
+
+run_here(<<'EOS');
+CREATE ROLE gatherer LOGIN;
+GRANT EXECUTE ON FUNCTION braze_collect TO gatherer;
+GRANT USAGE ON FOREIGN SERVER braze, shop TO gatherer;
+SELECT braze_stop_collecting('shop', 'outbox', force => true);
+ALTER USER MAPPING FOR PUBLIC SERVER shop OPTIONS (user 'postgres', password_required 'false');
+SET ROLE gatherer;
+SELECT braze_collect('shop', 'outbox');
+EOS
+queue_there('with the right');
+is_queued('with the right', 'with%', 'another role collects');
+run_here('REVOKE USAGE ON FOREIGN SERVER shop FROM gatherer');
+wait_for_state('retrying: permission denied for foreign server shop');
+run_here('GRANT USAGE ON FOREIGN SERVER shop TO gatherer');
+wait_for_state('collecting');
+
+# an error that has to be cut, of characters of two bytes
+run_there('CREATE DATABASE failing');
+$origin->safe_psql('failing', <<'EOS');
+CREATE FUNCTION fail() RETURNS text LANGUAGE plpgsql AS
+	$$BEGIN RAISE EXCEPTION '%', 'ab' || repeat(U&'\00e4', 300); END$$;
+CREATE VIEW braze_collect_locks AS SELECT fail() AS session, NULL::text AS schema_name, NULL::text AS table_name, NULL::text AS holder;
+EOS
+run_here(<<"EOS");
+CREATE SERVER failing FOREIGN DATA WRAPPER postgres_fdw OPTIONS (host '$host', port '$port', dbname 'failing');
+CREATE USER MAPPING FOR PUBLIC SERVER failing;
+SELECT braze_collect('failing', 'outbox');
+EOS
+wait_for($node, q{count(*) = 1 FROM braze_origins WHERE server = 'failing' AND last_error_at IS NOT NULL});
+is(run_here(q{SET client_encoding = 'LATIN1'; SELECT state = 'retrying: ab' || repeat(U&'\00e4', 121), last_error = 'ab' || repeat(U&'\00e4', 126),
+	length(state || last_error) > 1 FROM braze_origins WHERE server = 'failing'}), 't|t|t', 'an error is cut between two characters');
+run_here(q{SELECT braze_stop_collecting('failing', 'outbox', force => true)});
+wait_for_state('collecting');
 
 # ----- more than there should be -----
 
