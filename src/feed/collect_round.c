@@ -75,6 +75,13 @@ static int64 expired_at = 0;
 /* nothing more is collected; the cursor stands as this asks for */
 static bool is_stopping = false;
 
+/*
+ * The last round, too, has read all that there was.  A snapshot is older than the
+ * lock on the table there, and one that was rewritten in between is empty to it.
+ * So it takes two to say that nothing is left there.
+ */
+static bool was_all = false;
+
 /* the last error came while a call was inserted: each is tried by itself */
 static bool is_careful = false;
 static bool is_inserting = false;
@@ -107,6 +114,7 @@ braze_collect_round_reset(void)
 		pfree(session);
 	session = NULL;
 	ncollected = 0;
+	was_all = false;
 	is_careful = is_inserting;
 	is_inserting = false;
 }
@@ -371,6 +379,7 @@ check_session(const BrazeOrigin *origin)
 		pfree(session);
 	session = MemoryContextStrdup(TopMemoryContext, now);
 	ncollected = 0;
+	was_all = false;
 	scanned_at = braze_now_ms();
 	highest_noted = braze_collect_notes_highest(origin);
 }
@@ -386,6 +395,7 @@ read_from_start(void)
 {
 	braze_collect_cursor_rewind();
 	braze_collect_held_back_reset();
+	was_all = false;
 	scanned_at = braze_now_ms();
 }
 
@@ -464,7 +474,7 @@ braze_collect_round_run(const BrazeOrigin *origin, BrazeCollectRound *result)
 	braze_collect_cursor_end();
 
 	/* what is there and noted has been deleted: in this round, or before it */
-	if (all && (expired_at == 0 || braze_now_ms() - expired_at >= EXPIRE_MS))
+	if (all && was_all && (expired_at == 0 || braze_now_ms() - expired_at >= EXPIRE_MS))
 	{
 		braze_collect_notes_expire(origin);
 		expired_at = braze_now_ms();
@@ -477,7 +487,8 @@ braze_collect_round_run(const BrazeOrigin *origin, BrazeCollectRound *result)
 	result->collected = batch.count;
 	result->more = (!all || batch.count > 0);
 	result->all = all;
-	result->stopped = (is_stopping && all);
+	result->stopped = (is_stopping && all && was_all);
+	was_all = all;
 	if (result->stopped)
 		braze_collect_table_remove(origin, true);
 	staying = braze_collect_held_back_reason();

@@ -190,6 +190,22 @@ is(run_here(q{SET client_encoding = 'LATIN1'; SELECT state = 'retrying: ab' || r
 run_here(q{SELECT braze_stop_collecting('failing', 'outbox', force => true)});
 wait_for_state('collecting');
 
+# ----- the end, while the table there is rewritten -----
+
+run_there('CREATE TRIGGER refuse BEFORE DELETE ON outbox FOR EACH ROW EXECUTE FUNCTION refuse()');
+queue_there('last');
+wait_for_state('retrying: not now');
+my $since = run_here(q{SELECT braze_stop_collecting('shop', 'outbox')}) && run_here('SELECT clock_timestamp()');
+wait_for($node, "last_error_at > '$since' FROM braze_origins WHERE server = 'shop'");
+$there = $origin->background_psql('postgres');
+$there->query_safe('BEGIN; DROP TRIGGER refuse ON outbox; ALTER TABLE outbox ALTER dead_letter TYPE numeric; ALTER TABLE outbox ALTER dead_letter TYPE bigint');
+wait_for($origin, waits_for_lock_on('outbox'));
+$there->query_safe('COMMIT');
+$there->quit;
+wait_for($node, q{count(*) = 0 FROM braze_origins WHERE server = 'shop'});
+is(run_there('SELECT count(*) FROM outbox'), 0, 'nothing that was collected is left there at the end');
+run_here(q{SET ROLE gatherer; SELECT braze_collect('shop', 'outbox')});
+
 # ----- more than there should be -----
 
 # made-up transactions that may still insert
