@@ -215,12 +215,12 @@ wait_for_state('retrying: the view braze_collect_locks at the origin has more th
 run_there('DROP VIEW braze_collect_locks; ALTER VIEW real_locks RENAME TO braze_collect_locks');
 wait_for_state('collecting');
 
-# calls of 1 MB, and one with more numbers of objects than any call has objects
+# large calls, and one with more numbers of objects than any call has objects
 end_collector();
 run_there(q{INSERT INTO outbox (destination, call, objects)
-	SELECT 'braze', jsonb_build_object('type', 'track', 'userId', 'u1', 'event', 'large', 'properties', jsonb_build_object('p', repeat('x', 1000000))),
-		CASE WHEN i = 120 THEN array_fill(0, ARRAY[300000]) END FROM generate_series(1, 120) i});
-wait_for($node, q{count(*) = 120 FROM braze_queue WHERE call->>'event' = 'large'});
+	SELECT 'braze', jsonb_build_object('type', 'track', 'userId', 'u1', 'event', 'large', 'properties', jsonb_build_object('p', repeat('x', 500000))),
+		CASE WHEN i = 240 THEN array_fill(0, ARRAY[300000]) END FROM generate_series(1, 240) i});
+wait_for($node, q{count(*) = 240 FROM braze_queue WHERE call->>'event' = 'large'});
 my ($peak) = slurp_file('/proc/' . run_here(q{SELECT pid FROM pg_stat_activity WHERE backend_type = 'segment_braze collector'}) . '/status') =~ /VmHWM:\s+(\d+)/;
 note("peak $peak kB");
 cmp_ok($peak, '<', 180_000, 'a collector reads large calls a few at a time');
