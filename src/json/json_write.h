@@ -16,12 +16,14 @@
 #include "lib/stringinfo.h"
 
 #include "json/jsonb_walk.h"
+#include "json/utf8.h"
 
 typedef struct BrazeText
 {
 	StringInfo	out;
 	int			limit;			/* out->len never passes it but by closing */
 	bool		full;
+	bool		foreign;		/* the database's encoding is not UTF-8 */
 } BrazeText;
 
 /* deeper values are left out: our recursion must not exhaust the stack */
@@ -143,6 +145,30 @@ braze_text_narrow(BrazeText *text, int length)
 	if (length < text->limit - text->out->len)
 		text->limit = text->out->len + length;
 	return before;
+}
+
+/*
+ * Braze's limits are bytes of UTF-8.  While something is written the bytes of
+ * the database's encoding are counted, which is exact in UTF-8; elsewhere it is
+ * measured once it is there.
+ */
+static inline int
+braze_text_size(const BrazeText *text, int mark)
+{
+	int			length = text->out->len - mark;
+
+	if (likely(!text->foreign))
+		return length;
+	return braze_utf8_size(text->out->data + mark, length);
+}
+
+/* ends what braze_text_narrow began at this mark, for so many bytes */
+static inline void
+braze_text_widen(BrazeText *text, int before, int mark, int length)
+{
+	text->limit = before;
+	if (unlikely(text->foreign) && braze_text_size(text, mark) > length)
+		text->full = true;
 }
 
 extern void braze_json_write_string(BrazeText *text, const char *data, int length);

@@ -49,10 +49,21 @@ braze_utf8_convert(BrazeString *string)
 	return true;
 }
 
+int
+braze_utf8_size(const char *data, int length)
+{
+	BrazeString converted = {data, length};
+
+	(void) braze_utf8_convert(&converted);
+	if (converted.data != data)
+		pfree(unconstify(char *, converted.data));
+	return converted.length;
+}
+
 bool
 braze_utf8_fits(BrazeString string, int min, int max)
 {
-	BrazeString converted = string;
+	int			size;
 
 	/*
 	 * So many bytes are more than max characters: they are not converted, or
@@ -60,8 +71,6 @@ braze_utf8_fits(BrazeString string, int min, int max)
 	 */
 	if (string.length > max * MAX_MULTIBYTE_CHAR_LEN)
 		return false;
-	(void) braze_utf8_convert(&converted);
-	if (converted.data != string.data)
-		pfree(unconstify(char *, converted.data));
-	return converted.length >= min && converted.length <= max;
+	size = braze_utf8_size(string.data, string.length);
+	return size >= min && size <= max;
 }

@@ -19,4 +19,7 @@ extern bool braze_utf8_convert(BrazeString *string);
  */
 extern bool braze_utf8_fits(BrazeString string, int min, int max);
 
+/* the bytes that a text of the database's has in UTF-8 */
+extern int	braze_utf8_size(const char *data, int length);
+
 #endif							/* BRAZE_UTF8_H */

@@ -102,18 +102,20 @@ write_custom(Identify *identify, BrazeString name, const JsonbValue *value,
 	BrazeMap   *map = identify->map;
 	BrazeText  *text = &map->text;
 	int			mark = braze_text_mark(text);
+	int			value_mark;
 	int			limit;
 	bool		written = true;
 	BrazeLoss	loss = {0};
 
 	braze_object_writer_key(map, name.data, name.length);
+	value_mark = braze_text_mark(text);
 	limit = braze_text_narrow(text, BRAZE_LIMIT_ATTRIBUTE);
 	/* alone, null is an instruction: it removes the attribute */
 	if (value->type == jbvNull)
 		braze_text_literal(text, "null");
 	else
 		written = braze_json_write_value_except(text, value, BRAZE_IN_ATTRIBUTE, except, &loss);
-	text->limit = limit;
+	braze_text_widen(text, limit, value_mark, BRAZE_LIMIT_ATTRIBUTE);
 
 	/*
 	 * What is too large takes only itself out: after the rewind there is room
@@ -319,6 +321,7 @@ write_candidate(Identify *identify, BrazeField field, int candidate)
 	BrazeText  *text = &map->text;
 	int			mark = braze_text_mark(text);
 	int			nnotes = map->mapped.nnotes;
+	int			value_mark;
 	int			limit;
 	bool		written;
 
@@ -334,6 +337,7 @@ write_candidate(Identify *identify, BrazeField field, int candidate)
 	 * Before anything of it is written: a small jsonb can be megabytes of
 	 * text.
 	 */
+	value_mark = braze_text_mark(text);
 	limit = braze_text_narrow(text, BRAZE_LIMIT_ATTRIBUTE);
 	if (value->type == jbvNull)
 	{
@@ -342,7 +346,7 @@ write_candidate(Identify *identify, BrazeField field, int candidate)
 	}
 	else
 		written = info->write(map, slot->trait[candidate], value);
-	text->limit = limit;
+	braze_text_widen(text, limit, value_mark, BRAZE_LIMIT_ATTRIBUTE);
 
 	if (text->full)
 	{
@@ -415,6 +419,7 @@ write_context_token(Identify *identify)
 	BrazeText  *text = &map->text;
 	int			mark = braze_text_mark(text);
 	int			nnotes = map->mapped.nnotes;
+	int			value_mark;
 	int			limit;
 	JsonbValue	value;
 	BrazeString token;
@@ -432,6 +437,7 @@ write_context_token(Identify *identify)
 		braze_mapping_note(map, "The push token of context.device was left out: the destination has no app_identifier.");
 		return;
 	}
+	value_mark = braze_text_mark(text);
 	limit = braze_text_narrow(text, BRAZE_LIMIT_ATTRIBUTE);
 	braze_text_literal(text, ",\"push_tokens\":[{\"app_id\":");
 	braze_json_write_string(text, map->settings->app_identifier, strlen(map->settings->app_identifier));
@@ -450,7 +456,7 @@ write_context_token(Identify *identify)
 							   BRAZE_LIMIT_DEVICE_ID_MIN, BRAZE_LIMIT_DEVICE_ID);
 	}
 	braze_text_literal(text, "}]");
-	text->limit = limit;
+	braze_text_widen(text, limit, value_mark, BRAZE_LIMIT_ATTRIBUTE);
 	if (text->full)
 	{
 		braze_text_rewind(text, mark);

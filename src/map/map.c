@@ -7,6 +7,7 @@
  */
 #include "postgres.h"
 
+#include "mb/pg_wchar.h"
 #include "utils/memutils.h"
 #include "utils/timestamp.h"
 
@@ -47,6 +48,8 @@ braze_map_create(void)
 	enlargeStringInfo(&mapped->text, TEXT_SIZE);
 	initStringInfo(&map->notes);
 	map->text.out = &mapped->text;
+	map->text.foreign = map->own.text.foreign = map->shared.text.foreign =
+		GetDatabaseEncoding() != PG_UTF8;
 	return mapped;
 }
 

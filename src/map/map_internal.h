@@ -47,6 +47,7 @@ typedef struct BrazeEntry
 	BrazeString name;
 	int			offset;
 	int			length;
+	int			size;			/* in UTF-8, as Braze counts it */
 	bool		left_out;
 	bool		is_long;		/* Braze cuts a text in it, which is not noted
 								 * yet */
@@ -58,6 +59,7 @@ typedef struct BrazeEntries
 {
 	StringInfoData data;
 	BrazeText	text;			/* writes data */
+	int			size;			/* of all of them together, in UTF-8 */
 	int			limit;			/* of the object that they are for */
 	int			longest;		/* a longer entry is among those left out */
 	BrazeEntry *list;
@@ -258,7 +260,7 @@ typedef struct BrazeProperties
 	const char *const *reserved;
 	int			nshared;		/* how many of the shared ones are looked at, */
 	int			nhidden;		/* how many of those the object has itself, */
-	int			shared_length;	/* and the length of the others */
+	int			shared_size;	/* and the size of the others */
 	int			count;			/* once they are ended: all that stay */
 } BrazeProperties;
 

@@ -53,6 +53,8 @@ braze_object_writer_cancel(BrazeMap *map)
 bool
 braze_object_writer_end_plain(BrazeMap *map)
 {
+	braze_text_widen(&map->text, map->limit_before, map->object_start, BRAZE_MAX_OBJECT);
+
 	/*
 	 * Some part did not fit.  An object of which the end is missing is no
 	 * JSON, so all of it goes; the caller is told, since what follows is not
@@ -64,7 +66,6 @@ braze_object_writer_end_plain(BrazeMap *map)
 		braze_mapping_note(map, "What follows in the call was left out: it is too large for Braze; split it.");
 		return false;
 	}
-	map->text.limit = map->limit_before;
 	record_object(map);
 	map->note_object = 0;
 	return true;

@@ -53,6 +53,7 @@ begin_entries(BrazeEntries *entries, int limit)
 	 */
 	entries->text.limit = limit * (GROWN_LIMITS + 1);
 	entries->text.full = false;
+	entries->size = 0;
 	entries->limit = limit;
 	entries->longest = limit;
 	entries->count = 0;
@@ -76,6 +77,8 @@ record_entry(BrazeEntries *entries, BrazeString name, int offset, bool is_long)
 	entry->name = name;
 	entry->offset = offset;
 	entry->length = entries->data.len - offset;
+	entry->size = braze_text_size(&entries->text, offset);
+	entries->size += entry->size;
 	entry->left_out = false;
 	entry->is_long = is_long;
 	entry->hidden = 0;
@@ -113,8 +116,8 @@ compare_sizes(const void *a, const void *b, void *list)
 	const BrazeEntry *left = (BrazeEntry *) list + *(const int *) a;
 	const BrazeEntry *right = (BrazeEntry *) list + *(const int *) b;
 
-	if (left->length != right->length)
-		return left->length < right->length ? -1 : 1;
+	if (left->size != right->size)
+		return left->size < right->size ? -1 : 1;
 	return left < right ? -1 : 1;
 }
 
@@ -176,6 +179,7 @@ keep_first(BrazeMap *map, BrazeEntries *entries, int kept)
 {
 	char	   *data = entries->data.data;
 	int			length = 0;
+	int			size = 0;
 	int			count = 0;
 
 	for (int i = entries->count - 1; i >= kept; i--)
@@ -199,9 +203,11 @@ keep_first(BrazeMap *map, BrazeEntries *entries, int kept)
 		memmove(data + length, data + entry.offset, entry.length);
 		entry.offset = length;
 		length += entry.length;
+		size += entry.size;
 		entries->list[count++] = entry;
 	}
 	entries->data.len = length;
+	entries->size = size;
 	entries->count = count;
 }
 
@@ -214,8 +220,8 @@ cut_entries(BrazeMap *map, BrazeEntries *entries)
 
 	sort_entries(entries, compare_sizes);
 	while (size < entries->limit * KEPT_LIMITS)
-		size += entries->list[entries->order[kept++]].length;
-	entries->longest = entries->list[entries->order[kept - 1]].length - 1;
+		size += entries->list[entries->order[kept++]].size;
+	entries->longest = entries->list[entries->order[kept - 1]].size - 1;
 	keep_first(map, entries, kept);
 	if (entries->sorted > 0)
 		sort_by_name(entries);
@@ -237,7 +243,7 @@ add_entry(BrazeMap *map, BrazeEntries *entries, BrazeString name, const JsonbVal
 	braze_json_write_string(text, name.data, name.length);
 	braze_text_char(text, ':');
 	written = braze_json_write_value(text, value, BRAZE_IN_PROPERTY, &loss);
-	text->limit = limit;
+	braze_text_widen(text, limit, mark, entries->longest);
 
 	if (text->full)
 	{
@@ -263,7 +269,7 @@ add_entry(BrazeMap *map, BrazeEntries *entries, BrazeString name, const JsonbVal
 	record_entry(entries, name, mark, loss.flags & BRAZE_LONG_STRING);
 
 	/* after each entry, or thousands of them would be gigabytes at the end */
-	if (unlikely(entries->data.len > entries->limit * GROWN_LIMITS))
+	if (unlikely(entries->size > entries->limit * GROWN_LIMITS))
 		cut_entries(map, entries);
 }
 
@@ -445,7 +451,7 @@ hide_entry(BrazeProperties *properties, BrazeString name)
 
 	if (entry == NULL || entry->hidden == map->round)
 		return;
-	properties->shared_length -= entry->length;
+	properties->shared_size -= entry->size;
 	properties->nhidden++;
 	entry->hidden = map->round;
 }
@@ -466,7 +472,7 @@ braze_properties_join(BrazeProperties *properties, JsonbContainer *shared,
 	map->round++;
 	properties->nshared = map->shared.count;
 	properties->nhidden = 0;
-	properties->shared_length = map->shared.data.len;
+	properties->shared_size = map->shared.size;
 
 	/*
 	 * What of the object is no property hides nothing: a null, and what has
@@ -519,12 +525,12 @@ leave_out_largest(BrazeProperties *properties)
 		 * smallest that is left.  Of two of the same size the object's own
 		 * stays.
 		 */
-		if (j < properties->nshared && (mine == NULL || shared[j].length < mine->length))
+		if (j < properties->nshared && (mine == NULL || shared[j].size < mine->size))
 			next = &shared[j];
 		/* what is left in both lists is as large: nothing more fits */
-		if (next == NULL || next->length > room)
+		if (next == NULL || next->size > room)
 			break;
-		room -= next->length;
+		room -= next->size;
 		if (next == mine)
 			i++;
 		else
@@ -552,16 +558,16 @@ void
 braze_properties_end(BrazeProperties *properties)
 {
 	BrazeMap   *map = properties->map;
-	int			length = map->own.data.len;
+	int			size = map->own.size;
 
 	if (properties->nshared > 0)
-		length += properties->shared_length;
+		size += properties->shared_size;
 
 	/*
 	 * With the closing brace; the comma of the first entry becomes the
 	 * opening one.
 	 */
-	if (length + 1 > map->own.limit)
+	if (size + 1 > map->own.limit)
 		leave_out_largest(properties);
 	note_long(map, map->own.list, map->own.count, UINT_MAX);
 	if (properties->nshared > 0)

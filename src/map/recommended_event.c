@@ -518,6 +518,7 @@ write_event(BrazeEventWriter *writer)
 {
 	BrazeMap   *map = writer->map;
 	BrazeText  *text = &map->text;
+	int			mark;
 	int			limit;
 
 	/*
@@ -539,6 +540,7 @@ write_event(BrazeEventWriter *writer)
 	braze_object_writer_name(map, BRAZE_NAME_KEY, braze_string(writer->schema->event));
 	braze_object_writer_time(map);
 	braze_text_literal(text, ",\"properties\":");
+	mark = braze_text_mark(text);
 	limit = braze_text_narrow(text, BRAZE_LIMIT_EVENT_PROPERTIES - CLOSING);
 	braze_text_char(text, '{');
 	writer->first = true;
@@ -552,7 +554,7 @@ write_event(BrazeEventWriter *writer)
 	if (writer->missing.len == 0 && writer->fit != BRAZE_FIT_NO_METADATA &&
 		!writer->product_is_call)
 		write_metadata(writer);
-	text->limit = limit;
+	braze_text_widen(text, limit, mark, BRAZE_LIMIT_EVENT_PROPERTIES - CLOSING);
 
 	if (writer->missing.len > 0 || writer->below_zero != NULL || text->full)
 	{

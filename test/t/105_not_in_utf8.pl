@@ -54,5 +54,16 @@ SELECT n, outcome FROM unnest('{493,494}'::int[]) n,
 	braze_map(jsonb_build_object('type', 'track', 'userId', repeat(E'\xe9', n), 'event', 'e'))
 EOS
 
+# and so do those of properties, in all, and of an attribute
+is($node->safe_psql('latin', <<'EOS'), "purchases|{a,c}\nevents|{a,c,products}\nattributes|{a,external_id}", 'properties and attributes are, too');
+SET client_encoding = 'LATIN1';
+SELECT kind, (SELECT array_agg(key ORDER BY key) FROM jsonb_object_keys(CASE kind WHEN 'attributes' THEN payload ELSE payload->'properties' END) key)
+FROM (VALUES (1, '{"type": "track", "userId": "u", "event": "Order Completed"}', 15), (2, '{"type": "track", "userId": "u", "event": "e"}', 30),
+		(3, '{"type": "identify", "userId": "u"}', 50)) calls (n, call, thousands),
+	jsonb_build_object('a', repeat(E'\xe9', thousands * 1000), 'b', repeat(E'\xe9', thousands * 1100)) texts,
+	braze_map(call::jsonb || jsonb_build_object('traits', texts, 'properties', texts || '{"c": 1, "products": [{"id": "p", "price": 1}]}')) map
+WHERE map.outcome = 'send' ORDER BY n
+EOS
+
 $node->stop;
 done_testing();
