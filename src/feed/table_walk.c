@@ -118,6 +118,15 @@ read_keys(const BrazeWalkKey *key, const char *sql, WalkParameters *parameters, 
 	return list;
 }
 
+static void
+begin_keys(StringInfo sql, Relation rel, const BrazeWalkKey *key)
+{
+	initStringInfo(sql);
+	appendStringInfoString(sql, "SELECT ");
+	braze_walk_key_append_columns(sql, key);
+	append_table(sql, rel);
+}
+
 BrazeKeyText
 braze_table_walk_last(Relation rel, const BrazeWalkKey *key)
 {
@@ -126,10 +135,7 @@ braze_table_walk_last(Relation rel, const BrazeWalkKey *key)
 	BrazeKeyList last;
 	int			level = braze_walk_key_begin();
 
-	initStringInfo(&sql);
-	appendStringInfoString(&sql, "SELECT ");
-	braze_walk_key_append_columns(&sql, key);
-	append_table(&sql, rel);
+	begin_keys(&sql, rel, key);
 	appendStringInfoString(&sql, " ORDER BY ");
 	for (int i = 0; i < key->ncolumns; i++)
 		appendStringInfo(&sql, "%st.%s DESC", i > 0 ? ", " : "", quote_identifier(key->names[i]));
@@ -148,10 +154,7 @@ braze_table_walk_next(Relation rel, const BrazeWalkKey *key, BrazeKeyText after,
 	BrazeKeyList next;
 	int			level = braze_walk_key_begin();
 
-	initStringInfo(&sql);
-	appendStringInfoString(&sql, "SELECT ");
-	braze_walk_key_append_columns(&sql, key);
-	append_table(&sql, rel);
+	begin_keys(&sql, rel, key);
 	append_range(&sql, &parameters, key, after, up_to);
 	appendStringInfo(&sql, " LIMIT %d", limit);
 	next = read_keys(key, sql.data, &parameters, limit);
