@@ -42,6 +42,9 @@
  */
 #define MAX_PASSES			4
 
+/* when a transfer has had its time: enough to read any answer that is there */
+#define MAX_LATE_PASSES		64
+
 /*
  * Blocks what may be blocked.  A fault of the program itself is left alone:
  * blocked, it would kill the process without a word.
@@ -184,11 +187,11 @@ finish_transfer(BrazeHttp *http, HttpTransfer *transfer, CURLcode result)
 	http->last_done = request;
 }
 
-/* the sooner one of the pools', -1: none */
+/* the soonest of the pools' and the transfers', -1: none */
 static int64_t
 next_deadline(const BrazeHttp *http)
 {
-	int64_t		deadline = -1;
+	int64_t		deadline = http->next_end;
 
 	for (int i = 0; i < HTTP_POOLS; i++)
 	{
@@ -200,7 +203,34 @@ next_deadline(const BrazeHttp *http)
 	return deadline;
 }
 
-/* lets curl see to its timeouts when the next of them is over */
+/*
+ * Ends what has had no complete answer within its time.  curl itself would do
+ * so before it reads from the socket: an answer that has come would be taken
+ * for a timeout because the caller was late.
+ */
+static void
+end_overdue(BrazeHttp *http)
+{
+	int64_t		now = braze_http_now(CLOCK_MONOTONIC);
+	HttpTransfer *next;
+
+	if (http->next_end < 0 || http->next_end > now)
+		return;
+	http->next_end = -1;
+	for (HttpTransfer *transfer = http->active; transfer != NULL; transfer = next)
+	{
+		next = transfer->next;
+		if (transfer->ends <= now)
+		{
+			braze_http_transfer_time_out(transfer);
+			finish_transfer(http, transfer, CURLE_OPERATION_TIMEDOUT);
+		}
+		else if (http->next_end < 0 || transfer->ends < http->next_end)
+			http->next_end = transfer->ends;
+	}
+}
+
+/* lets curl see to its timers when the next of them is over */
 static bool
 call_if_due(HttpPool *pool)
 {
@@ -244,12 +274,13 @@ static void
 run_transfers(BrazeHttp *http)
 {
 	sigset_t	saved;
+	bool		overdue = http->next_end >= 0 && http->next_end <= braze_http_now(CLOCK_MONOTONIC);
 
 	if (http->active == NULL && http->nsockets == 0 && next_deadline(http) < 0)
 		return;
 
 	block_signals(&saved);
-	for (int pass = 0; pass < MAX_PASSES; pass++)
+	for (int pass = 0; pass < (overdue ? MAX_LATE_PASSES : MAX_PASSES); pass++)
 	{
 		struct epoll_event events[MAX_EVENTS];
 		int			nevents = 0;
@@ -275,10 +306,6 @@ run_transfers(BrazeHttp *http)
 			called = true;
 		}
 
-		/*
-		 * Timers after sockets: an answer that has come is not to be taken
-		 * for a timeout because the caller was late.
-		 */
 		for (int i = 0; i < HTTP_POOLS; i++)
 		{
 			if (call_if_due(&http->pools[i]))
@@ -290,6 +317,9 @@ run_transfers(BrazeHttp *http)
 		for (int i = 0; i < HTTP_POOLS; i++)
 			take_messages(&http->pools[i]);
 	}
+
+	/* last: what there was to read has been read */
+	end_overdue(http);
 	restore_signals(&saved);
 }
 
@@ -338,6 +368,7 @@ braze_http_create(int max_connections, char *error, size_t error_size)
 		snprintf(error, error_size, "out of memory");
 		return NULL;
 	}
+	http->next_end = -1;
 	http->epoll_fd = epoll_create1(EPOLL_CLOEXEC);
 	if (http->epoll_fd < 0)
 	{
@@ -494,6 +525,9 @@ braze_http_send(BrazeHttp *http, BrazeHttpRequest *request)
 	}
 
 	request->handle = transfer;
+	transfer->ends = braze_http_now(CLOCK_MONOTONIC) + transfer->target->timeout_ms;
+	if (http->next_end < 0 || transfer->ends < http->next_end)
+		http->next_end = transfer->ends;
 	transfer->next = http->active;
 	if (http->active != NULL)
 		http->active->previous = transfer;

@@ -43,6 +43,7 @@ typedef struct HttpTransfer
 	struct HttpPool *pool;
 	BrazeHttpRequest *request;
 	BrazeHttpTarget *target;
+	int64_t		ends;			/* when it is over, answered or not */
 	size_t		header_bytes;
 	bool		headers_complete;	/* of the final answer, not of a 1xx */
 	bool		begun;			/* curl was about to write the request, */
@@ -78,6 +79,7 @@ struct BrazeHttp
 	void		(*release) (void);
 	bool		(*may_begin) (void);	/* NULL: it always may */
 	HttpTransfer *active;		/* a list in both directions */
+	int64_t		next_end;		/* none of them ends before, -1: there is none */
 	HttpTransfer *spare;		/* a list by next */
 	int			nspare;
 	size_t		answer_bytes;	/* of all answers that are held */
@@ -121,6 +123,9 @@ extern bool braze_http_transfer_is_written(const HttpTransfer *transfer);
  * refused for being one too many.
  */
 extern bool braze_http_transfer_may_start_again(const HttpTransfer *transfer, CURLcode result);
+
+/* says that it has had its time */
+extern void braze_http_transfer_time_out(HttpTransfer *transfer);
 
 /* fills the request's answer or error from how its transfer ended */
 extern void braze_http_transfer_judge(HttpTransfer *transfer, CURLcode result);

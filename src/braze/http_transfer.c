@@ -407,7 +407,8 @@ braze_http_transfer_configure(HttpTransfer *transfer)
 	SET(CURLOPT_VERBOSE, 1L);
 #endif
 
-	if (request->once && braze_http_transfer_is_alone(target, request))
+	if ((request->once && braze_http_transfer_is_alone(target, request)) ||
+		(target->silent && LIBCURL_VERSION_NUM < 0x075000))
 	{
 		SET(CURLOPT_FRESH_CONNECT, 1L);
 		SET(CURLOPT_FORBID_REUSE, 1L);
@@ -428,16 +429,9 @@ braze_http_transfer_configure(HttpTransfer *transfer)
 	 */
 	if (target->silent)
 		SET(CURLOPT_MAXLIFETIME_CONN, SILENT_LIFETIME_S);
-#else
-	if (target->silent)
-	{
-		SET(CURLOPT_FRESH_CONNECT, 1L);
-		SET(CURLOPT_FORBID_REUSE, 1L);
-	}
 #endif
 
 	SET(CURLOPT_NOSIGNAL, 1L);
-	SET(CURLOPT_TIMEOUT_MS, target->timeout_ms);
 	SET(CURLOPT_CONNECTTIMEOUT_MS,
 		target->timeout_ms < CONNECT_TIMEOUT_MS ? target->timeout_ms : CONNECT_TIMEOUT_MS);
 	SET(CURLOPT_TCP_KEEPALIVE, 1L);
@@ -631,6 +625,18 @@ note_server(HttpTransfer *transfer, CURLcode result, long status)
 	}
 	else if (result == CURLE_OPERATION_TIMEDOUT && transfer->begun)
 		target->silent = true;
+}
+
+/* as curl would say it */
+void
+braze_http_transfer_time_out(HttpTransfer *transfer)
+{
+	curl_off_t	received = 0;
+
+	curl_easy_getinfo(transfer->easy, CURLINFO_SIZE_DOWNLOAD_T, &received);
+	snprintf(transfer->curl_error, sizeof(transfer->curl_error),
+			 "Operation timed out after %ld milliseconds with %lld bytes received",
+			 transfer->target->timeout_ms, (long long) received);
 }
 
 /* fills the request's answer or error from how its transfer ended */

@@ -94,6 +94,8 @@ typedef struct BrazeDelivery
 	 */
 	const char *unreadable;		/* what of its calls cannot be read now, NULL:
 								 * nothing */
+	int64		read_ms;		/* what its calls have taken of the read under
+								 * way */
 	bool		behind;
 	int64		cursor;
 	BrazeHeld  *held;			/* malloc'd, ascending */

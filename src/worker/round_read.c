@@ -40,6 +40,12 @@
 /* rows of one read: the transaction stays short, the cost of a round small */
 #define READ_BATCH		2500
 
+/*
+ * The time that the calls of one destination may take in a read.  A large one
+ * takes milliseconds, and answers of others are to be taken meanwhile.
+ */
+#define READ_MS			100
+
 /* for the oldest call of a destination that takes none, once in a nap */
 #define SEARCH_BATCH	50000
 
@@ -65,6 +71,9 @@ static char *failing_reason = NULL;
 
 /* the last read ended before a row that there was no memory for */
 static bool stopped = false;
+
+/* or the calls of a destination have had their time */
+static bool out_of_time = false;
 
 /* since when somebody has the queue locked, 0: nobody has */
 static int64 locked_since = 0;
@@ -99,11 +108,28 @@ forget_failing(void)
 	failures = 0;
 }
 
+/* if not, the next read goes on with its calls */
+static bool
+has_time(const BrazeDelivery *delivery)
+{
+	if (delivery->read_ms < READ_MS)
+		return true;
+	out_of_time = true;
+	return false;
+}
+
+static bool
+has_room(BrazeDelivery *delivery)
+{
+	return has_time(delivery) && braze_memory_budget_has_room(delivery);
+}
+
 /* maps a row and packs it, or has it refused */
 static void
 take_row(BrazeDelivery *delivery, const BrazeQueueRow *row)
 {
 	Size		size = toast_raw_datum_size(row->call);
+	int64		began = braze_now_ms();
 
 	/* first: an error in what follows must not hide it */
 	unflushed = true;
@@ -115,7 +141,7 @@ take_row(BrazeDelivery *delivery, const BrazeQueueRow *row)
 		forget_failing();
 	}
 
-	/* a plain INSERT was not held to it */
+	/* a plain INSERT was not held to either */
 	else if (size > (Size) braze_max_call_size * 1024)
 		braze_delivery_reject(delivery, row,
 							  psprintf("The call has %zu bytes, and segment_braze.max_call_size is %d kB.",
@@ -127,6 +153,7 @@ take_row(BrazeDelivery *delivery, const BrazeQueueRow *row)
 	else
 		braze_delivery_take(delivery, row);
 	braze_activity_about(NULL);
+	delivery->read_ms += braze_now_ms() - began;
 }
 
 static void
@@ -173,7 +200,7 @@ consume_new(const BrazeQueueRow *row, void *arg)
 		fall_behind(delivery, row);
 		return true;
 	}
-	if (!braze_memory_budget_has_room(delivery))
+	if (!has_room(delivery))
 	{
 		/* reading on for nobody would only mean to read it all twice */
 		if (all_others_behind(delivery))
@@ -210,7 +237,7 @@ consume_hole(const BrazeQueueRow *row, void *arg)
 		braze_delivery_cursor_has_call(delivery, row->id, row->queued_at) :
 		braze_delivery_cursor_holds(delivery, row->id, row->queued_at))
 		return true;
-	if (!braze_delivery_can_take(delivery) || !braze_memory_budget_has_room(delivery))
+	if (!braze_delivery_can_take(delivery) || !has_room(delivery))
 		step_back_to(delivery, row);
 	else
 		take_row(delivery, row);
@@ -226,7 +253,7 @@ consume_backlog(const BrazeQueueRow *row, void *arg)
 	if (strcmp(row->destination, NameStr(delivery->name)) != 0 ||
 		braze_delivery_cursor_holds(delivery, row->id, row->queued_at))
 		return true;
-	if (!braze_memory_budget_has_room(delivery))
+	if (!has_room(delivery))
 	{
 		braze_delivery_figures_passed(delivery, row->id, row->queued_at);
 		return false;
@@ -246,7 +273,7 @@ read_backlog(BrazeDelivery *delivery)
 	int64		until = reader->cursor;
 	int64		reached;
 
-	if (!braze_delivery_can_take(delivery) || !braze_memory_budget_has_room(delivery))
+	if (!braze_delivery_can_take(delivery) || !has_room(delivery))
 		return false;
 	reached = braze_reader_range(reader, delivery->cursor, until, READ_BATCH,
 								 consume_backlog, delivery);
@@ -312,7 +339,7 @@ consume_wanted(const BrazeQueueRow *row, void *arg)
 static void
 read_wanted(BrazeDelivery *delivery)
 {
-	for (int i = 0; i < READ_BATCH; i++)
+	for (int i = 0; i < READ_BATCH && has_time(delivery); i++)
 	{
 		int64		id = braze_delivery_wanted(delivery);
 
@@ -387,8 +414,8 @@ consume_stray(const BrazeQueueRow *row, void *arg)
 		braze_holes_contain(reader->holes, row->id) ||
 		braze_delivery_cursor_has_call(delivery, row->id, row->queued_at))
 		return true;
-	if (!braze_memory_budget_has_room(delivery))
-		return false;
+	if (!has_room(delivery))
+		return true;			/* the next pass comes by it */
 	ereport(LOG,
 			(errhidecontext(true),
 			 errmsg("segment_braze: call %lld for destination \"%s\" in database \"%s\" was queued with an id far below the last one",
@@ -508,7 +535,9 @@ read_all(void)
 	bool		more = false;
 	bool		anybody = false;
 
-	stopped = false;
+	stopped = out_of_time = false;
+	foreach(cell, braze_deliveries)
+		((BrazeDelivery *) lfirst(cell))->read_ms = 0;
 	braze_memory_budget_count();
 	look_at_profiles();
 
@@ -552,7 +581,7 @@ read_all(void)
 		more = more || rows == READ_BATCH;
 	}
 	rescan_slice();
-	return more;
+	return more || out_of_time;
 }
 
 /*

@@ -620,6 +620,47 @@ no_answer(const char *what)
 	release();
 }
 
+static volatile bool may_answer;
+
+static void
+answer_when_told(Connection *connection)
+{
+	char	   *text = read_request(connection);
+
+	while (!may_answer)
+		poll(NULL, 0, 1);
+	free(text);
+	(void) say(connection, CREATED);
+	wait_for_end(connection);
+}
+
+/* the caller was busy, and comes back only after the request's time is over */
+static void
+test_late_caller(void)
+{
+	struct pollfd wait;
+	BrazeHttpRequest *done = NULL;
+
+	may_answer = false;
+	begin(answer_when_told, 1000);
+	ok(send_body(&request, "{}"), "a request begins");
+	wait = (struct pollfd)
+	{
+		braze_http_fd(http), POLLIN, 0
+	};
+	while (done == NULL && !braze_http_is_written(&request))
+	{
+		poll(&wait, 1, 1);
+		done = braze_http_next_done(http);
+	}
+	may_answer = true;
+	ok(done == NULL && poll(&wait, 1, LONG) == 1, "its answer comes in time");
+	poll(NULL, 0, 1100);
+	ok(wait_done() == &request && request.status == 201, "and counts, however late it is taken");
+	release();
+	end();
+}
+
 static void
 test_no_answer(void)
 {
@@ -1022,6 +1063,7 @@ main(void)
 	test_answers_held();
 	test_announced_sockets();
 	test_no_answer();
+	test_late_caller();
 	test_held_back();
 	test_cancel();
 	test_many();
