@@ -215,8 +215,8 @@ static const ColumnShape sync_state[] = {
 
 static const ColumnShape backfills[] = {
 	{"trigger", OIDOID, KEY},
-	{"table", TEXTOID, NOT_NULL},
-	{"trigger_name", TEXTOID, NOT_NULL},
+	{"table", NAME},
+	{"trigger_name", NAME},
 	{"key", TEXTARRAYOID, NOT_NULL},
 	{"up_to", TEXTARRAYOID, NOT_NULL},
 	{"after", TEXTARRAYOID},

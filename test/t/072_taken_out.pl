@@ -73,7 +73,8 @@ while_braze_is_down('replicated', 'SET session_replication_role = replica; TRUNC
 
 # One call of many is deleted by hand: the others are not read again.  What the
 # worker says of its reads counts, since it also counts the queue anew after each
-# DELETE, for which it reads the index and takes nothing.
+# DELETE, for which it reads the index and takes nothing.  It reads ahead of what
+# Braze answers by some requests, so those that are deleted may be gone by then.
 my $calls = 5000;
 
 sub reads
@@ -101,7 +102,7 @@ braze_flush($node);
 is(accepted('held'), $calls - 20, 'of many calls one is deleted, again and again: the others are sent');
 
 my $reads = reads();
-cmp_ok($reads, '>=', $calls, 'each is read');
+cmp_ok($reads, '>=', $calls - 20, 'each is read');
 cmp_ok($reads, '<', $calls + 1000, 'and not again each time');
 
 $node->stop;
