@@ -29,7 +29,7 @@
 #define SHARE_OF_FREE	4
 
 /* a read of fewer calls than this is not worth its transaction */
-#define FEW_CALLS		2500
+#define FEW_CALLS		10000
 
 /* requests that are started between two looks at the answers, at least */
 #define FEW_REQUESTS	16

@@ -43,8 +43,14 @@ sub sql_error
 # --- tables and columns that an older install script did not have
 
 my %add = (
-	braze_notes => 'CREATE TABLE braze_notes (destination text, outcome text, note text, calls bigint, last_id bigint, last_at timestamptz, PRIMARY KEY (destination, outcome, note))',
-	braze_messages => 'CREATE TABLE braze_messages (destination text, message_id text, queued_at timestamptz, received boolean, PRIMARY KEY (destination, message_id))');
+	braze_notes => <<'EOS',
+CREATE TABLE braze_notes (destination text COLLATE "C", outcome text COLLATE "C", note text COLLATE "C", calls bigint NOT NULL,
+	last_id bigint NOT NULL, last_at timestamptz NOT NULL, PRIMARY KEY (destination, outcome, note))
+EOS
+	braze_messages => <<'EOS');
+CREATE TABLE braze_messages (destination text COLLATE "C", message_id text COLLATE "C", queued_at timestamptz NOT NULL,
+	received boolean NOT NULL, PRIMARY KEY (destination, message_id))
+EOS
 
 run('CREATE DATABASE old');
 run('CREATE EXTENSION segment_braze', 'old');
