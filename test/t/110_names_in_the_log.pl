@@ -137,6 +137,8 @@ braze_flush($node, 'store');
 $braze->hold;
 run("SELECT braze_track('u3', 'A')", 'store');
 $braze->wait_for_stat('held', 1);
+$node->poll_query_until('template1',
+	"SELECT state = 'idle' AND wait_event_type = 'Extension' FROM pg_stat_activity WHERE pid = $worker");
 $node->stop('fast');
 unlike(log_text(), qr/FATAL:(?!  the database system is)/, 'a command that needs the database, and a shutdown, are no error of ours');
 unlike(log_text(), qr/segment_braze worker.* exited with exit code/, 'nor does a worker end with an error');
