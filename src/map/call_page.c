@@ -89,7 +89,7 @@ map_view(BrazeMap *map, const char *call, const char *noun)
 								  call, BRAZE_MAX_NAME);
 		return;
 	}
-	if (!braze_event_passes(map, name) || !braze_user_identifier_map(map))
+	if (!braze_event_name_passes(map, name) || !braze_user_identifier_map(map))
 		return;
 	braze_mapping_note_traits(map);
 	braze_object_writer_find_app_id(map);

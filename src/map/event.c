@@ -1,7 +1,7 @@
 /*-------------------------------------------------------------------------
  *
  * event.c
- *	  One of Braze's events, and which of them the settings let pass.
+ *	  One of Braze's events.
  *
  *-------------------------------------------------------------------------
  */
@@ -27,24 +27,4 @@ braze_event_map(BrazeMap *map, BrazeString name)
 		braze_properties_write(&properties, "properties");
 	}
 	braze_object_writer_end(map);
-}
-
-bool
-braze_event_passes(BrazeMap *map, BrazeString name)
-{
-	const BrazeSettings *settings = map->settings;
-
-	if (settings->events_only.count > 0 && !braze_user_identifier_list_has(&settings->events_only, name))
-	{
-		braze_mapping_note_skip(map, "The event %s was skipped: it is not among the destination's events_only.",
-								braze_mapping_note_quote(name));
-		return false;
-	}
-	if (settings->events_except.count > 0 && braze_user_identifier_list_has(&settings->events_except, name))
-	{
-		braze_mapping_note_skip(map, "The event %s was skipped: it is among the destination's events_except.",
-								braze_mapping_note_quote(name));
-		return false;
-	}
-	return true;
 }

@@ -307,6 +307,13 @@ extern void braze_call_alias_map_delete_user(BrazeMap *map);
 
 /* event.c: an event of this name with the call's properties */
 extern void braze_event_map(BrazeMap *map, BrazeString name);
-extern bool braze_event_passes(BrazeMap *map, BrazeString name);
+
+/*
+ * event_name.c: what a track call names; false, with the call rejected, when
+ * Braze would refuse it.  The other is false, with the call skipped, for an
+ * event that events_only or events_except leaves out.
+ */
+extern bool braze_event_name_read(BrazeMap *map, BrazeString *name);
+extern bool braze_event_name_passes(BrazeMap *map, BrazeString name);
 
 #endif							/* BRAZE_MAP_INTERNAL_H */
