@@ -104,7 +104,10 @@ is_plain(Relation rel, CmdType operation, int columns)
 	return !braze_statement_is_needed(rel, operation) && has_own_checks_only(rel);
 }
 
-/* indexes whose expressions would have to be computed */
+/*
+ * None whose expressions would have to be computed.  One that somebody builds
+ * with CONCURRENTLY is not ready yet, and takes no rows.
+ */
 static bool
 are_plain(CatalogIndexState indexes)
 {
@@ -112,6 +115,8 @@ are_plain(CatalogIndexState indexes)
 	{
 		IndexInfo  *index = indexes->ri_IndexRelationInfo[i];
 
+		if (!index->ii_ReadyForInserts)
+			continue;
 		if (index->ii_Expressions != NIL || index->ii_Predicate != NIL ||
 			index->ii_ExclusionOps != NULL)
 			return false;
@@ -214,31 +219,6 @@ braze_table_write_takes_many(Relation rel, int columns)
 {
 	return is_plain(rel, CMD_INSERT, columns) && has_only_primary_key(rel) &&
 		RelationGetDescr(rel)->natts == columns;
-}
-
-void
-braze_table_write_insert_many(Relation rel, TupleTableSlot **slots, int count,
-							  CommandId command, int *at)
-{
-	Relation	index;
-
-	/*
-	 * Only the transaction itself can have altered the table since it began
-	 * to collect the rows.  They were formed for the table as it was.
-	 */
-	if (!rel->rd_indexvalid)
-		list_free(RelationGetIndexList(rel));
-	if (!braze_table_write_takes_many(rel, RelationGetDescr(rel)->natts))
-		ereport(ERROR,
-				(errcode(ERRCODE_OBJECT_IN_USE),
-				 errmsg("table \"%s\" was altered while a query wrote rows to it",
-						RelationGetRelationName(rel))));
-	index = index_open(rel->rd_pkindex, RowExclusiveLock);
-	heap_multi_insert(rel, slots, count, command, 0, NULL);
-	for (*at = 0; *at < count; (*at)++)
-		insert_key(rel, index, slots[*at]);
-	*at = -1;
-	index_close(index, NoLock);
 }
 
 /*
@@ -348,6 +328,54 @@ write_directly(Relation rel, ItemPointer old, int columns, Datum *values, bool *
 	}
 	CatalogCloseIndexes(indexes);
 	return plain;
+}
+
+/* an error where the executor would have to do it: the rows are counted already */
+static void
+insert_each(Relation rel, TupleTableSlot **slots, int count, int *at)
+{
+	for (*at = 0; *at < count; (*at)++)
+	{
+		TupleTableSlot *slot = slots[*at];
+
+		slot_getallattrs(slot);
+		if (!write_directly(rel, NULL, slot->tts_tupleDescriptor->natts, slot->tts_values,
+							slot->tts_isnull, &slot->tts_tid))
+		{
+			*at = -1;
+			ereport(ERROR,
+					(errcode(ERRCODE_OBJECT_IN_USE),
+					 errmsg("table \"%s\" was altered while a query wrote rows to it",
+							RelationGetRelationName(rel))));
+		}
+	}
+	*at = -1;
+}
+
+void
+braze_table_write_insert_many(Relation rel, TupleTableSlot **slots, int count,
+							  CommandId command, int *at)
+{
+	Relation	index;
+
+	/*
+	 * Since the rows began to be collected others may have begun to build an
+	 * index with CONCURRENTLY, which our lock allows.  All else only the
+	 * transaction itself can have altered.
+	 */
+	if (!rel->rd_indexvalid)
+		list_free(RelationGetIndexList(rel));
+	if (!braze_table_write_takes_many(rel, slots[0]->tts_tupleDescriptor->natts))
+	{
+		insert_each(rel, slots, count, at);
+		return;
+	}
+	index = index_open(rel->rd_pkindex, RowExclusiveLock);
+	heap_multi_insert(rel, slots, count, command, 0, NULL);
+	for (*at = 0; *at < count; (*at)++)
+		insert_key(rel, index, slots[*at]);
+	*at = -1;
+	index_close(index, NoLock);
 }
 
 static void

@@ -52,8 +52,8 @@ extern void braze_table_write_insert(Relation rel, int columns, Datum *values,
 
 /*
  * Many rows at once, none of them so large that it would be compressed.  Only
- * if takes_many says so: nobody has added anything, and the only index is the
- * primary key's.  An error, if that is so no longer.  *at is the row whose key is being inserted, or -1, for who
+ * if takes_many has said so: nobody has added anything, and the only index is
+ * the primary key's.  *at is the row whose key is being inserted, or -1, for who
  * describes an error.
  */
 extern bool braze_table_write_takes_many(Relation rel, int columns);

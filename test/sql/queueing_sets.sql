@@ -69,6 +69,14 @@ SELECT braze_enqueue(call) IS NOT NULL AS queued, to_json(a) AS waiting FROM cal
 SET test.command = 'CREATE INDEX added ON braze_queue (queued_at)';
 SELECT count(braze_enqueue(call)), count(CASE WHEN i > 200 THEN to_json(a) END) FROM calls, (VALUES ('asked'::asked)) v(a) WHERE i <= 201;
 SELECT waiting();
+SET enable_seqscan = off;
+SELECT count(*) FROM braze_queue WHERE queued_at IS NOT NULL;
+RESET enable_seqscan;
+DROP INDEX added;
+TRUNCATE braze_queue;
+SET test.command = 'ALTER TABLE braze_queue ADD added int';
+SELECT count(braze_enqueue(call)), count(CASE WHEN i > 200 THEN to_json(a) END) FROM calls, (VALUES ('asked'::asked)) v(a) WHERE i <= 201;
+SELECT waiting();
 CREATE OR REPLACE FUNCTION waiting() RETURNS bigint LANGUAGE plpgsql AS $$
 BEGIN
 	PERFORM 1 / 0;
