@@ -123,16 +123,24 @@ fill_link(BrazePack *pack, PackedCall *call, int lane)
 
 /*
  * An alias call's own object: of a user who has an alias of this label Braze
- * would ignore it, so the two are merged.  Without memory it goes as it is.
+ * would ignore it, so the two are merged.  Without memory it goes as it is.  An
+ * alias that was given away stands for the whole profile of its owner, which
+ * would become part of this user's and be no more.
  */
 static void
-merge_instead(BrazePack *pack, PackedCall *call)
+decide_own_link(BrazePack *pack, PackedCall *call)
 {
 	PackedObject *object = &call->objects[call->nlinks];
+	const BrazeProfile *user = call->nlanes > 1 ? call->users[0].profile : NULL;
+	const BrazeProfile *other = call->nlanes > 1 ? call->users[1].profile : NULL;
 	size_t		length;
 
-	if (object->kind != BRAZE_ALIASES_TO_IDENTIFY || call->nlanes < 2 ||
-		call->users[0].profile == NULL || !call->users[0].profile->has_alias)
+	if (object->kind != BRAZE_ALIASES_TO_IDENTIFY || user == NULL || other == NULL)
+		return;
+	call->pub.withheld = is_given_away(call, 1);
+
+	/* one that was joined, and has nothing since, is the user's own alias */
+	if (call->pub.withheld || !user->has_alias || (other->owner != NULL && !other->sent))
 		return;
 	call->users[1].link_text = link_text(&merge_shape, call->users[0].lane, call->users[1].lane, &length);
 	if (call->users[1].link_text == NULL)
@@ -142,6 +150,14 @@ merge_instead(BrazePack *pack, PackedCall *call)
 	object->json = call->users[1].link_text;
 	object->length = length;
 	object->kind = BRAZE_MERGE_UPDATES;
+}
+
+/* an alias call's own object that is not to be sent */
+bool
+braze_identity_link_is_withheld(const PackedCall *call, const PackedObject *object)
+{
+	return call->pub.withheld && object->kind == BRAZE_ALIASES_TO_IDENTIFY &&
+		object == &call->objects[call->nlinks];
 }
 
 /* skips the links that are not needed; the lanes count what remains */
@@ -154,7 +170,7 @@ braze_identity_link_decide(BrazePack *pack, PackedCall *call)
 	for (int lane = 1; lane <= call->nlinks && lane < call->nlanes; lane++)
 		fill_link(pack, call, lane);
 	if (call->nlinks == 0 && call->pub.nobjects > 0)
-		merge_instead(pack, call);
+		decide_own_link(pack, call);
 	while (call->next_object < call->nlinks &&
 		   call->objects[call->next_object].state == OBJECT_ACCEPTED)
 		call->next_object++;
@@ -220,7 +236,7 @@ keep_own_link(PackedCall *call, const PackedObject *object)
 	if (user == NULL || other == NULL)
 		return true;
 	if (object->kind == BRAZE_ALIASES_TO_IDENTIFY || object->json == call->users[1].link_text)
-		return is_given_away(call, 1) || keep_link(call, 1, true);
+		return keep_link(call, 1, true);
 	if (object->kind == BRAZE_MERGE_UPDATES && other->has_alias && !user->has_alias)
 		user->has_alias = user->dirty = true;
 	return true;

@@ -320,6 +320,7 @@ extern int	braze_deferred_list(const BrazePack *pack, BrazeHeld *held);
 
 /* identity_link.c */
 extern void braze_identity_link_decide(BrazePack *pack, PackedCall *call);
+extern bool braze_identity_link_is_withheld(const PackedCall *call, const PackedObject *object);
 extern bool braze_identity_link_accepted(BrazePack *pack, PackedCall *call, int object);
 extern void braze_identity_link_refused(PackedCall *call, int object);
 extern void braze_identity_link_given_up(PackedCall *call);

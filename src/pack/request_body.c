@@ -177,6 +177,8 @@ write_kind(BrazePack *pack, BrazeRequest *request, Range range, Body *body)
 			if (!write_attributes(pack, request, body, i))
 				return false;
 		}
+		else if (braze_identity_link_is_withheld(request->objects[i].call, object))
+			need_no_sending(request, i);
 		else
 		{
 			begin_element(request, body, i);

@@ -100,5 +100,28 @@ braze_flush($node);
 is(identity_objects(), 'aliases_to_identify accepted, merge_updates accepted, merge_updates accepted',
 	'Braze keeps one alias: the others are merged');
 
+# an alias stands for the whole profile of whom it was given to, which must not
+# become part of that of the next one who says that it was theirs
+$braze->reset;
+run(<<'EOS');
+SELECT braze_track(NULL::text, 'Seen', anonymous_id => 'c1');
+SELECT braze_alias('owner', 'c1');
+SELECT braze_track('owner', 'Paid');
+SELECT braze_track('new', 'Came');
+SELECT braze_alias('new', 'c1');
+SELECT braze_track(NULL::text, 'Seen', anonymous_id => 'c2');
+SELECT braze_alias('other', 'c2');
+SELECT braze_alias('other', 'c1');
+SELECT braze_track('other', 'Came');
+SELECT braze_alias('owner', 'c1');
+EOS
+braze_flush($node);
+is(identity_objects(), 'aliases_to_identify accepted, aliases_to_identify accepted, aliases_to_identify no effect',
+	'an alias is given to one user');
+is(join(', ', map { join ' ', $_, map { $_->{name} } @{ $braze->user($_)->{events} } } 'owner', 'new', 'other'),
+	'owner Seen Paid, new Came, other Seen Came', 'each of them has what is theirs');
+ok($node->poll_query_until('postgres', q{SELECT sum(calls) = 2 FROM braze_notes WHERE note LIKE '%joined with another user before.'}),
+	'notes say why');
+
 $node->stop;
 done_testing();
