@@ -1641,23 +1641,37 @@ COMMENT ON FUNCTION @extschema@.braze_receive(text, text, text) IS
 -- What a delivery node elsewhere asks, of braze_queue or of a table of its kind.
 -- Whoever holds the lock may still commit rows with ids below what was read: an
 -- INSERT takes it before it draws an id.  The first row is always there, and
--- tells one connection from the next.  client/segment_braze_client.sql has the
--- same view.
+-- tells one connection from the next, and one database from any other that runs.
+-- A row without either is that of a table some rows of which the current role may
+-- not see.  client/segment_braze_client.sql has the same view.
 CREATE VIEW @extschema@.braze_collect_locks AS
 SELECT a.pid || ' ' || EXTRACT(epoch FROM a.backend_start) AS session,
-	NULL::text AS schema_name, NULL::text AS table_name, NULL::text AS holder
+	NULL::text AS schema_name, NULL::text AS table_name, NULL::text AS holder,
+	EXTRACT(epoch FROM pg_catalog.pg_postmaster_start_time()) || ' ' || a.datid AS database
 FROM pg_catalog.pg_stat_get_activity(pg_catalog.pg_backend_pid()) a
 UNION ALL
-SELECT NULL, n.nspname::text, c.relname::text, l.virtualtransaction
+SELECT NULL, n.nspname::text, c.relname::text, l.virtualtransaction, NULL
 FROM pg_catalog.pg_locks l
 	JOIN pg_catalog.pg_class c ON c.oid = l.relation
 	JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace
 WHERE l.locktype = 'relation' AND l.mode = 'RowExclusiveLock' AND l.granted
 	AND l.database = (SELECT d.oid FROM pg_catalog.pg_database d WHERE d.datname = pg_catalog.current_database())
-	AND l.pid IS DISTINCT FROM pg_catalog.pg_backend_pid();
+	AND l.pid IS DISTINCT FROM pg_catalog.pg_backend_pid()
+UNION ALL
+SELECT NULL, n.nspname::text, c.relname::text, NULL, NULL
+FROM pg_catalog.pg_class c
+	JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace
+WHERE c.relrowsecurity AND pg_catalog.row_security_active(c.oid)
+	AND NOT coalesce((
+		SELECT pg_catalog.bool_or(q.polpermissive AND q.is_true) AND pg_catalog.bool_and(q.polpermissive OR q.is_true)
+		FROM (
+			SELECT p.polpermissive, pg_catalog.pg_get_expr(p.polqual, p.polrelid) = 'true' AS is_true
+			FROM pg_catalog.pg_policy p
+			WHERE p.polrelid = c.oid AND p.polcmd IN ('*', 'r')
+				AND EXISTS (SELECT FROM pg_catalog.unnest(p.polroles) r WHERE r = 0 OR pg_catalog.pg_has_role(r, 'USAGE'))) q), false);
 
 COMMENT ON VIEW @extschema@.braze_collect_locks IS
-'for a server that collects calls from here: its own session, and which transactions may still queue calls with lower ids';
+'for a server that collects calls from here: its own session, which transactions may still queue calls with lower ids, and where row-level security may hide some';
 
 CREATE FUNCTION @extschema@.braze_collect(server name, origin_table text)
 RETURNS boolean

@@ -137,6 +137,40 @@ braze_collector_slot_must_end(const BrazeCollectorSlot *slot)
 		database->pid != slot->worker;
 }
 
+/*
+ * Of which database a slot has its table is as old as its last connection.  When
+ * the origin was started again, the one that was denied may be there first: it
+ * waits until the other one has looked.
+ */
+static bool
+has_table(const BrazeCollectorSlot *slot, const char *origin)
+{
+	return slot != own_slot && OidIsValid(slot->database) && !is_orphan(slot) &&
+		slot->origin[0] != '\0' && strcmp(slot->table, own_slot->table) == 0 &&
+		(strcmp(slot->origin, origin) == 0 || strcmp(slot->origin, own_slot->denied) == 0);
+}
+
+bool
+braze_collector_slot_claim(const char *origin, BrazeCollectorSlot *holder)
+{
+	bool		is_ours = true;
+
+	LWLockAcquire(braze_shared->lock, LW_EXCLUSIVE);
+	for (int i = 0; i < braze_shared->ndatabases && is_ours; i++)
+	{
+		const BrazeCollectorSlot *slot = &braze_shared->collectors[i];
+
+		if (!has_table(slot, origin))
+			continue;
+		*holder = *slot;
+		is_ours = false;
+	}
+	strlcpy(own_slot->origin, is_ours ? origin : "", BRAZE_ORIGIN_SIZE);
+	strlcpy(own_slot->denied, is_ours ? "" : holder->origin, BRAZE_ORIGIN_SIZE);
+	LWLockRelease(braze_shared->lock);
+	return is_ours;
+}
+
 void
 braze_collector_slot_publish(BrazeCollectorSlot *slot, const BrazeCollectorFigures *figures)
 {

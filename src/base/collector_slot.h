@@ -23,6 +23,9 @@
 #define BRAZE_ORIGIN_TABLE_SIZE		192
 #define BRAZE_COLLECTOR_TEXT_SIZE	256
 
+/* what tells one database of a server that runs from all others, see braze_collect_locks */
+#define BRAZE_ORIGIN_SIZE			64
+
 /* what a process says of itself */
 typedef struct BrazeCollectorFigures
 {
@@ -49,6 +52,10 @@ typedef struct BrazeCollectorSlot
 	pid_t		pid;			/* the process that is there, 0: none */
 	Latch	   *latch;			/* of that one; valid even when it is gone */
 	bool		stop;			/* it is to end */
+
+	/* of which database of which server it has the table; empty: none yet */
+	char		origin[BRAZE_ORIGIN_SIZE];
+	char		denied[BRAZE_ORIGIN_SIZE];	/* another one had it of that */
 	BrazeCollectorFigures figures;
 } BrazeCollectorSlot;
 
@@ -82,6 +89,14 @@ extern BrazeCollectorSlot *braze_collector_slot_attach(int index, const BrazeCol
 
 /* is its worker gone, or does somebody want the database for themselves? */
 extern bool braze_collector_slot_must_end(const BrazeCollectorSlot *slot);
+
+/*
+ * For the process: it has its table of that database from now on, and no other
+ * slot has it, whatever the name of the server.  False: another one does, and
+ * keeps it until it is not collected there any more; *holder is a copy of it.
+ * Takes the lock.
+ */
+extern bool braze_collector_slot_claim(const char *origin, BrazeCollectorSlot *holder);
 
 extern void braze_collector_slot_publish(BrazeCollectorSlot *slot,
 										 const BrazeCollectorFigures *figures);

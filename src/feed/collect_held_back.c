@@ -86,13 +86,20 @@ what_is_against(const char *name, Oid role, int64 bytes, int share)
 }
 
 void
-braze_collect_held_back_add_row(const BrazeCollectedRow *row, const char *reason)
+braze_collect_held_back_add_row(const BrazeOrigin *origin, int64 id, const char *reason)
 {
+	static int64 logged = PG_INT64_MIN;
+
 	if (row_reason != NULL)
 		return;
-	row_reason = MemoryContextStrdup(held_context,
-									 psprintf("the call with id %lld: %s", (long long) row->id, reason));
+	row_reason = MemoryContextStrdup(held_context, psprintf("the call with id %lld: %s", (long long) id, reason));
 	row_since = braze_now_ms();
+	if (id != logged)
+		ereport(LOG,
+				(errhidecontext(true),
+				 errmsg("segment_braze: the call with id %lld in table %s of server \"%s\" is not collected: %s",
+						(long long) id, origin->table, NameStr(origin->server), reason)));
+	logged = id;
 }
 
 static void
@@ -111,28 +118,28 @@ hold_destination(const char *name, const char *reason)
 }
 
 bool
-braze_collect_held_back_admits(const BrazeCollectedRow *row, Oid role)
+braze_collect_held_back_admits(const BrazeOrigin *origin, const BrazeCollectedRow *row)
 {
 	char	   *reason;
 
 	if (row->destination == NULL || row->call == NULL || row->call_kind == NULL)
 	{
-		braze_collect_held_back_add_row(row, "its destination, call or call_kind is null");
+		braze_collect_held_back_add_row(origin, row->id, "its destination, call or call_kind is null");
 		return false;
 	}
 	if (row->destination[0] == '\0' || strlen(row->destination) >= NAMEDATALEN)
 	{
-		braze_collect_held_back_add_row(row, "no destination can have this name");
+		braze_collect_held_back_add_row(origin, row->id, "no destination can have this name");
 		return false;
 	}
 	if (strcmp(row->call_kind, "segment") != 0 && strcmp(row->call_kind, "delete_user") != 0)
 	{
-		braze_collect_held_back_add_row(row, "its call_kind is unknown");
+		braze_collect_held_back_add_row(origin, row->id, "its call_kind is unknown");
 		return false;
 	}
 	if (find_held(row->destination) != NULL)
 		return false;
-	reason = what_is_against(row->destination, role, VARSIZE(row->call), 0);
+	reason = what_is_against(row->destination, origin->role, VARSIZE(row->call), 0);
 	if (reason == NULL)
 		return true;
 	hold_destination(row->destination, reason);

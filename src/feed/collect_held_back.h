@@ -9,15 +9,16 @@
 #define BRAZE_COLLECT_HELD_BACK_H
 
 #include "feed/collect_notes.h"
+#include "feed/collect_table.h"
 
 /* all are forgotten */
 extern void braze_collect_held_back_reset(void);
 
 /* may its calls be queued by this role?  If not, they stay there from now on */
-extern bool braze_collect_held_back_admits(const BrazeCollectedRow *row, Oid role);
+extern bool braze_collect_held_back_admits(const BrazeOrigin *origin, const BrazeCollectedRow *row);
 
 /* the row stays for a reason of its own */
-extern void braze_collect_held_back_add_row(const BrazeCollectedRow *row, const char *reason);
+extern void braze_collect_held_back_add_row(const BrazeOrigin *origin, int64 id, const char *reason);
 
 /*
  * Looks, from time to time, whether one of them can be collected now; then all

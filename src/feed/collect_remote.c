@@ -33,10 +33,17 @@
 #define ROWS_TABLE		"braze_origin_rows"
 #define LOCKS_TABLE		"braze_origin_locks"
 
+/* what is read of a call, in the order of collect_remote.h */
+#define COLUMNS			"id, destination, call, queued_at, objects, call_kind"
+#define READ_FORMAT		"SELECT %s FROM pg_temp." ROWS_TABLE \
+	" WHERE id > $1 AND (%s) AND destination <> ALL ($2) ORDER BY id"
+
 static Oid	tables[2] = {InvalidOid, InvalidOid};
 
 static SPIPlanPtr look_plan = NULL;
+static SPIPlanPtr hides_plan = NULL;
 static SPIPlanPtr read_plan = NULL;
+static SPIPlanPtr rows_plan = NULL;
 static SPIPlanPtr delete_plan = NULL;
 static SPIPlanPtr delete_range_plan = NULL;
 static SPIPlanPtr count_plan = NULL;
@@ -194,7 +201,7 @@ void
 braze_collect_remote_prepare(const BrazeOrigin *origin)
 {
 	static Oid	read_types[2] = {INT8OID, TEXTARRAYOID};
-	static Oid	delete_types[1] = {INT8ARRAYOID};
+	static Oid	array_types[1] = {INT8ARRAYOID};
 	static Oid	range_types[2] = {INT8OID, INT8OID};
 	List	   *names;
 	char	   *schema;
@@ -220,22 +227,29 @@ braze_collect_remote_prepare(const BrazeOrigin *origin)
 						 "id bigint, destination text, call jsonb, queued_at timestamptz, "
 						 "objects int[], call_kind text", schema, table);
 	create_foreign_table(origin, LOCKS_TABLE,
-						 "session text, schema_name text, table_name text, holder text",
+						 "session text, schema_name text, table_name text, holder text, database text",
 						 schema, "braze_collect_locks");
 	SetUserIdAndSecContext(user, context);
 
 	forget_plan(&look_plan);
+	forget_plan(&hides_plan);
 	forget_plan(&read_plan);
+	forget_plan(&rows_plan);
 	forget_plan(&delete_plan);
 	forget_plan(&delete_range_plan);
 	forget_plan(&count_plan);
 	keep_plan(&look_plan,
-			  psprintf("SELECT session, holder FROM pg_temp." LOCKS_TABLE
-					   " WHERE table_name IS NULL OR (schema_name = %s AND table_name = %s)",
+			  psprintf("SELECT session, holder, database FROM pg_temp." LOCKS_TABLE
+					   " WHERE (session IS NOT NULL OR holder IS NOT NULL) AND"
+					   " (table_name IS NULL OR (schema_name = %s AND table_name = %s))",
 					   quote_literal_cstr(schema), quote_literal_cstr(table)), 0, NULL);
-	keep_plan(&read_plan, "SELECT id, destination, call, queued_at, objects, call_kind FROM pg_temp." ROWS_TABLE
-			  " WHERE id > $1 AND destination <> ALL ($2) ORDER BY id", 2, read_types);
-	keep_plan(&delete_plan, "DELETE FROM pg_temp." ROWS_TABLE " WHERE id = ANY ($1)", 1, delete_types);
+	keep_plan(&hides_plan,
+			  psprintf("SELECT FROM pg_temp." LOCKS_TABLE
+					   " WHERE session IS NULL AND holder IS NULL AND schema_name = %s AND table_name = %s",
+					   quote_literal_cstr(schema), quote_literal_cstr(table)), 0, NULL);
+	keep_plan(&read_plan, psprintf(READ_FORMAT, COLUMNS, "true"), 2, read_types);
+	keep_plan(&rows_plan, "SELECT " COLUMNS " FROM pg_temp." ROWS_TABLE " WHERE id = ANY ($1) ORDER BY id", 1, array_types);
+	keep_plan(&delete_plan, "DELETE FROM pg_temp." ROWS_TABLE " WHERE id = ANY ($1)", 1, array_types);
 	keep_plan(&delete_range_plan, "DELETE FROM pg_temp." ROWS_TABLE " WHERE id BETWEEN $1 AND $2", 2, range_types);
 	keep_plan(&count_plan, "SELECT count(*), min(queued_at) FILTER (WHERE isfinite(queued_at)) FROM pg_temp."
 			  ROWS_TABLE, 0, NULL);
@@ -258,10 +272,11 @@ run_plan(SPIPlanPtr plan, Datum *values, int expected, long limit)
 }
 
 char	   *
-braze_collect_remote_look(List **holders)
+braze_collect_remote_look(char **database, List **holders)
 {
 	char	   *session = NULL;
 
+	*database = NULL;
 	*holders = NIL;
 	run_plan(look_plan, NULL, SPI_OK_SELECT, MAX_HOLDERS + 1);
 	if (SPI_processed > MAX_HOLDERS)
@@ -276,10 +291,13 @@ braze_collect_remote_look(List **holders)
 		if (holder != NULL)
 			*holders = lappend(*holders, holder);
 		else
+		{
 			session = SPI_getvalue(SPI_tuptable->vals[i], SPI_tuptable->tupdesc, 1);
+			*database = SPI_getvalue(SPI_tuptable->vals[i], SPI_tuptable->tupdesc, 3);
+		}
 	}
 	SPI_freetuptable(SPI_tuptable);
-	if (session == NULL)
+	if (session == NULL || *database == NULL)
 		ereport(ERROR,
 				(errcode(ERRCODE_FDW_ERROR),
 				 errmsg("the view braze_collect_locks at the origin is not as it should be"),
@@ -287,25 +305,31 @@ braze_collect_remote_look(List **holders)
 	return session;
 }
 
-Portal
-braze_collect_remote_read(int64 above, const char *condition, Datum left_out)
+bool
+braze_collect_remote_hides_rows(void)
 {
+	bool		hides;
+
+	run_plan(hides_plan, NULL, SPI_OK_SELECT, 1);
+	hides = (SPI_processed > 0);
+	SPI_freetuptable(SPI_tuptable);
+	return hides;
+}
+
+Portal
+braze_collect_remote_read(int64 above, const char *condition, Datum left_out, bool only_ids)
+{
+	static Oid	types[2] = {INT8OID, TEXTARRAYOID};
 	Datum		values[2];
 	SPIPlanPtr	plan = read_plan;
 	Portal		portal;
 
 	values[0] = Int64GetDatum(above);
 	values[1] = left_out;
-	if (condition != NULL)
-	{
-		static Oid	types[2] = {INT8OID, TEXTARRAYOID};
-
-		plan = SPI_prepare(psprintf("SELECT id, destination, call, queued_at, objects, call_kind FROM pg_temp."
-									ROWS_TABLE " WHERE $1 IS NOT NULL AND (%s) AND destination <> ALL ($2) ORDER BY id",
-									condition), 2, types);
-		if (plan == NULL)
-			elog(ERROR, "could not prepare to read rows again: %s", SPI_result_code_string(SPI_result));
-	}
+	if (condition != NULL || only_ids)
+		plan = SPI_prepare(psprintf(READ_FORMAT, only_ids ? "id" : COLUMNS, condition != NULL ? condition : "true"), 2, types);
+	if (plan == NULL)
+		elog(ERROR, "could not prepare to read rows: %s", SPI_result_code_string(SPI_result));
 	begin_waiting();
 	portal = SPI_cursor_open(NULL, plan, values, NULL, false);
 	end_waiting();
@@ -329,6 +353,31 @@ braze_collect_remote_close(Portal portal)
 	end_waiting();
 }
 
+static Datum
+array_of(const int64 *ids, int count)
+{
+	Datum	   *elements = palloc(sizeof(Datum) * count);
+
+	for (int i = 0; i < count; i++)
+		elements[i] = Int64GetDatum(ids[i]);
+	return PointerGetDatum(construct_array(elements, count, INT8OID, sizeof(int64),
+										   FLOAT8PASSBYVAL, TYPALIGN_DOUBLE));
+}
+
+uint64
+braze_collect_remote_rows(const int64 *ids, int count)
+{
+	Datum		values[1];
+
+	values[0] = array_of(ids, count);
+	run_plan(rows_plan, values, SPI_OK_SELECT, count + 1);
+	if (SPI_processed > count)
+		ereport(ERROR,
+				(errcode(ERRCODE_UNIQUE_VIOLATION),
+				 errmsg("ids of the table at the origin are not unique")));
+	return SPI_processed;
+}
+
 /* without an id between them that is not one of these */
 static bool
 is_range(const int64 *ids, int count)
@@ -344,7 +393,6 @@ is_range(const int64 *ids, int count)
 int64
 braze_collect_remote_delete(const int64 *ids, int count)
 {
-	Datum	   *elements;
 	Datum		values[2];
 
 	if (is_range(ids, count))
@@ -354,13 +402,8 @@ braze_collect_remote_delete(const int64 *ids, int count)
 		run_plan(delete_range_plan, values, SPI_OK_DELETE, 0);
 		return SPI_processed;
 	}
-	elements = palloc(sizeof(Datum) * count);
-	for (int i = 0; i < count; i++)
-		elements[i] = Int64GetDatum(ids[i]);
-	values[0] = PointerGetDatum(construct_array(elements, count, INT8OID, sizeof(int64),
-												FLOAT8PASSBYVAL, TYPALIGN_DOUBLE));
+	values[0] = array_of(ids, count);
 	run_plan(delete_plan, values, SPI_OK_DELETE, 0);
-	pfree(elements);
 	return SPI_processed;
 }
 

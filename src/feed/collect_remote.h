@@ -52,19 +52,26 @@ extern void braze_collect_remote_prepare(const BrazeOrigin *origin);
 
 /*
  * The first one of a transaction: which connection it is, since another one may
- * be to another server, and who holds the lock that an INSERT takes, a list of
- * char *.
+ * be to another server, in which database, and who holds the lock that an INSERT
+ * takes, a list of char *.
  */
-extern char *braze_collect_remote_look(List **holders);
+extern char *braze_collect_remote_look(char **database, List **holders);
+
+/* may row-level security there hide rows from the role that collects? */
+extern bool braze_collect_remote_hides_rows(void);
 
 /*
- * Rows above an id, or (condition not NULL) those that it names, in the order of
- * their ids, but those of the destinations that are left out; to be fetched by
- * braze_collect_remote_fetch, into SPI_tuptable, and to be closed.
+ * Rows above an id, and (condition not NULL) only those that it names, in the
+ * order of their ids, but those of the destinations that are left out; to be
+ * fetched by braze_collect_remote_fetch, into SPI_tuptable, and to be closed.
+ * only_ids: without their other columns.
  */
-extern Portal braze_collect_remote_read(int64 above, const char *condition, Datum left_out);
+extern Portal braze_collect_remote_read(int64 above, const char *condition, Datum left_out, bool only_ids);
 extern uint64 braze_collect_remote_fetch(Portal portal, long count);
 extern void braze_collect_remote_close(Portal portal);
+
+/* those with these ids, into SPI_tuptable; never more than there are ids */
+extern uint64 braze_collect_remote_rows(const int64 *ids, int count);
 
 /* how many of them were deleted */
 extern int64 braze_collect_remote_delete(const int64 *ids, int count);

@@ -20,6 +20,7 @@
 #include "access/detoast.h"
 #include "access/xact.h"
 #include "catalog/pg_extension.h"
+#include "commands/dbcommands.h"
 #include "commands/extension.h"
 #include "executor/spi.h"
 #include "miscadmin.h"
@@ -86,6 +87,11 @@ static bool was_all = false;
 static bool is_careful = false;
 static bool is_inserting = false;
 
+/* the same of reading, until all of it was read without such an error */
+static bool reads_carefully = false;
+static bool is_reading = false;
+static bool has_unreadable = false;
+
 /* collected by the rounds before, and to be deleted there */
 static int64 *collected_ids = NULL;
 static int	ncollected = 0;
@@ -105,8 +111,16 @@ typedef struct Batch
 	int64		last_id;
 } Batch;
 
+/* of a value that cannot be had here, such as a character that there is none of */
+static bool
+is_of_a_value(int sqlstate)
+{
+	return ERRCODE_TO_CATEGORY(sqlstate) == ERRCODE_DATA_EXCEPTION ||
+		ERRCODE_TO_CATEGORY(sqlstate) == ERRCODE_PROGRAM_LIMIT_EXCEEDED;
+}
+
 void
-braze_collect_round_reset(void)
+braze_collect_round_reset(int sqlstate)
 {
 	braze_collect_cursor_reset();
 	braze_collect_held_back_reset();
@@ -117,6 +131,9 @@ braze_collect_round_reset(void)
 	was_all = false;
 	is_careful = is_inserting;
 	is_inserting = false;
+	reads_carefully = reads_carefully || (is_reading && is_of_a_value(sqlstate));
+	is_reading = false;
+	has_unreadable = false;
 }
 
 /* ----- transactions ----- */
@@ -196,13 +213,13 @@ insert_call(void *arg)
 
 /* false: it stays there */
 static bool
-take_call(const BrazeCollectedRow *row, Oid role)
+take_call(const BrazeOrigin *origin, const BrazeCollectedRow *row)
 {
-	Insertion	insertion = {row, role};
+	Insertion	insertion = {row, origin->role};
 	ErrorData  *error;
 	int64		not_before;
 
-	if (!braze_collect_held_back_admits(row, role))
+	if (!braze_collect_held_back_admits(origin, row))
 		return false;
 	if (!is_careful)
 	{
@@ -216,7 +233,7 @@ take_call(const BrazeCollectedRow *row, Oid role)
 		return true;
 	if (braze_attempt_is_passing(error))
 		ReThrowError(error);
-	braze_collect_held_back_add_row(row, error->message);
+	braze_collect_held_back_add_row(origin, row->id, braze_message_clean(error->message));
 	FreeErrorData(error);
 	return false;
 }
@@ -275,6 +292,78 @@ keep_chunk(Batch *batch, SPITupleTable *table, uint64 count)
 	batch->last_id = rows[count - 1].id;
 }
 
+/* ----- reading one by one ----- */
+
+typedef struct Fetch
+{
+	const int64 *ids;
+	int			count;
+	SPITupleTable *table;
+	uint64		rows;
+}			Fetch;
+
+static void
+fetch_rows(void *arg)
+{
+	Fetch	   *fetch = arg;
+
+	fetch->rows = braze_collect_remote_rows(fetch->ids, fetch->count);
+	fetch->table = SPI_tuptable;
+}
+
+/* NULL: they are kept; else why not, and none is */
+static char *
+try_to_keep(Batch *batch, const int64 *ids, int count)
+{
+	Fetch		fetch = {ids, count};
+	int64		not_before;
+	ErrorData  *error = braze_attempt(NULL, fetch_rows, &fetch, &not_before);
+
+	if (error == NULL)
+	{
+		if (fetch.rows > 0)
+			keep_chunk(batch, fetch.table, fetch.rows);
+		return NULL;
+	}
+	if (braze_collect_remote_failed() || !is_of_a_value(error->sqlerrcode))
+		ReThrowError(error);
+	return braze_message_clean(error->message);
+}
+
+/* those that cannot be read here stay there */
+static void
+keep_readable(Batch *batch, const int64 *ids, int count)
+{
+	bool		alone = try_to_keep(batch, ids, count) != NULL;
+
+	for (int i = 0; alone && i < count; i++)
+	{
+		char	   *reason = try_to_keep(batch, &ids[i], 1);
+
+		if (reason == NULL)
+			continue;
+		braze_collect_held_back_add_row(batch->origin, ids[i], reason);
+		has_unreadable = true;
+	}
+	batch->last_id = ids[count - 1];
+}
+
+/* the rows, or only their ids; returns the ids */
+static int64 *
+keep_fetched(Batch *batch, SPITupleTable *table, uint64 count)
+{
+	int64	   *ids = palloc(sizeof(int64) * count);
+	bool		isnull;
+
+	for (uint64 i = 0; i < count; i++)
+		ids[i] = DatumGetInt64(value_at(table, i, BRAZE_REMOTE_ID, &isnull));
+	if (reads_carefully)
+		keep_readable(batch, ids, (int) count);
+	else
+		keep_chunk(batch, table, count);
+	return ids;
+}
+
 static bool
 is_behind_notes(const Batch *batch)
 {
@@ -288,22 +377,26 @@ is_behind_notes(const Batch *batch)
 static bool
 read_some(Batch *batch, const char *condition)
 {
-	Portal		portal = braze_collect_remote_read(braze_collect_cursor_position(), condition,
-												   braze_collect_held_back_names());
+	Portal		portal = braze_collect_remote_read(condition != NULL ? PG_INT64_MIN : braze_collect_cursor_position(),
+												   condition, braze_collect_held_back_names(), reads_carefully);
+	int			looked_at = 0;
 	bool		all = false;
 
-	while (!all && batch->rows < MAX_ROWS && batch->bytes < MAX_BYTES &&
+	while (!all && Max(batch->rows, looked_at) < MAX_ROWS && batch->bytes < MAX_BYTES &&
 		   !(is_stopping && is_behind_notes(batch)))
 	{
 		/* its rows are looked at until the end of the round */
-		uint64		count = braze_collect_remote_fetch(portal, CHUNK_ROWS);
-		int			first = batch->rows;
+		uint64		count;
+		int64	   *ids;
 
+		is_reading = true;
+		count = braze_collect_remote_fetch(portal, CHUNK_ROWS);
+		is_reading = false;
 		all = (count < CHUNK_ROWS);
-		if (count > 0)
-			keep_chunk(batch, SPI_tuptable, count);
-		for (int i = first; condition == NULL && i < batch->rows; i++)
-			braze_collect_cursor_read(batch->rows_read[i].id);
+		ids = count > 0 ? keep_fetched(batch, SPI_tuptable, count) : NULL;
+		for (int i = 0; condition == NULL && i < count; i++)
+			braze_collect_cursor_read(ids[i]);
+		looked_at += count;
 	}
 	braze_collect_remote_close(portal);
 	return all;
@@ -349,7 +442,7 @@ take_batch(Batch *batch)
 	{
 		const BrazeCollectedRow *row = &batch->rows_read[i];
 
-		if (!row->noted && !is_stopping && take_call(row, batch->origin->role))
+		if (!row->noted && !is_stopping && take_call(batch->origin, row))
 		{
 			batch->ids[batch->count] = row->id;
 			batch->hashes[batch->count++] = row->hash;
@@ -362,19 +455,53 @@ take_batch(Batch *batch)
 
 /* ----- a round ----- */
 
+/*
+ * Through two servers, or into two databases, each of its calls would be queued
+ * twice.  Who only deletes what they have collected is in nobody's way.
+ */
+static void
+require_own_table(const BrazeOrigin *origin, const char *database)
+{
+	BrazeCollectorSlot holder;
+	char	   *into = "";
+
+	if (is_stopping || braze_collector_slot_claim(database, &holder))
+		return;
+	if (holder.database != MyDatabaseId && get_database_name(holder.database) != NULL)
+		into = psprintf(" into database \"%s\"", get_database_name(holder.database));
+	ereport(ERROR,
+			(errcode(ERRCODE_OBJECT_IN_USE),
+			 errmsg("this table is collected already, through server \"%s\"%s; end one of the two with braze_stop_collecting",
+					NameStr(holder.server), into)));
+}
+
+/* what is hidden is never collected, and nothing else would say so */
+static void
+require_all_rows(const BrazeOrigin *origin)
+{
+	if (braze_collect_remote_hides_rows())
+		ereport(ERROR,
+				(errcode(ERRCODE_INSUFFICIENT_PRIVILEGE),
+				 errmsg("row-level security may hide calls from the role that collects; there it needs a policy with USING (true) on %s",
+						origin->table)));
+}
+
 /* another connection than that of the rounds before: nothing that was known holds */
 static void
 check_session(const BrazeOrigin *origin)
 {
 	List	   *holders;
-	char	   *now = braze_collect_remote_look(&holders);
+	char	   *database;
+	char	   *now = braze_collect_remote_look(&database, &holders);
 	bool		is_same = (session != NULL && strcmp(session, now) == 0);
 
+	require_own_table(origin, database);
 	if (!is_same)
 		braze_collect_cursor_reset();
 	braze_collect_cursor_begin(holders);
 	if (is_same)
 		return;
+	require_all_rows(origin);
 	if (session != NULL)
 		pfree(session);
 	session = MemoryContextStrdup(TopMemoryContext, now);
@@ -396,6 +523,7 @@ read_from_start(void)
 	braze_collect_cursor_rewind();
 	braze_collect_held_back_reset();
 	was_all = false;
+	has_unreadable = false;
 	scanned_at = braze_now_ms();
 }
 
@@ -459,7 +587,10 @@ braze_collect_round_run(const BrazeOrigin *origin, BrazeCollectRound *result)
 	check_session(origin);
 	delete_collected();
 	if (is_stopping != was_stopping || rescan_is_due() || braze_collect_held_back_is_over(origin->role))
+	{
+		require_all_rows(origin);
 		read_from_start();
+	}
 
 	all = read_batch(&batch);
 	for (int i = 0; i < batch.rows; i++)
@@ -483,7 +614,10 @@ braze_collect_round_run(const BrazeOrigin *origin, BrazeCollectRound *result)
 		highest_noted = Max(highest_noted, batch.ids[batch.count - 1]);
 	keep_collected(&batch);
 	if (all)
+	{
 		is_careful = false;
+		reads_carefully = reads_carefully && has_unreadable;
+	}
 	result->collected = batch.count;
 	result->more = (!all || batch.count > 0);
 	result->all = all;

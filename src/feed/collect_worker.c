@@ -242,7 +242,7 @@ attempt_transaction(void (*body) (void *arg), void *arg)
 			error->sqlerrcode = ERRCODE_CONNECTION_FAILURE;
 		}
 		AbortCurrentTransaction();
-		braze_collect_round_reset();
+		braze_collect_round_reset(error->sqlerrcode);
 	}
 	PG_END_TRY();
 	MemoryContextSwitchTo(loop_context);
@@ -339,7 +339,7 @@ braze_collect_worker_main(Datum arg)
 	loop_context = AllocSetContextCreate(TopMemoryContext, "segment_braze collector", ALLOCSET_DEFAULT_SIZES);
 	MemoryContextSwitchTo(loop_context);
 	braze_collect_remote_init();
-	braze_collect_round_reset();
+	braze_collect_round_reset(0);
 	collect_until_end();
 }
 

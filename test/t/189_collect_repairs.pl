@@ -181,7 +181,7 @@ run_there('CREATE DATABASE failing');
 $origin->safe_psql('failing', <<'EOS');
 CREATE FUNCTION fail() RETURNS text LANGUAGE plpgsql AS
 	$$BEGIN RAISE EXCEPTION '%', 'ab' || repeat(U&'\00e4', 300); END$$;
-CREATE VIEW braze_collect_locks AS SELECT fail() AS session, NULL::text AS schema_name, NULL::text AS table_name, NULL::text AS holder;
+CREATE VIEW braze_collect_locks AS SELECT fail() AS session, NULL::text AS schema_name, NULL::text AS table_name, NULL::text AS holder, NULL::text AS database;
 EOS
 run_here(<<"EOS");
 CREATE SERVER failing FOREIGN DATA WRAPPER postgres_fdw OPTIONS (host '$host', port '$port', dbname 'failing');
@@ -214,7 +214,7 @@ run_here(q{SET ROLE gatherer; SELECT braze_collect('shop', 'outbox')});
 
 # made-up transactions that may still insert
 run_there(q{ALTER VIEW braze_collect_locks RENAME TO real_locks;
-	CREATE VIEW braze_collect_locks AS SELECT * FROM real_locks UNION ALL SELECT NULL, 'public', 'outbox', 'holder ' || i FROM generate_series(1, 21000) i});
+	CREATE VIEW braze_collect_locks AS SELECT * FROM real_locks UNION ALL SELECT NULL, 'public', 'outbox', 'holder ' || i, NULL FROM generate_series(1, 21000) i});
 wait_for_state('retrying: the view braze_collect_locks at the origin has more than 20000 rows');
 run_there('DROP VIEW braze_collect_locks; ALTER VIEW real_locks RENAME TO braze_collect_locks');
 wait_for_state('collecting');
