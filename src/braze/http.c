@@ -131,7 +131,7 @@ choose_pool(BrazeHttp *http, const BrazeHttpTarget *target, const BrazeHttpReque
 {
 	if (target->plain)
 		return &http->pools[HTTP_POOL_PLAIN];
-	if (target->sharing == HTTP_NOT_SHARING || braze_http_transfer_is_alone(target, request))
+	if (target->sharing == HTTP_NOT_SHARING || braze_http_options_is_alone(target, request))
 		return &http->pools[HTTP_POOL_SEPARATE];
 	return &http->pools[HTTP_POOL_SHARED];
 }

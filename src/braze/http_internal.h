@@ -101,11 +101,28 @@ braze_http_now(clockid_t clock)
 extern void braze_http_url_drop(BrazeHttpTarget *target);
 
 /*
- * http_transfer.c.  A transfer that is given back must not be in the multi
- * any more.  One over TLS that must not be sent twice has a new connection.
+ * Sets an option of "easy".  The first that is refused is in "result", and none
+ * is set after it.
  */
-extern bool braze_http_transfer_is_alone(const BrazeHttpTarget *target,
-										 const BrazeHttpRequest *request);
+#define HTTP_SET(option, value) \
+	do { \
+		if (result == CURLE_OK) \
+			result = curl_easy_setopt(easy, option, value); \
+	} while (0)
+
+/*
+ * http_options.c.  A request over TLS that must not be sent twice has a new
+ * connection.
+ */
+extern bool braze_http_options_is_alone(const BrazeHttpTarget *target,
+										const BrazeHttpRequest *request);
+extern CURLcode braze_http_options_set(CURL *easy, const BrazeHttpTarget *target,
+									   const BrazeHttpRequest *request);
+
+/*
+ * http_transfer.c.  A transfer that is given back must not be in the multi
+ * any more.
+ */
 extern HttpTransfer *braze_http_transfer_take(BrazeHttp *http);
 extern void braze_http_transfer_give_back(BrazeHttp *http, HttpTransfer *transfer);
 extern CURLcode braze_http_transfer_configure(HttpTransfer *transfer);

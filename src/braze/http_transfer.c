@@ -15,11 +15,6 @@
 
 #include "braze/http_internal.h"
 
-#define USER_AGENT			"segment_braze/0.1.0"
-
-/* a host that takes no connection in this time will not take one at all */
-#define CONNECT_TIMEOUT_MS	10000
-
 /*
  * curl keeps all headers of an answer in memory, and older ones without limit
  */
@@ -32,9 +27,6 @@
  * curl gives up a request that it has sent again so often (CONN_MAX_RETRIES)
  */
 #define CURL_REPEATS		5
-
-/* curl closes connections that are older, and have no request, before it takes one */
-#define SILENT_LIFETIME_S	1L
 
 /*
  * A server in front of Braze may repeat the request's headers in its error
@@ -335,156 +327,38 @@ braze_http_transfer_answer_free(BrazeHttp *http, BrazeHttpRequest *request)
 	request->answer_length = request->answer_size = 0;
 }
 
-/*
- * Only what went over a kept connection is sent again by curl.  Whether one has
- * ended cannot always be seen through TLS, and one of HTTP/2 ends with other
- * requests under way on it.  Who tests the connection wants a new one as well.
- */
-bool
-braze_http_transfer_is_alone(const BrazeHttpTarget *target, const BrazeHttpRequest *request)
-{
-	return request->details != NULL ||
-		(request->once && (!target->plain || LIBCURL_VERSION_NUM < 0x075000));
-}
-
-/*
- * Returns CURLE_OK or the first option's error.  An option is left out only
- * where a curl without it behaves as wanted.
- */
 CURLcode
 braze_http_transfer_configure(HttpTransfer *transfer)
 {
-	BrazeHttpTarget *target = transfer->target;
-	BrazeHttpRequest *request = transfer->request;
 	CURL	   *easy = transfer->easy;
-	CURLcode	result = CURLE_OK;
-	size_t		size = strlen(target->url) + strlen(request->path) + 1;
-	char	   *url = malloc(size);
+	CURLcode	result = braze_http_options_set(easy, transfer->target, transfer->request);
 
-#define SET(option, value) \
-	do { \
-		if (result == CURLE_OK) \
-			result = curl_easy_setopt(easy, option, value); \
-	} while (0)
-
-	if (url == NULL)
-		return CURLE_OUT_OF_MEMORY;
-	snprintf(url, size, "%s%s", target->url, request->path);
-	SET(CURLOPT_URL, url);
-	free(url);
-
-	SET(CURLOPT_PRIVATE, transfer);
-	SET(CURLOPT_ERRORBUFFER, transfer->curl_error);
-	SET(CURLOPT_HEADERFUNCTION, on_header);
-	SET(CURLOPT_HEADERDATA, transfer);
-	SET(CURLOPT_WRITEFUNCTION, on_body);
-	SET(CURLOPT_WRITEDATA, transfer);
+	HTTP_SET(CURLOPT_PRIVATE, transfer);
+	HTTP_SET(CURLOPT_ERRORBUFFER, transfer->curl_error);
+	HTTP_SET(CURLOPT_HEADERFUNCTION, on_header);
+	HTTP_SET(CURLOPT_HEADERDATA, transfer);
+	HTTP_SET(CURLOPT_WRITEFUNCTION, on_body);
+	HTTP_SET(CURLOPT_WRITEDATA, transfer);
 
 	if (transfer->http->acquire != NULL)
 	{
-		SET(CURLOPT_OPENSOCKETFUNCTION, on_open);
-		SET(CURLOPT_OPENSOCKETDATA, transfer);
-		SET(CURLOPT_CLOSESOCKETFUNCTION, on_close);
-		SET(CURLOPT_CLOSESOCKETDATA, transfer->http);
-	}
-
-	SET(CURLOPT_HTTPHEADER, target->headers);
-	SET(CURLOPT_USERAGENT, USER_AGENT);
-	SET(CURLOPT_POST, 1L);
-	SET(CURLOPT_POSTFIELDSIZE_LARGE, (curl_off_t) request->body_length);
-
-	/*
-	 * not copied, so that curl can rewind it when a kept connection was dead
-	 */
-	SET(CURLOPT_POSTFIELDS, request->body);
-
-#if LIBCURL_VERSION_NUM >= 0x075000
-	SET(CURLOPT_PREREQFUNCTION, on_begin);
-	SET(CURLOPT_PREREQDATA, transfer);
-#else
-	SET(CURLOPT_DEBUGFUNCTION, on_written);
-	SET(CURLOPT_DEBUGDATA, transfer);
-	SET(CURLOPT_VERBOSE, 1L);
-#endif
-
-	if ((request->once && braze_http_transfer_is_alone(target, request)) ||
-		(target->silent && LIBCURL_VERSION_NUM < 0x075000))
-	{
-		SET(CURLOPT_FRESH_CONNECT, 1L);
-		SET(CURLOPT_FORBID_REUSE, 1L);
-	}
-	if (request->details != NULL)
-	{
-		SET(CURLOPT_FRESH_CONNECT, 1L);
-
-		/* not every TLS library tells of certificates */
-		(void) curl_easy_setopt(easy, CURLOPT_CERTINFO, 1L);
+		HTTP_SET(CURLOPT_OPENSOCKETFUNCTION, on_open);
+		HTTP_SET(CURLOPT_OPENSOCKETDATA, transfer);
+		HTTP_SET(CURLOPT_CLOSESOCKETFUNCTION, on_close);
+		HTTP_SET(CURLOPT_CLOSESOCKETDATA, transfer->http);
 	}
 
 #if LIBCURL_VERSION_NUM >= 0x075000
-
-	/*
-	 * A connection whose other end is silent looks as one that is idle, and
-	 * curl would use it for each request, for ever.
-	 */
-	if (target->silent)
-		SET(CURLOPT_MAXLIFETIME_CONN, SILENT_LIFETIME_S);
-#endif
-
-	SET(CURLOPT_NOSIGNAL, 1L);
-	SET(CURLOPT_CONNECTTIMEOUT_MS,
-		target->timeout_ms < CONNECT_TIMEOUT_MS ? target->timeout_ms : CONNECT_TIMEOUT_MS);
-	SET(CURLOPT_TCP_KEEPALIVE, 1L);
-
-	/* the key goes to the endpoint and nowhere else */
-	SET(CURLOPT_FOLLOWLOCATION, 0L);
-	SET(CURLOPT_PROXY, "");
-	SET(CURLOPT_NOPROXY, "*");
-	SET(CURLOPT_NETRC, (long) CURL_NETRC_IGNORED);
-#if LIBCURL_VERSION_NUM >= 0x075500
-	SET(CURLOPT_PROTOCOLS_STR, target->plain ? "http" : "https");
+	HTTP_SET(CURLOPT_PREREQFUNCTION, on_begin);
+	HTTP_SET(CURLOPT_PREREQDATA, transfer);
 #else
-	SET(CURLOPT_PROTOCOLS, target->plain ? (long) CURLPROTO_HTTP : (long) CURLPROTO_HTTPS);
+	HTTP_SET(CURLOPT_DEBUGFUNCTION, on_written);
+	HTTP_SET(CURLOPT_DEBUGDATA, transfer);
+	HTTP_SET(CURLOPT_VERBOSE, 1L);
 #endif
-#if LIBCURL_VERSION_NUM >= 0x074000
-	SET(CURLOPT_HTTP09_ALLOWED, 0L);
-#endif
-
-#if LIBCURL_VERSION_NUM >= 0x075700
-	/* else a name server that hangs holds up removing the handle */
-	SET(CURLOPT_QUICK_EXIT, 1L);
-#endif
-
-	if (target->plain)
-		SET(CURLOPT_HTTP_VERSION, (long) CURL_HTTP_VERSION_1_1);
-	else
-	{
-		SET(CURLOPT_SSL_VERIFYPEER, 1L);
-		SET(CURLOPT_SSL_VERIFYHOST, 2L);
-		SET(CURLOPT_SSLVERSION, (long) CURL_SSLVERSION_TLSv1_2);
-		if (target->ca_file != NULL)
-		{
-			SET(CURLOPT_CAINFO, target->ca_file);
-
-			/*
-			 * instead of the system's; only some TLS libraries have a
-			 * directory
-			 */
-			(void) curl_easy_setopt(easy, CURLOPT_CAPATH, NULL);
-		}
-#if LIBCURL_VERSION_NUM >= 0x075700
-		/* a bundle that is replaced counts within minutes, not in a day */
-		SET(CURLOPT_CA_CACHE_TIMEOUT, 300L);
-#endif
-
-		/* a curl without HTTP/2 refuses the first, and HTTP/1.1 will do */
-		(void) curl_easy_setopt(easy, CURLOPT_HTTP_VERSION, (long) CURL_HTTP_VERSION_2TLS);
-		SET(CURLOPT_PIPEWAIT, 1L);
-	}
-#undef SET
-
 	return result;
 }
+
 
 void
 braze_http_transfer_report(BrazeHttpRequest *request, const char *text)

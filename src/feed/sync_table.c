@@ -202,6 +202,10 @@ read_sync(HeapTuple row, TupleDesc desc, void *arg)
 	bool		isnull;
 	Datum		value;
 
+	/*
+	 * in the order of the query's select list; the row goes with the
+	 * statement
+	 */
 	sync->id = DatumGetInt64(next_value(&columns, &isnull));
 	sync->name = next_text(&columns);
 	sync->query = next_text(&columns);

@@ -140,6 +140,11 @@ braze_enqueue_rows(PG_FUNCTION_ARGS)
 	{
 		int			nids = 0;
 
+		/*
+		 * Each part is a transaction of its own: only what is committed is
+		 * sent, and is waited for before the next part is queued.  The portal
+		 * outlives the commit, since it is held.
+		 */
 		PushActiveSnapshot(GetTransactionSnapshot());
 		rows = queue_next(portal, destination, rows_per_part, ids, &nids);
 		check_none_dropped(destination);

@@ -1,7 +1,8 @@
 /*
  * Requests on the wire, against a server that does what a script says.
  *
- * link: server.c ../../src/braze/http.c ../../src/braze/http_url.c ../../src/braze/http_transfer.c
+ * link: server.c ../../src/braze/http.c ../../src/braze/http_url.c
+ * link: ../../src/braze/http_options.c ../../src/braze/http_transfer.c
  * link: ../../src/braze/pace.c ../../src/braze/rate_headers.c -lcurl -lssl -lcrypto -lpthread
  * link: -Wl,--wrap=curl_easy_setopt
  */

@@ -5,7 +5,8 @@
  * nothing leaves the machine.  Without the mask around curl's calls a hundred
  * signals or so arrive in the wrong thread.
  *
- * link: ../../src/braze/http.c ../../src/braze/http_url.c ../../src/braze/http_transfer.c
+ * link: ../../src/braze/http.c ../../src/braze/http_url.c
+ * link: ../../src/braze/http_options.c ../../src/braze/http_transfer.c
  * link: ../../src/braze/pace.c ../../src/braze/rate_headers.c -lcurl -lpthread
  */
 #include "tap.h"
