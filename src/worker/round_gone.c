@@ -11,13 +11,13 @@
 #include "miscadmin.h"
 
 #include "store/claims_bound.h"
-#include "store/profiles_table.h"
 #include "store/settle.h"
 #include "worker/deliveries.h"
 #include "worker/delivery_figures.h"
 #include "worker/round.h"
 #include "worker/round_gone.h"
 #include "worker/round_settle.h"
+#include "worker/round_upkeep.h"
 
 static bool
 is_gone(const BrazeCall *call, void *settler)
@@ -42,9 +42,6 @@ drop_gone(void *ok)
 		braze_delivery_figures_forget_passed(lfirst(cell));
 	}
 	braze_settler_end(&settler);
-
-	/* of whose users Braze may have something else now than the table says */
-	(void) braze_profiles_table_store_postponed();
 	*(bool *) ok = true;
 }
 
@@ -54,7 +51,6 @@ braze_round_gone(void)
 	bool		ok = false;
 
 	ok = braze_round_succeeds("looking for calls that were taken out of the queue", drop_gone, &ok) && ok;
-	braze_profiles_table_stored(ok);
 
 	/*
 	 * some may have been claimed, and what was dropped stays so after an
@@ -64,6 +60,12 @@ braze_round_gone(void)
 	if (!ok)
 		return false;
 	braze_gone_due = false;
+
+	/*
+	 * Of their users Braze may have something else now than the table says. A
+	 * trigger that fails there is its own round's: it holds up nobody.
+	 */
+	(void) braze_round_upkeep_profiles();
 	ereport(DEBUG1,
 			(errmsg_internal("segment_braze: looked for calls that were taken out of the queue")));
 	return true;

@@ -123,5 +123,28 @@ is(join(', ', map { join ' ', $_, map { $_->{name} } @{ $braze->user($_)->{event
 ok($node->poll_query_until('postgres', q{SELECT sum(calls) = 2 FROM braze_notes WHERE note LIKE '%joined with another user before.'}),
 	'notes say why');
 
+# where the table cannot be written, nobody else waits for that
+my $other = StandIn->new;
+
+braze_destination($node, 'postgres', 'other', $other);
+run(q{SELECT braze_identify('blocked', '{"plan": "free"}', destination => 'braze')});
+braze_flush($node);
+run(<<'EOS');
+CREATE FUNCTION fails() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN RAISE ''not today''; END';
+CREATE TRIGGER fails BEFORE UPDATE ON braze_profiles FOR EACH ROW EXECUTE FUNCTION fails();
+EOS
+my $fault = $braze->fault(kind => 'close', applied => \1);
+run(q{SELECT braze_identify('blocked', '{"plan": "paid"}', destination => 'braze')});
+StandIn::wait_until(sub { $braze->hits($fault) > 0 }, 'Braze has it');
+run('DELETE FROM braze_queue');
+StandIn::wait_until(sub { slurp_file($node->logfile) =~ /not today/ }, 'the table cannot be written');
+run('DELETE FROM braze_queue');
+run(q{SELECT braze_track('someone'::text, 'Came', destination => 'other')});
+ok(braze_flush($node, 'postgres', 'other'), 'another destination goes on');
+$braze->clear_faults($fault);
+run('DROP TRIGGER fails ON braze_profiles');
+ok($node->poll_query_until('postgres', q{SELECT attributes IS NULL FROM braze_profiles WHERE "user" LIKE '%blocked%'}),
+	'it is written later');
+
 $node->stop;
 done_testing();
