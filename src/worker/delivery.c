@@ -71,10 +71,14 @@ braze_delivery_drop_gone(BrazeDelivery *delivery, BrazeGone gone, void *arg)
 
 /* ----- from a row to the pack ----- */
 
+/*
+ * One without a target is about to be paused: an error has ended the refresh
+ * that found its key gone.
+ */
 bool
 braze_delivery_open(const BrazeDelivery *delivery)
 {
-	return delivery->destination != NULL && delivery->paused == NULL;
+	return delivery->destination != NULL && delivery->paused == NULL && delivery->target != NULL;
 }
 
 bool

@@ -352,7 +352,7 @@ conclude_transfer(BrazeHttp *http, BrazeTransfer *transfer, const BrazeAnswer *a
 	{
 		case BRAZE_NEXT_SEND:
 			if (!braze_exchange_is_stopped() && braze_delivery_stuck_until(delivery) == 0 &&
-				delivery->target != NULL && braze_delivery_open(delivery) &&
+				braze_delivery_open(delivery) &&
 				!braze_claim_is_missing(transfer) &&
 				may_send(delivery, endpoint, !braze_request_state_is_again(transfer->request), now, &wait))
 			{
