@@ -171,17 +171,13 @@ braze_attempt_begin(void)
 	about[0] = '\0';
 }
 
-ErrorData  *
-braze_attempt(const char *destination, BrazeWrite write, void *arg, int64 *not_before)
+static ErrorData *
+write_or_roll_back(BrazeWrite write, void *arg)
 {
 	MemoryContext context = CurrentMemoryContext;
 	ResourceOwner owner = CurrentResourceOwner;
-	const char *outer = attempted_for;
 	ErrorData  *volatile error = NULL;
 
-	/* before all that may fail: the error is to be told of this attempt */
-	attempted_for = destination;
-	braze_attempt_begin();
 	BeginInternalSubTransaction(NULL);
 	MemoryContextSwitchTo(context);
 	PG_TRY();
@@ -202,7 +198,28 @@ braze_attempt(const char *destination, BrazeWrite write, void *arg, int64 *not_b
 	PG_END_TRY();
 	MemoryContextSwitchTo(context);
 	CurrentResourceOwner = owner;
-	attempted_for = outer;
+	return error;
+}
+
+ErrorData  *
+braze_attempt(const char *destination, BrazeWrite write, void *arg, int64 *not_before)
+{
+	const char *outer = attempted_for;
+	ErrorData  *volatile error = NULL;
+
+	/* before all that may fail: the error is to be told of this attempt */
+	attempted_for = destination;
+	braze_attempt_begin();
+	PG_TRY();
+	{
+		error = write_or_roll_back(write, arg);
+	}
+	PG_FINALLY();
+	{
+		/* also when memory for the error is out: the caller may free the name */
+		attempted_for = outer;
+	}
+	PG_END_TRY();
 	*not_before = postponed_until;
 	return error;
 }

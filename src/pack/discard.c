@@ -181,8 +181,9 @@ refuse_rest(BrazePack *pack, PackedCall *call, const BrazeGivingUp *why)
 	char		reason[BRAZE_REASON_SIZE * 2];
 	bool		whole = (call->pub.nrefused == 0);
 
+	/* in seconds first: a plain INSERT may have given it -infinity */
 	snprintf(reason, sizeof(reason), "queued %lld s ago and not delivered: %s",
-			 (long long) ((why->wall_clock - call->pub.row.queued_at) / 1000000), why->reason);
+			 (long long) (why->wall_clock / 1000000 - call->pub.row.queued_at / 1000000), why->reason);
 	braze_identity_link_given_up(call);
 	for (int i = 0; i < call->pub.nobjects; i++)
 		whole = whole && (call->objects[i].number < 0 || call->objects[i].state < OBJECT_ACCEPTED);

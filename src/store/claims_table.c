@@ -56,8 +56,11 @@ make_letter(BrazeSettler *settler, BrazeRetried *retried, BrazeSettleRow *row)
 	/* as it is stored */
 	letter.call = (Jsonb *) DatumGetPointer(slot->tts_values[BRAZE_QUEUE_CALL - 1]);
 	letter.kind = braze_segment_call_kind_read(slot->tts_values[BRAZE_QUEUE_CALL_KIND - 1]);
+
+	/* they were few when the row was read; somebody may have changed it since */
 	letter.nobjects = -1;
-	if (!slot->tts_isnull[BRAZE_QUEUE_OBJECTS - 1])
+	if (!slot->tts_isnull[BRAZE_QUEUE_OBJECTS - 1] &&
+		braze_column_values_objects_fit(slot->tts_values[BRAZE_QUEUE_OBJECTS - 1]))
 		letter.nobjects = braze_column_values_objects_read(slot->tts_values[BRAZE_QUEUE_OBJECTS - 1],
 														   &letter.objects);
 	letter.state = BRAZE_LETTER_IN_FLIGHT;
@@ -245,7 +248,7 @@ braze_claims_table_reject(const BrazeSettleRow *row, const BrazeDeadLetter *lett
 			 */
 			objects = heap_getattr(retried.letter, BRAZE_DEAD_OBJECTS,
 								   RelationGetDescr(retried.letters), &isnull);
-			if (complete.nobjects < 0 && !isnull)
+			if (complete.nobjects < 0 && !isnull && braze_column_values_objects_fit(objects))
 				complete.nobjects = braze_column_values_objects_read(objects, &complete.objects);
 			braze_dead_letters_table_refused(&retried, &complete);
 			braze_dead_letters_table_release(&retried);

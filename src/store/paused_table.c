@@ -118,17 +118,28 @@ braze_paused_table_has(const char *destination, int endpoint)
 /*
  * braze_start wakes the worker at its commit, and lets go of the table a moment
  * later.  A pause that comes in between must not have to wait for the next
- * refresh: whoever sees it in the status may end it at once.
+ * refresh: whoever sees it in the status may end it at once.  A transaction that
+ * keeps its lock for longer is waited for once, and not by each destination at
+ * each refresh: nothing is sent meanwhile.
  */
 static bool
 lock_for_writing(Oid table)
 {
+	static bool was_locked = false;
+
 	for (int i = 0; !braze_catalog_try_lock(table, ShareRowExclusiveLock); i++)
 	{
-		if (i == LOCK_TRIES)
+		if (was_locked || i == LOCK_TRIES)
+		{
+			was_locked = true;
 			return false;
+		}
+		if (i == 0)
+			ereport(DEBUG1,
+					(errmsg_internal("segment_braze: waiting a moment for whoever has locked braze_paused")));
 		pg_usleep(LOCK_WAIT_MS * 1000L);
 	}
+	was_locked = false;
 	return true;
 }
 

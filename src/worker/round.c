@@ -55,8 +55,24 @@ braze_round_init(void)
 	CacheRegisterRelcacheCallback(queue_invalidated, (Datum) 0);
 }
 
-/* a transaction with a snapshot, in which the extension cannot be dropped */
-static void
+/* as LockDatabaseObject(), which has no such sister before 18 */
+static bool
+try_lock_extension(Oid extension)
+{
+	LOCKTAG		tag;
+
+	SET_LOCKTAG_OBJECT(tag, MyDatabaseId, ExtensionRelationId, extension, 0);
+	if (LockAcquire(&tag, AccessShareLock, false, true) == LOCKACQUIRE_NOT_AVAIL)
+		return false;
+	AcceptInvalidationMessages();
+	return true;
+}
+
+/*
+ * A transaction with a snapshot, in which the extension cannot be dropped.
+ * False: somebody has dropped it and not committed yet.
+ */
+static bool
 begin_round(const char *activity)
 {
 	static Oid	extension = InvalidOid;
@@ -74,8 +90,8 @@ begin_round(const char *activity)
 	 * we, or a round that opens one table after another would deadlock with
 	 * it.
 	 */
-	if (OidIsValid(extension))
-		LockDatabaseObject(ExtensionRelationId, extension, 0, AccessShareLock);
+	if (OidIsValid(extension) && !try_lock_extension(extension))
+		return false;
 	catalog = braze_catalog();
 
 	/* after the lock: it sees all that DROP and CREATE EXTENSION have done */
@@ -96,6 +112,22 @@ begin_round(const char *activity)
 		proc_exit(0);
 	}
 	queue = catalog->queue;
+	return true;
+}
+
+/* the log is not told of each round that is not begun */
+static ErrorData *
+give_up_round(MemoryContext caller)
+{
+	ErrorData  *error;
+
+	AbortCurrentTransaction();
+	MemoryContextSwitchTo(caller);
+	error = palloc0(sizeof(ErrorData));
+	error->elevel = ERROR;
+	error->sqlerrcode = ERRCODE_LOCK_NOT_AVAILABLE;
+	error->message = pstrdup("somebody has locked the extension " BRAZE_EXTENSION);
+	return error;
 }
 
 static void
@@ -130,11 +162,15 @@ braze_round_run(const char *activity, void (*body) (void *arg), void *arg)
 
 	PG_TRY();
 	{
-		begin_round(activity);
-		body(arg);
-		commit_round();
-		committed = true;
-		braze_report_stat();
+		if (begin_round(activity))
+		{
+			body(arg);
+			commit_round();
+			committed = true;
+			braze_report_stat();
+		}
+		else
+			error = give_up_round(caller);
 	}
 	PG_CATCH();
 	{
@@ -169,9 +205,9 @@ braze_round_succeeds(const char *activity, void (*body) (void *arg), void *arg)
 }
 
 bool
-braze_round_lock_is_brief(int64 *since, bool locked)
+braze_round_lock_is_brief(int64 *since, bool failed, const ErrorData *error)
 {
-	if (!locked)
+	if (!failed || (error != NULL && error->sqlerrcode != ERRCODE_LOCK_NOT_AVAILABLE))
 	{
 		*since = 0;
 		return false;

@@ -28,7 +28,8 @@ extern void braze_round_init(void);
 
 /*
  * Runs body in a transaction.  NULL: it has committed.  Otherwise the error,
- * which the log has already, and which the caller frees.
+ * which the caller frees.  The log has it already, unless somebody has locked
+ * the extension.
  */
 extern ErrorData *braze_round_run(const char *activity, void (*body) (void *arg), void *arg);
 
@@ -42,7 +43,10 @@ extern bool braze_round_succeeds(const char *activity, void (*body) (void *arg),
  */
 #define BRAZE_LOCKED_RETRY_MS	30
 
-/* locked: the round under way has found it so; *since: 0 at first */
-extern bool braze_round_lock_is_brief(int64 *since, bool locked);
+/*
+ * Has the last round failed for want of a lock?  error NULL: it has itself found
+ * something locked.  *since: 0 at first.
+ */
+extern bool braze_round_lock_is_brief(int64 *since, bool failed, const ErrorData *error);
 
 #endif							/* BRAZE_ROUND_H */

@@ -15,7 +15,6 @@
 
 #include "base/attempt.h"
 #include "base/clock.h"
-#include "base/database_name.h"
 #include "base/guc.h"
 #include "base/shmem.h"
 #include "base/queue_count.h"
@@ -36,6 +35,7 @@
 #include "worker/memory_budget.h"
 #include "worker/round.h"
 #include "worker/round_read.h"
+#include "worker/stray_log.h"
 
 /* rows of one read: the transaction stays short, the cost of a round small */
 #define READ_BATCH		2500
@@ -416,12 +416,7 @@ consume_stray(const BrazeQueueRow *row, void *arg)
 		return true;
 	if (!has_room(delivery))
 		return true;			/* the next pass comes by it */
-	ereport(LOG,
-			(errhidecontext(true),
-			 errmsg("segment_braze: call %lld for destination \"%s\" in database \"%s\" was queued with an id far below the last one",
-					(long long) row->id, NameStr(delivery->name), braze_database_name()),
-			 errdetail("The last id read was %lld.", (long long) reader->cursor),
-			 errhint("Was the sequence of braze_queue set back?  Such calls are sent, but late.")));
+	braze_stray_log_note(delivery, row->id);
 	take_row(delivery, row);
 	return true;
 }
@@ -460,6 +455,7 @@ rescan_slice(void)
 	after = rescanned;
 	rescanned = braze_reader_range(reader, after, until, RESCAN_ROWS, consume_stray, NULL);
 	free_lists();
+	braze_stray_log_report(reader->cursor);
 
 	/*
 	 * Dead rows cost time, ids that nobody drew do not: one that is far ahead
@@ -676,10 +672,11 @@ braze_round_read_queue(void)
 		ereport(DEBUG1,
 				(errmsg_internal("segment_braze: read %d calls, up to id " INT64_FORMAT,
 								 taken, reader->cursor)));
-	if (braze_round_lock_is_brief(&locked_since, error == NULL && result == BRAZE_READ_FAILED))
-		return BRAZE_READ_LOCKED;
-	braze_blocked_report(BRAZE_BLOCKED_READ, error != NULL ? error->message :
-						 result == BRAZE_READ_FAILED ? "somebody has locked the table braze_queue" : "");
+	if (braze_round_lock_is_brief(&locked_since, result == BRAZE_READ_FAILED, error))
+		result = BRAZE_READ_LOCKED;
+	else
+		braze_blocked_report(BRAZE_BLOCKED_READ, error != NULL ? error->message :
+							 result == BRAZE_READ_FAILED ? "somebody has locked the table braze_queue" : "");
 	if (error != NULL)
 		FreeErrorData(error);
 	return result;

@@ -679,7 +679,7 @@ braze_round_settle(void)
 	 */
 	braze_profiles_table_stored(ok);
 	braze_round_tally_ridden(ok);
-	brief = braze_round_lock_is_brief(&locked_since, !ok && error == NULL);
+	brief = braze_round_lock_is_brief(&locked_since, !ok, error);
 	if (!brief)
 		braze_blocked_report(BRAZE_BLOCKED_SETTLE, ok ? "" : error != NULL ? error->message : "somebody has locked the table braze_queue");
 	failed_before = (error != NULL && !braze_attempt_is_passing(error));

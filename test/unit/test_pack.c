@@ -793,6 +793,17 @@ test_give_up(void)
 	why.endpoints[BRAZE_USERS_TRACK] = false;
 	ok(braze_discard_give_up(pack, &why, now), "what waits for one endpoint is given up");
 	ok(body_has(braze_request_next(pack, &all_open, now, &wait), "c8_0"), "and what waited behind it goes");
+
+	/* a plain INSERT with '-infinity' */
+	braze_pack_add(pack, 9, (BrazeRowAddress) {.queued_at = INT64_MIN}, 1,
+				   &(BrazePackObject) {BRAZE_MERGE_UPDATES, 0, "{}", 2, 0, 0}, 1,
+				   &(BrazePackUser) {"\"external_id\":\"u10\"", 19, -1, NULL}, now);
+	while ((call = braze_pack_next_done(pack)) != NULL)
+		braze_pack_free_call(pack, call);
+	ok(braze_discard_give_up(pack, &why, now), "what was queued before all time is given up");
+	call = braze_pack_next_done(pack);
+	ok(call != NULL && strcmp(call->refusals->reason, "queued 9223372044054 s ago and not delivered: enough") == 0,
+	   "and its age is a number");
 	braze_pack_destroy(pack);
 }
 
