@@ -83,6 +83,8 @@ typedef struct BrazeDatabaseSlot
 								 * freed */
 	int64		started_at;		/* on braze_now_ms()'s clock, for the
 								 * throttle; 0: no worker was started yet */
+	int			failed_starts;	/* workers in a row that ended by an error
+								 * before they served */
 	bool		wanted_at_once; /* CREATE EXTENSION, or a hold that is over */
 	BrazeConnectionTestPlace test;
 	BrazeQueueCount count;		/* see there for what needs the lock */

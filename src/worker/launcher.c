@@ -41,9 +41,11 @@
 #include "base/wait_event.h"
 #include "worker/worker.h"
 
-
 /* so many times there must have been no room before the log says so */
 #define PROBES_WITHOUT_ROOM	3
+
+/* a database whose worker cannot start, as its tablespace is lost, is left alone */
+#define MAX_RESTART_INTERVAL_MS	(300 * 1000)
 
 /* a database as this process knows it; shared memory says how its worker is */
 typedef struct Known
@@ -156,6 +158,15 @@ register_worker(Known *known, int index)
 	return registered;
 }
 
+/* when another may be started after one; longer each time that one has failed */
+static long
+restart_interval(const BrazeDatabaseSlot *slot)
+{
+	int			doublings = Min(Max(slot->failed_starts - 1, 0), 10);
+
+	return Min((long) BRAZE_RESTART_INTERVAL_MS << doublings, MAX_RESTART_INTERVAL_MS);
+}
+
 /* a worker that was registered and is gone before it could say anything */
 static void
 notice_stillborn(Known *known, BrazeDatabaseSlot *slot)
@@ -165,7 +176,10 @@ notice_stillborn(Known *known, BrazeDatabaseSlot *slot)
 	if (slot->state == BRAZE_DATABASE_STARTING && slot->pid == 0 &&
 		(known->handle == NULL ||
 		 GetBackgroundWorkerPid(known->handle, &pid) == BGWH_STOPPED))
+	{
+		slot->failed_starts++;
 		slot->state = BRAZE_DATABASE_WANTED;
+	}
 }
 
 /*
@@ -307,7 +321,7 @@ tend_database(Known *known, bool probe_all)
 			if (releases_listed != braze_shared->releases)
 				wait = 0;		/* it may have been dropped since the listing */
 			else if (slot->started_at == 0 || slot->wanted_at_once ||
-					 since >= BRAZE_RESTART_INTERVAL_MS ||
+					 since >= restart_interval(slot) ||
 					 slot->state == BRAZE_DATABASE_NO_SLOT)
 			{
 				slot->started_at = now;
@@ -317,7 +331,7 @@ tend_database(Known *known, bool probe_all)
 				start = true;
 			}
 			else
-				wait = BRAZE_RESTART_INTERVAL_MS - since;
+				wait = restart_interval(slot) - since;
 		}
 	}
 	LWLockRelease(braze_shared->lock);

@@ -71,6 +71,7 @@
 #define WORKER_LOCK_FIELD	77
 
 static BrazeDatabaseSlot *slot; /* see shmem.h for what needs the lock */
+static bool has_served = false;
 static TimeoutId end_timeout;
 
 /*
@@ -84,6 +85,7 @@ clear_slot(int code, Datum arg)
 	braze_delivery_stuck_process_ends();
 	slot->left_alone = braze_attempt_left_alone;
 	braze_standstill_process_ends(slot);
+	slot->failed_starts = has_served || code == 0 ? 0 : slot->failed_starts + 1;
 	slot->pid = 0;
 	slot->latch = NULL;
 	slot->settle_blocked[0] = '\0';
@@ -391,5 +393,6 @@ braze_worker_main(Datum arg)
 	braze_notes_table_init();
 	braze_profiles_table_init();
 	end_timeout = RegisterTimeout(USER_TIMEOUT, raise_end_again);
+	has_served = true;
 	main_loop(http);
 }
