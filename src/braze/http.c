@@ -496,7 +496,6 @@ braze_http_send(BrazeHttp *http, BrazeHttpRequest *request)
 	 * transfer uses it.
 	 */
 	transfer->target->references++;
-	transfer->header_bytes = 0;
 	transfer->headers_complete = false;
 	transfer->begun = transfer->stale = transfer->fresh = false;
 	transfer->repeats = 0;

@@ -83,6 +83,7 @@ struct BrazeHttp
 	HttpTransfer *spare;		/* a list by next */
 	int			nspare;
 	size_t		answer_bytes;	/* of all answers that are held */
+	size_t		header_bytes;	/* of all transfers */
 	BrazeHttpRequest *first_done;
 	BrazeHttpRequest *last_done;
 };
@@ -99,6 +100,9 @@ braze_http_now(clockid_t clock)
 
 /* http_url.c */
 extern void braze_http_url_drop(BrazeHttpTarget *target);
+
+/* overwrites the key where the answer repeats it, or begins to and was cut */
+extern void braze_http_url_mask_key(const BrazeHttpTarget *target, BrazeHttpRequest *request);
 
 /*
  * Sets an option of "easy".  The first that is refused is in "result", and none

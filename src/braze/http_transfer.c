@@ -16,9 +16,14 @@
 #include "braze/http_internal.h"
 
 /*
- * curl keeps all headers of an answer in memory, and older ones without limit
+ * curl keeps all headers of an answer in memory, each with about so much beside
+ * its text, and older ones without limit.  Of all answers together they are few
+ * as well; who answers with little is not refused for it.
  */
+#define HEADER_OVERHEAD		128
 #define MAX_HEADER_BYTES	(128 * 1024)
+#define MAX_ALL_HEADERS		(8 * 1024 * 1024)
+#define SMALL_HEADERS		(16 * 1024)
 
 /* transfers kept for reuse: each holds up to 100 kB, and few are under way */
 #define MAX_SPARE_TRANSFERS	32
@@ -27,12 +32,6 @@
  * curl gives up a request that it has sent again so often (CONN_MAX_RETRIES)
  */
 #define CURL_REPEATS		5
-
-/*
- * A server in front of Braze may repeat the request's headers in its error
- * page.  Shorter keys than this are none, and could be words of the answer.
- */
-#define MIN_MASKED_KEY		16
 
 /*
  * What curl calls.  No callback may raise an error: it notes what is wrong and
@@ -46,8 +45,10 @@ on_header(char *line, size_t size, size_t count, void *data)
 	HttpTransfer *transfer = data;
 	size_t		length = size * count;
 
-	transfer->header_bytes += length;
-	if (transfer->header_bytes > MAX_HEADER_BYTES)
+	transfer->header_bytes += length + HEADER_OVERHEAD;
+	transfer->http->header_bytes += length + HEADER_OVERHEAD;
+	if (transfer->header_bytes > MAX_HEADER_BYTES ||
+		(transfer->header_bytes > SMALL_HEADERS && transfer->http->header_bytes > MAX_ALL_HEADERS))
 	{
 		transfer->refusal = "the answer's headers are too long";
 		return 0;
@@ -304,6 +305,8 @@ braze_http_transfer_give_back(BrazeHttp *http, HttpTransfer *transfer)
 		braze_http_url_drop(transfer->target);
 	transfer->target = NULL;
 	transfer->request = NULL;
+	http->header_bytes -= transfer->header_bytes;
+	transfer->header_bytes = 0;
 
 	if (http->nspare < MAX_SPARE_TRANSFERS)
 	{
@@ -364,25 +367,6 @@ void
 braze_http_transfer_report(BrazeHttpRequest *request, const char *text)
 {
 	snprintf(request->error, sizeof(request->error), "%s", text);
-}
-
-/* overwrites the key where the answer repeats it */
-static void
-mask_key(BrazeHttpRequest *request, const char *api_key)
-{
-	size_t		length = strlen(api_key);
-	char	   *p = request->answer;
-	size_t		left = request->answer_length;
-	char	   *found;
-
-	if (length < MIN_MASKED_KEY)
-		return;
-	while (left >= length && (found = memmem(p, left, api_key, length)) != NULL)
-	{
-		memset(found, '*', length);
-		left -= found + length - p;
-		p = found + length;
-	}
 }
 
 /*
@@ -549,7 +533,7 @@ braze_http_transfer_judge(HttpTransfer *transfer, CURLcode result)
 
 	/* an answer may end up in logs and tables, where a key must not be */
 	if (request->status != 0)
-		mask_key(request, transfer->target->api_key);
+		braze_http_url_mask_key(transfer->target, request);
 	else
 	{
 		if (transfer->refusal != NULL)

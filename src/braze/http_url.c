@@ -18,6 +18,12 @@
 
 #define MAX_HOST	253
 
+/*
+ * A server in front of Braze may repeat the request's headers in its error
+ * page.  Shorter keys than this are none, and could be words of the answer.
+ */
+#define MIN_MASKED_KEY		16
+
 /* does the text hold an address of this family, and nothing else? */
 static bool
 read_address(int family, const char *text, size_t length, void *address)
@@ -204,4 +210,33 @@ braze_http_url_free(BrazeHttpTarget *target)
 {
 	if (target != NULL)
 		braze_http_url_drop(target);
+}
+
+void
+braze_http_url_mask_key(const BrazeHttpTarget *target, BrazeHttpRequest *request)
+{
+	const char *key = target->api_key;
+	size_t		length = strlen(key);
+	char	   *p = request->answer;
+	size_t		left = request->answer_length;
+	char	   *found;
+
+	if (length < MIN_MASKED_KEY)
+		return;
+	while (left >= length && (found = memmem(p, left, key, length)) != NULL)
+	{
+		memset(found, '*', length);
+		left -= found + length - p;
+		p = found + length;
+	}
+
+	/* what is left of p holds no whole key */
+	for (size_t n = left < length ? left : length - 1; request->truncated && n > 0; n--)
+	{
+		if (memcmp(p + left - n, key, n) == 0)
+		{
+			memset(p + left - n, '*', n);
+			break;
+		}
+	}
 }

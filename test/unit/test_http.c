@@ -604,6 +604,15 @@ half_an_error(Connection *connection)
 	say(connection, "HTTP/1.1 413 Payload Too Large\r\nContent-Length: 1000\r\n\r\n{\"message\":");
 }
 
+/* the length of the cut key counts the connections */
+static void
+half_a_key(Connection *connection)
+{
+	free(read_request(connection));
+	say(connection, "HTTP/1.1 500 Internal Server Error\r\nContent-Length: 1000\r\n\r\nno key " KEY ", no ");
+	say_bytes(connection, KEY, connection_number(connection));
+}
+
 static void
 half_a_head(Connection *connection)
 {
@@ -691,6 +700,66 @@ test_no_answer(void)
 	begin(half_an_error, LONG);
 	is_int(post("{}"), 413, "an error whose body is cut is still that error");
 	ok(request.truncated && answer_is("{\"message\":"), "with as much of it as came");
+	release();
+	end();
+
+	begin(half_a_key, LONG);
+	for (int n = 1; n <= (int) strlen(KEY); n++)
+	{
+		size_t		rest = strlen("no key " KEY ", no ");
+
+		is_int(post("{}"), 500, "an error that is cut in the key");
+		ok(!answer_has(KEY) && request.answer_length == rest + n &&
+		   strspn(request.answer + rest, "*") >= (size_t) n, "nothing of the key remains");
+		release();
+	}
+	end();
+}
+
+/* ----- headers that curl keeps ----- */
+
+#define KEEPING		80
+
+/* nearly as many headers as one answer may have, and then nothing */
+static void
+many_headers(Connection *connection)
+{
+	char		line[1000];
+
+	free(read_request(connection));
+	if (connection_number(connection) > KEEPING)
+	{
+		say(connection, CREATED);
+		return;
+	}
+	memset(line, 'x', sizeof(line));
+	memcpy(line, "X-More: ", 8);
+	memcpy(line + sizeof(line) - 2, "\r\n", 2);
+	say(connection, "HTTP/1.1 200 OK\r\n");
+	for (int i = 0; i < 110; i++)
+		say_bytes(connection, line, sizeof(line));
+	wait_for_end(connection);
+}
+
+static void
+test_headers_held(void)
+{
+	static BrazeHttpRequest keeping[KEEPING];
+	BrazeHttpRequest *done;
+	char		error[200];
+
+	begin(many_headers, LONG);
+	braze_http_destroy(http);
+	http = braze_http_create(KEEPING + 1, error, sizeof(error));
+	for (int i = 0; i < KEEPING; i++)
+		ok(send_body(&keeping[i], "{}"), "a request among many");
+	done = wait_done();
+	is_text(done->error, "the answer's headers are too long", "all headers together have a limit");
+	braze_http_release(http, done);
+	ok(send_body(&request, "{}"), "one more");
+	while ((done = wait_done()) != &request)
+		braze_http_release(http, done);
+	is_int(request.status, 201, "an answer with few is not refused for it");
 	release();
 	end();
 }
@@ -1064,6 +1133,7 @@ main(void)
 	test_answers_held();
 	test_announced_sockets();
 	test_no_answer();
+	test_headers_held();
 	test_late_caller();
 	test_held_back();
 	test_cancel();
