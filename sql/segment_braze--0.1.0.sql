@@ -258,6 +258,10 @@ CREATE TABLE @extschema@.braze_profiles (
 	PRIMARY KEY (destination, "user")
 ) USING heap WITH (fillfactor = 50, vacuum_truncate = off, toast.vacuum_truncate = off);
 
+-- a deletion looks for what was given to the user; a hash, since an identifier
+-- may be too long for another index, and it has no entries of nulls
+CREATE INDEX braze_profiles_owner ON @extschema@.braze_profiles USING hash (owner);
+
 COMMENT ON TABLE @extschema@.braze_profiles IS
 'what is remembered of users, for changed_attributes_only and for the identifiers anonymous_id, email and phone';
 COMMENT ON COLUMN @extschema@.braze_profiles.destination IS
@@ -267,7 +271,7 @@ COMMENT ON COLUMN @extschema@.braze_profiles."user" IS
 COMMENT ON COLUMN @extschema@.braze_profiles.sent IS
 'something was sent under this identifier, and it was given to no user since';
 COMMENT ON COLUMN @extschema@.braze_profiles.has_alias IS
-'an alias was given to this user';
+'an alias was given to this user; with an owner: it is the alias that Braze keeps of them';
 COMMENT ON COLUMN @extschema@.braze_profiles.owner IS
 'identifier of the user that this one was given to';
 COMMENT ON COLUMN @extschema@.braze_profiles.attributes IS
@@ -1530,7 +1534,7 @@ FROM (
 	SELECT 2, m.destination, 'remembered', NULL, m.changed_at, NULL,
 		concat_ws('; ', m."user",
 			CASE WHEN m.sent THEN 'something was sent under it' END,
-			CASE WHEN m.has_alias THEN 'an alias was given to it' END,
+			CASE WHEN m.has_alias AND m.owner IS NULL THEN 'an alias was given to it' END,
 			'it was given to ' || m.owner,
 			CASE WHEN m.attributes IS NOT NULL THEN 'what attributes Braze has is known' END)
 	FROM remembered m

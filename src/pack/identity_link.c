@@ -72,6 +72,19 @@ is_given_away(const PackedCall *call, int lane)
 }
 
 /*
+ * Is it the alias that Braze keeps of the call's user?  What is sent under that
+ * is the user's at once.  Of one that was merged Braze makes a new profile.
+ */
+static bool
+is_users_own(const PackedCall *call, int lane)
+{
+	const BrazeProfile *user = call->users[0].profile;
+	const BrazeProfile *other = call->users[lane].profile;
+
+	return other->has_alias && user->has_alias && other->owner != NULL && !is_given_away(call, lane);
+}
+
+/*
  * Braze keeps one alias per label and silently ignores a second, so further
  * ones are merged.  An alias of somebody else is never given again, and an
  * address is linked once per pair.
@@ -83,7 +96,7 @@ link_kind(const PackedCall *call, int lane)
 	const BrazeProfile *other = call->users[lane].profile;
 
 	if (call->users[lane].link < 0 || user == NULL || other == NULL || !other->sent ||
-		is_given_away(call, lane))
+		is_given_away(call, lane) || is_users_own(call, lane))
 		return -1;
 	if (call->users[lane].link != BRAZE_ALIASES_TO_IDENTIFY)
 		return other->owner != NULL ? -1 : call->users[lane].link;
@@ -139,8 +152,9 @@ decide_own_link(BrazePack *pack, PackedCall *call)
 		return;
 	call->pub.withheld = is_given_away(call, 1);
 
-	/* one that was joined, and has nothing since, is the user's own alias */
-	if (call->pub.withheld || !user->has_alias || (other->owner != NULL && !other->sent))
+	/* one that was joined, and has nothing since, needs no merge either */
+	if (call->pub.withheld || !user->has_alias || is_users_own(call, 1) ||
+		(other->owner != NULL && !other->sent))
 		return;
 	call->users[1].link_text = link_text(&merge_shape, call->users[0].lane, call->users[1].lane, &length);
 	if (call->users[1].link_text == NULL)
@@ -192,32 +206,48 @@ reset_attributes(PackedCall *call)
 	}
 }
 
-/* Braze has deleted these users: nothing that was sent to them is left */
+/* what Braze was told under an identifier it was told of whom this was given to */
+static void
+note_owner(PackedCall *call)
+{
+	const BrazeProfile *profile = call->nlanes > 0 ? call->users[0].profile : NULL;
+
+	if (profile != NULL && profile->owner != NULL)
+		call->pub.changes_owner = true;
+}
+
+/*
+ * Braze has deleted the call's user, with what was theirs.  The call may name
+ * an alias of somebody else, of which Braze has what it had.
+ */
 static void
 reset_profiles(PackedCall *call)
 {
+	const Lane *user = call->users[0].lane;
+
 	for (int i = 0; i < call->nlanes; i++)
 	{
 		BrazeProfile *profile = call->users[i].profile;
 
-		if (profile == NULL)
-			continue;
-		braze_profile_cache_reset(profile);
-		profile->sent = profile->has_alias = false;
-		(void) braze_profile_cache_set_owner(profile, NULL, 0);
+		if (profile != NULL &&
+			(i == 0 || braze_profile_cache_is_owner(profile, user->key, user->key_length)))
+			braze_profile_cache_clear(profile);
 	}
 }
 
-/* Braze has made this lane's user an alias of the call's; false: no memory */
+/* Braze has made this lane's user one with the call's; false: no memory */
 static bool
-keep_link(PackedCall *call, int lane, bool is_alias)
+keep_link(PackedCall *call, int lane, BrazeKind kind, bool is_alias)
 {
 	BrazeProfile *user = call->users[0].profile;
 	BrazeProfile *other = call->users[lane].profile;
+	bool		is_own = kind == BRAZE_ALIASES_TO_IDENTIFY &&
+	(!user->has_alias || is_users_own(call, lane));
 
 	if (!braze_profile_cache_set_owner(other, call->users[0].lane->key, call->users[0].lane->key_length))
 		return false;
 	other->sent = false;
+	other->has_alias = is_own;
 	if (is_alias)
 	{
 		user->has_alias = true;
@@ -236,7 +266,7 @@ keep_own_link(PackedCall *call, const PackedObject *object)
 	if (user == NULL || other == NULL)
 		return true;
 	if (object->kind == BRAZE_ALIASES_TO_IDENTIFY || object->json == call->users[1].link_text)
-		return keep_link(call, 1, true);
+		return keep_link(call, 1, object->kind, true);
 	if (object->kind == BRAZE_MERGE_UPDATES && other->has_alias && !user->has_alias)
 		user->has_alias = user->dirty = true;
 	return true;
@@ -250,7 +280,8 @@ braze_identity_link_accepted(BrazePack *pack, PackedCall *call, int number)
 	BrazeProfile *profile = call->nlanes > 0 ? call->users[0].profile : NULL;
 
 	if (number < call->nlinks ?
-		!keep_link(call, number + 1, call->users[number + 1].link == BRAZE_ALIASES_TO_IDENTIFY) :
+		!keep_link(call, number + 1, object->kind,
+				   call->users[number + 1].link == BRAZE_ALIASES_TO_IDENTIFY) :
 		!keep_own_link(call, object))
 		return false;
 	switch (braze_kinds[object->kind].endpoint)
@@ -274,9 +305,13 @@ braze_identity_link_accepted(BrazePack *pack, PackedCall *call, int number)
 	}
 	if (object->kind != BRAZE_ATTRIBUTES)
 		return true;
-	if (!pack->limits.changed_only)
+	note_owner(call);
+	if (!pack->limits.changed_only || profile->owner != NULL)
 	{
-		/* not worth the reading, but what is known may be so no longer */
+		/*
+		 * Not worth the reading, or the owner's, of whom later calls tell
+		 * other things; but what is known may be so no longer.
+		 */
 		braze_profile_cache_reset(profile);
 		return true;
 	}
@@ -294,6 +329,8 @@ braze_identity_link_refused(PackedCall *call, int number)
 {
 	BrazeKind	kind = call->objects[number].kind;
 
+	if (kind == BRAZE_ATTRIBUTES)
+		note_owner(call);
 	if (kind == BRAZE_ATTRIBUTES || braze_kinds[kind].endpoint != BRAZE_USERS_TRACK)
 		reset_attributes(call);
 }

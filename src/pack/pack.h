@@ -124,7 +124,9 @@ typedef struct BrazeCall
 	int			nprofiles;		/* of its users, as added; each is released
 								 * once */
 	BrazeProfile **profiles;
-	bool		deletes;		/* it deletes its users */
+	bool		deletes;		/* it deletes its first user */
+	bool		changes_owner;	/* it has told Braze attributes under an
+								 * identifier of which the user is another */
 	bool		withheld;		/* it names an alias that was given to
 								 * somebody else */
 	bool		gone;			/* it was taken out of the queue meanwhile */

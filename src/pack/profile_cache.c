@@ -48,6 +48,14 @@ braze_profile_cache_set_owner(BrazeProfile *profile, const char *owner, size_t l
 	return true;
 }
 
+void
+braze_profile_cache_clear(BrazeProfile *profile)
+{
+	profile->sent = profile->has_alias = false;
+	profile->nhashes = 0;
+	(void) braze_profile_cache_set_owner(profile, NULL, 0);
+}
+
 bool
 braze_profile_cache_is_owner(const BrazeProfile *profile, const char *owner, size_t length)
 {

@@ -35,13 +35,15 @@ typedef struct BrazeAttributeHash
  * was sent to it is the owner's from then on, so that sent becomes false; it
  * is set again by what is sent later.  has_alias stands in the profile of the
  * owner: Braze keeps one alias of a label, so that a further one is merged
- * instead.  An identify, merge or delete resets the hashes, since nobody knows
+ * instead.  It also stands in the profile of the alias that Braze keeps, which
+ * never has to be joined with its owner again.  An identify, merge or delete resets the hashes, since nobody knows
  * what Braze has made of the attributes.
  */
 typedef struct BrazeProfile
 {
 	bool		sent;			/* objects were sent under this identifier */
-	bool		has_alias;		/* an alias was given to this user */
+	bool		has_alias;		/* an alias was given to this user, or, with
+								 * an owner, it is that alias */
 	char	   *owner;			/* malloc'd: the user it was given to, NULL:
 								 * none */
 	size_t		owner_length;
@@ -57,6 +59,9 @@ extern void braze_profile_cache_free(BrazeProfile *profile);
 /* the user is somebody else's alias; false: out of memory.  NULL: nobody's */
 extern bool braze_profile_cache_set_owner(BrazeProfile *profile, const char *owner, size_t length);
 extern bool braze_profile_cache_is_owner(const BrazeProfile *profile, const char *owner, size_t length);
+
+/* nothing is known any more, as after a deletion */
+extern void braze_profile_cache_clear(BrazeProfile *profile);
 
 /* no attribute is known any more, as after a merge */
 extern void braze_profile_cache_reset(BrazeProfile *profile);

@@ -7,22 +7,17 @@
  */
 #include "postgres.h"
 
-#include "access/genam.h"
 #include "access/tableam.h"
-#include "access/xact.h"
-#include "catalog/pg_am.h"
-#include "miscadmin.h"
 #include "utils/builtins.h"
 #include "utils/fmgroids.h"
 #include "utils/rel.h"
-#include "utils/snapmgr.h"
 
 #include "base/catalog.h"
-#include "base/compat.h"
 #include "base/table_write.h"
 #include "queue/call_user.h"
 #include "store/claims_bound.h"
 #include "store/deleted_users.h"
+#include "store/find_rows.h"
 #include "store/synced_users.h"
 
 /* a user who was deleted, and their letters as far as they were looked at */
@@ -31,6 +26,7 @@ typedef struct DeletedUser
 	int64		hash;
 	text	   *destination;
 	BrazeString user;
+	Relation	letters;
 	int64		lowest_under_way;	/* of the letters that say so */
 	bool		all_deleted;
 } DeletedUser;
@@ -82,12 +78,12 @@ is_of_later_call(const DeletedUser *deleted, TupleTableSlot *slot)
 }
 
 static void
-look_at_letter(DeletedUser *deleted, Relation letters, TupleTableSlot *slot, Snapshot snapshot)
+look_at_letter(TupleTableSlot *slot, Snapshot snapshot, void *arg)
 {
+	DeletedUser *deleted = arg;
 	ItemPointerData tid = slot->tts_tid;
 	TM_Result	result;
 
-	CHECK_FOR_INTERRUPTS();
 	if (!is_letter_of(deleted, slot) || is_of_later_call(deleted, slot))
 		return;
 
@@ -95,77 +91,20 @@ look_at_letter(DeletedUser *deleted, Relation letters, TupleTableSlot *slot, Sna
 	 * one that somebody has locked, or changed since, is looked at again
 	 * later
 	 */
-	result = braze_table_write_delete(letters, &tid, snapshot);
+	result = braze_table_write_delete(deleted->letters, &tid, snapshot);
 	if (result != TM_Ok && result != TM_Deleted && result != TM_SelfModified)
 		deleted->all_deleted = false;
-}
-
-/* ours, or one like it; NULL: somebody has dropped it */
-static Relation
-open_user_index(Relation letters)
-{
-	List	   *indexes = RelationGetIndexList(letters);
-	ListCell   *cell;
-
-	foreach(cell, indexes)
-	{
-		Relation	index = index_open(lfirst_oid(cell), AccessShareLock);
-
-		if (index->rd_rel->relam == BTREE_AM_OID && index->rd_index->indisvalid &&
-			index->rd_index->indkey.values[0] == BRAZE_DEAD_USER_HASH &&
-			RelationGetIndexPredicate(index) == NIL)
-			return index;
-		index_close(index, AccessShareLock);
-	}
-	return NULL;
-}
-
-static void
-look_by_index(DeletedUser *deleted, Relation letters, Relation index, Snapshot snapshot)
-{
-	TupleTableSlot *slot = table_slot_create(letters, NULL);
-	IndexScanDesc scan = braze_index_beginscan(letters, index, snapshot, 1);
-	ScanKeyData key;
-
-	ScanKeyInit(&key, 1, BTEqualStrategyNumber, F_INT8EQ, Int64GetDatum(deleted->hash));
-	index_rescan(scan, &key, 1, NULL, 0);
-	while (index_getnext_slot(scan, ForwardScanDirection, slot))
-		look_at_letter(deleted, letters, slot, snapshot);
-	index_endscan(scan);
-	ExecDropSingleTupleTableSlot(slot);
-}
-
-static void
-look_through_all(DeletedUser *deleted, Relation letters, Snapshot snapshot)
-{
-	TupleTableSlot *slot = table_slot_create(letters, NULL);
-	TableScanDesc scan = table_beginscan_strat(letters, snapshot, 0, NULL, true, false);
-
-	while (table_scan_getnextslot(scan, ForwardScanDirection, slot))
-		look_at_letter(deleted, letters, slot, snapshot);
-	table_endscan(scan);
-	ExecDropSingleTupleTableSlot(slot);
 }
 
 static bool
 delete_letters(DeletedUser *deleted, Relation letters)
 {
-	Relation	index = open_user_index(letters);
-	Snapshot	snapshot;
+	BrazeRowSearch search = {BRAZE_DEAD_USER_HASH, F_INT8EQ, Int64GetDatum(deleted->hash), look_at_letter, deleted};
 
-	/* also what this round has written */
-	CommandCounterIncrement();
-	snapshot = RegisterSnapshot(GetLatestSnapshot());
+	deleted->letters = letters;
 	deleted->lowest_under_way = braze_claims_bound_now().lowest_letter;
 	deleted->all_deleted = true;
-	if (index != NULL)
-	{
-		look_by_index(deleted, letters, index, snapshot);
-		index_close(index, NoLock);
-	}
-	else
-		look_through_all(deleted, letters, snapshot);
-	UnregisterSnapshot(snapshot);
+	braze_find_rows(letters, &search);
 	if (!deleted->all_deleted)
 		braze_table_write_locked = BRAZE_LOCKED_ROWS("braze_dead_letters");
 	return deleted->all_deleted;

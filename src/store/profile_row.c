@@ -26,6 +26,7 @@
 #include "base/table_write.h"
 #include "queue/column_values.h"
 #include "store/fetch_row.h"
+#include "store/find_rows.h"
 #include "store/profile_row.h"
 
 /* stands behind what is remembered of attributes */
@@ -129,6 +130,40 @@ braze_profile_row_load(BrazeProfileRow *row, BrazeProfile *profile)
 	}
 	systable_endscan(scan);
 	table_close(rel, AccessShareLock);
+}
+
+typedef struct GivenTo
+{
+	const char *destination;
+	const char *owner;
+	List	   *users;
+} GivenTo;
+
+static void
+look_at_row(TupleTableSlot *slot, Snapshot snapshot, void *arg)
+{
+	GivenTo    *given = arg;
+	NameData	destination;
+
+	slot_getallattrs(slot);
+	if (slot->tts_isnull[BRAZE_PROFILE_OWNER - 1])
+		return;
+	braze_column_values_destination(slot->tts_values[BRAZE_PROFILE_DESTINATION - 1], &destination);
+	if (strcmp(NameStr(destination), given->destination) == 0 &&
+		strcmp(TextDatumGetCString(slot->tts_values[BRAZE_PROFILE_OWNER - 1]), given->owner) == 0)
+		given->users = lappend(given->users, TextDatumGetCString(slot->tts_values[BRAZE_PROFILE_USER - 1]));
+}
+
+List	   *
+braze_profile_row_given_to(const char *destination, const char *owner)
+{
+	GivenTo		given = {destination, owner, NIL};
+	BrazeRowSearch search = {BRAZE_PROFILE_OWNER, F_TEXTEQ, CStringGetTextDatum(owner), look_at_row, &given};
+	Relation	rel = table_open(braze_catalog_required()->profiles, AccessShareLock);
+
+	braze_find_rows(rel, &search);
+	table_close(rel, AccessShareLock);
+	return given.users;
 }
 
 static bool

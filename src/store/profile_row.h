@@ -8,6 +8,7 @@
 #ifndef BRAZE_PROFILE_ROW_H
 #define BRAZE_PROFILE_ROW_H
 
+#include "nodes/pg_list.h"
 #include "storage/itemptr.h"
 
 #include "pack/profile_cache.h"
@@ -44,6 +45,12 @@ extern bool braze_profile_row_try_read(void);
 
 /* fills in the profile, unless there is no row */
 extern void braze_profile_row_load(BrazeProfileRow *row, BrazeProfile *profile);
+
+/*
+ * Whose rows say that they were given to this user, as the table has both; the
+ * caller may read the table.
+ */
+extern List *braze_profile_row_given_to(const char *destination, const char *owner);
 
 /*
  * Nothing is written that was not locked before: false, somebody else has

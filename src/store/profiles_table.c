@@ -21,6 +21,7 @@
 #include "base/guc.h"
 #include "base/statement.h"
 #include "base/table_write.h"
+#include "base/table_write.h"
 #include "braze/hash.h"
 #include "store/attribute_period.h"
 #include "store/profile_row.h"
@@ -61,6 +62,7 @@ typedef struct CachedProfile
 {
 	BrazeProfile profile;		/* first: what the pack knows of it */
 	BrazeProfileRow row;
+	char	   *whole;			/* the key, where the table's is cut; or NULL */
 	uint64		hash;
 	struct CachedProfile *next; /* of the same hash */
 	int			pins;			/* calls that are not settled */
@@ -147,6 +149,8 @@ free_unlisted(CachedProfile *cached)
 {
 	braze_profile_cache_free(&cached->profile);
 	pfree(cached->row.user);
+	if (cached->whole != NULL)
+		pfree(cached->whole);
 	pfree(cached);
 }
 
@@ -211,7 +215,7 @@ trim_idle(Size limit)
 
 		if (idle_size <= limit)
 			break;
-		if (oldest->untrue)
+		if (oldest->untrue || oldest->storing)
 			continue;
 		dlist_delete(&oldest->idle);
 		idle_size -= oldest->size;
@@ -342,6 +346,8 @@ braze_profiles_table_get(const char *destination, const char *user, int length)
 	cached = MemoryContextAllocZero(profiles_context, sizeof(CachedProfile));
 	namestrcpy(&cached->row.destination, destination);
 	cached->row.user = key;
+	if (length > MAX_KEY)
+		cached->whole = MemoryContextStrdup(profiles_context, pnstrdup(user, length));
 	cached->hash = hash;
 
 	/*
@@ -435,6 +441,91 @@ braze_profiles_table_store(BrazeProfile *profile)
 	else if (profile->dirty && !cached->storing)
 		postpone_write(cached);
 }
+
+/* ----- users whom the call is not about ----- */
+
+/* a row is not written twice in a transaction */
+static bool
+write_other(CachedProfile *cached)
+{
+	if (!cached->profile.dirty)
+		return true;
+	if (!braze_profiles_table_lock(&cached->profile))
+		return false;
+	braze_profiles_table_store(&cached->profile);
+	return true;
+}
+
+/* the row says that it was given to them, memory perhaps no more */
+static bool
+take_back(CachedProfile *cached, const char *owner, size_t length)
+{
+	if (cached->storing)
+	{
+		braze_table_write_locked = BRAZE_LOCKED_ROWS("braze_profiles");
+		return false;
+	}
+	if (braze_profile_cache_is_owner(&cached->profile, owner, length))
+	{
+		/* of what was sent later Braze has something, perhaps */
+		bool		sent = cached->profile.sent;
+
+		braze_profile_cache_clear(&cached->profile);
+		cached->profile.sent = sent;
+	}
+	return write_other(cached);
+}
+
+bool
+braze_profiles_table_take_from(const BrazeProfile *deleted)
+{
+	const CachedProfile *cached = (const CachedProfile *) deleted;
+	char	   *owner = cached->whole != NULL ? cached->whole : cached->row.user;
+	char	   *key = pg_server_to_any(owner, strlen(owner), PG_UTF8);
+	bool		done = true;
+	List	   *users;
+	ListCell   *cell;
+
+	if (!braze_profile_row_try_read())
+		return false;
+	users = braze_profile_row_given_to(NameStr(cached->row.destination), owner);
+	foreach(cell, users)
+	{
+		const char *user = lfirst(cell);
+		BrazeProfile *profile = braze_profiles_table_get(NameStr(cached->row.destination), user, strlen(user));
+
+		done = take_back((CachedProfile *) profile, key, strlen(key)) && done;
+		braze_profiles_table_release(profile);
+	}
+	return done;
+}
+
+bool
+braze_profiles_table_reset_owner(const BrazeProfile *given)
+{
+	const CachedProfile *cached = (const CachedProfile *) given;
+	CachedProfile *owner;
+	char	   *key;
+	bool		done = false;
+
+	if (given->owner == NULL || braze_attribute_period_of(NameStr(cached->row.destination)) == 0)
+		return true;
+	if (!braze_profile_row_try_read())
+		return false;
+	key = pg_any_to_server(given->owner, given->owner_length, PG_UTF8);
+	owner = (CachedProfile *) braze_profiles_table_get(NameStr(cached->row.destination), key, strlen(key));
+	if (owner->storing && owner->profile.nhashes > 0)
+		braze_table_write_locked = BRAZE_LOCKED_ROWS("braze_profiles");
+	else
+	{
+		braze_profile_cache_reset(&owner->profile);
+		done = write_other(owner);
+	}
+	braze_profiles_table_release(&owner->profile);
+	return done;
+}
+
+/* ----- those that are written later ----- */
 
 static bool
 is_alone(const CachedProfile *cached)

@@ -42,6 +42,15 @@ extern bool braze_profiles_table_lock(BrazeProfile *profile);
 extern void braze_profiles_table_store(BrazeProfile *profile);
 extern void braze_profiles_table_stored(bool committed);
 
+/*
+ * In a settle, too: of a user who was deleted nobody is an alias any more; and
+ * of the user whom this profile was given to no attribute is known any more.
+ * False: not now, since somebody has locked a row, or this transaction has
+ * written it already.
+ */
+extern bool braze_profiles_table_take_from(const BrazeProfile *deleted);
+extern bool braze_profiles_table_reset_owner(const BrazeProfile *given);
+
 /* takes back what a subtransaction that failed has stored since the mark */
 extern void *braze_profiles_table_mark(void);
 extern void braze_profiles_table_undo(void *mark);

@@ -269,13 +269,16 @@ settle_call(BrazeSettler *settler, const BrazeCall *call)
 			return BRAZE_SETTLE_LATER;
 	}
 
+	if (call->changes_owner && !braze_profiles_table_reset_owner(call->profiles[0]))
+		return BRAZE_SETTLE_LATER;
+
 	/*
-	 * Braze has deleted the user, so nothing may be left of them here: that
-	 * comes before the row that tells of it is gone, and before letters of
-	 * their later calls are put.
+	 * Of a user whom Braze has deleted nothing may be left, before the row
+	 * that tells of it is gone and letters of later calls are put.
 	 */
 	if (call->deletes && call->nrefused == 0 && !call->gone &&
-		!braze_deleted_users_delete_letters(settler, &row))
+		((call->nprofiles > 0 && !braze_profiles_table_take_from(call->profiles[0])) ||
+		 !braze_deleted_users_delete_letters(settler, &row)))
 		return BRAZE_SETTLE_LATER;
 	result = call->nrefused > 0 ? reject_call(settler, call, &row)
 		: braze_settle_delete(settler, &row);

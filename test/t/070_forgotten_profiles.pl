@@ -48,7 +48,7 @@ run(q{SELECT braze_identify('u1', '{"plan": "pro"}')});
 run(q{SELECT braze_track(NULL, 'E', anonymous_id => 'a1')});
 run(q{SELECT braze_track('u2', 'E', anonymous_id => 'a1')});
 run(q{SELECT braze_track(NULL, 'E', anonymous_id => 'a2')});
-becomes('u1 sent attributes, u2 sent alias, a1 owned, a2 sent', 'what is remembered');
+becomes('u1 sent attributes, u2 sent alias, a1 alias owned, a2 sent', 'what is remembered');
 is($node->safe_psql('postgres', q{SELECT owner FROM braze_profiles WHERE owner IS NOT NULL AND "user" <> ''}), '"external_id":"u2"',
 	'the owner of an alias stands there as it is');
 
@@ -56,7 +56,7 @@ is($node->safe_psql('postgres', q{SELECT owner FROM braze_profiles WHERE owner I
 $node->safe_psql('postgres', q{UPDATE braze_profiles SET changed_at = now() - interval '29 days'});
 run(q{SELECT braze_identify('u3', '{"plan": "pro"}')});
 $node->safe_psql('postgres', q{UPDATE braze_profiles SET changed_at = now() - interval '31 days' WHERE "user" LIKE '%u3%'});
-becomes('u1 sent attributes, u2 sent alias, u3 sent, a1 owned, a2 sent', 'attributes are forgotten once they are sent again anyway');
+becomes('u1 sent attributes, u2 sent alias, u3 sent, a1 alias owned, a2 sent', 'attributes are forgotten once they are sent again anyway');
 is($node->safe_psql('postgres', q{SELECT count(*) FROM braze_profiles WHERE changed_at < now() - interval '30 days'}), '1',
 	'the row is as old as before');
 
@@ -67,9 +67,9 @@ my $session = $node->background_psql('postgres');
 $node->safe_psql('postgres', q{UPDATE braze_profiles SET changed_at = now() - interval '29 days'});
 $session->query_safe(q{BEGIN; SELECT 1 FROM braze_profiles WHERE "user" LIKE '%u1%' FOR UPDATE});
 $node->safe_psql('postgres', q{UPDATE braze_profiles SET changed_at = now() - interval '31 days' WHERE "user" NOT LIKE '%u1%'});
-becomes('u1 sent attributes, u2 sent alias, u3 sent, a1 owned, a2 sent', 'others are had');
+becomes('u1 sent attributes, u2 sent alias, u3 sent, a1 alias owned, a2 sent', 'others are had');
 $session->query_safe(q{UPDATE braze_profiles SET changed_at = now() - interval '31 days' WHERE "user" LIKE '%u1%'; COMMIT});
-becomes('u1 sent, u2 sent alias, u3 sent, a1 owned, a2 sent', 'who is who is kept');
+becomes('u1 sent, u2 sent alias, u3 sent, a1 alias owned, a2 sent', 'who is who is kept');
 
 # nobody who was forgotten is joined any more
 $node->safe_psql('postgres', q{ALTER SERVER braze OPTIONS (ADD forget_visitors_after '30 d')});

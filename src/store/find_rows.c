@@ -1,0 +1,104 @@
+/*-------------------------------------------------------------------------
+ *
+ * find_rows.c
+ *	  The rows of a table with some value, by its index if it has one.
+ *
+ * Without its index a table is read from end to end.  Somebody may have dropped
+ * it, and nothing that is looked for here may be overlooked.
+ *
+ *-------------------------------------------------------------------------
+ */
+#include "postgres.h"
+
+#include "access/genam.h"
+#include "access/tableam.h"
+#include "access/xact.h"
+#include "catalog/pg_am.h"
+#include "miscadmin.h"
+#include "utils/snapmgr.h"
+
+#include "base/compat.h"
+#include "store/find_rows.h"
+
+/* the number under which the index's kind has equality; 0: it is of no use */
+static StrategyNumber
+equality_of(Relation index, AttrNumber column)
+{
+	if (!index->rd_index->indisvalid || index->rd_index->indkey.values[0] != column ||
+		RelationGetIndexPredicate(index) != NIL)
+		return 0;
+	return index->rd_rel->relam == BTREE_AM_OID ? BTEqualStrategyNumber
+		: index->rd_rel->relam == HASH_AM_OID ? HTEqualStrategyNumber : 0;
+}
+
+/* ours, or one like it; NULL: somebody has dropped it */
+static Relation
+open_index_on(Relation rel, AttrNumber column, StrategyNumber *equality)
+{
+	List	   *indexes = RelationGetIndexList(rel);
+	ListCell   *cell;
+
+	foreach(cell, indexes)
+	{
+		Relation	index = index_open(lfirst_oid(cell), AccessShareLock);
+
+		*equality = equality_of(index, column);
+		if (*equality != 0)
+			return index;
+		index_close(index, AccessShareLock);
+	}
+	return NULL;
+}
+
+static void
+look_by_index(Relation rel, Relation index, StrategyNumber equality,
+			  const BrazeRowSearch *search, Snapshot snapshot)
+{
+	TupleTableSlot *slot = table_slot_create(rel, NULL);
+	IndexScanDesc scan = braze_index_beginscan(rel, index, snapshot, 1);
+	ScanKeyData key;
+
+	ScanKeyInit(&key, 1, equality, search->equal, search->value);
+	index_rescan(scan, &key, 1, NULL, 0);
+	while (index_getnext_slot(scan, ForwardScanDirection, slot))
+	{
+		CHECK_FOR_INTERRUPTS();
+		search->look(slot, snapshot, search->arg);
+	}
+	index_endscan(scan);
+	ExecDropSingleTupleTableSlot(slot);
+}
+
+static void
+look_through_all(Relation rel, const BrazeRowSearch *search, Snapshot snapshot)
+{
+	TupleTableSlot *slot = table_slot_create(rel, NULL);
+	TableScanDesc scan = table_beginscan_strat(rel, snapshot, 0, NULL, true, false);
+
+	while (table_scan_getnextslot(scan, ForwardScanDirection, slot))
+	{
+		CHECK_FOR_INTERRUPTS();
+		search->look(slot, snapshot, search->arg);
+	}
+	table_endscan(scan);
+	ExecDropSingleTupleTableSlot(slot);
+}
+
+void
+braze_find_rows(Relation rel, const BrazeRowSearch *search)
+{
+	StrategyNumber equality;
+	Relation	index = open_index_on(rel, search->column, &equality);
+	Snapshot	snapshot;
+
+	CommandCounterIncrement();
+	snapshot = RegisterSnapshot(GetLatestSnapshot());
+	if (index != NULL)
+	{
+		look_by_index(rel, index, equality, search, snapshot);
+		index_close(index, NoLock);
+	}
+	else
+		look_through_all(rel, search, snapshot);
+	UnregisterSnapshot(snapshot);
+}
