@@ -280,3 +280,9 @@ braze_pack_calls(const BrazePack *pack)
 {
 	return pack->ncalls;
 }
+
+bool
+braze_pack_is_idle(const BrazePack *pack)
+{
+	return pack->ncalls == 0 && pack->delayed == NULL;
+}

@@ -181,6 +181,9 @@ extern int64_t braze_pack_ready_objects(const BrazePack *pack, BrazeEndpoint end
 extern size_t braze_pack_memory(const BrazePack *pack);
 extern int	braze_pack_calls(const BrazePack *pack);
 
+/* it holds no call, nor anybody whose delay has to end: nothing is to be sent */
+extern bool braze_pack_is_idle(const BrazePack *pack);
+
 /* attributes that were not sent since Braze has them; counts from 0 again */
 extern int64_t braze_pack_take_unchanged(BrazePack *pack);
 

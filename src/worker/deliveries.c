@@ -7,6 +7,7 @@
  */
 #include "postgres.h"
 
+#include "utils/hsearch.h"
 #include "utils/memutils.h"
 
 #include "base/database_name.h"
@@ -16,27 +17,68 @@ List	   *braze_deliveries = NIL;
 
 MemoryContext braze_deliveries_context;
 
+/* the same by name: every row that is read asks for its destination */
+typedef struct NamedDelivery
+{
+	NameData	name;			/* the key */
+	BrazeDelivery *delivery;	/* NULL: it was not added after all */
+} NamedDelivery;
+
+static HTAB *by_name;
+
+/* the one that was found last: rows of a destination often come together */
+static BrazeDelivery *last_found = NULL;
+
 void
 braze_deliveries_init(void)
 {
+	HASHCTL		control;
+
 	braze_deliveries_context = AllocSetContextCreate(TopMemoryContext,
 													 "segment_braze deliveries",
 													 ALLOCSET_DEFAULT_SIZES);
+	control.keysize = NAMEDATALEN;
+	control.entrysize = sizeof(NamedDelivery);
+	control.hcxt = braze_deliveries_context;
+	by_name = hash_create("segment_braze deliveries", 64, &control,
+						  HASH_ELEM | HASH_STRINGS | HASH_CONTEXT);
+}
+
+/* memory may run out at either step: it is found only once it is in the list */
+void
+braze_deliveries_add(BrazeDelivery *delivery)
+{
+	NamedDelivery *named;
+
+	named = hash_search(by_name, NameStr(delivery->name), HASH_ENTER, NULL);
+	named->delivery = NULL;
+	braze_deliveries = lappend(braze_deliveries, delivery);
+	named->delivery = delivery;
+}
+
+void
+braze_deliveries_not_found_again(const BrazeDelivery *delivery)
+{
+	(void) hash_search(by_name, NameStr(delivery->name), HASH_REMOVE, NULL);
+	if (last_found == delivery)
+		last_found = NULL;
 }
 
 BrazeDelivery *
 braze_deliveries_find(const char *name)
 {
-	ListCell   *cell;
+	const NamedDelivery *named;
 
-	foreach(cell, braze_deliveries)
-	{
-		BrazeDelivery *delivery = lfirst(cell);
+	if (last_found != NULL && strcmp(NameStr(last_found->name), name) == 0)
+		return last_found;
+	named = hash_search(by_name, name, HASH_FIND, NULL);
 
-		if (strcmp(NameStr(delivery->name), name) == 0)
-			return delivery;
-	}
-	return NULL;
+	/* a hash of strings compares no more of them than a key has */
+	if (named == NULL || named->delivery == NULL ||
+		strcmp(NameStr(named->delivery->name), name) != 0)
+		return NULL;
+	last_found = named->delivery;
+	return last_found;
 }
 
 void

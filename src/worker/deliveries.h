@@ -18,6 +18,13 @@ extern MemoryContext braze_deliveries_context;
 
 extern void braze_deliveries_init(void);
 
+/* at the end of the list */
+extern void braze_deliveries_add(BrazeDelivery *delivery);
+
+/* it is taken out of the list, and about to be freed */
+extern void braze_deliveries_not_found_again(const BrazeDelivery *delivery);
+
+/* by the name of its server, which may be any text */
 extern BrazeDelivery *braze_deliveries_find(const char *name);
 
 /* the pack could not allocate what it needs: ends the process with an error */

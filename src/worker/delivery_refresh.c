@@ -109,7 +109,7 @@ create_delivery(const char *name)
 	delivery->paused = pstrdup("whether it is started and paused has yet to be read");
 	delivery->changed = true;
 	braze_delivery_stuck_begin(delivery);
-	braze_deliveries = lappend(braze_deliveries, delivery);
+	braze_deliveries_add(delivery);
 	MemoryContextSwitchTo(old);
 	return delivery;
 }
@@ -392,6 +392,7 @@ braze_delivery_refresh_committed(void)
 		if (nothing_is_left(delivery))
 		{
 			braze_deliveries = foreach_delete_current(braze_deliveries, cell);
+			braze_deliveries_not_found_again(delivery);
 			free_delivery(delivery);
 			continue;
 		}

@@ -502,8 +502,12 @@ is_clogged(const BrazeDelivery *delivery)
 int64
 braze_exchange_send(BrazeDelivery *delivery, BrazeHttp *http, int max_transfers)
 {
-	/* what a kill would have sent again is bounded by what may be under way */
-	while (braze_delivery_open(delivery) && transfers < max_transfers &&
+	/*
+	 * What a kill would have sent again is bounded by what may be under way.
+	 * Most of many destinations have nothing, and are asked at every turn.
+	 */
+	while (!braze_pack_is_idle(delivery->pack) &&
+		   braze_delivery_open(delivery) && transfers < max_transfers &&
 		   braze_http_has_room(delivery->target) && !braze_exchange_wants_settle(delivery) && !is_clogged(delivery))
 	{
 		int64_t		wait = -1;

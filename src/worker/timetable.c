@@ -466,11 +466,13 @@ static int64
 run_if_due(Step *step)
 {
 	int64		now = braze_now_ms();
+	int64		next;
 
 	if (step->urgent != NULL && step->urgent())
 		step->not_before = now;
-	if (next_run(step, now) > now)
-		return next_run(step, now);
+	next = next_run(step, now);
+	if (next > now)
+		return next;
 	step->not_before = step->run(now);
 	return next_run(step, braze_now_ms());
 }
