@@ -59,6 +59,14 @@ on_header(char *line, size_t size, size_t count, void *data)
 	{
 		transfer->headers_complete = false;
 		braze_rate_headers_reset(&transfer->request->rate);
+
+		/*
+		 * Not HTTP/2: the next requests take connections of another pool, and
+		 * nobody would ever use this one again.
+		 */
+		if (length >= 7 && memcmp(line, "HTTP/1.", 7) == 0 &&
+			transfer->pool == &transfer->http->pools[HTTP_POOL_SHARED])
+			(void) curl_easy_setopt(transfer->easy, CURLOPT_FORBID_REUSE, 1L);
 	}
 	else if (line[0] == '\r' || line[0] == '\n')
 		transfer->headers_complete = true;

@@ -103,7 +103,8 @@ EOS
 	return;
 }
 
-# everything that is committed is settled afterwards
+# Everything that is committed is settled afterwards, and the status and the log
+# say so: that the worker sees to after its commit, and before it waits.
 sub braze_flush
 {
 	my ($node, $database, $destination) = @_;
@@ -111,8 +112,21 @@ sub braze_flush
 	my $only = defined $destination ? ", '$destination'" : '';
 	my $settled;
 
-	$settled = $node->safe_psql($database || 'postgres',
-		"SELECT braze_flush('$timeout s'$only)");
+	$settled = $node->safe_psql($database || 'postgres', <<EOS);
+SELECT braze_flush('$timeout s'$only);
+DO \$\$
+BEGIN
+	WHILE EXISTS (
+		SELECT FROM pg_catalog.pg_stat_activity
+		WHERE backend_type = 'segment_braze worker' AND datname = current_database() AND wait_event_type IS DISTINCT FROM 'Extension')
+	LOOP
+		IF clock_timestamp() > now() + interval '$timeout s' THEN
+			RAISE 'the worker never waits';
+		END IF;
+		PERFORM pg_sleep(0.001), pg_stat_clear_snapshot();
+	END LOOP;
+END \$\$;
+EOS
 	croak 'the queue was not settled: '
 	  . $node->safe_psql($database || 'postgres', 'SELECT * FROM braze_status')
 	  unless $settled eq 't';

@@ -27,7 +27,7 @@ my $front = Nginx->new(
 	wrong_host => { certificate => { names => 'DNS:braze.example,IP:127.0.0.2' } },
 	expired => { certificate => { days => -1 } },
 	old_tls => { conf => 'ssl_protocols TLSv1 TLSv1.1; ssl_ciphers DEFAULT@SECLEVEL=0;' },
-	http1 => { http2 => 0 },
+	http1 => { http2 => 0, conf => 'keepalive_timeout 1h;' },
 	idle => { conf => 'keepalive_timeout 100ms;' },
 	idle_http1 => { http2 => 0, conf => 'keepalive_timeout 100ms;' },
 	few_requests => { conf => 'keepalive_requests 100;' },
@@ -215,11 +215,15 @@ braze_flush($node);
 each_once(1000, 'where it takes only four at a time, too');
 cmp_ok(most_at_once('few_streams'), '<=', 16, 'on a few connections');
 point_to('http1', max_objects_per_request => 1, max_requests_in_flight => 5);
+$braze->hold;
 queue(200);
+$braze->wait_for_stat('held', 5);
+$braze->release;
 braze_flush($node);
 each_once(200, 'without HTTP/2');
 is(protocols('http1'), 'HTTP/1.1 TLSv1.3 201', 'HTTP/1.1 will do');
-cmp_ok(distinct_connections('http1'), '<=', 10, 'and its connections are kept: five until it had answered, five since');
+cmp_ok(distinct_connections('http1'), '<=', 10, 'and its connections are kept, but for the five that it answered first');
+ok(StandIn::wait_until(sub { $front->connections('http1') <= 5 }, 'five connections are left'), 'these were closed');
 is(retries(), $retries, 'nothing of that was sent again');
 
 # answers take so long that a request which had to wait for another's connection
