@@ -19,7 +19,7 @@ use StandIn;
 
 our @EXPORT = qw(
   braze_node braze_server braze_environment braze_destination braze_start braze_flush braze_worker_pid
-  braze_wait_for_worker braze_wait_for_state braze_wait_for_count
+  braze_wait_for_worker braze_wait_for_state braze_wait_for_count braze_poll_while_restarting
   braze_dead_letters);
 
 # an empty server with the library's settings; conf => more of them,
@@ -145,7 +145,7 @@ EOS
 }
 
 # a psql that finds the server restarting ends before it has read the query
-sub poll_while_restarting
+sub braze_poll_while_restarting
 {
 	my ($node, $database, $query) = @_;
 	my $found;
@@ -164,7 +164,7 @@ sub braze_wait_for_worker
 	my $not = join ', ', 0, grep { $_ } @not;
 
 	$database ||= 'postgres';
-	poll_while_restarting($node, 'template1', <<EOS)
+	braze_poll_while_restarting($node, 'template1', <<EOS)
 SELECT count(*) = 1 FROM pg_stat_activity
 WHERE backend_type = 'segment_braze worker' AND datname = '$database' AND pid NOT IN ($not)
 EOS

@@ -480,7 +480,7 @@ sub round
 
 	$self->finish_writers;
 	$self->{node}->start if $down;
-	$self->{node}->poll_query_until('template1', 'SELECT true') or croak "no server after $what";
+	braze_poll_while_restarting($self->{node}, 'template1', 'SELECT true') or croak "no server after $what";
 	return;
 }
 

@@ -107,7 +107,7 @@ foreach my $disruption (@disruptions)
 	$braze->wait_for_accepted($braze->accepted + 50);
 	$do->();
 	finish($pgbench);
-	$node->poll_query_until('postgres', 'SELECT true') or die "no server after $what";
+	braze_poll_while_restarting($node, 'postgres', 'SELECT true') or die "no server after $what";
 	cmp_ok($braze->accepted, '>', $accepted, "calls arrive until $what");
 	$accepted = $braze->accepted;
 }

@@ -16,8 +16,10 @@ use Time::HiRes qw(time usleep);
 use Braze;
 use StandIn;
 
-# what is promised, in seconds; a busy machine has three tries
-my $limit = 2;
+# In seconds.  What waited for what hangs would do so for ten, which is how long
+# a connection may take, or for the time of a request.  A slow machine has three
+# tries.
+my $limit = 8;
 my $tries = 3;
 
 my $silent = StandIn->new;
@@ -69,7 +71,7 @@ sub hang
 	{
 		$node->safe_psql($database, <<EOS);
 CREATE EXTENSION segment_braze;
-CREATE SERVER hangs FOREIGN DATA WRAPPER segment_braze OPTIONS (custom_api_endpoint '$endpoints{$place}');
+CREATE SERVER hangs FOREIGN DATA WRAPPER segment_braze OPTIONS (custom_api_endpoint '$endpoints{$place}', request_timeout '1 h');
 CREATE USER MAPPING FOR CURRENT_USER SERVER hangs OPTIONS (rest_api_key 'test-key');
 SELECT braze_track('u1', 'A', destination => 'hangs');
 EOS
@@ -167,8 +169,7 @@ foreach (sort keys %endpoints)
 	$node->safe_psql('shop', "SELECT braze_track('u1', 'A', destination => 'healthy')");
 	braze_flush($node, 'shop', 'healthy');
 	is($healthy->accepted, 1, "$place hangs: another destination has its calls");
-	is($node->safe_psql('shop', "SELECT requests, in_flight FROM braze_status WHERE destination = 'hangs'"),
-		'1|1', 'meanwhile');
+	ok($node->poll_query_until('shop', "SELECT in_flight = 1 AND delivered = 0 FROM braze_status WHERE destination = 'hangs'"), 'meanwhile');
 
 	quick('reload', sub { hang('shop') }, \&reload);
 	quick('CREATE DATABASE with its database as the template',

@@ -54,8 +54,7 @@ sub write_key
 # a statement that has a key in it is in the log only where it is asked for
 write_key("$file_key\n");
 sql("ALTER USER MAPPING FOR CURRENT_USER SERVER braze OPTIONS (DROP rest_api_key, ADD rest_api_key_file '$key_file')");
-braze_destination($node, 'postgres', 'other', $other, key => "rest_api_key '$mapped_key'",
-	options => "request_timeout '500 ms'");
+braze_destination($node, 'postgres', 'other', $other, key => "rest_api_key '$mapped_key'");
 
 # what is said of keys that are wrong does not repeat them
 foreach my $options ("rest_api_key '$bad_key'", "rest_api_key_fil '$bad_key'",
@@ -142,6 +141,7 @@ deliver($_, kind => $_) foreach qw(errors refuse close cut not_json broken_json)
 
 # no answer, no server, no key
 $other->fault(kind => 'never', count => 1);
+sql("ALTER SERVER other OPTIONS (ADD request_timeout '500 ms')");
 sql("SELECT braze_track('u1', 'A', destination => 'other')");
 braze_flush($node);
 $other->stop;

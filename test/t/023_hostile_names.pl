@@ -134,7 +134,8 @@ EOS
 	my @log = grep { $_->{user} =~ / $number$/ } $braze->log;
 	is(join('|', map { "$_->{outcome} $_->{reason}" } grep { $_->{outcome} ne 'accepted' } @log), '', 'nothing is refused');
 	is(scalar(grep { $_->{name} eq $name } @log), 2, 'its events arrive by their name');
-	is(sql('postgres', "SELECT state, delivered FROM braze_status WHERE destination = $literal"), 'running|2', 'the status knows it');
+	ok($node->poll_query_until('postgres', encode('UTF-8', "SELECT state, delivered FROM braze_status WHERE destination = $literal"), 'running|2'),
+		'the status knows it');
 	is(sql('postgres', <<EOS), 't|t|0', 'it is paused, resumed, and has nothing to retry');
 DO \$do_it\$ BEGIN PERFORM braze_pause($literal, $literal); END \$do_it\$;
 SELECT state = 'paused: ' || $literal, braze_start($literal), braze_retry(destination => $literal)

@@ -116,8 +116,9 @@ cmp_ok(pending(), '<=', $limit, 'the limit is kept');
 # a restart and a crash: it is counted anew
 $node->restart;
 is(queue(400), '53400', 'it is full after a restart');
-kill 'KILL', braze_wait_for_worker($node);
-$node->poll_query_until('postgres', 'SELECT true') or die 'the server is not back';
+my $worker = braze_wait_for_worker($node);
+kill 'KILL', $worker;
+braze_wait_for_worker($node, 'postgres', $worker);
 is(queue(400), '53400', 'and after a crash');
 
 # delivered: there is room

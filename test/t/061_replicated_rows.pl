@@ -15,7 +15,7 @@ use Braze;
 use StandIn;
 
 my $braze = StandIn->new;
-my $nap = 600;
+my $nap = 60;
 
 # what waited for a nap of the worker would be seen below
 my $node = braze_node('main', $braze,
@@ -55,10 +55,14 @@ CREATE SUBSCRIPTION braze CONNECTION '$connection' PUBLICATION braze
 EOS
 braze_wait_for_worker($node);
 
+# by naps alone each but the first would take a whole one
 my $began = time;
-queue(1, 10);
-$braze->wait_for_accepted(10);
-pass('a replicated row wakes the worker');
+foreach my $row (1 .. 10)
+{
+	queue($row, $row);
+	$braze->wait_for_accepted($row);
+}
+cmp_ok(time - $began, '<', 2 * $nap, 'a replicated row wakes the worker');
 
 # one transaction so large that it is streamed before it commits, beside calls
 # that are queued here
@@ -68,7 +72,6 @@ $braze->wait_for_accepted(3010);
 is_deeply($braze->order, { distinct => 3010, violations => 0, duplicates => 0, repeats => 0 },
 	'each call is delivered once, in order');
 ok(braze_wait_for_count($node, 0, 'braze_queue'), 'and leaves the queue');
-cmp_ok(time - $began, '<', $nap, 'without waiting for a nap');
 
 run('ALTER SUBSCRIPTION braze DISABLE');
 run('ALTER SUBSCRIPTION braze SET (slot_name = NONE)');

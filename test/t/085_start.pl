@@ -83,6 +83,7 @@ run("SELECT braze_track('u1', 'A', '{\"seq\": 3}')");
 unlike(error("SELECT braze_flush('200 ms')"), qr/WARNING/, 'so braze_flush does not warn');
 run('DELETE FROM braze_paused');
 ok(braze_wait_for_state($node, 'braze', 'not started here: %'), 'without its row the destination is not started');
+StandIn::wait_until(sub { log_lines($lines) >= 2 }, 'the log says so');
 is(log_lines($lines), 2, 'as the log says again');
 run("SELECT braze_start('braze')");
 braze_flush($node);

@@ -174,8 +174,8 @@ $braze->hold;
 my $waiting = $node->background_psql('postgres', on_error_stop => 0);
 $waiting->query_until(qr/asking/, "\\echo asking\nSELECT * FROM braze_test('braze');\n");
 $braze->wait_for_stat('held', 2);
-is(sql('SELECT count(*) FROM pg_stat_activity WHERE query LIKE $$%braze\_test%$$ AND wait_event IS NOT NULL AND pid <> pg_backend_pid()'),
-	1, 'it waits');
+ok($node->poll_query_until('postgres', 'SELECT count(*) FROM pg_stat_activity WHERE query LIKE $$%braze\_test%$$ AND wait_event IS NOT NULL AND pid <> pg_backend_pid()',
+		1), 'it waits');
 sql('SELECT pg_cancel_backend(pid) FROM pg_stat_activity WHERE query LIKE $$%braze\_test%$$ AND pid <> pg_backend_pid()');
 $braze->release;
 %rows = findings('braze');
@@ -216,7 +216,7 @@ SKIP:
 
 # no worker can come
 sql('ALTER DATABASE postgres IS_TEMPLATE true');
-kill 'TERM', braze_worker_pid($node) || 0;
+kill 'TERM', braze_worker_pid($node) || ();
 $node->poll_query_until('template1', "SELECT count(*) = 0 FROM pg_stat_activity WHERE backend_type = 'segment_braze worker' AND datname = 'postgres'")
   or die 'there is a worker';
 %rows = findings('braze');

@@ -72,6 +72,14 @@ sub expected_numbers
 	  defined $waiting ? [ 'waiting_calls', $waiting ] : ();
 }
 
+sub numbers_become
+{
+	my ($server, $expected, $what) = @_;
+
+	StandIn::wait_until(sub { numbers($server) eq $expected }, "the numbers of $server are: $expected");
+	return pass($what);
+}
+
 sub wait_for_event
 {
 	my ($event) = @_;
@@ -150,10 +158,10 @@ is($node->safe_psql('postgres', q{SELECT call_kind, queued_at = '2026-01-02 03:0
 	"delete_user|f|\nsegment|t|{0}\nsegment|f|", 'calls are as they were');
 wait_for($origin, 'shop', 'count(*) = 0 FROM braze_queue');
 wait_for($origin, 'postgres', 'count(*) = 0 FROM outbox');
-is($node->safe_psql('postgres', q{SELECT server, origin_table, role, state, collected FROM braze_origins ORDER BY 1}),
-	qq{plain|public.outbox|gatherer|collecting|1\nshop|"Segment calls".braze_queue|gatherer|collecting|2}, 'the status has both');
-is(numbers('plain'), expected_numbers('"public.outbox"', 0), 'so have the metrics');
-is(numbers('shop'), expected_numbers('"\"Segment calls\".braze_queue"', 0), 'with names that have to be quoted');
+ok($node->poll_query_until('postgres', q{SELECT server, origin_table, role, state, collected FROM braze_origins ORDER BY 1},
+		qq{plain|public.outbox|gatherer|collecting|1\nshop|"Segment calls".braze_queue|gatherer|collecting|2}), 'the status has both');
+numbers_become('plain', expected_numbers('"public.outbox"', 0), 'so have the metrics');
+numbers_become('shop', expected_numbers('"\"Segment calls\".braze_queue"', 0), 'with names that have to be quoted');
 
 # ----- late commits -----
 
@@ -178,7 +186,7 @@ at_origin('shop', q{CREATE SERVER other FOREIGN DATA WRAPPER segment_braze OPTIO
 	SELECT braze_track('u1', 'not other', destination => 'braze')});
 wait_for_event('not other');
 wait_for_origin('shop', q{waiting = 3 AND oldest_waiting >= '0' AND state = 'collecting; some calls stay there: destination "other" does not exist'});
-is(numbers('shop'), expected_numbers('"\"Segment calls\".braze_queue"', 3, 1), 'the metrics say what waits there');
+numbers_become('shop', expected_numbers('"\"Segment calls\".braze_queue"', 3, 1), 'the metrics say what waits there');
 braze_destination($node, 'postgres', 'other', $braze, start => 0, options => "max_queue_size '64 kB'");
 wait_for_origin('shop', q{state LIKE '%permission denied for destination "other"'});
 is(at_origin('shop', 'SELECT count(*) FROM braze_queue'), 3, 'they stay, the others do not');
@@ -197,6 +205,7 @@ at_origin('postgres', q{INSERT INTO outbox (destination, call) SELECT 'other', '
 wait_for_event('after');
 is(collected("call->>'event' = 'twice'"), 'twice', 'a messageId comes once where that is asked for');
 wait_for_origin('plain', q{state LIKE '%the call with id %: its call_kind is unknown'});
+wait_for($origin, 'postgres', 'count(*) = 2 FROM outbox');
 is(at_origin('postgres', q{WITH d AS (DELETE FROM outbox RETURNING destination) SELECT string_agg(coalesce(destination, 'none'), ',' ORDER BY destination) FROM d}), 'braze,none', 'what is no call stays; no destination is not read');
 
 # ----- outages -----
@@ -209,7 +218,13 @@ $origin->start;
 $node->safe_psql('postgres', q{ALTER ROLE gatherer IN DATABASE postgres SET segment_braze.destination = 'braze'});
 wait_for_origin('shop', q{state LIKE 'collecting%'});
 wait_for_origin('plain', q{state LIKE 'collecting%'});
-my $log = slurp_file($node->logfile, $lines);
+my $log;
+StandIn::wait_until(
+	sub {
+		$log = slurp_file($node->logfile, $lines);
+		return 2 <= scalar(() = $log =~ /calls are collected again from/g);
+	},
+	'the log says that calls are collected again');
 foreach my $table ('public.outbox of server "plain"', '"Segment calls".braze_queue of server "shop"')
 {
 	is(scalar(() = $log =~ /no calls are collected from table \Q$table\E into database "postgres": /g), 1, "one line when it began: $table");
@@ -253,7 +268,7 @@ SET ROLE gatherer;
 SELECT braze_collect('nowhere', 'outbox');
 EOS
 wait_for_origin('nowhere', q{state LIKE 'retrying: %'});
-is(numbers('nowhere'), expected_numbers('"public.outbox"'), 'an origin that has never answered has its number');
+numbers_become('nowhere', expected_numbers('"public.outbox"'), 'an origin that has never answered has its number');
 $node->safe_psql('postgres', q{SELECT braze_stop_collecting('nowhere', 'outbox')});
 wait_for_origin('nowhere', q{state LIKE 'stopping; retrying: %'});
 $node->safe_psql('postgres', q{SELECT braze_stop_collecting('nowhere', 'outbox', force => true)});

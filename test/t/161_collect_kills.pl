@@ -164,7 +164,7 @@ $lock->query_safe(q{COMMIT; BEGIN; SELECT braze_track('u1', 'stop ' || i) FROM g
 wait_for($origin, $collector_waits);
 wait_for($node, q{count(*) = 3 FROM braze_queue WHERE call->>'event' LIKE 'stop %'});
 is($node->safe_psql('postgres', q{SELECT braze_stop_collecting('shop', 'braze_queue')}), 't', 'collecting is to stop');
-is($node->safe_psql('postgres', 'SELECT state FROM braze_origins'), 'stopping', 'which takes until they are deleted there');
+like($node->safe_psql('postgres', 'SELECT state FROM braze_origins'), qr/^stopping/, 'which takes until they are deleted there');
 $lock->query_safe(q{SELECT braze_track('u1', 'stop 4'); COMMIT});
 wait_for($node, 'count(*) = 0 FROM braze_origins');
 is($origin->safe_psql('postgres', q{SELECT string_agg(call->>'event', ',') FROM braze_queue}), 'stop 4', 'and nothing more is collected');

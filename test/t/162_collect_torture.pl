@@ -182,7 +182,7 @@ foreach my $round (1 .. $rounds)
 	foreach my $each (sort keys %origin)
 	{
 		finish_writers($each);
-		$origin{$each}->poll_query_until('template1', 'SELECT true') or croak "no server $each";
+		braze_poll_while_restarting($origin{$each}, 'template1', 'SELECT true') or croak "no server $each";
 		start_writers($each);
 	}
 
@@ -191,7 +191,7 @@ foreach my $round (1 .. $rounds)
 		"$enough calls are queued");
 	$kill->($origin{$name});
 	$killed{$what}++;
-	$node->poll_query_until('template1', 'SELECT true') or croak "no node after $what";
+	braze_poll_while_restarting($node, 'template1', 'SELECT true') or croak "no node after $what";
 }
 foreach my $name (sort keys %origin)
 {

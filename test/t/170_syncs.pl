@@ -50,6 +50,14 @@ sub lines
 	return scalar grep { index($_, $text) >= 0 } split /\n/, slurp_file($node->logfile);
 }
 
+sub said_once
+{
+	my ($text, $what) = @_;
+
+	StandIn::wait_until(sub { lines($text) > 0 }, "the log has: $text");
+	return is(lines($text), 1, $what);
+}
+
 # --- a process of its own, with the rights of the owner and no others
 
 run(<<'EOS');
@@ -109,11 +117,11 @@ foreach (1 .. 2)
 	run_soon('slow');
 	wait_for_status('slow', 'failed: canceling statement due to statement timeout');
 }
-is(lines('sync "slow" in database "postgres" failed: canceling statement due to statement timeout'), 1, 'the role\'s statement_timeout counts; the log says so once');
+said_once('sync "slow" in database "postgres" failed: canceling statement due to statement timeout', 'the role\'s statement_timeout counts; the log says so once');
 run(q(ALTER ROLE app RESET statement_timeout; UPDATE braze_syncs SET query = 'SELECT ''slow'' AS id, 1 AS sleep' WHERE name = 'slow'));
 run_soon('slow');
 wait_for_status('slow', 'finished');
-is(lines('sync "slow" in database "postgres" runs again'), 1, 'and once that it works again');
+said_once('sync "slow" in database "postgres" runs again', 'and once that it works again');
 
 # --- no place
 
@@ -134,8 +142,8 @@ ok(wait_for_status('who', 'waiting: 1 syncs of its owner are running; the last p
 run(q(SELECT braze_drop_sync('modest'); SELECT braze_drop_sync('sleep1')));
 run(q(SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE query = 'segment_braze sync "sleep1"'));
 wait_for_status('who', 'finished');
-is(lines('no background worker is free for sync'), 1, 'the log says once that there is no place');
-is(lines('syncs of database "postgres" have background workers again'), 1, 'and once that there is one again');
+said_once('no background worker is free for sync', 'the log says once that there is no place');
+said_once('syncs of database "postgres" have background workers again', 'and once that there is one again');
 run(q(SELECT braze_drop_sync('sleep2')));
 run(q(SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE query = 'segment_braze sync "sleep2"'));
 
@@ -150,11 +158,11 @@ run_soon('faulty');
 wait_for_status('faulty', 'not running: %by a trigger');
 run_soon('who');
 wait_for_status('who', 'finished');
-is(lines('sync "faulty" in database "postgres" cannot be run:'), 1, 'the log says once that a sync cannot be run, and another is');
+said_once('sync "faulty" in database "postgres" cannot be run:', 'the log says once that a sync cannot be run, and another is');
 run('DROP TRIGGER refuse ON braze_syncs');
 run_soon('faulty');
 wait_for_status('faulty', 'finished');
-is(lines('sync "faulty" in database "postgres" can be run again'), 1, 'and once that it can');
+said_once('sync "faulty" in database "postgres" can be run again', 'and once that it can');
 
 # --- a run that never begins, and a clock that was ahead
 
