@@ -244,23 +244,24 @@ FROM resent_requests WHERE requests > 2 * :in_flight;
 -- second before a kill need not be there, and what is accepted is settled a
 -- little later.  The kill comes soon after the last request before its mark.  A
 -- call with a dead letter may have been in doubt.
-CREATE TABLE countable AS
-WITH times AS (
-	SELECT k.destination, l.life, max(l.ms) AS killed
-	FROM kills k JOIN ledger l ON l.destination = k.destination AND l.ms IS NOT NULL AND l.position < k.began
-	WHERE k.kind NOT IN ('SIGKILL of the stand-in', 'end of all connections', 'SIGTERM of the launcher')
-	GROUP BY k.destination, k.round, l.life)
+CREATE TABLE uncertain_times AS
+SELECT k.destination, l.life, max(l.ms) - 2500 AS began, max(l.ms) + 500 AS ended
+FROM kills k JOIN ledger l ON l.destination = k.destination AND l.ms IS NOT NULL AND l.position < k.began
+WHERE k.kind NOT IN ('SIGKILL of the stand-in', 'end of all connections', 'SIGTERM of the launcher')
+GROUP BY k.destination, k.round, l.life;
+
+CREATE VIEW countable AS
 SELECT p.destination,
 	CASE WHEN p.part = 'event' THEN 'events' WHEN p.part = 'attributes' THEN 'attributes' ELSE 'purchases' END AS kind,
 	CASE WHEN p.part = 'event' THEN p.kind WHEN p.part = 'attributes' THEN '' ELSE 'p' || substring(p.part FROM '\d+') END AS name,
 	p.dead_letter OR p.doubt OR EXISTS (
-		SELECT FROM seen s JOIN ledger a USING (destination, life, request) JOIN times t USING (destination, life)
+		SELECT FROM seen s JOIN ledger a USING (destination, life, request) JOIN uncertain_times t USING (destination, life)
 		WHERE s.destination = p.destination AND s.number = p.number AND a.line = 'answer'
-			AND t.killed BETWEEN a.ms - 500 AND a.ms + 2500) AS uncertain
+			AND a.ms BETWEEN t.began AND t.ended) AS uncertain
 FROM parts p
 WHERE p.part <> 'link' AND p.accepted IS NOT NULL;
 
-CREATE TABLE counted AS
+CREATE VIEW counted AS
 SELECT d.destination, d.kind, d.name, d.most, d.least, coalesce(a.objects, 0) AS objects
 FROM (
 	SELECT destination, kind, name, count(*) AS most, count(*) FILTER (WHERE NOT uncertain) AS least
@@ -275,9 +276,11 @@ INSERT INTO violations
 SELECT 'counted more than was delivered', destination, format('%s %s: %s of %s', kind, name, objects, coalesce(most, 0))
 FROM counted WHERE objects > coalesce(most, 0);
 
-INSERT INTO violations
-SELECT 'not counted', destination, format('%s %s: %s of %s to %s', kind, name, objects, least, most)
+CREATE VIEW not_counted AS
+SELECT 'not counted' AS what, destination, format('%s %s: %s of %s to %s', kind, name, objects, least, most) AS detail
 FROM counted WHERE objects < least;
+
+INSERT INTO violations TABLE not_counted;
 
 -- the figures
 CREATE TABLE figures (position int GENERATED ALWAYS AS IDENTITY, what text, figure text);
