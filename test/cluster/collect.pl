@@ -16,6 +16,7 @@ use Carp;
 use POSIX ();
 use Time::HiRes qw(time usleep);
 
+use Dice;
 use Patroni;
 use StandIn;
 
@@ -30,17 +31,6 @@ my $ends = time + $ENV{CLUSTER_SECONDS};
 
 $| = 1;
 srand($seed);
-
-sub dice
-{
-	my ($below) = @_;
-	return int rand $below;
-}
-
-sub one_of
-{
-	return $_[ dice(scalar @_) ];
-}
 
 # ----- the delivery node, the origins and their writers -----
 
@@ -214,7 +204,7 @@ foreach my $round (1 .. $rounds)
 {
 	last if time > $ends;
 	$done = $round;
-	my ($what, $act) = @{ $round <= @kinds ? $kinds[ $round - 1 ] : one_of(@kinds) };
+	my ($what, $act) = @{ in_turn_at_first($round, @kinds) };
 	my $began = time;
 
 	print "# $round: $what\n";

@@ -18,6 +18,7 @@ use JSON::PP;
 use POSIX ();
 use Time::HiRes qw(time usleep);
 
+use Dice;
 use Patroni;
 use StandIn;
 
@@ -40,17 +41,6 @@ my $ends = time + $ENV{CLUSTER_SECONDS};
 
 $| = 1;
 srand($seed);
-
-sub dice
-{
-	my ($below) = @_;
-	return int rand $below;
-}
-
-sub one_of
-{
-	return $_[ dice(scalar @_) ];
-}
 
 # ----- the cluster, its destinations and the writers -----
 
@@ -268,10 +258,9 @@ my @kinds = (
 
 @kinds = grep { $_->[0] =~ /$ENV{CLUSTER_KINDS}/ } @kinds if $ENV{CLUSTER_KINDS};
 
-# the kinds in turn at first, then at random
 sub round
 {
-	my ($kind, $act) = @{ $round <= @kinds ? $kinds[ $round - 1 ] : one_of(@kinds) };
+	my ($kind, $act) = @{ in_turn_at_first($round, @kinds) };
 	my $began = time;
 
 	$what = $kind;

@@ -19,9 +19,8 @@ use POSIX ();
 use PostgreSQL::Test::Cluster;
 use PostgreSQL::Test::Utils;
 
+use Child;
 use StandIn;
-
-my %running;
 
 # the program, undef when there is none; Debian has it where users do not look
 sub program
@@ -36,7 +35,7 @@ sub program
 sub new
 {
 	my ($class, $backend, %servers) = @_;
-	my $self = bless { directory => File::Temp->newdir, owner => $$, backend => $backend }, $class;
+	my $self = bless { directory => File::Temp->newdir, backend => $backend }, $class;
 
 	$self->make_authority('ca');
 	$self->make_authority('other-ca');
@@ -164,48 +163,18 @@ sub start
 	my $directory = $self->{directory};
 	my $program = program();
 	my @command = ($program, '-p', $directory, '-c', "$directory/nginx.conf");
-	my $pid;
 
 	# before 1.19.5 it always looks at the system's log first
 	push @command, '-e', "$directory/stderr" if `$program -h 2>&1` =~ /^\s+-e /m;
-	$pid = fork;
-	croak "fork: $!" unless defined $pid;
-	if ($pid == 0)
-	{
-		open STDIN, '<', '/dev/null';
-		open STDOUT, '>', '/dev/null';
-		open STDERR, '>>', "$directory/stderr";
-		{ exec { $program } @command; }
-		POSIX::_exit(127);
-	}
-	$self->{pid} = $pid;
-	$running{$pid} = $$;
+	$self->{child} = Child->program("$directory/stderr", @command);
 
 	# it writes the file once it listens
 	StandIn::wait_until(
 		sub {
-			if (waitpid($pid, POSIX::WNOHANG()) == $pid)
-			{
-				delete $running{$pid};
-				croak "nginx ended at once: " . slurp_file("$directory/stderr");
-			}
+			croak 'nginx ended at once: ' . slurp_file("$directory/stderr") if $self->{child}->has_ended;
 			return -s "$directory/nginx.pid";
 		},
 		'nginx listens');
-	return;
-}
-
-sub end_process
-{
-	my ($pid) = @_;
-	my $status = $?;
-
-	if (delete $running{$pid})
-	{
-		kill 'TERM', $pid;
-		waitpid($pid, 0);
-	}
-	$? = $status;
 	return;
 }
 
@@ -213,25 +182,9 @@ sub stop
 {
 	my ($self) = @_;
 
-	end_process(delete $self->{pid}) if defined $self->{pid};
+	$self->{child}->end;
 	unlink "$self->{directory}/nginx.pid";
 	return;
-}
-
-sub DESTROY
-{
-	my ($self) = @_;
-
-	$self->stop if $self->{owner} == $$;
-	return;
-}
-
-END
-{
-	foreach my $pid (keys %running)
-	{
-		end_process($pid) if $running{$pid} == $$;
-	}
 }
 
 sub ca_file

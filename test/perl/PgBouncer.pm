@@ -16,13 +16,11 @@ use warnings;
 use Carp;
 use File::Temp;
 use IPC::Run ();
-use POSIX ();
 use PostgreSQL::Test::Cluster;
 use PostgreSQL::Test::Utils;
 
+use Child;
 use StandIn;
-
-my %running;
 
 # the program, undef when there is none; Debian has it where users do not look
 sub program
@@ -49,7 +47,6 @@ sub new
 	my ($class, $node, %options) = @_;
 	my $self = bless {
 		directory => File::Temp->newdir,
-		owner => $$,
 		port => PostgreSQL::Test::Cluster::get_free_port(),
 	}, $class;
 	my $directory = $self->{directory};
@@ -80,39 +77,16 @@ EOC
 sub start
 {
 	my ($self) = @_;
-	my $program = program();
 	my $directory = $self->{directory};
-	my $pid = fork;
 
-	croak "fork: $!" unless defined $pid;
-	if ($pid == 0)
-	{
-		open STDIN, '<', '/dev/null';
-		open STDOUT, '>', '/dev/null';
-		open STDERR, '>>', "$directory/stderr";
-		{ exec { $program } $program, "$directory/pgbouncer.ini"; }
-		POSIX::_exit(127);
-	}
-	$self->{pid} = $pid;
-	$running{$pid} = $$;
+	$self->{child} = Child->program("$directory/stderr", program(), "$directory/pgbouncer.ini");
 	StandIn::wait_until(
 		sub {
-			croak 'pgbouncer ended at once: ' . slurp_file("$directory/stderr") if $self->has_ended;
+			croak 'pgbouncer ended at once: ' . slurp_file("$directory/stderr") if $self->{child}->has_ended;
 			return eval { $self->safe_psql('transaction', 'SELECT 1'); 1 };
 		},
 		'pgbouncer serves');
 	return;
-}
-
-sub has_ended
-{
-	my ($self) = @_;
-	my $pid = $self->{pid};
-
-	return 0 unless waitpid($pid, POSIX::WNOHANG()) == $pid;
-	delete $running{$pid};
-	delete $self->{pid};
-	return 1;
 }
 
 sub connstr
@@ -153,36 +127,6 @@ sub connections
 	my ($self, $database) = @_;
 
 	return scalar grep { /^S\|[^|]*\|$database\|/ } split /\n/, $self->safe_psql('pgbouncer', 'SHOW SERVERS');
-}
-
-sub end_process
-{
-	my ($pid) = @_;
-	my $status = $?;
-
-	if (delete $running{$pid})
-	{
-		kill 'TERM', $pid;
-		waitpid($pid, 0);
-	}
-	$? = $status;
-	return;
-}
-
-sub DESTROY
-{
-	my ($self) = @_;
-
-	end_process(delete $self->{pid}) if defined $self->{pid} && $self->{owner} == $$;
-	return;
-}
-
-END
-{
-	foreach my $pid (keys %running)
-	{
-		end_process($pid) if $running{$pid} == $$;
-	}
 }
 
 1;

@@ -16,9 +16,8 @@ use warnings;
 use Carp;
 use IO::Select;
 use IO::Socket::INET;
-use POSIX ();
 
-my %running;
+use Child;
 
 # copies what a socket has to its peer; false at its end
 sub copy
@@ -83,18 +82,11 @@ sub new
 {
 	my ($class, $port) = @_;
 	my $listener = IO::Socket::INET->new(LocalAddr => '127.0.0.1', Listen => 64) or croak "listen: $!";
-	my $self = bless { port => $listener->sockport, owner => $$ }, $class;
-	my $pid = fork;
 
-	croak "fork: $!" unless defined $pid;
-	if ($pid == 0)
-	{
-		relay($listener, $port);
-		POSIX::_exit(0);
-	}
-	$self->{pid} = $pid;
-	$running{$pid} = $$;
-	return $self;
+	# what a test does at SIGTERM the copy of it must not do
+	my $child = Child->new(sub { relay($listener, $port) }, signal => 'KILL');
+
+	return bless { port => $listener->sockport, child => $child }, $class;
 }
 
 sub port
@@ -106,33 +98,8 @@ sub port
 sub silence
 {
 	my ($self) = @_;
-	kill 'USR1', $self->{pid} or croak "kill: $!";
+	kill 'USR1', $self->{child}->pid or croak "kill: $!";
 	return;
-}
-
-sub end_process
-{
-	my ($pid) = @_;
-
-	return unless delete $running{$pid};
-	kill 'KILL', $pid;
-	waitpid $pid, 0;
-	return;
-}
-
-sub DESTROY
-{
-	my ($self) = @_;
-	local ($?, $@);
-
-	end_process($self->{pid}) if $self->{owner} == $$;
-	return;
-}
-
-END
-{
-	local $?;
-	end_process($_) foreach grep { $running{$_} == $$ } keys %running;
 }
 
 1;

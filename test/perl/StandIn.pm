@@ -19,14 +19,14 @@ use File::Basename qw(dirname);
 use File::Temp;
 use HTTP::Tiny;
 use JSON::PP;
-use POSIX ();
 use Time::HiRes qw(usleep);
+
+use Child;
 
 # another build of it, with the sanitizers say
 my $program = $ENV{BRAZE_STANDIN}
   || abs_path(dirname(__FILE__) . '/../braze') . '/braze-standin';
 my $limit = $ENV{PG_TEST_TIMEOUT_DEFAULT} || 180;
-my %running;
 
 # options are those of the program: new(track_key => 'k'), new(fast => undef);
 # port => to have the port of one that was stopped
@@ -37,7 +37,6 @@ sub new
 		directory => File::Temp->newdir,
 		http => HTTP::Tiny->new(timeout => $limit, proxy => undef),
 		options => {%options},
-		owner => $$,
 	}, $class;
 
 	croak "$program is not there: make -C test/braze" unless -x $program;
@@ -56,28 +55,12 @@ sub start
 		$name =~ tr/_/-/;
 		defined $value ? "--$name=$value" : "--$name";
 	} sort keys %options;
-	my $pid;
 
 	unlink $file;
-	$pid = fork;
-	croak "fork: $!" unless defined $pid;
-	if ($pid == 0)
-	{
-		open STDIN, '<', '/dev/null';
-		open STDOUT, '>', '/dev/null';
-		{ exec { $program } $program, @arguments; }
-		POSIX::_exit(127);
-	}
-	$self->{pid} = $pid;
-	$running{$pid} = $self->{owner};
-
+	$self->{child} = Child->program(undef, $program, @arguments);
 	wait_until(
 		sub {
-			if (waitpid($pid, POSIX::WNOHANG()) == $pid)
-			{
-				delete $running{$pid};
-				croak "$program ended at once";
-			}
+			croak "$program ended at once" if $self->{child}->has_ended;
 			return -e $file;
 		},
 		'the stand-in listens');
@@ -90,56 +73,26 @@ sub start
 	return;
 }
 
-sub end_process
-{
-	my ($pid) = @_;
-	my $status = $?;
-	my $ended;
-
-	if (delete $running{$pid})
-	{
-		kill 'TERM', $pid;
-		waitpid($pid, 0);
-		$ended = $?;
-	}
-	$? = $status;
-	return $ended;
-}
-
 # returns what it ended with, as in $?: 0 is a clean end
 sub stop
 {
 	my ($self) = @_;
-
-	return defined $self->{pid} ? end_process(delete $self->{pid}) : undef;
+	return $self->{child}->end;
 }
 
 # at once, as a crash ends it: what it knew is gone, but for its ledger
 sub kill9
 {
 	my ($self) = @_;
-	my $pid = delete $self->{pid};
 
-	delete $running{$pid};
-	kill 'KILL', $pid;
-	waitpid($pid, 0);
+	$self->{child}->end('KILL');
 	return;
 }
 
-sub DESTROY
+sub pid
 {
 	my ($self) = @_;
-
-	$self->stop if $self->{owner} == $$;
-	return;
-}
-
-END
-{
-	foreach my $pid (keys %running)
-	{
-		end_process($pid) if $running{$pid} == $$;
-	}
+	return $self->{child}->pid;
 }
 
 # a condition that takes a while; dies when it never comes true

@@ -25,6 +25,7 @@ use PostgreSQL::Test::Utils;
 use Test::More;
 
 use Braze;
+use Dice;
 use StandIn;
 
 my $directory = abs_path(dirname(__FILE__) . '/../torture');
@@ -92,18 +93,6 @@ sub sql
 {
 	my ($self, $sql) = @_;
 	return $self->{node}->safe_psql('postgres', $sql);
-}
-
-# a number from 0 to below
-sub dice
-{
-	my ($below) = @_;
-	return int rand $below;
-}
-
-sub one_of
-{
-	return $_[ dice(scalar @_) ];
 }
 
 sub file_of
@@ -432,15 +421,6 @@ my @kills = (
 	[ 'fast shutdown', \&stop_server, 'fast' ],
 	[ 'SIGKILL of the launcher', \&kill_process, 'KILL', "backend_type = 'segment_braze launcher'" ]);
 
-# the kinds in turn in the first rounds, then at random
-sub next_kill
-{
-	my ($self) = @_;
-	my $round = $self->{round} - 1;
-
-	return $round < @kills ? $kills[$round] : one_of(@kills);
-}
-
 sub mark
 {
 	my ($self, $when) = @_;
@@ -462,7 +442,7 @@ sub round
 {
 	my ($self) = @_;
 	my $round = ++$self->{round};
-	my ($what, $kill, @arguments) = @{ $self->next_kill };
+	my ($what, $kill, @arguments) = @{ in_turn_at_first($round, @kills) };
 	my ($enough, $disturb) = ($self->accepted + 20 + dice(200), one_of(@disturbances));
 
 	$self->start_writers;

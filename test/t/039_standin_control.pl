@@ -123,11 +123,11 @@ $braze->wait_for_stat('held', 3);
 $braze->wait_for_stat('concurrent', 4);
 
 # the rest of the last request and the signal are there together
-kill 'STOP', $braze->{pid};
+kill 'STOP', $braze->pid;
 print {$waiting[3]} '[';
 $waiting[3]->flush;
-kill 'TERM', $braze->{pid};
-kill 'CONT', $braze->{pid};
+kill 'TERM', $braze->pid;
+kill 'CONT', $braze->pid;
 is($braze->stop, 0, 'a clean end while requests wait and arrive');
 is(finish($waiting[0]), '', '... what waits has no answer');
 $braze->start;

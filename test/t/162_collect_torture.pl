@@ -15,6 +15,7 @@ use PostgreSQL::Test::Utils;
 use Test::More;
 
 use Braze;
+use Dice;
 use StandIn;
 
 my $rounds = $ENV{TORTURE_ROUNDS} || 5;
@@ -51,17 +52,6 @@ CREATE FUNCTION put(who text, n bigint) RETURNS bigint LANGUAGE sql AS
 	$$INSERT INTO braze_queue (destination, call) VALUES ('braze',
 		jsonb_build_object('type', 'track', 'userId', who, 'event', 'E', 'properties', jsonb_build_object('number', n))) RETURNING id$$;
 EOS
-
-sub dice
-{
-	my ($below) = @_;
-	return int rand $below;
-}
-
-sub one_of
-{
-	return $_[ dice(scalar @_) ];
-}
 
 my $node = braze_node('node', $braze, conf => 'max_worker_processes = 12');
 my $view;
@@ -175,7 +165,7 @@ my @kills = (
 
 foreach my $round (1 .. $rounds)
 {
-	my ($what, $kill) = @{ $round <= @kills ? $kills[ $round - 1 ] : one_of(@kills) };
+	my ($what, $kill) = @{ in_turn_at_first($round, @kills) };
 	my $name = one_of(sort keys %origin);
 	my $enough = queued() + 20 + dice(150);
 
