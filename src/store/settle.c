@@ -38,46 +38,6 @@ settle_result(TM_Result result)
 		BRAZE_SETTLED : BRAZE_SETTLE_LATER;
 }
 
-/*
- * The dead letter is locked before the row is deleted.  The other way round, a
- * letter that somebody holds would be noticed when the row is gone already, and
- * without a subtransaction that cannot be taken back.
- */
-BrazeSettled
-braze_settle_delete(BrazeSettler *settler, const BrazeSettleRow *row)
-{
-	BrazeSettled result = BRAZE_SETTLED;
-
-	if (row->letter != 0)
-		return braze_claims_table_delete(settler, row);
-	if (braze_settler_fetch(&settler->queue, row->id, row))
-	{
-		BrazeRetried retried;
-		BrazeRetriedState state = braze_settler_lock_retried(settler, row, &retried);
-
-		if (state == BRAZE_RETRIED_BUSY)
-			result = BRAZE_SETTLE_LATER;
-		else
-		{
-			TM_Result	deleted = braze_settler_delete_fetched(settler, &settler->queue);
-
-			result = settle_result(deleted);
-			if (state == BRAZE_RETRIED_LOCKED)
-			{
-				/*
-				 * who deleted the row before us took the retry back: its
-				 * letter stays
-				 */
-				if (deleted == TM_Ok)
-					braze_dead_letters_table_delete(&retried);
-				braze_dead_letters_table_release(&retried);
-			}
-		}
-	}
-	ExecClearTuple(settler->queue.slot);
-	return result;
-}
-
 static void
 detoast_value(void *arg)
 {
@@ -146,22 +106,22 @@ put_letter(BrazeSettler *settler, const BrazeDeadLetter *letter, BrazeRetried *r
 	(void) braze_queue_table_put_dead_letter(&complete, &tid);
 }
 
-BrazeSettled
-braze_settle_reject(BrazeSettler *settler, const BrazeSettleRow *row,
-					const BrazeDeadLetter *letter)
+/*
+ * letter NULL: the call is delivered.  The dead letter that it is a retry of is
+ * locked before the row is deleted.  The other way round, a letter that
+ * somebody holds would be noticed when the row is gone already, and without a
+ * subtransaction that cannot be taken back.
+ */
+static BrazeSettled
+settle_row(BrazeSettler *settler, const BrazeSettleRow *row, const BrazeDeadLetter *letter)
 {
 	BrazeSettled result = BRAZE_SETTLED;
 
-	if (row->letter != 0)
-		return braze_claims_table_reject(row, letter);
-
-	/* before the row is deleted, which could not be taken back */
-	if (!braze_settler_open_letters(settler))
-		return BRAZE_SETTLE_LATER;
 	if (braze_settler_fetch(&settler->queue, row->id, row))
 	{
 		BrazeRetried retried;
 		BrazeRetriedState state = braze_settler_lock_retried(settler, row, &retried);
+		bool		is_retry = (state == BRAZE_RETRIED_LOCKED);
 
 		if (state == BRAZE_RETRIED_BUSY)
 			result = BRAZE_SETTLE_LATER;
@@ -172,16 +132,39 @@ braze_settle_reject(BrazeSettler *settler, const BrazeSettleRow *row,
 			result = settle_result(deleted);
 
 			/*
-			 * a letter of a row that somebody else deleted would bring it
-			 * back
+			 * Who deleted the row before us took the retry back: its letter
+			 * stays.  And a letter of a row that somebody else deleted would
+			 * bring it back.
 			 */
-			if (deleted == TM_Ok)
-				put_letter(settler, letter,
-						   state == BRAZE_RETRIED_LOCKED ? &retried : NULL);
-			if (state == BRAZE_RETRIED_LOCKED)
+			if (deleted == TM_Ok && letter != NULL)
+				put_letter(settler, letter, is_retry ? &retried : NULL);
+			else if (deleted == TM_Ok && is_retry)
+				braze_dead_letters_table_delete(&retried);
+			if (is_retry)
 				braze_dead_letters_table_release(&retried);
 		}
 	}
 	ExecClearTuple(settler->queue.slot);
 	return result;
+}
+
+BrazeSettled
+braze_settle_delete(BrazeSettler *settler, const BrazeSettleRow *row)
+{
+	if (row->letter != 0)
+		return braze_claims_table_delete(settler, row);
+	return settle_row(settler, row, NULL);
+}
+
+BrazeSettled
+braze_settle_reject(BrazeSettler *settler, const BrazeSettleRow *row,
+					const BrazeDeadLetter *letter)
+{
+	if (row->letter != 0)
+		return braze_claims_table_reject(row, letter);
+
+	/* before the row is deleted, which could not be taken back */
+	if (!braze_settler_open_letters(settler))
+		return BRAZE_SETTLE_LATER;
+	return settle_row(settler, row, letter);
 }
