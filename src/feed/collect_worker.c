@@ -24,6 +24,7 @@
 #include "utils/memutils.h"
 #include "utils/timestamp.h"
 
+#include "base/background_worker.h"
 #include "base/clock.h"
 #include "base/compat.h"
 #include "base/database_name.h"
@@ -350,16 +351,9 @@ braze_collect_worker_register(int index, const char *server, const BrazeCollecto
 	BackgroundWorker worker;
 
 	StaticAssertStmt(sizeof(BrazeCollectorStart) <= BGW_EXTRALEN, "no room for what it is told");
-	memset(&worker, 0, sizeof(worker));
-	worker.bgw_flags = BGWORKER_SHMEM_ACCESS | BGWORKER_BACKEND_DATABASE_CONNECTION;
-	worker.bgw_start_time = BgWorkerStart_RecoveryFinished;
-	worker.bgw_restart_time = BGW_NEVER_RESTART;
-	strlcpy(worker.bgw_library_name, "segment_braze", sizeof(worker.bgw_library_name));
-	strlcpy(worker.bgw_function_name, "braze_collect_worker_main", sizeof(worker.bgw_function_name));
+	braze_background_worker_prepare(&worker, "braze_collect_worker_main", "segment_braze collector");
 	snprintf(worker.bgw_name, BGW_MAXLEN, "segment_braze collector from \"%s\"", server);
-	strlcpy(worker.bgw_type, "segment_braze collector", BGW_MAXLEN);
 	worker.bgw_main_arg = Int32GetDatum(index);
 	memcpy(worker.bgw_extra, start, sizeof(*start));
-	worker.bgw_notify_pid = MyProcPid;
 	return RegisterDynamicBackgroundWorker(&worker, handle);
 }

@@ -33,6 +33,7 @@
 #include "utils/memutils.h"
 #include "utils/snapmgr.h"
 
+#include "base/background_worker.h"
 #include "base/clock.h"
 #include "base/compat.h"
 #include "base/guc.h"
@@ -124,10 +125,7 @@ list_databases(void)
 	CommitTransactionCommand();
 }
 
-/*
- * The worker gets the slot's index as argument.  It is never restarted by the
- * postmaster, which would not know whether the database still wants one.
- */
+/* the worker gets the slot's index as argument */
 static bool
 register_worker(Known *known, int index)
 {
@@ -135,19 +133,12 @@ register_worker(Known *known, int index)
 	MemoryContext old;
 	bool		registered;
 
-	memset(&worker, 0, sizeof(worker));
-	worker.bgw_flags = BGWORKER_SHMEM_ACCESS | BGWORKER_BACKEND_DATABASE_CONNECTION;
-	worker.bgw_start_time = BgWorkerStart_RecoveryFinished;
-	worker.bgw_restart_time = BGW_NEVER_RESTART;
-	strlcpy(worker.bgw_library_name, "segment_braze", sizeof(worker.bgw_library_name));
-	strlcpy(worker.bgw_function_name, "braze_worker_main", sizeof(worker.bgw_function_name));
+	braze_background_worker_prepare(&worker, "braze_worker_main", "segment_braze worker");
 
 	/* also the process title; a rename ends the worker and starts another */
 	snprintf(worker.bgw_name, BGW_MAXLEN, "segment_braze worker for \"%s\"",
 			 NameStr(known->name));
-	strlcpy(worker.bgw_type, "segment_braze worker", BGW_MAXLEN);
 	worker.bgw_main_arg = Int32GetDatum(index);
-	worker.bgw_notify_pid = MyProcPid;
 
 	if (known->handle != NULL)
 		pfree(known->handle);

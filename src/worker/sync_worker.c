@@ -27,6 +27,7 @@
 #include "utils/portal.h"
 #include "utils/snapmgr.h"
 
+#include "base/background_worker.h"
 #include "base/catalog.h"
 #include "base/compat.h"
 #include "base/database_name.h"
@@ -53,16 +54,9 @@ braze_sync_worker_start(Oid database, Oid role, int64 sync, const char *name,
 	BackgroundWorker worker;
 	Task		task = {database, role, sync};
 
-	memset(&worker, 0, sizeof(worker));
-	worker.bgw_flags = BGWORKER_SHMEM_ACCESS | BGWORKER_BACKEND_DATABASE_CONNECTION;
-	worker.bgw_start_time = BgWorkerStart_RecoveryFinished;
-	worker.bgw_restart_time = BGW_NEVER_RESTART;
-	strlcpy(worker.bgw_library_name, "segment_braze", sizeof(worker.bgw_library_name));
-	strlcpy(worker.bgw_function_name, "braze_sync_worker_main", sizeof(worker.bgw_function_name));
+	braze_background_worker_prepare(&worker, "braze_sync_worker_main", "segment_braze sync");
 	snprintf(worker.bgw_name, BGW_MAXLEN, "segment_braze sync \"%s\"", name);
-	strlcpy(worker.bgw_type, "segment_braze sync", BGW_MAXLEN);
 	memcpy(worker.bgw_extra, &task, sizeof(task));
-	worker.bgw_notify_pid = MyProcPid;
 	return RegisterDynamicBackgroundWorker(&worker, handle);
 }
 
