@@ -7,7 +7,7 @@ const fs = require('fs');
 const http = require('http');
 const zlib = require('zlib');
 
-const { ok, is, done, until } = require('./tap');
+const { ok, is, runAll, until } = require('./tap');
 const { sql, setOptions, restart } = require('./database');
 const { readBody } = require('./standin');
 const { startProxy } = require('./proxy');
@@ -183,10 +183,6 @@ async function main() {
   proxy.stop();
   if (asked.length === 0) await imitations();
   if (asked.length === 0 || asked.includes('memory')) await memory();
-  process.exitCode = done();
 }
 
-main().then(() => process.exit(), (error) => {
-  console.log(`not ok - ${error.stack}`);
-  process.exit(1);
-});
+runAll(main);

@@ -9,7 +9,7 @@ const { execFileSync } = require('child_process');
 const fs = require('fs');
 const path = require('path');
 
-const { ok, done, until } = require('./tap');
+const { ok, runAll, until } = require('./tap');
 const { sql } = require('./database');
 const { launch, Tab } = require('./browser');
 
@@ -87,10 +87,6 @@ async function main() {
   } finally {
     await launched.close();
   }
-  process.exitCode = done();
 }
 
-main().then(() => process.exit(), (error) => {
-  console.log(`not ok - ${error.stack}`);
-  process.exit(1);
-});
+runAll(main);

@@ -7,7 +7,7 @@
 const { execFileSync } = require('child_process');
 const path = require('path');
 
-const { ok, is, done } = require('./tap');
+const { ok, is, runAll } = require('./tap');
 const { sql } = require('./database');
 const { launch, Tab } = require('./browser');
 
@@ -124,10 +124,6 @@ async function main() {
   } finally {
     await launched.close();
   }
-  process.exitCode = done();
 }
 
-main().then(() => process.exit(), (error) => {
-  console.log(`not ok - ${error.stack}`);
-  process.exit(1);
-});
+runAll(main);

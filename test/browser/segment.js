@@ -6,7 +6,7 @@
 
 const http = require('http');
 
-const { ok, is, done, until } = require('./tap');
+const { ok, is, runAll, until } = require('./tap');
 const { sql, setOptions, restart, literal } = require('./database');
 const { StandIn, readBody } = require('./standin');
 const { startProxy } = require('./proxy');
@@ -164,10 +164,6 @@ async function main() {
     sql('ALTER SYSTEM RESET segment_braze.deliver;');
     sql('SELECT pg_reload_conf();');
   }
-  process.exitCode = done();
 }
 
-main().then(() => process.exit(), (error) => {
-  console.log(`not ok - ${error.stack}`);
-  process.exit(1);
-});
+runAll(main);

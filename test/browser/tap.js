@@ -37,4 +37,12 @@ async function until(fn, ms = 10000) {
   }
 }
 
-module.exports = { ok, is, done, until };
+// the tests of a file: what they throw fails, and nothing that is open holds up the end
+function runAll(main) {
+  main().then(() => process.exit(done()), (error) => {
+    console.log(`not ok - ${error.stack}`);
+    process.exit(1);
+  });
+}
+
+module.exports = { ok, is, done, runAll, until };
