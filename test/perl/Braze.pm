@@ -18,7 +18,7 @@ use Test::More;
 use StandIn;
 
 our @EXPORT = qw(
-  braze_node braze_server braze_environment braze_destination braze_start braze_flush braze_worker_pid
+  braze_node braze_server braze_environment braze_destination braze_start braze_flush braze_worker_pid braze_freeze_worker
   braze_wait_for_worker braze_wait_for_state braze_wait_for_count braze_poll_while_restarting
   braze_dead_letters);
 
@@ -142,6 +142,26 @@ sub braze_worker_pid
 SELECT pid FROM pg_stat_activity
 WHERE backend_type = 'segment_braze worker' AND datname = '$database'
 EOS
+}
+
+# SIGSTOP for a worker that waits, outside of any transaction; returns its pid.  A
+# signal that it has then is seen first of all when it goes on with SIGCONT.
+sub braze_freeze_worker
+{
+	my ($node, $database) = @_;
+	my $pid = braze_wait_for_worker($node, $database);
+
+	StandIn::wait_until(
+		sub {
+			my $waits;
+
+			kill 'STOP', $pid;
+			$waits = $node->safe_psql('template1', "SELECT wait_event_type = 'Extension' FROM pg_stat_activity WHERE pid = $pid") eq 't';
+			kill 'CONT', $pid unless $waits;
+			return $waits;
+		},
+		'the worker waits');
+	return $pid;
 }
 
 # a psql that finds the server restarting ends before it has read the query

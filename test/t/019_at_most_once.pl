@@ -367,7 +367,10 @@ $node->safe_psql('postgres', "ALTER SERVER braze OPTIONS (SET custom_api_endpoin
 $range = queue(10, 10);
 $node->poll_query_until('postgres', 'SELECT in_flight > 0 FROM braze_status');
 $node->poll_query_until('postgres', 'SELECT count(*) = 10 FROM braze_dead_letters');
-kill_worker('TERM');
+my $told = braze_freeze_worker($node);
+kill 'TERM', $told;
+kill 'CONT', $told;
+braze_wait_for_worker($node, 'postgres', $told);
 is(in_table('braze_dead_letters', 'NOT braze_in_flight(id)'), '', 'what was not written to a silent server is not in doubt');
 $node->safe_psql('postgres', "ALTER SERVER braze OPTIONS (SET custom_api_endpoint '$url')");
 braze_flush($node);

@@ -71,11 +71,10 @@ foreach my $what ('a fast shutdown', 'SIGTERM of the worker')
 	my $stop;
 
 	warm_up();
-	$worker = braze_worker_pid($node);
 	$braze->hold(applied => 1);
 	queue('u', 1, 40);
 	$braze->wait_for_stat('held', 4);
-	kill 'STOP', $worker;
+	$worker = braze_freeze_worker($node);
 	if ($what eq 'a fast shutdown')
 	{
 		$stop = start([ 'pg_ctl', '-D', $node->data_dir, '-m', 'fast', 'stop' ], '>', \my $output);

@@ -17,7 +17,7 @@ use Braze;
 use StandIn;
 
 my $braze = StandIn->new;
-my $node = braze_node('main', $braze, conf => "segment_braze.nap = '60s'\n");
+my $node = braze_node('main', $braze);
 
 sub run
 {
@@ -124,11 +124,12 @@ is(run("SELECT name, calls, objects FROM braze_activity WHERE kind = 'refused' O
 is(run('SELECT sum(refused) FROM braze_throughput'), '4', 'and in the view');
 $braze->clear_faults;
 
-# the worker ends at once after a settle, in its nap: it writes the sums first
+# the worker ends at once after a settle: it writes the sums first
 run(q{SELECT count(braze_track('u1', 'Last Words')) FROM generate_series(1, 50) i});
-my $worker = braze_worker_pid($node);
 braze_flush($node);
+my $worker = braze_freeze_worker($node);
 kill 'TERM', $worker;
+kill 'CONT', $worker;
 braze_wait_for_worker($node, 'postgres', $worker);
 is(run("SELECT sum(objects) FROM braze_activity WHERE name = 'Last Words'"), '50', 'an end of the worker loses nothing');
 
