@@ -25,7 +25,7 @@ my $ended = qr/FATAL:  terminating background worker "segment_braze worker/;
 my $tries = 3;
 
 # far from the second that it may take, and from the nap
-my $soon = 20;
+my $soon = 40;
 
 sub run
 {

@@ -18,8 +18,8 @@ use Braze;
 use StandIn;
 
 # A turn of the loop that takes over a second is a standstill, and doubles what
-# the next one may take: this is enough if a busy machine has caused one.
-my $standstill = 2.5;
+# the next one may take: this is enough if a busy machine has caused two.
+my $standstill = 4.5;
 
 my $waiting = 'waiting: the worker stood still, and no synchronous standby%';
 my ($per_request, $in_flight) = (10, 2);
@@ -237,7 +237,7 @@ is_deeply(sent(), { distinct => $queued, again => $per_request * $in_flight },
 	'no more was sent twice than the old primary had under way');
 my $begun = time;
 $primary->stop('fast');
-cmp_ok(time - $begun, '<', 30, 'a shutdown is not held up');
+cmp_ok(time - $begun, '<', 120, 'a shutdown is not held up');
 is($braze->stats->{requests}, $requests, 'nor does it send anything at its end');
 
 $standby->stop;
