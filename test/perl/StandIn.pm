@@ -170,19 +170,32 @@ sub accepted
 	return $self->stats->{accepted}{ $kind || 'total' };
 }
 
+# as long as the number grows, it takes its time
+sub wait_for_number
+{
+	my ($number, $least, $what) = @_;
+	my $now = $number->();
+
+	while ($now < $least)
+	{
+		my $before = $now;
+
+		wait_until(sub { ($now = $number->()) > $before }, $what);
+	}
+	return 1;
+}
+
 # waits until a number of the statistics is at least as high
 sub wait_for_stat
 {
 	my ($self, $name, $least) = @_;
-	return wait_until(sub { $self->stats->{$name} >= $least },
-		"$name at the stand-in is $least");
+	return wait_for_number(sub { $self->stats->{$name} }, $least, "$name at the stand-in is $least");
 }
 
 sub wait_for_accepted
 {
 	my ($self, $least, $kind) = @_;
-	return wait_until(sub { $self->accepted($kind) >= $least },
-		"$least objects were accepted");
+	return wait_for_number(sub { $self->accepted($kind) }, $least, "$least objects were accepted");
 }
 
 # the objects received, in order: user, kind, name, outcome, object, ...
