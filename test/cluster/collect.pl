@@ -2,7 +2,8 @@
 # two nodes under Patroni, and a delivery node, which is a leader and its standby
 # under Patroni as well, collects them.  In each round something of an origin or
 # of the delivery node is killed, frozen or moved.  Then what was committed at the
-# origins is compared with what the delivery node has queued.
+# origins is compared with what the delivery node has queued.  The origins are
+# without synchronous_mode if CLUSTER_ASYNCHRONOUS is set.
 #
 # The environment is that of rounds.pl.
 
@@ -21,7 +22,7 @@ use Patroni;
 use StandIn;
 
 my $directory = $ENV{CLUSTER_DIRECTORY};
-my ($rounds, $seed) = @ENV{qw(CLUSTER_ROUNDS CLUSTER_SEED)};
+my ($rounds, $seed, $asynchronous) = @ENV{qw(CLUSTER_ROUNDS CLUSTER_SEED CLUSTER_ASYNCHRONOUS)};
 my ($clients, $users) = (3, 20);
 my @origins = qw(east west north);
 my (%cluster, %killed, %slowest, $done);
@@ -46,7 +47,7 @@ sub start_clusters
 	foreach my $name (@origins)
 	{
 		$cluster{$name} = Patroni->new(%common, directory => "$directory/$name", scope => $name, beside => $cluster{delivery},
-			parameters => { 'segment_braze.deliver' => "'off'" });
+			parameters => { 'segment_braze.deliver' => "'off'" }, synchronous => !$asynchronous);
 	}
 	foreach my $cluster (values %cluster)
 	{
@@ -114,12 +115,33 @@ sub await_queued
 
 # ----- what happens to them -----
 
+# An asynchronous standby of an origin does not get what is queued meanwhile: its
+# WAL receiver is stopped, and ends before it reads what was sent to it.
+sub fall_behind
+{
+	my ($cluster) = @_;
+	my @receivers;
+
+	return unless $asynchronous && $cluster->{scope} ne 'delivery';
+	foreach my $pid (map { Patroni::children($cluster->postmaster($_)) } $cluster->replicas)
+	{
+		open my $file, '<', "/proc/$pid/cmdline" or next;
+		push @receivers, $pid if (<$file> // '') =~ /walreceiver/;
+		close $file;
+	}
+	kill 'STOP', @receivers;
+	await_queued(200);
+	return @receivers;
+}
+
 sub kill_leader
 {
 	my ($cluster, $and_patroni) = @_;
 	my $leader = $cluster->leader;
+	my @receivers = $and_patroni ? fall_behind($cluster) : ();
 
 	$cluster->kill_node($leader, $and_patroni);
+	kill $_, @receivers foreach qw(TERM CONT);
 	return unless $and_patroni;
 	$cluster->wait_for_leader($leader) if dice(3);
 	$cluster->start_patroni($leader);
@@ -225,14 +247,14 @@ foreach my $name (@origins)
 }
 $cluster{delivery}{options} = '-c statement_timeout=0 -c synchronous_commit=local';
 $cluster{delivery}->must('CREATE TABLE outcome_lines (entry jsonb)',
-	'CREATE TABLE committed (destination name, number bigint, nonce text, kind text, who text[], parts text[], origin text)');
+	'CREATE TABLE committed (destination name, number bigint, nonce text, kind text, who text[], parts text[], queued_at timestamptz, origin text)');
 foreach my $name (@origins)
 {
-	$cluster{$name}->must("COPY (SELECT destination, number, nonce, kind, who, parts, '$name' FROM committed) TO '$directory/committed_$name'");
+	$cluster{$name}->must("COPY (SELECT destination, number, nonce, kind, who, parts, queued_at, '$name' FROM committed) TO '$directory/committed_$name'");
 	$cluster{delivery}->must("COPY committed FROM '$directory/committed_$name'",
 		"COPY outcome_lines FROM '$directory/outcomes_$name' (FORMAT csv, DELIMITER E'\\x02', QUOTE E'\\x01')");
 }
-$cluster{delivery}->must("\\i $FindBin::RealBin/collect.sql");
+$cluster{delivery}->must('\set asynchronous ' . ($asynchronous ? 'true' : 'false') . "\n\\i $FindBin::RealBin/collect.sql");
 printf "figures\n%-60s %8d\n%s\n", 'rounds', $done,
   $cluster{delivery}->must("SELECT rpad(what, 60) || ' ' || lpad(figure, 8) FROM figures ORDER BY position");
 printf "%-60s %8d\n", $_, $killed{$_} foreach sort keys %killed;

@@ -5,6 +5,9 @@ ALTER TABLE committed ADD transaction text;
 ALTER TABLE committed ALTER transaction SET DEFAULT current_setting('cluster.transaction', true);
 CREATE INDEX ON committed (transaction);
 
+-- the time of its calls, too: it tells them from others that had their numbers
+ALTER TABLE committed ADD queued_at timestamptz NOT NULL DEFAULT now();
+
 -- many calls in one statement
 CREATE FUNCTION queue_set(destination name, who text, calls int) RETURNS void
 LANGUAGE sql AS $$

@@ -59,7 +59,7 @@ class Writer(threading.Thread):
 
     # what the transaction has queued, but for what is known already
     def queued(self, cursor, known=()):
-        cursor.execute("SELECT destination::text, number, nonce FROM committed WHERE transaction = %s", (self.name_,))
+        cursor.execute("SELECT destination::text, number, nonce, queued_at::text FROM committed WHERE transaction = %s", (self.name_,))
         return [call for call in map(list, cursor.fetchall()) if call not in known]
 
     def transaction(self):
