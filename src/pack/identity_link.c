@@ -352,13 +352,15 @@ braze_identity_link_in_doubt(PackedCall *call, int number)
 }
 
 /*
- * What is left of it is not sent, or not again.  It was sent before, perhaps,
- * and Braze may have accepted it.
+ * What is left of it is not sent, or not again.  It was sent before, perhaps by
+ * a process that was killed, and Braze may have accepted it.
  */
 void
 braze_identity_link_given_up(PackedCall *call)
 {
-	for (int i = call->next_object; call->started && i < call->pub.nobjects; i++)
+	bool		was_sent = call->started || call->pub.row.was_there;
+
+	for (int i = call->next_object; was_sent && i < call->pub.nobjects; i++)
 	{
 		if (call->objects[i].state < OBJECT_ACCEPTED)
 			braze_identity_link_in_doubt(call, i);

@@ -96,6 +96,8 @@ typedef struct BrazeRowAddress
 	uint32_t	storage;		/* the table's file */
 	uint32_t	block;
 	uint16_t	offset;
+	bool		was_there;		/* before this process: another one may have
+								 * sent it */
 	int64_t		queued_at;		/* tells it from another row of the same id */
 } BrazeRowAddress;
 

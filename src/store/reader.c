@@ -48,6 +48,9 @@ braze_reader_begin(BrazeReader *reader)
 	 * holes.h
 	 */
 	braze_holes_begin(reader->holes, catalog->queue);
+	if (!reader->begun)
+		reader->first_highest = braze_reader_highest(reader, 0);
+	reader->begun = true;
 	return true;
 }
 
@@ -95,6 +98,7 @@ pass_to_consumer(BrazeReader *reader, BrazeConsumer consumer, void *arg, int64 *
 	row.call = slot->tts_values[BRAZE_QUEUE_CALL - 1];
 	row.kind = braze_segment_call_kind_read(slot->tts_values[BRAZE_QUEUE_CALL_KIND - 1]);
 	row.queued_at = DatumGetTimestampTz(slot->tts_values[BRAZE_QUEUE_QUEUED_AT - 1]);
+	row.was_there = (row.id <= reader->first_highest);
 	row.all_objects = slot->tts_isnull[BRAZE_QUEUE_OBJECTS - 1];
 	row.objects = slot->tts_values[BRAZE_QUEUE_OBJECTS - 1];
 	taken = consumer(&row, arg);

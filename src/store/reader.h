@@ -32,6 +32,7 @@ typedef struct BrazeQueueRow
 	Datum		call;			/* jsonb, perhaps toasted */
 	BrazeCallKind kind;
 	TimestampTz queued_at;
+	bool		was_there;		/* when the first round began */
 	bool		all_objects;
 	Datum		objects;		/* else: which of the call's, perhaps toasted */
 } BrazeQueueRow;
@@ -39,6 +40,8 @@ typedef struct BrazeQueueRow
 typedef struct BrazeReader
 {
 	int64		cursor;			/* the highest id read */
+	bool		begun;			/* a round, at the begin of which */
+	int64		first_highest;	/* this was the highest id in the table */
 	BrazeHoles *holes;
 	int64		current;		/* the row at the consumer, 0: none */
 	bool		read_before;	/* of a row in a hole: it may be one that was

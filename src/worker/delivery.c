@@ -103,6 +103,7 @@ address_of(const BrazeQueueRow *row)
 	address.storage = row->storage;
 	address.block = ItemPointerGetBlockNumberNoCheck(&row->tid);
 	address.offset = ItemPointerGetOffsetNumberNoCheck(&row->tid);
+	address.was_there = row->was_there;
 	address.queued_at = row->queued_at;
 	return address;
 }

@@ -75,6 +75,26 @@ foreach my $way ('options', 'restart', 'others')
 	cmp_ok(scalar(split / /, plans($way)), '>=', 3, "$way: and after that");
 }
 
+# the server is killed meanwhile, and the next worker has not come to the call when
+# it is taken out: an earlier one of another user is tried first
+run("ALTER SERVER braze OPTIONS (ADD max_objects_per_request '1')");
+plan_is('killed', 'free');
+braze_flush($node);
+$braze->hold(applied => \1);
+run(q{SELECT braze_track('first', 'Came'); SELECT braze_identify('killed', '{"plan": "paid"}')});
+$braze->wait_for_stat('held', 2);
+$node->stop('immediate');
+$braze->release;
+my $down = $braze->fault(kind => 'status', status => 503);
+$node->start;
+StandIn::wait_until(sub { $braze->hits($down) > 0 }, 'it is tried again');
+run('DELETE FROM braze_queue');
+$braze->clear_faults($down);
+plan_is('killed', 'free');
+braze_flush($node);
+is($braze->user('killed')->{attributes}{plan}, 'free', 'what the worker that was killed has sent is not forgotten');
+run("ALTER SERVER braze OPTIONS (DROP max_objects_per_request)");
+
 # a visitor of whom Braze has something is joined, although nobody was told
 sub identity_objects
 {

@@ -57,7 +57,7 @@ add_events(int count)
 		owner.length = snprintf(key, sizeof(key), "\"external_id\":\"u%d\"", next_id);
 		object.length = snprintf(text, sizeof(text), "{%s,\"%s\":1}", key,
 								 bad_every > 0 && next_id % bad_every == 0 ? "bad" : "good");
-		braze_pack_add(pack, next_id, (BrazeRowAddress) {0, 0, 0, 0}, 1, &object, 1, &owner, now);
+		braze_pack_add(pack, next_id, (BrazeRowAddress) {0}, 1, &object, 1, &owner, now);
 	}
 }
 

@@ -77,7 +77,7 @@ add_events(int first, int count, int user)
 
 		owner.length = snprintf(key, sizeof(key), "\"external_id\":\"u%d\"", user < 0 ? i : user);
 		object.length = snprintf(text, sizeof(text), "{%s,\"c%d_0\":1}", key, i);
-		braze_pack_add(pack, i, (BrazeRowAddress) {0, 0, 0, 0}, 1, &object, 1, &owner, now);
+		braze_pack_add(pack, i, (BrazeRowAddress) {0}, 1, &object, 1, &owner, now);
 	}
 }
 
@@ -165,7 +165,7 @@ test_large_call(void)
 		objects[i].json = text[i];
 		objects[i].length = snprintf(text[i], sizeof(text[i]), "{\"external_id\":\"u\",\"c1_%d\":1}", i);
 	}
-	braze_pack_add(pack, 1, (BrazeRowAddress) {0, 0, 0, 0}, 200, objects, 1, &user, now);
+	braze_pack_add(pack, 1, (BrazeRowAddress) {0}, 200, objects, 1, &user, now);
 	add_events(2, 1, 0);
 	for (int i = 0; i < 4; i++)
 	{
@@ -590,8 +590,8 @@ test_gone(void)
 			objects[i] = (BrazePackObject) {BRAZE_EVENTS, i, text[i], 0, 0, 0};
 			objects[i].length = snprintf(text[i], sizeof(text[i]), "{\"external_id\":\"u\",\"c2_%d\":1}", i);
 		}
-		braze_pack_add(pack, 2, (BrazeRowAddress) {0, 0, 0, 0}, 10, objects, 1, &user, now);
-		braze_pack_add(pack, 3, (BrazeRowAddress) {0, 0, 0, 0}, 1, objects, 1, &user, now);
+		braze_pack_add(pack, 2, (BrazeRowAddress) {0}, 10, objects, 1, &user, now);
+		braze_pack_add(pack, 3, (BrazeRowAddress) {0}, 1, objects, 1, &user, now);
 		request = braze_request_next(pack, &all_open, now, &wait);
 		if (waiting)
 		{

@@ -73,7 +73,7 @@ add(const char *user, ...)
 		n++;
 	}
 	va_end(args);
-	braze_pack_add(pack, next_id++, (BrazeRowAddress) {0, 0, 0, 0}, n, objects, 1, &owner, now);
+	braze_pack_add(pack, next_id++, (BrazeRowAddress) {0}, n, objects, 1, &owner, now);
 }
 
 #define EVENT(name)	BRAZE_EVENTS, ",\"name\":\"" name "\",\"time\":\"2026-01-02T03:04:05Z\",\"properties\":{\"name\":\"x\"}"
@@ -210,8 +210,8 @@ test_refused(void)
 	strcpy(errors[1].reason, "no");
 	add("u1", EVENT("A"), EVENT("B"), BUY("p", "USD", "1", "1"), END);
 	deliver(2, errors);
-	braze_pack_add_done(pack, next_id++, (BrazeRowAddress) {0, 0, 0, 0}, "no such type");
-	braze_pack_add_done(pack, next_id++, (BrazeRowAddress) {0, 0, 0, 0}, NULL);
+	braze_pack_add_done(pack, next_id++, (BrazeRowAddress) {0}, "no such type");
+	braze_pack_add_done(pack, next_id++, (BrazeRowAddress) {0}, NULL);
 	settle();
 	has("500000 events A", "  calls 1 objects 1 quantity 0 revenue 0.000000 requests 0 points 1 saved 0 users 1");
 	has("500000 refused events", "  calls 1 objects 1 quantity 0 revenue 0.000000 requests 0 points 0 saved 0 users -1");
@@ -267,7 +267,7 @@ test_samples(void)
 		owner.length = snprintf(key, sizeof(key), "\"external_id\":\"u%d\"", i);
 		object.json = text;
 		object.length = snprintf(text, sizeof(text), "{%s,\"plan\":1%s}", key, i % 2 ? ",\"odd\":1" : "");
-		braze_pack_add(pack, i + 1, (BrazeRowAddress) {0, 0, 0, 0}, 1, &object, 1, &owner, now);
+		braze_pack_add(pack, i + 1, (BrazeRowAddress) {0}, 1, &object, 1, &owner, now);
 		request = braze_request_next(pack, &all_open, now, &wait);
 		braze_request_outcome_apply(pack, request, &answer, 201, now);
 		call = braze_pack_next_done(pack);
@@ -312,7 +312,7 @@ test_hours_and_names(void)
 		object.json = text;
 		object.name = 28;
 		object.name_length = 6;
-		braze_pack_add(pack, next_id++, (BrazeRowAddress) {0, 0, 0, 0}, 1, &object, 1, &owner, now);
+		braze_pack_add(pack, next_id++, (BrazeRowAddress) {0}, 1, &object, 1, &owner, now);
 	}
 	deliver(0, NULL);
 	settle();
