@@ -126,8 +126,6 @@ allow_settled(void)
 	{
 		BrazeDelivery *delivery = lfirst(cell);
 
-		if (delivery->unsettled == 0)
-			continue;
 		if (delivery->fresh == 0 && !braze_pack_has_done(delivery->pack))
 			delivery->unsettled = 0;
 	}
