@@ -21,4 +21,10 @@ typedef enum BrazeCallKind
 extern Datum braze_segment_call_kind_text(BrazeCallKind kind);
 extern BrazeCallKind braze_segment_call_kind_read(Datum value);
 
+/*
+ * The same of a row, where the owner may have dropped the CHECK: a row of no
+ * kind that we know is a Segment call, as a plain INSERT makes one.
+ */
+extern BrazeCallKind braze_segment_call_kind_stored(Datum value);
+
 #endif							/* BRAZE_CALL_KIND_H */

@@ -315,8 +315,9 @@ braze_segment_call_kind_text(BrazeCallKind kind)
 	return CStringGetTextDatum(kinds[kind]);
 }
 
-BrazeCallKind
-braze_segment_call_kind_read(Datum value)
+/* -1: there is no such kind */
+static int
+find_kind(Datum value)
 {
 	struct varlena *name = pg_detoast_datum_packed((struct varlena *) DatumGetPointer(value));
 
@@ -326,8 +327,26 @@ braze_segment_call_kind_read(Datum value)
 			memcmp(kinds[i], VARDATA_ANY(name), strlen(kinds[i])) == 0)
 			return i;
 	}
-	ereport(ERROR,
-			(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
-			 errmsg("call_kind \"%s\" is not known", TextDatumGetCString(value)),
-			 errhint("Valid values are segment and delete_user.")));
+	return -1;
+}
+
+BrazeCallKind
+braze_segment_call_kind_read(Datum value)
+{
+	int			kind = find_kind(value);
+
+	if (kind < 0)
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+				 errmsg("call_kind \"%s\" is not known", TextDatumGetCString(value)),
+				 errhint("Valid values are segment and delete_user.")));
+	return kind;
+}
+
+BrazeCallKind
+braze_segment_call_kind_stored(Datum value)
+{
+	int			kind = find_kind(value);
+
+	return kind < 0 ? BRAZE_SEGMENT_CALL : kind;
 }

@@ -55,7 +55,7 @@ make_letter(BrazeSettler *settler, BrazeRetried *retried, BrazeSettleRow *row)
 
 	/* as it is stored */
 	letter.call = (Jsonb *) DatumGetPointer(slot->tts_values[BRAZE_QUEUE_CALL - 1]);
-	letter.kind = braze_segment_call_kind_read(slot->tts_values[BRAZE_QUEUE_CALL_KIND - 1]);
+	letter.kind = braze_segment_call_kind_stored(slot->tts_values[BRAZE_QUEUE_CALL_KIND - 1]);
 
 	/* they were few when the row was read; somebody may have changed it since */
 	letter.nobjects = -1;

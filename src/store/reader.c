@@ -96,7 +96,7 @@ pass_to_consumer(BrazeReader *reader, BrazeConsumer consumer, void *arg, int64 *
 	braze_column_values_destination(slot->tts_values[BRAZE_QUEUE_DESTINATION - 1], &destination);
 	row.destination = NameStr(destination);
 	row.call = slot->tts_values[BRAZE_QUEUE_CALL - 1];
-	row.kind = braze_segment_call_kind_read(slot->tts_values[BRAZE_QUEUE_CALL_KIND - 1]);
+	row.kind = braze_segment_call_kind_stored(slot->tts_values[BRAZE_QUEUE_CALL_KIND - 1]);
 	row.queued_at = DatumGetTimestampTz(slot->tts_values[BRAZE_QUEUE_QUEUED_AT - 1]);
 	row.was_there = (row.id <= reader->first_highest);
 	row.all_objects = slot->tts_isnull[BRAZE_QUEUE_OBJECTS - 1];

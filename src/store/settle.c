@@ -99,7 +99,7 @@ put_letter(BrazeSettler *settler, const BrazeDeadLetter *letter, BrazeRetried *r
 	}
 	braze_column_values_destination(slot->tts_values[BRAZE_QUEUE_DESTINATION - 1], &destination);
 	complete.destination = NameStr(destination);
-	complete.kind = braze_segment_call_kind_read(slot->tts_values[BRAZE_QUEUE_CALL_KIND - 1]);
+	complete.kind = braze_segment_call_kind_stored(slot->tts_values[BRAZE_QUEUE_CALL_KIND - 1]);
 	if (is_sent || is_readable(slot->tts_values[BRAZE_QUEUE_CALL - 1]))
 		complete.call = (Jsonb *) DatumGetPointer(slot->tts_values[BRAZE_QUEUE_CALL - 1]);
 	complete.queued_at = DatumGetTimestampTz(slot->tts_values[BRAZE_QUEUE_QUEUED_AT - 1]);

@@ -38,6 +38,6 @@ braze_stray_log_report(int64 read)
 						   found, found, braze_database_name()),
 			 errdetail("The first is call %lld for destination \"%s\". The last id read was %lld.",
 					   (long long) first_id, NameStr(first_destination), (long long) read),
-			 errhint("Was the sequence of braze_queue set back?  Such calls are sent, but late.")));
+			 errhint("Was the sequence of braze_queue set back, or given a CACHE?  Such calls are sent, but late.")));
 	found = 0;
 }

@@ -93,6 +93,18 @@ my @told = log_since($from) =~ /(\d+) calls? in database "postgres" (?:was|were)
 is(sum0(@told), 1000, 'the log counts each');
 cmp_ok(scalar @told, '<', 100, 'and has few lines for them');
 
+# ----- a sequence that gives each session many ids at once -----
+
+$braze->reset;
+run('ALTER SEQUENCE braze_queue_id_seq CACHE 100');
+$holder->query_safe("SELECT braze_track('first', 'E', destination => 'braze');");
+run("SELECT braze_track('second', 'E', destination => 'braze')");
+ok(braze_flush($node), 'the ids of one session are behind those of another');
+$holder->query_safe("SELECT braze_track('third', 'E', destination => 'braze');");
+ok(braze_wait_for_count($node, 0, 'braze_queue'), 'what it queues then');
+is($braze->accepted, 3, 'is sent all the same');
+run('ALTER SEQUENCE braze_queue_id_seq CACHE 1');
+
 # ----- the numbers of a call's objects, changed while it is sent at most once -----
 
 braze_destination($node, 'postgres', 'once', $braze, options => "delivery 'at_most_once', max_requests_in_flight '1'");
@@ -115,6 +127,20 @@ $braze->release;
 ok(braze_flush($node), 'and all is settled');
 cmp_ok((slurp_file("/proc/$pid/status") =~ /VmHWM:\s+(\d+)/)[0], '<', 150_000, 'the worker has read none of them');
 is(braze_worker_pid($node), $pid, 'and is the same');
+
+# ----- tables without their CHECK constraints -----
+
+$braze->reset;
+run(<<'EOS');
+ALTER TABLE braze_queue DROP CONSTRAINT braze_queue_call_kind_check;
+ALTER TABLE braze_dead_letters DROP CONSTRAINT braze_dead_letters_call_kind_check, DROP CONSTRAINT braze_dead_letters_state_check;
+INSERT INTO braze_queue (destination, call, call_kind) VALUES ('braze', '{"type": "track", "userId": "odd", "event": "E"}', 'odd');
+INSERT INTO braze_dead_letters (destination, call, call_kind, state, reason, queued_at) VALUES ('braze', '{"userId": "odd"}', 'odd', 'odd', 'odd', now());
+SELECT braze_track('fine', 'E', destination => 'braze'), braze_delete_user('odd', destination => 'braze');
+EOS
+ok(braze_flush($node), 'a kind that nobody knows holds up nothing');
+is($braze->accepted('events'), 2, 'such a call is sent');
+is(run(q{SELECT count(*) FROM braze_dead_letters WHERE state = 'odd'}), '0', 'and a letter in such a state is deleted with its user');
 
 $holder->quit;
 $node->stop;
