@@ -477,10 +477,7 @@ settle_done(BrazeSettler *settler, const Care *care, Done *done, int64 deadline)
 {
 	bool		is_tried = is_to_be_tried(done, care);
 
-	/*
-	 * what takes longer than others, or may: the letters of a user are looked
-	 * for
-	 */
+	/* what takes longer, or may: the letters of a user are looked for */
 	if ((is_tried || done->call->deletes) && braze_now_ms() >= deadline)
 		return false;
 	if (is_tried)
@@ -516,10 +513,7 @@ settle_list(BrazeSettler *settler, const Care *care, DoneList *list, int64 deadl
 		if (wait == BRAZE_SETTLE_NO_WAIT)
 			tried = settle_done(settler, care, done, deadline);
 
-		/*
-		 * behind one that was not tried it stays where it is, or it would be
-		 * ahead
-		 */
+		/* behind one that was not tried it stays, or it would be ahead */
 		else if (wait == BRAZE_SETTLE_BEHIND_UNTRIED)
 			tried = false;
 		else
