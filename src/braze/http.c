@@ -209,9 +209,8 @@ next_deadline(const BrazeHttp *http)
  * for a timeout because the caller was late.
  */
 static void
-end_overdue(BrazeHttp *http)
+end_overdue(BrazeHttp *http, int64_t now)
 {
-	int64_t		now = braze_http_now(CLOCK_MONOTONIC);
 	HttpTransfer *next;
 
 	if (http->next_end < 0 || http->next_end > now)
@@ -274,7 +273,8 @@ static void
 run_transfers(BrazeHttp *http)
 {
 	sigset_t	saved;
-	bool		overdue = http->next_end >= 0 && http->next_end <= braze_http_now(CLOCK_MONOTONIC);
+	int64_t		now = braze_http_now(CLOCK_MONOTONIC);
+	bool		overdue = http->next_end >= 0 && http->next_end <= now;
 
 	if (http->active == NULL && http->nsockets == 0 && next_deadline(http) < 0)
 		return;
@@ -318,8 +318,11 @@ run_transfers(BrazeHttp *http)
 			take_messages(&http->pools[i]);
 	}
 
-	/* last: what there was to read has been read */
-	end_overdue(http);
+	/*
+	 * Last: what there was to read has been read.  What is overdue only since
+	 * the passes began had too few of them, and is left to the next time.
+	 */
+	end_overdue(http, now);
 	restore_signals(&saved);
 }
 

@@ -57,7 +57,7 @@ CREATE FUNCTION answer(asked) RETURNS json LANGUAGE sql AS 'SELECT to_json(waiti
 CREATE CAST (asked AS json) WITH FUNCTION answer(asked);
 TRUNCATE braze_queue;
 SELECT braze_enqueue(call) IS NOT NULL AS queued, to_json(a) AS waiting FROM calls, (VALUES ('asked'::asked)) v(a) WHERE i <= 4;
--- It may even run commands on the table, but not add what the rows were not made for.
+-- It may even run commands on the table.
 CREATE OR REPLACE FUNCTION answer(asked) RETURNS json LANGUAGE plpgsql AS $$
 BEGIN
 	EXECUTE current_setting('test.command');
@@ -74,9 +74,15 @@ SELECT count(*) FROM braze_queue WHERE queued_at IS NOT NULL;
 RESET enable_seqscan;
 DROP INDEX added;
 TRUNCATE braze_queue;
+SET test.command = 'TRUNCATE braze_queue';
+SELECT count(braze_enqueue(call)), count(CASE WHEN i > 200 THEN to_json(a) END) FROM calls, (VALUES ('asked'::asked)) v(a) WHERE i <= 201;
+SELECT waiting() AS waiting_after_truncate;
+TRUNCATE braze_queue;
 SET test.command = 'ALTER TABLE braze_queue ADD added int';
+BEGIN;
 SELECT count(braze_enqueue(call)), count(CASE WHEN i > 200 THEN to_json(a) END) FROM calls, (VALUES ('asked'::asked)) v(a) WHERE i <= 201;
 SELECT waiting();
+ROLLBACK;
 CREATE OR REPLACE FUNCTION waiting() RETURNS bigint LANGUAGE plpgsql AS $$
 BEGIN
 	PERFORM 1 / 0;
