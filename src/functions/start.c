@@ -42,6 +42,9 @@
 /* so many ids must be left for those who queue */
 #define IDS_LEFT			INT64CONST(1000000000000)
 
+/* rows that a publisher adds to what it has delivered before it was paused */
+#define ACTIVITY_ROOM			INT64CONST(10000)
+
 BRAZE_SQL_FUNCTION(braze_here);
 Datum
 braze_here(PG_FUNCTION_ARGS)
@@ -175,10 +178,11 @@ jump_to(Oid table, Oid sequence, int64 drawn, int64 highest)
  * Ids are drawn until they are past the highest: that takes no lock, and can
  * never go back.  ALTER SEQUENCE would have everybody who queues wait until
  * this transaction ends.  An id at the very end of bigint leaves none to go on
- * with: nothing could be queued any more, so that one is left alone.
+ * with: nothing could be queued any more, so that one is left alone.  "room" is
+ * for rows that are still to come from elsewhere.
  */
 static void
-pass_highest(Oid table, Oid sequence, int64 highest)
+pass_highest(Oid table, Oid sequence, int64 highest, int64 room)
 {
 	int64		first;
 	int64		drawn;
@@ -199,6 +203,7 @@ pass_highest(Oid table, Oid sequence, int64 highest)
 	first = drawn = nextval_internal(sequence, false);
 	if (drawn >= highest)
 		return;
+	highest += room;
 	if (highest - drawn > MAX_DRAWN)
 		jump_to(table, sequence, drawn, highest);
 	else
@@ -244,13 +249,15 @@ braze_pass_ids(PG_FUNCTION_ARGS)
 	SET_LOCKTAG_ADVISORY(tag, MyDatabaseId, catalog->extension, 0, SEQUENCE_LOCK_FIELD);
 	(void) LockAcquire(&tag, ExclusiveLock, false, false);
 	pass_highest(catalog->queue, catalog->queue_sequence,
-				 Max(highest_id(catalog->queue, catalog->queue_pkey), highest_id_read()));
+				 Max(highest_id(catalog->queue, catalog->queue_pkey), highest_id_read()), 0);
 	pass_highest(catalog->dead_letters, catalog->dead_letters_sequence,
-				 highest_id(catalog->dead_letters, catalog->dead_letters_pkey));
+				 highest_id(catalog->dead_letters, catalog->dead_letters_pkey), 0);
+
+	/* a worker adds up what it has delivered, also once that is paused */
 	pass_highest(catalog->activity_sums, catalog->activity_sums_sequence,
-				 highest_id(catalog->activity_sums, catalog->activity_sums_pkey));
+				 highest_id(catalog->activity_sums, catalog->activity_sums_pkey), ACTIVITY_ROOM);
 	pass_highest(catalog->activity_users, catalog->activity_users_sequence,
-				 highest_id(catalog->activity_users, catalog->activity_users_pkey));
+				 highest_id(catalog->activity_users, catalog->activity_users_pkey), ACTIVITY_ROOM);
 	(void) LockRelease(&tag, ExclusiveLock, false);
 	PG_RETURN_VOID();
 }

@@ -156,7 +156,10 @@ database_utility(PlannedStmt *pstmt, const char *queryString, bool readOnlyTree,
 
 	before_utility(statement);
 
-	/* within a query that queues: the command finds the rows that it holds back */
+	/*
+	 * within a query that queues: the command finds the rows that it holds
+	 * back
+	 */
 	braze_insert_buffer_flush();
 	if (prev_ProcessUtility)
 		prev_ProcessUtility(pstmt, queryString, readOnlyTree, context,

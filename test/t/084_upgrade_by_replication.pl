@@ -128,12 +128,19 @@ is($violations, 0, 'in order');
 $log = slurp_file($new->logfile);
 unlike($log, qr/far below the last one|duplicate key/, 'no id was drawn twice or came late');
 
-# --- a call that came from the old server after all
+# --- a call that came from the old server after all, and what that adds up late
 
+$new->poll_query_until('postgres', "SELECT EXISTS (SELECT FROM braze_$_ WHERE id > " . run($old, "SELECT max(id) FROM braze_$_") . ')')
+  or die 'the new server adds nothing up'
+  foreach 'activity_sums', 'activity_users';
 run($old, <<'EOS');
 BEGIN;
 INSERT INTO orders VALUES (100001, 'late', 100001);
 UPDATE braze_queue SET id = 1000000 WHERE call ->> 'userId' = 'late';
+INSERT INTO braze_activity_sums (destination, hour, kind, name, calls, objects, requests, data_points, data_points_saved, first_time, last_time)
+	SELECT destination, hour, kind, name, 0, 0, 0, 0, 0, first_time, last_time FROM braze_activity_sums;
+INSERT INTO braze_activity_users (destination, day, kind, name, sketch)
+	SELECT destination, day, kind, name, sketch FROM braze_activity_users;
 COMMIT;
 EOS
 caught_up();
