@@ -294,7 +294,7 @@ const BrazeOption braze_option_table[] = {
 		.name = "forget_visitors_after", .catalog = ForeignServerRelationId,
 		.type = BRAZE_OPTION_INTERVAL, .offset = BRAZE_SETTING(forget_visitors_after),
 		.initial = "off", .min = 24 * 3600, .max = MAX_INTERVAL, .unit = "s",
-		.description = "Time after which it is forgotten under which identifiers something was sent, and to whom they were given: a visitor who comes back after it is not joined."
+		.description = "Time after which it is forgotten under which identifiers something was sent: a visitor who comes back after it is not joined."
 	},
 	{
 		.name = "sdk_endpoint", .catalog = ForeignServerRelationId,

@@ -89,7 +89,13 @@ profile_has_expired(TupleTableSlot *slot, void *arg)
 	profiles->retention(NameStr(destination), &attributes, &visitors);
 	if (has_attributes && !is_older(changed_at, attributes))
 		return false;
-	expired = !knows_who_is_who(slot) || is_older(changed_at, visitors);
+
+	/*
+	 * Braze never forgets to whom an alias was given.  If we did, the next
+	 * login by it would merge the profile of that user into another's.
+	 */
+	expired = !knows_who_is_who(slot) ||
+		(slot_attisnull(slot, BRAZE_PROFILE_OWNER) && is_older(changed_at, visitors));
 	if (has_attributes && !expired)
 		clear_attributes(slot);
 	profiles->changed = profiles->changed || has_attributes || expired;
