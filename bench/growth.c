@@ -118,7 +118,7 @@ add_call(BrazePack *pack, int64_t id, int user, int other)
 	BrazePackObject object = {BRAZE_EVENTS, 0, text, 0, 0, 0};
 	BrazePackUser users[2] = {{keys[0], 0, -1, NULL}, {keys[1], 0, -1, NULL}};
 	int			nusers = other < 0 ? 1 : 2;
-	BrazeRowAddress row = {0, 0, 0, 0};
+	BrazeRowAddress row = {0};
 
 	users[0].length = sprintf(keys[0], "\"external_id\":\"u%d\"", user);
 	users[1].length = sprintf(keys[1], "\"user_alias\":\"a%d\"", other);
@@ -236,7 +236,7 @@ pack_refusals(int n)
 
 	for (int i = 0; i < n; i++)
 		objects[i] = (BrazePackObject) {BRAZE_EVENTS, i, event, sizeof(event) - 1, 0, 0};
-	must(braze_pack_add(pack, 1, (BrazeRowAddress) {0, 0, 0, 0}, n, objects, 1, &user, 0), "out of memory");
+	must(braze_pack_add(pack, 1, (BrazeRowAddress) {0}, n, objects, 1, &user, 0), "out of memory");
 	must(send_all(pack, &refused) == 1, "the call is not done");
 	return now_ms() - began;
 }
