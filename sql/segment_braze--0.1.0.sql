@@ -121,7 +121,7 @@ CREATE TABLE @extschema@.braze_dead_letters (
 ) USING heap WITH (vacuum_truncate = off, toast.vacuum_truncate = off);
 
 -- no expression in it, so that the worker can write it without the executor
-CREATE INDEX braze_dead_letters_user ON @extschema@.braze_dead_letters (user_hash);
+CREATE INDEX braze_dead_letters_user ON @extschema@.braze_dead_letters (user_hash, destination);
 
 COMMENT ON TABLE @extschema@.braze_dead_letters IS
 'calls that were rejected, by the mapping or by Braze, and those that are sent at most once and are under way';

@@ -99,7 +99,9 @@ look_at_letter(TupleTableSlot *slot, Snapshot snapshot, void *arg)
 static bool
 delete_letters(DeletedUser *deleted, Relation letters)
 {
-	BrazeRowSearch search = {BRAZE_DEAD_USER_HASH, F_INT8EQ, Int64GetDatum(deleted->hash), look_at_letter, deleted};
+	BrazeRowSearch search = {BRAZE_DEAD_USER_HASH, F_INT8EQ, Int64GetDatum(deleted->hash),
+		BRAZE_DEAD_DESTINATION, deleted->destination, look_at_letter, deleted
+	};
 
 	deleted->letters = letters;
 	deleted->lowest_under_way = braze_claims_bound_now().lowest_letter;

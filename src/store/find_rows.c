@@ -14,7 +14,10 @@
 #include "access/tableam.h"
 #include "access/xact.h"
 #include "catalog/pg_am.h"
+#include "catalog/pg_collation.h"
+#include "catalog/pg_opfamily.h"
 #include "miscadmin.h"
+#include "utils/fmgroids.h"
 #include "utils/snapmgr.h"
 
 #include "base/compat.h"
@@ -50,16 +53,29 @@ open_index_on(Relation rel, AttrNumber column, StrategyNumber *equality)
 	return NULL;
 }
 
+/* has it the text column as well?  Then rows with other texts are passed over. */
+static bool
+narrows_by_text(Relation index, AttrNumber column)
+{
+	return column != 0 && index->rd_rel->relam == BTREE_AM_OID &&
+		IndexRelationGetNumberOfKeyAttributes(index) > 1 &&
+		index->rd_index->indkey.values[1] == column &&
+		index->rd_opfamily[1] == TEXT_BTREE_FAM_OID &&
+		index->rd_indcollation[1] == C_COLLATION_OID;
+}
+
 static void
 look_by_index(Relation rel, Relation index, StrategyNumber equality,
 			  const BrazeRowSearch *search, Snapshot snapshot)
 {
 	TupleTableSlot *slot = table_slot_create(rel, NULL);
-	IndexScanDesc scan = braze_index_beginscan(rel, index, snapshot, 1);
-	ScanKeyData key;
+	int			nkeys = narrows_by_text(index, search->text_column) ? 2 : 1;
+	IndexScanDesc scan = braze_index_beginscan(rel, index, snapshot, nkeys);
+	ScanKeyData keys[2];
 
-	ScanKeyInit(&key, 1, equality, search->equal, search->value);
-	index_rescan(scan, &key, 1, NULL, 0);
+	ScanKeyInit(&keys[0], 1, equality, search->equal, search->value);
+	ScanKeyInit(&keys[1], 2, BTEqualStrategyNumber, F_TEXTEQ, PointerGetDatum(search->text));
+	index_rescan(scan, keys, nkeys, NULL, 0);
 	while (index_getnext_slot(scan, ForwardScanDirection, slot))
 	{
 		CHECK_FOR_INTERRUPTS();

@@ -19,6 +19,8 @@ typedef struct BrazeRowSearch
 	AttrNumber	column;
 	RegProcedure equal;			/* compares it with the value */
 	Datum		value;
+	AttrNumber	text_column;	/* 0: none; an index may have it second, */
+	text	   *text;			/* and rows with another text are no use */
 	void		(*look) (TupleTableSlot *slot, Snapshot snapshot, void *arg);
 	void	   *arg;
 } BrazeRowSearch;

@@ -158,7 +158,7 @@ List	   *
 braze_profile_row_given_to(const char *destination, const char *owner)
 {
 	GivenTo		given = {destination, owner, NIL};
-	BrazeRowSearch search = {BRAZE_PROFILE_OWNER, F_TEXTEQ, CStringGetTextDatum(owner), look_at_row, &given};
+	BrazeRowSearch search = {BRAZE_PROFILE_OWNER, F_TEXTEQ, CStringGetTextDatum(owner), 0, NULL, look_at_row, &given};
 	Relation	rel = table_open(braze_catalog_required()->profiles, AccessShareLock);
 
 	braze_find_rows(rel, &search);

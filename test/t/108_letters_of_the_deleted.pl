@@ -65,6 +65,21 @@ cmp_ok(rows_looked_at() - $looked_at, '<', 20 * (20000 - 20), 'and the letters o
 is(letters(), 20000 - 20, 'their letters are gone');
 run('DELETE FROM braze_dead_letters');
 
+# --- many letters of the same user, of another destination
+
+my $index = "FROM pg_stat_user_indexes WHERE indexrelname = 'braze_dead_letters_user'";
+run(<<'EOS');
+INSERT INTO braze_dead_letters (destination, call, reason, queued_at)
+SELECT 'other', '{"userId": "shared"}', 'of before', now() FROM generate_series(1, 1000) n
+EOS
+my ($scans, $entries) = split /\|/, run("SELECT idx_scan, idx_tup_read $index");
+run(q{SELECT braze_delete_user('shared')});
+ok(braze_flush($node), 'the user is deleted');
+$node->poll_query_until('postgres', "SELECT idx_scan > $scans $index") or die 'the index was not used';
+cmp_ok(run("SELECT idx_tup_read $index") - $entries, '<', 100, 'and the letters of the other destination were not looked at');
+is(letters(), 1000, 'they stay');
+run('DELETE FROM braze_dead_letters');
+
 # --- whoever wrote the letter
 
 foreach my $how ('directly', 'with a trigger', 'without the index')
