@@ -19,7 +19,7 @@ use StandIn;
 
 plan skip_all => 'needs /proc' unless -r '/proc/self/stat';
 
-use constant BOUND => 20;
+use constant BOUND => 5;
 
 my $braze = StandIn->new(keep => 10000);
 my $node = braze_node('main', $braze);
