@@ -226,7 +226,9 @@ braze_collect_cursor_read(int64 id)
 		if (passed_over == NULL)
 			passed_over = MemoryContextAllocZero(cursor_context, sizeof(Watch));
 		append_ids(passed_over, first, id - 1);
-		is_far = is_far || id - first > FAR_IDS;
+
+		/* that of the first row says nothing: a table may begin anywhere */
+		is_far = is_far || (position > 0 && id - first > FAR_IDS);
 	}
 	position = id;
 }
