@@ -1712,7 +1712,8 @@ COMMENT ON FUNCTION @extschema@.braze_collectors() IS
 'what the processes that collect say of themselves';
 
 CREATE VIEW @extschema@.braze_origins AS
-SELECT o.server, o.origin_table, pg_catalog.pg_get_userbyid(o.role) AS role,
+SELECT o.server, o.origin_table,
+	CASE WHEN o.here THEN pg_catalog.pg_get_userbyid(o.role) END AS role,
 	CASE
 		WHEN NOT o.here THEN 'not collecting here: to collect into this database, run SELECT braze_collect('
 			|| pg_catalog.quote_literal(o.server) || ', ' || pg_catalog.quote_literal(o.origin_table) || ')'

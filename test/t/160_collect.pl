@@ -269,6 +269,8 @@ SELECT braze_collect('nowhere', 'outbox');
 EOS
 wait_for_origin('nowhere', q{state LIKE 'retrying: %'});
 numbers_become('nowhere', expected_numbers('"public.outbox"'), 'an origin that has never answered has its number');
+at_origin('postgres', q{INSERT INTO outbox (destination, call) VALUES ('braze', '{"type": "track", "userId": "u1", "event": "meanwhile"}')});
+wait_for_event('meanwhile');
 $node->safe_psql('postgres', q{SELECT braze_stop_collecting('nowhere', 'outbox')});
 wait_for_origin('nowhere', q{state LIKE 'stopping; retrying: %'});
 $node->safe_psql('postgres', q{SELECT braze_stop_collecting('nowhere', 'outbox', force => true)});
