@@ -102,14 +102,14 @@ braze_collect(PG_FUNCTION_ARGS)
 	BrazeOrigin origin;
 	const BrazeOrigin *known;
 
+	name_origin(fcinfo, &origin);
+	braze_collect_server_require(NameStr(origin.server), origin.role);
+	require_login(origin.role);
 	if (!braze_preload_is_done())
 		ereport(ERROR,
 				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
 				 errmsg("calls cannot be collected without a worker"),
 				 errhint("Add segment_braze to shared_preload_libraries and restart the server.")));
-	name_origin(fcinfo, &origin);
-	braze_collect_server_require(NameStr(origin.server), origin.role);
-	require_login(origin.role);
 	known = braze_collect_table_find(NameStr(origin.server), origin.table);
 	if (known != NULL)
 		require_role_of(&origin, known->role);

@@ -28,6 +28,7 @@
 #include "executor/executor.h"
 #include "nodes/execnodes.h"
 #include "nodes/plannodes.h"
+#include "tcop/utility.h"
 #include "utils/memutils.h"
 #include "utils/rel.h"
 #include "utils/syscache.h"
@@ -67,6 +68,7 @@ typedef struct RunningQuery
 
 static RunningQuery *running = NULL;
 static ExecutorRun_hook_type prev_ExecutorRun = NULL;
+static ProcessUtility_hook_type prev_ProcessUtility = NULL;
 
 /* which of the rows an error is about */
 typedef struct InsertedRow
@@ -239,9 +241,26 @@ run_executor(BRAZE_RUN_PARAMETERS)
 		MemoryContextDelete(own.rows->context);
 }
 
+/* one that runs within the query finds the rows that are held back */
+static void
+run_command(PlannedStmt *pstmt, const char *queryString, bool readOnlyTree,
+			ProcessUtilityContext context, ParamListInfo params,
+			QueryEnvironment *queryEnv, DestReceiver *dest, QueryCompletion *qc)
+{
+	braze_insert_buffer_flush();
+	if (prev_ProcessUtility)
+		prev_ProcessUtility(pstmt, queryString, readOnlyTree, context,
+							params, queryEnv, dest, qc);
+	else
+		standard_ProcessUtility(pstmt, queryString, readOnlyTree, context,
+								params, queryEnv, dest, qc);
+}
+
 void
 braze_insert_buffer_init(void)
 {
+	prev_ProcessUtility = ProcessUtility_hook;
+	ProcessUtility_hook = run_command;
 	prev_ExecutorRun = ExecutorRun_hook;
 	ExecutorRun_hook = run_executor;
 }

@@ -14,7 +14,7 @@
 
 #include "utils/relcache.h"
 
-/* sets the hook by which it knows when a query begins and ends */
+/* sets the hooks by which it knows when a query or a command begins */
 extern void braze_insert_buffer_init(void);
 
 /* a query has called this function, which queues a call */

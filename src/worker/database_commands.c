@@ -1,8 +1,7 @@
 /*-------------------------------------------------------------------------
  *
  * database_commands.c
- *	  Commands that need a database for themselves, COMMIT PREPARED, and those
- *	  that run within a query.
+ *	  Commands that need a database for themselves, and COMMIT PREPARED.
  *
  * A connected worker would make them fail after five seconds: "database is
  * being accessed by other users".  So its worker ends first, and the launcher
@@ -25,7 +24,6 @@
 
 #include "base/compat.h"
 #include "base/worker_wake.h"
-#include "queue/insert_buffer.h"
 #include "worker/worker.h"
 
 static ProcessUtility_hook_type prev_ProcessUtility = NULL;
@@ -155,12 +153,6 @@ database_utility(PlannedStmt *pstmt, const char *queryString, bool readOnlyTree,
 	Node	   *statement = pstmt->utilityStmt;
 
 	before_utility(statement);
-
-	/*
-	 * within a query that queues: the command finds the rows that it holds
-	 * back
-	 */
-	braze_insert_buffer_flush();
 	if (prev_ProcessUtility)
 		prev_ProcessUtility(pstmt, queryString, readOnlyTree, context,
 							params, queryEnv, dest, qc);
