@@ -17,10 +17,11 @@ DOCS = $(wildcard monitoring/segment_braze_*.yml) monitoring/grafana/segment_bra
 PGFILEDESC = "segment_braze - Segment calls in PostgreSQL, delivered to Braze"
 SHLIB_LINK = -lcurl -ljson-c
 
-# only what PostgreSQL looks up is exported; before 16 that needs saying
-PG_CFLAGS = -fvisibility=hidden
+# only what PostgreSQL looks up is exported; before 16 that needs saying.
+# "override": flags of the command line are added, and replace none of ours
+override PG_CFLAGS += -fvisibility=hidden
 version := $(shell sed -n "s/^default_version = '\(.*\)'/\1/p" $(EXTENSION).control)
-PG_CPPFLAGS = -I$(srcdir)/src '-DPGDLLEXPORT=__attribute__((visibility("default")))' '-DBRAZE_VERSION="$(version)"'
+override PG_CPPFLAGS += -I$(srcdir)/src '-DPGDLLEXPORT=__attribute__((visibility("default")))' '-DBRAZE_VERSION="$(version)"'
 
 # test/sql and test/specs are the input, expected/ has the output of both
 REGRESS = $(patsubst test/sql/%.sql,%,$(sort $(wildcard test/sql/*.sql)))
@@ -37,7 +38,7 @@ EXTRA_CLEAN = $(EXTENSION)-*.zip output_iso
 PG_CONFIG ?= pg_config
 # the rooms in plain C do not see the server's pg_config.h
 ifneq ($(findstring --enable-cassert,$(shell $(PG_CONFIG) --configure)),)
-PG_CPPFLAGS += -DUSE_ASSERT_CHECKING=1
+override PG_CPPFLAGS += -DUSE_ASSERT_CHECKING=1
 endif
 PGXS := $(shell $(PG_CONFIG) --pgxs)
 include $(PGXS)
