@@ -202,6 +202,7 @@ ALTER SERVER everything OPTIONS (SET events_only '"a');
 ALTER SERVER everything OPTIONS (SET events_only '"a" b');
 ALTER SERVER everything OPTIONS (SET default_currency 'Euro');
 ALTER SERVER everything OPTIONS (SET default_currency 'XXX');
+ALTER SERVER everything OPTIONS (SET default_currency 'QQQ');
 ALTER SERVER everything OPTIONS (SET default_currency 'byn');
 ALTER SERVER everything OPTIONS (SET orders_as 'purchase');
 ALTER SERVER everything OPTIONS (SET alias_calls 'yes');
