@@ -36,7 +36,7 @@ PROVE_TESTS = test/t/*.pl
 EXTRA_CLEAN = $(EXTENSION)-*.zip output_iso
 
 PG_CONFIG ?= pg_config
-# the rooms in plain C do not see the server's pg_config.h
+# the folders in plain C do not see the server's pg_config.h
 ifneq ($(findstring --enable-cassert,$(shell $(PG_CONFIG) --configure)),)
 override PG_CPPFLAGS += -DUSE_ASSERT_CHECKING=1
 endif

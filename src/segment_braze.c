@@ -1,7 +1,7 @@
 /*-------------------------------------------------------------------------
  *
  * segment_braze.c
- *	  Loading the library: settings, and what each room needs set up.
+ *	  Loading the library: settings, and what each folder needs set up.
  *
  *-------------------------------------------------------------------------
  */

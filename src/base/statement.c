@@ -267,7 +267,7 @@ is_plan_of(const KeptPlan *plan, const BrazeStatement *statement)
 }
 
 static void
-forget_plans(void)
+free_plans(void)
 {
 	KeptPlan   *plan;
 
@@ -316,7 +316,7 @@ plan_of(const BrazeStatement *statement)
 	 * of the statements around this one are in use.
 	 */
 	if (nplans >= MAX_PLANS && depth == 1)
-		forget_plans();
+		free_plans();
 	prepared = prepare_plan(statement);
 	if (SPI_keepplan(prepared) != 0)
 		elog(ERROR, "could not keep a plan");

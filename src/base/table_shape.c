@@ -341,6 +341,7 @@ check_column(Relation rel, const TableShape *table, int i)
 
 	if (!is_there(rel, table, i))
 	{
+		/* ADD COLUMN appends, and we find columns by their places */
 		fault.message = psprintf("table \"%s\" lacks column \"%s\"", table->name, shape->name);
 		fault.command = i < RelationGetDescr(rel)->natts ? make_again(rel) :
 			psprintf("ALTER TABLE %s ADD COLUMN %s as in " BRAZE_EXTENSION "--" BRAZE_VERSION ".sql",
@@ -350,6 +351,11 @@ check_column(Relation rel, const TableShape *table, int i)
 	attribute = TupleDescAttr(RelationGetDescr(rel), i);
 	name = NameStr(attribute->attname);
 	alter = psprintf("ALTER TABLE %s ALTER %s", qualified_name(rel), quote_identifier(name));
+
+	/*
+	 * One fault at a time, in the order in which they can be repaired: an
+	 * identity column has to be of an integer type, and NOT NULL before.
+	 */
 	if (!has_type(attribute, shape))
 	{
 		const char *type = type_name(shape->type, shape->rules & BYTEWISE ? C_COLLATION_OID : InvalidOid);

@@ -202,6 +202,7 @@ collect_errors(BrazeAnswer *answer, const BrazeSent *sent, json_object * errors,
 		return true;
 	}
 
+	/* one mark for each object of the request: the arrays follow each other */
 	for (int kind = 0; kind < BRAZE_KINDS; kind++)
 	{
 		offsets[kind] = offset;
@@ -236,6 +237,10 @@ collect_errors(BrazeAnswer *answer, const BrazeSent *sent, json_object * errors,
 			size_t		new_room = room == 0 ? 8 : room * 2;
 			BrazeObjectError *grown;
 
+			/*
+			 * However many entries the answer has, there are no more errors
+			 * than objects: each object gets one.
+			 */
 			if (new_room > total)
 				new_room = total;
 			grown = realloc(answer->errors, new_room * sizeof(BrazeObjectError));

@@ -7,7 +7,6 @@
  */
 #include "braze/endpoint.h"
 #include "braze/limits.h"
-#include "braze/limits.h"
 
 const BrazeKindInfo braze_kinds[BRAZE_KINDS] = {
 	[BRAZE_ATTRIBUTES] = {"attributes", BRAZE_USERS_TRACK},

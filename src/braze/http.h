@@ -6,7 +6,7 @@
  * curl's sockets live in a private epoll set; braze_http_fd() is that set's
  * descriptor, readable when curl has something to do, so the worker waits for
  * its latch and for the network at once.  Nothing here allocates with palloc
- * or raises an error: this room knows nothing of the server but its signals.
+ * or raises an error: this folder knows nothing of the server but its signals.
  *
  *-------------------------------------------------------------------------
  */

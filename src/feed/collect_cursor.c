@@ -256,11 +256,11 @@ copy_holders(const List *holders)
 
 /* true when one of them holds no more; both lists are sorted */
 static bool
-forget_ended(Watch *watch, const List *holders)
+remove_ended(Watch *watch, const List *holders)
 {
 	int			kept = 0;
 	int			k = 0;
-	bool		forgot;
+	bool		removed;
 
 	for (int i = 0; i < list_length(watch->holders); i++)
 	{
@@ -273,11 +273,11 @@ forget_ended(Watch *watch, const List *holders)
 		else
 			pfree(name);
 	}
-	forgot = (kept < list_length(watch->holders));
+	removed = (kept < list_length(watch->holders));
 	if (kept == 0)
 		list_free(watch->holders);
 	watch->holders = kept > 0 ? list_truncate(watch->holders, kept) : NIL;
-	return forgot;
+	return removed;
 }
 
 static bool
@@ -338,7 +338,7 @@ braze_collect_cursor_begin(List *holders)
 	list_sort(holders, compare_holders);
 	for (Watch *watch = watches; watch != NULL; watch = watch->next)
 	{
-		watch->is_late = !forget_ended(watch, holders);
+		watch->is_late = !remove_ended(watch, holders);
 		if (!watch->is_late)
 			watch->due = true;
 	}

@@ -167,7 +167,7 @@ create_foreign_table(const BrazeOrigin *origin, const char *name, const char *co
 }
 
 static void
-forget_plan(SPIPlanPtr *plan)
+free_plan(SPIPlanPtr *plan)
 {
 	if (*plan != NULL)
 		SPI_freeplan(*plan);
@@ -220,6 +220,7 @@ braze_collect_remote_prepare(const BrazeOrigin *origin)
 	schema = strVal(linitial(names));
 	table = strVal(lsecond(names));
 
+	/* an error in between changes nothing: the abort sets the user back */
 	GetUserIdAndSecContext(&user, &context);
 	SetUserIdAndSecContext(BOOTSTRAP_SUPERUSERID, context | SECURITY_LOCAL_USERID_CHANGE);
 	run_utility("DROP FOREIGN TABLE IF EXISTS pg_temp." ROWS_TABLE ", pg_temp." LOCKS_TABLE);
@@ -231,13 +232,14 @@ braze_collect_remote_prepare(const BrazeOrigin *origin)
 						 schema, "braze_collect_locks");
 	SetUserIdAndSecContext(user, context);
 
-	forget_plan(&look_plan);
-	forget_plan(&hides_plan);
-	forget_plan(&read_plan);
-	forget_plan(&rows_plan);
-	forget_plan(&delete_plan);
-	forget_plan(&delete_range_plan);
-	forget_plan(&count_plan);
+	/* of the tables before: keep_plan() would leak them */
+	free_plan(&look_plan);
+	free_plan(&hides_plan);
+	free_plan(&read_plan);
+	free_plan(&rows_plan);
+	free_plan(&delete_plan);
+	free_plan(&delete_range_plan);
+	free_plan(&count_plan);
 	keep_plan(&look_plan,
 			  psprintf("SELECT session, holder, database FROM pg_temp." LOCKS_TABLE
 					   " WHERE (session IS NOT NULL OR holder IS NOT NULL) AND"
@@ -253,6 +255,8 @@ braze_collect_remote_prepare(const BrazeOrigin *origin)
 	keep_plan(&delete_range_plan, "DELETE FROM pg_temp." ROWS_TABLE " WHERE id BETWEEN $1 AND $2", 2, range_types);
 	keep_plan(&count_plan, "SELECT count(*), min(queued_at) FILTER (WHERE isfinite(queued_at)) FROM pg_temp."
 			  ROWS_TABLE, 0, NULL);
+
+	/* last: after an error above, the next round has to make all this again */
 	tables[0] = RelnameGetRelid(ROWS_TABLE);
 	tables[1] = RelnameGetRelid(LOCKS_TABLE);
 }

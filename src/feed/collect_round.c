@@ -575,6 +575,7 @@ braze_collect_round_run(const BrazeOrigin *origin, BrazeCollectRound *result)
 	bool		was_stopping = is_stopping;
 	bool		all;
 
+	/* what is deleted below must be safe here; no transaction waits for that */
 	braze_collect_commits_wait();
 	begin_collecting();
 	is_stopping = is_to_stop(origin);
@@ -584,6 +585,14 @@ braze_collect_round_run(const BrazeOrigin *origin, BrazeCollectRound *result)
 	batch.rows_read = palloc(sizeof(BrazeCollectedRow) * (MAX_ROWS + CHUNK_ROWS));
 	batch.noted = palloc(sizeof(int64) * (MAX_ROWS + CHUNK_ROWS));
 	braze_collect_remote_prepare(origin);
+
+	/*
+	 * First of all that is done there: on another connection the ids of the
+	 * rounds before may be those of other calls, which must not be deleted.
+	 * These calls are deleted before more is read: a read from the lowest id
+	 * would find them again.  If some of them were gone already, such a read
+	 * begins in this round.
+	 */
 	check_session(origin);
 	delete_collected();
 	if (is_stopping != was_stopping || rescan_is_due() || braze_collect_held_back_is_over(origin->role))
@@ -598,6 +607,13 @@ braze_collect_round_run(const BrazeOrigin *origin, BrazeCollectRound *result)
 		if (batch.rows_read[i].noted)
 			batch.noted[batch.nnoted++] = batch.rows_read[i].id;
 	}
+
+	/*
+	 * From take_batch on the queue here is locked, so all that waits for the
+	 * origin comes before it, but the commit.  The notes are written by the
+	 * transaction that queues the calls: one without the other would lose
+	 * calls, or queue them twice.
+	 */
 	delete_noted(&batch);
 	take_batch(&batch);
 	if (batch.count > 0)
@@ -612,6 +628,8 @@ braze_collect_round_run(const BrazeOrigin *origin, BrazeCollectRound *result)
 	}
 	if (batch.count > 0)
 		highest_noted = Max(highest_noted, batch.ids[batch.count - 1]);
+
+	/* if the commit fails, braze_collect_round_reset() takes this back */
 	keep_collected(&batch);
 	if (all)
 	{
@@ -621,6 +639,8 @@ braze_collect_round_run(const BrazeOrigin *origin, BrazeCollectRound *result)
 	result->collected = batch.count;
 	result->more = (!all || batch.count > 0);
 	result->all = all;
+
+	/* before was_all is overwritten: two rounds have to have read all */
 	result->stopped = (is_stopping && all && was_all);
 	was_all = all;
 	if (result->stopped)

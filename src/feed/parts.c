@@ -254,6 +254,7 @@ look_at_state(Wait *wait, int64 now)
 		report_state(parts, wait->destination, state, wait->elevel);
 }
 
+/* true: there is nothing to wait for any more, or wait->gave_up says why not */
 static bool
 look_once(Wait *wait)
 {

@@ -153,6 +153,7 @@ braze_sync_state_progress(int64 id, const BrazeSyncProgress *progress)
 										   "WHERE id = $1", braze_sync_table_syncs()), &arguments) > 0;
 }
 
+/* writes that the run has ended; with an error it has no counts of rows */
 static void
 end_run(const BrazeSync *sync, const BrazeSyncProgress *progress, const char *status,
 		const BrazeSyncCounts *counts, const char *error)

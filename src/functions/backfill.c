@@ -365,6 +365,10 @@ is_equal_key(const BackfillRun *run, BrazeKeyText a, BrazeKeyText b)
 	return true;
 }
 
+/*
+ * Queues the next rows of the table, in one transaction with the note of how far
+ * the backfill has come.  Rows that are locked are left to queue_skipped_row().
+ */
 static void
 queue_part(BackfillRun *run)
 {

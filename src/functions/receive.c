@@ -503,7 +503,7 @@ receive_call(BrazeString part, const Batch *batch, Received *received)
 	{
 		/* or its repeat, which may find room, would be a duplicate */
 		if (with_id != NULL)
-			braze_deduplicate_forget(NameStr(received->destination), with_id);
+			braze_deduplicate_delete(NameStr(received->destination), with_id);
 		received->dropped++;
 	}
 	else

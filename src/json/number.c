@@ -73,6 +73,8 @@ braze_number_read(BrazeDecimal *decimal, Numeric number)
 		decimal->negative = (header & SHORT_SIGN) != 0;
 		decimal->scale = (header & SHORT_SCALE_MASK) >> SHORT_SCALE_SHIFT;
 		decimal->weight = header & SHORT_WEIGHT_MASK;
+
+		/* seven bits in two's complement: the sign has to be extended */
 		if (header & SHORT_WEIGHT_SIGN)
 			decimal->weight -= SHORT_WEIGHT_MASK + 1;
 		data += sizeof(uint16);
@@ -89,6 +91,8 @@ braze_number_read(BrazeDecimal *decimal, Numeric number)
 		data += sizeof(uint16) + sizeof(int16);
 		size -= sizeof(uint16) + sizeof(int16);
 	}
+
+	/* nothing but the size says how many digits there are */
 	decimal->digits = (const int16 *) data;
 	decimal->ndigits = size / (int) sizeof(int16);
 }

@@ -425,6 +425,7 @@ write_context_token(Identify *identify)
 	BrazeString token;
 	BrazeString device;
 
+	/* tokens among the traits beat the context, as in read_context */
 	if (!map->settings->push_tokens_from_context ||
 		(identify->touched & (1U << BRAZE_FIELD_PUSH_TOKENS)) ||
 		!braze_segment_call_context_in(&map->call, "device", "token", &value) ||
@@ -451,6 +452,8 @@ write_context_token(Identify *identify)
 			braze_text_literal(text, ",\"device_id\":");
 			braze_json_write_string(text, device.data, device.length);
 		}
+
+		/* the token is worth sending without it */
 		else
 			braze_mapping_note(map, "The id of context.device was left out: Braze takes %d to %d bytes.",
 							   BRAZE_LIMIT_DEVICE_ID_MIN, BRAZE_LIMIT_DEVICE_ID);
@@ -459,6 +462,7 @@ write_context_token(Identify *identify)
 	braze_text_widen(text, limit, value_mark, BRAZE_LIMIT_ATTRIBUTE);
 	if (text->full)
 	{
+		/* a note on the id of the device would tell of what is not sent */
 		braze_text_rewind(text, mark);
 		(void) braze_mapping_note_take_back(map, nnotes);
 		braze_mapping_note(map, "The push token of context.device was left out: it is larger than %d bytes.",

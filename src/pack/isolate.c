@@ -4,8 +4,8 @@
  *	  Calls that make Braze fail, found among those that fail with it.
  *
  * Calls that failed in one request are tried again in one, apart from all
- * others.  Fails that too, each half is tried for itself, until the guilty call
- * stands alone.  In an outage that does little harm, since there are few
+ * others.  If that fails too, each half is tried by itself, until the guilty
+ * call stands alone.  In an outage that does little harm, since there are few
  * attempts; but only when others succeed is a call to blame.
  *
  *-------------------------------------------------------------------------

@@ -105,6 +105,10 @@ join_lanes(BrazePack *pack, PackedCall *call, size_t size, int64_t now)
 	}
 	braze_ready_list_enter(pack, call, now);
 
+	/* a call that waits stands in all its lanes */
+	for (int i = 0; i < call->nlanes; i++)
+		BRAZE_ASSERT(call->users[i].lane->tail == call);
+
 	braze_packed_call_enter(pack, call, size);
 }
 

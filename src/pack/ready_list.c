@@ -116,6 +116,7 @@ braze_ready_list_take(BrazePack *pack, PackedCall *call, BrazeRequest *request, 
 
 		/* what decides whether the user's next call may join: see request.c */
 		lane->taken_calls++;
+		BRAZE_ASSERT(lane->busy == request && lane->taken_calls > 0);
 		lane->has_attributes = lane->has_attributes || attributes;
 		lane->has_alone = lane->has_alone || alone;
 		if (last_kind > lane->last_kind)
@@ -138,7 +139,15 @@ braze_ready_list_return_to_lane(PackedCall *call)
 	call->state = CALL_WAITING;
 	call->taken = 0;
 	for (int i = 0; i < call->nlanes; i++)
+	{
+		/* the request that gives it back still holds its lanes */
+		BRAZE_ASSERT(call->users[i].lane->busy != NULL);
 		braze_lane_prepend(call->users[i].lane, call);
+	}
+
+	/* a call that waits stands in all its lanes */
+	for (int i = 0; i < call->nlanes; i++)
+		BRAZE_ASSERT(call->users[i].lane->head == call);
 }
 
 /*

@@ -70,8 +70,8 @@ add_call(BrazePack *pack, BrazeRequest *request, PackedCall *call, int nobjects)
 }
 
 /*
- * May the user's next call join the request that already holds his earlier
- * ones?  Only if Braze applies it after them, and only as a whole.
+ * May the user's next call join the request that already holds their
+ * earlier ones?  Only if Braze applies it after them, and only as a whole.
  */
 static bool
 may_follow(const BrazePack *pack, const BrazeRequest *request,

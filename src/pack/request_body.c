@@ -54,7 +54,7 @@ begin_element(BrazeRequest *request, Body *body, int position)
 
 /*
  * Several attributes objects of one user become one; here it is only decided
- * which: those of calls about him alone that may be folded at all.
+ * which: those of calls about the user alone that may be folded at all.
  */
 static void
 plan_folding(BrazePack *pack, BrazeRequest *request, Range range)

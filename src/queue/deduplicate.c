@@ -129,7 +129,7 @@ braze_deduplicate_remember(const char *destination, Jsonb *call, int seconds, bo
 }
 
 void
-braze_deduplicate_forget(const char *destination, Jsonb *call)
+braze_deduplicate_delete(const char *destination, Jsonb *call)
 {
 	static const Oid types[2] = {TEXTOID, TEXTOID};
 	Datum		values[2];

@@ -25,6 +25,6 @@ extern bool braze_deduplicate_remember(const char *destination, Jsonb *call, int
 									   bool received);
 
 /* what this transaction has remembered, of a call that is not queued after all */
-extern void braze_deduplicate_forget(const char *destination, Jsonb *call);
+extern void braze_deduplicate_delete(const char *destination, Jsonb *call);
 
 #endif							/* BRAZE_DEDUPLICATE_H */

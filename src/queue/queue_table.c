@@ -254,6 +254,8 @@ braze_queue_table_put_dead_letter(const BrazeDeadLetter *letter, ItemPointer tid
 	values[BRAZE_DEAD_ATTEMPTS - 1] = Int32GetDatum(letter->state == BRAZE_LETTER_IN_FLIGHT ? 0 : 1);
 	nulls[BRAZE_DEAD_RETRIED_AT - 1] = true;
 	nulls[BRAZE_DEAD_RETRY_ID - 1] = true;
+
+	/* a row that passes the executor by has its generated column from us */
 	nulls[BRAZE_DEAD_USER_HASH - 1] = letter->call == NULL ||
 		!user_hash_of(letter->call, &user_hash);
 	values[BRAZE_DEAD_USER_HASH - 1] = Int64GetDatum(user_hash);

@@ -162,6 +162,11 @@ end_pass(Rollup *rollup, Relation rel, const RolledTable *rolled)
 	return pause;
 }
 
+/*
+ * One slice of the pass; begins a pass when the next is due, and ends it after
+ * its last slice.  Returns in how many milliseconds to go on, or -1: at the next
+ * nap, since somebody has locked the table.
+ */
 static int
 go_on(Rollup *rollup, const RolledTable *rolled)
 {

@@ -106,6 +106,7 @@ total_of(HTAB *all, const NameData *destination, bool *found)
 	return total;
 }
 
+/* one call more, in memory, of which the mapping said this sentence */
 static void
 count_one(const char *destination, BrazeOutcome outcome, const char *sentence,
 		  int length, int64 id)

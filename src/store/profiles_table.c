@@ -21,7 +21,6 @@
 #include "base/guc.h"
 #include "base/statement.h"
 #include "base/table_write.h"
-#include "base/table_write.h"
 #include "braze/hash.h"
 #include "store/attribute_period.h"
 #include "store/profile_row.h"
@@ -31,8 +30,8 @@
 #define CACHE_SHARE		4
 
 /*
- * A user who changes more often than this is written without his attributes,
- * once, and with them when he was left alone for as long.  Each version of a
+ * A user who changes more often than this is written without their attributes,
+ * once, and with them when nothing has changed for as long.  Each version of a
  * row stays while a transaction is open anywhere, and finding the latest takes
  * longer the more there are: a drain of three million changes of a thousand
  * users slowed down to less than half.

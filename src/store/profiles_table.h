@@ -8,8 +8,8 @@
  * is stored by the transaction that settles the call which changed it: so
  * nothing is remembered that Braze did not accept, and nothing that it did is
  * taken for something else, whatever is killed.  Of a user who changes all the
- * time the table says that his attributes are not known, until he is left
- * alone for a while.
+ * time the table says that their attributes are not known, until they are
+ * left alone for a while.
  *
  *-------------------------------------------------------------------------
  */

@@ -136,6 +136,11 @@ publish_bound(void)
 	return false;
 }
 
+/*
+ * True: the bound is published, and the count goes on once those who may not
+ * have known it have ended.  False: it has not begun, and is to be tried again,
+ * since somebody has locked something or ids are drawn too fast.
+ */
 static bool
 begin_count(void)
 {

@@ -79,7 +79,7 @@ braze_claim_waiting(BrazeTransfer **transfers)
 	claimed = braze_round_claim();
 
 	/*
-	 * The caller sends them or puts them off.  Sending one may end it, and
+	 * The caller sends them or postpones them.  Sending one may end it, and
 	 * that must not touch a list that is still in use.
 	 */
 	first_waiting = NULL;

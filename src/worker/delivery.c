@@ -154,6 +154,10 @@ get_profiles(const BrazeDelivery *delivery, BrazePackUser *users)
 	PG_END_TRY();
 }
 
+/*
+ * What the mapping made of the row goes into the pack; a row of which nothing
+ * is to be sent is done at once.  False: no memory.
+ */
 static bool
 pack_mapped(BrazeDelivery *delivery, const BrazeQueueRow *row)
 {

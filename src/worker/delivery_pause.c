@@ -60,6 +60,12 @@ set_closed(BrazeDelivery *delivery, BrazeEndpoint endpoint, const char *reason)
 {
 	bool		was_closed = (delivery->closed[endpoint] != NULL);
 
+	if ((reason != NULL) != was_closed)
+		ereport(DEBUG1,
+				(errmsg_internal("segment_braze: destination \"%s\" is %s for calls that need %s",
+								 NameStr(delivery->name), reason ? "paused" : "not paused any more",
+								 braze_endpoints[endpoint].path),
+				 reason ? errdetail_internal("%s", reason) : 0));
 	delivery->closed[endpoint] = keep_reason(delivery->closed[endpoint], reason);
 	delivery->changed = true;
 	if (reason != NULL && !was_closed)

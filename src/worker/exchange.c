@@ -155,6 +155,9 @@ postpone_transfer(BrazeTransfer *transfer)
 {
 	BrazeEndpoint endpoint = braze_request_state_endpoint(transfer->request);
 
+	ereport(DEBUG1,
+			(errmsg_internal("segment_braze: destination \"%s\": request " UINT64_FORMAT " is postponed",
+							 NameStr(transfer->delivery->name), transfer->number)));
 	transfer->delivery->changed = true;
 	braze_request_state_postpone(transfer->delivery->pack, transfer->request);
 	abandon_transfer(transfer, endpoint);

@@ -91,6 +91,7 @@ list_databases(void)
 	while ((known = hash_seq_search(&status)) != NULL)
 		known->listed = false;
 
+	/* before the listing: after a release a database of it may be gone */
 	LWLockAcquire(braze_shared->lock, LW_SHARED);
 	releases_listed = braze_shared->releases;
 	LWLockRelease(braze_shared->lock);
@@ -111,6 +112,7 @@ list_databases(void)
 		known = hash_search(known_databases, &database->oid, HASH_ENTER, &found);
 		if (!found)
 		{
+			/* only a worker of its own can see whether it has the extension */
 			known->no_extension = false;
 			known->ask_again = true;
 			known->handle = NULL;

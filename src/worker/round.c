@@ -157,6 +157,7 @@ ErrorData  *
 braze_round_run(const char *activity, void (*body) (void *arg), void *arg)
 {
 	MemoryContext caller = CurrentMemoryContext;
+	int64		began = braze_now_ms();
 	ErrorData  *volatile error = NULL;
 	volatile bool committed = false;
 
@@ -190,6 +191,9 @@ braze_round_run(const char *activity, void (*body) (void *arg), void *arg)
 		FreeErrorData(error);
 		error = NULL;
 	}
+	ereport(DEBUG1,
+			(errmsg_internal("segment_braze: %s %s after " INT64_FORMAT " ms", activity,
+							 error == NULL ? "ended" : "failed", braze_now_ms() - began)));
 	return error;
 }
 

@@ -102,7 +102,7 @@ all_others_behind(const BrazeDelivery *delivery)
 
 /* the queue may have another call with this id from now on */
 static void
-forget_failing(void)
+reset_failing(void)
 {
 	failing_id = 0;
 	failures = 0;
@@ -138,7 +138,7 @@ take_row(BrazeDelivery *delivery, const BrazeQueueRow *row)
 	if (row->id == failing_id && failures >= MAX_ATTEMPTS)
 	{
 		braze_delivery_reject(delivery, row, failing_reason);
-		forget_failing();
+		reset_failing();
 	}
 
 	/* a plain INSERT was not held to either */
@@ -383,7 +383,7 @@ start_over(void)
 
 	braze_queue_count_disturb();
 	braze_reader_start_over(reader);
-	forget_failing();
+	reset_failing();
 	foreach(cell, braze_deliveries)
 		braze_delivery_cursor_start_over(lfirst(cell));
 }
@@ -523,6 +523,7 @@ look_at_profiles(void)
 	}
 }
 
+/* true: there is more to be read at once */
 static bool
 read_all(void)
 {

@@ -2,7 +2,7 @@
  *
  * round_upkeep.c
  *	  The worker's transactions that look after our tables: what has expired is
- *	  removed, and what was put off is written.
+ *	  removed, and what was postponed is written.
  *
  *-------------------------------------------------------------------------
  */

@@ -23,7 +23,7 @@ extern int	braze_round_upkeep_letter_counts(void);
 /* has replicated rows wake the worker, if a restore has put an end to it */
 extern int	braze_round_upkeep_replica_trigger(void);
 
-/* writes what was put off of users who changed all the time */
+/* writes what was postponed of users who changed all the time */
 extern int	braze_round_upkeep_profiles(void);
 
 /* forgets what is remembered of users, as old messageIds are */

@@ -293,6 +293,7 @@ report_place(bool is_free, const char *name)
 	no_place = !is_free;
 }
 
+/* starts a run of the sync if it may have one now, or writes down why not */
 static void
 look_at_due(void *arg)
 {
@@ -349,7 +350,7 @@ static Fault * *find_fault(int64 sync)
 }
 
 static void
-forget_fault(Fault * *link, const Due *due)
+remove_fault(Fault * *link, const Due *due)
 {
 	Fault	   *fault = *link;
 
@@ -414,7 +415,7 @@ try_due(Due *due)
 	if (error != NULL)
 		note_fault(link, due, error);
 	else if (*link != NULL)
-		forget_fault(link, due);
+		remove_fault(link, due);
 }
 
 static void

@@ -136,7 +136,7 @@ gone_due(int64 now)
 }
 
 static int64
-forget_gone(int64 now)
+remove_gone(int64 now)
 {
 	if (!braze_gone_due)
 		state.next_prepared = now + braze_nap;
@@ -431,7 +431,7 @@ enum
 
 static Step steps[] = {
 	[STEP_REFRESH] = {refresh_is_urgent, NULL, refresh_destinations},
-	[STEP_GONE] = {gone_is_urgent, gone_due, forget_gone},
+	[STEP_GONE] = {gone_is_urgent, gone_due, remove_gone},
 	[STEP_SETTLE] = {NULL, settle_due, settle_answered},
 	[STEP_ACTIVITY] = {NULL, activity_due, save_activity},
 	[STEP_RELEASE] = {NULL, release_due, release_claimed},
