@@ -13,6 +13,7 @@
 #include "access/genam.h"
 #include "access/htup_details.h"
 #include "access/table.h"
+#include "catalog/pg_subscription.h"
 #include "commands/sequence.h"
 #include "common/hashfn.h"
 #include "fmgr.h"
@@ -187,7 +188,7 @@ pass_highest(Oid table, Oid sequence, int64 highest, int64 room)
 	int64		first;
 	int64		drawn;
 
-	if (highest == 0 || !OidIsValid(sequence))
+	if ((highest == 0 && room == 0) || !OidIsValid(sequence))
 		return;
 
 	/* to follow somebody's mistake would soon end all queueing */
@@ -201,9 +202,10 @@ pass_highest(Oid table, Oid sequence, int64 highest, int64 room)
 		return;
 	}
 	first = drawn = nextval_internal(sequence, false);
+	if (room > 0)
+		highest = Max(highest, drawn) + room;
 	if (drawn >= highest)
 		return;
-	highest += room;
 	if (highest - drawn > MAX_DRAWN)
 		jump_to(table, sequence, drawn, highest);
 	else
@@ -241,6 +243,7 @@ Datum
 braze_pass_ids(PG_FUNCTION_ARGS)
 {
 	const BrazeCatalog *catalog = braze_catalog_required();
+	int64		room = CountDBSubscriptions(MyDatabaseId) > 0 ? ACTIVITY_ROOM : 0;
 	LOCKTAG		tag;
 
 	require_right(catalog->started, ACL_INSERT);
@@ -253,11 +256,14 @@ braze_pass_ids(PG_FUNCTION_ARGS)
 	pass_highest(catalog->dead_letters, catalog->dead_letters_sequence,
 				 highest_id(catalog->dead_letters, catalog->dead_letters_pkey), 0);
 
-	/* a worker adds up what it has delivered, also once that is paused */
+	/*
+	 * The worker of a publisher adds up what it has delivered, also once that
+	 * is paused; and ours may have drawn ids for what was replicated.
+	 */
 	pass_highest(catalog->activity_sums, catalog->activity_sums_sequence,
-				 highest_id(catalog->activity_sums, catalog->activity_sums_pkey), ACTIVITY_ROOM);
+				 highest_id(catalog->activity_sums, catalog->activity_sums_pkey), room);
 	pass_highest(catalog->activity_users, catalog->activity_users_sequence,
-				 highest_id(catalog->activity_users, catalog->activity_users_pkey), ACTIVITY_ROOM);
+				 highest_id(catalog->activity_users, catalog->activity_users_pkey), room);
 	(void) LockRelease(&tag, ExclusiveLock, false);
 	PG_RETURN_VOID();
 }
