@@ -271,6 +271,7 @@ wait_for_origin('nowhere', q{state LIKE 'retrying: %'});
 numbers_become('nowhere', expected_numbers('"public.outbox"'), 'an origin that has never answered has its number');
 at_origin('postgres', q{INSERT INTO outbox (destination, call) VALUES ('braze', '{"type": "track", "userId": "u1", "event": "meanwhile"}')});
 wait_for_event('meanwhile');
+wait_for_origin('plain', 'rate > 0');
 $node->safe_psql('postgres', q{SELECT braze_stop_collecting('nowhere', 'outbox')});
 wait_for_origin('nowhere', q{state LIKE 'stopping; retrying: %'});
 $node->safe_psql('postgres', q{SELECT braze_stop_collecting('nowhere', 'outbox', force => true)});
