@@ -94,13 +94,15 @@ set_connection(CURL *easy, const BrazeHttpTarget *target, const BrazeHttpRequest
 	return result;
 }
 
-/* the key goes to the endpoint and nowhere else */
+/* what curl is not to do of itself */
 static CURLcode
 set_limits(CURL *easy, const BrazeHttpTarget *target)
 {
 	CURLcode	result = CURLE_OK;
 
 	HTTP_SET(CURLOPT_NOSIGNAL, 1L);
+
+	/* the key goes to the endpoint and nowhere else */
 	HTTP_SET(CURLOPT_FOLLOWLOCATION, 0L);
 	HTTP_SET(CURLOPT_PROXY, "");
 	HTTP_SET(CURLOPT_NOPROXY, "*");

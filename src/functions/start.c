@@ -230,7 +230,7 @@ pass_highest(Oid table, Oid sequence, int64 highest, int64 room)
 	ereport(LOG,
 			(errmsg("segment_braze: the sequence of table \"%s\" was moved from %lld to %lld",
 					get_rel_name(table), (long long) first, (long long) highest),
-			 errdetail("Rows with higher ids had come from elsewhere, for instance by replication.")));
+			 errdetail("Rows with such ids come from elsewhere, for instance by replication.")));
 }
 
 /*
