@@ -147,6 +147,27 @@ said_once('syncs of database "postgres" have background workers again', 'and onc
 run(q(SELECT braze_drop_sync('sleep2')));
 run(q(SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE query = 'segment_braze sync "sleep2"'));
 
+# a process that collects has no part in max_sync_workers
+run(<<'EOS');
+CREATE EXTENSION postgres_fdw;
+CREATE SERVER nowhere FOREIGN DATA WRAPPER postgres_fdw OPTIONS (host '127.0.0.1', port '1');
+CREATE USER MAPPING FOR CURRENT_USER SERVER nowhere;
+SELECT braze_collect('nowhere', 'outbox');
+EOS
+$node->poll_query_until('postgres', "SELECT count(*) = 1 FROM pg_stat_activity WHERE backend_type = 'segment_braze collector'")
+  or die 'nothing is collected';
+$node->append_conf('postgresql.conf', 'segment_braze.max_sync_workers = 1');
+$node->reload;
+my $finished = q{SELECT count(*) FROM braze_sync_runs WHERE sync = 'who' AND finished IS NOT NULL};
+my $before = run($finished);
+run_soon('who');
+ok($node->poll_query_until('postgres', "SELECT ($finished) > $before"), 'a sync runs beside a collector where there is one place');
+run(q(SELECT braze_stop_collecting('nowhere', 'outbox', force => true)));
+$node->poll_query_until('postgres', "SELECT count(*) = 0 FROM pg_stat_activity WHERE backend_type = 'segment_braze collector'")
+  or die 'the collector does not end';
+$node->append_conf('postgresql.conf', 'segment_braze.max_sync_workers = 2');
+$node->reload;
+
 # --- what is wrong with one sync is nothing to the others
 
 run(<<'EOS');
