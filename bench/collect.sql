@@ -1,5 +1,5 @@
--- What dev/bench measures collecting with: an origin, which is another database,
--- and procedures that wait.  host: where this server's socket is.
+-- What dev/bench measures collecting with: an origin, which is another
+-- database, and procedures that wait.  host: where this server's socket is.
 SET client_min_messages = warning;
 CREATE EXTENSION IF NOT EXISTS postgres_fdw;
 SELECT current_setting('port') AS port \gset

@@ -109,7 +109,9 @@ pack_with(int max_waiting)
 	return pack;
 }
 
-/* a call of one event; user and other: numbers, other -1: it is about one user */
+/*
+ * a call of one event; user and other: numbers, other -1: it is about one user
+ */
 static void
 add_call(BrazePack *pack, int64_t id, int user, int other)
 {
@@ -195,7 +197,10 @@ pack_gone(int n)
 	return now_ms() - began;
 }
 
-/* a user with much waiting, and n calls that link them to other ids: all are deferred */
+/*
+ * a user with much waiting, and n calls that
+ * link them to other ids: all are deferred
+ */
 static double
 pack_deferred(int n)
 {

@@ -2,9 +2,9 @@
  * segment_braze_client.sql
  *
  * The functions of segment_braze that queue calls, in plain SQL and PL/pgSQL,
- * for servers on which the extension cannot be installed.  Calls are put into the
- * table braze_outbox, from which a delivery node with the extension collects
- * them: see doc/managed.md.
+ * for servers on which the extension cannot be installed.  Calls are put into
+ * the table braze_outbox, from which a delivery node with the extension
+ * collects them: see doc/managed.md.
  *
  * Run it in the database of the application, with any client, as the role that
  * is to own the outbox.  It needs no superuser.  It is one statement, and makes
@@ -24,7 +24,8 @@ DO $client$
 DECLARE
 	version CONSTANT text := '0.1.0';
 	schema CONSTANT text := current_schema();
-	-- from what is new, whatever default privileges have given away is taken back
+	-- from what is new, whatever default privileges have given away is taken
+	-- back
 	old_functions oid[];
 	old_relations oid[];
 	object record;
@@ -43,7 +44,8 @@ BEGIN
 		RAISE EXCEPTION 'the client cannot be made in schema "%"', schema
 			USING ERRCODE = 'invalid_schema_name', HINT = 'Take a name without quotes, dollar signs and backslashes.';
 	END IF;
-	-- whoever may make an object there could come between the functions and theirs
+	-- whoever may make an object there could come between the functions and
+	-- theirs
 	SELECT CASE WHEN r.oid = 0 THEN 'PUBLIC' ELSE quote_ident(r.rolname) END AS name,
 		CASE WHEN a.grantee = 0 THEN 'PUBLIC' ELSE quote_ident(pg_get_userbyid(a.grantee)) END AS grantee,
 		a.grantee = n.nspowner AS is_owner
@@ -146,10 +148,11 @@ COMMENT ON VIEW @extschema@.braze_collect_locks IS
 --
 -- Helpers, which nobody else needs to call
 --
--- They are called with the rights of the owner of the outbox, so a call must mean
--- one of these even if somebody has made another function of that name in the
--- schema.  None is polymorphic or has a default: a call gives all arguments, of the
--- very types.  A literal without a type stands for text alone.
+-- They are called with the rights of the owner of the outbox, so a call must
+-- mean one of these even if somebody has made another function of that name in
+-- the schema.  None is polymorphic or has a default: a call gives all
+-- arguments, of the very types.  A literal without a type stands for text
+-- alone.
 --
 
 -- RAISE takes no option that is null
@@ -260,9 +263,9 @@ BEGIN
 END
 $$;
 
--- A user id of any type, from the name of its type and its text: nothing but the
--- output functions of types is called, and not the casts that the owner of a type
--- may have made.
+-- A user id of any type, from the name of its type and its text: nothing but
+-- the output functions of types is called, and not the casts that the owner of
+-- a type may have made.
 CREATE OR REPLACE FUNCTION @extschema@.braze_client_user_id(type oid, value text)
 RETURNS jsonb
 LANGUAGE plpgsql STABLE
@@ -443,10 +446,11 @@ BEGIN
 END
 $$;
 
--- Judges the call and queues it.  A call that would be rejected is queued as well
--- where invalid calls are kept: the delivery node makes a dead letter of it.
--- One that is too large, or cannot be jsonb (reason says so), goes there as what
--- no node takes for a call: a list of the reason and the beginning of its text.
+-- Judges the call and queues it.  A call that would be rejected is queued as
+-- well where invalid calls are kept: the delivery node makes a dead letter of
+-- it.  One that is too large, or cannot be jsonb (reason says so), goes there
+-- as what no node takes for a call: a list of the reason and the beginning of
+-- its text.
 CREATE OR REPLACE FUNCTION @extschema@.braze_client_put(call jsonb, kind text, destination text, reason text)
 RETURNS bigint
 LANGUAGE plpgsql VOLATILE
@@ -510,16 +514,18 @@ BEGIN
 END
 $$;
 
--- SQL that makes jsonb of a value, an SQL expression, as to_jsonb does; but to_jsonb
--- runs the cast to json that a type's owner may have made, with the rights of the
--- owner of the outbox.  So it is called for built-in types and for those of superusers
--- alone.  Of all others there is the text, from the output function.
+-- SQL that makes jsonb of a value, an SQL expression, as to_jsonb does; but
+-- to_jsonb runs the cast to json that a type's owner may have made, with the
+-- rights of the owner of the outbox.  So it is called for built-in types and
+-- for those of superusers alone.  Of all others there is the text, from the
+-- output function.
 --
--- The catalogs are read with the snapshot of the transaction, which may be older
--- than the table, and casts come and go.  So pg_typeof says in the same statement
--- which type the value has: what a type is made of never changes but for composite
--- types, and these are taken apart.  Their fields are named without what they are
--- fields of: (value).to_jsonb would be a call if there were no such field.
+-- The catalogs are read with the snapshot of the transaction, which may be
+-- older than the table, and casts come and go.  So pg_typeof says in the same
+-- statement which type the value has: what a type is made of never changes but
+-- for composite types, and these are taken apart.  Their fields are named
+-- without what they are fields of: (value).to_jsonb would be a call if there
+-- were no such field.
 CREATE OR REPLACE FUNCTION @extschema@.braze_client_expression(value text, type oid)
 RETURNS text
 LANGUAGE plpgsql STABLE
@@ -610,16 +616,17 @@ END
 $$;
 
 -- What the arguments of a trigger say: the type, what is at the top of the call
--- (literals, and the column of each field), the object and the name in it of each
--- column, what only_changed compares, and how a row
--- becomes jsonb: by_row, as a whole; else by the query.
+-- (literals, and the column of each field), the object and the name in it of
+-- each column, what only_changed compares, and how a row becomes jsonb: by_row,
+-- as a whole; else by the query.
 CREATE OR REPLACE FUNCTION @extschema@.braze_client_plan(relid oid, arguments text[], before boolean)
 RETURNS jsonb
 LANGUAGE plpgsql STABLE
 SET search_path = pg_catalog, pg_temp
 AS $$
 DECLARE
-	-- side by side: the arguments, what each is, the types it is for, its key in the call
+	-- side by side: the arguments, what each is, the types it is for, its key
+	-- in the call
 	names CONSTANT text[] := '{type,event,event_column,user_id,anonymous_id,message_id,at,name,name_column,category,category_column,group_id,previous_id,properties,traits,except,names,context,integrations,only_changed,destination}';
 	kinds CONSTANT text[] := '{"",literal,column,column,column,column,column,literal,column,literal,column,column,column,object,object,"","",json,json,"",""}';
 	types CONSTANT text[] := '{"","track","track","","","","","page screen","page screen","page screen","page screen","group","alias","track page screen","identify group","identify track page screen group","identify track page screen group","","","",""}';
@@ -703,7 +710,8 @@ BEGIN
 			CASE WHEN a.atttypid < 16384 THEN a.atttypid ELSE @extschema@.braze_client_base_type(a.atttypid) END
 			IN ('json'::regtype, 'jsonb'::regtype)), '{}'),
 		coalesce(array_agg(a.attname ORDER BY a.attnum) FILTER (WHERE a.attgenerated <> ''), '{}'),
-		-- of a transaction's old snapshot nobody knows what the columns are by now
+		-- of a transaction's old snapshot nobody knows what the columns are by
+		-- now
 		current_setting('transaction_isolation') IN ('read committed', 'read uncommitted')
 			AND bool_and(a.atttypid < 16384 OR @extschema@.braze_client_base_type(a.atttypid) < 16384)
 			AND NOT (before AND bool_or(a.attgenerated <> ''))
@@ -729,7 +737,8 @@ BEGIN
 			END IF;
 			fields := fields || jsonb_build_object(keys[i], value);
 			taken := taken || value;
-			-- these differ with each UPDATE, and do not say that anything has changed
+			-- these differ with each UPDATE, and do not say that anything has
+			-- changed
 			IF names[i] NOT IN ('message_id', 'at') THEN
 				compared := compared || value;
 			END IF;
@@ -744,7 +753,8 @@ BEGIN
 		END IF;
 	END LOOP;
 
-	-- the object: the columns of a list, one json column, or all that have no other place
+	-- the object: the columns of a list, one json column, or all that have no
+	-- other place
 	object := CASE WHEN type IN ('identify', 'group') THEN 'traits' WHEN type IN ('track', 'page', 'screen') THEN 'properties' END;
 	IF given ? object THEN
 		IF given ? 'except' THEN
@@ -809,8 +819,8 @@ BEGIN
 END
 $$;
 
--- The call of a row's values.  old_row is the row before an update, null: it does
--- not count.
+-- The call of a row's values.  old_row is the row before an update, null: it
+-- does not count.
 CREATE OR REPLACE FUNCTION @extschema@.braze_client_row_call(plan jsonb, new_row jsonb, old_row jsonb)
 RETURNS jsonb
 LANGUAGE plpgsql STABLE
@@ -842,8 +852,8 @@ $$;
 --
 -- The functions of segment_braze
 --
--- With the rights of the owner of the outbox, so that who may call them needs no
--- right on it.
+-- With the rights of the owner of the outbox, so that who may call them needs
+-- no right on it.
 --
 
 CREATE OR REPLACE FUNCTION @extschema@.braze_enqueue(call jsonb, destination name DEFAULT NULL)
@@ -1065,8 +1075,8 @@ COMMENT ON FUNCTION @extschema@.braze_delete_user(
 'queues the deletion of a user, whatever the option delete_calls says';
 
 -- Who may create a trigger with it may queue what its table has; who writes to
--- the table needs no right.  The setting segment_braze.destination does not count
--- here: the session that writes does not choose for the table's owner.
+-- the table needs no right.  The setting segment_braze.destination does not
+-- count here: the session that writes does not choose for the table's owner.
 CREATE OR REPLACE FUNCTION @extschema@.braze_trigger()
 RETURNS trigger
 LANGUAGE plpgsql VOLATILE SECURITY DEFINER
@@ -1089,7 +1099,8 @@ BEGIN
 	END IF;
 	plan := @extschema@.braze_client_plan(TG_RELID, coalesce(TG_ARGV, '{}'), TG_WHEN = 'BEFORE' AND TG_OP <> 'DELETE');
 
-	-- a row that jsonb cannot have: without what is not in the call, then as its text
+	-- a row that jsonb cannot have: without what is not in the call, then as
+	-- its text
 	images := CASE WHEN TG_OP = 'UPDATE' AND ((plan -> 'only_changed')::boolean OR plan ->> 'type' = 'identify') THEN 2 ELSE 1 END;
 	by_row := (plan -> 'by_row')::boolean;
 	FOR attempt IN 0 .. 1 LOOP
@@ -1102,8 +1113,8 @@ BEGIN
 				END IF;
 				the_values := CASE WHEN by_row AND attempt = 0 THEN to_jsonb(the_row) END;
 
-				-- A json column that is null is left out, since JSON's null is a value;
-				-- all others that are null have it.
+				-- A json column that is null is left out, since JSON's null is
+				-- a value; all others that are null have it.
 				IF the_values IS NULL OR plan -> 'json' <> '[]' AND EXISTS (
 					SELECT FROM jsonb_array_elements_text(plan -> 'json') j WHERE the_values -> j = 'null')
 				THEN
@@ -1144,9 +1155,9 @@ $$;
 COMMENT ON FUNCTION @extschema@.braze_trigger() IS
 'trigger function that queues a call for each row';
 
--- A row that can be seen, and whose transaction is still under way, is our own.  It
--- reads the outbox with the rights of the caller: an application in production is
--- not to have them.
+-- A row that can be seen, and whose transaction is still under way, is our own.
+-- It reads the outbox with the rights of the caller: an application in
+-- production is not to have them.
 CREATE OR REPLACE FUNCTION @extschema@.braze_queued(
 	OUT id bigint,
 	OUT destination text,
@@ -1203,8 +1214,9 @@ COMMENT ON FUNCTION @extschema@.braze_drop_client(boolean) IS
 'removes the outbox, these functions, and the triggers that call braze_trigger';
 $sql$, '@extschema@', quote_ident(schema));
 
-	-- Nothing is left to anybody by accident, not even by ALTER DEFAULT PRIVILEGES.
-	-- What was granted on purpose, before this was run again, stays.
+	-- Nothing is left to anybody by accident, not even by ALTER DEFAULT
+	-- PRIVILEGES.  What was granted on purpose, before this was run again,
+	-- stays.
 	FOR object IN
 		SELECT CASE c.relkind WHEN 'S' THEN 'SEQUENCE' ELSE 'TABLE' END AS kind, c.oid::regclass::text AS name,
 			a.grantee

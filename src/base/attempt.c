@@ -1,7 +1,8 @@
 /*-------------------------------------------------------------------------
  *
  * attempt.c
- *	  Writes of the worker that may fail for good, and when they are tried again.
+ *	  Writes of the worker that may fail for good, and when they are tried
+ *	  again.
  *
  *-------------------------------------------------------------------------
  */
@@ -216,7 +217,9 @@ braze_attempt(const char *destination, BrazeWrite write, void *arg, int64 *not_b
 	}
 	PG_FINALLY();
 	{
-		/* also when memory for the error is out: the caller may free the name */
+		/*
+		 * also when memory for the error is out: the caller may free the name
+		 */
 		attempted_for = outer;
 	}
 	PG_END_TRY();

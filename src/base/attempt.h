@@ -1,7 +1,8 @@
 /*-------------------------------------------------------------------------
  *
  * attempt.h
- *	  Writes of the worker that may fail for good, and when they are tried again.
+ *	  Writes of the worker that may fail for good, and when they are tried
+ *	  again.
  *
  * What others added to a table may make a write impossible, or let it take as
  * long as a statement may.  Such a write must neither undo what else the

@@ -33,10 +33,14 @@ static BrazeCatalog catalog;
 static bool catalog_valid = false;
 static bool callback_registered = false;
 
-/* an invalidation that arrived during the look-ups: set by the callback alone */
+/*
+ * an invalidation that arrived during the look-ups: set by the callback alone
+ */
 static bool changed_meanwhile;
 
-/* the extension is of the library's version: what it lacks somebody took away */
+/*
+ * the extension is of the library's version: what it lacks somebody took away
+ */
 static bool is_this_version;
 
 /* of the last look; message is NULL when there was none */

@@ -67,7 +67,9 @@
 #define BRAZE_COLLECTED_TABLE		2
 #define BRAZE_COLLECTED_AT			4
 
-/* an origin that fails over may bring back what was deleted there so long ago */
+/*
+ * an origin that fails over may bring back what was deleted there so long ago
+ */
 #define BRAZE_COLLECTED_SECONDS		INT64CONST(86400)
 
 /* columns of braze_messages */

@@ -19,7 +19,9 @@
 /* of this process */
 static BrazeCollectorSlot *own_slot = NULL;
 
-/* nobody will look at it any more: its database has no worker, and no extension */
+/*
+ * nobody will look at it any more: its database has no worker, and no extension
+ */
 static bool
 is_orphan(const BrazeCollectorSlot *slot)
 {
@@ -91,7 +93,10 @@ braze_collector_slot_any(Oid database, bool by_signal)
 	return any;
 }
 
-/* after the process has left the process array: nothing of it is in the database */
+/*
+ * after the process has left the process
+ * array: nothing of it is in the database
+ */
 static void
 leave_slot(int code, Datum arg)
 {
@@ -138,9 +143,9 @@ braze_collector_slot_must_end(const BrazeCollectorSlot *slot)
 }
 
 /*
- * Of which database a slot has its table is as old as its last connection.  When
- * the origin was started again, the one that was denied may be there first: it
- * waits until the other one has looked.
+ * Of which database a slot has its table is as old as its last connection.
+ * When the origin was started again, the one that was denied may be there
+ * first: it waits until the other one has looked.
  */
 static bool
 has_table(const BrazeCollectorSlot *slot, const char *origin)

@@ -23,7 +23,10 @@
 #define BRAZE_ORIGIN_TABLE_SIZE		192
 #define BRAZE_COLLECTOR_TEXT_SIZE	256
 
-/* what tells one database of a server that runs from all others, see braze_collect_locks */
+/*
+ * what tells one database of a server that runs
+ * from all others, see braze_collect_locks
+ */
 #define BRAZE_ORIGIN_SIZE			64
 
 /* what a process says of itself */
@@ -67,11 +70,17 @@ typedef struct BrazeCollectorStart
 	uint32		number;
 } BrazeCollectorStart;
 
-/* NULL: there is none, or none is free; the caller holds the lock, exclusively to make one */
+/*
+ * NULL: there is none, or none is free; the
+ * caller holds the lock, exclusively to make one
+ */
 extern BrazeCollectorSlot *braze_collector_slot_find(Oid database, const char *server,
 													 const char *table, bool create);
 
-/* for who ends: its processes are to end as well; the caller holds the lock exclusively */
+/*
+ * for who ends: its processes are to end as
+ * well; the caller holds the lock exclusively
+ */
 extern void braze_collector_slot_stop_all(Oid database);
 
 /*

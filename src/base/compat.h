@@ -90,7 +90,10 @@ braze_primary_key_index(Relation rel)
 #endif
 }
 
-/* 18 can count index searches for EXPLAIN, and 19 takes flags of the table's scan */
+/*
+ * 18 can count index searches for EXPLAIN,
+ * and 19 takes flags of the table's scan
+ */
 static inline IndexScanDesc
 braze_index_beginscan(Relation heap, Relation index, Snapshot snapshot, int nkeys)
 {
@@ -103,7 +106,10 @@ braze_index_beginscan(Relation heap, Relation index, Snapshot snapshot, int nkey
 #endif
 }
 
-/* without waiting for who has locked the row; 19 took a parameter for options forward */
+/*
+ * without waiting for who has locked the row;
+ * 19 took a parameter for options forward
+ */
 static inline TM_Result
 braze_tuple_delete(Relation rel, ItemPointer tid, Snapshot snapshot, TM_FailureData *failure)
 {
@@ -227,7 +233,10 @@ braze_at_shmem_request(shmem_request_hook_type request, shmem_request_hook_type 
 #endif
 }
 
-/* settings, with their values, that the worker needs and older servers do not know */
+/*
+ * settings, with their values, that the
+ * worker needs and older servers do not know
+ */
 #if PG_VERSION_NUM >= 170000
 #define BRAZE_TIMEOUTS_SINCE_17	{"transaction_timeout", "0"},
 #else
@@ -259,7 +268,10 @@ braze_tuple_desc_finish(TupleDesc desc)
 #define BRAZE_RUN_ARGUMENTS		query, direction, count, execute_once
 #endif
 
-/* before 17 a background worker cannot be connected as a role that may not log in */
+/*
+ * before 17 a background worker cannot be
+ * connected as a role that may not log in
+ */
 #if PG_VERSION_NUM >= 170000
 #define BRAZE_BACKGROUND_FLAGS	BGWORKER_BYPASS_ROLELOGINCHECK
 #else
@@ -278,8 +290,9 @@ braze_reserve_guc_prefix(const char *prefix)
 }
 
 /*
- * Declares a function that SQL calls.  The library is built with hidden symbols,
- * and before 16 PG_FUNCTION_INFO_V1 does not export the function itself.
+ * Declares a function that SQL calls.  The library is built with hidden
+ * symbols, and before 16 PG_FUNCTION_INFO_V1 does not export the function
+ * itself.
  */
 #define BRAZE_SQL_FUNCTION(name) \
 	extern PGDLLEXPORT Datum name(PG_FUNCTION_ARGS); \

@@ -27,7 +27,10 @@ typedef struct BrazeHistogram
 extern void braze_histogram_add(BrazeHistogram *histogram, int64_t ms);
 extern void braze_histogram_merge(BrazeHistogram *into, const BrazeHistogram *from);
 
-/* how many took no longer than that bound; BRAZE_HISTOGRAM_BOUNDS: how many at all */
+/*
+ * how many took no longer than that bound;
+ * BRAZE_HISTOGRAM_BOUNDS: how many at all
+ */
 extern int64_t braze_histogram_up_to(const BrazeHistogram *histogram, int bound);
 
 #endif							/* BRAZE_HISTOGRAM_H */

@@ -9,8 +9,8 @@
 #define BRAZE_MESSAGE_H
 
 /*
- * A copy of what came from elsewhere: a byte that is part of no character of the
- * database's encoding, or a control character, is a question mark.
+ * A copy of what came from elsewhere: a byte that is part of no character of
+ * the database's encoding, or a control character, is a question mark.
  */
 extern char *braze_message_clean(const char *message);
 

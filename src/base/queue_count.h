@@ -6,8 +6,8 @@
  * What waits for a destination is counted in its size_counter: whoever inserts
  * a row adds it once the transaction has committed, and the worker takes off
  * what it settles.  That is exact from the first count of the table on, until
- * rows are changed otherwise: a DELETE, a TRUNCATE, a prepared transaction.  The
- * count is disturbed then, and the worker counts anew, see queue_recount.h.
+ * rows are changed otherwise: a DELETE, a TRUNCATE, a prepared transaction.
+ * The count is disturbed then, and the worker counts anew, see queue_recount.h.
  *
  *-------------------------------------------------------------------------
  */
@@ -16,7 +16,9 @@
 
 #include "port/atomics.h"
 
-/* of a database; disturbed is changed without a lock, the others by its worker */
+/*
+ * of a database; disturbed is changed without a lock, the others by its worker
+ */
 typedef struct BrazeQueueCount
 {
 	pg_atomic_uint32 disturbed; /* how often rows were changed otherwise */
@@ -35,7 +37,9 @@ extern void braze_queue_count_disturb(void);
 /* was there a count at all; and is what is counted now exact? */
 extern bool braze_queue_count_is_known(bool *exact);
 
-/* for who has inserted a row that the count under way is to find in the table */
+/*
+ * for who has inserted a row that the count under way is to find in the table
+ */
 extern bool braze_queue_count_is_waiting(void);
 
 /* of all destinations; moved: how many calls came and went so far */
@@ -44,8 +48,8 @@ extern int64 braze_queue_count_calls(int64 *moved);
 /*
  * For the worker.  Begin: from now on each row with an id above bound is
  * counted by who inserts it.  Found: so are all those that are inserted with
- * ids up to bound.  End: what is counted is exact, if it was not disturbed since;
- * in doubt: it is not, until the next count ends.
+ * ids up to bound.  End: what is counted is exact, if it was not disturbed
+ * since; in doubt: it is not, until the next count ends.
  */
 extern uint32 braze_queue_count_disturbed(void);
 extern void braze_queue_count_begin(uint64 bound);

@@ -43,10 +43,10 @@ typedef enum BrazeDatabaseState
  * database is InvalidOid, and is only freed by the launcher, while pid is 0.
  *
  * Everything is written under BrazeShared.lock, held exclusively, with one
- * exception: the worker clears refresh, purged and purged_perhaps without it, before it does
- * what they ask for.  It reads these and held without it as well; whoever sets
- * them sets the latch afterwards, which orders the memory.  Everything else is
- * read under the lock.
+ * exception: the worker clears refresh, purged and purged_perhaps without it,
+ * before it does what they ask for.  It reads these and held without it as
+ * well; whoever sets them sets the latch afterwards, which orders the memory.
+ * Everything else is read under the lock.
  */
 typedef struct BrazeDatabaseSlot
 {
@@ -99,7 +99,9 @@ typedef enum BrazeDestinationState
 	BRAZE_DESTINATION_NOT_STARTED	/* in this database */
 } BrazeDestinationState;
 
-/* what is counted of a destination; braze_counters() returns it in this order */
+/*
+ * what is counted of a destination; braze_counters() returns it in this order
+ */
 typedef enum BrazeCounter
 {
 	BRAZE_COUNT_REQUESTS,

@@ -83,7 +83,9 @@ extern BrazeSizeCounter *braze_size_counter_of(const char *destination);
 extern BrazeSizeCounter *braze_size_counter_use(const char *destination);
 extern void braze_size_counter_release(BrazeSizeCounter *size);
 
-/* bytes and calls of transactions that have committed, bytes of those under way */
+/*
+ * bytes and calls of transactions that have committed, bytes of those under way
+ */
 extern int64 braze_size_counter_committed(BrazeSizeCounter *size);
 extern int64 braze_size_counter_calls(BrazeSizeCounter *size);
 extern int64 braze_size_counter_open(BrazeSizeCounter *size);
@@ -91,7 +93,10 @@ extern int64 braze_size_counter_open(BrazeSizeCounter *size);
 /* adds one change to another, of which it is the later */
 extern void braze_size_counter_join(BrazeSizeChange *change, const BrazeSizeChange *later);
 
-/* what a transaction did has committed; what it queued is open no more, in any case */
+/*
+ * what a transaction did has committed; what
+ * it queued is open no more, in any case
+ */
 extern void braze_size_counter_commit(BrazeSizeCounter *size, const BrazeSizeChange *change);
 extern void braze_size_counter_close(BrazeSizeCounter *size, int64 bytes);
 

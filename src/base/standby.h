@@ -13,7 +13,9 @@
 /* does synchronous_standby_names ask for one, as this process knows it? */
 extern bool braze_standby_is_wanted(void);
 
-/* mode: SYNC_REP_WAIT_FLUSH or another of those that synchronous_commit means */
+/*
+ * mode: SYNC_REP_WAIT_FLUSH or another of those that synchronous_commit means
+ */
 extern bool braze_standby_has(XLogRecPtr position, int mode);
 
 #endif							/* BRAZE_STANDBY_H */

@@ -27,7 +27,9 @@
 #include "base/statement.h"
 #include "base/trigger_trust.h"
 
-/* a trigger that goes on after the cancel has this long until the worker ends */
+/*
+ * a trigger that goes on after the cancel has this long until the worker ends
+ */
 #define END_MS			1000
 
 /* more plans than there are statements: names of tables and columns changed */
@@ -241,7 +243,9 @@ end_time(void)
 	disable_timeout(cancel_timeout, false);
 	disable_timeout(end_timeout, false);
 
-	/* a cancel that came too late for the statement must not hit what follows */
+	/*
+	 * a cancel that came too late for the statement must not hit what follows
+	 */
 	if (timed_out)
 		QueryCancelPending = false;
 	return timed_out;
@@ -402,7 +406,10 @@ execute_plan(const BrazeStatement *statement)
 	return rows;
 }
 
-/* also one that fails and whose error a trigger catches is not under way any more */
+/*
+ * also one that fails and whose error a
+ * trigger catches is not under way any more
+ */
 static uint64
 execute_nested(const BrazeStatement *statement)
 {
@@ -540,8 +547,8 @@ braze_statement_read_text(Relation rel, const char *query, const char *argument)
 }
 
 /*
- * Not as read_only: the snapshot of a caller may be older than their lock on the
- * table, and one that was rewritten in between is empty to it.
+ * Not as read_only: the snapshot of a caller may be older than their lock on
+ * the table, and one that was rewritten in between is empty to it.
  */
 void
 braze_statement_read(const BrazeStatement *statement, BrazeStatementRead read, void *arg)

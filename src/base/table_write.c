@@ -330,7 +330,9 @@ write_directly(Relation rel, ItemPointer old, int columns, Datum *values, bool *
 	return plain;
 }
 
-/* an error where the executor would have to do it: the rows are counted already */
+/*
+ * an error where the executor would have to do it: the rows are counted already
+ */
 static void
 insert_each(Relation rel, TupleTableSlot **slots, int count, int *at)
 {

@@ -38,8 +38,8 @@ extern const char *braze_table_write_locked;
 #define BRAZE_LOCKED_ROWS(table)	"somebody has locked rows of the table " table
 
 /*
- * Would nothing of what others may have added take part in a write?  false, too,
- * when that cannot be seen now, since somebody has locked the table.
+ * Would nothing of what others may have added take part in a write?  false,
+ * too, when that cannot be seen now, since somebody has locked the table.
  */
 extern bool braze_table_write_is_plain(Oid table, int columns);
 
@@ -53,14 +53,17 @@ extern void braze_table_write_insert(Relation rel, int columns, Datum *values,
 /*
  * Many rows at once, none of them so large that it would be compressed.  Only
  * if takes_many has said so: nobody has added anything, and the only index is
- * the primary key's.  *at is the row whose key is being inserted, or -1, for who
- * describes an error.
+ * the primary key's.  *at is the row whose key is being inserted, or -1, for
+ * who describes an error.
  */
 extern bool braze_table_write_takes_many(Relation rel, int columns);
 extern void braze_table_write_insert_many(Relation rel, TupleTableSlot **slots, int count,
 										  CommandId command, int *at);
 
-/* the row at *old, its latest version; columns that were added keep their values */
+/*
+ * the row at *old, its latest version;
+ * columns that were added keep their values
+ */
 extern void braze_table_write_update(Relation rel, ItemPointer old, int columns,
 									 Datum *values, bool *nulls, ItemPointer tid);
 
@@ -70,7 +73,10 @@ extern void braze_table_write_update(Relation rel, ItemPointer old, int columns,
  */
 extern TM_Result braze_table_write_delete(Relation rel, ItemPointer tid, Snapshot snapshot);
 
-/* of a row that this transaction has locked, which braze_table_write_delete cannot */
+/*
+ * of a row that this transaction has locked,
+ * which braze_table_write_delete cannot
+ */
 extern void braze_table_write_delete_locked(Relation rel, ItemPointer tid);
 
 #endif							/* BRAZE_TABLE_WRITE_H */

@@ -3,11 +3,11 @@
  * trigger_trust.c
  *	  Whether a trigger may run with the rights of its table's owner.
  *
- * A role needs no more than TRIGGER on a table to add one, or REFERENCES for one
- * that belongs to a foreign key.  What else runs with a table (rules, policies,
- * defaults, checks, indexes on expressions) only its owner can add.  PostgreSQL
- * does not keep who has created a trigger, so what counts is whose code it runs:
- * that of its function, and of its WHEN condition.
+ * A role needs no more than TRIGGER on a table to add one, or REFERENCES for
+ * one that belongs to a foreign key.  What else runs with a table (rules,
+ * policies, defaults, checks, indexes on expressions) only its owner can add.
+ * PostgreSQL does not keep who has created a trigger, so what counts is whose
+ * code it runs: that of its function, and of its WHEN condition.
  *
  *-------------------------------------------------------------------------
  */

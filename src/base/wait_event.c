@@ -22,7 +22,9 @@ static const char *const names[] = {
 	[BRAZE_WAIT_PARTS] = "SegmentBrazeParts",
 };
 
-/* looking a name up takes a lock that all processes share, so it is done once */
+/*
+ * looking a name up takes a lock that all processes share, so it is done once
+ */
 static uint32 events[BRAZE_WAITS];
 
 uint32

@@ -10,7 +10,9 @@
 
 #include "access/xlogdefs.h"
 
-/* what this process has seen was written before; it can be flushed up to there */
+/*
+ * what this process has seen was written before; it can be flushed up to there
+ */
 extern XLogRecPtr braze_wal_end(void);
 
 #endif							/* BRAZE_WAL_END_H */

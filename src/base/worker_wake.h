@@ -10,7 +10,9 @@
 
 #include "postgres_ext.h"
 
-/* this transaction, if it commits, leaves work for the worker of its database */
+/*
+ * this transaction, if it commits, leaves work for the worker of its database
+ */
 extern void braze_worker_wake_at_commit(void);
 
 /* the same for what the worker reads seldom: pauses */
@@ -28,7 +30,10 @@ extern void braze_worker_wake(void);
  */
 extern void braze_worker_wake_mark_database(void);
 
-/* a prepared transaction was committed: it may have taken calls out of the queue */
+/*
+ * a prepared transaction was committed: it
+ * may have taken calls out of the queue
+ */
 extern void braze_worker_wake_prepared_committed(void);
 
 /* this transaction, if it commits, leaves a database that wants a worker */

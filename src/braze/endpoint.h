@@ -57,7 +57,10 @@ typedef struct BrazeEndpointInfo
 	int			one_kind;		/* must a request hold one array only? */
 } BrazeEndpointInfo;
 
-/* which of several profiles with one email or phone is meant, as a member of an object */
+/*
+ * which of several profiles with one email or
+ * phone is meant, as a member of an object
+ */
 #define BRAZE_PRIORITIZATION \
 	",\"prioritization\":[\"unidentified\",\"most_recently_updated\"]"
 

@@ -4,8 +4,8 @@
  *	  Hashes that nobody can make collide who does not know the key, and one
  *	  that is only quick.
  *
- * Plain C.  SipHash-2-4 of 64 bits, but for the quick one.  The bytes are read in a fixed order, so a
- * stored hash means the same on every machine.
+ * Plain C.  SipHash-2-4 of 64 bits, but for the quick one.  The bytes are read
+ * in a fixed order, so a stored hash means the same on every machine.
  *
  *-------------------------------------------------------------------------
  */

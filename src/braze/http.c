@@ -27,8 +27,8 @@
 
 /*
  * Connections to a host that requests share.  HTTP/2 needs one or two; but when
- * a server ends one, as nginx does after a thousand requests, curl opens another
- * for each request that was under way on it.
+ * a server ends one, as nginx does after a thousand requests, curl opens
+ * another for each request that was under way on it.
  */
 #define MAX_SHARED_CONNECTIONS	16
 

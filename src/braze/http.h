@@ -108,7 +108,9 @@ extern void braze_http_announce_sockets(BrazeHttp *http, bool (*acquire) (void),
  */
 extern void braze_http_ask_before(BrazeHttp *http, bool (*may_begin) (void));
 
-/* cancels all requests; those not yet returned by next_done lose their answer */
+/*
+ * cancels all requests; those not yet returned by next_done lose their answer
+ */
 extern void braze_http_destroy(BrazeHttp *http);
 
 typedef enum BrazeEndpointFault

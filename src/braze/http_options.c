@@ -18,7 +18,10 @@
 /* a host that takes no connection in this time will not take one at all */
 #define CONNECT_TIMEOUT_MS	10000
 
-/* curl closes connections that are older, and have no request, before it takes one */
+/*
+ * curl closes connections that are older,
+ * and have no request, before it takes one
+ */
 #define SILENT_LIFETIME_S	1L
 
 /*

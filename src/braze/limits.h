@@ -52,7 +52,10 @@
 #define BRAZE_LIMIT_DEVICE_ID_MIN			8
 #define BRAZE_LIMIT_DEVICE_ID				255
 
-/* Bytes of a nested attribute or an array of objects.  "Nested custom attributes" */
+/*
+ * Bytes of a nested attribute or an array
+ * of objects.  "Nested custom attributes"
+ */
 #define BRAZE_LIMIT_ATTRIBUTE				102400
 
 /* Values of an array; Braze keeps the newest.  "Custom attributes" */
@@ -66,7 +69,10 @@
 /* Bytes of a purchase's properties.  "Purchase object" */
 #define BRAZE_LIMIT_PURCHASE_PROPERTIES		51200
 
-/* Properties of an event or purchase; Braze ignores more.  "Custom event properties" */
+/*
+ * Properties of an event or purchase; Braze
+ * ignores more.  "Custom event properties"
+ */
 #define BRAZE_LIMIT_PROPERTIES				256
 
 /* Characters.  "Purchase object" */

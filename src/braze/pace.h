@@ -60,7 +60,9 @@ extern bool braze_pace_ready(const BrazePace *pace, bool fresh, int64_t now,
  */
 extern void braze_pace_started(BrazePace *pace);
 
-/* the request was cancelled, or its end says nothing of when to send the next */
+/*
+ * the request was cancelled, or its end says nothing of when to send the next
+ */
 extern void braze_pace_ended(BrazePace *pace);
 
 /*

@@ -44,7 +44,9 @@ braze_api_key_is_valid(const char *key)
 	return true;
 }
 
-/* the options of the mapping of userid (InvalidOid: PUBLIC); false: no mapping */
+/*
+ * the options of the mapping of userid (InvalidOid: PUBLIC); false: no mapping
+ */
 static bool
 mapping_options(Oid serverid, Oid userid, List **mapping)
 {
@@ -93,7 +95,9 @@ read_key_file(const char *path, char **reason)
 	else if (!S_ISREG(status.st_mode))
 		*reason = psprintf("key file \"%s\" is not a regular file", path);
 
-	/* whoever owns the file can change the key, and so whose Braze is sent to */
+	/*
+	 * whoever owns the file can change the key, and so whose Braze is sent to
+	 */
 	else if (status.st_uid != geteuid() && status.st_uid != 0)
 		*reason = psprintf("key file \"%s\" must be owned by the database server's user or root",
 						   path);

@@ -76,7 +76,9 @@ endpoint_host(const Datacenter *datacenter)
 	return datacenter->endpoint + strlen(SCHEME);
 }
 
-/* the instance whose cluster, such as "iad-01", stands at the start of the text */
+/*
+ * the instance whose cluster, such as "iad-01", stands at the start of the text
+ */
 static const Datacenter *
 find_cluster(const char *text, const char **rest)
 {

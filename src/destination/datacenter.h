@@ -19,7 +19,10 @@ extern const char *braze_datacenter_parse(const char *value, char **result);
 extern const char *braze_datacenter_parse_endpoint(const char *value, char **result);
 extern const char *braze_datacenter_parse_sdk_endpoint(const char *value, char **result);
 
-/* where the SDKs of the workspace send to; NULL: the REST endpoint does not tell */
+/*
+ * where the SDKs of the workspace send to;
+ * NULL: the REST endpoint does not tell
+ */
 extern char *braze_datacenter_sdk_endpoint(const char *endpoint);
 
 #endif							/* BRAZE_DATACENTER_H */

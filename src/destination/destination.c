@@ -139,7 +139,9 @@ braze_destination_load(const char *name)
 	ForeignServer *server;
 	BrazeDestination *destination;
 
-	/* also for what the look-up leaves behind: the caller's may live for ever */
+	/*
+	 * also for what the look-up leaves behind: the caller's may live for ever
+	 */
 	context = AllocSetContextCreate(CurrentMemoryContext, "segment_braze destination",
 									ALLOCSET_SMALL_SIZES);
 	old = MemoryContextSwitchTo(context);

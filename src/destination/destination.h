@@ -55,8 +55,8 @@ typedef struct BrazeDestinationProblem
 } BrazeDestinationProblem;
 
 /*
- * The destination that an ordinary session means, from a per-session cache
- * that any change of servers, mappings or roles empties.  name NULL: the setting
+ * The destination that an ordinary session means, from a per-session cache that
+ * any change of servers, mappings or roles empties.  name NULL: the setting
  * segment_braze.destination, else the only server roleid has USAGE on.  Raises
  * an error with a hint when there is none, or when roleid lacks USAGE.  The
  * result is valid until the next call.

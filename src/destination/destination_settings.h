@@ -12,7 +12,10 @@
 #ifndef BRAZE_DESTINATION_SETTINGS_H
 #define BRAZE_DESTINATION_SETTINGS_H
 
-/* where the identifier of an object may come from: user_identifier.c tries in order */
+/*
+ * where the identifier of an object may come
+ * from: user_identifier.c tries in order
+ */
 typedef enum BrazeIdSource
 {
 	BRAZE_ID_USER_ID,

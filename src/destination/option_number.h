@@ -13,7 +13,9 @@
 /* returns NULL when the value is fine, else a sentence that says which are */
 extern const char *braze_option_number_parse(const BrazeOption *option, const char *value, int *result);
 
-/* of those that are no whole numbers: "1 s to 3650 d", and whether off is one */
+/*
+ * of those that are no whole numbers: "1 s to 3650 d", and whether off is one
+ */
 extern char *braze_option_number_range(const BrazeOption *option);
 extern bool braze_option_number_may_be_off(const BrazeOption *option);
 

@@ -212,7 +212,9 @@ braze_validator(PG_FUNCTION_ARGS)
 	{
 		BrazeSettings settings;
 
-		/* a change that is lost would leave what is remembered wrong for good */
+		/*
+		 * a change that is lost would leave what is remembered wrong for good
+		 */
 		braze_option_validator_load(given, &settings);
 		if (settings.delivery == BRAZE_AT_MOST_ONCE && settings.changed_attributes_only)
 			ereport(ERROR,

@@ -3,8 +3,8 @@
  * backfills_table.c
  *	  How far each backfill has come: braze_backfills.
  *
- * The worker knows nothing of this table, so it is not among those without which
- * it would not run (base/catalog.c).
+ * The worker knows nothing of this table, so it is not among those without
+ * which it would not run (base/catalog.c).
  *
  *-------------------------------------------------------------------------
  */

@@ -41,7 +41,9 @@ typedef struct BrazeBackfill
 extern bool braze_backfills_table_lock(Oid trigger);
 extern void braze_backfills_table_unlock(Oid trigger);
 
-/* that of the trigger, in the current memory context; NULL: there was none yet */
+/*
+ * that of the trigger, in the current memory context; NULL: there was none yet
+ */
 extern BrazeBackfill *braze_backfills_table_read(Oid trigger);
 
 /* a new one takes the place of an earlier one of the same trigger */

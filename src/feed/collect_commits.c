@@ -17,7 +17,10 @@
 #include "base/wal_end.h"
 #include "feed/collect_commits.h"
 
-/* of our last commit; before the first one, of what other processes have committed */
+/*
+ * of our last commit; before the first one,
+ * of what other processes have committed
+ */
 static XLogRecPtr committed = InvalidXLogRecPtr;
 
 /*
@@ -35,7 +38,9 @@ braze_collect_commits_done(void)
 {
 	static bool is_registered = false;
 
-	/* what was registered last is called first, and theirs was at this commit */
+	/*
+	 * what was registered last is called first, and theirs was at this commit
+	 */
 	if (!is_registered)
 		before_shmem_exit(end_without_standby, (Datum) 0);
 	is_registered = true;

@@ -95,7 +95,10 @@ braze_collect_cursor_is_far(void)
 
 /* ----- ranges ----- */
 
-/* joins the two ranges with the fewest ids between them: what was read is walked again */
+/*
+ * joins the two ranges with the fewest ids
+ * between them: what was read is walked again
+ */
 static void
 join_nearest(Watch *watch)
 {

@@ -3,10 +3,11 @@
  * collect_held_back.c
  *	  Destinations whose calls stay at their origin for now, and why.
  *
- * The origin has judged the calls already.  What is asked here is what it cannot
- * know: whether there is such a destination, whether the role that collects may
- * use it, and whether its queue has room.  While one of them is not so, all calls
- * of that destination stay, in their order, and those of others go on.
+ * The origin has judged the calls already.  What is asked here is what it
+ * cannot know: whether there is such a destination, whether the role that
+ * collects may use it, and whether its queue has room.  While one of them is
+ * not so, all calls of that destination stay, in their order, and those of
+ * others go on.
  *
  *-------------------------------------------------------------------------
  */
@@ -28,7 +29,10 @@
 /* a row that stays for a reason of its own is tried again so often */
 #define ROW_MS		60000
 
-/* more names than these are not left out of what is read: somebody makes them up */
+/*
+ * more names than these are not left out
+ * of what is read: somebody makes them up
+ */
 #define MAX_HELD	1000
 
 typedef struct HeldBack

@@ -47,8 +47,8 @@ extern void braze_collect_notes_put(const BrazeOrigin *origin, const int64 *ids,
 
 /*
  * Those that are old enough.  Only when nothing is at the origin that was
- * collected, but what this transaction deletes there or has noted: a note that is
- * forgotten too early is a call that is sent twice.
+ * collected, but what this transaction deletes there or has noted: a note that
+ * is forgotten too early is a call that is sent twice.
  */
 extern void braze_collect_notes_expire(const BrazeOrigin *origin);
 

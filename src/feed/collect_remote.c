@@ -27,7 +27,9 @@
 /* without a statement_timeout of the role, an answer is waited for so long */
 #define ANSWER_MS		60000
 
-/* who may still insert there: more than a server has transactions are made up */
+/*
+ * who may still insert there: more than a server has transactions are made up
+ */
 #define MAX_HOLDERS		20000
 
 #define ROWS_TABLE		"braze_origin_rows"

@@ -52,8 +52,8 @@ extern void braze_collect_remote_prepare(const BrazeOrigin *origin);
 
 /*
  * The first one of a transaction: which connection it is, since another one may
- * be to another server, in which database, and who holds the lock that an INSERT
- * takes, a list of char *.
+ * be to another server, in which database, and who holds the lock that an
+ * INSERT takes, a list of char *.
  */
 extern char *braze_collect_remote_look(char **database, List **holders);
 

@@ -57,9 +57,9 @@
 #define CHUNK_ROWS		BRAZE_REMOTE_FETCH
 
 /*
- * All is read from the lowest id so often: for what comes in other ways, such as
- * an id that was drawn long before its INSERT.  The other one is while an id was
- * read that is far above the others, so that these may come below it.
+ * All is read from the lowest id so often: for what comes in other ways, such
+ * as an id that was drawn long before its INSERT.  The other one is while an id
+ * was read that is far above the others, so that these may come below it.
  */
 #define RESCAN_MS		INT64CONST(600000)
 #define FAR_RESCAN_MS	INT64CONST(1000)
@@ -78,9 +78,9 @@ static int64 expired_at = 0;
 static bool is_stopping = false;
 
 /*
- * The last round, too, has read all that there was.  A snapshot is older than the
- * lock on the table there, and one that was rewritten in between is empty to it.
- * So it takes two to say that nothing is left there.
+ * The last round, too, has read all that there was.  A snapshot is older than
+ * the lock on the table there, and one that was rewritten in between is empty
+ * to it.  So it takes two to say that nothing is left there.
  */
 static bool was_all = false;
 
@@ -112,7 +112,9 @@ typedef struct Batch
 	int64		last_id;
 } Batch;
 
-/* of a value that cannot be had here, such as a character that there is none of */
+/*
+ * of a value that cannot be had here, such as a character that there is none of
+ */
 static bool
 is_of_a_value(int sqlstate)
 {
@@ -487,7 +489,10 @@ require_all_rows(const BrazeOrigin *origin)
 						origin->table)));
 }
 
-/* another connection than that of the rounds before: nothing that was known holds */
+/*
+ * another connection than that of the rounds
+ * before: nothing that was known holds
+ */
 static void
 check_session(const BrazeOrigin *origin)
 {

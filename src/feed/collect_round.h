@@ -22,7 +22,7 @@ typedef struct BrazeCollectRound
 	bool		all;			/* nothing was there that could have been
 								 * collected */
 	char		staying[BRAZE_COLLECTOR_TEXT_SIZE]; /* why some calls stay
-													 * there, empty: none does */
+													 * there; empty: none */
 } BrazeCollectRound;
 
 /* in no transaction; an error is the caller's, who then calls the other */

@@ -30,7 +30,9 @@ extern bool braze_collect_table_try_read(void);
 /* those of this database, BrazeOrigin * in the caller's memory context */
 extern List *braze_collect_table_here(void);
 
-/* the same with those of other databases, of which this one is a copy, or was */
+/*
+ * the same with those of other databases, of which this one is a copy, or was
+ */
 extern List *braze_collect_table_anywhere(void);
 
 /* NULL: it is not collected here */

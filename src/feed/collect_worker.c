@@ -34,7 +34,9 @@
 #include "feed/collect_round.h"
 #include "feed/collect_worker.h"
 
-/* nobody announces what is queued there: an origin is asked again after so long */
+/*
+ * nobody announces what is queued there: an origin is asked again after so long
+ */
 #define MIN_IDLE_MS		50
 #define MAX_IDLE_MS		1000
 
@@ -42,7 +44,9 @@
 #define MIN_RETRY_MS	1000
 #define MAX_RETRY_MS	30000
 
-/* what a concurrent transaction there is in the way of is tried again at once */
+/*
+ * what a concurrent transaction there is in the way of is tried again at once
+ */
 #define MAX_CONFLICTS	10
 
 /* the rate is that of so long */
@@ -65,9 +69,9 @@ static int64 next_count = 0;
 
 /*
  * SIGTERM.  A wait for the origin is ended by cutting the connection: die()
- * would have postgres_fdw ask a server to cancel that may not answer.  Any other
- * wait is ended as usual.  A connection that is being made anew is cut by the
- * next signal, or ends by its own limit.
+ * would have postgres_fdw ask a server to cancel that may not answer.  Any
+ * other wait is ended as usual.  A connection that is being made anew is cut by
+ * the next signal, or ends by its own limit.
  */
 static void
 end_by_signal(SIGNAL_ARGS)

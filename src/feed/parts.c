@@ -5,8 +5,8 @@
  *
  * A part is settled when none of its rows is in the queue, whoever took them:
  * this database's worker, a delivery node that collects them, or braze_purge.
- * An id that was seen to be gone is not looked at again.  A call that is sent at
- * most once may come back, when its claim is released; it has had its turn.
+ * An id that was seen to be gone is not looked at again.  A call that is sent
+ * at most once may come back, when its claim is released; it has had its turn.
  *
  *-------------------------------------------------------------------------
  */
@@ -135,7 +135,9 @@ braze_parts_note(BrazeParts *parts, const int64 *ids, int count)
 		parts->ids[parts->count++] = ids[i];
 	}
 
-	/* ids that are drawn are in order, unless somebody sets the sequence back */
+	/*
+	 * ids that are drawn are in order, unless somebody sets the sequence back
+	 */
 	if (!ascending)
 		qsort(&parts->ids[parts->gone], parts->count - parts->gone, sizeof(int64), compare_ids);
 }

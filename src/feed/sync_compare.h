@@ -10,7 +10,9 @@
 
 #include "feed/sync_read.h"
 
-/* a row that is to be queued, by its place, or a user who is gone, by their key */
+/*
+ * a row that is to be queued, by its place, or a user who is gone, by their key
+ */
 typedef struct BrazeSyncChanges
 {
 	Tuplestorestate *rows;		/* place, known: in the order of the places */

@@ -4,8 +4,8 @@
  *	  A part of a sync's run: some calls, queued together with their state.
  *
  * The calls and the state of their rows are committed together, so whatever is
- * killed, the next run queues what this one has not.  A call that is rejected is
- * a dead letter, and its row counts as synced: it would be rejected again.
+ * killed, the next run queues what this one has not.  A call that is rejected
+ * is a dead letter, and its row counts as synced: it would be rejected again.
  *
  *-------------------------------------------------------------------------
  */
@@ -144,7 +144,10 @@ queue_removed(Part *part, MemoryContext context)
 	ExecDropSingleTupleTableSlot(slot);
 }
 
-/* with the owner's rights: a type's output and its cast to json may be anybody's */
+/*
+ * with the owner's rights: a type's output
+ * and its cast to json may be anybody's
+ */
 static void
 queue_calls(void *arg)
 {

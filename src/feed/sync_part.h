@@ -30,8 +30,8 @@ typedef struct BrazeSyncQueue
 } BrazeSyncQueue;
 
 /*
- * Queues the next part, in the caller's transaction.  The caller's memory context
- * may be reset after it.
+ * Queues the next part, in the caller's transaction.  The caller's memory
+ * context may be reset after it.
  */
 extern void braze_sync_part(BrazeSyncQueue *queue);
 

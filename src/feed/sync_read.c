@@ -221,9 +221,9 @@ query_text(const Reading *reading)
 }
 
 /*
- * The parentheses around it are no proof that it is one SELECT: it may close them
- * itself, and begin a second statement.  A row of the table may be written by
- * hand, so this is asked of each run and not only when the sync is created.
+ * The parentheses around it are no proof that it is one SELECT: it may close
+ * them itself, and begin a second statement.  A row of the table may be written
+ * by hand, so this is asked of each run and not only when the sync is created.
  */
 static SPIPlanPtr
 prepare_query(const Reading *reading, const char *text)
@@ -241,8 +241,8 @@ prepare_query(const Reading *reading, const char *text)
 }
 
 /*
- * Not read_only: then SPI takes its snapshot once the plan has locked its tables.
- * To one from before, a table that was rewritten or reloaded is empty.
+ * Not read_only: then SPI takes its snapshot once the plan has locked its
+ * tables.  To one from before, a table that was rewritten or reloaded is empty.
  */
 static void
 execute_query(Reading *reading, const char *text)

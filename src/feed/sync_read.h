@@ -20,8 +20,8 @@
 #define BRAZE_SYNC_FOUND_COLUMNS	3
 
 /*
- * What a query returned.  It outlives the transaction that read it: its parts are
- * queued in later ones.  Whoever made it ends it, after an error as well.
+ * What a query returned.  It outlives the transaction that read it: its parts
+ * are queued in later ones.  Whoever made it ends it, after an error as well.
  */
 typedef struct BrazeSyncRows
 {
@@ -38,8 +38,8 @@ typedef struct BrazeSyncRows
 extern BrazeSyncRows *braze_sync_read_begin(void);
 
 /*
- * Runs the query, with the rights of its owner and no others.  Of an event those
- * from since on, where that is not NULL.  limit: no more rows, or -1.
+ * Runs the query, with the rights of its owner and no others.  Of an event
+ * those from since on, where that is not NULL.  limit: no more rows, or -1.
  */
 extern void braze_sync_read(BrazeSyncRows *rows, const BrazeSync *sync, Oid owner,
 							const TimestampTz *since, int64 limit);

@@ -285,7 +285,9 @@ fill_call(BrazeCallBuilder *call, void *arg)
 	add_columns_of_row(call, sync_call);
 }
 
-/* a deletion, or what is left of a call that would be larger than a call may be */
+/*
+ * a deletion, or what is left of a call that would be larger than a call may be
+ */
 static void
 fill_user_only(BrazeCallBuilder *call, void *arg)
 {

@@ -18,7 +18,9 @@
  */
 extern BrazeString braze_sync_row_key(const BrazeSyncPlan *plan, const BrazeRow *row);
 
-/* over the text of what would be sent; buffer is only memory to be used again */
+/*
+ * over the text of what would be sent; buffer is only memory to be used again
+ */
 extern int64 braze_sync_row_hash(const BrazeSyncPlan *plan, const BrazeRow *row,
 								 StringInfo buffer);
 

@@ -33,7 +33,8 @@
 
 /*
  * A run by the timetable has one of few places.  It gives it up when the
- * destination has taken nothing for so many naps of the worker, at most so long.
+ * destination has taken nothing for so many naps of the worker, at most so
+ * long.
  */
 #define PATIENCE_NAPS		12
 #define MAX_PATIENCE_MS		60000
@@ -118,7 +119,9 @@ braze_sync_run_is_under_way(int64 id)
 
 /* ----- steps, each a transaction ----- */
 
-/* SPI_commit() alone begins the next transaction since late versions of 14 only */
+/*
+ * SPI_commit() alone begins the next transaction since late versions of 14 only
+ */
 static void
 commit_step(const Run *run)
 {
@@ -130,8 +133,8 @@ commit_step(const Run *run)
 }
 
 /*
- * A background worker gets no statement_timeout of PostgreSQL's.  What it limits
- * here is a step: the query, or a part.
+ * A background worker gets no statement_timeout of PostgreSQL's.  What it
+ * limits here is a step: the query, or a part.
  */
 static void
 begin_statement(const Run *run)
@@ -147,7 +150,9 @@ end_statement(const Run *run)
 		disable_timeout(STATEMENT_TIMEOUT, false);
 }
 
-/* a sync that somebody drops meanwhile ends here, with what was queued so far */
+/*
+ * a sync that somebody drops meanwhile ends here, with what was queued so far
+ */
 static void
 show_progress(const Run *run)
 {

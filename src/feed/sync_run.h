@@ -18,10 +18,10 @@ typedef enum BrazeSyncRunMode
 } BrazeSyncRunMode;
 
 /*
- * Runs the sync, which the caller may.  max_removed: in place of the sync's own,
- * or negative.  But for the first mode, the caller is a procedure or a process
- * that may commit, with a PortalContext; and an error is noted in the tables
- * before it is raised.
+ * Runs the sync, which the caller may.  max_removed: in place of the sync's
+ * own, or negative.  But for the first mode, the caller is a procedure or a
+ * process that may commit, with a PortalContext; and an error is noted in the
+ * tables before it is raised.
  */
 extern void braze_sync_run(int64 id, double max_removed, BrazeSyncRunMode mode);
 

@@ -26,7 +26,9 @@
 /* the state of events is trimmed when so much of the window has passed */
 #define TRIM_SHARE	8
 
-/* "late" is at most 100 years, and moments begin in 4714 BC: this is in 2000 BC */
+/*
+ * "late" is at most 100 years, and moments begin in 4714 BC: this is in 2000 BC
+ */
 #define OLD_EVENT	(-INT64CONST(4000) * 366 * USECS_PER_DAY)
 
 BrazeSync  *

@@ -53,7 +53,10 @@ extern void braze_sync_state_run_soon(const BrazeSync *sync);
 /* of events: late before that moment */
 extern TimestampTz braze_sync_state_window(const BrazeSync *sync, TimestampTz at);
 
-/* all events up to there were seen, and what lies before the window is forgotten */
+/*
+ * all events up to there were seen, and
+ * what lies before the window is forgotten
+ */
 extern void braze_sync_state_advance(const BrazeSync *sync, TimestampTz last_time);
 
 #endif							/* BRAZE_SYNC_STATE_H */

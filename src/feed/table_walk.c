@@ -4,10 +4,10 @@
  *	  Reading a table in parts, in the order of a key, and locking its rows.
  *
  * A row is locked FOR SHARE before its values are used, and stays locked until
- * the transaction ends: whoever changes it has committed before, and is seen, or
- * has to wait.  The statement that locks computes nothing else.  A select list
- * is computed below the node that locks, so a function in it would be called
- * with the row as it was before.
+ * the transaction ends: whoever changes it has committed before, and is seen,
+ * or has to wait.  The statement that locks computes nothing else.  A select
+ * list is computed below the node that locks, so a function in it would be
+ * called with the row as it was before.
  *
  * Nobody who has locked a row is waited for while others are locked, and what
  * else the rows of a part may wait for is not waited for long.  So the
@@ -92,9 +92,9 @@ key_text(HeapTuple tuple, TupleDesc desc, const int *columns, int ncolumns)
 }
 
 /*
- * Reads keys; the result is in the caller's memory context.  Not read_only: then
- * SPI takes its snapshot once the plan has locked the partitions.  To one from
- * before, a partition that was rewritten is empty.
+ * Reads keys; the result is in the caller's memory context.  Not read_only:
+ * then SPI takes its snapshot once the plan has locked the partitions.  To one
+ * from before, a partition that was rewritten is empty.
  */
 static BrazeKeyList
 read_keys(const BrazeWalkKey *key, const char *sql, WalkParameters *parameters, long limit)
@@ -206,7 +206,9 @@ begin_locking(Relation rel, const BrazeWalkKey *key, BrazeWalkedRow walked, void
 	return walk;
 }
 
-/* by column: a row as a whole would have all that is stored elsewhere fetched */
+/*
+ * by column: a row as a whole would have all that is stored elsewhere fetched
+ */
 static void
 append_locked_columns(StringInfo sql, const LockingWalk *walk)
 {

@@ -25,10 +25,10 @@
 #include "feed/walk_key.h"
 
 /*
- * A key's text is kept between sessions, which may have other settings.  A table
- * that was not analyzed must not be read from its beginning for each part.  And
- * where policies would hide rows, PostgreSQL raises an error: a backfill that
- * leaves them out would look like a complete one.
+ * A key's text is kept between sessions, which may have other settings.  A
+ * table that was not analyzed must not be read from its beginning for each
+ * part.  And where policies would hide rows, PostgreSQL raises an error: a
+ * backfill that leaves them out would look like a complete one.
  */
 static const struct
 {
@@ -92,7 +92,10 @@ operator_name(Relation index, int strategy)
 	return name;
 }
 
-/* does ORDER BY the columns mean the order of the index, and has each row a place in it? */
+/*
+ * does ORDER BY the columns mean the order of
+ * the index, and has each row a place in it?
+ */
 static bool
 orders_all_rows(Relation rel, Relation index)
 {

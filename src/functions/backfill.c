@@ -4,9 +4,10 @@
  *	  braze_backfill: the rows that are there, through a trigger's arguments.
  *
  * A part is a transaction: it reads the next keys, locks their rows, queues the
- * calls of those it has locked, and notes how far it has come.  Rows that others
- * have locked follow, each in a transaction of its own; so do all, if one has to
- * wait for a messageId.  The next part begins when this one has left the queue.
+ * calls of those it has locked, and notes how far it has come.  Rows that
+ * others have locked follow, each in a transaction of its own; so do all, if
+ * one has to wait for a messageId.  The next part begins when this one has left
+ * the queue.
  *
  * What makes the last value of a row have the last id: while its row is locked,
  * nobody changes it, and whoever does so afterwards draws a later id, in the
@@ -366,8 +367,9 @@ is_equal_key(const BackfillRun *run, BrazeKeyText a, BrazeKeyText b)
 }
 
 /*
- * Queues the next rows of the table, in one transaction with the note of how far
- * the backfill has come.  Rows that are locked are left to queue_skipped_row().
+ * Queues the next rows of the table, in one transaction with the note of how
+ * far the backfill has come.  Rows that are locked are left to
+ * queue_skipped_row().
  */
 static void
 queue_part(BackfillRun *run)
@@ -407,7 +409,10 @@ queue_part(BackfillRun *run)
 	end_transaction(run);
 }
 
-/* the next of the rows that were skipped, in a transaction that holds nothing else */
+/*
+ * the next of the rows that were skipped,
+ * in a transaction that holds nothing else
+ */
 static void
 queue_skipped_row(BackfillRun *run)
 {

@@ -199,7 +199,9 @@ put_rows(ReturnSetInfo *result, const MapState *state, const int *wanted,
 	}
 }
 
-/* the destination's settings; the defaults where the session has none to mean */
+/*
+ * the destination's settings; the defaults where the session has none to mean
+ */
 static const BrazeSettings *
 find_settings(FunctionCallInfo fcinfo)
 {

@@ -156,7 +156,9 @@ refuse_creator(const BrazeDestinationProblem *problem, Relation rel)
 			 problem->hint ? errhint("%s", problem->hint) : 0));
 }
 
-/* raises an error when the current user lacks the right to use the destination */
+/*
+ * raises an error when the current user lacks the right to use the destination
+ */
 static void
 check_named_destination(const char *destination, Relation rel)
 {
@@ -211,9 +213,9 @@ check_creator(const char *destination, Relation rel)
 
 /*
  * Raises an error when the arguments of a new trigger of ours make no sense,
- * when the current user may not use the destination, or when a trigger on one of
- * our tables could not run: the command fails then, not the application's first
- * INSERT.
+ * when the current user may not use the destination, or when a trigger on one
+ * of our tables could not run: the command fails then, not the application's
+ * first INSERT.
  */
 static void
 check_created(Oid triggerid)

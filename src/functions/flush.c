@@ -127,7 +127,10 @@ is_in_flight(Relation letters, TupleTableSlot *slot, Wait *wait)
 		braze_dead_letters_table_is_in_flight(slot);
 }
 
-/* the id of the first row in this direction, from id on, that is awaited; 0: none */
+/*
+ * the id of the first row in this direction,
+ * from id on, that is awaited; 0: none
+ */
 static int64
 find_awaited(Relation rel, Oid index, int64 id, Snapshot snapshot, ScanDirection direction,
 			 IsAwaited is_awaited, Wait *wait)

@@ -25,8 +25,8 @@
 #define REPLICA_TRIGGER		"braze_notify_replicated"
 
 /*
- * What the worker itself does to our tables it knows.  A statement in somebody's
- * trigger that the worker fires is not the worker's.
+ * What the worker itself does to our tables it knows.  A statement in
+ * somebody's trigger that the worker fires is not the worker's.
  */
 static bool
 is_of_worker(FunctionCallInfo fcinfo)

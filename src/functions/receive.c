@@ -157,7 +157,9 @@ find_member(BrazeString body, const char *name, BrazeString *value)
 	return found;
 }
 
-/* a member of a batch that its calls share; what cannot be jsonb is not there */
+/*
+ * a member of a batch that its calls share; what cannot be jsonb is not there
+ */
 static Jsonb *
 read_member(BrazeString body, const char *name)
 {
@@ -212,7 +214,10 @@ call_text(BrazeString call, const char *type)
 
 /* ----- the key of the request ----- */
 
-/* a character at the start of the text, perhaps escaped as in JSON; 0: it is not there */
+/*
+ * a character at the start of the text, perhaps
+ * escaped as in JSON; 0: it is not there
+ */
 static int
 escaped_length(const char *text, char c)
 {
@@ -231,7 +236,9 @@ escaped_length(const char *text, char c)
 		strtol(digits, NULL, 16) == (unsigned char) c ? 6 : 0;
 }
 
-/* the bytes that the key takes up at the start of the text; 0: it is not there */
+/*
+ * the bytes that the key takes up at the start of the text; 0: it is not there
+ */
 static int
 key_length(const char *text, BrazeString key)
 {
@@ -250,8 +257,8 @@ key_length(const char *text, BrazeString key)
 
 /*
  * The text without the key, in which spelling and in whatever place.  Members
- * are no help here: one may be called "write\u004bey", or be part of what cannot
- * be told apart.
+ * are no help here: one may be called "write\u004bey", or be part of what
+ * cannot be told apart.
  */
 static char *
 mask_request_key(const char *text, BrazeString key)
@@ -274,7 +281,9 @@ mask_request_key(const char *text, BrazeString key)
 
 /* ----- a call ----- */
 
-/* a copy of an object's members, over those of the batch, which has others only */
+/*
+ * a copy of an object's members, over those of the batch, which has others only
+ */
 static void
 merge_objects(BrazeCallBuilder *call, const char *key, JsonbValue *own, Jsonb *of_batch)
 {

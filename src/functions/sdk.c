@@ -75,7 +75,9 @@ append_xml(StringInfo out, const char *text)
 	}
 }
 
-/* in a resource of Android, quotes and a reference at the start have a meaning */
+/*
+ * in a resource of Android, quotes and a reference at the start have a meaning
+ */
 static void
 append_resource(StringInfo out, const char *text)
 {

@@ -33,9 +33,10 @@
 #define DESTINATION_URL	"/braze-destination.js"
 
 /*
- * analytics.js posts calls while Braze's SDK is still being loaded, and those do
- * not say when that fails: nobody would deliver them.  It does wait for a plugin
- * that acts before a call is sent, as this action does; and it never acts.
+ * analytics.js posts calls while Braze's SDK is still being loaded, and those
+ * do not say when that fails: nobody would deliver them.  It does wait for a
+ * plugin that acts before a call is sent, as this action does; and it never
+ * acts.
  */
 #define WAIT \
 	"\t\t\t\t\t{\n" \
@@ -43,7 +44,10 @@
 	"\t\t\t\t\t\t\"subscribe\": \"type = \\\"none\\\"\", \"mapping\": {}\n" \
 	"\t\t\t\t\t}"
 
-/* the fields of a profile that have a trait of their own name in Segment's specification */
+/*
+ * the fields of a profile that have a trait of
+ * their own name in Segment's specification
+ */
 #define IDENTIFY \
 	"\t\t\t\t\t{\n" \
 	"\t\t\t\t\t\t\"name\": \"Identify\", \"enabled\": true, \"partnerAction\": \"updateUserProfile\",\n" \

@@ -4,7 +4,8 @@
  *	  The functions that queue a call.
  *
  * Each returns the call's id in braze_queue, or NULL when the call became a
- * dead letter or is a duplicate.  None is strict: an argument that is null is not in the call.
+ * dead letter or is a duplicate.  None is strict: an argument that is null is
+ * not in the call.
  *
  *-------------------------------------------------------------------------
  */
@@ -28,7 +29,9 @@
 #include "queue/insert_buffer.h"
 #include "queue/user_id.h"
 
-/* jsonb holds 256 MB; a call that comes near that is too large by any setting */
+/*
+ * jsonb holds 256 MB; a call that comes near that is too large by any setting
+ */
 #define MAX_JSONB_SIZE	((Size) 255 * 1024 * 1024)
 
 typedef enum ArgumentType

@@ -64,7 +64,9 @@ moment_text(int64 moment)
 	return timestamptz_to_str(until - until % USECS_PER_SEC);
 }
 
-/* the launcher waits after a crash; since is when that began, on our own clock */
+/*
+ * the launcher waits after a crash; since is when that began, on our own clock
+ */
 static const char *
 crash_wait_text(int64 since)
 {

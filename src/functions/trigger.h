@@ -13,7 +13,9 @@
 
 #include "functions/trigger_plan.h"
 
-/* a trigger with this address is one of ours, whatever the function is called */
+/*
+ * a trigger with this address is one of ours, whatever the function is called
+ */
 extern PGDLLEXPORT Datum braze_trigger(PG_FUNCTION_ARGS);
 
 /*

@@ -228,7 +228,9 @@ parse_columns(Planner *planner, const char *argument, const char *value)
 	}
 }
 
-/* reads the pairs and checks that each is known, given once, and fits the type */
+/*
+ * reads the pairs and checks that each is known, given once, and fits the type
+ */
 static void
 read_pairs(Planner *planner)
 {

@@ -224,7 +224,10 @@ find_known_column(BrazeCallType type, const char *name)
 	return NULL;
 }
 
-/* the trait that a column of the context is; NULL: it is none, or another column has it */
+/*
+ * the trait that a column of the context is;
+ * NULL: it is none, or another column has it
+ */
 static const char *
 trait_in_context(BrazeCallType type, TupleDesc desc, const char *name)
 {
@@ -288,7 +291,10 @@ is_column_named(const RowPlan *plan, const char *column, const char *name)
 	return strcmp(column, name) == 0 || (trait && strcmp(trait, name) == 0);
 }
 
-/* the columns of this name among the traits or properties get another, or go (NULL) */
+/*
+ * the columns of this name among the traits
+ * or properties get another, or go (NULL)
+ */
 static void
 rename_column(RowPlan *plan, const char *name, const char *key)
 {

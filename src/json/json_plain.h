@@ -11,8 +11,8 @@
 #include "utils/jsonb.h"
 
 /*
- * The text as PostgreSQL writes it, but for white space; it ends after the value
- * with which it is longer than limit.
+ * The text as PostgreSQL writes it, but for white space; it ends after the
+ * value with which it is longer than limit.
  */
 extern char *braze_json_plain_text(Jsonb *jsonb, Size limit);
 

@@ -4,8 +4,8 @@
  *	  JSON text that we have written, as jsonb.
  *
  * It has no white space, and its strings seldom need an escape, so that most of
- * them can be taken from where they stand.  Whatever is not like that is read by
- * jsonb_in, which also has the last word on what is wrong.
+ * them can be taken from where they stand.  Whatever is not like that is read
+ * by jsonb_in, which also has the last word on what is wrong.
  *
  *-------------------------------------------------------------------------
  */

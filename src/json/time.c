@@ -1,7 +1,8 @@
 /*-------------------------------------------------------------------------
  *
  * time.c
- *	  Times and dates as people and programs write them, and as Braze wants them.
+ *	  Times and dates as people and programs write them, and as Braze wants
+ *	  them.
  *
  * Read are ISO 8601 with and without its punctuation, what BigQuery and
  * PostgreSQL print, the forms with names of months that HTTP, mail and C have,

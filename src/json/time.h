@@ -1,7 +1,8 @@
 /*-------------------------------------------------------------------------
  *
  * time.h
- *	  Times and dates as people and programs write them, and as Braze wants them.
+ *	  Times and dates as people and programs write them, and as Braze wants
+ *	  them.
  *
  * There is one reader, for a call's time, a birthday and every other date: a
  * form that is read in one place is read in all.

@@ -13,8 +13,8 @@
 #define BRAZE_UUID_LENGTH	36
 
 /*
- * 8-4-4-4-12 hexadecimal digits, in any case; uuid has them in lower case, since
- * what is equal is to look equal.  Not terminated.
+ * 8-4-4-4-12 hexadecimal digits, in any case; uuid has them in lower case,
+ * since what is equal is to look equal.  Not terminated.
  */
 extern bool braze_uuid_read(BrazeString string, char *uuid);
 

@@ -48,7 +48,9 @@ fill_slot(Identify *identify, BrazeField field, int candidate, BrazeString trait
 	slot->value[candidate] = *value;
 }
 
-/* is it nothing but operators by their names, one of them with a wrong value? */
+/*
+ * is it nothing but operators by their names, one of them with a wrong value?
+ */
 static bool
 is_broken_operation(JsonbContainer *object)
 {
@@ -411,7 +413,10 @@ write_fields(Identify *identify)
 	}
 }
 
-/* the token of the device that the call came from, as Segment's mobile SDKs have it */
+/*
+ * the token of the device that the call came
+ * from, as Segment's mobile SDKs have it
+ */
 static void
 write_context_token(Identify *identify)
 {

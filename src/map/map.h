@@ -39,7 +39,7 @@ typedef struct BrazeObject
 	BrazeKind	kind;
 	BrazeSpan	json;
 	BrazeSpan	name;			/* of an event or product, within json, as
-								 * JSON has it, without its quotes; else empty */
+								 * JSON has it, without quotes; else empty */
 } BrazeObject;
 
 /* one sentence saying what was left out or changed, and why */

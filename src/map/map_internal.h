@@ -132,15 +132,22 @@ typedef struct BrazeMap
 
 /* ---- mapping_note.c: notes ---- */
 
-/* a note on the object that is being written, or on the call when there is none */
+/*
+ * a note on the object that is being written, or on the call when there is none
+ */
 extern void braze_mapping_note(BrazeMap *map, const char *format,...) pg_attribute_printf(2, 3);
 extern void braze_mapping_note_skip(BrazeMap *map, const char *format,...) pg_attribute_printf(2, 3);
 extern void braze_mapping_note_reject(BrazeMap *map, const char *format,...) pg_attribute_printf(2, 3);
 
-/* a name of the call's, for use in a note: in quotes, cut, without control characters */
+/*
+ * a name of the call's, for use in a note:
+ * in quotes, cut, without control characters
+ */
 extern char *braze_mapping_note_quote(BrazeString name);
 
-/* the notes on the object that was to come next are on the call: it is not sent */
+/*
+ * the notes on the object that was to come next are on the call: it is not sent
+ */
 extern void braze_mapping_note_to_call(BrazeMap *map);
 extern void braze_mapping_note_reset(BrazeMap *map);
 
@@ -167,7 +174,10 @@ extern void braze_mapping_note_loss(BrazeMap *map, const char *what, BrazeString
 
 /* ---- object_writer.c ---- */
 
-/* starts an object with the call's identifier; members follow, each with its comma */
+/*
+ * starts an object with the call's identifier;
+ * members follow, each with its comma
+ */
 extern void braze_object_writer_begin(BrazeMap *map, BrazeKind kind);
 
 /* false when the object did not fit and is left out */
@@ -187,7 +197,10 @@ extern void braze_object_writer_name(BrazeMap *map, const char *key, int length,
 /* the call's app_id, for all of its events and purchases */
 extern void braze_object_writer_find_app_id(BrazeMap *map);
 
-/* "app_id" and "time", each with a comma before it, as events and purchases have */
+/*
+ * "app_id" and "time", each with a comma
+ * before it, as events and purchases have
+ */
 extern void braze_object_writer_app_id(BrazeMap *map);
 extern void braze_object_writer_time(BrazeMap *map);
 

@@ -1,7 +1,8 @@
 /*-------------------------------------------------------------------------
  *
  * object_writer.c
- *	  An object of Braze's is written: its beginning, its end, and what all have.
+ *	  An object of Braze's is written: its beginning, its end, and what all
+ *	  have.
  *
  *
  * An object that does not fit is taken back as a whole; its notes are then on

@@ -170,7 +170,9 @@ record_product(BrazeMap *map, JsonbContainer *product, Order *order,
 	return write_pieces(map, &purchase, product, order);
 }
 
-/* notes on a product are on its first purchase, or on the call when it has none */
+/*
+ * notes on a product are on its first purchase, or on the call when it has none
+ */
 static bool
 map_product(BrazeMap *map, JsonbContainer *product, Order *order, const char *label)
 {

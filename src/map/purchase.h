@@ -11,7 +11,9 @@
 #include "json/number.h"
 #include "map/map_internal.h"
 
-/* the calls of Segment's eCommerce spec that Braze has a recommended event for */
+/*
+ * the calls of Segment's eCommerce spec that Braze has a recommended event for
+ */
 typedef enum BrazeCommerceCall
 {
 	BRAZE_NO_COMMERCE_CALL,
@@ -74,7 +76,9 @@ extern bool braze_commerce_read_text(JsonbContainer *object, const char *const *
 extern Numeric braze_commerce_read_number(JsonbContainer *object, const char *const *keys,
 										  BrazeString *key);
 
-/* walks over properties.products; false when there is neither list nor object */
+/*
+ * walks over properties.products; false when there is neither list nor object
+ */
 extern bool braze_commerce_read_products(BrazeProducts *products, JsonbContainer *properties);
 
 /* the next one; object is NULL for an entry that is none */
@@ -87,7 +91,9 @@ typedef struct BrazeCurrency
 	const char *code;			/* NULL: none is given, or it is not one */
 } BrazeCurrency;
 
-/* object may be NULL; an order is read once, and not for each of its products */
+/*
+ * object may be NULL; an order is read once, and not for each of its products
+ */
 extern BrazeCurrency braze_commerce_read_currency(JsonbContainer *object);
 
 /*

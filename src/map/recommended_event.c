@@ -5,8 +5,8 @@
  *
  * Braze drops a recommended event that lacks a required field, has one of a
  * wrong type, or any field that is not in its schema, and still answers with
- * success.  So the schemas are tables (recommended_schema.c), and a call that cannot
- * satisfy its schema stays a custom event.
+ * success.  So the schemas are tables (recommended_schema.c), and a call that
+ * cannot satisfy its schema stays a custom event.
  *
  *-------------------------------------------------------------------------
  */
@@ -512,7 +512,10 @@ is_product_call(const BrazeEventWriter *writer)
 		braze_commerce_read_number(writer->object, braze_price_sources, &key) != NULL;
 }
 
-/* writes the event; false when it lacks a field or is too large, with nothing written */
+/*
+ * writes the event; false when it lacks a
+ * field or is too large, with nothing written
+ */
 static bool
 write_event(BrazeEventWriter *writer)
 {
@@ -565,7 +568,9 @@ write_event(BrazeEventWriter *writer)
 	return braze_object_writer_end(map);
 }
 
-/* notes why there is no such event; what was noted on the way is not true then */
+/*
+ * notes why there is no such event; what was noted on the way is not true then
+ */
 static bool
 give_up_event(BrazeEventWriter *writer)
 {
@@ -595,7 +600,10 @@ give_up_event(BrazeEventWriter *writer)
 	return false;
 }
 
-/* a view has one product; where it is the only one of a list, it is taken from there */
+/*
+ * a view has one product; where it is the
+ * only one of a list, it is taken from there
+ */
 static void
 find_viewed_product(BrazeEventWriter *writer)
 {

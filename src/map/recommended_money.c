@@ -79,7 +79,10 @@ braze_recommended_money_find_price(BrazeEventWriter *writer, JsonbContainer *pro
 	return braze_recommended_money_fit_price(writer, product, label, price, quantity);
 }
 
-/* the sum of price times quantity over the products that are sent; NULL: too large */
+/*
+ * the sum of price times quantity over the
+ * products that are sent; NULL: too large
+ */
 static Numeric
 sum_products(BrazeEventWriter *writer)
 {

@@ -50,7 +50,10 @@ typedef struct BrazeSchema
 								 * sign */
 } BrazeSchema;
 
-/* what stands in the list of products; ends with a NULL name, as all lists of fields */
+/*
+ * what stands in the list of products; ends
+ * with a NULL name, as all lists of fields
+ */
 extern const BrazeSchemaField braze_product_fields[];
 
 /* false for the event of a product that is viewed: it names no others */

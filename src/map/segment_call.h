@@ -12,7 +12,9 @@
 
 #include "json/jsonb_walk.h"
 
-/* the fields of the Segment spec; each has one name in camelCase or snake_case */
+/*
+ * the fields of the Segment spec; each has one name in camelCase or snake_case
+ */
 typedef enum BrazeCallField
 {
 	BRAZE_CALL_TYPE,
@@ -55,7 +57,10 @@ typedef struct BrazeSegmentCall
 	BrazeCallIntegration integration;
 } BrazeSegmentCall;
 
-/* has Braze's SDK in the browser or app sent the call?  Segment notes that in it */
+/*
+ * has Braze's SDK in the browser or app
+ * sent the call?  Segment notes that in it
+ */
 extern bool braze_segment_call_is_bundled(const BrazeSegmentCall *call);
 
 /* object: the call's root, which must be an object */

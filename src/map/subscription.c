@@ -62,7 +62,10 @@ braze_subscription_group_state(JsonbContainer *object, const char **state)
 			one = "subscribed";
 		else
 			one = braze_subscription_state(&value);
-		/* a group knows no third state; where names disagree, the user is out */
+
+		/*
+		 * a group knows no third state; where names disagree, the user is out
+		 */
 		if (one != NULL && strcmp(one, "opted_in") != 0 &&
 			(*state == NULL || strcmp(one, "unsubscribed") == 0))
 			*state = one;

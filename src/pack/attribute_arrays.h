@@ -12,10 +12,15 @@
 
 #include "pack/attributes.h"
 
-/* the name of what tells one element from another, NULL if arrays do not unite */
+/*
+ * the name of what tells one element from another, NULL if arrays do not unite
+ */
 extern const char *braze_attribute_arrays_id(const BrazeAttribute *field);
 
-/* notes an array of a later object that is to be united with this field; false: no memory */
+/*
+ * notes an array of a later object that is to
+ * be united with this field; false: no memory
+ */
 extern bool braze_attribute_arrays_append(BrazeAttributes *fields, BrazeAttribute *earlier,
 										  const BrazeAttribute *field);
 

@@ -83,9 +83,10 @@ extern const char *braze_attributes_identifier(const char *json, size_t length,
 											   size_t *identifier_length);
 
 /*
- * Adds a later object of the same user: its values win, subscription groups
- * and push tokens unite.  Both must have the same flags and not stand alone.
- * After the last one, braze_attribute_arrays_unite writes the united arrays.  False: out of memory.
+ * Adds a later object of the same user: its values win, subscription groups and
+ * push tokens unite.  Both must have the same flags and not stand alone.  After
+ * the last one, braze_attribute_arrays_unite writes the united arrays.  False:
+ * out of memory.
  */
 extern bool braze_attributes_fold(BrazeAttributes *fields, const BrazeAttributes *later);
 

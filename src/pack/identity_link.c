@@ -206,7 +206,9 @@ reset_attributes(PackedCall *call)
 	}
 }
 
-/* what Braze was told under an identifier it was told of whom this was given to */
+/*
+ * what Braze was told under an identifier it was told of whom this was given to
+ */
 static void
 note_owner(PackedCall *call)
 {
@@ -256,7 +258,10 @@ keep_link(PackedCall *call, int lane, BrazeKind kind, bool is_alias)
 	return true;
 }
 
-/* an alias call, or one that merges two users, has an identity object of its own */
+/*
+ * an alias call, or one that merges two
+ * users, has an identity object of its own
+ */
 static bool
 keep_own_link(PackedCall *call, const PackedObject *object)
 {
@@ -321,8 +326,8 @@ braze_identity_link_accepted(BrazePack *pack, PackedCall *call, int number)
 }
 
 /*
- * Braze may have accepted it all the same, in an earlier request of which nobody
- * knows how it ended: so which attributes it has now is not known.
+ * Braze may have accepted it all the same, in an earlier request of which
+ * nobody knows how it ended: so which attributes it has now is not known.
  */
 void
 braze_identity_link_refused(PackedCall *call, int number)

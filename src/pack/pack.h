@@ -47,8 +47,8 @@ typedef struct BrazePackLimits
 	uint32_t	(*hour) (void); /* the current one, since 1970; NULL: the
 								 * clock's */
 	void		(*release) (BrazeProfile *profile); /* a call lets go of it */
-	void		(*end_flight) (void *owner, int flight);	/* a call with a letter
-															 * leaves the pack */
+	/* a call with a letter leaves the pack */
+	void		(*end_flight) (void *owner, int flight);
 	void	   *owner;
 } BrazePackLimits;
 
@@ -183,7 +183,9 @@ extern int64_t braze_pack_ready_objects(const BrazePack *pack, BrazeEndpoint end
 extern size_t braze_pack_memory(const BrazePack *pack);
 extern int	braze_pack_calls(const BrazePack *pack);
 
-/* it holds no call, nor anybody whose delay has to end: nothing is to be sent */
+/*
+ * it holds no call, nor anybody whose delay has to end: nothing is to be sent
+ */
 extern bool braze_pack_is_idle(const BrazePack *pack);
 
 /* attributes that were not sent since Braze has them; counts from 0 again */
@@ -288,16 +290,19 @@ extern void braze_pack_free_call(BrazePack *pack, const BrazeCall *call);
  */
 extern int64_t braze_packed_call_oldest(const BrazePack *pack, int64_t *queued_at);
 
-/* adds the objects that Braze has accepted, by kind; returns how many these are */
+/*
+ * adds the objects that Braze has accepted, by kind; returns how many these are
+ */
 extern int	braze_packed_call_count_accepted(const BrazeCall *call, int64_t *counts);
 
 /* for how many milliseconds it has been done */
 extern int64_t braze_packed_call_done_since(const BrazeCall *call, int64_t now);
 
 /*
- * Drops the calls of which nothing was sent yet, deferred ones too, so that they can be read and
- * added again later; returns the lowest of their ids, 0 when there was none.
- * queued_at may be NULL, and stays as it is where that was not kept.
+ * Drops the calls of which nothing was sent yet, deferred ones too, so that
+ * they can be read and added again later; returns the lowest of their ids, 0
+ * when there was none.  queued_at may be NULL, and stays as it is where that
+ * was not kept.
  */
 extern int64_t braze_discard_drop_waiting(BrazePack *pack, int64_t *queued_at);
 

@@ -142,7 +142,9 @@ braze_packed_call_discard(BrazePack *pack, PackedCall *call)
 	free(call);
 }
 
-/* it leaves its lanes, in which it waits no more, and its users are still known */
+/*
+ * it leaves its lanes, in which it waits no more, and its users are still known
+ */
 void
 braze_packed_call_done(BrazePack *pack, PackedCall *call, int64_t now)
 {

@@ -32,12 +32,12 @@ typedef struct BrazeAttributeHash
 
 /*
  * An owner is set when Braze has made this identifier somebody's alias.  What
- * was sent to it is the owner's from then on, so that sent becomes false; it
- * is set again by what is sent later.  has_alias stands in the profile of the
+ * was sent to it is the owner's from then on, so that sent becomes false; it is
+ * set again by what is sent later.  has_alias stands in the profile of the
  * owner: Braze keeps one alias of a label, so that a further one is merged
  * instead.  It also stands in the profile of the alias that Braze keeps, which
- * never has to be joined with its owner again.  An identify, merge or delete resets the hashes, since nobody knows
- * what Braze has made of the attributes.
+ * never has to be joined with its owner again.  An identify, merge or delete
+ * resets the hashes, since nobody knows what Braze has made of the attributes.
  */
 typedef struct BrazeProfile
 {

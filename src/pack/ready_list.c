@@ -4,8 +4,8 @@
  *	  Which calls may start, and what that does to the lanes of their users.
  *
  * A call is ready when it heads the lane of each of its users and no request
- * holds an earlier call of theirs.  It leaves its lanes for a request, and comes
- * back to their heads when something of it is left to send.
+ * holds an earlier call of theirs.  It leaves its lanes for a request, and
+ * comes back to their heads when something of it is left to send.
  *
  *-------------------------------------------------------------------------
  */

@@ -258,7 +258,9 @@ count_user(BrazeTallyRow *row, const PackedObject *object)
 	return true;
 }
 
-/* each name in an object counts for those in the objects that are not looked at */
+/*
+ * each name in an object counts for those in the objects that are not looked at
+ */
 static bool
 sample_names(BrazeTally *tally, const PackedObject *object, int64_t time)
 {

@@ -37,7 +37,9 @@ extern const char *const braze_tally_kinds[BRAZE_TALLY_KINDS];
  */
 #define BRAZE_TALLY_NAMES	500
 
-/* an attribute's name is counted in one object of so many, and then as so many */
+/*
+ * an attribute's name is counted in one object of so many, and then as so many
+ */
 #define BRAZE_TALLY_SAMPLE	64
 
 /* name_length of what is counted together, since there are too many names */
@@ -89,7 +91,10 @@ extern void braze_tally_destroy(BrazeTally *tally);
 extern bool braze_tally_add_call(BrazeTally *tally, const BrazeCall *call,
 								 int64_t now, int64_t wall);
 
-/* one that will be added soon: what is read of it is on its way from memory then */
+/*
+ * one that will be added soon: what is read
+ * of it is on its way from memory then
+ */
 extern void braze_tally_prefetch(const BrazeCall *call);
 
 /* a request that Braze has answered */

@@ -264,7 +264,9 @@ build_once(const char *type, BrazeCallFill fill, void *arg, StringInfo text)
 	return braze_call_builder_finish(&call);
 }
 
-/* a subtransaction, since functions of types and casts may have opened anything */
+/*
+ * a subtransaction, since functions of types and casts may have opened anything
+ */
 ErrorData  *
 braze_call_builder_try(void (*body) (void *arg), void *arg)
 {

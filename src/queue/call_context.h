@@ -11,8 +11,8 @@
 #include "utils/jsonb.h"
 
 /*
- * For a callback of error_context_stack.  call may be NULL; own_id: its messageId
- * came with it, one that was made here tells nobody anything.
+ * For a callback of error_context_stack.  call may be NULL; own_id: its
+ * messageId came with it, one that was made here tells nobody anything.
  */
 extern void braze_call_context(Jsonb *call, bool own_id);
 

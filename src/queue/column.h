@@ -37,7 +37,10 @@ extern BrazeRow braze_column_deform_row(HeapTuple tuple, TupleDesc desc);
 extern void braze_column_set(BrazeColumn *column, TupleDesc desc, int index,
 							 const char *key);
 
-/* adds a value that is not null, as to_jsonb would write it, or to_json for text */
+/*
+ * adds a value that is not null, as to_jsonb
+ * would write it, or to_json for text
+ */
 extern void braze_column_add(BrazeCallBuilder *call, const BrazeColumn *column,
 							 Datum datum);
 

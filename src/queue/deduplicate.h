@@ -24,7 +24,9 @@
 extern bool braze_deduplicate_remember(const char *destination, Jsonb *call, int seconds,
 									   bool received);
 
-/* what this transaction has remembered, of a call that is not queued after all */
+/*
+ * what this transaction has remembered, of a call that is not queued after all
+ */
 extern void braze_deduplicate_delete(const char *destination, Jsonb *call);
 
 #endif							/* BRAZE_DEDUPLICATE_H */

@@ -79,9 +79,9 @@ judge_call(BrazeNewCall call, const BrazeSettings *settings)
 }
 
 /*
- * A letter holds no more than a bound, whatever was passed, and a value of a few
- * bytes may be very long as text: such as an array of rows whose columns have
- * names.  What is kept is enough for people to see what it was.
+ * A letter holds no more than a bound, whatever was passed, and a value of a
+ * few bytes may be very long as text: such as an array of rows whose columns
+ * have names.  What is kept is enough for people to see what it was.
  */
 static void
 bound_size(BrazeNewCall *call, const char **reason)

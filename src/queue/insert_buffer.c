@@ -6,13 +6,13 @@
  * Nobody may see that a row came later than its call.  Others see neither
  * before the commit.  In the same transaction, what the query itself reads is
  * older than both; another query sees the row, since all rows are inserted when
- * a query ends, and before one, or a command, begins inside of it.  What is left
- * is code that the query runs and that has subtransactions, in which the rows of
- * the query around them cannot be inserted.  So rows are held back only for a
- * SELECT whose plan names no function but ours and PostgreSQL's own.  These may
- * come to user code that the plan does not name, as to_json() does to a cast: if
- * it reads the queue in a subtransaction of its own, it misses what is held
- * back, which is inserted all the same.
+ * a query ends, and before one, or a command, begins inside of it.  What is
+ * left is code that the query runs and that has subtransactions, in which the
+ * rows of the query around them cannot be inserted.  So rows are held back only
+ * for a SELECT whose plan names no function but ours and PostgreSQL's own.
+ * These may come to user code that the plan does not name, as to_json() does to
+ * a cast: if it reads the queue in a subtransaction of its own, it misses what
+ * is held back, which is inserted all the same.
  *
  * Whatever is held back when an error ends the query is forgotten with it: an
  * error undoes all that the query did.

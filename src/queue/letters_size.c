@@ -4,9 +4,9 @@
  *	  What the dead letters of a destination take up, for max_queue_size.
  *
  * Who may queue calls may queue invalid ones, so what becomes of these has a
- * bound as well.  As long as the whole table is smaller than the limit, there is
- * room.  Beyond that the table is read, seldom, and what sessions add is counted
- * until the next reading.
+ * bound as well.  As long as the whole table is smaller than the limit, there
+ * is room.  Beyond that the table is read, seldom, and what sessions add is
+ * counted until the next reading.
  *
  *-------------------------------------------------------------------------
  */

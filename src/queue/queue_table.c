@@ -33,7 +33,9 @@
 /* a row as large as that may be compressed, or stored elsewhere */
 #define MAYBE_TOASTED	(TOAST_TUPLE_THRESHOLD / 2)
 
-/* what a transaction has locked of a table, so as not to ask for it each time */
+/*
+ * what a transaction has locked of a table, so as not to ask for it each time
+ */
 typedef struct HeldLocks
 {
 	LocalTransactionId transaction;
@@ -47,7 +49,9 @@ plain_bytes(const void *call)
 	return VARATT_CAN_MAKE_SHORT(call) ? VARATT_CONVERTED_SHORT_SIZE(call) : VARSIZE(call);
 }
 
-/* what the call takes up in the row that was inserted, as braze_status has it */
+/*
+ * what the call takes up in the row that was inserted, as braze_status has it
+ */
 static int64
 stored_bytes(Relation rel, ItemPointer tid, const void *call)
 {

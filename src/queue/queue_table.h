@@ -4,10 +4,10 @@
  *	  Queueing a call, and recording one that cannot be sent.
  *
  * Both tables are written directly through the table and index access methods,
- * as the catalogs are: no plan can go wrong, no search_path can interfere, and a
- * call costs little more than its heap tuple.  table_write.c tells when the
- * executor has to insert.  No permission is checked here; the caller has checked
- * USAGE on the destination.
+ * as the catalogs are: no plan can go wrong, no search_path can interfere, and
+ * a call costs little more than its heap tuple.  table_write.c tells when the
+ * executor has to insert.  No permission is checked here; the caller has
+ * checked USAGE on the destination.
  *
  *-------------------------------------------------------------------------
  */
@@ -37,8 +37,8 @@ typedef struct BrazeDeadLetter
 } BrazeDeadLetter;
 
 /*
- * Takes, until the transaction ends, the locks that the next call would take: for
- * who must not wait later.
+ * Takes, until the transaction ends, the locks that the next call would take:
+ * for who must not wait later.
  */
 extern void braze_queue_table_lock(void);
 

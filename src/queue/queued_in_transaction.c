@@ -50,7 +50,10 @@ add_change(BrazeTally *tally, const BrazeSizeChange *change, int64 highest)
 	tally->highest = Max(tally->highest, highest);
 }
 
-/* the same at the end, and when the count has come by the place of a row already */
+/*
+ * the same at the end, and when the count
+ * has come by the place of a row already
+ */
 static bool
 is_uncounted(const BrazeTally *tally)
 {
@@ -78,7 +81,9 @@ publish_counts(const BrazeTally *tally)
 	LWLockRelease(braze_shared->lock);
 }
 
-/* letters count at once, whoever has read them meanwhile has found them as well */
+/*
+ * letters count at once, whoever has read them meanwhile has found them as well
+ */
 static void
 take_letters_back(BrazeTally *tally)
 {

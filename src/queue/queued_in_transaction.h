@@ -31,7 +31,9 @@ typedef struct BrazeTally
 /* that of the subtransaction under way */
 extern BrazeTally *braze_queued_in_transaction(const char *destination);
 
-/* counts a row that was inserted, by whichever way, and what its call takes up */
+/*
+ * counts a row that was inserted, by whichever way, and what its call takes up
+ */
 extern void braze_queued_in_transaction_add(const char *destination, int64 id, int64 bytes);
 
 /* counts a call that one of our functions has queued */

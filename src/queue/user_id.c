@@ -3,9 +3,9 @@
  * user_id.c
  *	  A user's id, which may be of several types.
  *
- * As an argument it is declared as anycompatible: a literal, an untyped parameter and a null
- * without a type become text, and any other value keeps its type.  One function
- * per type would make braze_track('u1', 'x') ambiguous.
+ * As an argument it is declared as anycompatible: a literal, an untyped
+ * parameter and a null without a type become text, and any other value keeps
+ * its type.  One function per type would make braze_track('u1', 'x') ambiguous.
  *
  * Only types are allowed whose text can be nothing but the id.  A type that is
  * written in a way that settings decide (dates, floats), or that text of JSON

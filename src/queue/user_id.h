@@ -31,7 +31,9 @@ typedef struct BrazeUserIdType
 	bool		user_defined;	/* its output function is somebody's */
 } BrazeUserIdType;
 
-/* by the call's expression; an error where the type is not known or not allowed */
+/*
+ * by the call's expression; an error where the type is not known or not allowed
+ */
 extern BrazeUserIdType braze_user_id_type(FunctionCallInfo fcinfo, int argument);
 
 /* by the type; an error where it is not allowed */
@@ -50,8 +52,8 @@ extern void braze_user_id_add(BrazeCallBuilder *call, const char *key,
 							  const BrazeUserIdType *type, Datum value);
 
 /*
- * An id as the key of a row, where one that begins with { is a user alias: an id
- * that does so itself has a backslash before it.
+ * An id as the key of a row, where one that begins with { is a user alias: an
+ * id that does so itself has a backslash before it.
  */
 extern BrazeString braze_user_id_to_key(BrazeString id);
 extern const char *braze_user_id_of_key(const char *key);

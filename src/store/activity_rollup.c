@@ -1,7 +1,8 @@
 /*-------------------------------------------------------------------------
  *
  * activity_rollup.c
- *	  Making one row of many in the tables of the activity, and removing old ones.
+ *	  Making one row of many in the tables of the activity, and removing old
+ *	  ones.
  *
  * A row is never updated: those that are about the same are deleted, and their
  * sum is inserted, with a new number.  So whatever was looked at once lies
@@ -42,7 +43,10 @@
 #define ROWS_PER_SLICE	5000
 #define PAUSE_MS		100
 
-/* a pass each minute, and for the users, whose rows are longer, each ten of them */
+/*
+ * a pass each minute, and for the users,
+ * whose rows are longer, each ten of them
+ */
 #define NAPS_PER_PASS		12
 #define NAPS_PER_USER_PASS	120
 
@@ -96,7 +100,9 @@ static const char users_statement[] =
 "SELECT destination, day, kind, name, %2$s.braze_merge_users(sketch) "
 "FROM gone GROUP BY destination, day, kind, name";
 
-/* the number of the row that is the n-th after this one, or the last; 0: none */
+/*
+ * the number of the row that is the n-th after this one, or the last; 0: none
+ */
 static int64
 find_end(Relation rel, Oid pkey, int64 after, int n)
 {
@@ -164,8 +170,8 @@ end_pass(Rollup *rollup, Relation rel, const RolledTable *rolled)
 
 /*
  * One slice of the pass; begins a pass when the next is due, and ends it after
- * its last slice.  Returns in how many milliseconds to go on, or -1: at the next
- * nap, since somebody has locked the table.
+ * its last slice.  Returns in how many milliseconds to go on, or -1: at the
+ * next nap, since somebody has locked the table.
  */
 static int
 go_on(Rollup *rollup, const RolledTable *rolled)

@@ -1,7 +1,8 @@
 /*-------------------------------------------------------------------------
  *
  * activity_rollup.h
- *	  Making one row of many in the tables of the activity, and removing old ones.
+ *	  Making one row of many in the tables of the activity, and removing old
+ *	  ones.
  *
  *-------------------------------------------------------------------------
  */
@@ -9,8 +10,8 @@
 #define BRAZE_ACTIVITY_ROLLUP_H
 
 /*
- * Each goes on a small step, in a transaction of the worker; returns in how many
- * milliseconds to go on, or -1: at the next nap.
+ * Each goes on a small step, in a transaction of the worker; returns in how
+ * many milliseconds to go on, or -1: at the next nap.
  */
 extern int	braze_activity_rollup_sums(void);
 extern int	braze_activity_rollup_users(void);

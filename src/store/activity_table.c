@@ -135,7 +135,10 @@ insert_part(Relation rel, Oid sequence, int columns, Datum *values, bool *nulls)
 	braze_table_write_insert(rel, columns, values, nulls, &tid);
 }
 
-/* the columns that both tables begin with: number, destination, time, kind, name */
+/*
+ * the columns that both tables begin with:
+ * number, destination, time, kind, name
+ */
 static void
 set_first_columns(Datum *values, bool *nulls, const char *destination, const BrazeTallyRow *row)
 {

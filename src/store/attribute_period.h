@@ -10,7 +10,8 @@
  * those of another are not known.
  *
  * The number is in a row of braze_profiles under a key that no user has.  That
- * is deleted, and the deletion on disk, before anything is sent without looking.
+ * is deleted, and the deletion on disk, before anything is sent without
+ * looking.
  *
  *-------------------------------------------------------------------------
  */

@@ -38,7 +38,9 @@ typedef struct BrazeClaimsBound
 
 extern BrazeClaimsBound braze_claims_bound_now(void);
 
-/* of a letter whose state says so: is it now, or was it when the worker ended? */
+/*
+ * of a letter whose state says so: is it now, or was it when the worker ended?
+ */
 extern bool braze_claims_bound_holds(int64 letter);
 
 #endif							/* BRAZE_CLAIMS_BOUND_H */

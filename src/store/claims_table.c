@@ -57,7 +57,9 @@ make_letter(BrazeSettler *settler, BrazeRetried *retried, BrazeSettleRow *row)
 	letter.call = (Jsonb *) DatumGetPointer(slot->tts_values[BRAZE_QUEUE_CALL - 1]);
 	letter.kind = braze_segment_call_kind_stored(slot->tts_values[BRAZE_QUEUE_CALL_KIND - 1]);
 
-	/* they were few when the row was read; somebody may have changed it since */
+	/*
+	 * they were few when the row was read; somebody may have changed it since
+	 */
 	letter.nobjects = -1;
 	if (!slot->tts_isnull[BRAZE_QUEUE_OBJECTS - 1] &&
 		braze_column_values_objects_fit(slot->tts_values[BRAZE_QUEUE_OBJECTS - 1]))
@@ -112,7 +114,9 @@ braze_claims_table_claim(BrazeSettler *settler, BrazeSettleRow *row)
 
 /* ----- back to the queue ----- */
 
-/* after a TRUNCATE that restarted the ids, say, or when a user has inserted it */
+/*
+ * after a TRUNCATE that restarted the ids, say, or when a user has inserted it
+ */
 static bool
 id_is_taken(BrazeSettleTable *queue, int64 id)
 {
@@ -181,7 +185,9 @@ braze_claims_table_release(BrazeSettler *settler, BrazeSettleRow *row)
 {
 	BrazeClaimResult result = BRAZE_CLAIM_GONE;
 
-	/* a duplicate key would fail the transaction, and all other calls with it */
+	/*
+	 * a duplicate key would fail the transaction, and all other calls with it
+	 */
 	if (!braze_settler_open_letters(settler))
 		return BRAZE_CLAIM_LATER;
 	if (id_is_taken(&settler->queue, row->id))

@@ -1,7 +1,8 @@
 /*-------------------------------------------------------------------------
  *
  * collected_retention.c
- *	  Forgetting which calls were collected from where nothing is collected any more.
+ *	  Forgetting which calls were collected from where nothing is collected any
+ *	  more.
  *
  * A collector removes its own notes, since it alone knows what is still at its
  * origin.  When collecting was stopped there is none.

@@ -37,7 +37,10 @@
 #include "store/fetch_row.h"
 #include "store/retention.h"
 
-/* between the slices of a count, and what a pass took until the next: it costs 2 % */
+/*
+ * between the slices of a count, and what
+ * a pass took until the next: it costs 2 %
+ */
 #define COUNT_PAUSE_MS		5
 #define COUNT_SHARE			50
 #define COUNT_MAX_PAUSE_MS	600000
@@ -226,7 +229,9 @@ is_queued(int64 letter, int64 queue_id)
 	if (!braze_catalog_try_lock(catalog->queue, AccessShareLock))
 		return true;
 
-	/* to a snapshot from before the lock, a table that was rewritten is empty */
+	/*
+	 * to a snapshot from before the lock, a table that was rewritten is empty
+	 */
 	snapshot = RegisterSnapshot(GetLatestSnapshot());
 	queue = table_open(catalog->queue, NoLock);
 	slot = table_slot_create(queue, NULL);
@@ -244,7 +249,10 @@ is_queued(int64 letter, int64 queue_id)
 	return found;
 }
 
-/* A letter stays while its call is under way or queued again: it is needed then. */
+/*
+ * A letter stays while its call is under
+ * way or queued again: it is needed then.
+ */
 static bool
 letter_has_expired(TupleTableSlot *slot, void *arg)
 {
@@ -338,7 +346,10 @@ publish_letters(void)
 	LWLockRelease(braze_shared->lock);
 }
 
-/* what PostgreSQL's statistics say of the table: another sum says that it changed */
+/*
+ * what PostgreSQL's statistics say of the
+ * table: another sum says that it changed
+ */
 static int64
 letters_changes(Oid table)
 {
@@ -361,7 +372,9 @@ braze_dead_letters_table_count(void)
 	int64		began = braze_now_ms();
 	int			pause;
 
-	/* a pass over what somebody has locked would end at once, as over nothing */
+	/*
+	 * a pass over what somebody has locked would end at once, as over nothing
+	 */
 	if (!braze_catalog_try_lock(table, RowExclusiveLock))
 		return braze_nap;
 	if (!under_way)

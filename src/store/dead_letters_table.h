@@ -41,7 +41,10 @@ extern void braze_dead_letters_table_delete(BrazeRetried *retried);
 
 extern BrazeLetterState braze_dead_letters_table_state(const BrazeRetried *retried);
 
-/* only its state, and the queued call, 0: none, it is in flight; tid as braze_table_write_update sets it */
+/*
+ * only its state, and the queued call, 0: none, it is
+ * in flight; tid as braze_table_write_update sets it
+ */
 extern void braze_dead_letters_table_move(BrazeRetried *retried, BrazeLetterState state,
 										  int64 retry_id, ItemPointer tid);
 extern void braze_dead_letters_table_refused(BrazeRetried *retried, const BrazeDeadLetter *again);
@@ -54,9 +57,9 @@ extern void braze_dead_letters_table_release(BrazeRetried *retried);
 extern int	braze_dead_letters_table_expire(int seconds);
 
 /*
- * Counts the dead letters of each destination, a small part of the table at each
- * call; in how many milliseconds to go on.  Those that are changed meanwhile may
- * be missed, or count twice: the next pass finds them.
+ * Counts the dead letters of each destination, a small part of the table at
+ * each call; in how many milliseconds to go on.  Those that are changed
+ * meanwhile may be missed, or count twice: the next pass finds them.
  */
 extern int	braze_dead_letters_table_count(void);
 

@@ -12,8 +12,8 @@
 
 /*
  * A user was deleted by this call, whose row is still there: their dead letters
- * go too.  At once, while those of later calls have not come into being.  False:
- * somebody has locked some, and these have to be looked at again.
+ * go too.  At once, while those of later calls have not come into being.
+ * False: somebody has locked some, and these have to be looked at again.
  */
 extern bool braze_deleted_users_delete_letters(BrazeSettler *settler, const BrazeSettleRow *row);
 

@@ -14,7 +14,10 @@
 #include "utils/relcache.h"
 #include "utils/snapshot.h"
 
-/* pkey is the index of the id; the slot keeps the row, whatever happens to its page */
+/*
+ * pkey is the index of the id; the slot keeps
+ * the row, whatever happens to its page
+ */
 extern bool braze_fetch_row_by_id(Relation rel, Relation pkey, Snapshot snapshot,
 								  int64 id, TupleTableSlot *slot);
 

@@ -53,7 +53,9 @@ open_index_on(Relation rel, AttrNumber column, StrategyNumber *equality)
 	return NULL;
 }
 
-/* has it the text column as well?  Then rows with other texts are passed over. */
+/*
+ * has it the text column as well?  Then rows with other texts are passed over.
+ */
 static bool
 narrows_by_text(Relation index, AttrNumber column)
 {

@@ -27,7 +27,8 @@ typedef struct BrazeRowSearch
 
 /*
  * All that this transaction can see, also what it has written.  The caller has
- * locked the table, and compares: not every row that is looked at has the value.
+ * locked the table, and compares: not every row that is looked at has the
+ * value.
  */
 extern void braze_find_rows(Relation rel, const BrazeRowSearch *search);
 

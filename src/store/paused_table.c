@@ -118,9 +118,9 @@ braze_paused_table_has(const char *destination, int endpoint)
 /*
  * braze_start wakes the worker at its commit, and lets go of the table a moment
  * later.  A pause that comes in between must not have to wait for the next
- * refresh: whoever sees it in the status may end it at once.  A transaction that
- * keeps its lock for longer is waited for once, and not by each destination at
- * each refresh: nothing is sent meanwhile.
+ * refresh: whoever sees it in the status may end it at once.  A transaction
+ * that keeps its lock for longer is waited for once, and not by each
+ * destination at each refresh: nothing is sent meanwhile.
  */
 static bool
 lock_for_writing(Oid table)

@@ -31,7 +31,9 @@ extern bool braze_paused_table_has(const char *destination, int endpoint);
 /* unless somebody has locked the table: then it is to be put later */
 extern void braze_paused_table_put(const char *destination, const BrazePause *pause);
 
-/* those by an answer of Braze; false: not all, since somebody has locked them */
+/*
+ * those by an answer of Braze; false: not all, since somebody has locked them
+ */
 extern bool braze_paused_table_lift(const char *destination);
 
 #endif							/* BRAZE_PAUSED_TABLE_H */

@@ -224,8 +224,9 @@ row_is_there(Relation rel, const BrazeProfileRow *row, TupleTableSlot *slot)
 }
 
 /*
- * Finds the row by its key; *tid is invalid if there is none.  One that somebody
- * has inserted and not committed counts: to insert it here would wait for them.
+ * Finds the row by its key; *tid is invalid if there is none.  One that
+ * somebody has inserted and not committed counts: to insert it here would wait
+ * for them.
  */
 static void
 find_by_key(Relation rel, Oid pkey, const BrazeProfileRow *row, ItemPointerData *tid)

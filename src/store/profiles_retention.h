@@ -10,7 +10,10 @@
 
 #define BRAZE_FORGET_NOW	(-1)
 
-/* how many seconds a destination keeps them after they were written, 0: for ever */
+/*
+ * how many seconds a destination keeps them
+ * after they were written, 0: for ever
+ */
 typedef void (*BrazeProfileRetention) (const char *destination, int *attributes, int *visitors);
 
 /* goes on with a pass over the table, as braze_retention_expire does */

@@ -243,8 +243,8 @@ postpone_write(CachedProfile *cached)
 }
 
 /*
- * No settle writes it: its call was taken out of the queue.  Until it is written
- * the row would be taken for what Braze has.
+ * No settle writes it: its call was taken out of the queue.  Until it is
+ * written the row would be taken for what Braze has.
  */
 static void
 write_soon(CachedProfile *cached)
@@ -291,7 +291,9 @@ note_row(CachedProfile *cached)
 	cached->has_owner = hash_of_owner(&cached->profile);
 }
 
-/* a user who has no row is new, and their profile stays empty but for its salt */
+/*
+ * a user who has no row is new, and their profile stays empty but for its salt
+ */
 static void
 load_profile(CachedProfile *cached)
 {

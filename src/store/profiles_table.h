@@ -56,8 +56,9 @@ extern void *braze_profiles_table_mark(void);
 extern void braze_profiles_table_undo(void *mark);
 
 /*
- * Users who were left alone since, and those whose row may be wrong since a call
- * was taken out of the queue; returns 0.  stored follows, as after a settle.
+ * Users who were left alone since, and those whose row may be wrong since a
+ * call was taken out of the queue; returns 0.  stored follows, as after a
+ * settle.
  */
 extern bool braze_profiles_table_has_postponed(void);
 extern int	braze_profiles_table_store_postponed(void);

@@ -25,7 +25,9 @@
 #include "store/queue_recount.h"
 #include "store/reader.h"
 
-/* a slice takes about so long; dead rows cost time, ids that nobody drew do not */
+/*
+ * a slice takes about so long; dead rows cost time, ids that nobody drew do not
+ */
 #define SLICE_MS		4
 #define SLICE_IDS		5000
 #define SLICE_ROWS		5000
@@ -40,7 +42,9 @@
 /* a count begins so many times what the last one took after it */
 #define COUNT_SHARE		5
 
-/* looks, a nap apart, that find another difference to the statistics: a minute */
+/*
+ * looks, a nap apart, that find another difference to the statistics: a minute
+ */
 #define MAX_ODD_LOOKS	12
 
 /* somebody draws an id each time that we look */
@@ -115,8 +119,8 @@ last_id(void)
 }
 
 /*
- * Whoever draws an id looks at the bound afterwards.  So when no id above it was
- * drawn until it is published, each one is drawn by who knows it.  Ids that
+ * Whoever draws an id looks at the bound afterwards.  So when no id above it
+ * was drawn until it is published, each one is drawn by who knows it.  Ids that
  * nobody drew are those of replicated rows, say: of these none may be there.
  */
 static bool

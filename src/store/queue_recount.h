@@ -28,8 +28,8 @@ extern int64 braze_queue_recount_due(void);
 extern void braze_queue_recount_step(void *arg);
 
 /*
- * For the worker, which deletes or inserts a row: is it one that the count under
- * way has, or that is not looked for?
+ * For the worker, which deletes or inserts a row: is it one that the count
+ * under way has, or that is not looked for?
  */
 extern bool braze_queue_recount_has(int64 id);
 

@@ -79,7 +79,9 @@ braze_reader_reset(BrazeReader *reader)
 	reader->current = 0;
 }
 
-/* an error of the consumer leaves current as it is, and the caller looks there */
+/*
+ * an error of the consumer leaves current as it is, and the caller looks there
+ */
 static bool
 pass_to_consumer(BrazeReader *reader, BrazeConsumer consumer, void *arg, int64 *id)
 {
@@ -128,7 +130,9 @@ next_row(BrazeReader *reader, IndexScanDesc scan)
 	return index_getnext_slot(scan, ForwardScanDirection, reader->slot);
 }
 
-/* every id of a range that is there now; *place follows the range's last part */
+/*
+ * every id of a range that is there now; *place follows the range's last part
+ */
 static void
 look_into(BrazeReader *reader, int *place, BrazeConsumer consumer, void *arg)
 {

@@ -21,7 +21,9 @@
 #include "base/call_kind.h"
 #include "store/holes.h"
 
-/* a row of braze_queue as read; what it points to is valid until the next one */
+/*
+ * a row of braze_queue as read; what it points to is valid until the next one
+ */
 typedef struct BrazeQueueRow
 {
 	int64		id;
@@ -86,7 +88,8 @@ extern int	braze_reader_new(BrazeReader *reader, int max_rows,
 
 /*
  * Reads again what lies after one id up to another; returns the id up to which
- * all is consumed, which is until when neither the consumer nor max_rows stopped it.
+ * all is consumed, which is until when neither the consumer nor max_rows
+ * stopped it.
  */
 extern int64 braze_reader_range(BrazeReader *reader, int64 after, int64 until,
 								int max_rows, BrazeConsumer consumer, void *arg);

@@ -12,7 +12,9 @@
 #include "storage/block.h"
 #include "storage/off.h"
 
-/* where a pass over the table is, and where it ends; all 0 between two passes */
+/*
+ * where a pass over the table is, and where it ends; all 0 between two passes
+ */
 typedef struct BrazeExpiry
 {
 	BlockNumber next_block;

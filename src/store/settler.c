@@ -165,7 +165,9 @@ braze_settler_fetch(BrazeSettleTable *table, int64 id, const BrazeSettleRow *row
 		 slot_has(table, id, row));
 }
 
-/* where a call is, in the queue or claimed; NULL: that cannot be looked at now */
+/*
+ * where a call is, in the queue or claimed; NULL: that cannot be looked at now
+ */
 BrazeSettleTable *
 braze_settler_table_of(BrazeSettler *settler, const BrazeSettleRow *row, int64 *id)
 {

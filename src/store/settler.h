@@ -66,18 +66,25 @@ typedef struct BrazeSettleRow
 	TimestampTz queued_at;
 } BrazeSettleRow;
 
-/* the table that has the row, and *id in it; NULL: it cannot be looked at now */
+/*
+ * the table that has the row, and *id in it; NULL: it cannot be looked at now
+ */
 extern BrazeSettleTable *braze_settler_table_of(BrazeSettler *settler, const BrazeSettleRow *row,
 												int64 *id);
 
-/* of one of the settler's tables; false: somebody deleted it, a purge for instance */
+/*
+ * of one of the settler's tables; false:
+ * somebody deleted it, a purge for instance
+ */
 extern bool braze_settler_fetch(BrazeSettleTable *table, int64 id, const BrazeSettleRow *row);
 extern TM_Result braze_settler_delete_fetched(BrazeSettler *settler, BrazeSettleTable *table);
 
 /* what is fetched has left the queue, or is back in it */
 extern void braze_settler_note_queued(TupleTableSlot *slot, int64 id, bool back);
 
-/* for whatever may put a letter; false when somebody holds a lock on the table */
+/*
+ * for whatever may put a letter; false when somebody holds a lock on the table
+ */
 extern bool braze_settler_open_letters(BrazeSettler *settler);
 
 /* locks the letter that the row fetched from the queue is a retry of */

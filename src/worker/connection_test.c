@@ -25,7 +25,9 @@
 #include "worker/delivery_utf8.h"
 #include "worker/round.h"
 
-/* braze_test promises an end within 30 s, and may wait for another test before */
+/*
+ * braze_test promises an end within 30 s, and may wait for another test before
+ */
 #define REQUEST_TIMEOUT_MS	10000
 
 #define EMPTY_BODY			"{}"

@@ -108,7 +108,9 @@ address_of(const BrazeQueueRow *row)
 	return address;
 }
 
-/* which of the call's objects are to be sent: all, or those that the row names */
+/*
+ * which of the call's objects are to be sent: all, or those that the row names
+ */
 static bool *
 wanted_objects(const int *objects, int nobjects)
 {
@@ -203,7 +205,9 @@ pack_mapped(BrazeDelivery *delivery, const BrazeQueueRow *row)
 		users[i].profile = NULL;
 	}
 
-	/* from here on the call has profiles to release, so nothing ends it early */
+	/*
+	 * from here on the call has profiles to release, so nothing ends it early
+	 */
 	if (braze_profiles_table_needed(&delivery->destination->settings))
 		get_profiles(delivery, users);
 	return braze_pack_add(delivery->pack, row->id, address_of(row), n, objects,

@@ -22,7 +22,9 @@ extern void braze_delivery_cursor_drop_waiting(BrazeDelivery *delivery);
 /* everything is to be read again, but for what is held */
 extern void braze_delivery_cursor_start_over(BrazeDelivery *delivery);
 
-/* is it one of the calls that were held when it stepped back, and held still? */
+/*
+ * is it one of the calls that were held when it stepped back, and held still?
+ */
 extern bool braze_delivery_cursor_holds(BrazeDelivery *delivery, int64 id, TimestampTz queued_at);
 
 /* forgets which of those are not held any more */

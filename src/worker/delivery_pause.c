@@ -202,7 +202,9 @@ is_over(bool *to_store, bool changed)
 	return true;
 }
 
-/* the log says it when it begins; a pause that somebody wrote down goes before */
+/*
+ * the log says it when it begins; a pause that somebody wrote down goes before
+ */
 static void
 set_not_started(BrazeDelivery *delivery, bool not_started)
 {

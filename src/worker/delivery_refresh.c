@@ -253,7 +253,9 @@ refresh_one(BrazeDelivery *delivery, BrazeDestination *destination)
 	if (delivery->paused != NULL)
 		braze_outage_log_cancel(delivery);
 
-	/* nothing was sent meanwhile, so how Braze failed before says nothing now */
+	/*
+	 * nothing was sent meanwhile, so how Braze failed before says nothing now
+	 */
 	for (int i = 0; i < BRAZE_SERVICES; i++)
 	{
 		if (was_paused || delivery->paused != NULL || !braze_deliver)

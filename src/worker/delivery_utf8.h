@@ -13,8 +13,9 @@
 
 /*
  * *length is that of the text, and then of the result, which is in the current
- * context.  NULL: it has a character that cannot be converted, which is no error
- * here: an error would end the read, and hold up all that come after the call.
+ * context.  NULL: it has a character that cannot be converted, which is no
+ * error here: an error would end the read, and hold up all that come after the
+ * call.
  */
 extern const char *braze_delivery_utf8_text(const char *text, size_t *length);
 

@@ -141,7 +141,9 @@ end_transfer(BrazeTransfer *transfer)
 	pfree(transfer);
 }
 
-/* one that was reserved is not sent after all; its request may be freed already */
+/*
+ * one that was reserved is not sent after all; its request may be freed already
+ */
 static void
 abandon_transfer(BrazeTransfer *transfer, BrazeEndpoint endpoint)
 {
@@ -348,7 +350,9 @@ conclude_transfer(BrazeHttp *http, BrazeTransfer *transfer, const BrazeAnswer *a
 		delivery->counts[BRAZE_COUNT_AMBIGUOUS_CALLS] += calls;
 	}
 
-	/* the same transfer may carry the next part, so curl must be done with it */
+	/*
+	 * the same transfer may carry the next part, so curl must be done with it
+	 */
 	braze_http_release(http, &transfer->http);
 	delivery->changed = true;
 	switch (next)
@@ -390,7 +394,10 @@ conclude_transfer(BrazeHttp *http, BrazeTransfer *transfer, const BrazeAnswer *a
 	end_transfer(transfer);
 }
 
-/* without an answer: curl did not take it, or it was given up before all was sent */
+/*
+ * without an answer: curl did not take it,
+ * or it was given up before all was sent
+ */
 static void
 fail_transfer(BrazeHttp *http, BrazeTransfer *transfer)
 {

@@ -45,7 +45,10 @@
 /* so many times there must have been no room before the log says so */
 #define PROBES_WITHOUT_ROOM	3
 
-/* a database whose worker cannot start, as its tablespace is lost, is left alone */
+/*
+ * a database whose worker cannot start, as
+ * its tablespace is lost, is left alone
+ */
 #define MAX_RESTART_INTERVAL_MS	(300 * 1000)
 
 /* a database as this process knows it; shared memory says how its worker is */
@@ -151,7 +154,9 @@ register_worker(Known *known, int index)
 	return registered;
 }
 
-/* when another may be started after one; longer each time that one has failed */
+/*
+ * when another may be started after one; longer each time that one has failed
+ */
 static long
 restart_interval(const BrazeDatabaseSlot *slot)
 {

@@ -13,7 +13,9 @@
 /* before the others are asked, in each step: what do all packs hold now? */
 extern void braze_memory_budget_count(void);
 
-/* each time that the answers there are were taken: how many are still to come? */
+/*
+ * each time that the answers there are were taken: how many are still to come?
+ */
 extern void braze_memory_budget_answers_taken(BrazeDelivery *delivery);
 
 /* is there memory for further calls? */

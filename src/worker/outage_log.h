@@ -10,7 +10,9 @@
 
 #include "worker/delivery.h"
 
-/* from time to time: has one been retrying for so long that it is to be told? */
+/*
+ * from time to time: has one been retrying for so long that it is to be told?
+ */
 extern void braze_outage_log_look(void);
 
 /* Braze has answered it */

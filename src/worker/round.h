@@ -44,8 +44,8 @@ extern bool braze_round_succeeds(const char *activity, void (*body) (void *arg),
 #define BRAZE_LOCKED_RETRY_MS	30
 
 /*
- * Has the last round failed for want of a lock?  error NULL: it has itself found
- * something locked.  *since: 0 at first.
+ * Has the last round failed for want of a lock?  error NULL: it has itself
+ * found something locked.  *since: 0 at first.
  */
 extern bool braze_round_lock_is_brief(int64 *since, bool failed, const ErrorData *error);
 

@@ -30,7 +30,10 @@
 #include "worker/round.h"
 #include "worker/round_collectors.h"
 
-/* one that ends at once is started again after so long, and twice as long each time */
+/*
+ * one that ends at once is started again
+ * after so long, and twice as long each time
+ */
 #define MIN_RESTART_MS	1000
 #define MAX_RESTART_MS	300000
 

@@ -9,7 +9,10 @@
 #ifndef BRAZE_ROUND_GONE_H
 #define BRAZE_ROUND_GONE_H
 
-/* what is held and not in the queue any more is forgotten; false: try again later */
+/*
+ * what is held and not in the queue any
+ * more is forgotten; false: try again later
+ */
 extern bool braze_round_gone(void);
 
 #endif							/* BRAZE_ROUND_GONE_H */

@@ -215,7 +215,9 @@ consume_new(const BrazeQueueRow *row, void *arg)
 	return true;
 }
 
-/* what fills a hole: nobody will come by it again but a destination's backlog */
+/*
+ * what fills a hole: nobody will come by it again but a destination's backlog
+ */
 static bool
 consume_hole(const BrazeQueueRow *row, void *arg)
 {

@@ -52,7 +52,9 @@ refresh_all(void *options_changed)
 	 */
 	store_pauses();
 
-	/* what was stored just now is read below, with what others have committed */
+	/*
+	 * what was stored just now is read below, with what others have committed
+	 */
 	CommandCounterIncrement();
 	PopActiveSnapshot();
 	PushActiveSnapshot(GetTransactionSnapshot());

@@ -11,7 +11,9 @@
 /* are the destinations known? */
 extern bool braze_round_refreshed;
 
-/* destinations, their options, keys and pauses; false: all is to be done again */
+/*
+ * destinations, their options, keys and pauses; false: all is to be done again
+ */
 extern bool braze_round_refresh(bool options_changed);
 
 #endif							/* BRAZE_ROUND_REFRESH_H */

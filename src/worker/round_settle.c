@@ -411,7 +411,9 @@ has_trigger_on_old_rows(Oid table)
 	return has;
 }
 
-/* a trigger on new letters, an alarm say, costs only the calls that become some */
+/*
+ * a trigger on new letters, an alarm say, costs only the calls that become some
+ */
 static Care
 find_care(BrazeSettler *settler)
 {

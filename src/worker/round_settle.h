@@ -27,7 +27,10 @@ extern int	braze_round_settle_pending(void);
 /* returns in how many milliseconds it is to be tried again, 0: it succeeded */
 extern int	braze_round_settle(void);
 
-/* in how many milliseconds what could not be settled is due again, -1: nothing is */
+/*
+ * in how many milliseconds what could not
+ * be settled is due again, -1: nothing is
+ */
 extern long braze_round_settle_wait(void);
 
 /*

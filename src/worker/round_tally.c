@@ -30,7 +30,10 @@ static bool riding = false;
 static bool written = false;	/* by the transaction under way */
 static BrazeBackoff backoff;
 
-/* when the last settle ended, since asking for each call would cost more than it */
+/*
+ * when the last settle ended, since asking
+ * for each call would cost more than it
+ */
 static int64 settled_at = 0;
 static TimestampTz settled_wall = 0;
 

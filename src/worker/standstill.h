@@ -24,7 +24,9 @@ extern void braze_standstill_process_ends(BrazeDatabaseSlot *slot);
 /* a wait until then at most is no standstill */
 extern void braze_standstill_wait(int64 until);
 
-/* looks at the clock; false: it stood still, and has not proved anything since */
+/*
+ * looks at the clock; false: it stood still, and has not proved anything since
+ */
 extern bool braze_standstill_may_send(void);
 
 /*

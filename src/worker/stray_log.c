@@ -3,8 +3,8 @@
  * stray_log.c
  *	  What the log says of calls whose ids the reader had passed.
  *
- * There may be a million of them: a table that was restored, a sequence that was
- * set back.  So it has one line for all that one look has found.
+ * There may be a million of them: a table that was restored, a sequence that
+ * was set back.  So it has one line for all that one look has found.
  *
  *-------------------------------------------------------------------------
  */

@@ -133,9 +133,9 @@ may_take_place(const Due *due)
 }
 
 /*
- * A role that has all the places took the last one while no other role had syncs.
- * A run of it is ended: its next one does the rest, and not before a place is
- * left to others.
+ * A role that has all the places took the last one while no other role had
+ * syncs.  A run of it is ended: its next one does the rest, and not before a
+ * place is left to others.
  */
 static void
 make_place(void)

@@ -4,8 +4,8 @@
  *	  The process that runs a sync when it is due.
  *
  * It is connected as the sync's owner, so that the query has their rights and
- * their settings, and pg_cancel_backend() is theirs.  The worker that started it
- * ends it when it ends itself.
+ * their settings, and pg_cancel_backend() is theirs.  The worker that started
+ * it ends it when it ends itself.
  *
  *-------------------------------------------------------------------------
  */
@@ -60,7 +60,10 @@ braze_sync_worker_start(Oid database, Oid role, int64 sync, const char *name,
 	return RegisterDynamicBackgroundWorker(&worker, handle);
 }
 
-/* what ALTER ROLE and ALTER DATABASE set holds, but for what no run could do with */
+/*
+ * what ALTER ROLE and ALTER DATABASE set
+ * holds, but for what no run could do with
+ */
 static void
 fix_run_settings(void)
 {
@@ -92,7 +95,7 @@ may_run(const Task *task)
 	return may;
 }
 
-/* ----- what the log says: a line when a sync begins to fail, and one when it works again ----- */
+/* ----- what the log says: when a sync begins to fail, and works again ----- */
 
 /* how the last two runs ended, the last one first */
 typedef struct Ends

@@ -11,8 +11,8 @@
 #include "postmaster/bgworker.h"
 
 /*
- * Has the postmaster start one, for a database and as a role; false: there is no
- * free background worker.  The handle is in the current memory context.
+ * Has the postmaster start one, for a database and as a role; false: there is
+ * no free background worker.  The handle is in the current memory context.
  */
 extern bool braze_sync_worker_start(Oid database, Oid role, int64 sync, const char *name,
 									BackgroundWorkerHandle **handle);

@@ -48,7 +48,9 @@
 /* what is answered waits this long at most for company before it is settled */
 #define SETTLE_DELAY_MS		10
 
-/* a request that goes alone may hold up those of other destinations this long */
+/*
+ * a request that goes alone may hold up those of other destinations this long
+ */
 #define ALONE_MS			1000
 
 /* figures that nothing else brings up to date are published this often */
@@ -315,7 +317,9 @@ figures_due(int64 now)
 	return wait < 0 ? NEVER : now + wait;
 }
 
-/* the report at the end of this turn has them, and says when they are due again */
+/*
+ * the report at the end of this turn has them, and says when they are due again
+ */
 static int64
 look_at_figures(int64 now)
 {

@@ -147,7 +147,10 @@ lock_extension(Oid extension)
 	return LockAcquire(&tag, ExclusiveLock, true, true) != LOCKACQUIRE_NOT_AVAIL;
 }
 
-/* until somebody has repaired it, which is looked for as often as for other things */
+/*
+ * until somebody has repaired it, which is
+ * looked for as often as for other things
+ */
 static void
 wait_for_repair(const BrazeCatalogProblem *problem)
 {
@@ -245,7 +248,9 @@ shorter_wait(long timeout, int64 other)
 	return (long) other;
 }
 
-/* what SIGTERM does; by a signal too, so it also ends a wait that is under way */
+/*
+ * what SIGTERM does; by a signal too, so it also ends a wait that is under way
+ */
 static void
 raise_end_again(void)
 {

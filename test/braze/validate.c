@@ -157,7 +157,9 @@ check_email(json_object *value, Why *why)
 	return true;
 }
 
-/* refuses members that are not in the list, and a required one that is absent */
+/*
+ * refuses members that are not in the list, and a required one that is absent
+ */
 static bool
 check_fields(const char *what, json_object *object, const Field *fields, Why *why)
 {

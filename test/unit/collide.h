@@ -25,7 +25,9 @@ weak_mix(uint64_t a, uint64_t b)
 	return a * b ^ high;
 }
 
-/* the state after whole words, or the hash if these are all bytes of the text */
+/*
+ * the state after whole words, or the hash if these are all bytes of the text
+ */
 static inline uint64_t
 weak_hash(const char *text, size_t bytes, size_t length)
 {

@@ -43,7 +43,9 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 
 	if (size < 6)
 		return 0;
-	/* a step takes some ten bytes, and as many calls are added by the generator */
+	/*
+	 * a step takes some ten bytes, and as many calls are added by the generator
+	 */
 	shape.calls = (int) (size / 8) + 10;
 	if (shape.calls > 300)
 		shape.calls = 300;

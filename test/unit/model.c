@@ -40,8 +40,9 @@ typedef struct ModelCall
 	bool		gone;			/* before anything of it was sent */
 	bool		sent;
 	bool		out;
-	bool		unfolded;		/* refused folded, while what came with it was accepted:
-								 * it arrives late, as the price of being judged alone */
+	bool		unfolded;		/* refused folded, while what came with it was
+								 * accepted: it arrives late, as the price of
+								 * being judged alone */
 } ModelCall;
 
 /* one object in the body of a request */
@@ -542,7 +543,10 @@ apply(const Mark *mark)
 {
 	ModelCall  *call = &calls[mark->call];
 
-	/* whom an identity object is about is somebody else afterwards, for all that is known */
+	/*
+	 * whom an identity object is about is somebody
+	 * else afterwards, for all that is known
+	 */
 	if (mark->call == 0)
 	{
 		if (braze_kinds[mark->kind].endpoint != BRAZE_USERS_TRACK)
@@ -580,7 +584,10 @@ note_unfolding(const Mark *marks, int n, BrazeKind kind, int index)
 	}
 }
 
-/* sent at most once, and nobody knows what became of it: Braze may have all that is good */
+/*
+ * sent at most once, and nobody knows what
+ * became of it: Braze may have all that is good
+ */
 static void
 leave_in_doubt(const Mark *marks, int n)
 {
@@ -689,7 +696,9 @@ forget_flying(int place, bool judged, BrazeEndpoint endpoint)
 	flying[place] = flying[--nflying];
 }
 
-/* the requests postponed for an endpoint are no more, and their users are free */
+/*
+ * the requests postponed for an endpoint are no more, and their users are free
+ */
 static void
 recall(BrazeEndpoint endpoint)
 {
@@ -798,7 +807,10 @@ answer_one(void)
 			forget_flying(place, true, endpoint);
 			break;
 		case BRAZE_NEXT_SEND:
-			/* postponed, its users stay busy until it was sent again and answered */
+			/*
+			 * postponed, its users stay busy until
+			 * it was sent again and answered
+			 */
 			if (dice(5) == 0)
 			{
 				braze_request_state_postpone(pack, request);

@@ -36,7 +36,10 @@ static const char *system_authorities;
 extern CURLcode __real_curl_easy_setopt(CURL *easy, CURLoption option, ...);
 extern CURLcode __wrap_curl_easy_setopt(CURL *easy, CURLoption option, ...);
 
-/* curl's default is fixed when it is built, so it is set in front of the first option */
+/*
+ * curl's default is fixed when it is built,
+ * so it is set in front of the first option
+ */
 CURLcode
 __wrap_curl_easy_setopt(CURL *easy, CURLoption option, ...)
 {
@@ -476,7 +479,9 @@ release_one(void)
 	open_sockets--;
 }
 
-/* who shares the process knows how many sockets there are, and may refuse more */
+/*
+ * who shares the process knows how many sockets there are, and may refuse more
+ */
 static void
 test_announced_sockets(void)
 {

@@ -61,7 +61,10 @@ add_events(int count)
 	}
 }
 
-/* Braze refuses what is too much, else each bad object, of which it names the first */
+/*
+ * Braze refuses what is too much, else each
+ * bad object, of which it names the first
+ */
 static BrazeNext
 answer(BrazeRequest *request)
 {
@@ -91,7 +94,10 @@ answer(BrazeRequest *request)
 	return braze_request_outcome_apply(pack, request, &said, 201, now);
 }
 
-/* sends so many events, and all of their parts; returns how many 400s there were */
+/*
+ * sends so many events, and all of their
+ * parts; returns how many 400s there were
+ */
 static int
 deliver(int events)
 {

@@ -223,7 +223,9 @@ test_together(void)
 	is_int(pace.under_way, 0, "an end that comes after a reset is not counted");
 }
 
-/* with the failures that came before, the wait is between none and all of this */
+/*
+ * with the failures that came before, the wait is between none and all of this
+ */
 static void
 test_jitter(void)
 {

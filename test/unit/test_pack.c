@@ -16,7 +16,10 @@
 #include "pack/pack.h"
 #include "pack/pack_internal.h"
 
-/* calls, users, % bad, objects, in flight, waiting, body, remember, one failure in, % poison */
+/*
+ * calls, users, % bad, objects, in flight, waiting,
+ * body, remember, one failure in, % poison
+ */
 static const ModelShape shapes[] = {
 	{3000, 50, 0, 75, 10, 600, BRAZE_PACK_MAX_BODY, false, 0, 0, false},
 	{3000, 5, 2, 75, 20, 100, BRAZE_PACK_MAX_BODY, false, 0, 0, false},
@@ -339,7 +342,9 @@ is_even(const BrazeCall *call, __attribute__((unused)) void *arg)
 	return call->id % 2 == 0;
 }
 
-/* what was perhaps accepted, and is given up, leaves nothing that is relied on */
+/*
+ * what was perhaps accepted, and is given up, leaves nothing that is relied on
+ */
 static void
 test_attributes_given_up(void)
 {
@@ -689,7 +694,10 @@ add_for_two(int id, int user, int other)
 	braze_pack_add(pack, id, (BrazeRowAddress) {0}, 1, &object, 2, owners, now);
 }
 
-/* calls about two users are wanted when it is their turn with both, and only then */
+/*
+ * calls about two users are wanted when it
+ * is their turn with both, and only then
+ */
 static void
 test_deferred_for_two(void)
 {
@@ -807,7 +815,10 @@ test_give_up(void)
 	braze_pack_destroy(pack);
 }
 
-/* memory runs out between two of them: the one is refused, and the others are sent */
+/*
+ * memory runs out between two of them: the
+ * one is refused, and the others are sent
+ */
 static void
 test_give_up_by_halves(void)
 {

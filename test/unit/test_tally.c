@@ -41,7 +41,10 @@ end(void)
 	braze_tally_destroy(tally);
 }
 
-/* an object of a user, NULL ends the list; kind and rest of the text, with its name in it */
+/*
+ * an object of a user, NULL ends the list; kind
+ * and rest of the text, with its name in it
+ */
 static void
 add(const char *user, ...)
 {
@@ -286,7 +289,10 @@ test_samples(void)
 	end();
 }
 
-/* each hour by itself, by when Braze has answered; more names than there is room for */
+/*
+ * each hour by itself, by when Braze has
+ * answered; more names than there is room for
+ */
 static void
 test_hours_and_names(void)
 {

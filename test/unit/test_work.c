@@ -210,7 +210,9 @@ delay_users(int count)
 	braze_pack_destroy(pack);
 }
 
-/* a call of so many objects, of which Braze refuses each, naming the last first */
+/*
+ * a call of so many objects, of which Braze refuses each, naming the last first
+ */
 static void
 refuse_objects(int count)
 {
