@@ -34,8 +34,8 @@ FROM committed c WHERE NOT EXISTS (SELECT FROM queued q WHERE (q.destination, q.
 INSERT INTO violations
 SELECT 'queued twice', format('%s, %s times', number, count(*)) FROM queued GROUP BY destination, number, queued_at, call HAVING count(*) > 1;
 
--- What an old primary lost may have been collected before; the number of an alias
--- or a deletion is lost with it.
+-- What an old primary lost may have been collected before; the number of an
+-- alias or a deletion is lost with it.
 CREATE TABLE gone AS
 SELECT q.id, q.number, coalesce((SELECT string_agg(DISTINCT o.outcome, ', ') FROM outcomes o
 	WHERE (o.destination, o.queued_at) = (q.destination, q.queued_at) AND o.number = coalesce(q.number, o.number)), 'unheard of') AS outcome

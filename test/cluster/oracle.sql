@@ -1,13 +1,13 @@
--- What the oracle of test/torture cannot know: what the writers were told of their
--- transactions, and which node sent a request.  Variables: asynchronous.
+-- What the oracle of test/torture cannot know: what the writers were told of
+-- their transactions, and which node sent a request.  Variables: asynchronous.
 
 CREATE TABLE outcomes AS
 SELECT entry->>'transaction' AS transaction, entry->>'outcome' AS outcome, (c->>0)::name AS destination, (c->>1)::bigint AS number, c->>2 AS nonce
 FROM outcome_lines, jsonb_array_elements(entry->'calls') c;
 CREATE INDEX ON outcomes (destination, number, nonce);
 
--- A standby that is behind has not settled what was settled, and so is more than
--- what was in flight.
+-- A standby that is behind has not settled what was settled, and so is more
+-- than what was in flight.
 CREATE TABLE tolerated AS
 SELECT * FROM violations
 WHERE :asynchronous AND what IN ('too much was sent again', 'counted more than was delivered', 'not counted', 'duplicate', 'an older value stands');
@@ -38,8 +38,8 @@ SELECT 'rolled back, but sent', destination, format('%s (%s)', number, outcome) 
 
 DELETE FROM violations WHERE :asynchronous AND what = 'not committed';
 
--- Each request, and which node sent it.  A node that was frozen is not the leader
--- from its thaw on, until it is back.
+-- Each request, and which node sent it.  A node that was frozen is not the
+-- leader from its thaw on, until it is back.
 CREATE TABLE sent AS
 SELECT r.destination, r.position, substring(r.entry->>'key' FROM '^key-of-[a-z]+-(.*)$') AS node, count(o.position) AS objects
 FROM ledger r LEFT JOIN ledger o ON (o.destination, o.life, o.request, o.line) = (r.destination, r.life, r.request, 'object')
@@ -64,8 +64,8 @@ INSERT INTO violations
 SELECT 'sent by an old leader after its thaw', destination, format('%s requests of %s in round %s', requests, node, round)
 FROM thaws WHERE requests > 0 AND NOT :asynchronous;
 
--- The nodes that sent, one after the other, must be among those that led, in the
--- same order: one that sends while another one leads is not.
+-- The nodes that sent, one after the other, must be among those that led, in
+-- the same order: one that sends while another one leads is not.
 CREATE TABLE turns AS
 SELECT destination, turn, min(node) AS node, min(position) AS began, count(*) AS requests
 FROM (
@@ -73,11 +73,11 @@ FROM (
 	FROM (SELECT *, node IS DISTINCT FROM lag(node) OVER (PARTITION BY destination ORDER BY position) AS changed FROM sent) c) t
 GROUP BY destination, turn;
 
--- The sums are written a second later than what they count is settled, and a node
--- that is promoted may lack them.  When the old one ended is not known so well as
--- with a kill: at any time until the cluster was whole again, or, if nothing was
--- done to it, after its last request.  What does not concern the leader costs no
--- sums.
+-- The sums are written a second later than what they count is settled, and a
+-- node that is promoted may lack them.  When the old one ended is not known so
+-- well as with a kill: at any time until the cluster was whole again, or, if
+-- nothing was done to it, after its last request.  What does not concern the
+-- leader costs no sums.
 DELETE FROM violations WHERE what = 'not counted';
 DELETE FROM uncertain_times;
 INSERT INTO uncertain_times

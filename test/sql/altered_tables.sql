@@ -37,7 +37,8 @@ BEGIN
 END
 $$;
 
--- what is said once the statements have run; the hints are followed until all is well
+-- what is said once the statements have run; the hints are followed until all
+-- is well
 CREATE FUNCTION pg_temp.said_after(statements text[], OUT said text, OUT hint text) LANGUAGE plpgsql AS $$
 DECLARE
 	statement text;

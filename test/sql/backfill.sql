@@ -14,7 +14,8 @@ INSERT INTO users VALUES (3, 'Cy', 'pro', 'x', '2000-01-01 00:00:00+00'), (1, 'A
 CREATE TRIGGER to_braze AFTER INSERT OR UPDATE ON users FOR EACH ROW WHEN (NEW.plan = 'pro')
 	EXECUTE FUNCTION braze_trigger('type', 'identify', 'user_id', 'id', 'except', 'password', 'names', '{"born": "dob_at"}', 'only_changed', 'true');
 
--- the rows for which WHEN is true, in the order of the key, with the session's settings
+-- the rows for which WHEN is true, in the order of the key, with the session's
+-- settings
 SET TimeZone = 'Asia/Tokyo';
 CALL braze_backfill('users', 'to_braze');
 RESET TimeZone;

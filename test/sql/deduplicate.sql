@@ -100,7 +100,8 @@ CREATE TRIGGER leave_out BEFORE UPDATE ON braze_messages FOR EACH ROW EXECUTE FU
 SELECT braze_track('u6', 'e', message_id => 'expired') IS NOT NULL AS queued;
 ROLLBACK TO SAVEPOINT s;
 
--- the extension comes back elsewhere, and whatever is on the search_path is not run
+-- the extension comes back elsewhere, and whatever is on the search_path is not
+-- run
 DROP EXTENSION segment_braze CASCADE;
 CREATE SCHEMA elsewhere;
 CREATE EXTENSION segment_braze SCHEMA elsewhere;

@@ -62,7 +62,8 @@ SELECT * FROM braze_paused;
 SELECT * FROM braze_pending;
 RESET ROLE;
 
--- the session notices at once: a right taken away, given to a group, a group joined
+-- the session notices at once: a right taken away, given to a group, a group
+-- joined
 REVOKE USAGE ON FOREIGN SERVER braze FROM regress_braze_app;
 SET ROLE regress_braze_app;
 SELECT braze_identify('u1', destination => 'braze');

@@ -27,7 +27,8 @@ SELECT map('{"type": "alias", "userId": "u1", "previousId": "old", "integrations
 --
 SELECT map('{"type": "delete", "userId": "u1"}');
 SELECT map('{"type": "delete", "userId": "u1"}', 'delete_calls', 'delete');
--- what braze_delete_user queues is always sent, and no type of a Segment call says so
+-- what braze_delete_user queues is always sent, and no type of a Segment call
+-- says so
 SELECT outcome, kind, payload FROM braze_map_queued('{"type": "delete", "userId": "u1"}', 'map_alias', NULL, call_kind => 'delete_user');
 SELECT map('{"type": "delete_user", "userId": "u1"}', 'delete_calls', 'delete');
 -- by whatever identifies the user

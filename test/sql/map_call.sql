@@ -69,7 +69,8 @@ SELECT map('{"type": "identify", "userId": "u1", "_metadata": {"bundled": ["Braz
 SELECT type, lines(jsonb_build_object('type', type, 'userId', 'u1', 'previousId', 'old', 'event', 'E', 'groupId', 'g1', 'name', 'Home',
 	'timestamp', '2024-05-06T07:08:09Z', '_metadata', '{"bundled": ["Braze"]}'::jsonb), '{alias_calls,merge,track_all_pages,true}', '{}')
 FROM unnest(ARRAY['identify', 'track', 'page', 'screen', 'group', 'Alias']) type;
--- those in apps are handed identify and track calls alone; a library that is not known counts as one in a browser
+-- those in apps are handed identify and track calls alone; a library that is
+-- not known counts as one in a browser
 SELECT library, string_agg(type, ' ' ORDER BY type) AS "comes from here"
 FROM unnest(ARRAY['"analytics-swift"', '"analytics-kotlin"', '"@segment/analytics-react-native"', '"analytics-ios"', '"analytics-android"',
 		'"analytics.js"', '"analytics-swif"', '"analytics-swift2"', '""', '1', 'null', '["analytics-swift"]']) library,
@@ -80,7 +81,8 @@ FROM unnest(ARRAY['"analytics-swift"', '"analytics-kotlin"', '"@segment/analytic
 WHERE line <> 'skip' GROUP BY library ORDER BY library COLLATE "C";
 SELECT lines('{"type": "group", "userId": "u1", "groupId": "g1", "_metadata": {"bundled": ["Appboy"]}, "context": {"library": "analytics-swift"}}', '{}', '{}');
 
--- app_id: that of the integrations beats the destination's; attributes have none
+-- app_id: that of the integrations beats the destination's; attributes have
+-- none
 SELECT map('{"type": "track", "userId": "u1", "event": "E", "timestamp": "2024-05-06T07:08:09Z"}', 'app_identifier', 'mine');
 SELECT map('{"type": "track", "userId": "u1", "event": "E", "timestamp": "2024-05-06T07:08:09Z", "integrations": {"Braze": {"app_id": "theirs"}}}', 'app_identifier', 'mine');
 SELECT map('{"type": "track", "userId": "u1", "event": "E", "timestamp": "2024-05-06T07:08:09Z", "integrations": {"Appboy": {"appId": "theirs"}}}');
@@ -128,7 +130,8 @@ SELECT at('{"timestamp": -1, "sentAt": "2024-01-01"}');
 SELECT at('{"timestamp": 1e300, "sentAt": "2024-01-01"}');
 SELECT at('{"timestamp": 253402300800000, "sentAt": "2024-01-01"}');
 SELECT at('{"timestamp": true, "sentAt": "2024-01-01"}');
--- without a timestamp: receivedAt, corrected by how long the call lay at the sender
+-- without a timestamp: receivedAt, corrected by how long the call lay at the
+-- sender
 SELECT at('{"originalTimestamp": "2024-01-01T00:00:00Z", "sentAt": "2024-01-01T00:00:10Z", "receivedAt": "2024-06-01T12:00:00Z"}');
 SELECT at('{"originalTimestamp": "2024-01-01T00:00:00Z", "receivedAt": "2024-06-01T12:00:00Z"}');
 SELECT at('{"sentAt": "2024-01-01T00:00:10Z", "receivedAt": "2024-06-01T12:00:00Z"}');

@@ -61,7 +61,8 @@ SELECT track('Cart Updated', '{"cart_id": "c1", "currency": "money", "products":
 
 -- a broken product is left out
 SELECT track('Cart Updated', '{"cart_id": "c1", "products": [{"product_id": "p1"}, {"price": 5}, 7, {"product_id": "p2", "price": 3}]}', 'orders_as', 'ecommerce');
--- a call that cannot satisfy the schema is a custom event; a note names what is missing
+-- a call that cannot satisfy the schema is a custom event; a note names what is
+-- missing
 SELECT track('Cart Updated', '{"products": [{"product_id": "p1"}]}', 'orders_as', 'ecommerce');
 SELECT track('Product Added', '{"name": "Cards"}', 'orders_as', 'ecommerce');
 SELECT track('Order Completed', '{"revenue": 5}', 'orders_as', 'ecommerce');
@@ -69,7 +70,8 @@ SELECT track('Order Completed', '{"revenue": 5}', 'orders_as', 'both');
 SELECT track('Order Refunded', '{"order_id": "o1"}', 'orders_as', 'ecommerce');
 SELECT map('{"type": "track", "userId": "u1", "event": "Order Completed", "timestamp": "2024-05-06"}', 'orders_as', 'ecommerce');
 
--- an event of Braze's own name, whatever orders_as says: its fields by Braze's names, the rest into metadata
+-- an event of Braze's own name, whatever orders_as says: its fields by Braze's
+-- names, the rest into metadata
 SELECT track('ecommerce.product_viewed', '{"product_id": "p1", "product_name": "Cards", "variant_id": "v1", "price": 3, "currency": "EUR", "source": "web", "type": ["price_drop"], "metadata": {"color": "red"}}');
 SELECT track('ecommerce.product_viewed', '{"product_id": "p1", "price": "3", "product_url": "https://example.com/p1", "url": "https://example.com/q", "type": [1], "brand": "B", "metadata": {"brand": "C", "price": 4}}', 'orders_as', 'ecommerce');
 SELECT track('ecommerce.cart_updated', '{"cart_id": "c1", "action": "add", "total_value": 8, "total": 9, "subtotal_value": 7, "subtotal": 6, "products": [{"product_id": "p1", "product_name": "Cards", "variant_id": "v1", "quantity": 2, "price": 4, "metadata": {"color": "red"}}]}');
@@ -84,10 +86,12 @@ SELECT map('{"type": "track", "userId": "u1", "event": "ecommerce.order_placed"}
 SELECT track('Ecommerce.Order_Placed', '{"total_value": 8}');
 SELECT track('ecommerce.wishlist_updated', '{"total_value": 8}', 'orders_as', 'ecommerce');
 
--- money below 0, which Braze drops the event for: discounts without their sign, other optional amounts into metadata
+-- money below 0, which Braze drops the event for: discounts without their sign,
+-- other optional amounts into metadata
 SELECT track('Order Completed', '{"order_id": "o1", "total": 10, "discount": -3, "tax": -1, "shipping": "-2.50", "subtotal": 0, "products": [{"product_id": "p1", "price": 10}]}', 'orders_as', 'ecommerce');
 SELECT track('ecommerce.order_placed', '{"order_id": "o1", "total_value": 10, "total_discounts": -3, "subtotal_value": -1, "products": [{"product_id": "p1", "price": 10}]}');
--- of an order a product below 0 is left out, given so or by a negative quantity; twice negative is positive
+-- of an order a product below 0 is left out, given so or by a negative
+-- quantity; twice negative is positive
 SELECT track('Order Completed', '{"order_id": "o1", "products": [{"product_id": "p1", "price": 10}, {"product_id": "p2", "price": -4}, {"product_id": "p3", "price": 4, "quantity": -1}, {"product_id": "p4", "price": -4, "quantity": -2}]}', 'orders_as', 'ecommerce');
 SELECT track('Order Completed', '{"order_id": "o1", "products": [{"product_id": "p2", "price": -4}]}', 'orders_as', 'ecommerce');
 -- a total below 0 makes it a plain event, and rejects one of Braze's own name
@@ -106,7 +110,8 @@ SELECT track('Product Viewed', '{"product_id": "p1", "price": 1, "currency": "by
 SELECT track('Product Viewed', '{"product_id": "p1", "price": 1, "currency": ""}', 'orders_as', 'ecommerce', 'default_currency', 'EUR');
 SELECT track('Cart Updated', '{"cart_id": "c1", "currency": " ", "products": [{"product_id": "p1", "price": 3, "currency": "gbp"}]}', 'orders_as', 'ecommerce');
 
--- what is added or removed does not say what the cart is worth: a total only where there is one
+-- what is added or removed does not say what the cart is worth: a total only
+-- where there is one
 SELECT track('Product Removed', '{"cart_id": "c1", "product_id": "p1", "price": 3, "quantity": 2}', 'orders_as', 'ecommerce');
 SELECT track('Cart Updated', '{"cart_id": "c1", "action": "remove", "total": 12, "products": [{"product_id": "p1", "price": 3}]}', 'orders_as', 'ecommerce');
 -- a list where no product is at the top
@@ -117,8 +122,8 @@ SELECT track('Product Added', '{"cart_id": "c1", "products": []}', 'orders_as', 
 SELECT track('Product Viewed', '{"currency": "EUR", "source": "web", "coupon": "X", "brand": "C", "products": [{"product_id": "p1", "price": 3, "brand": "B"}]}', 'orders_as', 'ecommerce');
 SELECT track('Product Viewed', '{"products": {"sku": "s1", "price": 3, "currency": "GBP"}, "currency": "EUR", "type": "price_drop"}', 'orders_as', 'ecommerce');
 SELECT track('Product Viewed', '{"products": [{"product_id": "p1", "price": 3}, {"product_id": "p2", "price": 3}]}', 'orders_as', 'ecommerce');
--- where names meet, metadata wins, then the product over what is around it; what
--- a field took of the product hides nothing
+-- where names meet, metadata wins, then the product over what is around it;
+-- what a field took of the product hides nothing
 SELECT track('Product Viewed', '{"x": 2, " y ": 2, "z": 2, "name": "a list", "price": 5, "source": "web", "metadata": {"x": 3, "w": 3}, "products": [{"product_id": "p1", "name": "n", "price": 1, "z": null, "metadata": {"x": 1, "y": 1}}]}', 'orders_as', 'ecommerce');
 SELECT track('Product Viewed', '{"currency": "EUR", "products": [{"product_id": "p1", "price": 1, "currency": "euros", "y": 1, " y": 2, "metadata": {" y ": 0, "z": null}, "z": 1}]}', 'orders_as', 'ecommerce');
 
@@ -135,7 +140,8 @@ SELECT track(' Order  Refunded ', '{"order_id": "o1"}', 'orders_as', 'ecommerce'
 
 -- metadata: property names that Braze keeps elsewhere may stand in it
 SELECT track('Product Viewed', '{"product_id": "p1", "price": 1, "time": "now", "n": null, "$x": 1, "o": {"a": null, "b": 1}}', 'orders_as', 'ecommerce');
--- an event that is too large gives up metadata: the products', then the call's largest
+-- an event that is too large gives up metadata: the products', then the call's
+-- largest
 SELECT left(line, 200) FROM track('Product Viewed', jsonb_build_object('product_id', 'p1', 'price', 1, 'big', repeat('x', 102000), 'small', 1), 'orders_as', 'ecommerce') line;
 SELECT left(line, 300) FROM track('Cart Updated', jsonb_build_object('cart_id', 'c1', 'note', 'n', 'products',
 	(SELECT jsonb_agg(jsonb_build_object('product_id', 'p' || i, 'price', i, 'text', repeat('x', 40000))) FROM generate_series(1, 3) i)), 'orders_as', 'ecommerce') line;

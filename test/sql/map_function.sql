@@ -46,7 +46,8 @@ ROLLBACK TO s;
 ALTER SERVER map_one OPTIONS (SET app_identifier 'changed');
 SELECT payload->>'app_id' FROM braze_map('{"type": "track", "userId": "u1", "event": "E"}', 'map_one');
 
--- without USAGE on any: the default settings; on the one that is named: an error
+-- without USAGE on any: the default settings; on the one that is named: an
+-- error
 CREATE ROLE regress_map_nobody;
 SET LOCAL ROLE regress_map_nobody;
 SELECT payload->>'app_id' FROM braze_map('{"type": "track", "userId": "u1", "event": "E"}');

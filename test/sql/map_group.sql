@@ -26,7 +26,8 @@ SELECT map('{"type": "group", "userId": "u1", "groupId": "4b5be5b2-6c1d-4f0a-8d3
 SELECT map('{"type": "group", "userId": "u1", "groupId": "1234", "traits": {"subscriptionState": "subscribed"}}', 'group_calls', 'subscription');
 SELECT map('{"type": "group", "userId": "u1", "groupId": "4b5be5b2-6c1d-4f0a-8d3c-2f1f0a7c9e11"}', 'group_calls', 'subscription');
 
--- states in any spelling, under each of their names: an opt-out is never taken for a membership
+-- states in any spelling, under each of their names: an opt-out is never taken
+-- for a membership
 CREATE FUNCTION cases.news(traits jsonb, group_id text DEFAULT '4b5be5b2-6c1d-4f0a-8d3c-2f1f0a7c9e11') RETURNS SETOF text LANGUAGE sql AS $$
 	SELECT lines(jsonb_build_object('type', 'group', 'userId', 'u1', 'groupId', group_id, 'traits', traits),
 				 '{group_calls,subscription}', '{external_id}')

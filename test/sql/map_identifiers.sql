@@ -46,7 +46,8 @@ SELECT map('{"type": "group", "groupId": "g", "traits": {"email": "company@examp
 SELECT map('{"type": "track", "event": "E", "timestamp": "2024-05-06", "traits": {"email": "t@example.com"}, "context": {"traits": {"email": "c@example.com"}}}', 'identifiers', 'email');
 -- the rest of the context identifies nobody
 SELECT map('{"type": "identify", "userId": "u1", "context": {"groupId": "g", "active": true}}');
--- an email that identifies is in the object once, also when the trait is another
+-- an email that identifies is in the object once, also when the trait is
+-- another
 SELECT map('{"type": "identify", "traits": {"email": null}, "context": {"traits": {"email": "c@example.com"}}}', 'identifiers', 'email');
 
 -- ids that do not resolve
@@ -75,7 +76,8 @@ SELECT map('{"type": "identify", "userId": "u1", "traits": {"plan": "pro"}}', 'u
 SELECT map('{"type": "track", "userId": "u1", "event": "E", "timestamp": "2024-05-06"}', 'update_existing_only', 'true');
 SELECT map('{"type": "track", "event": "E", "timestamp": "2024-05-06", "integrations": {"Braze": {"user_alias": {"alias_name": "n", "alias_label": "l"}}}}', 'update_existing_only', 'true');
 
--- a whole number is the id of its integer, wherever an id stands; texts stay as they are
+-- a whole number is the id of its integer, wherever an id stands; texts stay as
+-- they are
 SELECT map('{"type": "identify", "userId": 12345.0}');
 SELECT map('{"type": "identify", "userId": 12345.00, "anonymousId": -7.000}', 'identifiers', 'anonymous_id');
 SELECT map('{"type": "identify", "userId": 12345.50}');

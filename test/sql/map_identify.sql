@@ -76,7 +76,8 @@ SELECT map('{"type": "identify", "userId": "u1", "context": {"device": {"token":
 SELECT map('{"type": "identify", "userId": "u1", "traits": {"push_tokens": [{"app_id": "a", "token": "t2"}]}, "context": {"device": {"token": "t1"}}}',
 	'push_tokens_from_context', 'true', 'app_identifier', 'app');
 
--- max_attribute_age: what is older than it, as of now, is skipped; an event never is
+-- max_attribute_age: what is older than it, as of now, is skipped; an event
+-- never is
 SELECT map('{"type": "identify", "userId": "u1", "timestamp": "2024-05-06T07:08:09Z", "traits": {"plan": "pro"}}');
 SELECT map('{"type": "identify", "userId": "u1", "timestamp": "2024-05-06T07:08:09Z", "traits": {"plan": "pro"}}', 'max_attribute_age', '30 d');
 SELECT map('{"type": "track", "userId": "u1", "event": "e", "timestamp": "2024-05-06T07:08:09Z"}', 'max_attribute_age', '30 d');

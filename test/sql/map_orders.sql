@@ -52,7 +52,8 @@ SELECT track('Completed Order', '{"order_id": "o1", "time": 1, "price": 2, "quan
 SELECT track('Completed Order', '{" color": "order", "products": [{"sku": "a", "price": 1, "color ": "product"}]}');
 SELECT track('Completed Order', '{"order_id": "o1", "products": [{"sku": "a", "price": 1, "color": "red"}]}', 'purchase_properties', 'false');
 SELECT left(line, 170) FROM track('Completed Order', jsonb_build_object('order_id', 'o1', 'terms', repeat('x', 52000), 'products', '[{"sku": "a", "price": 1}]'::jsonb)) line;
--- together too large: each product leaves out the largest, its own or the order's, but for what it hides
+-- together too large: each product leaves out the largest, its own or the
+-- order's, but for what it hides
 SELECT left(regexp_replace(line, 'x{10,}', 'x', 'g'), 250) FROM track('Completed Order', jsonb_build_object('order_id', 'o1', 'a', repeat('x', 30000), 'b', repeat('x', 20000), 'c', repeat('x', 15000), 'products', jsonb_build_array(
 	'{"sku": "1", "price": 1}'::jsonb, jsonb_build_object('sku', '2', 'price', 1, 'd', repeat('x', 25000)), '{"sku": "3", "price": 1, "b": 2}'::jsonb,
 	'{"sku": "4", "price": 1, " c ": 3}'::jsonb, jsonb_build_object('sku', '5', 'price', 1, 'quantity', 201, 'c', repeat('x', 15000))))) line;

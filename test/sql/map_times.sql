@@ -42,7 +42,8 @@ SELECT value, r.* FROM unnest('{
 	"Wed, 16 Jul 2013 19:20:30 GMT","Tue, 16 Juli 13 19:20:30 GMT","Tue, 31 Jun 2013 19:20:30 GMT","Tue, 16 Ju 2013","Tue 16 Jul 2013 19:20:30 (","Jul 16","Tue","Tue Jul 16 2013","July 16, 2013","16 Jul 2013","Tue Jul 16 19:20:30","Tue Jul 16 19:20:302013",
 	20130230,201307,20130716192030,1e5,-,.,1.2.3,+1374002430,01374002430,""}'::text[]) value, read(to_jsonb(value)) r;
 
--- numbers: eight digits that are a date are that date, other small ones are no epoch
+-- numbers: eight digits that are a date are that date, other small ones are no
+-- epoch
 SELECT value, r.* FROM unnest('{
 	1984,1984.0,0,1,-1,19840304,19840304.0,19840304.5,-19840304,19840230,18991231,19000101,21001231,21010101,
 	86400,99999999,-99999999,100000000,-100000000,-100000000.5,-315619200,-2208988800,-2208988801,

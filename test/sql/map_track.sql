@@ -76,7 +76,8 @@ SELECT track('Subscription Renewed', '{"revenue": 0}', 'log_purchase_when_revenu
 SELECT track('Subscription Renewed', '{"revenue": "$5"}', 'log_purchase_when_revenue_present', 'true');
 SELECT track('Subscription Renewed', '{"total": 5}', 'log_purchase_when_revenue_present', 'true');
 SELECT track('Subscription Renewed', '{"revenue": 5, "currency": "XXX"}', 'log_purchase_when_revenue_present', 'true');
--- not the other calls of the eCommerce spec: their revenue is that of an order to come
+-- not the other calls of the eCommerce spec: their revenue is that of an order
+-- to come
 SELECT track('Product Added', '{"revenue": 5}', 'log_purchase_when_revenue_present', 'true');
 SELECT track('checkout_step_completed', '{"revenue": 5}', 'log_purchase_when_revenue_present', 'true');
 SELECT track('Order Refunded', '{"revenue": 5}', 'log_purchase_when_revenue_present', 'true');

@@ -26,7 +26,8 @@ SELECT right(line, 20) FROM identify('{"n": -1.7e308}') line;
 SELECT identify('{"n": 1.7000000000000000000000001e308}');
 SELECT identify('{"n": -1.8e308, "m": [1e309, 2], "o": {"p": 1e400}}');
 SELECT track('E', '{"n": 1e309, "m": 1}');
--- nor is one of more than a thousand digits sent, which takes time to print and more to multiply
+-- nor is one of more than a thousand digits sent, which takes time to print and
+-- more to multiply
 SELECT length(line) FROM identify(jsonb_build_object('n', ('0.' || repeat('7', 990))::numeric)) line;
 SELECT identify(jsonb_build_object('n', ('0.' || repeat('7', 1000))::numeric, 'm', jsonb_build_array(0e-16383, 1)));
 SELECT track('Order Completed', jsonb_build_object('order_id', 'o', 'products', jsonb_build_array(

@@ -1,5 +1,5 @@
--- braze_metrics(): who may call it, and names and labels as Prometheus wants them
--- The numbers are in shared memory, so the library has to be preloaded.
+-- braze_metrics(): who may call it, and names and labels as Prometheus wants
+-- them The numbers are in shared memory, so the library has to be preloaded.
 SELECT NOT 'segment_braze' = ANY (string_to_array(current_setting('shared_preload_libraries'), ',')) AS not_preloaded \gset
 \if :not_preloaded
 \quit

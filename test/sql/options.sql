@@ -1,4 +1,5 @@
--- Options of servers and user mappings: names, values, and what is said of wrong ones.
+-- Options of servers and user mappings: names, values, and what is said of
+-- wrong ones.
 \set ON_ERROR_ROLLBACK on
 BEGIN;
 SET LOCAL client_min_messages = warning;
@@ -10,7 +11,8 @@ CREATE EXTENSION segment_braze;
 SELECT * FROM braze_options();
 \pset format aligned
 
--- every default is a valid value of its own option, and every example here is one
+-- every default is a valid value of its own option, and every example here is
+-- one
 DO $$
 DECLARE
 	o record;
@@ -279,7 +281,8 @@ RESET ROLE;
 SELECT m.outcome, m.kind, m.payload FROM braze_map('{"type": "track", "userId": "u1", "event": "Bought, and Paid", "timestamp": "2026-01-01T00:00:00Z"}', 'everything') m;
 SELECT m.outcome, m.notes FROM braze_map('{"type": "track", "userId": "u1", "event": "Bought", "timestamp": "2026-01-01T00:00:00Z"}', 'everything') m;
 
--- what another version wrote does no harm: unknown names and values count as not given
+-- what another version wrote does no harm: unknown names and values count as
+-- not given
 UPDATE pg_foreign_server
 SET srvoptions = ARRAY['datacenter=US-99', 'custom_api_endpoint=gopher://x', 'from_the_future=1',
 	'orders_as=invoices', 'identifiers=retina', 'max_objects_per_request=many', 'track_all_pages=often',

@@ -25,7 +25,8 @@ SELECT a.privilege_type
 FROM pg_foreign_data_wrapper w, aclexplode(coalesce(w.fdwacl, acldefault('F', w.fdwowner))) a
 WHERE w.fdwname = 'segment_braze' AND a.grantee = 0;
 
--- functions in SQL or PL/pgSQL have a search_path of their own; none is SECURITY DEFINER without one
+-- functions in SQL or PL/pgSQL have a search_path of their own; none is
+-- SECURITY DEFINER without one
 SELECT p.oid::regprocedure
 FROM pg_depend d JOIN pg_proc p ON d.classid = 'pg_proc'::regclass AND d.objid = p.oid
 	JOIN pg_language l ON l.oid = p.prolang

@@ -52,7 +52,8 @@ SELECT braze_purge(NULL, 'both');
 TABLE left_over;
 ROLLBACK TO start;
 
--- a call that is queued again takes its letter along, and keeps it from being a letter
+-- a call that is queued again takes its letter along, and keeps it from being a
+-- letter
 SELECT braze_retry(reason => 'no email', destination => 'braze');
 SELECT braze_purge('braze', 'dead letters');
 TABLE left_over;

@@ -43,7 +43,8 @@ TABLE size;
 -- another destination has a queue of its own
 SELECT braze_track('u1', 'e', jsonb_build_object('x', repeat('x', 40000)), destination => 'other') IS NOT NULL AS queued;
 
--- what is rolled back makes room, a savepoint too; what is queued in the same transaction counts
+-- what is rolled back makes room, a savepoint too; what is queued in the same
+-- transaction counts
 BEGIN;
 SELECT fill(10);
 SAVEPOINT a;
@@ -93,7 +94,8 @@ DELETE FROM braze_queue WHERE destination = 'braze';
 SELECT fill(40);
 TABLE size;
 
--- rows that are inserted directly are not held to it, but count when it is looked
+-- rows that are inserted directly are not held to it, but count when it is
+-- looked
 DELETE FROM braze_queue WHERE destination = 'braze';
 INSERT INTO braze_queue (destination, call)
 SELECT 'braze', jsonb_build_object('type', 'identify', 'userId', i, 'traits', jsonb_build_object('x', repeat('x', 1000))) FROM generate_series(1, 100) i;
@@ -120,8 +122,8 @@ ALTER SERVER braze OPTIONS (ADD max_queue_size '64 kB');
 SELECT braze_notify_worker();
 SELECT fill(1);
 
--- dead letters have a bound of their own, which is the same; what is rolled back
--- makes room
+-- dead letters have a bound of their own, which is the same; what is rolled
+-- back makes room
 SELECT braze_purge('braze') > 0 AS purged;
 SET segment_braze.on_invalid_call = dead_letter;
 CREATE VIEW letters AS

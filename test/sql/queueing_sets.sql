@@ -34,7 +34,8 @@ SET enable_seqscan = off;
 SELECT count(*) FROM returned r WHERE EXISTS (SELECT FROM braze_queue q WHERE q.id = r.id);
 RESET enable_seqscan;
 
--- A query sees what the one before has queued, and a cursor queues what was fetched.
+-- A query sees what the one before has queued, and a cursor queues what was
+-- fetched.
 TRUNCATE braze_queue;
 BEGIN;
 SELECT count(braze_enqueue(call)) FROM calls WHERE i <= 200;
@@ -93,7 +94,8 @@ TRUNCATE braze_queue;
 SELECT braze_enqueue(call) IS NOT NULL AS queued, waiting() FROM calls WHERE i <= 4;
 DROP TYPE asked CASCADE;
 
--- What was rolled back is gone, with what the same query has queued before an error.
+-- What was rolled back is gone, with what the same query has queued before an
+-- error.
 BEGIN;
 SELECT count(braze_enqueue(call)) FROM calls WHERE i <= 10;
 SAVEPOINT s;

@@ -109,7 +109,8 @@ SELECT call_text FROM braze_dead_letters ORDER BY id DESC LIMIT 1;
 DELETE FROM braze_queue;
 DELETE FROM braze_dead_letters;
 
--- the key of the request is in no letter, and a call that is cut off is kept whole
+-- the key of the request is in no letter, and a call that is cut off is kept
+-- whole
 SELECT braze_receive('/v1/batch', format($$ {"batch": [
 	{"type": "track", "userId": "u1", "event": "before", 5: 6, "writeKey": "%1$s"},
 	{"type": "track", "writeKey": "%1$s", "userId": "u1", "event": "after" "lost": 1},
@@ -153,7 +154,8 @@ SELECT braze_receive('/v1/batch', '{"batch": [' || repeat('1,', 2500) || '1]}', 
 -- what a batch has for all is not multiplied by its calls
 SELECT braze_receive('/v1/batch', '{"context": {"x": "' || repeat('x', 400 * 1024) || '"}, "batch": [{"type": "track", "userId": "u1", "event": "A"}, {"type": "track", "userId": "u2", "event": "B"}]}', :'key');
 SELECT sum(length(coalesce(call::text, call_text))) < 1000 AS small FROM braze_dead_letters WHERE reason LIKE '%its batch%';
--- no spelling of a key brings a call in that the path does not have, nor a delete call
+-- no spelling of a key brings a call in that the path does not have, nor a
+-- delete call
 SELECT braze_receive('/v1/track', '{"userId": "victim", "event": "E", "ty\u0070e": "delete", "writeK\u0065y": "k"}', :'key');
 SELECT call - '{messageId,receivedAt,timestamp}'::text[] AS call FROM braze_queue WHERE call ->> 'userId' = 'victim';
 SELECT braze_receive('/v1/batch', '{"batch": [{"userId": "victim", "ty\u0070e": "delete"}]}', :'key');
@@ -172,7 +174,8 @@ SELECT length(call_text), split_part(reason, ':', 1) AS reason FROM braze_dead_l
 DELETE FROM braze_queue;
 DELETE FROM braze_dead_letters;
 
--- repeats are known by their messageId for a day, those of dead letters too, whatever deduplicate says
+-- repeats are known by their messageId for a day, those of dead letters too,
+-- whatever deduplicate says
 DELETE FROM braze_messages;
 SELECT '{"batch": [{"type": "track", "userId": "u1", "event": "A", "messageId": "m1"}, {"type": "track", "userId": "u1", "messageId": "m2"},
 	{"type": "track", "userId": "u1", "event": "B", "messageId": "m1"}, {"type": "track", "userId": "u1", "event": "A"}, {"type": "track", "userId": "u1", "event": "A", "messageId": null},
@@ -200,7 +203,8 @@ SELECT count(*) FROM braze_queue;
 ALTER SERVER braze OPTIONS (on_full 'drop');
 SET LOCAL client_min_messages = error;
 SELECT (a ->> 'queued')::int + (a ->> 'dropped')::int AS all, (a ->> 'dropped')::int > 0 AS some_dropped FROM braze_receive('/v1/batch', :'batch', :'key') a;
--- what was dropped is not remembered: it is queued when it comes again, and there is room
+-- what was dropped is not remembered: it is queued when it comes again, and
+-- there is room
 SELECT regexp_replace(:'batch', '"userId": "u(\d+)"', '"userId": "u\1", "messageId": "dropped\1"', 'g') AS batch \gset
 SELECT (a ->> 'queued')::int AS queued, (a ->> 'dropped')::int AS dropped, (a ->> 'dropped')::int > 0 AS some_dropped
 FROM braze_receive('/v1/batch', :'batch', :'key') a \gset

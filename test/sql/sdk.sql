@@ -27,7 +27,8 @@ SELECT braze_sdk('android');
 SELECT braze_sdk('ios');
 SELECT braze_sdk('web options')::jsonb;
 
--- what differs by version: one file or the other, a path or none, the name of an option
+-- what differs by version: one file or the other, a path or none, the name of
+-- an option
 ALTER SERVER braze OPTIONS (SET web_sdk_version '3.5', SET automatically_send_in_app_messages 'true');
 SELECT braze_sdk('web');
 ALTER SERVER braze OPTIONS (SET web_sdk_version '4.10.2');

@@ -26,7 +26,8 @@ BEGIN
 	END LOOP;
 END
 $$;
--- functions of pg_catalog whose names our functions and views have in them, of whatever arguments
+-- functions of pg_catalog whose names our functions and views have in them, of
+-- whatever arguments
 CREATE FUNCTION planted.plant_functions(source text) RETURNS void LANGUAGE plpgsql AS $$
 DECLARE
 	f record;

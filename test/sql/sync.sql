@@ -179,7 +179,8 @@ CALL braze_run_sync('ids');
 SELECT s.key, q.call->>'userId' AS user_id FROM braze_sync_state s JOIN braze_syncs y ON y.id = s.sync AND y.name = 'ids', queued q;
 CALL empty();
 
--- the same text of another type is another value, unless it is the same in a call
+-- the same text of another type is another value, unless it is the same in a
+-- call
 CREATE TABLE typed AS SELECT 1 AS id, 42 AS n;
 SELECT braze_create_sync('typed', 'SELECT * FROM typed', 'id');
 CALL braze_run_sync('typed');
@@ -231,14 +232,16 @@ FROM braze_sync_state s JOIN braze_syncs y ON y.id = s.sync WHERE y.name = 'orde
 CALL empty();
 CALL braze_run_sync('orders');
 
--- one that is late within the window is found, and one that is later is not; a change is none
+-- one that is late within the window is found, and one that is later is not; a
+-- change is none
 INSERT INTO orders VALUES (4, 'u4', '2026-01-01 13:00+00', 40), (5, 'u5', '2026-01-01 11:00+00', 50), (6, 'u6', '2026-01-03 00:00+00', 60);
 UPDATE orders SET total = 21 WHERE id = 2;
 CALL braze_run_sync('orders');
 SELECT q.call->'properties' AS properties, q.call->'timestamp' AS at FROM braze_queue q ORDER BY q.id;
 CALL empty();
 
--- what has left the window is forgotten, and not sent again; the future moves nothing
+-- what has left the window is forgotten, and not sent again; the future moves
+-- nothing
 INSERT INTO orders VALUES (7, 'u7', '2026-01-20 00:00+00', 70), (8, 'u8', 'infinity', 80), (9, 'u9', '2300-01-01', 90);
 CALL braze_run_sync('orders');
 INSERT INTO orders VALUES (10, 'u7', '2026-11-29 00:00+00', 100);

@@ -1,4 +1,5 @@
--- Syncs: what braze_create_sync refuses, who may do what, and what an error says.
+-- Syncs: what braze_create_sync refuses, who may do what, and what an error
+-- says.
 CREATE EXTENSION segment_braze;
 CREATE SERVER braze FOREIGN DATA WRAPPER segment_braze OPTIONS (datacenter 'US-01', app_identifier 'app');
 CREATE ROLE regress_sync_owner;
@@ -76,7 +77,8 @@ CALL braze_run_sync('s');
 RESET ROLE;
 SELECT braze_start('braze');
 
--- others see nothing, and may do nothing; nobody but the owner of the table sees the seed
+-- others see nothing, and may do nothing; nobody but the owner of the table
+-- sees the seed
 SET ROLE regress_sync_other;
 SELECT name FROM braze_syncs;
 SELECT * FROM braze_sync_runs;
@@ -90,7 +92,8 @@ INSERT INTO braze_sync_runs VALUES ('s', now());
 CALL braze_run_sync('s');
 SELECT sync, added, error FROM braze_sync_runs;
 
--- the query runs as the owner, by whomever it is run, and with the search_path of then
+-- the query runs as the owner, by whomever it is run, and with the search_path
+-- of then
 RESET ROLE;
 CREATE FUNCTION shop.who() RETURNS text LANGUAGE plpgsql AS $$
 BEGIN
@@ -121,7 +124,8 @@ SELECT owner FROM braze_syncs WHERE name = 'me';
 RESET ROLE;
 ALTER ROLE regress_sync_renamed RENAME TO regress_sync_owner;
 
--- one who is created with the name of a role that was dropped has no part in its syncs
+-- one who is created with the name of a role that was dropped has no part in
+-- its syncs
 CREATE ROLE regress_sync_gone;
 GRANT USAGE ON FOREIGN SERVER braze TO regress_sync_gone;
 SELECT braze_create_sync('gone', 'SELECT ''secret'' AS id', 'id', owner => 'regress_sync_gone');
@@ -178,7 +182,8 @@ UPDATE braze_syncs SET every = '300000 years' WHERE name = 'quote';
 \set VERBOSITY default
 UPDATE braze_syncs SET every = '1 year' WHERE name = 'quote';
 
--- a key that no index has room for stops nothing: of a user, of a user alias, of an event
+-- a key that no index has room for stops nothing: of a user, of a user alias,
+-- of an event
 CREATE TABLE shop.long AS SELECT string_agg(sha512(n::text::bytea)::text, '') AS long FROM generate_series(1, 50) n;
 SELECT braze_create_sync('long', 'SELECT long || x AS id, 1 AS a FROM shop.long, (VALUES (''a''), (''b'')) v (x) UNION ALL SELECT ''short'', 1', 'id', on_remove => 'delete');
 SELECT braze_create_sync('long_alias', 'SELECT jsonb_build_object(''alias_name'', long, ''alias_label'', ''l'') AS id, 1 AS a FROM shop.long', 'id', on_remove => 'clear', max_removed => 1);

@@ -68,7 +68,8 @@ SELECT braze_retry();
 SELECT reason, retry_id IS NOT NULL AS queued FROM braze_dead_letters ORDER BY id;
 UPDATE braze_dead_letters SET call = replace(call_text, '\u0000', 'B')::jsonb WHERE reason = 'text';
 SELECT braze_retry(reason => 'text');
--- nothing of the call is left to be sent: only joining two identifiers was refused
+-- nothing of the call is left to be sent: only joining two identifiers was
+-- refused
 INSERT INTO braze_dead_letters (destination, call, objects, reason, queued_at) VALUES ('braze', '{"type": "track"}', '{}', 'joining', now());
 SELECT braze_retry(reason => 'joining');
 SELECT retry_id IS NULL AS kept FROM braze_dead_letters WHERE reason = 'joining';

@@ -65,7 +65,8 @@ UPDATE users SET id = 3 WHERE id = 2;
 DELETE FROM users WHERE id = 1;
 SELECT queued();
 
--- without traits or properties all other columns go; a NULL is absent, in a track call on UPDATE too
+-- without traits or properties all other columns go; a NULL is absent, in a
+-- track call on UPDATE too
 CREATE TABLE everything (
 	u text, b bool, i2 int2, i4 int4, i8 int8, n numeric, f4 float4, f8 float8, t text, v varchar(10), c char(4),
 	d date, ts timestamp, tz timestamptz, iv interval, id uuid, j json, jb jsonb, a int[], ta text[], x bytea,
@@ -201,7 +202,8 @@ CREATE TRIGGER t AFTER INSERT ON parts FOR EACH ROW
 INSERT INTO parts VALUES (1, 'u1'), (2, 'u2');
 SELECT queued();
 
--- the right that counts is that of the table on which the trigger was created, not of a partition's owner
+-- the right that counts is that of the table on which the trigger was created,
+-- not of a partition's owner
 CREATE ROLE regress_braze_partitions;
 CREATE TABLE parts3 PARTITION OF parts FOR VALUES IN (3, 4) PARTITION BY LIST (id);
 CREATE TABLE parts4 PARTITION OF parts3 FOR VALUES IN (4);
@@ -211,7 +213,8 @@ INSERT INTO parts VALUES (2, 'u3'), (4, 'u4');
 INSERT INTO parts4 VALUES (4, 'u5');
 SELECT queued();
 
--- a generated column has no value in a BEFORE trigger, and is not removed by that either
+-- a generated column has no value in a BEFORE trigger, and is not removed by
+-- that either
 CREATE TABLE generated (id int, a int, twice int GENERATED ALWAYS AS (a * 2) STORED);
 CREATE TRIGGER t BEFORE INSERT OR UPDATE OR DELETE ON generated FOR EACH ROW
 	EXECUTE FUNCTION braze_trigger('type', 'identify', 'user_id', 'id');
@@ -251,8 +254,8 @@ INSERT INTO calls (uid) VALUES ('u1');
 SELECT queued();
 DROP TRIGGER t ON calls;
 
--- only the extension: casts are run
--- a conversion that queues by a trigger of its own, and makes the session forget both plans
+-- only the extension: casts are run a conversion that queues by a trigger of
+-- its own, and makes the session forget both plans
 CREATE TABLE log (line text);
 CREATE TRIGGER t AFTER INSERT ON log FOR EACH ROW
 	EXECUTE FUNCTION braze_trigger('event_column', 'line', 'user_id', 'line', 'properties', '');
@@ -306,7 +309,8 @@ SET LOCAL session_replication_role = origin;
 INSERT INTO replicated VALUES ('always here');
 SELECT queued();
 
--- a row that is dropped has been seen by a BEFORE trigger, and not by an AFTER one
+-- a row that is dropped has been seen by a BEFORE trigger, and not by an AFTER
+-- one
 INSERT INTO replicated VALUES ('always') ON CONFLICT DO NOTHING;
 SELECT queued();
 DROP TRIGGER t ON replicated;
@@ -342,7 +346,8 @@ INSERT INTO owned VALUES ('u1');
 RESET ROLE;
 SELECT queued();
 
--- TRIGGER on somebody's table is not their USAGE, whether or not the destination is named
+-- TRIGGER on somebody's table is not their USAGE, whether or not the
+-- destination is named
 CREATE ROLE regress_braze_intruder;
 GRANT INSERT, TRIGGER ON owned TO regress_braze_intruder;
 SET ROLE regress_braze_intruder;
@@ -364,7 +369,8 @@ RESET ROLE;
 SELECT tgname FROM pg_trigger WHERE tgrelid = 'owned'::regclass ORDER BY tgname;
 DROP TRIGGER intruder ON owned;
 
--- nor when the session's setting, or a choice among several, leaves it open which one it will be
+-- nor when the session's setting, or a choice among several, leaves it open
+-- which one it will be
 CREATE SERVER elsewhere FOREIGN DATA WRAPPER segment_braze OPTIONS (datacenter 'US-02');
 GRANT USAGE ON FOREIGN SERVER elsewhere TO regress_braze_owner;
 SET ROLE regress_braze_intruder;
@@ -415,7 +421,8 @@ DELETE FROM braze_queue;
 REVOKE USAGE ON FOREIGN SERVER elsewhere FROM regress_braze_owner, regress_braze_intruder, regress_braze_writer;
 DROP SERVER elsewhere;
 
--- what is checked is the trigger that was made, not that of a table which has the name by then
+-- what is checked is the trigger that was made, not that of a table which has
+-- the name by then
 CREATE TABLE shadowed (u text);
 CREATE FUNCTION shadow() RETURNS event_trigger LANGUAGE plpgsql AS $$BEGIN CREATE TEMPORARY TABLE shadowed (u text); END$$;
 CREATE EVENT TRIGGER shadow ON ddl_command_end WHEN TAG IN ('CREATE TRIGGER') EXECUTE FUNCTION shadow();
@@ -423,7 +430,8 @@ CREATE TRIGGER t AFTER INSERT ON shadowed FOR EACH ROW
 	EXECUTE FUNCTION braze_trigger('event', 'e', 'user_id', 'nobody');
 DROP EVENT TRIGGER shadow;
 
--- also when it replaces one, when the function has settings, and when there is no such destination
+-- also when it replaces one, when the function has settings, and when there is
+-- no such destination
 CREATE TRIGGER t AFTER INSERT ON shadowed FOR EACH ROW
 	EXECUTE FUNCTION braze_trigger('event', 'e', 'user_id', 'u', 'destination', 'later');
 CREATE OR REPLACE TRIGGER t AFTER INSERT ON shadowed FOR EACH ROW

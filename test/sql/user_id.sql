@@ -121,7 +121,8 @@ SELECT replace(pg_get_viewdef('greeted', true), 'customers.', '') AS definition;
 SELECT literal > 0 AND number > 0 AND padded > 0 AS queued FROM greeted;
 SELECT * FROM taken();
 
--- PostgREST takes arguments from a record of the declared types, so that it can call braze_enqueue alone
+-- PostgREST takes arguments from a record of the declared types, so that it can
+-- call braze_enqueue alone
 SELECT braze_track(user_id => a.user_id, event => a.event) FROM json_to_record('{"user_id": "u1", "event": "e"}') AS a(user_id anycompatible, event text);
 SELECT braze_enqueue(call => a.call) > 0 AS queued
 FROM json_to_record('{"call": {"type": "track", "userId": "u1", "event": "Song Played", "properties": {"title": "Roar"}}}') AS a(call jsonb);

@@ -120,7 +120,8 @@ INSERT INTO prod.aliases VALUES ('x1', 'u1', 'u0', NULL, '192.0.2.1', 'is nothin
 SELECT braze_call_from_row(t, 'alias') FROM prod.aliases t;
 SELECT m.kind, m.payload FROM prod.aliases t, braze_map(braze_call_from_row(t, 'alias')) m;
 
--- RudderStack's: https://www.rudderstack.com/docs/destinations/warehouse-destinations/warehouse-schema/
+-- RudderStack's:
+-- https://www.rudderstack.com/docs/destinations/warehouse-destinations/warehouse-schema/
 CREATE SCHEMA rudder;
 CREATE TABLE rudder.identifies (
 	id varchar(512) PRIMARY KEY, user_id text, anonymous_id text, received_at timestamptz, sent_at timestamptz,
@@ -142,7 +143,8 @@ SELECT braze_call_from_row(t, 'screen', '{"channel": null}') FROM rudder.screens
 SELECT m.kind, m.payload, m.notes
 FROM rudder.screens t, braze_map(braze_call_from_row(t, 'screen', '{"channel": null}')) m;
 
--- of its newer SDKs the traits are columns of the context alone; a column of a trait's own name counts before
+-- of its newer SDKs the traits are columns of the context alone; a column of a
+-- trait's own name counts before
 CREATE TABLE rudder.context_identifies (id text, user_id text, received_at timestamptz, context_locale text, plan text, context_traits_plan text,
 	context_traits_email text, context_traits_first_name text, context_traits_plan_type text, context_traits_address_city text,
 	context_traits_address_country text, context_traits_tags text, context_traits_timestamp text, context_traits_user_id text, context_traits_ text);

@@ -44,7 +44,8 @@ BEGIN
 		'properties', jsonb_build_object('number', n, 'nonce', nonce, 'part', 'event')));
 END $$;
 
--- attributes of one user are folded into one object, so each call has a name of its own
+-- attributes of one user are folded into one object, so each call has a name of
+-- its own
 CREATE FUNCTION queue_identify(destination name, who text, poison boolean) RETURNS void
 LANGUAGE plpgsql AS $$
 DECLARE
