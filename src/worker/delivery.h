@@ -52,6 +52,7 @@ typedef struct BrazeDelivery
 	BrazeBucket requests;		/* max_requests_per_second, */
 	BrazeBucket identity_requests;	/* and what Braze allows of these */
 	BrazeHttpTarget *target;	/* NULL: no usable key, see paused */
+	uint64		target_number;	/* an answer may be to an earlier one */
 	char	   *key;
 	char	   *paused;			/* why nothing is sent, NULL: it is */
 	bool		pauses_known;	/* braze_paused was read since it is there */

@@ -121,6 +121,7 @@ free_target(BrazeDelivery *delivery)
 	if (delivery->target != NULL)
 		braze_http_url_free(delivery->target);
 	delivery->target = NULL;
+	delivery->target_number++;
 	if (delivery->key != NULL)
 	{
 		explicit_bzero(delivery->key, strlen(delivery->key));

@@ -105,6 +105,7 @@ send_reserved(BrazeHttp *http, BrazeTransfer *transfer)
 	BrazeDelivery *delivery = transfer->delivery;
 
 	transfer->http.target = delivery->target;
+	transfer->target_number = delivery->target_number;
 	transfer->http.path = braze_endpoints[braze_request_state_endpoint(transfer->request)].path;
 	transfer->http.body = braze_request_state_body(transfer->request,
 												   &transfer->http.body_length);
@@ -165,6 +166,24 @@ postpone_transfer(BrazeTransfer *transfer)
 	abandon_transfer(transfer, endpoint);
 }
 
+/*
+ * Does the answer say anything of the key and the endpoint in use?  Of the one
+ * that they have replaced nothing is held against them.
+ */
+static bool
+is_of_current_target(const BrazeTransfer *transfer)
+{
+	return transfer->target_number == transfer->delivery->target_number;
+}
+
+static void
+count_retry(const BrazeTransfer *transfer, const BrazeAnswer *answer)
+{
+	if (answer->verdict == BRAZE_SLOW_DOWN ||
+		(answer->verdict == BRAZE_FAILED && (!answer->in_doubt || !transfer->http.once)))
+		transfer->delivery->counts[BRAZE_COUNT_RETRIES]++;
+}
+
 /* what the answer says of when to send the next request */
 static void
 pace_by_answer(BrazeTransfer *transfer, const BrazeAnswer *answer, int64_t now)
@@ -183,7 +202,6 @@ pace_by_answer(BrazeTransfer *transfer, const BrazeAnswer *answer, int64_t now)
 			break;
 		case BRAZE_SLOW_DOWN:
 			braze_pace_slow_down(pace, &transfer->http.rate, now, random_fraction());
-			delivery->counts[BRAZE_COUNT_RETRIES]++;
 			break;
 		case BRAZE_FAILED:
 			/* its own doing: no reason to keep others waiting */
@@ -192,8 +210,6 @@ pace_by_answer(BrazeTransfer *transfer, const BrazeAnswer *answer, int64_t now)
 			else
 				braze_pace_failed(pace, !braze_request_state_is_again(transfer->request),
 								  now, random_fraction());
-			if (!answer->in_doubt || !transfer->http.once)
-				delivery->counts[BRAZE_COUNT_RETRIES]++;
 			break;
 	}
 }
@@ -295,6 +311,7 @@ conclude_transfer(BrazeHttp *http, BrazeTransfer *transfer, const BrazeAnswer *a
 	BrazeDelivery *delivery = transfer->delivery;
 	BrazeEndpoint endpoint = braze_request_state_endpoint(transfer->request);
 	int			calls = braze_request_state_sent_calls(transfer->request);
+	bool		is_current = is_of_current_target(transfer);
 	int64_t		now = braze_now_ms();
 	int64_t		wait = -1;
 	BrazeNext	next;
@@ -315,9 +332,13 @@ conclude_transfer(BrazeHttp *http, BrazeTransfer *transfer, const BrazeAnswer *a
 		braze_round_tally_add_request(delivery, transfer->request);
 	braze_delivery_figures_add_request(delivery, endpoint, transfer->http.status,
 									   now - transfer->started_at, transfer->http.rate.remaining);
-	pace_by_answer(transfer, answer, now);
+	count_retry(transfer, answer);
 	note_answer(delivery, answer);
-	guard_against_refusals(transfer, answer);
+	if (is_current)
+	{
+		pace_by_answer(transfer, answer, now);
+		guard_against_refusals(transfer, answer);
+	}
 
 	/*
 	 * Now the calls that failed are back in their lanes.  Giving up looks for
@@ -328,9 +349,9 @@ conclude_transfer(BrazeHttp *http, BrazeTransfer *transfer, const BrazeAnswer *a
 									   (int) transfer->http.status, now);
 	if (answer->verdict == BRAZE_FAILED)
 		give_up_old_calls(transfer, endpoint, answer, now);
-	if (answer->verdict == BRAZE_STOPPED && endpoint != BRAZE_USERS_TRACK)
+	if (answer->verdict == BRAZE_STOPPED && is_current && endpoint != BRAZE_USERS_TRACK)
 		braze_delivery_pause_close(delivery, endpoint, answer->reason);
-	else if (answer->verdict == BRAZE_STOPPED)
+	else if (answer->verdict == BRAZE_STOPPED && is_current)
 		braze_delivery_pause(delivery, answer->reason);
 
 	/*

@@ -20,6 +20,7 @@ typedef struct BrazeTransfer
 	BrazeRequest *request;
 	struct BrazeTransfer *next_to_claim;
 	uint64		number;			/* of the request, for the log */
+	uint64		target_number;	/* to which it went */
 	int64		started_at;
 	dlist_node	node;			/* of all under way */
 } BrazeTransfer;

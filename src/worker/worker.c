@@ -148,6 +148,19 @@ lock_extension(Oid extension)
 }
 
 /*
+ * Between two rounds there is nothing that pg_cancel_backend() could cancel,
+ * and an error would end the process, with what is under way.
+ */
+static void
+check_interrupts(void)
+{
+	HOLD_CANCEL_INTERRUPTS();
+	CHECK_FOR_INTERRUPTS();
+	QueryCancelPending = false;
+	RESUME_CANCEL_INTERRUPTS();
+}
+
+/*
  * until somebody has repaired it, which is
  * looked for as often as for other things
  */
@@ -168,7 +181,7 @@ wait_for_repair(const BrazeCatalogProblem *problem)
 	ResetLatch(MyLatch);
 	if (ProcDiePending || slot->held > 0)
 		proc_exit(0);
-	CHECK_FOR_INTERRUPTS();
+	check_interrupts();
 }
 
 /* exits when there is nothing for a worker to do in this database */
@@ -263,11 +276,10 @@ raise_end_again(void)
  * accepted is settled if that is possible at once, so that it is not sent
  * again.
  *
- * Only the request to end is taken back.  InterruptPending and
- * QueryCancelPending are others' as well: a barrier, for one, waits for every
- * process.  Interrupts are not held off, because then no wait for a lock and
- * no trigger could be ended.  From here on a SIGTERM, and end_timeout in its
- * place, ends the process at once.
+ * Only the request to end is taken back.  InterruptPending is others' as well:
+ * a barrier, for one, waits for every process.  Interrupts are not held off,
+ * because then no wait for a lock and no trigger could be ended.  From here on
+ * a SIGTERM, and end_timeout in its place, ends the process at once.
  */
 static void
 end_process(BrazeHttp *http)
@@ -289,7 +301,7 @@ end_process(BrazeHttp *http)
 								 shorter_wait((long) left, braze_http_timeout(http)),
 								 braze_wait_event(BRAZE_WAIT_WORKER_SHUTDOWN));
 		ResetLatch(MyLatch);
-		CHECK_FOR_INTERRUPTS();
+		check_interrupts();
 		braze_exchange_take_answers(http);
 	}
 
@@ -325,7 +337,7 @@ main_loop(BrazeHttp *http)
 		 */
 		if (ProcDiePending || slot->held > 0)
 			end_process(http);
-		CHECK_FOR_INTERRUPTS();
+		check_interrupts();
 		if (ConfigReloadPending)
 		{
 			ConfigReloadPending = false;
