@@ -13,7 +13,6 @@
 #include "access/genam.h"
 #include "access/htup_details.h"
 #include "access/table.h"
-#include "catalog/pg_subscription.h"
 #include "commands/sequence.h"
 #include "common/hashfn.h"
 #include "fmgr.h"
@@ -188,7 +187,7 @@ pass_highest(Oid table, Oid sequence, int64 highest, int64 room)
 	int64		first;
 	int64		drawn;
 
-	if ((highest == 0 && room == 0) || !OidIsValid(sequence))
+	if (highest == 0 || !OidIsValid(sequence))
 		return;
 
 	/* to follow somebody's mistake would soon end all queueing */
@@ -202,10 +201,9 @@ pass_highest(Oid table, Oid sequence, int64 highest, int64 room)
 		return;
 	}
 	first = drawn = nextval_internal(sequence, false);
-	if (room > 0)
-		highest = Max(highest, drawn) + room;
 	if (drawn >= highest)
 		return;
+	highest += room;
 	if (highest - drawn > MAX_DRAWN)
 		jump_to(table, sequence, drawn, highest);
 	else
@@ -243,7 +241,6 @@ Datum
 braze_pass_ids(PG_FUNCTION_ARGS)
 {
 	const BrazeCatalog *catalog = braze_catalog_required();
-	int64		room = CountDBSubscriptions(MyDatabaseId) > 0 ? ACTIVITY_ROOM : 0;
 	LOCKTAG		tag;
 
 	require_right(catalog->started, ACL_INSERT);
@@ -257,13 +254,13 @@ braze_pass_ids(PG_FUNCTION_ARGS)
 				 highest_id(catalog->dead_letters, catalog->dead_letters_pkey), 0);
 
 	/*
-	 * The worker of a publisher adds up what it has delivered, also once that
-	 * is paused; and ours may have drawn ids for what was replicated.
+	 * A publisher writes its last sums a moment after it was paused, and goes
+	 * on as long as another destination is started there.
 	 */
 	pass_highest(catalog->activity_sums, catalog->activity_sums_sequence,
-				 highest_id(catalog->activity_sums, catalog->activity_sums_pkey), room);
+				 highest_id(catalog->activity_sums, catalog->activity_sums_pkey), ACTIVITY_ROOM);
 	pass_highest(catalog->activity_users, catalog->activity_users_sequence,
-				 highest_id(catalog->activity_users, catalog->activity_users_pkey), room);
+				 highest_id(catalog->activity_users, catalog->activity_users_pkey), ACTIVITY_ROOM);
 	(void) LockRelease(&tag, ExclusiveLock, false);
 	PG_RETURN_VOID();
 }

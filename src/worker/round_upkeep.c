@@ -223,12 +223,31 @@ braze_round_upkeep_replica_trigger(void)
 	return upkeep_round("looking after the triggers of braze_queue", braze_replica_trigger_restore, &backoff, NULL);
 }
 
+/*
+ * Where nothing is started, the sums are those of another database, and are
+ * perhaps replicated from there.  That one adds them up: what this one made of
+ * them would count twice, and take ids that the other draws, too.
+ */
+static bool
+has_sums_of_its_own(void)
+{
+	ListCell   *cell;
+
+	foreach(cell, braze_deliveries)
+	{
+		if (((const BrazeDelivery *) lfirst(cell))->started)
+			return true;
+	}
+	return false;
+}
+
 int
 braze_round_upkeep_activity_sums(void)
 {
 	static BrazeBackoff backoff;
 
-	return upkeep_round("adding up what was delivered", braze_activity_rollup_sums, &backoff, NULL);
+	return has_sums_of_its_own() ?
+		upkeep_round("adding up what was delivered", braze_activity_rollup_sums, &backoff, NULL) : braze_nap;
 }
 
 int
@@ -236,7 +255,8 @@ braze_round_upkeep_activity_users(void)
 {
 	static BrazeBackoff backoff;
 
-	return upkeep_round("adding up users", braze_activity_rollup_users, &backoff, NULL);
+	return has_sums_of_its_own() ?
+		upkeep_round("adding up users", braze_activity_rollup_users, &backoff, NULL) : braze_nap;
 }
 
 int
