@@ -57,6 +57,9 @@ static int	nplans = 0;
 /* statements under way: a trigger of one may run another */
 static int	depth = 0;
 
+/* those of them on tables with triggers or rules of others */
+static volatile sig_atomic_t with_others = 0;
+
 static bool is_worker = false;
 static TimeoutId cancel_timeout;
 static TimeoutId end_timeout;
@@ -133,6 +136,21 @@ braze_statement_is_needed(Relation rel, CmdType operation)
 			return true;
 	}
 	return false;
+}
+
+/* whatever the statement does, as for check_triggers() */
+static bool
+may_run_others(Relation rel)
+{
+	return braze_statement_is_needed(rel, CMD_INSERT) ||
+		braze_statement_is_needed(rel, CMD_UPDATE) ||
+		braze_statement_is_needed(rel, CMD_DELETE);
+}
+
+bool
+braze_statement_runs_others(void)
+{
+	return with_others > 0;
 }
 
 /* for people: the triggers of others that the statement fires, and rules */
@@ -414,8 +432,10 @@ static uint64
 execute_nested(const BrazeStatement *statement)
 {
 	volatile uint64 rows = 0;
+	bool		others = may_run_others(statement->rel);
 
 	depth++;
+	with_others += others;
 	PG_TRY();
 	{
 		rows = execute_plan(statement);
@@ -423,6 +443,7 @@ execute_nested(const BrazeStatement *statement)
 	PG_FINALLY();
 	{
 		depth--;
+		with_others -= others;
 	}
 	PG_END_TRY();
 	return rows;

@@ -45,6 +45,9 @@ extern bool braze_statement_is_worker(void);
 /* does the process end because a trigger went on after it was cancelled? */
 extern bool braze_statement_has_ended_worker(void);
 
+/* may code of others be running now, which could go on after a cancel? */
+extern bool braze_statement_runs_others(void);
+
 /* how many rows were written */
 extern uint64 braze_statement_run(const BrazeStatement *statement);
 

@@ -221,6 +221,9 @@ extern const BrazeSent *braze_request_state_sent(const BrazeRequest *request);
 /* does it hold a single object that Braze has not judged? */
 extern bool braze_request_state_is_lone(const BrazeRequest *request);
 
+/* are there parts of it that go after the one under way? */
+extern bool braze_request_state_has_rest(const BrazeRequest *request);
+
 /* has all that it holds failed before? */
 extern bool braze_request_state_is_again(const BrazeRequest *request);
 

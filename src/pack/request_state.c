@@ -70,6 +70,12 @@ braze_request_state_is_lone(const BrazeRequest *request)
 }
 
 bool
+braze_request_state_has_rest(const BrazeRequest *request)
+{
+	return request->nranges > 1;
+}
+
+bool
 braze_request_state_is_again(const BrazeRequest *request)
 {
 	return request->calls[0]->suspicion.group != 0;

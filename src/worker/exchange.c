@@ -129,7 +129,7 @@ bool
 braze_exchange_is_stopped(void)
 {
 	return !braze_deliver || braze_settle_blocked || braze_gone_due ||
-		!braze_standstill_may_send();
+		braze_round_is_ending() || !braze_standstill_may_send();
 }
 
 static void
@@ -648,8 +648,14 @@ braze_exchange_cancel_unsent(BrazeHttp *http)
 		if (!transfer->http.once)
 			continue;
 		braze_http_cancel(http, &transfer->http);
-		if (transfer->http.unsent)
-			fail_transfer(http, transfer);
+
+		/* only the part that is under way is in doubt */
+		if (!transfer->http.unsent && braze_request_state_has_rest(transfer->request))
+			strlcpy(transfer->http.error, "the worker ended before there was an answer",
+					sizeof(transfer->http.error));
+		else if (!transfer->http.unsent)
+			continue;
+		fail_transfer(http, transfer);
 	}
 
 	/* parts of requests that wait for their turn */

@@ -21,11 +21,14 @@
 #include "base/clock.h"
 #include "base/compat.h"
 #include "base/database_name.h"
+#include "base/statement.h"
 #include "worker/activity.h"
 #include "worker/round.h"
 
 /* a lock on a whole table that lasts for so long is told */
 #define BRIEF_LOCK_MS	1000
+
+static const char end_is_near[] = "the worker was told to end";
 
 bool		braze_gone_due = false;
 
@@ -33,6 +36,10 @@ MemoryContext braze_round_context;
 
 /* of the last round */
 static Oid	queue = InvalidOid;
+
+static volatile sig_atomic_t under_way = false;
+static volatile sig_atomic_t asked_for_end = false;
+static volatile sig_atomic_t end_has_begun = false;
 
 /*
  * TRUNCATE takes calls out of the queue, and fires no trigger where logical
@@ -117,7 +124,7 @@ begin_round(const char *activity)
 
 /* the log is not told of each round that is not begun */
 static ErrorData *
-give_up_round(MemoryContext caller)
+give_up_round(MemoryContext caller, const char *why)
 {
 	ErrorData  *error;
 
@@ -126,7 +133,7 @@ give_up_round(MemoryContext caller)
 	error = palloc0(sizeof(ErrorData));
 	error->elevel = ERROR;
 	error->sqlerrcode = ERRCODE_LOCK_NOT_AVAILABLE;
-	error->message = pstrdup("somebody has locked the extension " BRAZE_EXTENSION);
+	error->message = pstrdup(why);
 	return error;
 }
 
@@ -147,11 +154,58 @@ fail_round(MemoryContext caller)
 	/* before the abort, which frees what the error is in */
 	MemoryContextSwitchTo(caller);
 	error = CopyErrorData();
+	if (asked_for_end && error->sqlerrcode == ERRCODE_QUERY_CANCELED)
+	{
+		FlushErrorState();
+		FreeErrorData(error);
+		return give_up_round(caller, end_is_near);
+	}
 	EmitErrorReport();
 	FlushErrorState();
 	AbortCurrentTransaction();
 	return error;
 }
+
+/* ----- the end of the process ----- */
+
+/*
+ * What is only in memory can be saved by the process alone, in transactions of
+ * their own, so it must not end inside of one.
+ */
+bool
+braze_round_ask_for_end(void)
+{
+	if (end_has_begun || braze_statement_runs_others())
+		return false;
+	asked_for_end = true;
+	if (under_way)
+		QueryCancelPending = InterruptPending = true;
+	return true;
+}
+
+void
+braze_round_end_begins(void)
+{
+	end_has_begun = true;
+	asked_for_end = false;
+}
+
+bool
+braze_round_is_ending(void)
+{
+	return asked_for_end || end_has_begun;
+}
+
+/* a cancel that came too late for the round must not hit what follows */
+static void
+round_is_over(void)
+{
+	under_way = false;
+	if (asked_for_end)
+		QueryCancelPending = false;
+}
+
+/* ----- a round ----- */
 
 ErrorData  *
 braze_round_run(const char *activity, void (*body) (void *arg), void *arg)
@@ -161,8 +215,11 @@ braze_round_run(const char *activity, void (*body) (void *arg), void *arg)
 	ErrorData  *volatile error = NULL;
 	volatile bool committed = false;
 
+	if (asked_for_end)
+		return give_up_round(caller, end_is_near);
 	PG_TRY();
 	{
+		under_way = true;
 		if (begin_round(activity))
 		{
 			body(arg);
@@ -171,10 +228,13 @@ braze_round_run(const char *activity, void (*body) (void *arg), void *arg)
 			braze_report_stat();
 		}
 		else
-			error = give_up_round(caller);
+			error = give_up_round(caller, "somebody has locked the extension " BRAZE_EXTENSION);
+		round_is_over();
 	}
 	PG_CATCH();
 	{
+		round_is_over();
+
 		/*
 		 * an error of the commit comes here as well: nothing has happened
 		 * then

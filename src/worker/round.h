@@ -37,6 +37,15 @@ extern ErrorData *braze_round_run(const char *activity, void (*body) (void *arg)
 extern bool braze_round_succeeds(const char *activity, void (*body) (void *arg), void *arg);
 
 /*
+ * For a signal handler.  The process is to end: the round under way fails, as
+ * after a cancel, and no other is begun until braze_round_end_begins().  False:
+ * it is to end at once, since what runs might go on, or the end has begun.
+ */
+extern bool braze_round_ask_for_end(void);
+extern void braze_round_end_begins(void);
+extern bool braze_round_is_ending(void);
+
+/*
  * A table that a round needs as a whole, and does not wait for.  Who locks it
  * is often done at once, so for the first second it is tried again soon, and
  * nobody is told.

@@ -271,6 +271,19 @@ raise_end_again(void)
 	ProcDiePending = true;
 }
 
+/* the first one of the main loop: end_process() comes next */
+static void
+handle_sigterm(SIGNAL_ARGS)
+{
+	int			save_errno = errno;
+
+	if (braze_round_ask_for_end())
+		SetLatch(MyLatch);
+	else
+		die(postgres_signal_arg);
+	errno = save_errno;
+}
+
 /*
  * The server shuts down, or somebody needs the database: what Braze has
  * accepted is settled if that is possible at once, so that it is not sent
@@ -289,6 +302,7 @@ end_process(BrazeHttp *http)
 
 	/* first of all: whatever below takes too long, the process ends */
 	enable_timeout_after(end_timeout, END_MS);
+	braze_round_end_begins();
 	ProcDiePending = false;
 	SetConfigOption("lock_timeout", END_LOCK_TIMEOUT, PGC_SUSET, PGC_S_OVERRIDE);
 	while (braze_exchange_transfers() > 0 &&
@@ -335,7 +349,7 @@ main_loop(BrazeHttp *http)
 		 * curl's callbacks are never under way here, so it may be left by
 		 * longjmp
 		 */
-		if (ProcDiePending || slot->held > 0)
+		if (braze_round_is_ending() || ProcDiePending || slot->held > 0)
 			end_process(http);
 		check_interrupts();
 		if (ConfigReloadPending)
@@ -411,5 +425,6 @@ braze_worker_main(Datum arg)
 	braze_profiles_table_init();
 	end_timeout = RegisterTimeout(USER_TIMEOUT, raise_end_again);
 	has_served = true;
+	pqsignal(SIGTERM, handle_sigterm);
 	main_loop(http);
 }

@@ -62,7 +62,7 @@ ok(worker_has_looked(), 'what is old goes');
 is(run($sums), '3|1003|1', 'parts of a sum that came from elsewhere stay');
 is(run($users), '3|1003|1', 'and so do those of users');
 
-# it delivers, paused or not
+# from then on some of them are its own
 run("SELECT braze_start('braze')");
 ok($node->poll_query_until('postgres', <<'EOS'), 'once it is started, they are added up');
 SELECT (SELECT count(*) = 1 AND sum(calls) = 3 FROM braze_activity_sums WHERE name = 'Replicated')
