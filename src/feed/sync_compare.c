@@ -123,15 +123,22 @@ braze_sync_compare(BrazeSyncChanges *changes, const BrazeSync *sync, BrazeSyncRo
 
 	/*
 	 * An event is sent once, whatever else of it changes, and one that is not
-	 * returned any more is none that could be taken back.
+	 * returned any more is none that could be taken back.  Where its moment
+	 * is a later one now, the state has to follow: it would be forgotten
+	 * while the row is still read.
 	 */
 	braze_sync_table_read(psprintf("SELECT f.place, s.key FROM " BRAZE_SYNC_FOUND " f %s JOIN "
 								   "(SELECT key, hash FROM %s WHERE sync = $1) s ON s.key = f.key "
 								   "WHERE %s ORDER BY f.place",
 								   sync->is_track ? "LEFT" : "FULL",
 								   braze_sync_table_state(),
-								   sync->is_track ? "s.key IS NULL" : "s.hash IS DISTINCT FROM f.hash"),
+								   sync->is_track ? "s.key IS NULL OR s.hash < f.hash" : "s.hash IS DISTINCT FROM f.hash"),
 						  &arguments, &found, note_difference, changes);
+	if (sync->is_track)
+	{
+		changes->nmoved = changes->nchanged;
+		changes->nchanged = 0;
+	}
 	changes->nunchanged = rows->count - changes->nadded - changes->nchanged;
 	check_removed(changes, sync, max_removed);
 }

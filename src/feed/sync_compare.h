@@ -21,6 +21,8 @@ typedef struct BrazeSyncChanges
 	TupleDesc	removed_desc;
 	int64		nadded;
 	int64		nchanged;
+	int64		nmoved;			/* events that were sent, with a later moment
+								 * now; unchanged besides */
 	int64		nunchanged;
 	int64		nremoved;
 } BrazeSyncChanges;

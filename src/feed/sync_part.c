@@ -50,7 +50,10 @@ put_call_of_part(Part *part, BrazeNewCall call)
 	 * again
 	 */
 	if (id == BRAZE_NOT_QUEUED)
+	{
+		queue->ndropped++;
 		return false;
+	}
 	queue->nqueued++;
 	if (id == BRAZE_DEAD_LETTER)
 		queue->nrejected++;
@@ -76,7 +79,10 @@ queue_row(Part *part, TupleTableSlot *slot, bool known, MemoryContext context)
 	slot_getallattrs(slot);
 	row.values = slot->tts_values;
 	row.nulls = slot->tts_isnull;
-	if (!put_call_of_part(part, braze_sync_row_call(plan, &row, known)))
+
+	/* of an event that was sent, nothing but the moment is written */
+	if (!(plan->sync->is_track && known) &&
+		!put_call_of_part(part, braze_sync_row_call(plan, &row, known)))
 		return;
 	key = braze_sync_row_key(plan, &row);
 	hash = plan->sync->is_track ? braze_sync_row_time(plan, &row) :

@@ -24,6 +24,7 @@ typedef struct BrazeSyncQueue
 	int64		nleft;			/* rows and removed users of later parts */
 	int64		nqueued;		/* calls, those that were rejected as well */
 	int64		nrejected;
+	int64		ndropped;		/* there was no room for them */
 	int64		ids[BRAZE_SYNC_PART_CALLS]; /* of the part that was queued
 											 * last */
 	int			nids;

@@ -184,6 +184,10 @@ read_and_compare(Run *run)
 	if (run->sync->is_track && run->sync->has_cursor)
 	{
 		since = braze_sync_state_window(run->sync, since);
+
+		/* what was forgotten would be sent again */
+		if (run->sync->has_forgotten)
+			since = Max(since, run->sync->forgotten_before);
 		from = &since;
 	}
 	braze_sync_read(run->rows, run->sync, run->owner, from, -1);
@@ -219,7 +223,9 @@ finish_run(Run *run)
 	};
 
 	show_progress(run);
-	if (run->sync->is_track && run->rows->count > 0)
+
+	/* what was dropped is to be found again, however old it is */
+	if (run->sync->is_track && run->rows->count > 0 && run->queue->ndropped == 0)
 		braze_sync_state_advance(run->sync, run->rows->last_time);
 	braze_sync_state_finish(run->sync, &run->progress, &counts);
 	ereport(run->mode == BRAZE_SYNC_RUN_TIMED ? DEBUG1 : NOTICE,
@@ -391,7 +397,8 @@ take_steps(Run *run)
 	run->queue->owner = run->owner;
 	run->queue->rows = run->rows;
 	run->queue->changes = run->changes;
-	run->queue->nleft = run->changes->nadded + run->changes->nchanged + run->changes->nremoved;
+	run->queue->nleft = run->changes->nadded + run->changes->nchanged + run->changes->nmoved +
+		run->changes->nremoved;
 	wait_for(run, wait_open);
 	while (run->queue->nleft > 0)
 	{

@@ -248,6 +248,13 @@ braze_sync_state_advance(const BrazeSync *sync, TimestampTz last_time)
 	if (sync->has_cursor)
 		at = Max(at, sync->cursor_at);
 	window = braze_sync_state_window(sync, at);
+
+	/*
+	 * A month before the 31st is the last of a month that has no 31st, so a
+	 * later moment may have a window that begins up to a day earlier.
+	 */
+	if (sync->late->month != 0)
+		window = Max(window - USECS_PER_DAY, MIN_TIMESTAMP);
 	trims = !sync->has_forgotten ||
 		window - sync->forgotten_before >= (at - window) / TRIM_SHARE;
 	braze_sync_table_add(&of_sync, INT8OID, Int64GetDatum(sync->id));
