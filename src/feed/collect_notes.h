@@ -26,6 +26,7 @@ typedef struct BrazeCollectedRow
 	char	   *destination;	/* NULL, as are other values: null there */
 	Jsonb	   *call;
 	TimestampTz queued_at;
+	bool		has_time;		/* of its own */
 	Datum		objects;
 	bool		has_objects;
 	char	   *call_kind;

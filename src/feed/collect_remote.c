@@ -39,6 +39,7 @@
 #define COLUMNS			"id, destination, call, queued_at, objects, call_kind"
 #define READ_FORMAT		"SELECT %s FROM pg_temp." ROWS_TABLE \
 	" WHERE id > $1 AND (%s) AND destination <> ALL ($2) ORDER BY id"
+#define DELETE_FORMAT	"DELETE FROM pg_temp." ROWS_TABLE " WHERE %s AND (queued_at <= $1 OR queued_at IS NULL)"
 
 static Oid	tables[2] = {InvalidOid, InvalidOid};
 
@@ -204,7 +205,8 @@ braze_collect_remote_prepare(const BrazeOrigin *origin)
 {
 	static Oid	read_types[2] = {INT8OID, TEXTARRAYOID};
 	static Oid	array_types[1] = {INT8ARRAYOID};
-	static Oid	range_types[2] = {INT8OID, INT8OID};
+	static Oid	delete_types[2] = {TIMESTAMPTZOID, INT8ARRAYOID};
+	static Oid	range_types[3] = {TIMESTAMPTZOID, INT8OID, INT8OID};
 	List	   *names;
 	char	   *schema;
 	char	   *table;
@@ -253,8 +255,8 @@ braze_collect_remote_prepare(const BrazeOrigin *origin)
 					   quote_literal_cstr(schema), quote_literal_cstr(table)), 0, NULL);
 	keep_plan(&read_plan, psprintf(READ_FORMAT, COLUMNS, "true"), 2, read_types);
 	keep_plan(&rows_plan, "SELECT " COLUMNS " FROM pg_temp." ROWS_TABLE " WHERE id = ANY ($1) ORDER BY id", 1, array_types);
-	keep_plan(&delete_plan, "DELETE FROM pg_temp." ROWS_TABLE " WHERE id = ANY ($1)", 1, array_types);
-	keep_plan(&delete_range_plan, "DELETE FROM pg_temp." ROWS_TABLE " WHERE id BETWEEN $1 AND $2", 2, range_types);
+	keep_plan(&delete_plan, psprintf(DELETE_FORMAT, "id = ANY ($2)"), 2, delete_types);
+	keep_plan(&delete_range_plan, psprintf(DELETE_FORMAT, "id BETWEEN $2 AND $3"), 3, range_types);
 	keep_plan(&count_plan, "SELECT count(*), min(queued_at) FILTER (WHERE isfinite(queued_at)) FROM pg_temp."
 			  ROWS_TABLE, 0, NULL);
 
@@ -397,18 +399,19 @@ is_range(const int64 *ids, int count)
 }
 
 int64
-braze_collect_remote_delete(const int64 *ids, int count)
+braze_collect_remote_delete(const int64 *ids, int count, TimestampTz queued_until)
 {
-	Datum		values[2];
+	Datum		values[3];
 
+	values[0] = TimestampTzGetDatum(queued_until);
 	if (is_range(ids, count))
 	{
-		values[0] = Int64GetDatum(ids[0]);
-		values[1] = Int64GetDatum(ids[count - 1]);
+		values[1] = Int64GetDatum(ids[0]);
+		values[2] = Int64GetDatum(ids[count - 1]);
 		run_plan(delete_range_plan, values, SPI_OK_DELETE, 0);
 		return SPI_processed;
 	}
-	values[0] = array_of(ids, count);
+	values[1] = array_of(ids, count);
 	run_plan(delete_plan, values, SPI_OK_DELETE, 0);
 	return SPI_processed;
 }

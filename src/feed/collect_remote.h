@@ -14,6 +14,7 @@
 
 #include "executor/spi.h"
 #include "nodes/pg_list.h"
+#include "utils/timestamp.h"
 
 #include "feed/collect_table.h"
 
@@ -73,8 +74,11 @@ extern void braze_collect_remote_close(Portal portal);
 /* those with these ids, into SPI_tuptable; never more than there are ids */
 extern uint64 braze_collect_remote_rows(const int64 *ids, int count);
 
-/* how many of them were deleted */
-extern int64 braze_collect_remote_delete(const int64 *ids, int count);
+/*
+ * Those of them that were queued up to then, or nobody knows when; returns how
+ * many were deleted.
+ */
+extern int64 braze_collect_remote_delete(const int64 *ids, int count, TimestampTz queued_until);
 
 /* how many there are, and since when the oldest is queued, 0: not known */
 extern int64 braze_collect_remote_count(TimestampTz *oldest);

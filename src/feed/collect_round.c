@@ -96,6 +96,7 @@ static bool has_unreadable = false;
 /* collected by the rounds before, and to be deleted there */
 static int64 *collected_ids = NULL;
 static int	ncollected = 0;
+static TimestampTz collected_until; /* when the last of them was queued */
 
 /* of the round under way */
 typedef struct Batch
@@ -104,6 +105,7 @@ typedef struct Batch
 	int64	   *ids;			/* that are collected */
 	int64	   *hashes;
 	int			count;
+	TimestampTz queued_until;	/* when the last of these was queued */
 	int64	   *noted;			/* that were, in an earlier round */
 	int			nnoted;
 	BrazeCollectedRow *rows_read;	/* their memory is that of the round */
@@ -253,7 +255,6 @@ static void
 take_remote_row(SPITupleTable *rows, uint64 i, BrazeCollectedRow *row)
 {
 	bool		isnull;
-	bool		has_time;
 	Datum		value;
 
 	memset(row, 0, sizeof(*row));
@@ -264,7 +265,7 @@ take_remote_row(SPITupleTable *rows, uint64 i, BrazeCollectedRow *row)
 	row->call = isnull ? NULL : DatumGetJsonbP(value);
 	value = value_at(rows, i, BRAZE_REMOTE_QUEUED_AT, &isnull);
 	row->queued_at = isnull ? 0 : DatumGetTimestampTz(value);
-	has_time = !isnull;
+	row->has_time = !isnull;
 	row->objects = value_at(rows, i, BRAZE_REMOTE_OBJECTS, &isnull);
 	row->has_objects = !isnull;
 	value = value_at(rows, i, BRAZE_REMOTE_CALL_KIND, &isnull);
@@ -272,7 +273,7 @@ take_remote_row(SPITupleTable *rows, uint64 i, BrazeCollectedRow *row)
 	row->hash = braze_collect_notes_hash(row);
 
 	/* after the hash, which has to be the same whenever the row is read */
-	if (!has_time)
+	if (!row->has_time)
 		row->queued_at = GetCurrentTransactionStartTimestamp();
 }
 
@@ -447,6 +448,8 @@ take_batch(Batch *batch)
 
 		if (!row->noted && !is_stopping && take_call(batch->origin, row))
 		{
+			if (row->has_time)
+				batch->queued_until = Max(batch->queued_until, row->queued_at);
 			batch->ids[batch->count] = row->id;
 			batch->hashes[batch->count++] = row->hash;
 		}
@@ -457,6 +460,29 @@ take_batch(Batch *batch)
 }
 
 /* ----- a round ----- */
+
+/*
+ * A call of our own queue would come back under another id, again and again.
+ * The view at an origin says of its database what is said of this one here.
+ */
+static void
+require_other_queue(const BrazeOrigin *origin, const char *database)
+{
+	Oid			queue = braze_catalog_required()->queue;
+	int64		started = PgStartTime +
+	(int64) (POSTGRES_EPOCH_JDATE - UNIX_EPOCH_JDATE) * USECS_PER_DAY;
+	char	   *own = psprintf(INT64_FORMAT ".%06d %u", started / USECS_PER_SEC,
+							   (int) (started % USECS_PER_SEC), MyDatabaseId);
+
+	if (is_stopping || strcmp(database, own) != 0 ||
+		strcmp(origin->table, quote_qualified_identifier(get_namespace_name(get_rel_namespace(queue)),
+														 get_rel_name(queue))) != 0)
+		return;
+	ereport(ERROR,
+			(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+			 errmsg("server \"%s\" leads to this very database, and table %s is its own queue; correct its options, or end this with braze_stop_collecting",
+					NameStr(origin->server), origin->table)));
+}
 
 /*
  * Through two servers, or into two databases, each of its calls would be queued
@@ -501,6 +527,7 @@ check_session(const BrazeOrigin *origin)
 	char	   *now = braze_collect_remote_look(&database, &holders);
 	bool		is_same = (session != NULL && strcmp(session, now) == 0);
 
+	require_other_queue(origin, database);
 	require_own_table(origin, database);
 	if (!is_same)
 		braze_collect_cursor_reset();
@@ -535,12 +562,15 @@ read_from_start(void)
 
 /*
  * What the rounds before have collected.  Others may have deleted some of it
- * there; what is there all the same is found, since it is noted.
+ * there; what is there all the same is found, since it is noted.  Its ids may
+ * be those of other calls by now, as after a TRUNCATE there that restarts them:
+ * these were queued later.
  */
 static void
 delete_collected(void)
 {
-	if (ncollected > 0 && braze_collect_remote_delete(collected_ids, ncollected) < ncollected)
+	if (ncollected > 0 &&
+		braze_collect_remote_delete(collected_ids, ncollected, collected_until) < ncollected)
 		read_from_start();
 }
 
@@ -552,7 +582,7 @@ delete_collected(void)
 static void
 delete_noted(const Batch *batch)
 {
-	int64		deleted = batch->nnoted > 0 ? braze_collect_remote_delete(batch->noted, batch->nnoted) : 0;
+	int64		deleted = batch->nnoted > 0 ? braze_collect_remote_delete(batch->noted, batch->nnoted, DT_NOEND) : 0;
 
 	if (deleted < batch->nnoted)
 		ereport(ERROR,
@@ -571,12 +601,13 @@ keep_collected(const Batch *batch)
 		collected_ids = MemoryContextAlloc(TopMemoryContext, sizeof(int64) * (MAX_ROWS + CHUNK_ROWS));
 	memcpy(collected_ids, batch->ids, sizeof(int64) * batch->count);
 	ncollected = batch->count;
+	collected_until = batch->queued_until;
 }
 
 void
 braze_collect_round_run(const BrazeOrigin *origin, BrazeCollectRound *result)
 {
-	Batch		batch = {origin};
+	Batch		batch = {.origin = origin, .queued_until = DT_NOBEGIN};
 	const char *staying;
 	bool		was_stopping = is_stopping;
 	bool		all;
