@@ -226,7 +226,7 @@ finish_run(Run *run)
 
 	/* what was dropped is to be found again, however old it is */
 	if (run->sync->is_track && run->rows->count > 0 && run->queue->ndropped == 0)
-		braze_sync_state_advance(run->sync, run->rows->last_time);
+		braze_sync_state_advance(run->sync, run->rows->last_time, run->progress.started);
 	braze_sync_state_finish(run->sync, &run->progress, &counts);
 	ereport(run->mode == BRAZE_SYNC_RUN_TIMED ? DEBUG1 : NOTICE,
 			(errmsg("sync \"%s\": " INT64_FORMAT " added, " INT64_FORMAT " changed, " INT64_FORMAT " removed, "

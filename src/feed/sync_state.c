@@ -233,15 +233,16 @@ braze_sync_state_window(const BrazeSync *sync, TimestampTz at)
 
 /*
  * An event that lies in the future is one that somebody mistyped: it must not
- * keep those of the years until then from being found.
+ * keep those of the years until then from being found.  The run may have lasted
+ * for days, and has seen none of what came after its begin.
  */
 void
-braze_sync_state_advance(const BrazeSync *sync, TimestampTz last_time)
+braze_sync_state_advance(const BrazeSync *sync, TimestampTz last_time, TimestampTz started)
 {
 	const BrazeCatalog *catalog = braze_catalog_required();
 	BrazeSyncArguments of_sync = {0};
 	BrazeSyncArguments of_state = {0};
-	TimestampTz at = Min(last_time, GetCurrentTimestamp());
+	TimestampTz at = Min(last_time, started);
 	TimestampTz window;
 	bool		trims;
 

@@ -57,6 +57,6 @@ extern TimestampTz braze_sync_state_window(const BrazeSync *sync, TimestampTz at
  * all events up to there were seen, and
  * what lies before the window is forgotten
  */
-extern void braze_sync_state_advance(const BrazeSync *sync, TimestampTz last_time);
+extern void braze_sync_state_advance(const BrazeSync *sync, TimestampTz last_time, TimestampTz started);
 
 #endif							/* BRAZE_SYNC_STATE_H */

@@ -56,6 +56,16 @@ SELECT * FROM sent;
 CALL empty();
 SELECT braze_drop_sync('daily');
 
+-- one in the future does not have it pass those that come while it runs
+TRUNCATE events;
+INSERT INTO events (id, at) VALUES (1, '2026-03-01 12:00'), (2, '2300-01-01');
+SELECT braze_create_sync('daily', 'SELECT *, pg_sleep(0.01) FROM events', 'customer', type => 'track', event => 'name', key => 'id',
+	cursor_column => 'at', names => '{"pg_sleep": null}', destination => 'braze');
+CALL run('daily');
+SELECT cursor_at = started AS is_start FROM braze_syncs;
+CALL empty();
+SELECT braze_drop_sync('daily');
+
 -- events for which there is no room are sent once there is
 TRUNCATE events;
 INSERT INTO events (id, at, note)
