@@ -120,8 +120,6 @@ typedef struct BrazeDelivery
 	int64		passed_id;		/* the first that was passed over since it is
 								 * behind, 0: not known */
 	TimestampTz passed_at;
-	int64		searched;		/* up to here it was looked for, */
-	int64		next_search;	/* and when it is looked for again */
 	TimestampTz last_success;	/* since then, 0: none */
 	TimestampTz last_error_at;
 	char		last_error[BRAZE_REASON_SIZE];

@@ -33,6 +33,7 @@
 #include "worker/delivery_figures.h"
 #include "worker/delivery_place.h"
 #include "worker/memory_budget.h"
+#include "worker/oldest_search.h"
 #include "worker/round.h"
 #include "worker/round_read.h"
 #include "worker/stray_log.h"
@@ -45,12 +46,6 @@
  * takes milliseconds, and answers of others are to be taken meanwhile.
  */
 #define READ_MS			100
-
-/* for the oldest call of a destination that takes none, once in a nap */
-#define SEARCH_BATCH	50000
-
-/* or after so many times what the last search took */
-#define SEARCH_SHARE	100
 
 /* how often a call that raises an error is tried before it is given up */
 #define MAX_ATTEMPTS	3
@@ -287,40 +282,6 @@ read_backlog(BrazeDelivery *delivery)
 		return false;
 	}
 	return braze_memory_budget_has_room(delivery);
-}
-
-/* ----- what waits while nobody reads what is new ----- */
-
-static bool
-note_oldest(const BrazeQueueRow *row, void *arg)
-{
-	BrazeDelivery *delivery = arg;
-
-	if (strcmp(row->destination, NameStr(delivery->name)) == 0)
-		(void) is_for_backlog(delivery, row);
-	return delivery->passed_id == 0;
-}
-
-/*
- * A destination was paused before this worker started, or what it had passed
- * over is gone: how old the oldest call is matters most then.
- */
-static void
-look_for_oldest(BrazeDelivery *delivery)
-{
-	int64		now = braze_now_ms();
-
-	if (delivery->passed_id != 0 || braze_delivery_can_take(delivery) || now < delivery->next_search)
-		return;
-	delivery->searched = braze_reader_range(reader, Max(delivery->searched, delivery->cursor),
-											PG_INT64_MAX, SEARCH_BATCH, note_oldest, delivery);
-
-	/* there may be any number of dead rows on the way, which are not counted */
-	delivery->next_search = now + Max(braze_nap, (braze_now_ms() - now) * SEARCH_SHARE);
-
-	/* all of it: what commits late may have any id */
-	if (delivery->searched == PG_INT64_MAX || delivery->passed_id != 0)
-		delivery->searched = 0;
 }
 
 /* ----- calls of which the pack has kept the id alone ----- */
@@ -569,10 +530,7 @@ read_all(void)
 		anybody = anybody || !delivery->behind;
 	}
 	if (!anybody)
-	{
-		foreach(cell, braze_deliveries)
-			look_for_oldest(lfirst(cell));
-	}
+		braze_oldest_search_look(reader);
 	else
 	{
 		int			rows = braze_reader_new(reader, READ_BATCH, consume_new, NULL);
