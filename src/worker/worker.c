@@ -54,9 +54,11 @@
 
 /*
  * Before the process ends, answers that are about to come are waited for this
- * long, each lock this long, and everything together takes this long at most.
+ * long, no further round of settling begins after so long, each lock is waited
+ * for this long, and everything together takes this long at most.
  */
 #define DRAIN_MS			300
+#define LAST_SETTLE_MS		700
 #define END_LOCK_TIMEOUT	"100ms"
 #define END_MS				1000
 
@@ -297,7 +299,7 @@ handle_sigterm(SIGNAL_ARGS)
 static void
 end_process(BrazeHttp *http)
 {
-	int64		deadline = braze_now_ms() + DRAIN_MS;
+	int64		began = braze_now_ms();
 	int64		left;
 
 	/* first of all: whatever below takes too long, the process ends */
@@ -306,7 +308,7 @@ end_process(BrazeHttp *http)
 	ProcDiePending = false;
 	SetConfigOption("lock_timeout", END_LOCK_TIMEOUT, PGC_SUSET, PGC_S_OVERRIDE);
 	while (braze_exchange_transfers() > 0 &&
-		   (left = deadline - braze_now_ms()) > 0)
+		   (left = began + DRAIN_MS - braze_now_ms()) > 0)
 	{
 		(void) WaitLatchOrSocket(MyLatch,
 								 WL_LATCH_SET | WL_SOCKET_READABLE |
@@ -326,8 +328,9 @@ end_process(BrazeHttp *http)
 	 * again, while what is not released stays a dead letter.
 	 */
 	braze_exchange_cancel_unsent(http);
-	if (braze_round_settle_pending() > 0)
-		(void) braze_round_settle();
+	while (braze_round_settle_pending() > 0 && braze_round_settle() == 0 &&
+		   braze_now_ms() - began < LAST_SETTLE_MS)
+		 /* there may be more than one round takes */ ;
 	if (braze_claim_release_wanted())
 		(void) braze_claim_release();
 	braze_round_tally_save();
