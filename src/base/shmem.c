@@ -139,6 +139,13 @@ braze_shmem_database(Oid database, bool create)
 	return free_slot;
 }
 
+BrazeDatabaseSlot *
+braze_shmem_lock_own_database(LWLockMode mode)
+{
+	LWLockAcquire(braze_shared->lock, mode);
+	return braze_shmem_database(MyDatabaseId, false);
+}
+
 /* ----- destinations ----- */
 
 static int *

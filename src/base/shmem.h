@@ -198,6 +198,9 @@ extern BrazeDestinationSlot *braze_shmem_destination(Oid database,
 													 const char *name,
 													 bool create);
 
+/* takes the lock, which the caller releases; NULL: our database has no slot */
+extern BrazeDatabaseSlot *braze_shmem_lock_own_database(LWLockMode mode);
+
 /* the caller holds the lock exclusively, and nobody counts on the place */
 extern void braze_shmem_free_destination(BrazeDestinationSlot *slot);
 

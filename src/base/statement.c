@@ -24,6 +24,7 @@
 #include "utils/timeout.h"
 
 #include "base/attempt.h"
+#include "base/name_list.h"
 #include "base/statement.h"
 #include "base/trigger_trust.h"
 
@@ -167,11 +168,10 @@ list_suspects(const BrazeStatement *statement)
 
 		if (!is_fired_by(trigger, statement->operation))
 			continue;
-		appendStringInfo(&names, names.len > 0 ? ", trigger \"%s\"" : "trigger \"%s\"",
-						 trigger->tgname);
+		braze_name_list_add(&names, psprintf("trigger \"%s\"", trigger->tgname));
 	}
 	if (rel->rd_rules != NULL)
-		appendStringInfoString(&names, names.len > 0 ? ", a rule" : "a rule");
+		braze_name_list_add(&names, "a rule");
 	return names.data;
 }
 

@@ -27,6 +27,7 @@
 
 #include "base/catalog.h"
 #include "base/compat.h"
+#include "base/name_list.h"
 #include "base/table_shape.h"
 
 /* what else is asked of a column */
@@ -444,8 +445,7 @@ list_key(Relation rel, const TableShape *table)
 		Form_pg_attribute attribute = TupleDescAttr(RelationGetDescr(rel), i);
 
 		if (table->columns[i].rules & PART_OF_KEY)
-			appendStringInfo(&list, "%s%s", list.len > 0 ? ", " : "",
-							 quote_identifier(NameStr(attribute->attname)));
+			braze_name_list_add(&list, quote_identifier(NameStr(attribute->attname)));
 	}
 	return list.data;
 }

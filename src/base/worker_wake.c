@@ -206,8 +206,7 @@ braze_worker_wake_prepared_committed(void)
 
 	if (braze_shared == NULL)
 		return;
-	LWLockAcquire(braze_shared->lock, LW_EXCLUSIVE);
-	slot = braze_shmem_database(MyDatabaseId, false);
+	slot = braze_shmem_lock_own_database(LW_EXCLUSIVE);
 	if (slot != NULL && slot->pid != 0)
 		slot->purged_perhaps = true;
 	LWLockRelease(braze_shared->lock);

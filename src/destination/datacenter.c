@@ -14,6 +14,7 @@
 #include "lib/stringinfo.h"
 
 #include "base/closest_name.h"
+#include "base/name_list.h"
 #include "braze/ascii.h"
 #include "braze/http.h"
 #include "destination/datacenter.h"
@@ -54,7 +55,7 @@ braze_datacenter_names(void)
 
 	initStringInfo(&names);
 	for (int i = 0; i < lengthof(datacenters); i++)
-		appendStringInfo(&names, "%s%s", i > 0 ? ", " : "", datacenters[i].name);
+		braze_name_list_add(&names, datacenters[i].name);
 	return names.data;
 }
 

@@ -25,6 +25,7 @@
 #include "base/closest_name.h"
 #include "base/compat.h"
 #include "base/guc.h"
+#include "base/name_list.h"
 #include "destination/destination.h"
 #include "destination/option_table.h"
 #include "destination/option_validator.h"
@@ -239,12 +240,12 @@ list_destinations(List *names)
 	initStringInfo(&text);
 	foreach(cell, names)
 	{
-		if (i == MAX_NAMES_IN_HINT)
+		if (i++ == MAX_NAMES_IN_HINT)
 		{
-			appendStringInfoString(&text, ", ...");
+			braze_name_list_add(&text, "...");
 			break;
 		}
-		appendStringInfo(&text, "%s\"%s\"", i++ > 0 ? ", " : "", (char *) lfirst(cell));
+		braze_name_list_add(&text, psprintf("\"%s\"", (char *) lfirst(cell)));
 	}
 	return text.data;
 }

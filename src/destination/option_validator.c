@@ -22,6 +22,7 @@
 
 #include "base/closest_name.h"
 #include "base/compat.h"
+#include "base/name_list.h"
 #include "destination/datacenter.h"
 #include "destination/option_parse.h"
 #include "destination/option_validator.h"
@@ -126,7 +127,7 @@ refuse_name(const char *name, Oid catalog)
 		state.i = 0;
 		initStringInfo(&names);
 		while ((valid = next_option(&state)) != NULL)
-			appendStringInfo(&names, "%s%s", names.len > 0 ? ", " : "", valid);
+			braze_name_list_add(&names, valid);
 		hint = psprintf("Valid options of a %s are %s.", catalog_name(catalog), names.data);
 	}
 	ereport(ERROR,

@@ -9,6 +9,7 @@
 
 #include "lib/stringinfo.h"
 
+#include "base/name_list.h"
 #include "destination/datacenter.h"
 #include "destination/option_number.h"
 #include "destination/option_values.h"
@@ -20,7 +21,7 @@ braze_option_values_choices(const BrazeChoice *choices)
 
 	initStringInfo(&names);
 	for (; choices->name; choices++)
-		appendStringInfo(&names, "%s%s", names.len > 0 ? ", " : "", choices->name);
+		braze_name_list_add(&names, choices->name);
 	return names.data;
 }
 

@@ -253,8 +253,7 @@ worker_state(void)
 	const BrazeDatabaseSlot *slot;
 	bool		running;
 
-	LWLockAcquire(braze_shared->lock, LW_SHARED);
-	slot = braze_shmem_database(MyDatabaseId, false);
+	slot = braze_shmem_lock_own_database(LW_SHARED);
 	running = (slot != NULL && slot->pid != 0 && slot->state == BRAZE_DATABASE_RUNNING);
 	LWLockRelease(braze_shared->lock);
 	return !running ? WORKER_MISSING : braze_deliver ? WORKER_RUNNING : WORKER_OFF;

@@ -9,6 +9,7 @@
 
 #include "utils/json.h"
 
+#include "base/name_list.h"
 #include "functions/sdk_options.h"
 
 /* the option for HTML messages got another name in this one */
@@ -111,7 +112,7 @@ braze_sdk_options_left_out(const BrazeSettings *settings, size_t name_offset)
 		if (*(const char *const *) ((const char *) setting + name_offset) != NULL || value == NULL ||
 			(initial != NULL && strcmp(value, initial) == 0))
 			continue;
-		appendStringInfo(&names, "%s%s", names.len > 0 ? ", " : "", setting->option);
+		braze_name_list_add(&names, setting->option);
 	}
 	return names.data;
 }

@@ -144,8 +144,7 @@ highest_id_read(void)
 
 	if (braze_shared == NULL)
 		return 0;
-	LWLockAcquire(braze_shared->lock, LW_SHARED);
-	slot = braze_shmem_database(MyDatabaseId, false);
+	slot = braze_shmem_lock_own_database(LW_SHARED);
 	if (slot != NULL)
 		id = slot->highest_read;
 	LWLockRelease(braze_shared->lock);

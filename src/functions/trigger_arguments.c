@@ -21,6 +21,7 @@
 
 #include "base/closest_name.h"
 #include "base/compat.h"
+#include "base/name_list.h"
 #include "functions/trigger_arguments.h"
 #include "map/call_type.h"
 
@@ -132,7 +133,7 @@ list_names(BrazeNextName next, void *state)
 
 	initStringInfo(&names);
 	while ((name = next(state)) != NULL)
-		appendStringInfo(&names, "%s%s", names.len > 0 ? ", " : "", name);
+		braze_name_list_add(&names, name);
 	return names.data;
 }
 

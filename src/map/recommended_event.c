@@ -15,6 +15,7 @@
 #include "miscadmin.h"
 
 #include "base/compat.h"
+#include "base/name_list.h"
 #include "map/recommended_event.h"
 
 /* closing braces and brackets may follow what the limit let through */
@@ -230,9 +231,7 @@ write_action(BrazeEventWriter *writer, const BrazeSchemaField *field)
 static void
 add_missing(BrazeEventWriter *writer, const char *names)
 {
-	if (writer->missing.len > 0)
-		appendStringInfoString(&writer->missing, ", ");
-	appendStringInfoString(&writer->missing, names);
+	braze_name_list_add(&writer->missing, names);
 }
 
 static bool write_products(BrazeEventWriter *writer, const BrazeSchemaField *field);

@@ -8,7 +8,6 @@
 #include "postgres.h"
 
 #include "fmgr.h"
-#include "miscadmin.h"
 #include "storage/lwlock.h"
 
 #include "base/compat.h"
@@ -56,8 +55,7 @@ publish_bounds(int64 lowest, int64 highest)
 	/* the lock is everybody's: it is not taken for what they know already */
 	if (lowest == published.lowest && highest == published.highest)
 		return;
-	LWLockAcquire(braze_shared->lock, LW_EXCLUSIVE);
-	slot = braze_shmem_database(MyDatabaseId, false);
+	slot = braze_shmem_lock_own_database(LW_EXCLUSIVE);
 	if (slot != NULL)
 	{
 		slot->lowest_in_flight = lowest;
@@ -119,8 +117,7 @@ braze_claims_bound_count_release(void)
 {
 	BrazeDatabaseSlot *slot;
 
-	LWLockAcquire(braze_shared->lock, LW_EXCLUSIVE);
-	slot = braze_shmem_database(MyDatabaseId, false);
+	slot = braze_shmem_lock_own_database(LW_EXCLUSIVE);
 	if (slot != NULL)
 		slot->released_claims++;
 	LWLockRelease(braze_shared->lock);
@@ -134,8 +131,7 @@ braze_claims_bound_now(void)
 
 	if (braze_shared == NULL)
 		return bound;
-	LWLockAcquire(braze_shared->lock, LW_SHARED);
-	slot = braze_shmem_database(MyDatabaseId, false);
+	slot = braze_shmem_lock_own_database(LW_SHARED);
 
 	/* without a worker nothing is under way, whatever was published */
 	if (slot != NULL && slot->pid != 0)

@@ -7,8 +7,6 @@
  */
 #include "postgres.h"
 
-#include "miscadmin.h"
-
 #include "base/database_name.h"
 #include "base/message.h"
 #include "base/shmem.h"
@@ -53,8 +51,7 @@ braze_blocked_report(BrazeBlocked what, const char *problem)
 	else if (problem[0] == '\0')
 		log_end(what);
 	reported[what] = (problem[0] != '\0');
-	LWLockAcquire(braze_shared->lock, LW_EXCLUSIVE);
-	slot = braze_shmem_database(MyDatabaseId, false);
+	slot = braze_shmem_lock_own_database(LW_EXCLUSIVE);
 	if (slot != NULL)
 		braze_message_copy(what == BRAZE_BLOCKED_READ ? slot->read_blocked : slot->settle_blocked,
 						   problem, BRAZE_MESSAGE_SIZE);

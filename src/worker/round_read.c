@@ -9,7 +9,6 @@
 
 #include "access/detoast.h"
 #include "access/xlog.h"
-#include "miscadmin.h"
 #include "utils/memutils.h"
 #include "utils/rel.h"
 
@@ -590,8 +589,7 @@ publish_cursor(void)
 
 	if (reader->cursor == published)
 		return;
-	LWLockAcquire(braze_shared->lock, LW_EXCLUSIVE);
-	slot = braze_shmem_database(MyDatabaseId, false);
+	slot = braze_shmem_lock_own_database(LW_EXCLUSIVE);
 	if (slot != NULL)
 		slot->highest_read = reader->cursor;
 	LWLockRelease(braze_shared->lock);

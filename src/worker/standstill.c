@@ -15,7 +15,6 @@
 
 #include "access/xact.h"
 #include "access/xlog.h"
-#include "miscadmin.h"
 #include "replication/syncrep.h"
 
 #include "base/clock.h"
@@ -126,8 +125,7 @@ tell_state(bool waits)
 				(errhidecontext(true),
 				 errmsg("segment_braze: calls are sent again from database \"%s\"",
 						braze_database_name())));
-	LWLockAcquire(braze_shared->lock, LW_EXCLUSIVE);
-	slot = braze_shmem_database(MyDatabaseId, false);
+	slot = braze_shmem_lock_own_database(LW_EXCLUSIVE);
 	if (slot != NULL)
 		slot->waits_for_proof = waits;
 	LWLockRelease(braze_shared->lock);
