@@ -557,7 +557,7 @@ braze_profiles_table_store_postponed(void)
 		if (braze_profile_row_lock(&cached->row, &cached->profile))
 			write_cached(cached, false);
 	}
-	return 0;
+	return -1;
 }
 
 static void

@@ -12,6 +12,9 @@
 #include "base/shmem.h"
 #include "worker/blocked.h"
 
+/* the log has a line of its begin, and none yet of its end */
+static bool reported[BRAZE_BLOCKED_SETTLE + 1] = {false};
+
 static void
 log_begin(BrazeBlocked what, const char *problem)
 {
@@ -41,7 +44,6 @@ log_end(BrazeBlocked what)
 void
 braze_blocked_report(BrazeBlocked what, const char *problem)
 {
-	static bool reported[BRAZE_BLOCKED_SETTLE + 1] = {false};
 	BrazeDatabaseSlot *slot;
 
 	if (problem[0] == '\0' && !reported[what])

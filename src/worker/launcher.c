@@ -69,6 +69,7 @@ typedef struct Known
 static HTAB *known_databases;
 static uint32 releases_listed;	/* braze_shared->releases before the listing */
 static MemoryContext launcher_context;
+static bool unseen_reported = false;	/* and the log has no end of it yet */
 
 /* nobody is to set the latch of a process that is gone, or count on it */
 static void
@@ -218,7 +219,6 @@ note_room(Known *known)
 static void
 report_unseen(void)
 {
-	static bool reported = false;
 	HASH_SEQ_STATUS status;
 	Known	   *known;
 	int			waiting = 0;
@@ -232,14 +232,14 @@ report_unseen(void)
 		waiting += (known->no_room > 0);
 		unseen += (known->no_room >= PROBES_WITHOUT_ROOM);
 	}
-	if (unseen > 0 && !reported)
+	if (unseen > 0 && !unseen_reported)
 		ereport(LOG,
 				(errmsg_plural("segment_braze: %d database could not be looked at, as no background worker is free",
 							   "segment_braze: %d databases could not be looked at, as no background worker is free",
 							   unseen, unseen),
 				 errdetail("If the extension is there, its calls are not sent."),
 				 errhint("Increase max_worker_processes, and restart the server.")));
-	else if (waiting == 0 && reported)
+	else if (waiting == 0 && unseen_reported)
 		ereport(LOG,
 				(errmsg("segment_braze: all databases have been looked at")));
 
@@ -247,7 +247,7 @@ report_unseen(void)
 	 * Once reported, it is over only when none waits: it would be said again
 	 * and again while workers come and go.
 	 */
-	reported = (unseen > 0 || (reported && waiting > 0));
+	unseen_reported = (unseen > 0 || (unseen_reported && waiting > 0));
 }
 
 /*

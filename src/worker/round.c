@@ -37,6 +37,9 @@ MemoryContext braze_round_context;
 /* of the last round */
 static Oid	queue = InvalidOid;
 
+/* the one that this worker serves, from its first round on */
+static Oid	extension = InvalidOid;
+
 static volatile sig_atomic_t under_way = false;
 static volatile sig_atomic_t asked_for_end = false;
 static volatile sig_atomic_t end_has_begun = false;
@@ -64,7 +67,7 @@ braze_round_init(void)
 
 /* as LockDatabaseObject(), which has no such sister before 18 */
 static bool
-try_lock_extension(Oid extension)
+try_lock_extension(void)
 {
 	LOCKTAG		tag;
 
@@ -82,7 +85,6 @@ try_lock_extension(Oid extension)
 static bool
 begin_round(const char *activity)
 {
-	static Oid	extension = InvalidOid;
 	const BrazeCatalog *catalog;
 
 	Assert(!IsTransactionState());
@@ -97,7 +99,7 @@ begin_round(const char *activity)
 	 * we, or a round that opens one table after another would deadlock with
 	 * it.
 	 */
-	if (OidIsValid(extension) && !try_lock_extension(extension))
+	if (OidIsValid(extension) && !try_lock_extension())
 		return false;
 	catalog = braze_catalog();
 

@@ -65,7 +65,7 @@ braze_round_gone(void)
 	 * Of their users Braze may have something else now than the table says. A
 	 * trigger that fails there is its own round's: it holds up nobody.
 	 */
-	(void) braze_round_upkeep_profiles();
+	braze_round_upkeep_profiles();
 	ereport(DEBUG1,
 			(errmsg_internal("segment_braze: looked for calls that were taken out of the queue")));
 	return true;

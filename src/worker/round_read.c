@@ -72,6 +72,20 @@ static bool out_of_time = false;
 /* since when somebody has the queue locked, 0: nobody has */
 static int64 locked_since = 0;
 
+/* the ids that the rescan has looked at, and how it goes on */
+static struct
+{
+	int64		next;			/* when its next slice is due */
+	int64		until;			/* it has looked at the ids up to here */
+	int64		ids;			/* that the next slice has */
+}			rescan = {.ids = RESCAN_IDS};
+
+/* the file of the queue's table in the last read */
+static Oid	queue_file = InvalidOid;
+
+/* up to which id others know that the queue was read */
+static int64 published = 0;
+
 /* rows that the read under way has taken */
 static int	taken = 0;
 
@@ -209,9 +223,7 @@ consume_new(const BrazeQueueRow *row, void *arg)
 	return true;
 }
 
-/*
- * what fills a hole: nobody will come by it again but a destination's backlog
- */
+/* what fills a hole; nothing but a destination's backlog comes by it again */
 static bool
 consume_hole(const BrazeQueueRow *row, void *arg)
 {
@@ -392,30 +404,27 @@ consume_stray(const BrazeQueueRow *row, void *arg)
 static void
 rescan_slice(void)
 {
-	static int64 next_rescan = 0;
-	static int64 rescanned = 0;
-	static int64 ids = RESCAN_IDS;
 	int64		now = braze_now_ms();
 	int64		until = reader->cursor;
 	int64		after;
 	ListCell   *cell;
 
-	if (now < next_rescan)
+	if (now < rescan.next)
 		return;
-	next_rescan = now + braze_nap;
+	rescan.next = now + braze_nap;
 
 	/* as it is after the queue was truncated */
-	if (rescanned > until)
-		rescanned = 0;
-	if (rescanned == 0)
+	if (rescan.until > until)
+		rescan.until = 0;
+	if (rescan.until == 0)
 		braze_delivery_place_begin();
-	if (until - rescanned > ids)
-		until = rescanned + ids;
+	if (until - rescan.until > rescan.ids)
+		until = rescan.until + rescan.ids;
 	free_lists();
 	foreach(cell, braze_deliveries)
 		braze_delivery_cursor_trim_held(lfirst(cell));
-	after = rescanned;
-	rescanned = braze_reader_range(reader, after, until, RESCAN_ROWS, consume_stray, NULL);
+	after = rescan.until;
+	rescan.until = braze_reader_range(reader, after, until, RESCAN_ROWS, consume_stray, NULL);
 	free_lists();
 	braze_stray_log_report(reader->cursor);
 
@@ -426,13 +435,13 @@ rescan_slice(void)
 	 * queue is empty their number has grown beyond any of them.
 	 */
 	if (braze_now_ms() - now < RESCAN_MS)
-		ids = Min(ids, PG_INT64_MAX / 2) * 2;
+		rescan.ids = Min(rescan.ids, PG_INT64_MAX / 2) * 2;
 	else
-		ids = Max((rescanned - after) / 2, RESCAN_IDS);
-	if (rescanned >= reader->cursor)
+		rescan.ids = Max((rescan.until - after) / 2, RESCAN_IDS);
+	if (rescan.until >= reader->cursor)
 	{
 		braze_delivery_place_end();
-		rescanned = 0;
+		rescan.until = 0;
 	}
 }
 
@@ -489,7 +498,6 @@ look_at_profiles(void)
 static bool
 read_all(void)
 {
-	static Oid	storage = InvalidOid;
 	ListCell   *cell;
 	bool		more = false;
 	bool		anybody = false;
@@ -501,9 +509,9 @@ read_all(void)
 	look_at_profiles();
 
 	/* TRUNCATE and whatever else rewrites the table give it another file */
-	if (OidIsValid(storage) && storage != reader->queue->rd_rel->relfilenode)
+	if (OidIsValid(queue_file) && queue_file != reader->queue->rd_rel->relfilenode)
 		start_over();
-	storage = reader->queue->rd_rel->relfilenode;
+	queue_file = reader->queue->rd_rel->relfilenode;
 
 	/*
 	 * Holes come first.  Their rows are older than all others, and a user's
@@ -584,7 +592,6 @@ braze_round_read_init(void)
 static void
 publish_cursor(void)
 {
-	static int64 published = 0;
 	BrazeDatabaseSlot *slot;
 
 	if (reader->cursor == published)

@@ -95,6 +95,9 @@ static int64 stuck_next = -1;	/* when the first of them is to be tried, -1:
 /* the last round failed as a whole: which call is to blame? */
 static bool failed_before = false;
 
+/* since when somebody has locked what a settle needs, 0: nobody has */
+static int64 locked_since = 0;
+
 static MemoryContext call_context;	/* reset after each call */
 
 static Done *
@@ -411,9 +414,7 @@ has_trigger_on_old_rows(Oid table)
 	return has;
 }
 
-/*
- * a trigger on new letters, an alarm say, costs only the calls that become some
- */
+/* a trigger on new letters, such as an alarm, costs only what becomes one */
 static Care
 find_care(BrazeSettler *settler)
 {
@@ -656,7 +657,6 @@ try_all_again(void)
 int
 braze_round_settle(void)
 {
-	static int64 locked_since = 0;
 	bool		ok = false;
 	bool		brief;
 	ErrorData  *error;

@@ -9,6 +9,7 @@
 #include "postgres.h"
 
 #include "base/attempt.h"
+#include "base/clock.h"
 #include "base/guc.h"
 #include "feed/collect_table.h"
 #include "store/activity_rollup.h"
@@ -26,6 +27,12 @@
 
 /* notes of what is not collected any more are looked for so often */
 #define COLLECTED_PAUSE_MS	3600000
+
+static bool
+destinations_are_known(void)
+{
+	return braze_round_refreshed;
+}
 
 static int
 deduplicates_for(const char *destination)
@@ -93,10 +100,22 @@ expire_collected(void)
 	return pause >= 0 ? pause : COLLECTED_PAUSE_MS;
 }
 
+static bool
+letters_expire(void)
+{
+	return braze_dead_letter_retention > 0;
+}
+
 static int
 expire_dead_letters(void)
 {
 	return braze_dead_letters_table_expire(braze_dead_letter_retention);
+}
+
+static bool
+activity_expires(void)
+{
+	return braze_activity_retention > 0;
 }
 
 static int
@@ -109,118 +128,6 @@ static int
 expire_activity_users(void)
 {
 	return braze_activity_rollup_expire_users(braze_activity_retention);
-}
-
-typedef struct Upkeep
-{
-	int			(*step) (void);
-	BrazeBackoff *backoff;
-	bool		done;
-	int			pause;
-} Upkeep;
-
-static void
-run_step(void *arg)
-{
-	Upkeep	   *upkeep = arg;
-
-	upkeep->pause = upkeep->step();
-}
-
-static void
-attempt_step(void *arg)
-{
-	Upkeep	   *upkeep = arg;
-
-	upkeep->done = braze_attempt_when_due(upkeep->backoff, NULL, run_step, upkeep);
-}
-
-/* returns in how many milliseconds to go on; *ok: did it succeed? */
-static int
-upkeep_round(const char *activity, int (*step) (void), BrazeBackoff *backoff, bool *ok)
-{
-	Upkeep		upkeep = {step, backoff, false, -1};
-	bool		done = braze_round_succeeds(activity, attempt_step, &upkeep) && upkeep.done;
-
-	if (ok != NULL)
-		*ok = done;
-	return done && upkeep.pause >= 0 ? upkeep.pause : braze_nap;
-}
-
-int
-braze_round_upkeep_messages(void)
-{
-	static BrazeBackoff backoff;
-
-	return braze_round_refreshed ? upkeep_round("forgetting old messages", expire_messages, &backoff, NULL) : braze_nap;
-}
-
-int
-braze_round_upkeep_notes(void)
-{
-	static BrazeBackoff backoff;
-	bool		stored = false;
-
-	if (braze_notes_table_are_due())
-		(void) upkeep_round("counting notes", braze_notes_table_store, &backoff, &stored);
-	if (stored)
-		braze_notes_table_stored();
-	return braze_nap;
-}
-
-int
-braze_round_upkeep_old_profiles(void)
-{
-	static BrazeBackoff backoff;
-
-	return braze_round_refreshed ? upkeep_round("forgetting old profiles", expire_profiles, &backoff, NULL) : braze_nap;
-}
-
-int
-braze_round_upkeep_profiles(void)
-{
-	static BrazeBackoff backoff;
-	bool		stored = false;
-
-	if (braze_profiles_table_has_postponed())
-	{
-		(void) upkeep_round("remembering users", braze_profiles_table_store_postponed, &backoff, &stored);
-		braze_profiles_table_stored(stored);
-	}
-	return braze_nap;
-}
-
-int
-braze_round_upkeep_dead_letters(void)
-{
-	static BrazeBackoff backoff;
-
-	return braze_dead_letter_retention > 0 ?
-		upkeep_round("removing old dead letters", expire_dead_letters, &backoff, NULL) : braze_nap;
-}
-
-int
-braze_round_upkeep_old_collected(void)
-{
-	static BrazeBackoff backoff;
-
-	return upkeep_round("forgetting what was collected", expire_collected, &backoff, NULL);
-}
-
-int
-braze_round_upkeep_letter_counts(void)
-{
-	static BrazeBackoff backoff;
-
-	return upkeep_round("counting dead letters", braze_dead_letters_table_count, &backoff, NULL);
-}
-
-int
-braze_round_upkeep_replica_trigger(void)
-{
-	static BrazeBackoff backoff;
-
-	return upkeep_round("looking after the triggers of braze_queue", braze_replica_trigger_restore, &backoff, NULL);
 }
 
 /*
@@ -241,38 +148,104 @@ has_sums_of_its_own(void)
 	return false;
 }
 
-int
-braze_round_upkeep_activity_sums(void)
+static void
+notes_ended(bool done)
 {
-	static BrazeBackoff backoff;
-
-	return has_sums_of_its_own() ?
-		upkeep_round("adding up what was delivered", braze_activity_rollup_sums, &backoff, NULL) : braze_nap;
+	if (done)
+		braze_notes_table_stored();
 }
 
-int
-braze_round_upkeep_activity_users(void)
+/*
+ * Each has a transaction of its own, and a back-off: a table that somebody has
+ * locked, or whose trigger fails, keeps none of the others waiting.
+ */
+typedef struct Upkeep
 {
-	static BrazeBackoff backoff;
+	const char *activity;
+	bool		(*is_wanted) (void);	/* NULL: it always is */
+	int			(*step) (void); /* returns in how many milliseconds to go on,
+								 * -1: at the next nap */
+	void		(*ended) (bool done);	/* after the transaction; or NULL */
+	int64		not_before;
+	BrazeBackoff backoff;
+} Upkeep;
 
-	return has_sums_of_its_own() ?
-		upkeep_round("adding up users", braze_activity_rollup_users, &backoff, NULL) : braze_nap;
+#define UPKEEP_PROFILES	0
+
+static Upkeep upkeeps[] = {
+	[UPKEEP_PROFILES] = {"remembering users", braze_profiles_table_has_postponed, braze_profiles_table_store_postponed, braze_profiles_table_stored},
+	{"forgetting old messages", destinations_are_known, expire_messages},
+	{"counting notes", braze_notes_table_are_due, braze_notes_table_store, notes_ended},
+	{"removing old dead letters", letters_expire, expire_dead_letters},
+	{"forgetting old profiles", destinations_are_known, expire_profiles},
+	{"forgetting what was collected", NULL, expire_collected},
+	{"looking after the triggers of braze_queue", NULL, braze_replica_trigger_restore},
+	{"counting dead letters", NULL, braze_dead_letters_table_count},
+	{"adding up what was delivered", has_sums_of_its_own, braze_activity_rollup_sums},
+	{"adding up users", has_sums_of_its_own, braze_activity_rollup_users},
+	{"removing old activity", activity_expires, expire_activity},
+	{"removing old activity", activity_expires, expire_activity_users}
+};
+
+typedef struct Attempt
+{
+	Upkeep	   *upkeep;
+	bool		done;
+	int			pause;
+} Attempt;
+
+static void
+run_step(void *arg)
+{
+	Attempt    *attempt = arg;
+
+	attempt->pause = attempt->upkeep->step();
 }
 
-int
-braze_round_upkeep_old_sums(void)
+static void
+attempt_step(void *arg)
 {
-	static BrazeBackoff backoff;
+	Attempt    *attempt = arg;
 
-	return braze_activity_retention > 0 ?
-		upkeep_round("removing old activity", expire_activity, &backoff, NULL) : braze_nap;
+	attempt->done = braze_attempt_when_due(&attempt->upkeep->backoff, NULL, run_step, attempt);
 }
 
-int
-braze_round_upkeep_old_users(void)
+/* returns in how many milliseconds to go on */
+static int
+run_upkeep(Upkeep *upkeep)
 {
-	static BrazeBackoff backoff;
+	Attempt		attempt = {upkeep, false, -1};
+	bool		done;
 
-	return braze_activity_retention > 0 ?
-		upkeep_round("removing old activity", expire_activity_users, &backoff, NULL) : braze_nap;
+	if (upkeep->is_wanted != NULL && !upkeep->is_wanted())
+		return braze_nap;
+
+	/* what was done is done only once it has committed */
+	done = braze_round_succeeds(upkeep->activity, attempt_step, &attempt) && attempt.done;
+	if (upkeep->ended != NULL)
+		upkeep->ended(done);
+	return done && attempt.pause >= 0 ? attempt.pause : braze_nap;
+}
+
+int64
+braze_round_upkeep(void)
+{
+	int64		next = PG_INT64_MAX;
+
+	for (int i = 0; i < lengthof(upkeeps); i++)
+	{
+		Upkeep	   *upkeep = &upkeeps[i];
+		int64		now = braze_now_ms();
+
+		if (upkeep->not_before <= now)
+			upkeep->not_before = now + run_upkeep(upkeep);
+		next = Min(next, upkeep->not_before);
+	}
+	return next;
+}
+
+void
+braze_round_upkeep_profiles(void)
+{
+	(void) run_upkeep(&upkeeps[UPKEEP_PROFILES]);
 }

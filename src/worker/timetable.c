@@ -264,42 +264,12 @@ read_queue(int64 now)
 	return now;
 }
 
-/* ----- what looks after our tables, each at its own pace ----- */
+/* ----- what looks after our tables, and after what people are told ----- */
 
 static int64
-expire_old_messages(int64 now)
+look_after_tables(int64 now)
 {
-	return now + braze_round_upkeep_messages();
-}
-
-static int64
-store_notes(int64 now)
-{
-	return now + braze_round_upkeep_notes();
-}
-
-static int64
-expire_letters(int64 now)
-{
-	return now + braze_round_upkeep_dead_letters();
-}
-
-static int64
-store_profiles(int64 now)
-{
-	return now + braze_round_upkeep_profiles();
-}
-
-static int64
-expire_old_profiles(int64 now)
-{
-	return now + braze_round_upkeep_old_profiles();
-}
-
-static int64
-expire_collected_notes(int64 now)
-{
-	return now + braze_round_upkeep_old_collected();
+	return braze_round_upkeep();
 }
 
 static int64
@@ -342,42 +312,6 @@ count_waiting(int64 now)
 }
 
 static int64
-count_letters(int64 now)
-{
-	return now + braze_round_upkeep_letter_counts();
-}
-
-static int64
-restore_trigger(int64 now)
-{
-	return now + braze_round_upkeep_replica_trigger();
-}
-
-static int64
-add_up_sums(int64 now)
-{
-	return now + braze_round_upkeep_activity_sums();
-}
-
-static int64
-add_up_users(int64 now)
-{
-	return now + braze_round_upkeep_activity_users();
-}
-
-static int64
-expire_sums(int64 now)
-{
-	return now + braze_round_upkeep_old_sums();
-}
-
-static int64
-expire_users(int64 now)
-{
-	return now + braze_round_upkeep_old_users();
-}
-
-static int64
 look_for_syncs(int64 now)
 {
 	return now + braze_sync_schedule_look();
@@ -413,21 +347,10 @@ enum
 	STEP_SETTLE,				/* from here on in the order of the table */
 	STEP_ACTIVITY,
 	STEP_RELEASE,
-	STEP_MESSAGES,
-	STEP_NOTES,
-	STEP_LETTERS,
-	STEP_PROFILES,
-	STEP_OLD_PROFILES,
-	STEP_COLLECTED,
-	STEP_TRIGGER,
+	STEP_TABLES,
 	STEP_OUTAGES,
 	STEP_FIGURES,
 	STEP_COUNT,
-	STEP_LETTER_COUNTS,
-	STEP_SUMS,
-	STEP_USERS,
-	STEP_OLD_SUMS,
-	STEP_OLD_USERS,
 	STEP_SYNCS,
 	STEP_COLLECTORS,
 	STEP_READ
@@ -439,21 +362,10 @@ static Step steps[] = {
 	[STEP_SETTLE] = {NULL, settle_due, settle_answered},
 	[STEP_ACTIVITY] = {NULL, activity_due, save_activity},
 	[STEP_RELEASE] = {NULL, release_due, release_claimed},
-	[STEP_MESSAGES] = {NULL, NULL, expire_old_messages},
-	[STEP_NOTES] = {NULL, NULL, store_notes},
-	[STEP_LETTERS] = {NULL, NULL, expire_letters},
-	[STEP_PROFILES] = {NULL, NULL, store_profiles},
-	[STEP_OLD_PROFILES] = {NULL, NULL, expire_old_profiles},
-	[STEP_COLLECTED] = {NULL, NULL, expire_collected_notes},
-	[STEP_TRIGGER] = {NULL, NULL, restore_trigger},
+	[STEP_TABLES] = {NULL, NULL, look_after_tables},
 	[STEP_OUTAGES] = {NULL, NULL, look_for_outages},
 	[STEP_FIGURES] = {NULL, figures_due, look_at_figures},
 	[STEP_COUNT] = {NULL, count_due, count_waiting},
-	[STEP_LETTER_COUNTS] = {NULL, NULL, count_letters},
-	[STEP_SUMS] = {NULL, NULL, add_up_sums},
-	[STEP_USERS] = {NULL, NULL, add_up_users},
-	[STEP_OLD_SUMS] = {NULL, NULL, expire_sums},
-	[STEP_OLD_USERS] = {NULL, NULL, expire_users},
 	[STEP_SYNCS] = {NULL, NULL, look_for_syncs},
 	[STEP_COLLECTORS] = {collectors_are_urgent, NULL, look_at_collectors},
 	[STEP_READ] = {NULL, read_due, read_queue}
