@@ -160,6 +160,7 @@ trim_ranges(Watch *watch, int64 last)
 
 	for (int i = 0; i < watch->nranges; i++)
 	{
+		/* a range that was read in part begins after what was read */
 		if (watch->ranges[i].last <= last)
 			continue;
 		watch->ranges[n] = watch->ranges[i];
@@ -224,6 +225,8 @@ braze_collect_cursor_read(int64 id)
 	int64		first = Max(position, 0) + 1;
 
 	Assert(id >= position);
+
+	/* the ids in between are drawn by now, and may come with a later commit */
 	if (id > first)
 	{
 		if (passed_over == NULL)
@@ -341,6 +344,11 @@ braze_collect_cursor_begin(List *holders)
 	list_sort(holders, compare_holders);
 	for (Watch *watch = watches; watch != NULL; watch = watch->next)
 	{
+		/*
+		 * The snapshot was taken before the holders were asked for.  Who has
+		 * ended in between may have committed after it, so only the next
+		 * round sees for certain what they inserted.
+		 */
 		watch->is_late = !remove_ended(watch, holders);
 		if (!watch->is_late)
 			watch->due = true;
@@ -365,6 +373,8 @@ braze_collect_cursor_end(void)
 		passed_over = NULL;
 	}
 	merge_watches();
+
+	/* what was read is walked again, which costs time and misses nothing */
 	if (count_watches() > MAX_WATCHES)
 		braze_collect_cursor_rewind();
 }

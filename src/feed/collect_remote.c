@@ -334,6 +334,8 @@ braze_collect_remote_read(int64 above, const char *condition, Datum left_out, bo
 
 	values[0] = Int64GetDatum(above);
 	values[1] = left_out;
+
+	/* a condition differs each time, so a plan of it is not worth keeping */
 	if (condition != NULL || only_ids)
 		plan = SPI_prepare(psprintf(READ_FORMAT, only_ids ? "id" : COLUMNS, condition != NULL ? condition : "true"), 2, types);
 	if (plan == NULL)
@@ -379,6 +381,11 @@ braze_collect_remote_rows(const int64 *ids, int count)
 
 	values[0] = array_of(ids, count);
 	run_plan(rows_plan, values, SPI_OK_SELECT, count + 1);
+
+	/*
+	 * more rows than were asked for would be written past the end of the
+	 * batch
+	 */
 	if (SPI_processed > count)
 		ereport(ERROR,
 				(errcode(ERRCODE_UNIQUE_VIOLATION),
@@ -404,6 +411,11 @@ braze_collect_remote_delete(const int64 *ids, int count, TimestampTz queued_unti
 	Datum		values[3];
 
 	values[0] = TimestampTzGetDatum(queued_until);
+
+	/*
+	 * The usual case.  The text of a range is short, and its rows are found
+	 * by one scan of the index there.
+	 */
 	if (is_range(ids, count))
 	{
 		values[1] = Int64GetDatum(ids[0]);

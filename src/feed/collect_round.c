@@ -127,6 +127,11 @@ is_of_a_value(int sqlstate)
 void
 braze_collect_round_reset(int sqlstate)
 {
+	/*
+	 * The abort has undone what the round did at the origin, and may have
+	 * cost the connection.  So nothing is kept of it: without a session the
+	 * next round begins as a first one does, and asks the notes.
+	 */
 	braze_collect_cursor_reset();
 	braze_collect_held_back_reset();
 	if (session != NULL)
@@ -134,6 +139,8 @@ braze_collect_round_reset(int sqlstate)
 	session = NULL;
 	ncollected = 0;
 	was_all = false;
+
+	/* which call it was is not known, so each is tried by itself */
 	is_careful = is_inserting;
 	is_inserting = false;
 	reads_carefully = reads_carefully || (is_reading && is_of_a_value(sqlstate));
@@ -181,6 +188,7 @@ is_to_stop(const BrazeOrigin *origin)
 static void
 commit_collecting(void)
 {
+	/* the commit here waits for the one at the origin, so it has a limit */
 	SPI_finish();
 	PopActiveSnapshot();
 	braze_collect_remote_commit();
@@ -228,6 +236,10 @@ take_call(const BrazeOrigin *origin, const BrazeCollectedRow *row)
 		return false;
 	if (!is_careful)
 	{
+		/*
+		 * an error leaves this set, for braze_collect_round_reset(); a
+		 * subtransaction for each call would cost a transaction id each
+		 */
 		is_inserting = true;
 		insert_call(&insertion);
 		is_inserting = false;
@@ -290,6 +302,8 @@ keep_chunk(Batch *batch, SPITupleTable *table, uint64 count)
 		if (rows[i].has_objects)
 			batch->bytes += toast_raw_datum_size(rows[i].objects);
 	}
+
+	/* in the order of ids, so a chunk above all notes has none */
 	if (rows[0].id <= highest_noted)
 		braze_collect_notes_find(batch->origin, rows, (int) count);
 	batch->rows += count;
@@ -338,6 +352,7 @@ try_to_keep(Batch *batch, const int64 *ids, int count)
 static void
 keep_readable(Batch *batch, const int64 *ids, int count)
 {
+	/* most chunks are good as a whole, which costs one statement there */
 	bool		alone = try_to_keep(batch, ids, count) != NULL;
 
 	for (int i = 0; alone && i < count; i++)
@@ -386,6 +401,10 @@ read_some(Batch *batch, const char *condition)
 	int			looked_at = 0;
 	bool		all = false;
 
+	/*
+	 * Rows that cannot be read here are looked at and not kept.  They count
+	 * as well: a table full of them would otherwise be read in one round.
+	 */
 	while (!all && Max(batch->rows, looked_at) < MAX_ROWS && batch->bytes < MAX_BYTES &&
 		   !(is_stopping && is_behind_notes(batch)))
 	{
@@ -446,6 +465,7 @@ take_batch(Batch *batch)
 	{
 		const BrazeCollectedRow *row = &batch->rows_read[i];
 
+		/* who stops deletes what is noted, and collects nothing more */
 		if (!row->noted && !is_stopping && take_call(batch->origin, row))
 		{
 			if (row->has_time)
@@ -527,6 +547,9 @@ check_session(const BrazeOrigin *origin)
 	char	   *now = braze_collect_remote_look(&database, &holders);
 	bool		is_same = (session != NULL && strcmp(session, now) == 0);
 
+	/*
+	 * before anything is read or deleted: who holds the table may be another
+	 */
 	require_other_queue(origin, database);
 	require_own_table(origin, database);
 	if (!is_same)

@@ -246,6 +246,8 @@ attempt_transaction(void (*body) (void *arg), void *arg)
 			error->message = psprintf("the origin did not answer in time: %s", error->message);
 			error->sqlerrcode = ERRCODE_CONNECTION_FAILURE;
 		}
+
+		/* the error is copied by now: the abort frees the memory it was in */
 		AbortCurrentTransaction();
 		braze_collect_round_reset(error->sqlerrcode);
 	}
@@ -270,6 +272,10 @@ collect_once(void)
 		proc_exit(0);
 	if (error == NULL)
 		round_succeeded(&round);
+
+	/*
+	 * a round that found all of it, and left nothing there, knows the number
+	 */
 	if (error == NULL && (!round.all || round.staying[0] != '\0') && braze_now_ms() >= next_count)
 		error = attempt_transaction(count_at_origin, NULL);
 	if (error == NULL)
@@ -280,8 +286,15 @@ collect_once(void)
 		idle = round.collected > 0 ? MIN_IDLE_MS : Min(idle * 2, MAX_IDLE_MS);
 		return round.more ? 0 : idle;
 	}
+
+	/* an end cuts the connection, and the error of that is not an outage */
 	if (must_end())
 		proc_exit(0);
+
+	/*
+	 * a conflict at the origin is over at once, and nobody needs to know of
+	 * it
+	 */
 	if (ERRCODE_TO_CATEGORY(error->sqlerrcode) == ERRCODE_TRANSACTION_ROLLBACK && ++conflicts <= MAX_CONFLICTS)
 		return MIN_IDLE_MS;
 	round_failed(error);

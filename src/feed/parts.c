@@ -114,6 +114,7 @@ braze_parts_note(BrazeParts *parts, const int64 *ids, int count)
 {
 	bool		ascending = true;
 
+	/* all before have left: their memory serves this part */
 	if (parts->gone == parts->count)
 		parts->gone = parts->count = 0;
 	if (parts->count + count > parts->size)
@@ -199,6 +200,9 @@ braze_parts_blocking_state(const char *destination)
 	Relation	rel;
 	char	   *state;
 
+	/*
+	 * somebody has renamed it or moved it: the wait goes on without a reason
+	 */
 	if (!OidIsValid(view))
 		return NULL;
 	rel = table_open(view, AccessShareLock);
@@ -270,6 +274,10 @@ look_once(Wait *wait)
 	settled = wait->until_open ? braze_parts_blocking_state(wait->destination) == NULL :
 		braze_parts_is_settled(parts);
 	now = braze_now_ms();
+
+	/*
+	 * something has left: the destination is at work, whatever its state was
+	 */
 	if (parts->gone > gone)
 	{
 		clock->nap_ms = MIN_NAP_MS;
@@ -293,7 +301,11 @@ wait_for_end(Wait *wait)
 	{
 		bool		ended;
 
-		/* what a look has locked, its transaction gives back */
+		/*
+		 * Each look has a transaction of its own.  The nap may last as long
+		 * as an outage of Braze, and must neither hold a lock that somebody
+		 * waits for nor a snapshot that keeps dead rows from VACUUM.
+		 */
 		if (IsTransactionState())
 		{
 			ended = look_once(wait);

@@ -117,6 +117,10 @@ braze_sync_compare(BrazeSyncChanges *changes, const BrazeSync *sync, BrazeSyncRo
 	found.md.enrtuples = rows->count;
 	found.reldata = rows->keys;
 
+	/*
+	 * before anything is queued: the state has one row for a key, and could
+	 * not say which of two was sent
+	 */
 	braze_sync_table_read("SELECT key FROM " BRAZE_SYNC_FOUND " GROUP BY key HAVING count(*) > 1 ORDER BY key LIMIT 1",
 						  &none, &found, refuse_key, unconstify(BrazeSync *, sync));
 	braze_sync_table_add(&arguments, INT8OID, Int64GetDatum(sync->id));
@@ -140,5 +144,7 @@ braze_sync_compare(BrazeSyncChanges *changes, const BrazeSync *sync, BrazeSyncRo
 		changes->nchanged = 0;
 	}
 	changes->nunchanged = rows->count - changes->nadded - changes->nchanged;
+
+	/* last, since it needs the counts; still nothing is queued */
 	check_removed(changes, sync, max_removed);
 }

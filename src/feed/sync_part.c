@@ -110,6 +110,11 @@ queue_rows(Part *part, MemoryContext context)
 		CHECK_FOR_INTERRUPTS();
 		slot_getallattrs(change);
 		place = DatumGetInt64(change->tts_values[0]);
+
+		/*
+		 * differences come in the order of places, so the rows are walked
+		 * once
+		 */
 		(void) tuplestore_skiptuples(queue->rows->rows, place - queue->next_place, true);
 		if (!tuplestore_gettupleslot(queue->rows->rows, true, false, row))
 			elog(ERROR, "row " INT64_FORMAT " of a sync is not there", place);
@@ -164,6 +169,11 @@ queue_calls(void *arg)
 	part->call_context = AllocSetContextCreate(context, "segment_braze sync call",
 											   ALLOCSET_DEFAULT_SIZES);
 	queue_rows(part, context);
+
+	/*
+	 * in parts of their own, after all rows: what is written of the state is
+	 * either new rows or deleted ones
+	 */
 	if (part->count == 0)
 		queue_removed(part, context);
 }
@@ -200,6 +210,12 @@ braze_sync_part(BrazeSyncQueue *queue)
 	Part		part = {queue};
 
 	initStringInfo(&part.buffer);
+
+	/*
+	 * The calls and their state are one transaction.  If only the calls were
+	 * committed, the next run would send them again; if only the state, they
+	 * would never be sent.
+	 */
 	braze_statement_run_as(queue->owner, queue->sync->search_path, queue_calls, &part);
 	store_state(&part);
 	queue->nleft -= part.count;

@@ -181,6 +181,10 @@ read_and_compare(Run *run)
 	run->rows = braze_sync_read_begin();
 	run->changes = braze_sync_compare_begin();
 	MemoryContextSwitchTo(old);
+
+	/*
+	 * from before the newest event that was seen, since events may come late
+	 */
 	if (run->sync->is_track && run->sync->has_cursor)
 	{
 		since = braze_sync_state_window(run->sync, since);
@@ -224,7 +228,10 @@ finish_run(Run *run)
 
 	show_progress(run);
 
-	/* what was dropped is to be found again, however old it is */
+	/*
+	 * After the last part: a run that is ended before reads the same events
+	 * again.  So does one that has dropped some, however old these are.
+	 */
 	if (run->sync->is_track && run->rows->count > 0 && run->queue->ndropped == 0)
 		braze_sync_state_advance(run->sync, run->rows->last_time, run->progress.started);
 	braze_sync_state_finish(run->sync, &run->progress, &counts);
@@ -242,6 +249,12 @@ run_body(Run *run, void (*body) (Run *run))
 	int			level;
 
 	PushActiveSnapshot(GetTransactionSnapshot());
+
+	/*
+	 * The same settings for each step, as the hashes of the state depend on
+	 * them.  They end with the step, so that the caller has their own between
+	 * two.
+	 */
 	level = braze_sync_read_fix_settings();
 	begin_statement(run);
 	body(run);
@@ -275,6 +288,7 @@ take_step(Run *run, void (*body) (Run *run))
 	ResourceOwner owner = CurrentResourceOwner;
 	ErrorData  *volatile error = NULL;
 
+	/* in the transaction of the caller, who is told of the error by its end */
 	if (run->mode == BRAZE_SYNC_RUN_AT_ONCE)
 	{
 		run_body(run, body);
@@ -292,6 +306,8 @@ take_step(Run *run, void (*body) (Run *run))
 		MemoryContextSwitchTo(run->context);
 		error = CopyErrorData();
 		FlushErrorState();
+
+		/* before the error is noted, which a timeout must not end */
 		end_statement(run);
 		RollbackAndReleaseCurrentSubTransaction();
 	}
@@ -390,6 +406,10 @@ static void
 take_steps(Run *run)
 {
 	load_sync(run);
+
+	/*
+	 * committed by itself: others see that it runs while the query takes long
+	 */
 	take_step(run, begin_run);
 	take_step(run, read_and_compare);
 	run->queue = MemoryContextAllocZero(run->context, sizeof(BrazeSyncQueue));
@@ -399,6 +419,11 @@ take_steps(Run *run)
 	run->queue->changes = run->changes;
 	run->queue->nleft = run->changes->nadded + run->changes->nchanged + run->changes->nmoved +
 		run->changes->nremoved;
+
+	/*
+	 * before the first part: it would stand in the queue of a destination
+	 * that takes nothing, with those of the runs before
+	 */
 	wait_for(run, wait_open);
 	while (run->queue->nleft > 0)
 	{

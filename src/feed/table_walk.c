@@ -408,6 +408,11 @@ braze_table_walk_lock(Relation rel, const BrazeWalkKey *key, BrazeKeyText after,
 	initStringInfo(&sql);
 	append_locked_columns(&sql, walk);
 	append_range(&sql, &parameters, key, after, up_to);
+
+	/*
+	 * SKIP LOCKED does not say which rows it leaves out, so the keys are
+	 * compared below
+	 */
 	appendStringInfoString(&sql, " FOR SHARE OF t SKIP LOCKED");
 	braze_walk_key_end(level);
 	if (!try_locking(walk, sql.data, &parameters))
@@ -430,6 +435,10 @@ braze_table_walk_lock_one(Relation rel, const BrazeWalkKey *key, BrazeKeyText wh
 	appendStringInfoString(&sql, " WHERE ");
 	braze_walk_key_append_comparison(&sql, key, key->equal, 1);
 	add_parameters(&parameters, key, which);
+
+	/*
+	 * this one waits for who has locked the row, as long as limit_wait() says
+	 */
 	appendStringInfoString(&sql, " FOR SHARE OF t");
 	braze_walk_key_end(level);
 	return try_locking(walk, sql.data, &parameters);
