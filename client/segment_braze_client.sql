@@ -784,7 +784,7 @@ BEGIN
 				PERFORM @extschema@.braze_client_fail('22023',
 					format('the name of column "%s" in argument "names" of braze_trigger is not a string', key), NULL, NULL);
 			END IF;
-			-- a column that is no member may be named: the list may change
+			-- a column that is not a member may be named: the list may change
 			IF members ? key THEN
 				members := members || jsonb_build_object(key, new_names -> key);
 			END IF;

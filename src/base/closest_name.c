@@ -11,7 +11,7 @@
 
 #include "base/closest_name.h"
 
-/* names further away than this are no typing errors */
+/* names further away than this are not typing errors */
 #define MAX_EDIT_DISTANCE	4
 
 /* varstr_levenshtein refuses anything longer */

@@ -14,10 +14,10 @@
 #include "base/shmem.h"
 #include "base/steady_time.h"
 
-/* a jump ahead that has lasted so long is no mistake */
+/* a jump ahead that has lasted so long is not a mistake */
 #define BELIEVED_AFTER_MS	(60 * 60 * 1000)
 
-/* what NTP corrects by small steps is no jump */
+/* what NTP corrects by small steps is not a jump */
 #define STEP_US				(2 * USECS_PER_SEC)
 
 /* from the monotonic clock to the wall clock, in microseconds */

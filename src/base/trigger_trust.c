@@ -36,8 +36,8 @@ typedef struct Condition
 } Condition;
 
 /*
- * A function that is SECURITY DEFINER is no exception: its owner could change
- * that between this check and the call.
+ * A function that is SECURITY DEFINER is not an exception: its owner could
+ * change that between this check and the call.
  */
 static void
 check_function_owner(Relation rel, const Trigger *trigger, Oid function)

@@ -4,7 +4,7 @@
  *	  Comparing words of a protocol, in any case and in any locale.
  *
  * Plain C.  What strncasecmp finds equal depends on the locale: in a Turkish
- * one an I is no i.
+ * one an I is not an i.
  *
  *-------------------------------------------------------------------------
  */

@@ -164,7 +164,7 @@ braze_pace_slow_down(BrazePace *pace, const BrazeRateHeaders *headers,
 	bool		counted = failure_counts(pace, end_request(pace));
 	int64_t		wait_ms = 0;
 
-	/* somebody answers, so that this is no outage */
+	/* somebody answers, so this is not an outage */
 	pace->failing_since = -1;
 	if (counted)
 	{

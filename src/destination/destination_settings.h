@@ -134,7 +134,7 @@ typedef struct BrazeSettings
 
 	/*
 	 * Read by braze_sdk; nothing that is sent from here depends on them, so a
-	 * change of them is none to the worker (destination.c).
+	 * change of them is not a change to the worker (destination.c).
 	 */
 	char	   *sdk_endpoint;	/* "https://host[:port]", NULL: the
 								 * datacenter's */

@@ -24,7 +24,7 @@ typedef struct NumberUnit
 	int			size;			/* in what is stored */
 } NumberUnit;
 
-/* for each type that is no whole number, how it is read and written */
+/* how each type that is not a whole number is read and written */
 typedef struct NumberFormat
 {
 	int			flags;			/* a number without a unit is of this one */

@@ -14,7 +14,7 @@
 extern const char *braze_option_number_parse(const BrazeOption *option, const char *value, int *result);
 
 /*
- * of those that are no whole numbers: "1 s to 3650 d", and whether off is one
+ * of those that are not whole numbers: "1 s to 3650 d", and whether off is one
  */
 extern char *braze_option_number_range(const BrazeOption *option);
 extern bool braze_option_number_may_be_off(const BrazeOption *option);

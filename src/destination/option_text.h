@@ -18,7 +18,7 @@ extern bool braze_option_text_has_controls(const char *text);
 /*
  * Splits a list at its commas.  An element that holds a comma, or begins or
  * ends with white space, is written in double quotes, a double quote in it
- * twice.  Returns a list of char *; false for what is no list.
+ * twice.  Returns a list of char *; false for what is not a list.
  */
 extern bool braze_option_text_split(const char *text, List **elements);
 

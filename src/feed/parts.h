@@ -33,7 +33,7 @@ extern void braze_parts_check_rows(int rows_per_part);
 extern BrazeParts *braze_parts_create(void);
 
 /*
- * ids of the part; those that are no ids in the queue (0 and -1) are left out
+ * ids of the part; those that are not ids in the queue (0 and -1) are left out
  */
 extern void braze_parts_note(BrazeParts *parts, const int64 *ids, int count);
 

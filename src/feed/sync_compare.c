@@ -127,7 +127,7 @@ braze_sync_compare(BrazeSyncChanges *changes, const BrazeSync *sync, BrazeSyncRo
 
 	/*
 	 * An event is sent once, whatever else of it changes, and one that is not
-	 * returned any more is none that could be taken back.  Where its moment
+	 * returned any more cannot be taken back.  Where its moment
 	 * is a later one now, the state has to follow: it would be forgotten
 	 * while the row is still read.
 	 */

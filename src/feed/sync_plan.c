@@ -19,7 +19,7 @@ typedef struct Planner
 {
 	const BrazeSync *sync;
 	BrazeSyncPlan *plan;
-	bool	   *taken;			/* by column: it is no member */
+	bool	   *taken;			/* by column: it is not a member */
 } Planner;
 
 static int

@@ -221,7 +221,7 @@ query_text(const Reading *reading)
 }
 
 /*
- * The parentheses around it are no proof that it is one SELECT: it may close
+ * The parentheses around it do not prove that it is one SELECT: it may close
  * them itself, and begin a second statement.  A row of the table may be written
  * by hand, so this is asked of each run and not only when the sync is created.
  */

@@ -122,7 +122,7 @@ orders_all_rows(Relation rel, Relation index)
 	return true;
 }
 
-/* NULL: the index is none to walk by */
+/* NULL: the table cannot be walked by this index */
 static BrazeWalkKey *
 key_of_index(Relation rel, Oid indexid)
 {

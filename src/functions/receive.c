@@ -257,7 +257,7 @@ key_length(const char *text, BrazeString key)
 
 /*
  * The text without the key, in which spelling and in whatever place.  Members
- * are no help here: one may be called "write\u004bey", or be part of what
+ * do not help here: one may be called "write\u004bey", or be part of what
  * cannot be told apart.
  */
 static char *

@@ -99,7 +99,7 @@ typedef struct Planner
 	BrazeTriggerPlan *plan;
 	BrazeCallType type;
 	const char *values[lengthof(arguments)];	/* NULL: not given */
-	bool	   *taken;			/* columns that are no members by default */
+	bool	   *taken;			/* columns that are not members by default */
 	bool	   *compared;
 } Planner;
 
@@ -352,8 +352,8 @@ plan_fields(Planner *planner)
 				braze_column_set(&plan->fields[plan->nfields++], RelationGetDescr(planner->rel), index, argument->key);
 
 				/*
-				 * A column with a place of its own is no property, unless it
-				 * is listed.
+				 * A column with a place of its own is not a property, unless
+				 * it is listed.
 				 */
 				planner->taken[index] = true;
 
@@ -409,7 +409,7 @@ rename_members(Planner *planner, const char *value)
 			refuse_arguments(planner, ERRCODE_INVALID_PARAMETER_VALUE,
 							 psprintf("the name of column \"%s\" in argument \"names\" of braze_trigger "
 									  "is not a string", column), NULL);
-		/* a column that is no member may be named: the list may change */
+		/* a column that is not a member may be named: the list may change */
 		for (int i = 0; i < plan->nmembers; i++)
 		{
 			if (plan->members[i].index == index)

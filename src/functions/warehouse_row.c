@@ -274,7 +274,7 @@ place_column(BrazeCallType type, TupleDesc desc, const char *name, bool is_users
 
 	/*
 	 * What else the warehouse has of the context describes the device and the
-	 * library, and is no property of what was done.
+	 * library, and not a property of what was done.
 	 */
 	if (braze_call_types[type].object == NULL || starts_with(name, CONTEXT_PREFIX))
 		return NOWHERE;

@@ -23,7 +23,7 @@ typedef struct BrazeSplit
 	bool		broken;			/* what follows cannot be told apart */
 } BrazeSplit;
 
-/* false when the text is no object (open '{') or list ('[') */
+/* false when the text is not an object (open '{') or list ('[') */
 extern bool braze_json_split_begin(BrazeSplit *split, BrazeString text, char open);
 
 /*

@@ -39,7 +39,10 @@ typedef enum BrazeNesting
 	BRAZE_IN_ATTRIBUTE
 } BrazeNesting;
 
-/* what was left out of a value, a set; the last is no loss but cut by Braze */
+/*
+ * what was left out of a value, a set; the
+ * last is not a loss, since Braze cuts it
+ */
 #define BRAZE_LOST_NULL			0x01
 #define BRAZE_LOST_KEY			0x02
 #define BRAZE_LOST_DEPTH		0x04

@@ -363,8 +363,8 @@ read_number(Numeric number, BrazeTime *time)
 		time->day = whole % 100;
 
 		/*
-		 * Years far off are numbers of something else: 123456 is no date, and
-		 * 1984 is not one either.
+		 * Years far off are numbers of something else: 123456 is not a date,
+		 * and 1984 is not one either.
 		 */
 		if (!braze_number_is_whole(&decimal) || !is_calendar_date(time) ||
 			time->year < FIRST_YEAR || time->year > LAST_YEAR)

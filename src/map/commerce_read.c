@@ -86,7 +86,7 @@ braze_commerce_read_product(BrazeProducts *products, JsonbContainer **object)
 	JsonbValue	value;
 
 	/*
-	 * Entries that are no products count as well, so that a note says where
+	 * Entries that are not products count as well, so that a note says where
 	 * in the list the product stands.
 	 */
 	products->number++;

@@ -105,9 +105,10 @@ extern const char *braze_commerce_choose_currency(BrazeMap *map, BrazeCurrency f
 
 /*
  * A product's quantity, made fit for Braze: 1 at a multiple of the price where
- * it is no whole number up to max.  False, with a note: leave the product out.
- * label names the product in notes.  A negative quantity negates the price;
- * with refunds that is noted, without it the caller judges what came of it.
+ * it is not a whole number up to max.  False, with a note: leave the product
+ * out.  label names the product in notes.  A negative quantity negates the
+ * price; with refunds that is noted, without it the caller judges what came of
+ * it.
  */
 extern bool braze_commerce_read_quantity(BrazeMap *map, JsonbContainer *product, const char *label,
 										 int max, bool refunds, Numeric *price, int *quantity);

@@ -42,7 +42,7 @@ typedef enum BrazeField
 
 /*
  * Writes the value as the field needs it.  Returns false, with a note, when
- * the value is none for this field; what is written by then is taken back.
+ * the value does not fit this field; what is written by then is taken back.
  */
 typedef bool (*BrazeFieldWriter) (BrazeMap *map, BrazeString trait, const JsonbValue *value);
 

@@ -297,7 +297,7 @@ add_further_users(BrazeMap *map)
 			 */
 			if (sources[i] != BRAZE_ID_ANONYMOUS_ID && !map->is_identify)
 				continue;
-			/* absent is no reason for a note */
+			/* one that is absent is not worth a note */
 			if (sources[i] != BRAZE_ID_ANONYMOUS_ID ||
 				map->call.fields[BRAZE_CALL_ANONYMOUS_ID].type != jbvNull)
 				add_further_user(map, sources[i], link_of(sources[i]));

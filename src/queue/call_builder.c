@@ -245,7 +245,7 @@ braze_call_builder_may_be_deep(Size bytes)
 	return bytes > SHALLOW_SIZE;
 }
 
-/* what else goes wrong meanwhile is no value's fault, and not to be hidden */
+/* other errors are not the fault of a value, and must not be hidden */
 static bool
 is_of_values(int sqlstate)
 {

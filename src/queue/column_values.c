@@ -38,7 +38,7 @@ braze_column_values_state_read(Datum value)
 			return i;
 	}
 
-	/* its owner may have dropped the CHECK: it is none of those under way */
+	/* its owner may have dropped the CHECK: it is not among those under way */
 	return BRAZE_LETTER_REJECTED;
 }
 

@@ -212,7 +212,7 @@ put_call(const BrazeDestination *destination, BrazeNewCall call, Oid roleid)
 		return BRAZE_NOT_QUEUED;
 	}
 
-	/* an id that we made is no duplicate of anything */
+	/* an id that we made is not a duplicate of anything */
 	if (seconds > 0 && call.has_own_id &&
 		!braze_deduplicate_remember(NameStr(name), call.json, seconds, false))
 		return BRAZE_NOT_QUEUED;

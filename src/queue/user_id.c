@@ -134,8 +134,8 @@ braze_user_id_may_fail(const BrazeUserIdType *type, Datum value)
 }
 
 /*
- * NaN and the infinities are no user's id.  Where invalid calls are kept, the
- * mapping says so of a list, which shows what it was.
+ * NaN and the infinities are not the id of a user.  Where invalid calls are
+ * kept, the mapping says so of a list, which shows what it was.
  */
 static void
 add_not_finite(BrazeCallBuilder *call, const char *key, const char *text)
@@ -158,7 +158,7 @@ numeric_text(Numeric numeric, BrazeString *text)
 	if (numeric_is_nan(numeric) || numeric_is_inf(numeric))
 		return false;
 
-	/* the mapping says of what has no such text that it is no id */
+	/* where a value has no such text, the mapping says that it is not an id */
 	if (!braze_scalar_text(&value, text))
 		*text = braze_string(DatumGetCString(DirectFunctionCall1(numeric_out, NumericGetDatum(numeric))));
 	return true;
@@ -229,7 +229,7 @@ braze_user_id_text(const BrazeUserIdType *type, Datum value, BrazeString *id)
 	return false;
 }
 
-/* where invalid calls are kept, the mapping says why the document is no id */
+/* where invalid calls are kept, the mapping says why it is not an id */
 static void
 add_document(BrazeCallBuilder *call, const char *key, Jsonb *jsonb)
 {

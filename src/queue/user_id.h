@@ -43,7 +43,7 @@ extern BrazeUserIdType braze_user_id_type_of(Oid given);
 extern Size braze_user_id_size(const BrazeUserIdType *type, Datum value);
 extern bool braze_user_id_may_fail(const BrazeUserIdType *type, Datum value);
 
-/* the id of a value that is not null; false: it is no id, or JSON's null */
+/* the id of a value that is not null; false: it is not an id, or JSON's null */
 extern bool braze_user_id_text(const BrazeUserIdType *type, Datum value, BrazeString *id);
 extern bool braze_user_id_is_null(const BrazeUserIdType *type, Datum value);
 

@@ -4,7 +4,7 @@
  *	  The dead letter that a queued call is a retry of.
  *
  * It is locked before the call is settled, since nobody is waited for; the two
- * point at each other, and a letter that does not point back is none of this
+ * point at each other, and a letter that does not point back is not of this
  * call's.
  *
  *-------------------------------------------------------------------------

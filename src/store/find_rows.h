@@ -20,7 +20,7 @@ typedef struct BrazeRowSearch
 	RegProcedure equal;			/* compares it with the value */
 	Datum		value;
 	AttrNumber	text_column;	/* 0: none; an index may have it second, */
-	text	   *text;			/* and rows with another text are no use */
+	text	   *text;			/* rows with another text do not count */
 	void		(*look) (TupleTableSlot *slot, Snapshot snapshot, void *arg);
 	void	   *arg;
 } BrazeRowSearch;

@@ -25,7 +25,7 @@
 #include "braze/endpoint.h"
 #include "store/paused_table.h"
 
-/* what endpoint is, when it is none of ours */
+/* what endpoint is, when it is not one of ours */
 #define UNKNOWN_ENDPOINT	(-2)
 
 /* the table is asked for so often, with so long in between */

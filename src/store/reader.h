@@ -57,7 +57,7 @@ typedef struct BrazeReader
 } BrazeReader;
 
 /*
- * Says what becomes of a row: true when it was consumed or is none of ours,
+ * Says what becomes of a row: true when it was consumed or is not ours,
  * false to stop in front of it.  It may raise an error; the row then counts
  * as not consumed, and reader->current tells which it was.
  */

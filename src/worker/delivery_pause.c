@@ -218,7 +218,7 @@ set_not_started(BrazeDelivery *delivery, bool not_started)
 	delivery->not_started = not_started;
 }
 
-/* the want of a start is no pause, set_not_started() tells of it */
+/* not being started is not a pause: set_not_started() tells of it */
 static void
 log_change(const BrazeDelivery *delivery, const char *before, const char *reason)
 {

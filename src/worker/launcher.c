@@ -465,8 +465,8 @@ wait_for_latch(long timeout, BrazeWait wait)
 	ResetLatch(MyLatch);
 
 	/*
-	 * No FATAL for what is no error.  The code has the postmaster start it
-	 * again, if it was somebody else who ended it.
+	 * This is not an error, so not FATAL.  The code has the postmaster start
+	 * it again, if it was somebody else who ended it.
 	 */
 	if (ProcDiePending)
 		proc_exit(1);

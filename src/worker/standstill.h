@@ -21,7 +21,7 @@
 extern void braze_standstill_begin(const BrazeDatabaseSlot *slot);
 extern void braze_standstill_process_ends(BrazeDatabaseSlot *slot);
 
-/* a wait until then at most is no standstill */
+/* a wait that ends by then is not a standstill */
 extern void braze_standstill_wait(int64 until);
 
 /*
