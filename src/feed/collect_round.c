@@ -20,7 +20,6 @@
 #include "access/detoast.h"
 #include "access/xact.h"
 #include "catalog/pg_extension.h"
-#include "commands/dbcommands.h"
 #include "commands/extension.h"
 #include "executor/spi.h"
 #include "miscadmin.h"
@@ -28,7 +27,6 @@
 #include "storage/lmgr.h"
 #include "utils/array.h"
 #include "utils/builtins.h"
-#include "utils/lsyscache.h"
 #include "utils/memutils.h"
 #include "utils/snapmgr.h"
 
@@ -42,6 +40,7 @@
 #include "feed/collect_cursor.h"
 #include "feed/collect_held_back.h"
 #include "feed/collect_notes.h"
+#include "feed/collect_origin.h"
 #include "feed/collect_remote.h"
 #include "feed/collect_round.h"
 #include "feed/collect_server.h"
@@ -482,60 +481,6 @@ take_batch(Batch *batch)
 /* ----- a round ----- */
 
 /*
- * A call of our own queue would come back under another id, again and again.
- * The view at an origin says of its database what is said of this one here.
- */
-static void
-require_other_queue(const BrazeOrigin *origin, const char *database)
-{
-	Oid			queue = braze_catalog_required()->queue;
-	int64		started = PgStartTime +
-	(int64) (POSTGRES_EPOCH_JDATE - UNIX_EPOCH_JDATE) * USECS_PER_DAY;
-	char	   *own = psprintf(INT64_FORMAT ".%06d %u", started / USECS_PER_SEC,
-							   (int) (started % USECS_PER_SEC), MyDatabaseId);
-
-	if (is_stopping || strcmp(database, own) != 0 ||
-		strcmp(origin->table, quote_qualified_identifier(get_namespace_name(get_rel_namespace(queue)),
-														 get_rel_name(queue))) != 0)
-		return;
-	ereport(ERROR,
-			(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
-			 errmsg("server \"%s\" leads to this very database, and table %s is its own queue; correct its options, or end this with braze_stop_collecting",
-					NameStr(origin->server), origin->table)));
-}
-
-/*
- * Through two servers, or into two databases, each of its calls would be queued
- * twice.  Who only deletes what they have collected is in nobody's way.
- */
-static void
-require_own_table(const BrazeOrigin *origin, const char *database)
-{
-	BrazeCollectorSlot holder;
-	char	   *into = "";
-
-	if (is_stopping || braze_collector_slot_claim(database, &holder))
-		return;
-	if (holder.database != MyDatabaseId && get_database_name(holder.database) != NULL)
-		into = psprintf(" into database \"%s\"", get_database_name(holder.database));
-	ereport(ERROR,
-			(errcode(ERRCODE_OBJECT_IN_USE),
-			 errmsg("this table is collected already, through server \"%s\"%s; end one of the two with braze_stop_collecting",
-					NameStr(holder.server), into)));
-}
-
-/* what is hidden is never collected, and nothing else would say so */
-static void
-require_all_rows(const BrazeOrigin *origin)
-{
-	if (braze_collect_remote_hides_rows())
-		ereport(ERROR,
-				(errcode(ERRCODE_INSUFFICIENT_PRIVILEGE),
-				 errmsg("row-level security may hide calls from the role that collects; there it needs a policy with USING (true) on %s",
-						origin->table)));
-}
-
-/*
  * another connection than that of the rounds
  * before: nothing that was known holds
  */
@@ -550,14 +495,14 @@ check_session(const BrazeOrigin *origin)
 	/*
 	 * before anything is read or deleted: who holds the table may be another
 	 */
-	require_other_queue(origin, database);
-	require_own_table(origin, database);
+	if (!is_stopping)
+		braze_collect_origin_require_ours(origin, database);
 	if (!is_same)
 		braze_collect_cursor_reset();
 	braze_collect_cursor_begin(holders);
 	if (is_same)
 		return;
-	require_all_rows(origin);
+	braze_collect_origin_require_all_rows(origin);
 	if (session != NULL)
 		pfree(session);
 	session = MemoryContextStrdup(TopMemoryContext, now);
@@ -657,7 +602,7 @@ braze_collect_round_run(const BrazeOrigin *origin, BrazeCollectRound *result)
 	delete_collected();
 	if (is_stopping != was_stopping || rescan_is_due() || braze_collect_held_back_is_over(origin->role))
 	{
-		require_all_rows(origin);
+		braze_collect_origin_require_all_rows(origin);
 		read_from_start();
 	}
 

@@ -127,9 +127,9 @@ braze_sync_compare(BrazeSyncChanges *changes, const BrazeSync *sync, BrazeSyncRo
 
 	/*
 	 * An event is sent once, whatever else of it changes, and one that is not
-	 * returned any more cannot be taken back.  Where its moment
-	 * is a later one now, the state has to follow: it would be forgotten
-	 * while the row is still read.
+	 * returned any more cannot be taken back.  Where its moment is a later
+	 * one now, the state has to follow: it would be forgotten while the row
+	 * is still read.
 	 */
 	braze_sync_table_read(psprintf("SELECT f.place, s.key FROM " BRAZE_SYNC_FOUND " f %s JOIN "
 								   "(SELECT key, hash FROM %s WHERE sync = $1) s ON s.key = f.key "
