@@ -174,6 +174,25 @@ braze_identity_link_is_withheld(const PackedCall *call, const PackedObject *obje
 		object == &call->objects[call->nlinks];
 }
 
+/*
+ * An alias that Braze keeps may have been written when its user was not: by the
+ * settle of an earlier call, before a crash.
+ */
+static void
+restore_has_alias(PackedCall *call)
+{
+	BrazeProfile *user = call->nlanes > 0 ? call->users[0].profile : NULL;
+
+	for (int i = 1; i < call->nlanes && user != NULL && !user->has_alias; i++)
+	{
+		const BrazeProfile *other = call->users[i].profile;
+
+		if (other != NULL && other->has_alias && !other->sent && other->owner != NULL &&
+			!is_given_away(call, i))
+			user->has_alias = user->dirty = true;
+	}
+}
+
 /* skips the links that are not needed; the lanes count what remains */
 void
 braze_identity_link_decide(BrazePack *pack, PackedCall *call)
@@ -181,6 +200,7 @@ braze_identity_link_decide(BrazePack *pack, PackedCall *call)
 	int			remaining = braze_lane_remaining_objects(call);
 
 	call->links_decided = true;
+	restore_has_alias(call);
 	for (int lane = 1; lane <= call->nlinks && lane < call->nlanes; lane++)
 		fill_link(pack, call, lane);
 	if (call->nlinks == 0 && call->pub.nobjects > 0)
@@ -243,14 +263,22 @@ keep_link(PackedCall *call, int lane, BrazeKind kind, bool is_alias)
 {
 	BrazeProfile *user = call->users[0].profile;
 	BrazeProfile *other = call->users[lane].profile;
+	bool		was_sent = other->sent;
+
+	/* of an alias that Braze does not know it makes nothing */
 	bool		is_own = kind == BRAZE_ALIASES_TO_IDENTIFY &&
-	(!user->has_alias || is_users_own(call, lane));
+	(is_users_own(call, lane) || (was_sent && !user->has_alias));
 
 	if (!braze_profile_cache_set_owner(other, call->users[0].lane->key, call->users[0].lane->key_length))
 		return false;
 	other->sent = false;
 	other->has_alias = is_own;
-	if (is_alias)
+
+	/*
+	 * Perhaps Braze does know it.  A further one is merged then, but not into
+	 * a user whom Braze does not know either.
+	 */
+	if (is_alias && (was_sent || user->sent))
 	{
 		user->has_alias = true;
 		user->dirty = true;

@@ -149,15 +149,19 @@ braze_request_state_refuse(BrazePack *pack, BrazeRequest *request, int position,
 						   int http_status, const char *reason)
 {
 	PackedObject *object = braze_object_at(request, position);
+	PackedCall *call = request->objects[position].call;
 
 	if (object->state == OBJECT_REFUSED)
 		return true;
-	if (!braze_packed_call_add_refusal(pack, request->objects[position].call,
-									   object->number, http_status, false, reason))
+	if (!braze_packed_call_add_refusal(pack, call, object->number, http_status, false, reason))
 		return false;
 	object->state = OBJECT_REFUSED;
-	request->objects[position].call->pub.judged = true;
-	braze_identity_link_refused(request->objects[position].call,
-								request->objects[position].object);
+	call->pub.judged = true;
+
+	/* of what failed before, Braze may have something */
+	if (call->suspicion.group != 0)
+		braze_identity_link_in_doubt(call, request->objects[position].object);
+	else
+		braze_identity_link_refused(call, request->objects[position].object);
 	return true;
 }

@@ -134,6 +134,18 @@ isnt(owned_by('""'), '', 'a long identifier');
 deliver(qq{SELECT braze_delete_user('$long')});
 is(owned_by('""'), '', 'a deletion of it');
 
+# ----- an alias call before anything is known of the visitor -----
+
+arrived();
+deliver(q{SELECT braze_alias('u6', 'a6')});
+deliver(visit('u6', 'a6'));
+is($braze->user('u6')->{event_count}, 2, 'the user has what the visitor did later');
+is(arrived(), 'aliases_to_identify (u6); events Seen (a6); aliases_to_identify (u6); events Came (u6)', 'who is joined then');
+deliver(q{SELECT braze_track('u7', 'Came'); SELECT braze_alias('u7', 'a7')});
+deliver(visit('u7', 'a7'));
+is($braze->user('u7')->{event_count}, 3, 'so has a user whom Braze knew');
+is(arrived(), 'events Came (u7); aliases_to_identify (u7); events Seen (a7); merge_updates (a7); events Came (u7)', 'with whom the visitor is merged');
+
 # The join and the deletion are settled by one transaction: both are due when the
 # worker goes on.
 my $session = $node->background_psql('postgres');

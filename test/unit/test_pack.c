@@ -448,9 +448,9 @@ test_refused_attributes(void)
 	limits.changed_only = false;
 }
 
-/* what is sent at most once and ends in doubt may have made a profile */
+/* a visitor of whom what was sent ended in doubt may have a profile at Braze */
 static void
-test_link_in_doubt(void)
+test_link_in_doubt(bool at_most_once)
 {
 	BrazeProfile visitor = {0};
 	BrazeProfile user = {0};
@@ -460,23 +460,94 @@ test_link_in_doubt(void)
 	};
 	BrazePackObject object = {BRAZE_EVENTS, 0, "{\"external_id\":\"u\"}", 19, 0, 0};
 	BrazeAnswer answer = {.verdict = BRAZE_FAILED, .in_doubt = true};
+	BrazeAnswer refusal = {.verdict = BRAZE_REFUSED_WHOLE};
 	BrazeRequest *request;
 	int64_t		wait;
 
-	limits.at_most_once = true;
+	limits.at_most_once = at_most_once;
 	limits.release = keep_profile;
 	pack = braze_pack_create(&limits);
 	braze_pack_add(pack, 1, (BrazeRowAddress) {0}, 1, &object, 1, &owners[1], now);
 	request = braze_request_next(pack, &all_open, now, &wait);
 	braze_request_outcome_apply(pack, request, &answer, 503, now);
+	if (!at_most_once)
+	{
+		request = braze_request_next(pack, &all_open, now, &wait);
+		braze_request_outcome_apply(pack, request, &refusal, 400, now);
+	}
 	forget_one();
 
 	owners[1].link = BRAZE_ALIASES_TO_IDENTIFY;
 	braze_pack_add(pack, 2, (BrazeRowAddress) {0}, 1, &object, 2, owners, now);
 	request = braze_request_next(pack, &all_open, now, &wait);
-	ok(body_has(request, "aliases_to_identify"), "a visitor is joined with his user if what was sent of him ended in doubt");
+	ok(body_has(request, "aliases_to_identify"), "a visitor is joined with their user if what was sent of them ended in doubt%s",
+	   at_most_once ? "" : ", and is refused when it is sent again");
 	braze_pack_destroy(pack);
 	limits.at_most_once = false;
+}
+
+/* Braze makes nothing of an alias that it does not know */
+static void
+test_unknown_alias(bool known_user)
+{
+	static const char identify[] = "{\"external_id\":\"u\",\"user_alias\":{\"alias_name\":\"a\",\"alias_label\":\"l\"}}";
+	BrazeProfile visitor = {0};
+	BrazeProfile user = {0};
+	BrazePackUser owners[2] = {
+		{"\"external_id\":\"u\"", 17, -1, &user},
+		{"\"user_alias\":{\"alias_name\":\"a\",\"alias_label\":\"l\"}", 49, -1, &visitor}
+	};
+	BrazePackObject object = {BRAZE_EVENTS, 0, "{\"external_id\":\"u\"}", 19, 0, 0};
+	BrazePackObject alias = {BRAZE_ALIASES_TO_IDENTIFY, 0, identify, sizeof(identify) - 1, 0, 0};
+	int64_t		wait;
+
+	user.sent = known_user;
+	limits.release = keep_profile;
+	pack = braze_pack_create(&limits);
+	braze_pack_add(pack, 1, (BrazeRowAddress) {0}, 1, &alias, 2, owners, now);
+	accept(braze_request_next(pack, &all_open, now, &wait));
+	forget_one();
+	braze_pack_add(pack, 2, (BrazeRowAddress) {0}, 1, &object, 1, &owners[1], now);
+	accept(braze_request_next(pack, &all_open, now, &wait));
+	forget_one();
+
+	owners[1].link = BRAZE_ALIASES_TO_IDENTIFY;
+	braze_pack_add(pack, 3, (BrazeRowAddress) {0}, 1, &object, 2, owners, now);
+	ok(body_has(braze_request_next(pack, &all_open, now, &wait), known_user ? "merge_updates" : "aliases_to_identify"),
+	   "a visitor is joined with a %s user if nothing was sent of them before an alias call", known_user ? "known" : "new");
+	braze_pack_destroy(pack);
+	free(visitor.owner);
+}
+
+/* of a join the crash of a worker has left the visitor's part */
+static void
+test_half_a_join(void)
+{
+	BrazeProfile first = {.has_alias = true};
+	BrazeProfile second = {.sent = true};
+	BrazeProfile user = {0};
+	BrazePackUser owners[2] = {
+		{"\"external_id\":\"u\"", 17, -1, &user},
+		{"\"user_alias\":{\"alias_name\":\"a\",\"alias_label\":\"l\"}", 49, BRAZE_ALIASES_TO_IDENTIFY, &first}
+	};
+	BrazePackObject object = {BRAZE_EVENTS, 0, "{\"external_id\":\"u\"}", 19, 0, 0};
+	int64_t		wait;
+
+	braze_profile_cache_set_owner(&first, owners[0].key, owners[0].length);
+	limits.release = keep_profile;
+	pack = braze_pack_create(&limits);
+	braze_pack_add(pack, 1, (BrazeRowAddress) {0}, 1, &object, 2, owners, now);
+	accept(braze_request_next(pack, &all_open, now, &wait));
+	forget_one();
+
+	owners[1].key = "\"user_alias\":{\"alias_name\":\"b\",\"alias_label\":\"l\"}";
+	owners[1].profile = &second;
+	braze_pack_add(pack, 2, (BrazeRowAddress) {0}, 1, &object, 2, owners, now);
+	ok(body_has(braze_request_next(pack, &all_open, now, &wait), "merge_updates"),
+	   "a second visitor is merged if the first is known as their alias");
+	braze_pack_destroy(pack);
+	free(first.owner);
+	free(second.owner);
 }
 
 /* ----- calls that are taken out of the queue ----- */
@@ -1139,7 +1210,11 @@ main(void)
 	test_attributes_given_up();
 	test_link_memory();
 	test_refused_attributes();
-	test_link_in_doubt();
+	test_link_in_doubt(true);
+	test_link_in_doubt(false);
+	test_unknown_alias(true);
+	test_unknown_alias(false);
+	test_half_a_join();
 	test_large_call();
 	for (unsigned seed = 1; seed <= 12; seed++)
 	{
