@@ -194,7 +194,7 @@ $braze->release;
 
 SKIP:
 {
-	skip "needs nginx", 6 unless Nginx::program();
+	skip "needs nginx", 5 unless Nginx::program();
 	my $front = Nginx->new(
 		$braze->port,
 		good => {},
@@ -204,9 +204,8 @@ SKIP:
 	sql(q{ALTER USER MAPPING FOR CURRENT_USER SERVER bad OPTIONS (SET rest_api_key 'good-key')});
 	StandIn::wait_until(sub { %rows = findings('bad'); $rows{'permission users.track'} }, 'the worker is back');
 	is($rows{'the connection is encrypted'}[0], 'true', 'TLS holds');
-	like($rows{'the connection is encrypted'}[1], qr/which ends at 20\d\d-/, 'and until when');
-	is(sql(q{SELECT substring(found from 'ends at (.*)')::timestamptz > now() FROM braze_test('bad') WHERE found LIKE '%ends at%'}),
-		't', 'which is to come');
+	my ($end) = $rows{'the connection is encrypted'}[1] =~ /which ends at (20\d\d-.*)/;
+	is(sql("SELECT timestamptz '" . ($end || '-infinity') . "' > now()"), 't', 'until a moment that is to come');
 	sql('ALTER SERVER bad OPTIONS (SET custom_api_endpoint ' . "'" . $front->url('wrong_host') . "')");
 	%rows = findings('bad');
 	is($rows{'the connection is encrypted'}[0], 'false', 'a certificate of another host');
