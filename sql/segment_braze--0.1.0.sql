@@ -911,6 +911,7 @@ CREATE TRIGGER braze_notify_started AFTER INSERT OR UPDATE OR DELETE OR TRUNCATE
 	FOR EACH STATEMENT EXECUTE FUNCTION @extschema@.braze_notify_changed();
 CREATE TRIGGER braze_notify_deleted AFTER UPDATE OR DELETE OR TRUNCATE ON @extschema@.braze_queue
 	FOR EACH STATEMENT EXECUTE FUNCTION @extschema@.braze_notify_changed();
+ALTER TABLE @extschema@.braze_queue ENABLE ALWAYS TRIGGER braze_notify_deleted;
 
 COMMENT ON TRIGGER braze_notify_paused ON @extschema@.braze_paused IS
 'changes by plain SQL are obeyed at once';

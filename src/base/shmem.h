@@ -54,6 +54,7 @@ typedef struct BrazeDatabaseSlot
 	BrazeDatabaseState state;
 	pid_t		pid;			/* its worker, 0: none */
 	Latch	   *latch;			/* of that worker; valid even when it is gone */
+	bool		queued;			/* something was, since it last saw its latch */
 	bool		refresh;		/* the worker is to read pauses and options
 								 * anew */
 	bool		purged;			/* and to forget the calls that are gone, */

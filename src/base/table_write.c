@@ -27,6 +27,7 @@
 #include "base/table_write.h"
 
 const char *braze_table_write_locked = "somebody has locked something";
+uint64		braze_table_write_unread = 0;
 
 bool
 braze_table_write_try_lock(Oid table, LOCKMODE mode)
@@ -42,8 +43,11 @@ bool
 braze_table_write_try_read(Oid table, Oid pkey)
 {
 	/* REINDEX locks the index alone against readers */
-	return braze_catalog_try_lock(table, AccessShareLock) &&
-		braze_catalog_try_lock(pkey, AccessShareLock);
+	if (braze_catalog_try_lock(table, AccessShareLock) &&
+		braze_catalog_try_lock(pkey, AccessShareLock))
+		return true;
+	braze_table_write_unread++;
+	return false;
 }
 
 /* ----- writing ----- */

@@ -31,6 +31,9 @@ extern bool braze_table_write_try_lock(Oid table, LOCKMODE mode);
  */
 extern bool braze_table_write_try_read(Oid table, Oid pkey);
 
+/* how often that failed: the end of somebody's lock wakes nobody */
+extern uint64 braze_table_write_unread;
+
 /* what the last try found locked, in words for the status */
 extern const char *braze_table_write_locked;
 

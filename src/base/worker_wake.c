@@ -80,7 +80,8 @@ wake_own_worker(bool refresh)
 	latch = slot == NULL ? NULL : *(Latch *volatile *) &slot->latch;
 	if (latch != NULL && slot->pid != 0)
 	{
-		/* no worker clears it before it has seen the latch */
+		/* a wait for a lock may take the latch for its own, but not these */
+		slot->queued = true;
 		if (purged)
 			slot->purged = true;
 		if (refresh)

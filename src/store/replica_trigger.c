@@ -1,11 +1,12 @@
 /*-------------------------------------------------------------------------
  *
  * replica_trigger.c
- *	  The trigger that has replicated rows wake the worker.
+ *	  The triggers that tell the worker of what is done as a replica.
  *
- * ALTER TABLE ... ENABLE TRIGGER ALL makes an ordinary trigger of it, which is
- * what pg_restore --disable-triggers ends with: it then fires for each row
- * that is queued here, and for none that is replicated.
+ * ALTER TABLE ... ENABLE TRIGGER ALL makes ordinary triggers of them, which is
+ * what pg_restore --disable-triggers ends with: that for replicated rows then
+ * fires for each row that is queued here, and for none that is replicated, and
+ * calls that are deleted with session_replication_role = replica are sent.
  *
  *-------------------------------------------------------------------------
  */
@@ -27,10 +28,19 @@
 #include "base/database_name.h"
 #include "store/replica_trigger.h"
 
-#define REPLICA_TRIGGER		"braze_notify_replicated"
+typedef struct ReplicaTrigger
+{
+	const char *name;
+	char		enabled;
+}			ReplicaTrigger;
+
+static const ReplicaTrigger replica_triggers[] = {
+	{"braze_notify_replicated", TRIGGER_FIRES_ON_REPLICA},
+	{"braze_notify_deleted", TRIGGER_FIRES_ALWAYS}
+};
 
 static bool
-is_ordinary(Oid queue)
+is_ordinary(Oid queue, const char *name)
 {
 	Relation	rel = RelationIdGetRelation(queue);
 	bool		found = false;
@@ -41,7 +51,7 @@ is_ordinary(Oid queue)
 	{
 		const Trigger *trigger = &rel->trigdesc->triggers[i];
 
-		if (strcmp(trigger->tgname, REPLICA_TRIGGER) == 0 &&
+		if (strcmp(trigger->tgname, name) == 0 &&
 			trigger->tgenabled == TRIGGER_FIRES_ON_ORIGIN)
 			found = true;
 	}
@@ -49,9 +59,9 @@ is_ordinary(Oid queue)
 	return found;
 }
 
-/* as ALTER TABLE ... ENABLE REPLICA TRIGGER does */
+/* as ALTER TABLE ... ENABLE REPLICA TRIGGER, or ENABLE ALWAYS TRIGGER, does */
 static void
-enable_for_replica(Oid queue)
+enable_for_replica(Oid queue, const ReplicaTrigger * trigger)
 {
 	Relation	catalog = table_open(TriggerRelationId, RowExclusiveLock);
 	ScanKeyData keys[2];
@@ -61,13 +71,13 @@ enable_for_replica(Oid queue)
 	ScanKeyInit(&keys[0], Anum_pg_trigger_tgrelid, BTEqualStrategyNumber, F_OIDEQ,
 				ObjectIdGetDatum(queue));
 	ScanKeyInit(&keys[1], Anum_pg_trigger_tgname, BTEqualStrategyNumber, F_NAMEEQ,
-				CStringGetDatum(REPLICA_TRIGGER));
+				CStringGetDatum(trigger->name));
 	scan = systable_beginscan(catalog, TriggerRelidNameIndexId, true, NULL, 2, keys);
 	tuple = systable_getnext(scan);
 	if (HeapTupleIsValid(tuple))
 	{
 		tuple = heap_copytuple(tuple);
-		((Form_pg_trigger) GETSTRUCT(tuple))->tgenabled = TRIGGER_FIRES_ON_REPLICA;
+		((Form_pg_trigger) GETSTRUCT(tuple))->tgenabled = trigger->enabled;
 		CatalogTupleUpdate(catalog, &tuple->t_self, tuple);
 		CacheInvalidateRelcacheByRelid(queue);
 		heap_freetuple(tuple);
@@ -76,27 +86,34 @@ enable_for_replica(Oid queue)
 	table_close(catalog, RowExclusiveLock);
 }
 
-int
-braze_replica_trigger_restore(void)
+static void
+restore_one_trigger(Oid queue, const ReplicaTrigger * trigger)
 {
-	Oid			queue = braze_catalog_required()->queue;
-
 	/*
 	 * ALTER TABLE would have everybody who queues wait for an open
 	 * transaction that has queued.  This lock keeps out ALTER TABLE itself,
 	 * and is enough: a statement under way goes on with its own copy of the
 	 * triggers.
 	 */
-	if (!is_ordinary(queue) || !braze_catalog_try_lock(queue, ShareUpdateExclusiveLock))
-		return -1;
-	if (is_ordinary(queue))
+	if (!is_ordinary(queue, trigger->name) || !braze_catalog_try_lock(queue, ShareUpdateExclusiveLock))
+		return;
+	if (is_ordinary(queue, trigger->name))
 	{
-		enable_for_replica(queue);
+		enable_for_replica(queue, trigger);
 		ereport(LOG,
 				(errhidecontext(true),
 				 errmsg("segment_braze: trigger \"%s\" fires for replicated rows again in database \"%s\"",
-						REPLICA_TRIGGER, braze_database_name()),
+						trigger->name, braze_database_name()),
 				 errdetail("It had become an ordinary trigger, as pg_restore --disable-triggers leaves it.")));
 	}
+}
+
+int
+braze_replica_trigger_restore(void)
+{
+	Oid			queue = braze_catalog_required()->queue;
+
+	for (int i = 0; i < lengthof(replica_triggers); i++)
+		restore_one_trigger(queue, &replica_triggers[i]);
 	return -1;
 }

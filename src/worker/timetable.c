@@ -16,6 +16,7 @@
 #include "base/clock.h"
 #include "base/compat.h"
 #include "base/guc.h"
+#include "base/table_write.h"
 #include "store/queue_recount.h"
 #include "worker/claim.h"
 #include "worker/connection_test.h"
@@ -67,12 +68,13 @@ static struct
 	bool		refreshed;		/* destinations were read in this turn */
 	bool		look;			/* something may have been queued */
 	bool		collectors;		/* what is collected here may have changed */
+	int64		next_unread;	/* when what was locked is read again, */
 	int64		next_hole;		/* when holes are looked at, */
 	int64		next_prepared;	/* and what prepared transactions may have
 								 * purged */
 	int64		answered_since; /* oldest answer to settle, 0: there is none */
 	int64		last_start;		/* of a request */
-}			state = {.options_changed = true, .look = true};
+}			state = {.options_changed = true, .look = true, .next_unread = NEVER};
 
 /*
  * One step.  It runs when it is due, but not before the moment that it named
@@ -105,6 +107,7 @@ static int64
 refresh_destinations(int64 now)
 {
 	bool		changed = state.options_changed;
+	uint64		unread = braze_table_write_unread;
 
 	/* before the reading: what is changed during it is read again */
 	state.slot->refresh = braze_new_pauses = state.options_changed = false;
@@ -114,6 +117,10 @@ refresh_destinations(int64 now)
 	if (!state.refreshed)
 		state.options_changed = state.options_changed || changed;
 	state.look = state.collectors = true;
+
+	/* of a start that could not be read nobody tells a second time */
+	if (!state.refreshed || unread != braze_table_write_unread)
+		return now + Min(RETRY_MS, braze_nap);
 	return now + braze_nap;
 }
 
@@ -239,18 +246,20 @@ read_due(int64 now)
 		return NEVER;
 	if (state.look)
 		return now;
-	return braze_round_read_has_holes() ? state.next_hole : NEVER;
+	return braze_round_read_has_holes() ? Min(state.next_hole, state.next_unread) : state.next_unread;
 }
 
 static int64
 read_queue(int64 now)
 {
 	BrazeReadResult result;
+	uint64		unread = braze_table_write_unread;
 
 	/* before the read: what is queued during it sets the latch again */
 	state.look = false;
 	result = braze_round_read_queue();
 	now = braze_now_ms();
+	state.next_unread = unread == braze_table_write_unread ? NEVER : now + RETRY_MS;
 	state.next_hole = now + HOLE_INTERVAL_MS;
 	state.look = (result != BRAZE_READ_ALL);
 	if (result == BRAZE_READ_LOCKED)
@@ -473,7 +482,20 @@ braze_timetable_init(BrazeDatabaseSlot *slot)
 void
 braze_timetable_look(void)
 {
+	/* before the look, as with the latch */
+	state.slot->queued = false;
 	state.look = true;
+}
+
+bool
+braze_timetable_is_told(void)
+{
+	if (state.slot->queued)
+	{
+		braze_timetable_look();
+		return true;
+	}
+	return state.slot->refresh || state.slot->purged;
 }
 
 void
@@ -485,11 +507,11 @@ braze_timetable_refresh(void)
 int64
 braze_timetable_turn(BrazeHttp *http)
 {
-	int64		next = NEVER;
+	int64		next;
 	bool		may_read;
 
 	AcceptInvalidationMessages();
-	(void) run_if_due(&steps[STEP_REFRESH]);
+	next = run_if_due(&steps[STEP_REFRESH]);
 	next = Min(next, run_if_due(&steps[STEP_GONE]));
 	braze_exchange_take_answers(http);
 	for (int i = STEP_SETTLE; i < STEP_READ; i++)
@@ -506,7 +528,7 @@ braze_timetable_turn(BrazeHttp *http)
 	 */
 	AcceptInvalidationMessages();
 	state.refreshed = false;
-	(void) run_if_due(&steps[STEP_REFRESH]);
+	next = Min(next, run_if_due(&steps[STEP_REFRESH]));
 	if (state.refreshed)
 		next = 0;				/* it may have given every step something to
 								 * do */

@@ -20,6 +20,9 @@ extern void braze_timetable_init(BrazeDatabaseSlot *slot);
 /* something may have been queued */
 extern void braze_timetable_look(void);
 
+/* has a session told of something since, of which the latch may say nothing? */
+extern bool braze_timetable_is_told(void);
+
 /* settings have changed: destinations are read anew before anything is sent */
 extern void braze_timetable_refresh(void);
 

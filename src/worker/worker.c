@@ -365,7 +365,8 @@ main_loop(BrazeHttp *http)
 		}
 		next = braze_timetable_turn(http);
 		now = braze_now_ms();
-		timeout = shorter_wait(Min(Max(next - now, 0), braze_nap), braze_http_timeout(http));
+		timeout = braze_timetable_is_told() ? 0
+			: shorter_wait(Min(Max(next - now, 0), braze_nap), braze_http_timeout(http));
 		braze_standstill_wait(now + timeout);
 		events = WaitLatchOrSocket(MyLatch,
 								   WL_LATCH_SET | WL_SOCKET_READABLE |

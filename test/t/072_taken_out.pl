@@ -70,6 +70,8 @@ while_braze_is_down('begun anew', 'TRUNCATE braze_queue RESTART IDENTITY', 'TRUN
 # without a trigger, as where logical replication applies it
 while_braze_is_down('replicated', 'SET session_replication_role = replica; TRUNCATE braze_queue',
 	'a replicated TRUNCATE');
+while_braze_is_down('as a replica', 'SET session_replication_role = replica; DELETE FROM braze_queue',
+	'a DELETE with session_replication_role = replica');
 
 # One call of many is deleted by hand: the others are not read again.  What the
 # worker says of its reads counts, since it also counts the queue anew after each
