@@ -95,6 +95,11 @@ typedef struct BrazeDelivery
 	 */
 	const char *unreadable;		/* what of its calls cannot be read now, NULL:
 								 * nothing */
+	int64		failing_id;		/* the call that made the last read of it
+								 * fail, */
+	int			failures;		/* how often in a row, */
+	char	   *failing_reason; /* why, */
+	int64		failing_until;	/* and when it is tried again */
 	int64		read_ms;		/* what its calls have taken of the read under
 								 * way */
 	bool		behind;

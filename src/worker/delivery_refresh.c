@@ -311,6 +311,8 @@ free_delivery(BrazeDelivery *delivery)
 		if (delivery->closed[i] != NULL)
 			pfree(delivery->closed[i]);
 	}
+	if (delivery->failing_reason != NULL)
+		pfree(delivery->failing_reason);
 	free(delivery->held);
 	free(delivery->listed);
 	pfree(delivery);

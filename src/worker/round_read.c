@@ -33,6 +33,7 @@
 #include "worker/delivery_place.h"
 #include "worker/memory_budget.h"
 #include "worker/oldest_search.h"
+#include "worker/read_failure.h"
 #include "worker/round.h"
 #include "worker/round_read.h"
 #include "worker/stray_log.h"
@@ -46,9 +47,6 @@
  */
 #define READ_MS			100
 
-/* how often a call that raises an error is tried before it is given up */
-#define MAX_ATTEMPTS	3
-
 /* a slice of the rescan: ids at least, and rows that are there at most */
 #define RESCAN_IDS		50000
 #define RESCAN_ROWS		10000
@@ -58,10 +56,8 @@
 
 static BrazeReader *reader;
 
-/* the call that made the last read fail, and how often in a row */
-static int64 failing_id = 0;
-static int	failures = 0;
-static char *failing_reason = NULL;
+/* whose call is read or mapped, NULL: nobody's */
+static BrazeDelivery *taking = NULL;
 
 /* the last read ended before a row that there was no memory for */
 static bool stopped = false;
@@ -108,14 +104,6 @@ all_others_behind(const BrazeDelivery *delivery)
 	return true;
 }
 
-/* the queue may have another call with this id from now on */
-static void
-reset_failing(void)
-{
-	failing_id = 0;
-	failures = 0;
-}
-
 /* if not, the next read goes on with its calls */
 static bool
 has_time(const BrazeDelivery *delivery)
@@ -136,17 +124,20 @@ has_room(BrazeDelivery *delivery)
 static void
 take_row(BrazeDelivery *delivery, const BrazeQueueRow *row)
 {
-	Size		size = toast_raw_datum_size(row->call);
+	const char *reason = braze_read_failure_reason(delivery, row->id);
 	int64		began = braze_now_ms();
+	Size		size;
 
 	/* first: an error in what follows must not hide it */
 	unflushed = true;
 	taken++;
+	taking = delivery;
+	size = toast_raw_datum_size(row->call);
 	braze_activity_about(NameStr(delivery->name));
-	if (row->id == failing_id && failures >= MAX_ATTEMPTS)
+	if (reason != NULL)
 	{
-		braze_delivery_reject(delivery, row, failing_reason);
-		reset_failing();
+		braze_delivery_reject(delivery, row, reason);
+		braze_read_failure_reset(delivery);
 	}
 
 	/* a plain INSERT was not held to either */
@@ -160,6 +151,7 @@ take_row(BrazeDelivery *delivery, const BrazeQueueRow *row)
 									   braze_max_call_size));
 	else
 		braze_delivery_take(delivery, row);
+	taking = NULL;
 	braze_activity_about(NULL);
 	delivery->read_ms += braze_now_ms() - began;
 }
@@ -357,9 +349,11 @@ start_over(void)
 
 	braze_queue_count_disturb();
 	braze_reader_start_over(reader);
-	reset_failing();
 	foreach(cell, braze_deliveries)
+	{
+		braze_read_failure_reset(lfirst(cell));
 		braze_delivery_cursor_start_over(lfirst(cell));
+	}
 }
 
 static void
@@ -488,6 +482,11 @@ look_at_profiles(void)
 			if (forbidden && locked == NULL)
 				unreadable = "somebody has locked rows of the table braze_profiles, or a trigger of it fails";
 		}
+		if (unreadable == NULL && braze_read_failure_waits(delivery))
+		{
+			unreadable = "one of them raises an error, and is tried again";
+			braze_table_write_unread++;
+		}
 		if ((delivery->unreadable == NULL) != (unreadable == NULL))
 			delivery->changed = true;
 		delivery->unreadable = unreadable;
@@ -562,21 +561,6 @@ flush_rows(void)
 	unflushed = false;
 }
 
-/* an error while a call was read or mapped is pinned on that call */
-static void
-blame_row(const char *message)
-{
-	int64		id = reader->current;
-
-	if (id == 0)
-		return;
-	failures = (id == failing_id) ? failures + 1 : 1;
-	failing_id = id;
-	if (failing_reason != NULL)
-		pfree(failing_reason);
-	failing_reason = MemoryContextStrdup(TopMemoryContext, message);
-}
-
 /* ----- the transaction ----- */
 
 void
@@ -624,11 +608,16 @@ braze_round_read_queue(void)
 	error = braze_round_run("reading the queue", read_rows, &result);
 	if (error != NULL)
 	{
-		/* a lock or a full disk says nothing of the row that was being read */
-		if (!braze_attempt_error_is_passing(error->sqlerrcode))
-			blame_row(error->message);
-		braze_reader_reset(reader);
 		result = BRAZE_READ_FAILED;
+
+		/* a lock or a full disk says nothing of the row that was being read */
+		if (taking != NULL && !braze_attempt_error_is_passing(error->sqlerrcode))
+		{
+			braze_read_failure_note(taking, reader->current, error->message);
+			result = BRAZE_READ_MORE;	/* others are not to wait for it */
+		}
+		taking = NULL;
+		braze_reader_reset(reader);
 	}
 
 	/* also after an error: rows that were taken before it stay in the pack */
@@ -641,8 +630,8 @@ braze_round_read_queue(void)
 	if (braze_round_lock_is_brief(&locked_since, result == BRAZE_READ_FAILED, error))
 		result = BRAZE_READ_LOCKED;
 	else
-		braze_blocked_report(BRAZE_BLOCKED_READ, error != NULL ? error->message :
-							 result == BRAZE_READ_FAILED ? "somebody has locked the table braze_queue" : "");
+		braze_blocked_report(BRAZE_BLOCKED_READ, result != BRAZE_READ_FAILED ? "" :
+							 error != NULL ? error->message : "somebody has locked the table braze_queue");
 	if (error != NULL)
 		FreeErrorData(error);
 	return result;
