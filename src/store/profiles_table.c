@@ -468,8 +468,11 @@ take_back(CachedProfile *cached, const char *owner, size_t length)
 	}
 	if (braze_profile_cache_is_owner(&cached->profile, owner, length))
 	{
-		/* of what was sent later Braze has something, perhaps */
-		bool		sent = cached->profile.sent;
+		/*
+		 * Of what was sent later Braze has something, perhaps; but what was
+		 * sent to the owner's own alias is deleted with them.
+		 */
+		bool		sent = cached->profile.sent && !cached->profile.has_alias;
 
 		braze_profile_cache_clear(&cached->profile);
 		cached->profile.sent = sent;

@@ -146,6 +146,16 @@ deliver(visit('u7', 'a7'));
 is($braze->user('u7')->{event_count}, 3, 'so has a user whom Braze knew');
 is(arrived(), 'events Came (u7); aliases_to_identify (u7); events Seen (a7); merge_updates (a7); events Came (u7)', 'with whom the visitor is merged');
 
+# ----- somebody else takes the device of a user who was deleted -----
+
+deliver(visit('u8', 'a8') . q{SELECT braze_track(NULL::text, 'Seen', anonymous_id => 'a8')});
+deliver(q{SELECT braze_delete_user('u8')});
+arrived();
+deliver(q{SELECT braze_track('u9', 'Came', anonymous_id => 'a8')});
+is(arrived(), 'events Came (u9)', 'what was sent under the alias of a deleted user is deleted, and nothing is joined');
+deliver(visit('u9', 'a8'));
+is(arrived(), 'events Seen (a8); aliases_to_identify (u9); events Came (u9)', 'until something is sent under it again');
+
 # The join and the deletion are settled by one transaction: both are due when the
 # worker goes on.
 my $session = $node->background_psql('postgres');
