@@ -13,12 +13,16 @@
 #include "utils/rel.h"
 
 #include "base/catalog.h"
+#include "base/clock.h"
 #include "base/table_write.h"
 #include "queue/call_user.h"
 #include "store/claims_bound.h"
 #include "store/deleted_users.h"
 #include "store/find_rows.h"
 #include "store/synced_users.h"
+
+/* the letters of one user may be any number, and others wait meanwhile */
+#define DELETE_MS		100
 
 /* a user who was deleted, and their letters as far as they were looked at */
 typedef struct DeletedUser
@@ -28,6 +32,7 @@ typedef struct DeletedUser
 	BrazeString user;
 	Relation	letters;
 	int64		lowest_under_way;	/* of the letters that say so */
+	int64		deadline;		/* 0: none was found yet */
 	bool		all_deleted;
 } DeletedUser;
 
@@ -77,7 +82,20 @@ is_of_later_call(const DeletedUser *deleted, TupleTableSlot *slot)
 		DatumGetInt64(slot->tts_values[BRAZE_DEAD_ID - 1]) >= deleted->lowest_under_way;
 }
 
-static void
+/* the first one in any case, however many dead rows there were before it */
+static bool
+deletion_has_time(DeletedUser *deleted)
+{
+	if (deleted->deadline == 0)
+		deleted->deadline = braze_now_ms() + DELETE_MS;
+	if (braze_now_ms() < deleted->deadline)
+		return true;
+	braze_table_write_locked = "the table braze_dead_letters has many rows of a user who was deleted";
+	deleted->all_deleted = false;
+	return false;
+}
+
+static bool
 look_at_letter(TupleTableSlot *slot, Snapshot snapshot, void *arg)
 {
 	DeletedUser *deleted = arg;
@@ -85,7 +103,7 @@ look_at_letter(TupleTableSlot *slot, Snapshot snapshot, void *arg)
 	TM_Result	result;
 
 	if (!is_letter_of(deleted, slot) || is_of_later_call(deleted, slot))
-		return;
+		return true;
 
 	/*
 	 * one that somebody has locked, or changed since, is looked at again
@@ -93,7 +111,11 @@ look_at_letter(TupleTableSlot *slot, Snapshot snapshot, void *arg)
 	 */
 	result = braze_table_write_delete(deleted->letters, &tid, snapshot);
 	if (result != TM_Ok && result != TM_Deleted && result != TM_SelfModified)
+	{
+		braze_table_write_locked = BRAZE_LOCKED_ROWS("braze_dead_letters");
 		deleted->all_deleted = false;
+	}
+	return deletion_has_time(deleted);
 }
 
 static bool
@@ -105,10 +127,9 @@ delete_letters(DeletedUser *deleted, Relation letters)
 
 	deleted->letters = letters;
 	deleted->lowest_under_way = braze_claims_bound_now().lowest_letter;
+	deleted->deadline = 0;
 	deleted->all_deleted = true;
 	braze_find_rows(letters, &search);
-	if (!deleted->all_deleted)
-		braze_table_write_locked = BRAZE_LOCKED_ROWS("braze_dead_letters");
 	return deleted->all_deleted;
 }
 

@@ -23,11 +23,17 @@
 #include "base/compat.h"
 #include "store/find_rows.h"
 
-/* the number under which the index's kind has equality; 0: it is of no use */
+/*
+ * The number under which the index's kind has equality; 0: it is of no use.  In
+ * the order of another collation a search byte by byte would go astray.
+ */
 static StrategyNumber
 equality_of(Relation index, AttrNumber column)
 {
+	Oid			collation = index->rd_indcollation[0];
+
 	if (!index->rd_index->indisvalid || index->rd_index->indkey.values[0] != column ||
+		(OidIsValid(collation) && collation != C_COLLATION_OID) ||
 		RelationGetIndexPredicate(index) != NIL)
 		return 0;
 	return index->rd_rel->relam == BTREE_AM_OID ? BTEqualStrategyNumber
@@ -78,11 +84,9 @@ look_by_index(Relation rel, Relation index, StrategyNumber equality,
 	ScanKeyInit(&keys[0], 1, equality, search->equal, search->value);
 	ScanKeyInit(&keys[1], 2, BTEqualStrategyNumber, F_TEXTEQ, PointerGetDatum(search->text));
 	index_rescan(scan, keys, nkeys, NULL, 0);
-	while (index_getnext_slot(scan, ForwardScanDirection, slot))
-	{
+	while (index_getnext_slot(scan, ForwardScanDirection, slot) &&
+		   search->look(slot, snapshot, search->arg))
 		CHECK_FOR_INTERRUPTS();
-		search->look(slot, snapshot, search->arg);
-	}
 	index_endscan(scan);
 	ExecDropSingleTupleTableSlot(slot);
 }
@@ -93,11 +97,9 @@ look_through_all(Relation rel, const BrazeRowSearch *search, Snapshot snapshot)
 	TupleTableSlot *slot = table_slot_create(rel, NULL);
 	TableScanDesc scan = table_beginscan_strat(rel, snapshot, 0, NULL, true, false);
 
-	while (table_scan_getnextslot(scan, ForwardScanDirection, slot))
-	{
+	while (table_scan_getnextslot(scan, ForwardScanDirection, slot) &&
+		   search->look(slot, snapshot, search->arg))
 		CHECK_FOR_INTERRUPTS();
-		search->look(slot, snapshot, search->arg);
-	}
 	table_endscan(scan);
 	ExecDropSingleTupleTableSlot(slot);
 }

@@ -21,7 +21,9 @@ typedef struct BrazeRowSearch
 	Datum		value;
 	AttrNumber	text_column;	/* 0: none; an index may have it second, */
 	text	   *text;			/* rows with another text do not count */
-	void		(*look) (TupleTableSlot *slot, Snapshot snapshot, void *arg);
+
+	/* false: no more of them, what is left is for another time */
+	bool		(*look) (TupleTableSlot *slot, Snapshot snapshot, void *arg);
 	void	   *arg;
 } BrazeRowSearch;
 

@@ -137,9 +137,10 @@ typedef struct GivenTo
 	const char *destination;
 	const char *owner;
 	List	   *users;
+	int			max;
 } GivenTo;
 
-static void
+static bool
 look_at_row(TupleTableSlot *slot, Snapshot snapshot, void *arg)
 {
 	GivenTo    *given = arg;
@@ -147,17 +148,18 @@ look_at_row(TupleTableSlot *slot, Snapshot snapshot, void *arg)
 
 	slot_getallattrs(slot);
 	if (slot->tts_isnull[BRAZE_PROFILE_OWNER - 1])
-		return;
+		return true;
 	braze_column_values_destination(slot->tts_values[BRAZE_PROFILE_DESTINATION - 1], &destination);
 	if (strcmp(NameStr(destination), given->destination) == 0 &&
 		strcmp(TextDatumGetCString(slot->tts_values[BRAZE_PROFILE_OWNER - 1]), given->owner) == 0)
 		given->users = lappend(given->users, TextDatumGetCString(slot->tts_values[BRAZE_PROFILE_USER - 1]));
+	return list_length(given->users) < given->max;
 }
 
 List	   *
-braze_profile_row_given_to(const char *destination, const char *owner)
+braze_profile_row_given_to(const char *destination, const char *owner, int max)
 {
-	GivenTo		given = {destination, owner, NIL};
+	GivenTo		given = {destination, owner, NIL, max};
 	BrazeRowSearch search = {BRAZE_PROFILE_OWNER, F_TEXTEQ, CStringGetTextDatum(owner), 0, NULL, look_at_row, &given};
 	Relation	rel = table_open(braze_catalog_required()->profiles, AccessShareLock);
 

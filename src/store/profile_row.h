@@ -47,10 +47,10 @@ extern bool braze_profile_row_try_read(void);
 extern void braze_profile_row_load(BrazeProfileRow *row, BrazeProfile *profile);
 
 /*
- * Whose rows say that they were given to this user, as the table has both; the
- * caller may read the table.
+ * Whose rows say that they were given to this user, as the table has both, and
+ * max of them at most; the caller may read the table.
  */
-extern List *braze_profile_row_given_to(const char *destination, const char *owner);
+extern List *braze_profile_row_given_to(const char *destination, const char *owner, int max);
 
 /*
  * Nothing is written that was not locked before: false, somebody else has

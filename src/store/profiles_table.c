@@ -11,6 +11,7 @@
 #include "catalog/pg_type.h"
 #include "lib/ilist.h"
 #include "mb/pg_wchar.h"
+#include "miscadmin.h"
 #include "utils/builtins.h"
 #include "utils/hsearch.h"
 #include "utils/memutils.h"
@@ -42,6 +43,12 @@
 /* longer identifiers would not fit into an index: a hash stands for them */
 #define MAX_KEY			1000
 #define KEPT_OF_KEY		100
+
+/*
+ * Others wait while a settle takes back what was given to a user who was
+ * deleted: so many at a time, some tenths of a second.
+ */
+#define MAX_TAKEN_BACK	2000
 
 /*
  * What is in memory of a user is either pinned, by calls that are not settled,
@@ -457,7 +464,10 @@ write_other(CachedProfile *cached)
 	return true;
 }
 
-/* the row says that it was given to them, memory perhaps no more */
+/*
+ * The row says that it was given to them, memory perhaps no more.  It is
+ * written in any case, or the next search would find it again.
+ */
 static bool
 take_back(CachedProfile *cached, const char *owner, size_t length)
 {
@@ -477,6 +487,7 @@ take_back(CachedProfile *cached, const char *owner, size_t length)
 		braze_profile_cache_clear(&cached->profile);
 		cached->profile.sent = sent;
 	}
+	cached->profile.dirty = true;
 	return write_other(cached);
 }
 
@@ -492,7 +503,7 @@ braze_profiles_table_take_from(const BrazeProfile *deleted)
 
 	if (!braze_profile_row_try_read())
 		return false;
-	users = braze_profile_row_given_to(NameStr(cached->row.destination), owner);
+	users = braze_profile_row_given_to(NameStr(cached->row.destination), owner, MAX_TAKEN_BACK);
 	foreach(cell, users)
 	{
 		const char *user = lfirst(cell);
@@ -500,6 +511,12 @@ braze_profiles_table_take_from(const BrazeProfile *deleted)
 
 		done = take_back((CachedProfile *) profile, key, strlen(key)) && done;
 		braze_profiles_table_release(profile);
+		CHECK_FOR_INTERRUPTS();
+	}
+	if (list_length(users) == MAX_TAKEN_BACK)
+	{
+		braze_table_write_locked = "the table braze_profiles has many rows of a user who was deleted";
+		return false;
 	}
 	return done;
 }
