@@ -12,6 +12,7 @@
 #include "access/genam.h"
 #include "access/htup_details.h"
 #include "access/table.h"
+#include "catalog/dependency.h"
 #include "catalog/index.h"
 #include "catalog/pg_class.h"
 #include "catalog/pg_depend.h"
@@ -219,7 +220,12 @@ look_up_table(BrazeCatalog *found, Oid schema, int i)
 	BrazeTableFault fault;
 	Relation	rel;
 
-	if (!OidIsValid(table))
+	/*
+	 * While ours has another name, anybody who may create a table in the
+	 * schema could have one of this name, and get all that is written to it.
+	 */
+	if (!OidIsValid(table) ||
+		getExtensionOfObject(RelationRelationId, table) != found->extension)
 	{
 		explain_missing_table(found->extension, schema, tables[i].name);
 		return false;

@@ -78,6 +78,18 @@ foreach my $step ('renamed to "notes"', 'moved from schema "public" to schema "E
 }
 ok($node->poll_query_until('postgres', 'SELECT braze_worker_state() IS NULL'), 'with both undone all is well');
 
+# while ours has another name, a table of somebody else's gets nothing that was to go there
+run(<<'EOS');
+CREATE ROLE stranger;
+ALTER TABLE braze_dead_letters RENAME TO old_letters;
+CREATE TABLE braze_dead_letters (LIKE old_letters INCLUDING ALL);
+ALTER TABLE braze_dead_letters OWNER TO stranger;
+EOS
+like(sql_error(q(SET segment_braze.on_invalid_call = dead_letter; SELECT braze_enqueue('{"userId": "u1"}'))),
+	qr/ERROR:  table "braze_dead_letters" was renamed to "old_letters"/, 'a table of that name is not taken for ours');
+run('DROP TABLE braze_dead_letters; ALTER TABLE old_letters RENAME TO braze_dead_letters; DROP ROLE stranger');
+ok($node->poll_query_until('postgres', 'SELECT braze_worker_state() IS NULL'), 'without it all is well');
+
 # dropped, or made again with fewer columns
 run('CREATE TABLE copy (LIKE braze_notes INCLUDING ALL)');
 run('ALTER EXTENSION segment_braze DROP TABLE braze_notes; DROP TABLE braze_notes CASCADE');
@@ -86,9 +98,10 @@ ok($node->poll_query_until('postgres', q(SELECT braze_worker_state() LIKE 'no wo
 like(sql_error("SELECT braze_track('u1', 'A')"),
 	qr/ERROR:  table "braze_notes" is missing.*HINT:  Run ALTER EXTENSION segment_braze ADD TABLE public.braze_notes/s, 'so it is by an error');
 run('CREATE TABLE braze_notes (destination text COLLATE "C", outcome text COLLATE "C", note text COLLATE "C", PRIMARY KEY (destination, outcome, note))');
+run('ALTER EXTENSION segment_braze ADD TABLE braze_notes');
 ok($node->poll_query_until('postgres', q(SELECT braze_worker_state() LIKE 'no worker: table "braze_notes" lacks column "calls"; run %')),
 	'one without all its columns says so');
-run('DROP TABLE braze_notes; ALTER TABLE copy RENAME TO braze_notes; ALTER EXTENSION segment_braze ADD TABLE braze_notes');
+run('ALTER EXTENSION segment_braze DROP TABLE braze_notes; DROP TABLE braze_notes; ALTER TABLE copy RENAME TO braze_notes; ALTER EXTENSION segment_braze ADD TABLE braze_notes');
 ok($node->poll_query_until('postgres', 'SELECT braze_worker_state() IS NULL'), 'a table that was made again is used');
 
 # without its key
