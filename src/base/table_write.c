@@ -40,6 +40,22 @@ braze_table_write_try_lock(Oid table, LOCKMODE mode)
 }
 
 bool
+braze_table_write_try_lock_indexes(Oid table)
+{
+	Relation	rel;
+	ListCell   *cell;
+	bool		locked = true;
+
+	if (!braze_catalog_try_lock(table, RowExclusiveLock))
+		return false;
+	rel = table_open(table, NoLock);
+	foreach(cell, RelationGetIndexList(rel))
+		locked = locked && ConditionalLockRelationOid(lfirst_oid(cell), RowExclusiveLock);
+	table_close(rel, NoLock);
+	return locked;
+}
+
+bool
 braze_table_write_try_read(Oid table, Oid pkey)
 {
 	/* REINDEX locks the index alone against readers */
@@ -147,7 +163,7 @@ braze_table_write_is_plain(Oid table, int columns)
 	 * trigger.  The lock is that of a write: REINDEX lets others read, but
 	 * its index is opened below.
 	 */
-	if (!braze_catalog_try_lock(table, RowExclusiveLock))
+	if (!braze_table_write_try_lock_indexes(table))
 		return false;
 	rel = table_open(table, NoLock);
 	plain = is_plain(rel, CMD_INSERT, columns) &&

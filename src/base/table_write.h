@@ -26,6 +26,12 @@
 extern bool braze_table_write_try_lock(Oid table, LOCKMODE mode);
 
 /*
+ * The lock of a write on the table and on its indexes, all of which a write
+ * opens: ALTER INDEX locks one of them alone.
+ */
+extern bool braze_table_write_try_lock_indexes(Oid table);
+
+/*
  * The same to read it by its primary key, until the transaction ends: nothing
  * that opens the two waits from then on.
  */

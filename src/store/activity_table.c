@@ -36,7 +36,7 @@ braze_activity_table_is_plain(void)
 static bool
 try_lock_with_sequence(Oid table, Oid sequence)
 {
-	return braze_catalog_try_lock(table, RowExclusiveLock) &&
+	return braze_table_write_try_lock_indexes(table) &&
 		braze_catalog_try_lock(sequence, RowExclusiveLock);
 }
 

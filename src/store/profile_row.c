@@ -282,7 +282,7 @@ braze_profile_row_lock(BrazeProfileRow *row, const BrazeProfile *profile)
 	Relation	rel;
 	bool		locked;
 
-	if (!braze_catalog_try_lock(catalog->profiles, RowExclusiveLock))
+	if (!braze_table_write_try_lock_indexes(catalog->profiles))
 	{
 		braze_table_write_locked = locked_table;
 		return false;

@@ -113,6 +113,7 @@ braze_settler_open_letters(BrazeSettler *settler)
 	MemoryContext old = MemoryContextSwitchTo(settler->context);
 	bool		opened = settler->letters.rel != NULL ||
 	(braze_catalog_try_lock(catalog->dead_letters_sequence, RowExclusiveLock) &&
+	 braze_table_write_try_lock_indexes(catalog->dead_letters) &&
 	 open_table(&settler->letters, catalog->dead_letters,
 				catalog->dead_letters_pkey, InvalidAttrNumber));
 
