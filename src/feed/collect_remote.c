@@ -219,7 +219,7 @@ braze_collect_remote_prepare(const BrazeOrigin *origin)
 	if (list_length(names) != 2)
 		ereport(ERROR,
 				(errcode(ERRCODE_INVALID_NAME),
-				 errmsg("\"%s\" is not a schema and the name of a table", origin->table),
+				 errmsg("\"%s\" is not the name of a table with its schema", origin->table),
 				 errdetail("The row of braze_collecting was not written by braze_collect.")));
 	schema = strVal(linitial(names));
 	table = strVal(lsecond(names));

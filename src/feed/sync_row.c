@@ -81,7 +81,7 @@ user_key(const BrazeSyncPlan *plan, const BrazeRow *row)
 		return braze_string(JsonbToCString(NULL, &alias->root, VARSIZE(alias)));
 	ereport(ERROR,
 			(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
-			 errmsg("the query of sync \"%s\" returned a row whose column \"%s\" is no user id",
+			 errmsg("the query of sync \"%s\" returned a row whose column \"%s\" is not a user id",
 					plan->sync->name, column_name(plan, plan->user)),
 			 errdetail("Nothing was queued."),
 			 errhint("It may be a string, a finite number, or {\"alias_name\": \"...\", \"alias_label\": \"...\"}.")));

@@ -84,7 +84,7 @@ check_isolation(void)
 		ereport(ERROR,
 				(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
 				 errmsg("braze_backfill needs the isolation level READ COMMITTED"),
-				 errdetail("In any other, a row that was changed meanwhile is an error."),
+				 errdetail("At any other level, a row that was changed meanwhile raises an error."),
 				 errhint("Run SET default_transaction_isolation = 'read committed'.")));
 }
 
@@ -171,7 +171,7 @@ check_trigger(const Trigger *trigger, Relation rel)
 				(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
 				 errmsg("trigger \"%s\" on table \"%s\" is fired by neither INSERT nor UPDATE",
 						trigger->tgname, RelationGetRelationName(rel)),
-				 errdetail("What it says of rows that are deleted is not true of rows that are there.")));
+				 errdetail("A backfill queues rows that exist, and this trigger is only for rows that are deleted.")));
 }
 
 /* does one row at most have each value of the column, at any time? */
@@ -225,7 +225,7 @@ check_one_row_of_user(const BrazeTriggerPlan *plan, const Trigger *trigger, Rela
 					(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
 					 errmsg("column \"%s\" of table \"%s\", by which trigger \"%s\" finds the user, has no unique index",
 							NameStr(column->attname), RelationGetRelationName(rel), trigger->tgname),
-					 errdetail("Rows of one user have no order among each other, so nobody could say which of their values is the last."),
+					 errdetail("If a user has several rows, nothing says which of their values is the latest."),
 					 errhint("Create a unique index on that column.  If a user has several rows, use braze_create_sync instead, "
 							 "with a query that has one row for each: SELECT DISTINCT ON (%s) ...",
 							 quote_identifier(NameStr(column->attname)))));
@@ -293,7 +293,7 @@ check_same_key(const BackfillRun *run)
 	if (!is_same_key(run))
 		ereport(ERROR,
 				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
-				 errmsg("table \"%s\" has another key than when its backfill began",
+				 errmsg("table \"%s\" does not have the same key as when its backfill began",
 						RelationGetRelationName(run->rel)),
 				 errhint("Call braze_backfill with restart => true.")));
 }

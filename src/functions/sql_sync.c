@@ -185,7 +185,7 @@ read_type(BrazeSync *sync, FunctionCallInfo fcinfo)
 					 errmsg("a sync of type track needs argument \"%s\" of braze_create_sync", argument_names[i]) :
 					 errmsg("argument \"%s\" of braze_create_sync is for syncs of type track", argument_names[i]),
 					 sync->is_track ?
-					 errhint("Name a column of the query that has the event's name (event), one that tells the event from all others (key), and one that has its moment (cursor_column).") :
+					 errhint("Name a column of the query that has the event's name (event), one whose value identifies the event (key), and one that has its time (cursor_column).") :
 					 errhint("Pass type => 'track' to send events.")));
 	}
 	if (sync->is_track && sync->on_remove != BRAZE_SYNC_KEEP)
@@ -233,7 +233,7 @@ read_owner(BrazeSync *sync, FunctionCallInfo fcinfo)
 		ereport(ERROR,
 				(errcode(ERRCODE_INSUFFICIENT_PRIVILEGE),
 				 errmsg("permission denied to create a sync for role \"%s\"", sync->owner),
-				 errhint("Only a member of that role may.")));
+				 errhint("Only a member of that role may create it.")));
 	if (!PG_ARGISNULL(ARGUMENT_EVERY))
 		check_login(sync, owner);
 	return owner;

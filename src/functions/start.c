@@ -195,7 +195,7 @@ pass_highest(Oid table, Oid sequence, int64 highest, int64 room)
 		ereport(WARNING,
 				(errmsg("the sequence of table \"%s\" was not moved past id %lld",
 						get_rel_name(table), (long long) highest),
-				 errdetail("Hardly any ids would be left after it."),
+				 errdetail("Hardly any ids would be left above it."),
 				 errhint("Give the row with this id another one, and call braze_start again.")));
 		return;
 	}

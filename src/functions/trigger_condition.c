@@ -38,13 +38,13 @@ needs_more_than_new(Node *node, void *context)
 			ereport(ERROR,
 					(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
 					 errmsg("the WHEN condition of trigger \"%s\" looks at OLD", trigger->tgname),
-					 errdetail("A row that is there has no earlier version."),
+					 errdetail("A backfill queues existing rows, of which no earlier version is known."),
 					 errhint("Create two triggers with the same arguments, and name the one without OLD.")));
 		if (((Var *) node)->varattno < 0)
 			ereport(ERROR,
 					(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
 					 errmsg("the WHEN condition of trigger \"%s\" looks at a system column", trigger->tgname),
-					 errdetail("Those of a row that is there are not those of a row that is written.")));
+					 errdetail("The system columns of an existing row differ from those that the row had when it was written.")));
 	}
 	return expression_tree_walker(node, needs_more_than_new, context);
 }

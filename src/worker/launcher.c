@@ -237,7 +237,7 @@ report_unseen(void)
 				(errmsg_plural("segment_braze: %d database could not be looked at, as no background worker is free",
 							   "segment_braze: %d databases could not be looked at, as no background worker is free",
 							   unseen, unseen),
-				 errdetail("If the extension is there, its calls are not sent."),
+				 errdetail("If the extension is installed there, its calls are not sent."),
 				 errhint("Increase max_worker_processes, and restart the server.")));
 	else if (waiting == 0 && unseen_reported)
 		ereport(LOG,

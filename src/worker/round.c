@@ -116,7 +116,7 @@ begin_round(const char *activity)
 		if (catalog != NULL || braze_catalog_problem() == NULL)
 			ereport(LOG,
 					(errhidecontext(true),
-					 errmsg("segment_braze: the extension was dropped from database \"%s\", its worker ends",
+					 errmsg("segment_braze: the extension was dropped from database \"%s\", so its worker ends",
 							braze_database_name())));
 		proc_exit(0);
 	}

@@ -137,7 +137,7 @@ note_collector_room(bool has_room)
 				 errhint("Increase max_worker_processes, and restart the server.")));
 	else if (has_room && no_room_logged)
 		ereport(LOG,
-				(errmsg("segment_braze: a background worker to collect calls into database \"%s\" was free again",
+				(errmsg("segment_braze: there is a background worker again to collect calls into database \"%s\"",
 						braze_database_name())));
 	no_room_logged = !has_room;
 }
