@@ -169,6 +169,20 @@ has_its_half(Oid database)
 }
 
 bool
+braze_shmem_copy_own_destination(int i, BrazeDestinationSlot *copy)
+{
+	const BrazeDestinationSlot *slot = &braze_shared->destinations[i];
+	bool		is_ours;
+
+	LWLockAcquire(braze_shared->lock, LW_SHARED);
+	is_ours = (slot->database == MyDatabaseId);
+	if (is_ours)
+		*copy = *slot;
+	LWLockRelease(braze_shared->lock);
+	return is_ours;
+}
+
+bool
 braze_shmem_has_place(void)
 {
 	/* until one is freed, who got none once need not count again */

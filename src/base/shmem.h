@@ -202,6 +202,12 @@ extern BrazeDestinationSlot *braze_shmem_destination(Oid database,
 /* takes the lock, which the caller releases; NULL: our database has no slot */
 extern BrazeDatabaseSlot *braze_shmem_lock_own_database(LWLockMode mode);
 
+/*
+ * Copies the i-th place of a destination, if it is of our database.  Rows and
+ * text are made of a copy: that may fail, and must not hold the lock.
+ */
+extern bool braze_shmem_copy_own_destination(int i, BrazeDestinationSlot *copy);
+
 /* the caller holds the lock exclusively, and nobody counts on the place */
 extern void braze_shmem_free_destination(BrazeDestinationSlot *slot);
 

@@ -108,7 +108,7 @@ braze_sketch_write_raised(const BrazeSketch *sketch, char *to)
 }
 
 void
-braze_sketch_forget_raised(BrazeSketch *sketch)
+braze_sketch_clear_raised(BrazeSketch *sketch)
 {
 	memset(sketch->raised, 0, sizeof(sketch->raised));
 	sketch->nraised = 0;

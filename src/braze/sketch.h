@@ -42,7 +42,7 @@ extern void braze_sketch_add(BrazeSketch *sketch, const char *key, size_t length
  */
 extern size_t braze_sketch_write(const BrazeSketch *sketch, char *to);
 extern size_t braze_sketch_write_raised(const BrazeSketch *sketch, char *to);
-extern void braze_sketch_forget_raised(BrazeSketch *sketch);
+extern void braze_sketch_clear_raised(BrazeSketch *sketch);
 
 /* adds what was written; false: these bytes are not a sketch */
 extern bool braze_sketch_merge(BrazeSketch *sketch, const char *from, size_t length);

@@ -340,13 +340,7 @@ braze_metrics(PG_FUNCTION_ARGS)
 		put_origins(&output);
 	for (int i = 0; braze_shared != NULL && i < braze_max_destinations; i++)
 	{
-		/* rows are made of it outside the lock: that may fail */
-		LWLockAcquire(braze_shared->lock, LW_SHARED);
-		copy.database = braze_shared->destinations[i].database;
-		if (copy.database == MyDatabaseId)
-			copy = braze_shared->destinations[i];
-		LWLockRelease(braze_shared->lock);
-		if (copy.database == MyDatabaseId)
+		if (braze_shmem_copy_own_destination(i, &copy))
 			put_destination(result, &copy, worker);
 		MemoryContextReset(context);
 	}

@@ -307,13 +307,7 @@ braze_counters(PG_FUNCTION_ARGS)
 	braze_srf_materialize(fcinfo, COUNTER_COLUMNS);
 	for (int i = 0; braze_shared != NULL && i < braze_max_destinations; i++)
 	{
-		/* text is made of it outside the lock: that may fail */
-		LWLockAcquire(braze_shared->lock, LW_SHARED);
-		copy.database = braze_shared->destinations[i].database;
-		if (copy.database == MyDatabaseId)
-			copy = braze_shared->destinations[i];
-		LWLockRelease(braze_shared->lock);
-		if (copy.database == MyDatabaseId)
+		if (braze_shmem_copy_own_destination(i, &copy))
 			put_counters(result->setResult, result->setDesc, &copy);
 	}
 	PG_RETURN_VOID();

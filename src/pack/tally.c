@@ -622,7 +622,7 @@ begin_again(BrazeTallyRow *row)
 	row->requests = row->data_points = row->data_points_saved = 0;
 	row->unsaved = false;
 	if (row->users != NULL)
-		braze_sketch_forget_raised(row->users);
+		braze_sketch_clear_raised(row->users);
 }
 
 void

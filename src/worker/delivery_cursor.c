@@ -114,5 +114,5 @@ braze_delivery_cursor_start_over(BrazeDelivery *delivery)
 	braze_delivery_cursor_drop_waiting(delivery);
 	list_held(delivery);
 	delivery->behind = false;
-	braze_delivery_figures_forget_passed(delivery);
+	braze_delivery_figures_clear_passed(delivery);
 }

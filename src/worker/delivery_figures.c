@@ -99,7 +99,7 @@ braze_delivery_figures_passed(BrazeDelivery *delivery, int64 id, TimestampTz que
 }
 
 void
-braze_delivery_figures_forget_passed(BrazeDelivery *delivery)
+braze_delivery_figures_clear_passed(BrazeDelivery *delivery)
 {
 	if (delivery->passed_id == 0)
 		return;
@@ -111,7 +111,7 @@ void
 braze_delivery_figures_caught_up(BrazeDelivery *delivery, int64 id)
 {
 	if (delivery->passed_id <= id)
-		braze_delivery_figures_forget_passed(delivery);
+		braze_delivery_figures_clear_passed(delivery);
 }
 
 static bool

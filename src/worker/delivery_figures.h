@@ -29,7 +29,7 @@ extern void braze_delivery_figures_passed(BrazeDelivery *delivery, int64 id, Tim
 extern void braze_delivery_figures_caught_up(BrazeDelivery *delivery, int64 id);
 
 /* what was passed over may be gone */
-extern void braze_delivery_figures_forget_passed(BrazeDelivery *delivery);
+extern void braze_delivery_figures_clear_passed(BrazeDelivery *delivery);
 
 /* in how many milliseconds what is held is to be looked at, -1: it is not */
 extern int64 braze_delivery_figures_wait(int64 now);

@@ -39,7 +39,7 @@ drop_gone(void *ok)
 	foreach(cell, braze_deliveries)
 	{
 		braze_delivery_drop_gone(lfirst(cell), is_gone, &settler);
-		braze_delivery_figures_forget_passed(lfirst(cell));
+		braze_delivery_figures_clear_passed(lfirst(cell));
 	}
 	braze_settler_end(&settler);
 	*(bool *) ok = true;

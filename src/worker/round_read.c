@@ -281,7 +281,7 @@ read_backlog(BrazeDelivery *delivery)
 	if (reached >= until)
 	{
 		delivery->behind = false;
-		braze_delivery_figures_forget_passed(delivery);
+		braze_delivery_figures_clear_passed(delivery);
 		return false;
 	}
 	return braze_memory_budget_has_room(delivery);

@@ -90,7 +90,7 @@ writes_raised(void)
 		add_users(&sketch, 0, i * i * 20, (i + 1) * (i + 1) * 20);
 		length = braze_sketch_write_raised(&sketch, bytes);
 		braze_sketch_merge(&stored, bytes, length);
-		braze_sketch_forget_raised(&sketch);
+		braze_sketch_clear_raised(&sketch);
 	}
 	ok(is_same(&sketch, &stored), "what was raised adds up to all");
 	add_users(&sketch, 0, 0, 8000);
