@@ -17,21 +17,21 @@
 #include "store/attribute_period.h"
 #include "store/profile_row.h"
 
-typedef struct Period
+struct BrazeAttributePeriod
 {
 	NameData	destination;	/* hash key */
 	bool		known;			/* the table was read */
 	uint64		number;			/* that it has, 0: none */
 	uint64		next;			/* once the transaction has committed */
-} Period;
+};
 
 static HTAB *periods = NULL;
 
-static Period *
+static BrazeAttributePeriod *
 period_of(const char *destination)
 {
 	NameData	key;
-	Period	   *period;
+	BrazeAttributePeriod *period;
 	bool		found;
 
 	if (periods == NULL)
@@ -40,7 +40,7 @@ period_of(const char *destination)
 
 		memset(&control, 0, sizeof(control));
 		control.keysize = sizeof(NameData);
-		control.entrysize = sizeof(Period);
+		control.entrysize = sizeof(BrazeAttributePeriod);
 		control.hcxt = TopMemoryContext;
 		periods = hash_create("segment_braze periods", 64, &control,
 							  HASH_ELEM | HASH_BLOBS | HASH_CONTEXT);
@@ -58,16 +58,20 @@ period_of(const char *destination)
 bool
 braze_attribute_period_is(const char *destination, bool wanted)
 {
-	const Period *period = period_of(destination);
+	const BrazeAttributePeriod *period = period_of(destination);
 
 	return period->known && (period->number != 0) == wanted;
 }
 
-bool
-braze_attribute_period_forbids(const char *destination, bool wanted)
+const BrazeAttributePeriod *
+braze_attribute_period_find(const char *destination)
 {
-	const Period *period = period_of(destination);
+	return period_of(destination);
+}
 
+bool
+braze_attribute_period_forbids(const BrazeAttributePeriod *period, bool wanted)
+{
 	return !period->known || (period->number != 0 && !wanted);
 }
 
@@ -134,7 +138,7 @@ write_number(BrazeProfileRow *row, BrazeProfile *profile, uint64 number)
 bool
 braze_attribute_period_set(const char *destination, bool wanted)
 {
-	Period	   *period = period_of(destination);
+	BrazeAttributePeriod *period = period_of(destination);
 	char		nobody[] = "";
 	BrazeProfileRow row;
 	BrazeProfile profile;
@@ -168,7 +172,7 @@ braze_attribute_period_set(const char *destination, bool wanted)
 void
 braze_attribute_period_committed(const char *destination)
 {
-	Period	   *period = period_of(destination);
+	BrazeAttributePeriod *period = period_of(destination);
 
 	period->number = period->next;
 }

@@ -20,6 +20,11 @@
 
 #include "executor/tuptable.h"
 
+typedef struct BrazeAttributePeriod BrazeAttributePeriod;
+
+/* as long as the process lives; its fields change with what follows */
+extern const BrazeAttributePeriod *braze_attribute_period_find(const char *destination);
+
 /* does the table have a period, or none, as is wanted? */
 extern bool braze_attribute_period_is(const char *destination, bool wanted);
 
@@ -34,7 +39,8 @@ extern void braze_attribute_period_committed(const char *destination);
  * May nothing be sent now?  What the table has, or may have, would be out of
  * date after that, and a restart would take it for true.
  */
-extern bool braze_attribute_period_forbids(const char *destination, bool wanted);
+extern bool braze_attribute_period_forbids(const BrazeAttributePeriod *period,
+										   bool wanted);
 
 /* 0: there is none, and nothing is known */
 extern uint64 braze_attribute_period_of(const char *destination);

@@ -94,7 +94,7 @@ braze_claim_release_wanted(void)
 {
 	ListCell   *cell;
 
-	foreach(cell, braze_deliveries)
+	foreach(cell, braze_deliveries_at_work)
 	{
 		if (braze_gone_has_stranded(((BrazeDelivery *) lfirst(cell))->pack))
 			return true;
@@ -111,7 +111,7 @@ braze_claim_release(void)
 {
 	ListCell   *cell;
 
-	foreach(cell, braze_deliveries)
+	foreach(cell, braze_deliveries_at_work)
 	{
 		BrazeDelivery *delivery = lfirst(cell);
 		BrazeCall  *call = NULL;
@@ -123,7 +123,7 @@ braze_claim_release(void)
 	}
 	if (!braze_round_claim_release())
 		return false;
-	foreach(cell, braze_deliveries)
+	foreach(cell, braze_deliveries_at_work)
 		braze_gone_end_stranded(((BrazeDelivery *) lfirst(cell))->pack);
 
 	/* somebody may have locked a row, or there was no time for all */

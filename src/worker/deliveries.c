@@ -14,6 +14,7 @@
 #include "worker/deliveries.h"
 
 List	   *braze_deliveries = NIL;
+List	   *braze_deliveries_at_work = NIL;
 
 MemoryContext braze_deliveries_context;
 
@@ -62,6 +63,59 @@ braze_deliveries_not_found_again(const BrazeDelivery *delivery)
 	(void) hash_search(by_name, NameStr(delivery->name), HASH_REMOVE, NULL);
 	if (last_found == delivery)
 		last_found = NULL;
+	braze_deliveries_at_work = list_delete_ptr(braze_deliveries_at_work, unconstify(BrazeDelivery *, delivery));
+}
+
+/*
+ * Is there anything that a step of the worker might do for it?  What a step
+ * sets back to nothing counts too, or it would stay as it is.
+ */
+static bool
+has_work(const BrazeDelivery *delivery)
+{
+	return delivery->behind || delivery->changed ||
+		braze_pack_memory(delivery->pack) > 0 || !braze_pack_is_idle(delivery->pack) ||
+		delivery->transfers > 0 || delivery->unanswered > 0 || delivery->unsettled > 0 ||
+		delivery->counted_memory > 0 || delivery->read_ms > 0 || delivery->unreadable != NULL ||
+		delivery->gauges.held_calls > 0 || delivery->stuck_problem[0] != '\0';
+}
+
+void
+braze_deliveries_put_to_work(BrazeDelivery *delivery)
+{
+	MemoryContext old;
+
+	if (delivery->at_work)
+		return;
+	old = MemoryContextSwitchTo(braze_deliveries_context);
+	braze_deliveries_at_work = lappend(braze_deliveries_at_work, delivery);
+	MemoryContextSwitchTo(old);
+	delivery->at_work = true;
+}
+
+void
+braze_deliveries_put_all_to_work(void)
+{
+	ListCell   *cell;
+
+	foreach(cell, braze_deliveries)
+		braze_deliveries_put_to_work(lfirst(cell));
+}
+
+void
+braze_deliveries_let_rest(void)
+{
+	ListCell   *cell;
+
+	foreach(cell, braze_deliveries_at_work)
+	{
+		BrazeDelivery *delivery = lfirst(cell);
+
+		if (has_work(delivery))
+			continue;
+		delivery->at_work = false;
+		braze_deliveries_at_work = foreach_delete_current(braze_deliveries_at_work, cell);
+	}
 }
 
 BrazeDelivery *

@@ -13,6 +13,19 @@
 /* they stay in the list when their server is dropped: calls may be under way */
 extern List *braze_deliveries;	/* of BrazeDelivery * */
 
+/*
+ * Those of them that may have something to do.  Of many destinations most have
+ * nothing, and the steps of each turn need not look at these.
+ */
+extern List *braze_deliveries_at_work;
+
+/* whoever gives a call to one that may be at rest, or changes it, calls this */
+extern void braze_deliveries_put_to_work(BrazeDelivery *delivery);
+extern void braze_deliveries_put_all_to_work(void);
+
+/* takes those out of the list that have nothing to do now */
+extern void braze_deliveries_let_rest(void);
+
 /* lives as long as the worker */
 extern MemoryContext braze_deliveries_context;
 

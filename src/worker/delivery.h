@@ -22,6 +22,7 @@
 #include "map/map.h"
 #include "pack/pack.h"
 #include "pack/tally.h"
+#include "store/attribute_period.h"
 #include "store/reader.h"
 
 /*
@@ -40,6 +41,7 @@ typedef struct BrazeDelivery
 {
 	NameData	name;
 	BrazeDestination *destination;	/* NULL: there is no such server now */
+	bool		at_work;		/* see deliveries.h */
 	bool		known;			/* there was one since the worker started */
 	bool		taking_over;	/* a change of it, until a refresh has
 								 * committed */
@@ -64,6 +66,7 @@ typedef struct BrazeDelivery
 	bool		closed_to_store[BRAZE_ENDPOINTS];
 	bool		lift_due;		/* pauses in the table are over */
 	BrazeBackoff pause_backoff; /* when the table could not be written */
+	const BrazeAttributePeriod *period;
 	bool		period_set;		/* by the refresh under way, see
 								 * attribute_period.h */
 	BrazeBackoff period_backoff;

@@ -126,7 +126,7 @@ braze_delivery_figures_wait(int64 now)
 	int64		wait = -1;
 	ListCell   *cell;
 
-	foreach(cell, braze_deliveries)
+	foreach(cell, braze_deliveries_at_work)
 	{
 		const BrazeDelivery *delivery = lfirst(cell);
 		int64		until = Max(delivery->next_look - now, 0);
@@ -142,7 +142,7 @@ braze_delivery_figures_look(int64 now)
 {
 	ListCell   *cell;
 
-	foreach(cell, braze_deliveries)
+	foreach(cell, braze_deliveries_at_work)
 	{
 		BrazeDelivery *delivery = lfirst(cell);
 

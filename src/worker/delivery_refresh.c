@@ -102,6 +102,7 @@ create_delivery(const char *name)
 	reset_pace(delivery);
 	braze_bucket_set(&delivery->identity_requests, IDENTITY_REQUESTS_PER_SECOND);
 	delivery->size = braze_size_counter_of(name);
+	delivery->period = braze_attribute_period_find(name);
 	delivery->behind = true;
 	delivery->cursor = 0;
 

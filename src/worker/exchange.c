@@ -505,7 +505,7 @@ braze_exchange_take_answers(BrazeHttp *http)
 		if (!braze_connection_test_take(http, done))
 			take_answer(http, done);
 	}
-	foreach(cell, braze_deliveries)
+	foreach(cell, braze_deliveries_at_work)
 		braze_memory_budget_answers_taken(lfirst(cell));
 }
 

@@ -46,7 +46,7 @@ braze_memory_budget_count(void)
 	ListCell   *cell;
 
 	counted_memory = 0;
-	foreach(cell, braze_deliveries)
+	foreach(cell, braze_deliveries_at_work)
 	{
 		BrazeDelivery *delivery = lfirst(cell);
 

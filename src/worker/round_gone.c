@@ -57,6 +57,7 @@ braze_round_gone(void)
 	 * error
 	 */
 	braze_claims_bound_publish();
+	braze_deliveries_put_all_to_work();
 	if (!ok)
 		return false;
 	braze_gone_due = false;

@@ -65,6 +65,10 @@ static bool stopped = false;
 /* or the calls of a destination have had their time */
 static bool out_of_time = false;
 
+/* what the read under way has found of the table of profiles */
+static bool profiles_asked = false;
+static const char *profiles_locked = NULL;	/* NULL: it can be read */
+
 /* since when somebody has the queue locked, 0: nobody has */
 static int64 locked_since = 0;
 
@@ -88,7 +92,7 @@ static int	taken = 0;
 /* a row was taken that may not be on disk yet */
 static bool unflushed = false;
 
-/* does nobody else take part in what is new? */
+/* does nobody else take part in what is new?  NULL: nobody at all */
 static bool
 all_others_behind(const BrazeDelivery *delivery)
 {
@@ -182,16 +186,74 @@ is_for_backlog(BrazeDelivery *delivery, const BrazeQueueRow *row)
 	return true;
 }
 
-/* what is new: every id comes here once, whatever its destination */
+/* ----- whose row it is, and whether it can take it ----- */
+
+/*
+ * Destinations that remember users need that table as well, and so do those of
+ * which it says something that is to become untrue.  Whoever has locked it may
+ * take long, so these fall behind, and the others read on.
+ */
 static bool
-consume_new(const BrazeQueueRow *row, void *arg)
+needs_profiles(const BrazeDelivery *delivery, bool *forbidden)
+{
+	const BrazeSettings *settings;
+
+	*forbidden = false;
+	if (delivery->destination == NULL)
+		return false;
+	settings = &delivery->destination->settings;
+	*forbidden = braze_attribute_period_forbids(delivery->period,
+												settings->changed_attributes_only);
+	return *forbidden || braze_profiles_table_needed(settings);
+}
+
+static void
+look_at_calls(BrazeDelivery *delivery)
+{
+	const char *unreadable = NULL;
+	bool		forbidden;
+
+	if (needs_profiles(delivery, &forbidden))
+	{
+		if (!profiles_asked)
+			profiles_locked = braze_profile_row_try_read() ? NULL : braze_table_write_locked;
+		profiles_asked = true;
+		unreadable = profiles_locked;
+		if (forbidden && unreadable == NULL)
+			unreadable = "somebody has locked rows of the table braze_profiles, or a trigger of it fails";
+	}
+	if (unreadable == NULL && braze_read_failure_waits(delivery))
+	{
+		unreadable = "one of them raises an error, and is tried again";
+		braze_table_write_unread++;
+	}
+	if ((delivery->unreadable == NULL) != (unreadable == NULL))
+		delivery->changed = true;
+	delivery->unreadable = unreadable;
+}
+
+/* NULL: there is no such server, and its backlog is read when there is one */
+static BrazeDelivery *
+find_delivery(const BrazeQueueRow *row)
 {
 	BrazeDelivery *delivery = braze_deliveries_find(row->destination);
 
 	if (delivery == NULL || delivery->destination == NULL)
 		braze_delivery_place_row(row->destination);
+	if (delivery != NULL && !delivery->at_work)
+	{
+		braze_deliveries_put_to_work(delivery);
+		look_at_calls(delivery);
+	}
+	return delivery;
+}
 
-	/* no such server: its backlog is read when there is one */
+/* what is new: every id comes here once, whatever its destination */
+static bool
+consume_new(const BrazeQueueRow *row, void *arg)
+{
+	BrazeDelivery *delivery = find_delivery(row);
+
 	if (delivery == NULL || is_for_backlog(delivery, row) || delivery->behind ||
 		braze_delivery_cursor_holds(delivery, row->id, row->queued_at))
 		return true;
@@ -219,12 +281,8 @@ consume_new(const BrazeQueueRow *row, void *arg)
 static bool
 consume_hole(const BrazeQueueRow *row, void *arg)
 {
-	BrazeDelivery *delivery = braze_deliveries_find(row->destination);
+	BrazeDelivery *delivery = find_delivery(row);
 
-	if (delivery == NULL || delivery->destination == NULL)
-		braze_delivery_place_row(row->destination);
-
-	/* no such server: its backlog is read when there is one */
 	if (delivery == NULL || is_for_backlog(delivery, row))
 		return true;
 
@@ -322,7 +380,9 @@ braze_round_read_may_go_on(void)
 	ListCell   *cell;
 
 	braze_memory_budget_count();
-	foreach(cell, braze_deliveries)
+
+	/* who has stopped it may hold nothing any more, and be at rest */
+	foreach(cell, stopped ? braze_deliveries : braze_deliveries_at_work)
 	{
 		BrazeDelivery *delivery = lfirst(cell);
 
@@ -369,10 +429,7 @@ free_lists(void)
 static bool
 consume_stray(const BrazeQueueRow *row, void *arg)
 {
-	BrazeDelivery *delivery = braze_deliveries_find(row->destination);
-
-	if (delivery == NULL || delivery->destination == NULL)
-		braze_delivery_place_row(row->destination);
+	BrazeDelivery *delivery = find_delivery(row);
 
 	/*
 	 * Not a stray: what its destination reads later in any case, what fills a
@@ -441,71 +498,21 @@ rescan_slice(void)
 
 /* ----- a read ----- */
 
-/*
- * Destinations that remember users need that table as well, and so do those of
- * which it says something that is to become untrue.  Whoever has locked it may
- * take long, so these fall behind, and the others read on.
- */
-static bool
-needs_profiles(const BrazeDelivery *delivery, bool *forbidden)
-{
-	const BrazeSettings *settings;
-
-	*forbidden = false;
-	if (delivery->destination == NULL)
-		return false;
-	settings = &delivery->destination->settings;
-	*forbidden = braze_attribute_period_forbids(NameStr(delivery->name),
-												settings->changed_attributes_only);
-	return *forbidden || braze_profiles_table_needed(settings);
-}
-
-static void
-look_at_profiles(void)
-{
-	bool		asked = false;
-	const char *locked = NULL;
-	ListCell   *cell;
-
-	foreach(cell, braze_deliveries)
-	{
-		BrazeDelivery *delivery = lfirst(cell);
-		const char *unreadable = NULL;
-		bool		forbidden;
-
-		if (needs_profiles(delivery, &forbidden))
-		{
-			if (!asked && !braze_profile_row_try_read())
-				locked = braze_table_write_locked;
-			asked = true;
-			unreadable = locked;
-			if (forbidden && locked == NULL)
-				unreadable = "somebody has locked rows of the table braze_profiles, or a trigger of it fails";
-		}
-		if (unreadable == NULL && braze_read_failure_waits(delivery))
-		{
-			unreadable = "one of them raises an error, and is tried again";
-			braze_table_write_unread++;
-		}
-		if ((delivery->unreadable == NULL) != (unreadable == NULL))
-			delivery->changed = true;
-		delivery->unreadable = unreadable;
-	}
-}
-
 /* true: there is more to be read at once */
 static bool
 read_all(void)
 {
 	ListCell   *cell;
 	bool		more = false;
-	bool		anybody = false;
 
 	stopped = out_of_time = false;
-	foreach(cell, braze_deliveries)
+	profiles_asked = false;
+	foreach(cell, braze_deliveries_at_work)
+	{
 		((BrazeDelivery *) lfirst(cell))->read_ms = 0;
+		look_at_calls(lfirst(cell));
+	}
 	braze_memory_budget_count();
-	look_at_profiles();
 
 	/* TRUNCATE and whatever else rewrites the table give it another file */
 	if (OidIsValid(queue_file) && queue_file != reader->queue->rd_rel->relfilenode)
@@ -523,19 +530,18 @@ read_all(void)
 	free_lists();
 
 	/* the pack holds these by id already; it wants them before anything new */
-	foreach(cell, braze_deliveries)
+	foreach(cell, braze_deliveries_at_work)
 		read_wanted(lfirst(cell));
 
 	/* the backlogs first: who catches up here takes part in what is new */
-	foreach(cell, braze_deliveries)
+	foreach(cell, braze_deliveries_at_work)
 	{
 		BrazeDelivery *delivery = lfirst(cell);
 
 		if (delivery->behind)
 			more = read_backlog(delivery) || more;
-		anybody = anybody || !delivery->behind;
 	}
-	if (!anybody)
+	if (all_others_behind(NULL))
 		braze_oldest_search_look(reader);
 	else
 	{

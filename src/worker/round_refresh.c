@@ -64,7 +64,10 @@ refresh_all(void *options_changed)
 bool
 braze_round_refresh(bool options_changed)
 {
-	if (!braze_round_succeeds("reading the destinations", refresh_all, &options_changed))
+	bool		ok = braze_round_succeeds("reading the destinations", refresh_all, &options_changed);
+
+	braze_deliveries_put_all_to_work();
+	if (!ok)
 		return false;
 	braze_round_refreshed = true;
 	braze_delivery_refresh_committed();

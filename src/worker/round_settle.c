@@ -125,7 +125,7 @@ allow_settled(void)
 {
 	ListCell   *cell;
 
-	foreach(cell, braze_deliveries)
+	foreach(cell, braze_deliveries_at_work)
 	{
 		BrazeDelivery *delivery = lfirst(cell);
 
@@ -166,7 +166,7 @@ fill_batch(void)
 	int			sharing = 0;
 	ListCell   *cell;
 
-	foreach(cell, braze_deliveries)
+	foreach(cell, braze_deliveries_at_work)
 	{
 		const BrazeDelivery *delivery = lfirst(cell);
 
@@ -174,9 +174,9 @@ fill_batch(void)
 	}
 	if (sharing == 0)
 		return;
-	foreach(cell, braze_deliveries)
+	foreach(cell, braze_deliveries_at_work)
 		take_done(lfirst(cell), Max(BRAZE_SETTLE_BATCH / sharing, 1));
-	foreach(cell, braze_deliveries)
+	foreach(cell, braze_deliveries_at_work)
 	{
 		BrazeDelivery *delivery = lfirst(cell);
 
@@ -571,7 +571,7 @@ sort_out(void)
 	int			settled = 0;
 	ListCell   *cell;
 
-	foreach(cell, braze_deliveries)
+	foreach(cell, braze_deliveries_at_work)
 	{
 		BrazeDelivery *delivery = lfirst(cell);
 
@@ -627,7 +627,7 @@ sort_out(void)
 		if (stuck_next < 0 || done->backoff.next < stuck_next)
 			stuck_next = done->backoff.next;
 	}
-	foreach(cell, braze_deliveries)
+	foreach(cell, braze_deliveries_at_work)
 	{
 		BrazeDelivery *delivery = lfirst(cell);
 

@@ -162,7 +162,7 @@ settle_is_wanted(void)
 {
 	ListCell   *cell;
 
-	foreach(cell, braze_deliveries)
+	foreach(cell, braze_deliveries_at_work)
 	{
 		if (braze_exchange_wants_settle(lfirst(cell)))
 			return true;
@@ -410,7 +410,7 @@ prove_if_needed(int64 now)
 	int64		wait;
 	ListCell   *cell;
 
-	foreach(cell, braze_deliveries)
+	foreach(cell, braze_deliveries_at_work)
 	{
 		BrazeDelivery *delivery = lfirst(cell);
 
@@ -435,7 +435,7 @@ send_all(BrazeHttp *http)
 
 	if (braze_exchange_is_stopped())
 		return next;
-	foreach(cell, braze_deliveries)
+	foreach(cell, braze_deliveries_at_work)
 	{
 		BrazeDelivery *delivery = lfirst(cell);
 		int			under_way = braze_exchange_transfers();
@@ -467,7 +467,7 @@ report_all(void)
 {
 	ListCell   *cell;
 
-	foreach(cell, braze_deliveries)
+	foreach(cell, braze_deliveries_at_work)
 		braze_delivery_report(lfirst(cell));
 }
 
@@ -513,6 +513,7 @@ braze_timetable_turn(BrazeHttp *http)
 	AcceptInvalidationMessages();
 	next = run_if_due(&steps[STEP_REFRESH]);
 	next = Min(next, run_if_due(&steps[STEP_GONE]));
+	braze_deliveries_let_rest();
 	braze_exchange_take_answers(http);
 	for (int i = STEP_SETTLE; i < STEP_READ; i++)
 		next = Min(next, run_if_due(&steps[i]));
