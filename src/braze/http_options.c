@@ -150,7 +150,12 @@ set_tls(CURL *easy, const BrazeHttpTarget *target)
 
 	/* a curl without HTTP/2 refuses the first, and HTTP/1.1 will do */
 	(void) curl_easy_setopt(easy, CURLOPT_HTTP_VERSION, (long) CURL_HTTP_VERSION_2TLS);
-	HTTP_SET(CURLOPT_PIPEWAIT, 1L);
+
+	/*
+	 * Some versions of curl let requests that wait for another's connection
+	 * wait for its answer, too, when the server turns out to share none.
+	 */
+	HTTP_SET(CURLOPT_PIPEWAIT, target->sharing == HTTP_SHARING ? 1L : 0L);
 	return result;
 }
 
