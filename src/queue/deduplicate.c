@@ -37,9 +37,9 @@ message_id(Jsonb *call, BrazeString *id)
 	JsonbValue	value;
 
 	return JB_ROOT_IS_OBJECT(call) &&
-		(braze_lookup(&call->root, "messageId", &value) ||
-		 braze_lookup(&call->root, "message_id", &value)) &&
-		braze_solid_text(&value, id) && id->length <= MAX_MESSAGE_ID;
+		((braze_lookup(&call->root, "messageId", &value) && braze_solid_text(&value, id)) ||
+		 (braze_lookup(&call->root, "message_id", &value) && braze_solid_text(&value, id))) &&
+		id->length <= MAX_MESSAGE_ID;
 }
 
 /*

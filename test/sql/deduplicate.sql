@@ -16,6 +16,7 @@ SELECT braze_track('u1', 'one', message_id => 'm1') IS NOT NULL AS queued;
 SELECT braze_track('u1', 'two', message_id => 'm1') IS NOT NULL AS queued;
 SELECT braze_enqueue('{"type": "track", "userId": "u1", "event": "three", "messageId": "m1"}') IS NOT NULL AS queued;
 SELECT braze_enqueue('{"type": "track", "userId": "u1", "event": "four", "message_id": "m1"}') IS NOT NULL AS queued;
+SELECT braze_enqueue('{"type": "track", "userId": "u1", "event": "four", "messageId": null, "message_id": "m1"}') IS NOT NULL AS queued;
 SELECT braze_track('u1', 'five', message_id => 'm1', destination => 'other') IS NOT NULL AS queued;
 SELECT braze_track('u1', 'six', message_id => 'm1', destination => 'plain') IS NOT NULL AS queued;
 SELECT braze_track('u1', 'seven', message_id => 'm1', destination => 'plain') IS NOT NULL AS queued;
