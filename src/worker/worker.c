@@ -282,7 +282,7 @@ handle_sigterm(SIGNAL_ARGS)
 	if (braze_round_ask_for_end())
 		SetLatch(MyLatch);
 	else
-		die(postgres_signal_arg);
+		die(BRAZE_SIGNAL_ARGUMENTS);
 	errno = save_errno;
 }
 
