@@ -87,12 +87,27 @@ $lock->query_safe('BEGIN; LOCK TABLE braze_queue IN SHARE MODE');
 queue_there('first');
 wait_here(q{count(*) = 3 FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND backend_type = 'segment_braze collector'});
 set_standby('nobody');
+
+# a commit waits once the checkpointer has read the setting, too
+my $commits = $node->background_psql('postgres');
+$commits->query_until(qr/begun/, <<'EOS');
+\echo begun
+DO $$
+BEGIN
+	WHILE EXISTS (SELECT FROM pg_file_settings WHERE name = 'synchronous_standby_names' AND setting = 'nobody') LOOP
+		PERFORM pg_logical_emit_message(true, '', '');
+		COMMIT;
+	END LOOP;
+END $$;
+EOS
+wait_here(q{count(*) = 1 FROM pg_stat_activity WHERE wait_event = 'SyncRep' AND backend_type = 'client backend'});
 $lock->quit;
 wait_here(q{count(*) = 3 FROM pg_stat_activity WHERE wait_event = 'SyncRep' AND backend_type = 'segment_braze collector'});
 run_there('TRUNCATE outbox, gaps RESTART IDENTITY');
 queue_there('second');
 is(run_there(q{SELECT string_agg(id::text, ',' ORDER BY id) FROM gaps}), '1,3,5', 'ids begin anew at the origin');
 set_standby('');
+$commits->quit;
 $origin->poll_query_until('postgres', 'SELECT (SELECT count(*) FROM outbox) + (SELECT count(*) FROM gaps) + (SELECT count(*) FROM timeless) = 0')
   or croak 'calls are left there';
 is(run_here(q{SELECT count(*) FROM braze_queue WHERE call->>'event' = 'second'}), 9,
