@@ -37,6 +37,14 @@ typedef enum BrazeService
 
 #define BRAZE_SERVICES	(BRAZE_IDENTITY_SERVICE + 1)
 
+/* of its pauses, what braze_paused does not say yet */
+typedef struct BrazeUnwritten
+{
+	bool		pause;			/* by an answer */
+	bool		closed[BRAZE_ENDPOINTS];	/* the same of one endpoint */
+	bool		lift;			/* those that are there are over */
+} BrazeUnwritten;
+
 typedef struct BrazeDelivery
 {
 	NameData	name;
@@ -60,11 +68,10 @@ typedef struct BrazeDelivery
 	bool		pauses_known;	/* braze_paused was read since it is there */
 	bool		started;		/* it was, when braze_started was last read */
 	bool		not_started;	/* paused because nobody started it here */
-	bool		pause_to_store; /* paused by an answer, not yet in the table */
 	char	   *closed[BRAZE_ENDPOINTS];	/* why nothing goes to this
 											 * endpoint */
-	bool		closed_to_store[BRAZE_ENDPOINTS];
-	bool		lift_due;		/* pauses in the table are over */
+	BrazeUnwritten unwritten;	/* as of the last refresh that committed, */
+	BrazeUnwritten unwritten_after; /* and of the one under way */
 	BrazeBackoff pause_backoff; /* when the table could not be written */
 	const BrazeAttributePeriod *period;
 	bool		period_set;		/* by the refresh under way, see

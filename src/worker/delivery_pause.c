@@ -85,7 +85,7 @@ braze_delivery_pause(BrazeDelivery *delivery, const char *reason)
 	if (delivery->paused != NULL)
 		return;
 	braze_delivery_pause_set(delivery, reason);
-	delivery->pause_to_store = braze_new_pauses = true;
+	delivery->unwritten.pause = braze_new_pauses = true;
 	braze_delivery_cursor_drop_waiting(delivery);
 	ereport(LOG,
 			(errhidecontext(true),
@@ -108,7 +108,7 @@ braze_delivery_pause_close(BrazeDelivery *delivery, BrazeEndpoint endpoint, cons
 						reason, braze_endpoints[endpoint].permission);
 	set_closed(delivery, endpoint, complete);
 	pfree(complete);
-	delivery->closed_to_store[endpoint] = braze_new_pauses = true;
+	delivery->unwritten.closed[endpoint] = braze_new_pauses = true;
 	ereport(LOG,
 			(errhidecontext(true),
 			 errmsg("segment_braze: destination \"%s\" in database \"%s\" is paused for calls that need %s",
@@ -127,7 +127,7 @@ put_pauses(void *arg)
 	BrazePause	pause;
 
 	pause.by_worker = true;
-	if (delivery->pause_to_store && delivery->paused != NULL)
+	if (delivery->unwritten.pause && delivery->paused != NULL)
 	{
 		pause.endpoint = BRAZE_WHOLE_DESTINATION;
 		pause.reason = delivery->paused;
@@ -135,7 +135,7 @@ put_pauses(void *arg)
 	}
 	for (int i = 0; i < BRAZE_ENDPOINTS; i++)
 	{
-		if (!delivery->closed_to_store[i] || delivery->closed[i] == NULL)
+		if (!delivery->unwritten.closed[i] || delivery->closed[i] == NULL)
 			continue;
 		pause.endpoint = i;
 		pause.reason = delivery->closed[i];
@@ -146,10 +146,11 @@ put_pauses(void *arg)
 void
 braze_delivery_pause_store(BrazeDelivery *delivery)
 {
-	bool		wanted = delivery->pause_to_store;
+	bool		wanted = delivery->unwritten.pause;
 
+	delivery->unwritten_after = delivery->unwritten;
 	for (int i = 0; i < BRAZE_ENDPOINTS; i++)
-		wanted = wanted || delivery->closed_to_store[i];
+		wanted = wanted || delivery->unwritten.closed[i];
 	if (wanted && braze_delivery_stuck_until(delivery) == 0)
 		(void) braze_attempt_when_due(&delivery->pause_backoff, NameStr(delivery->name),
 									  put_pauses, delivery);
@@ -160,7 +161,7 @@ lift_pauses(void *arg)
 {
 	BrazeDelivery *delivery = arg;
 
-	delivery->lift_due = !braze_paused_table_lift(NameStr(delivery->name));
+	delivery->unwritten_after.lift = !braze_paused_table_lift(NameStr(delivery->name));
 }
 
 static bool
@@ -181,24 +182,25 @@ static List *
 read_pauses(BrazeDelivery *delivery, bool changed)
 {
 	List	   *pauses = braze_paused_table_read(NameStr(delivery->name));
+	BrazeUnwritten *after = &delivery->unwritten_after;
 
-	delivery->lift_due = (delivery->lift_due || changed) && has_pause_by_worker(pauses);
-	if (!delivery->lift_due)
+	after->lift = (after->lift || changed) && has_pause_by_worker(pauses);
+	if (!after->lift)
 		return pauses;
 	if (braze_delivery_stuck_until(delivery) == 0 &&
 		!braze_attempt_when_due(&delivery->pause_backoff, NameStr(delivery->name),
 								lift_pauses, delivery))
-		delivery->lift_due = true;	/* whatever it had come to */
+		after->lift = true;		/* whatever it had come to */
 	return braze_paused_table_read(NameStr(delivery->name));
 }
 
 /* a pause ends that is not in the table, unless it has yet to get there */
 static bool
-is_over(bool *to_store, bool changed)
+is_over(bool *unwritten, bool changed)
 {
-	if (*to_store && !changed)
+	if (*unwritten && !changed)
 		return false;
-	*to_store = false;
+	*unwritten = false;
 	return true;
 }
 
@@ -235,12 +237,13 @@ log_change(const BrazeDelivery *delivery, const char *before, const char *reason
 static void
 keep_pauses(BrazeDelivery *delivery, const char *before, bool changed, const char *key_problem)
 {
+	BrazeUnwritten *after = &delivery->unwritten_after;
 	const char *reason = NULL;
 
-	delivery->lift_due = delivery->lift_due || changed;
-	(void) is_over(&delivery->pause_to_store, changed);
+	after->lift = after->lift || changed;
+	(void) is_over(&after->pause, changed);
 	for (int i = 0; i < BRAZE_ENDPOINTS; i++)
-		(void) is_over(&delivery->closed_to_store[i], changed);
+		(void) is_over(&after->closed[i], changed);
 	if (!delivery->pauses_known)
 		reason = "whether it is paused cannot be read: " BRAZE_LOCKED_TABLE("braze_paused");
 	else if (delivery->paused == NULL)
@@ -280,6 +283,7 @@ braze_delivery_pause_refresh(BrazeDelivery *delivery, bool changed, const char *
 	const char *before = delivery->known && !delivery->not_started ? delivery->paused : NULL;
 	const char *paused = NULL;
 	const char *closed[BRAZE_ENDPOINTS] = {NULL};
+	BrazeUnwritten *after = &delivery->unwritten_after;
 	ListCell   *cell;
 
 	if (!braze_paused_table_try_read())
@@ -315,12 +319,12 @@ braze_delivery_pause_refresh(BrazeDelivery *delivery, bool changed, const char *
 		paused = key_problem;
 
 	/*
-	 * What the table has need not be stored any more.  A pause that the table
-	 * does not have was lifted, unless it is still on its way there.
+	 * What the table has need not be written any more.  A pause that the
+	 * table does not have was lifted, unless it is still on its way there.
 	 */
 	if (paused != NULL)
-		delivery->pause_to_store = false;
-	if (paused != NULL || is_over(&delivery->pause_to_store, changed))
+		after->pause = false;
+	if (paused != NULL || is_over(&after->pause, changed))
 	{
 		log_change(delivery, before, paused);
 		braze_delivery_pause_set(delivery, paused);
@@ -329,10 +333,16 @@ braze_delivery_pause_refresh(BrazeDelivery *delivery, bool changed, const char *
 	for (int i = 0; i < BRAZE_ENDPOINTS; i++)
 	{
 		if (closed[i] != NULL)
-			delivery->closed_to_store[i] = false;
-		if (closed[i] != NULL || is_over(&delivery->closed_to_store[i], changed))
+			after->closed[i] = false;
+		if (closed[i] != NULL || is_over(&after->closed[i], changed))
 			set_closed(delivery, i, closed[i]);
 	}
+}
+
+void
+braze_delivery_pause_committed(BrazeDelivery *delivery)
+{
+	delivery->unwritten = delivery->unwritten_after;
 }
 
 const char *

@@ -23,6 +23,9 @@ extern void braze_delivery_pause_store(BrazeDelivery *delivery);
 extern void braze_delivery_pause_refresh(BrazeDelivery *delivery, bool changed,
 										 const char *key_problem);
 
+/* and when that transaction has committed: what was written is in the table */
+extern void braze_delivery_pause_committed(BrazeDelivery *delivery);
+
 /* NULL: it is not paused */
 extern void braze_delivery_pause_set(BrazeDelivery *delivery, const char *reason);
 

@@ -395,6 +395,7 @@ braze_delivery_refresh_committed(void)
 		BrazeDelivery *delivery = lfirst(cell);
 
 		delivery->taking_over = false;
+		braze_delivery_pause_committed(delivery);
 		if (nothing_is_left(delivery))
 		{
 			braze_deliveries = foreach_delete_current(braze_deliveries, cell);

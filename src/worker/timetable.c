@@ -65,6 +65,7 @@ static struct
 {
 	BrazeDatabaseSlot *slot;	/* see shmem.h for what needs the lock */
 	bool		options_changed;	/* a server or a user mapping has */
+	bool		options_unread; /* they had when a refresh failed */
 	bool		refreshed;		/* destinations were read in this turn */
 	bool		look;			/* something may have been queued */
 	bool		collectors;		/* what is collected here may have changed */
@@ -106,16 +107,15 @@ refresh_is_urgent(void)
 static int64
 refresh_destinations(int64 now)
 {
-	bool		changed = state.options_changed;
+	bool		changed = state.options_changed || state.options_unread;
 	uint64		unread = braze_table_write_unread;
 
 	/* before the reading: what is changed during it is read again */
 	state.slot->refresh = braze_new_pauses = state.options_changed = false;
 	state.refreshed = braze_round_refresh(changed);
 
-	/* an invalidation during it says that something has changed since */
-	if (!state.refreshed)
-		state.options_changed = state.options_changed || changed;
+	/* what failed would fail again at once, so this makes nothing urgent */
+	state.options_unread = changed && !state.refreshed;
 	state.look = state.collectors = true;
 
 	/* of a start that could not be read nobody tells a second time */
