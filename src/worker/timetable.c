@@ -540,6 +540,12 @@ braze_timetable_turn(BrazeHttp *http)
 	next = Min(next, send_all(http));
 
 	/*
+	 * Calls of which nothing had to be sent, as when requests were filled
+	 * showed, are done now.  No answer will come that has them settled.
+	 */
+	next = Min(next, next_run(&steps[STEP_SETTLE], braze_now_ms()));
+
+	/*
 	 * What was ready may have been less than it seemed: only when requests
 	 * were filled does it show how much of a user goes into one.
 	 */
