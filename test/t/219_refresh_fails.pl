@@ -77,6 +77,7 @@ wait_for_failures();
 # --- each of these turns of the worker reads the queue, and settles
 
 my $from = -s $node->logfile;
+my $began = time;
 run(<<'EOS');
 DO $$
 BEGIN
@@ -90,7 +91,9 @@ BEGIN
 END $$;
 EOS
 my $failures = failures($from);
-cmp_ok($failures, '<', 50, 'it is not tried in each turn');
+
+# a machine may need long for them, and it is tried again after a second
+cmp_ok($failures, '<', 50 + time - $began, 'it is not tried in each turn');
 
 is(run(q{SELECT string_agg(destination, ' ' ORDER BY destination) FROM braze_queue}), 'braze other', 'and what was refused is not sent again');
 
