@@ -89,6 +89,21 @@ EOS
 
 # ----- dead letters -----
 
+# those of another destination with the same user are not even looked at
+$node->safe_psql('postgres', <<'EOS');
+INSERT INTO braze_dead_letters (destination, call, reason, queued_at)
+SELECT CASE n WHEN 1 THEN 'braze' ELSE 'elsewhere' END, '{"type": "track", "event": "e", "userId": "everywhere"}', 'r', now()
+FROM generate_series(1, 1000) n
+EOS
+my $read = q{SELECT idx_tup_read FROM pg_stat_user_indexes WHERE indexrelname = 'braze_dead_letters_user'};
+my $before = $node->safe_psql('postgres', $read);
+delete_user('everywhere');
+is($node->safe_psql('postgres', 'SELECT destination, count(*) FROM braze_dead_letters GROUP BY 1'), 'elsewhere|999',
+	'the dead letter of a user is deleted, and none of another destination');
+$node->poll_query_until('postgres', "SELECT ($read) > $before") or die 'nothing was read by the index';
+cmp_ok($node->safe_psql('postgres', $read) - $before, '<', 500, 'nor are these read');
+$node->safe_psql('postgres', 'TRUNCATE braze_dead_letters');
+
 $node->safe_psql('postgres', <<'EOS');
 CREATE FUNCTION slow() RETURNS trigger LANGUAGE plpgsql AS $$
 BEGIN
