@@ -58,7 +58,23 @@ is_deeply($braze->order, { violations => 0, distinct => 300, duplicates => 0, re
 	'large calls are delivered, in order, none twice');
 my $stats = $braze->stats;
 is_deeply([ keys %{ $stats->{answers} } ], ['201'], 'no request was too large');
-cmp_ok($stats->{objects_per_request}{max}, '>', 1, 'but they were put together');
+
+# what waits during another request is put together: four megabytes hold some
+# forty of them
+$braze->reset;
+run("ALTER SERVER braze OPTIONS (ADD max_requests_in_flight '1')");
+$braze->hold;
+run("SELECT braze_track('first', 'A')");
+$braze->wait_for_stat('held', 1);
+run(<<'EOS');
+SELECT count(braze_track('u' || n % 50, 'Large', jsonb_build_object('seq', n, 'text',
+	(SELECT string_agg(md5(n::text || i::text), '') FROM generate_series(1, 3000) i)))) FROM generate_series(1, 100) n
+EOS
+$node->poll_query_until('postgres', "SELECT value = 101 FROM braze_metrics() WHERE destination = 'braze' AND name = 'segment_braze_held_calls'") or die 'not read';
+$braze->release;
+braze_flush($node);
+is($braze->stats->{requests}, 4, 'and what waits is put together');
+run('ALTER SERVER braze OPTIONS (DROP max_requests_in_flight)');
 
 # more objects than fit into a request, while others go on
 $braze->reset;

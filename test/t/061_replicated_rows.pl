@@ -15,11 +15,9 @@ use Braze;
 use StandIn;
 
 my $braze = StandIn->new;
-my $nap = 60;
 
-# what waited for a nap of the worker would be seen below
 my $node = braze_node('main', $braze,
-	conf => "wal_level = logical\nlogical_decoding_work_mem = 64kB\nsegment_braze.nap = '$nap s'",
+	conf => "wal_level = logical\nlogical_decoding_work_mem = 64kB\nsegment_braze.nap = '60s'\nlog_min_messages = debug1",
 	allows_streaming => 'logical');
 
 sub run
@@ -55,14 +53,17 @@ CREATE SUBSCRIPTION braze CONNECTION '$connection' PUBLICATION braze
 EOS
 braze_wait_for_worker($node);
 
-# by naps alone each but the first would take a whole one
-my $began = time;
+# at the end of a nap the destinations are read as well; it may come meanwhile
+my $woken = 0;
 foreach my $row (1 .. 10)
 {
+	my $from = -s $node->logfile;
+
 	queue($row, $row);
 	$braze->wait_for_accepted($row);
+	$woken++ unless slurp_file($node->logfile, $from) =~ /reading the destinations ended/;
 }
-cmp_ok(time - $began, '<', 2 * $nap, 'a replicated row wakes the worker');
+cmp_ok($woken, '>', 0, 'a replicated row wakes the worker');
 
 # one transaction so large that it is streamed before it commits, beside calls
 # that are queued here

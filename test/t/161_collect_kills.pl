@@ -11,7 +11,6 @@ use Carp;
 use PostgreSQL::Test::Cluster;
 use PostgreSQL::Test::Utils;
 use Test::More;
-use Time::HiRes qw(time);
 
 use Braze;
 use StandIn;
@@ -122,7 +121,6 @@ is_collected(12, 'the connection is ended meanwhile');
 
 $lock->query_safe(q{BEGIN; SELECT braze_track('u1', 'e' || i) FROM generate_series(13, 15) i; COMMIT; BEGIN; LOCK TABLE braze_queue IN SHARE MODE});
 wait_for($origin, $collector_waits);
-my $began = time;
 is($node->safe_psql('postgres', 'SELECT pg_terminate_backend(' . collector() . ', 20000)'), 't', 'a collector that waits is terminated');
 wait_for($origin, $collector_waits);
 $node->safe_psql('template1', 'ALTER DATABASE postgres RENAME TO renamed; ALTER DATABASE renamed RENAME TO postgres');
@@ -131,8 +129,7 @@ wait_for($origin, $collector_waits);
 # the origin's own process stands still: neither a cancel nor an end reaches it
 my $stopped = $origin->safe_psql('postgres', q{SELECT max(pid) FROM pg_stat_activity WHERE application_name LIKE 'segment_braze collector%' AND state = 'active'});
 kill 'STOP', $stopped;
-$node->stop('fast');
-cmp_ok(time - $began, '<', 150, 'a server whose collector waits for an origin that hangs shuts down');
+ok($node->stop('fast', fail_ok => 1), 'a server whose collector waits for an origin that hangs shuts down');
 kill 'CONT', $stopped;
 $node->start;
 $lock->query_safe('COMMIT');
