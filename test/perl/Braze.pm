@@ -22,6 +22,9 @@ our @EXPORT = qw(
   braze_wait_for_worker braze_wait_for_state braze_wait_for_count braze_poll_while_restarting
   braze_dead_letters);
 
+# the superuser has this name whoever runs the tests, and they connect as that role
+$ENV{PGUSER} = 'postgres';
+
 # an empty server with the library's settings; conf => more of them,
 # preload => 0, and what init takes
 sub braze_server
@@ -32,7 +35,7 @@ sub braze_server
 	my $node = PostgreSQL::Test::Cluster->new($name);
 
 	$preload = 1 unless defined $preload;
-	$node->init(extra => [ '--encoding=UTF8', '--locale=C' ], %options);
+	$node->init(extra => [ '--encoding=UTF8', '--locale=C', '--username=postgres' ], %options);
 	$node->append_conf('postgresql.conf', <<EOC);
 restart_after_crash = on
 max_connections = 40
