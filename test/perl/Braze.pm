@@ -19,6 +19,7 @@ use StandIn;
 
 our @EXPORT = qw(
   braze_node braze_server braze_environment braze_destination braze_start braze_flush braze_worker_pid braze_freeze_worker
+  braze_collector_pid braze_freeze_collector
   braze_wait_for_worker braze_wait_for_state braze_wait_for_count braze_poll_while_restarting
   braze_dead_letters);
 
@@ -154,24 +155,51 @@ WHERE backend_type = 'segment_braze worker' AND datname = '$database'
 EOS
 }
 
-# SIGSTOP for a worker that waits, outside of any transaction; returns its pid.  A
+# SIGSTOP for a process that waits, outside of any transaction; returns its pid.  A
 # signal that it has then is seen first of all when it goes on with SIGCONT.
-sub braze_freeze_worker
+sub freeze
 {
-	my ($node, $database) = @_;
-	my $pid = braze_wait_for_worker($node, $database);
+	my ($node, $pid) = @_;
 
 	StandIn::wait_until(
 		sub {
 			my $waits;
 
 			kill 'STOP', $pid;
-			$waits = $node->safe_psql('template1', "SELECT wait_event_type = 'Extension' FROM pg_stat_activity WHERE pid = $pid") eq 't';
+			$waits = $node->safe_psql('template1',
+				"SELECT wait_event_type = 'Extension' AND xact_start IS NULL FROM pg_stat_activity WHERE pid = $pid") eq 't';
 			kill 'CONT', $pid unless $waits;
 			return $waits;
 		},
-		'the worker waits');
+		'the process waits');
 	return $pid;
+}
+
+sub braze_freeze_worker
+{
+	my ($node, $database) = @_;
+	return freeze($node, braze_wait_for_worker($node, $database));
+}
+
+# the only collector that runs
+sub braze_collector_pid
+{
+	my ($node) = @_;
+	my $pid;
+
+	StandIn::wait_until(
+		sub {
+			$pid = $node->safe_psql('template1', q{SELECT pid FROM pg_stat_activity WHERE backend_type = 'segment_braze collector'});
+			return $pid =~ /^\d+$/;
+		},
+		'a collector runs');
+	return $pid;
+}
+
+sub braze_freeze_collector
+{
+	my ($node) = @_;
+	return freeze($node, braze_collector_pid($node));
 }
 
 # a psql that finds the server restarting ends before it has read the query

@@ -46,12 +46,6 @@ sub is_collected
 	return;
 }
 
-sub collector
-{
-	wait_for($node, q{count(*) = 1 FROM pg_stat_activity WHERE backend_type = 'segment_braze collector'});
-	return $node->safe_psql('postgres', q{SELECT pid FROM pg_stat_activity WHERE backend_type = 'segment_braze collector'});
-}
-
 # a lock that is held until it is given back; the collector waits behind it
 sub lock_queue
 {
@@ -60,6 +54,19 @@ sub lock_queue
 
 	$session->query_safe("BEGIN; LOCK TABLE braze_queue IN $mode MODE");
 	return $session;
+}
+
+# calls that the collector may read but not delete: it stands still until both are so
+sub queue_under_lock
+{
+	my ($session, $name, $first, $last) = @_;
+	my $collector = braze_freeze_collector($node);
+
+	$session->query_safe(<<"EOS");
+BEGIN; SELECT braze_track('u1', '$name' || i) FROM generate_series($first, $last) i; COMMIT; BEGIN; LOCK TABLE braze_queue IN SHARE MODE
+EOS
+	kill 'CONT', $collector;
+	return;
 }
 
 my $collector_waits = q{count(*) > 0 FROM pg_stat_activity a JOIN pg_locks l USING (pid)
@@ -92,25 +99,22 @@ is_collected(3, 'nothing is killed yet');
 my $lock = lock_queue($node, 'SHARE');
 queue_calls(4, 6);
 wait_for($node, $collector_waits);
-kill_and_wait(collector());
+kill_and_wait(braze_collector_pid($node));
 wait_for($origin, 'count(*) = 3 FROM braze_queue');
 eval { $lock->quit; };
 is_collected(6, 'SIGKILL before the commit: the calls are still there');
 
 # ----- after the commit here, before they are deleted there -----
 
-$lock = lock_queue($origin, 'SHARE ROW EXCLUSIVE');
-$lock->query_safe('COMMIT');
-
-# who may read but not delete: a lock in the middle of a transaction that inserts
-$lock->query_safe(q{BEGIN; SELECT braze_track('u1', 'e' || i) FROM generate_series(7, 9) i; COMMIT; BEGIN; LOCK TABLE braze_queue IN SHARE MODE});
+$lock = $origin->background_psql('postgres');
+queue_under_lock($lock, 'e', 7, 9);
 wait_for($origin, $collector_waits);
 wait_for($node, 'count(*) = 9 FROM braze_queue');
-kill_and_wait(collector());
+kill_and_wait(braze_collector_pid($node));
 $lock->query_safe('COMMIT');
 is_collected(9, 'SIGKILL after the commit: what is noted is deleted there, and not queued again');
 
-$lock->query_safe(q{BEGIN; SELECT braze_track('u1', 'e' || i) FROM generate_series(10, 12) i; COMMIT; BEGIN; LOCK TABLE braze_queue IN SHARE MODE});
+queue_under_lock($lock, 'e', 10, 12);
 wait_for($origin, $collector_waits);
 $origin->safe_psql('postgres', q{SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name LIKE 'segment_braze collector%'});
 wait_for($origin, $collector_waits);
@@ -119,9 +123,9 @@ is_collected(12, 'the connection is ended meanwhile');
 
 # ----- an end that is asked for while the origin does not answer -----
 
-$lock->query_safe(q{BEGIN; SELECT braze_track('u1', 'e' || i) FROM generate_series(13, 15) i; COMMIT; BEGIN; LOCK TABLE braze_queue IN SHARE MODE});
+queue_under_lock($lock, 'e', 13, 15);
 wait_for($origin, $collector_waits);
-is($node->safe_psql('postgres', 'SELECT pg_terminate_backend(' . collector() . ', 20000)'), 't', 'a collector that waits is terminated');
+is($node->safe_psql('postgres', 'SELECT pg_terminate_backend(' . braze_collector_pid($node) . ', 20000)'), 't', 'a collector that waits is terminated');
 wait_for($origin, $collector_waits);
 $node->safe_psql('template1', 'ALTER DATABASE postgres RENAME TO renamed; ALTER DATABASE renamed RENAME TO postgres');
 wait_for($origin, $collector_waits);
@@ -137,8 +141,8 @@ is_collected(15, 'and nothing is lost');
 
 # an answer is waited for as long as the role's statement_timeout says
 $node->safe_psql('postgres', q{ALTER ROLE CURRENT_USER SET statement_timeout = '2s'});
-$node->safe_psql('postgres', 'SELECT pg_terminate_backend(' . collector() . ', 20000)');
-$lock->query_safe(q{BEGIN; SELECT braze_track('u1', 'e' || i) FROM generate_series(16, 18) i; COMMIT; BEGIN; LOCK TABLE braze_queue IN SHARE MODE});
+$node->safe_psql('postgres', 'SELECT pg_terminate_backend(' . braze_collector_pid($node) . ', 20000)');
+queue_under_lock($lock, 'e', 16, 18);
 wait_for($node, q{state LIKE 'retrying: the origin did not answer in time: %' FROM braze_origins});
 $lock->query_safe('COMMIT');
 is_collected(18, 'an origin that hangs for a while');
@@ -156,8 +160,8 @@ is_collected(24, 'immediate shutdown of the origin');
 
 # ----- an end of collecting leaves nothing there that is here -----
 
-$lock = lock_queue($origin, 'SHARE ROW EXCLUSIVE');
-$lock->query_safe(q{COMMIT; BEGIN; SELECT braze_track('u1', 'stop ' || i) FROM generate_series(1, 3) i; COMMIT; BEGIN; LOCK TABLE braze_queue IN SHARE MODE});
+$lock = $origin->background_psql('postgres');
+queue_under_lock($lock, 'stop ', 1, 3);
 wait_for($origin, $collector_waits);
 wait_for($node, q{count(*) = 3 FROM braze_queue WHERE call->>'event' LIKE 'stop %'});
 is($node->safe_psql('postgres', q{SELECT braze_stop_collecting('shop', 'braze_queue')}), 't', 'collecting is to stop');
@@ -169,7 +173,7 @@ $node->safe_psql('postgres', q{SELECT braze_collect('shop', 'braze_queue')});
 wait_for($origin, 'count(*) = 0 FROM braze_queue');
 
 # one that does not get as far is ended by force, and what is noted is deleted when it is collected again
-$lock->query_safe(q{BEGIN; SELECT braze_track('u1', 'stop ' || i) FROM generate_series(5, 6) i; COMMIT; BEGIN; LOCK TABLE braze_queue IN SHARE MODE});
+queue_under_lock($lock, 'stop ', 5, 6);
 wait_for($origin, $collector_waits);
 wait_for($node, q{count(*) = 6 FROM braze_queue WHERE call->>'event' LIKE 'stop %'});
 $node->safe_psql('postgres', q{SELECT braze_stop_collecting('shop', 'braze_queue')});
@@ -253,7 +257,7 @@ FROM pg_stat_activity WHERE $waits_for_standby
 EOS
 wait_for($node, $is_there);
 is($origin->safe_psql('postgres', "SELECT $is_there"), 't', 'a wait for a standby that was cancelled is no confirmation');
-is($node->safe_psql('postgres', 'SET statement_timeout = 0; SELECT pg_terminate_backend(' . collector() . ', 20000)'), 't', 'a collector that waits for a standby ends');
+is($node->safe_psql('postgres', 'SET statement_timeout = 0; SELECT pg_terminate_backend(' . braze_collector_pid($node) . ', 20000)'), 't', 'a collector that waits for a standby ends');
 wait_for($node, "count(*) = 1 FROM pg_stat_activity WHERE $waits_for_standby");
 is($origin->safe_psql('postgres', "SELECT $is_there"), 't', 'nor is the end of the process');
 set_and_reload("synchronous_standby_names = ''");

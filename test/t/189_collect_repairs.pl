@@ -97,8 +97,10 @@ my $here = $node->background_psql('postgres');
 queue_there('rewritten');
 $there->query_safe('BEGIN; LOCK TABLE outbox IN ACCESS SHARE MODE');
 wait_for($node, q{count(*) = 1 FROM braze_queue});
+my $frozen = braze_freeze_collector($node);
 $there->query_safe(q{COMMIT; BEGIN; INSERT INTO outbox (destination, call)
 	VALUES ('braze', '{"type": "track", "userId": "u1", "event": "rewritten too"}'); COMMIT; BEGIN; LOCK TABLE outbox IN SHARE MODE});
+kill 'CONT', $frozen;
 wait_for($node, q{count(*) = 2 FROM braze_queue});
 wait_for($origin, waits_for_lock_on('outbox'));
 $here->query_safe('BEGIN; ALTER TABLE braze_collected ALTER first_id TYPE numeric; ALTER TABLE braze_collected ALTER first_id TYPE bigint');
