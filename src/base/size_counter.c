@@ -15,6 +15,7 @@
 
 #include "miscadmin.h"
 #include "utils/builtins.h"
+#include "utils/hsearch.h"
 #include "utils/memutils.h"
 
 #include "base/clock.h"
@@ -25,28 +26,37 @@
 /* without shared memory, or a place in it */
 typedef struct LocalSize
 {
-	struct LocalSize *next;
-	NameData	destination;
+	NameData	destination;	/* the key of the hash table */
 	BrazeSizeCounter size;
 } LocalSize;
 
 static BrazeSizeCounter *
 local_size(const char *destination)
 {
-	static LocalSize *sizes = NULL;
+	static HTAB *sizes = NULL;
 	LocalSize  *local;
+	NameData	name;
+	bool		found;
 
-	for (local = sizes; local != NULL; local = local->next)
+	if (sizes == NULL)
 	{
-		if (strcmp(NameStr(local->destination), destination) == 0)
-			return &local->size;
+		HASHCTL		control;
+
+		memset(&control, 0, sizeof(control));
+		control.keysize = NAMEDATALEN;
+		control.entrysize = sizeof(LocalSize);
+		control.hcxt = TopMemoryContext;
+		sizes = hash_create("segment_braze sizes without a place", 64, &control,
+							HASH_ELEM | HASH_STRINGS | HASH_CONTEXT);
 	}
-	local = MemoryContextAllocZero(TopMemoryContext, sizeof(LocalSize));
-	namestrcpy(&local->destination, destination);
-	braze_size_counter_init(&local->size, 0);
-	local->size.local = true;
-	local->next = sizes;
-	sizes = local;
+	namestrcpy(&name, destination);
+	local = hash_search(sizes, NameStr(name), HASH_ENTER, &found);
+	if (!found)
+	{
+		memset(&local->size, 0, sizeof(local->size));
+		braze_size_counter_init(&local->size, 0);
+		local->size.local = true;
+	}
 	return &local->size;
 }
 

@@ -8,6 +8,7 @@
 #include "postgres.h"
 
 #include "access/xact.h"
+#include "common/hashfn.h"
 #include "miscadmin.h"
 #include "utils/builtins.h"
 #include "utils/memutils.h"
@@ -16,19 +17,31 @@
 #include "base/shmem.h"
 #include "queue/queued_in_transaction.h"
 
+/* plain SQL may name any number of destinations, each in a row of its own */
+#define BUCKETS		4096
+
 /*
  * In TopTransactionContext.  Those of a subtransaction, which has a higher id
  * than the ones around it, come first: a new tally is put at the head, and the
- * innermost subtransaction is the first to end.
+ * innermost subtransaction is the first to end.  A bucket has them in the same
+ * order.
  */
 static BrazeTally *tallies = NULL;
+static BrazeTally *buckets[BUCKETS];
 static bool has_dropped = false;
+
+static BrazeTally **
+tally_bucket(const char *destination)
+{
+	return &buckets[hash_bytes((const unsigned char *) destination, strlen(destination)) % BUCKETS];
+}
 
 static BrazeTally *
 find_tally(SubTransactionId subtransaction, const char *destination)
 {
-	for (BrazeTally *tally = tallies; tally != NULL && tally->subtransaction >= subtransaction;
-		 tally = tally->next)
+	for (BrazeTally *tally = *tally_bucket(destination);
+		 tally != NULL && tally->subtransaction >= subtransaction;
+		 tally = tally->next_in_bucket)
 	{
 		if (tally->subtransaction == subtransaction &&
 			strcmp(NameStr(tally->destination), destination) == 0)
@@ -120,9 +133,20 @@ counts_at_transaction_end(XactEvent event, void *arg)
 		}
 		/* last, since the place may be given to another destination then */
 		braze_size_counter_release(tally->size);
+		*tally_bucket(NameStr(tally->destination)) = NULL;
 	}
 	tallies = NULL;
 	has_dropped = false;
+}
+
+static void
+leave_bucket(const BrazeTally *tally)
+{
+	BrazeTally **link = tally_bucket(NameStr(tally->destination));
+
+	while (*link != tally)
+		link = &(*link)->next_in_bucket;
+	*link = tally->next_in_bucket;
 }
 
 /*
@@ -174,6 +198,7 @@ counts_at_subtransaction_end(SubXactEvent event, SubTransactionId mine, SubTrans
 			of_parent->uncounted = of_parent->uncounted || tally->uncounted;
 		}
 		*link = tally->next;
+		leave_bucket(tally);
 		braze_size_counter_release(tally->size);
 		pfree(tally);
 	}
@@ -185,6 +210,7 @@ braze_queued_in_transaction(const char *destination)
 	static bool callbacks_registered = false;
 	SubTransactionId subtransaction = GetCurrentSubTransactionId();
 	BrazeTally *tally = find_tally(subtransaction, destination);
+	BrazeTally **bucket;
 
 	if (tally != NULL)
 		return tally;
@@ -206,6 +232,9 @@ braze_queued_in_transaction(const char *destination)
 	tally->size = braze_size_counter_use(destination);
 	tally->next = tallies;
 	tallies = tally;
+	bucket = tally_bucket(NameStr(tally->destination));
+	tally->next_in_bucket = *bucket;
+	*bucket = tally;
 	return tally;
 }
 

@@ -14,6 +14,7 @@
 typedef struct BrazeTally
 {
 	struct BrazeTally *next;
+	struct BrazeTally *next_in_bucket;
 	SubTransactionId subtransaction;
 	NameData	destination;
 	BrazeSizeCounter *size;

@@ -224,6 +224,30 @@ is(run("SELECT sum(value) FROM braze_metrics() WHERE name = 'segment_braze_pendi
 run("SELECT braze_pause('paused'); TRUNCATE braze_queue RESTART IDENTITY; SELECT braze_track('u1', 'A', destination => 'paused')");
 is_exact('after TRUNCATE with ids that begin anew');
 
+# ----- many destinations in one transaction, parts of which are rolled back -----
+
+sub insert_for
+{
+	my ($first, $last) = @_;
+
+	return <<EOS;
+INSERT INTO braze_queue (destination, call)
+SELECT 'many' || n, '{"type": "track", "userId": "u", "event": "E"}' FROM generate_series($first, $last) n;
+EOS
+}
+
+run('BEGIN;' . insert_for(1, 200)
+	  . 'SAVEPOINT a;' . insert_for(101, 300)
+	  . 'SAVEPOINT b;' . insert_for(1, 400) . 'ROLLBACK TO b;'
+	  . 'SAVEPOINT c; SAVEPOINT d;' . insert_for(250, 400) . 'RELEASE d; RELEASE c;' . insert_for(1, 10)
+	  . 'RELEASE a;' . insert_for(1, 20) . 'COMMIT;');
+is(run(q{SELECT count(*), count(DISTINCT destination) FROM braze_queue WHERE destination LIKE 'many%'}), '581|400', 'of many destinations');
+is_exact('which are counted');
+run('BEGIN;' . insert_for(1, 400) . 'SAVEPOINT a;' . insert_for(1, 400) . 'ROLLBACK;' . insert_for(1, 400));
+is_exact('in a later transaction, too');
+run("DELETE FROM braze_queue WHERE destination LIKE 'many%'");
+is_exact('and once they are gone');
+
 # ----- dead letters -----
 
 run(<<'EOS');
