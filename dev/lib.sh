@@ -190,7 +190,7 @@ add_repack() {
 		apt-get download -qq "$package" >/dev/null 2>&1
 		dpkg -x "${package}"_*.deb .
 		cp -r "usr/lib/postgresql/$version" "$scratch/prefix/usr/lib/postgresql/"
-		cp -r "usr/share/postgresql/$version" "$scratch/prefix/usr/share/postgresql/"
+		cp -r "usr/share/postgresql/$version/." "$("$bin/pg_config" --sharedir)/"
 	) || say "There is no $package to be had"
 }
 

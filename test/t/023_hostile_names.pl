@@ -97,9 +97,11 @@ $node->safe_psql('postgres', 'CREATE EXTENSION segment_braze');
 $braze->reset;
 my $endpoint = $braze->url;
 my $number = 0;
+my $has_roles_of_lines = $node->safe_psql('postgres', 'SHOW server_version_num') < 190000;
 foreach my $name (@names)
 {
 	my $quoted = identifier($name);
+	my $role = identifier($has_roles_of_lines ? $name : $name =~ s/[\r\n]/ /gr);
 	my $literal = literal($name);
 	my $bytes = length encode('UTF-8', $name);
 	my $shown = $name =~ s/([^ -~])/sprintf '\\x%x', ord $1/ger;
@@ -108,18 +110,18 @@ foreach my $name (@names)
 
 	# a role that may send and do nothing else; a table of its own, whose columns are called the same
 	sql('postgres', <<EOS);
-CREATE ROLE $quoted;
+CREATE ROLE $role;
 CREATE SERVER $quoted FOREIGN DATA WRAPPER segment_braze OPTIONS (custom_api_endpoint '$endpoint', app_identifier 'app');
-ALTER SERVER $quoted OWNER TO $quoted;
-CREATE USER MAPPING FOR $quoted SERVER $quoted OPTIONS (rest_api_key 'test-key');
+ALTER SERVER $quoted OWNER TO $role;
+CREATE USER MAPPING FOR $role SERVER $quoted OPTIONS (rest_api_key 'test-key');
 SELECT braze_start($literal);
-CREATE SCHEMA $quoted AUTHORIZATION $quoted;
-GRANT EXECUTE ON FUNCTION braze_trigger TO $quoted;
-SET ROLE $quoted;
+CREATE SCHEMA $quoted AUTHORIZATION $role;
+GRANT EXECUTE ON FUNCTION braze_trigger TO $role;
+SET ROLE $role;
 CREATE TABLE $quoted.$quoted ($quoted text, id text);
 EOS
 	sql('postgres', <<EOS);
-SET ROLE $quoted;
+SET ROLE $role;
 DO \$do_it\$
 BEGIN
 	EXECUTE format('CREATE TRIGGER %I AFTER INSERT ON %I.%I FOR EACH ROW EXECUTE FUNCTION public.braze_trigger(%L, %L, %L, %L, %L, %L, %L, %L)',
