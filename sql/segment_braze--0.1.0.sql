@@ -136,7 +136,7 @@ COMMENT ON COLUMN @extschema@.braze_dead_letters.call_text IS
 COMMENT ON COLUMN @extschema@.braze_dead_letters.call_kind IS
 'as in braze_queue';
 COMMENT ON COLUMN @extschema@.braze_dead_letters.objects IS
-'numbers of the objects of the call that were rejected, purchases from 1, others from 0; null: all; none: joining two identifiers was';
+'numbers of the objects of the call that were rejected, purchases from 1, others from 0; null: all; empty: only joining two identifiers was rejected';
 COMMENT ON COLUMN @extschema@.braze_dead_letters.state IS
 'rejected; in doubt: Braze may have accepted it; in flight: under way, see braze_in_flight';
 COMMENT ON COLUMN @extschema@.braze_dead_letters.reason IS
@@ -175,7 +175,7 @@ COMMENT ON COLUMN @extschema@.braze_paused.reason IS
 COMMENT ON COLUMN @extschema@.braze_paused.paused_at IS
 'when it was paused';
 COMMENT ON COLUMN @extschema@.braze_paused.endpoint IS
-'path of the one endpoint to which nothing is sent; empty: to none';
+'path of the one endpoint to which nothing is sent; empty: nothing is sent to any endpoint';
 COMMENT ON COLUMN @extschema@.braze_paused.by_worker IS
 'because of Braze''s answer: such a pause also ends when the key or the options change';
 
@@ -267,7 +267,7 @@ COMMENT ON TABLE @extschema@.braze_profiles IS
 COMMENT ON COLUMN @extschema@.braze_profiles.destination IS
 'name of the server';
 COMMENT ON COLUMN @extschema@.braze_profiles."user" IS
-'the identifier, as it stands in an object; empty: the row is of no user, and has in owner the period for which attributes count';
+'the identifier, as it stands in an object; empty: the row belongs to no user, and its owner is the period for which attributes count';
 COMMENT ON COLUMN @extschema@.braze_profiles.sent IS
 'something was sent under this identifier, and it was given to no user since';
 COMMENT ON COLUMN @extschema@.braze_profiles.has_alias IS
@@ -337,7 +337,7 @@ COMMENT ON COLUMN @extschema@.braze_activity_sums.hour IS
 COMMENT ON COLUMN @extschema@.braze_activity_sums.kind IS
 'attributes, events, purchases, identity: what Braze has accepted; request: what it has answered; refused, skipped: what it did not accept, and what it was not sent';
 COMMENT ON COLUMN @extschema@.braze_activity_sums.name IS
-'of an event, a product (id), an attribute, an endpoint, of the array of a request; empty: of no one thing; null: one of those that there were too many of';
+'name of the event, the attribute, the endpoint or the array of a request, or id of the product; empty: the row is not about a single one; null: names beyond the limit of names in an hour';
 COMMENT ON COLUMN @extschema@.braze_activity_sums.currency IS
 'of purchases, else null';
 COMMENT ON COLUMN @extschema@.braze_activity_sums.calls IS
@@ -452,7 +452,7 @@ COMMENT ON COLUMN @extschema@.braze_syncs.key IS
 COMMENT ON COLUMN @extschema@.braze_syncs.cursor_column IS
 'column that has the moment of the event';
 COMMENT ON COLUMN @extschema@.braze_syncs.late IS
-'events are found when they are committed at most so much later than their moment';
+'how long after its moment an event may be committed and still be found';
 COMMENT ON COLUMN @extschema@.braze_syncs.owner IS
 'name of the role with whose rights it runs, as it was called when it ran last';
 COMMENT ON COLUMN @extschema@.braze_syncs.owner_oid IS
@@ -506,7 +506,7 @@ COMMENT ON COLUMN @extschema@.braze_sync_runs.finished IS
 COMMENT ON COLUMN @extschema@.braze_sync_runs.added IS
 'rows that had not been synced before';
 COMMENT ON COLUMN @extschema@.braze_sync_runs.changed IS
-'rows that are others than when they were synced';
+'rows that differ from what was synced before';
 COMMENT ON COLUMN @extschema@.braze_sync_runs.removed IS
 'users whom the query does not return any more';
 COMMENT ON COLUMN @extschema@.braze_sync_runs.unchanged IS
@@ -918,7 +918,7 @@ COMMENT ON TRIGGER braze_notify_paused ON @extschema@.braze_paused IS
 COMMENT ON TRIGGER braze_notify_started ON @extschema@.braze_started IS
 'changes by plain SQL are obeyed at once';
 COMMENT ON TRIGGER braze_notify_deleted ON @extschema@.braze_queue IS
-'calls that are deleted by plain SQL, or truncated, are not sent, and nor are they counted';
+'calls that are deleted by plain SQL, or truncated, are neither sent nor counted';
 COMMENT ON TRIGGER braze_notify_queued ON @extschema@.braze_queue IS
 'plain INSERT and COPY wake the worker, and count';
 COMMENT ON TRIGGER braze_notify_replicated ON @extschema@.braze_queue IS
@@ -930,7 +930,7 @@ AS 'MODULE_PATHNAME', 'braze_in_flight'
 LANGUAGE C VOLATILE STRICT;
 
 COMMENT ON FUNCTION @extschema@.braze_in_flight(bigint) IS
-'is a dead letter whose state is "in flight" under way now, or was it when the worker ended?';
+'whether a dead letter whose state is "in flight" is in flight now; false: it was when the worker ended';
 
 CREATE FUNCTION @extschema@.braze_retry(
 	id bigint DEFAULT NULL,
@@ -1011,7 +1011,7 @@ END
 $$;
 
 COMMENT ON FUNCTION @extschema@.braze_retry(bigint, name, text, timestamptz, name) IS
-'queues dead letters again, of a partly refused call what was refused; returns how many';
+'queues dead letters again, with only the refused objects of a call that was refused in part; returns how many';
 
 CREATE FUNCTION @extschema@.braze_purge(
 	destination name,
@@ -1089,7 +1089,7 @@ AS 'MODULE_PATHNAME', 'braze_lock_destination'
 LANGUAGE C VOLATILE;
 
 COMMENT ON FUNCTION @extschema@.braze_lock_destination(name) IS
-'waits for who starts or pauses the destination, until this transaction ends';
+'locks the destination until this transaction ends, so that sessions start and pause it one after the other';
 
 CREATE FUNCTION @extschema@.braze_pass_ids()
 RETURNS void
@@ -1141,7 +1141,7 @@ END
 $$;
 
 COMMENT ON FUNCTION @extschema@.braze_start(name) IS
-'begins to deliver to a destination from this database, and ends its pauses; false when it was delivering';
+'begins to deliver to a destination from this database, and ends its pauses; false when it was delivering already';
 
 CREATE FUNCTION @extschema@.braze_worker_state()
 RETURNS text
@@ -1165,7 +1165,7 @@ AS 'MODULE_PATHNAME', 'braze_is_small'
 LANGUAGE C VOLATILE STRICT;
 
 COMMENT ON FUNCTION @extschema@.braze_is_small(boolean) IS
-'is the queue, or the table of the dead letters, so small that braze_status reads it?';
+'whether the queue, or the table of the dead letters, is so small that braze_status reads it';
 
 CREATE FUNCTION @extschema@.braze_counters(
 	OUT destination name,
@@ -1336,7 +1336,7 @@ COMMENT ON COLUMN @extschema@.braze_backfills.trigger_name IS
 COMMENT ON COLUMN @extschema@.braze_backfills.key IS
 'columns in whose order the rows are read';
 COMMENT ON COLUMN @extschema@.braze_backfills.up_to IS
-'highest key at the beginning: later rows are the trigger''s';
+'highest key at the beginning: the trigger itself queues later rows';
 COMMENT ON COLUMN @extschema@.braze_backfills.after IS
 'key of the last row of the last part';
 COMMENT ON COLUMN @extschema@.braze_backfills.skipped IS
@@ -1387,7 +1387,7 @@ AS 'MODULE_PATHNAME', 'braze_sketch_merged'
 LANGUAGE C STRICT IMMUTABLE PARALLEL SAFE;
 
 COMMENT ON FUNCTION @extschema@.braze_sketch_merged(bytea, bytea) IS
-'one sketch of the users of two';
+'merges two sketches of users into one';
 
 CREATE FUNCTION @extschema@.braze_sketch_users(sketch bytea)
 RETURNS bigint
@@ -1405,7 +1405,7 @@ CREATE AGGREGATE @extschema@.braze_merge_users(sketch bytea) (
 );
 
 COMMENT ON AGGREGATE @extschema@.braze_merge_users(bytea) IS
-'one sketch of the users of all';
+'merges all sketches of users into one';
 
 CREATE AGGREGATE @extschema@.braze_count_users(sketch bytea) (
 	SFUNC = @extschema@.braze_sketch_merged,
@@ -1471,7 +1471,7 @@ WHERE kind = 'attributes' AND name IS DISTINCT FROM ''
 GROUP BY destination, day, name;
 
 COMMENT ON VIEW @extschema@.braze_attribute_counts IS
-'about how many attributes objects that Braze has accepted had an attribute, by day (UTC): an estimate from one object in 64';
+'about how many of the attributes objects that Braze has accepted had each attribute, by day (UTC): an estimate from one object in 64';
 
 CREATE VIEW @extschema@.braze_throughput AS
 SELECT destination, hour,
@@ -1557,7 +1557,7 @@ ORDER BY r.place, r.destination, r.what DESC, r.id, r.at, r.detail
 $$;
 
 COMMENT ON FUNCTION @extschema@.braze_explain_user(text, name, bigint) IS
-'what of a user''s is queued, dead and remembered, and what is known of the last that Braze has accepted';
+'lists a user''s queued calls and dead letters, what is remembered of the user, and the last time when Braze is known to have accepted something';
 
 --
 -- Segment's libraries as clients
@@ -1595,7 +1595,7 @@ END
 $$;
 
 COMMENT ON FUNCTION @extschema@.braze_create_write_key(name, name) IS
-'makes a key for Segment''s libraries and returns it, which nothing does a second time';
+'makes a key for Segment''s libraries and returns it; the key cannot be shown again';
 
 CREATE FUNCTION @extschema@.braze_receive_key(body text)
 RETURNS text
@@ -1687,7 +1687,7 @@ AS 'MODULE_PATHNAME', 'braze_collect'
 LANGUAGE C VOLATILE;
 
 COMMENT ON FUNCTION @extschema@.braze_collect(name, text) IS
-'begins to collect calls from a table of another server, with the rights of the current role; false when it was collecting';
+'begins to collect calls from a table of another server, with the rights of the current role; false when it was collecting already';
 
 CREATE FUNCTION @extschema@.braze_stop_collecting(server name, origin_table text, force boolean DEFAULT false)
 RETURNS boolean
@@ -1741,7 +1741,7 @@ CROSS JOIN (SELECT @extschema@.braze_worker_state() AS missing OFFSET 0) w
 LEFT JOIN @extschema@.braze_collectors() c ON o.here AND c.server::text = o.server AND c.origin_table = o.origin_table;
 
 COMMENT ON VIEW @extschema@.braze_origins IS
-'how each table elsewhere is doing from which calls are collected: state, what waits there, and what was collected since the server started';
+'how each table elsewhere from which calls are collected is doing: state, what waits there, and what was collected since the server started';
 
 --
 -- Syncs
@@ -1783,7 +1783,7 @@ AS 'MODULE_PATHNAME', 'braze_run_sync'
 LANGUAGE C;
 
 COMMENT ON PROCEDURE @extschema@.braze_run_sync(text, float8) IS
-'runs a sync now, in this session: in parts that are committed one by one, or in a transaction that is open, at once';
+'runs a sync now, in this session: in parts that are committed one by one, or all at once if a transaction is open';
 
 CREATE FUNCTION @extschema@.braze_sync_calls(
 	name text,

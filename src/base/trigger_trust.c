@@ -163,7 +163,7 @@ check_referential_action(Relation rel, const Trigger *trigger)
 		return;
 	ereport(ERROR,
 			(errcode(ERRCODE_INSUFFICIENT_PRIVILEGE),
-			 errmsg("foreign key \"%s\" of table \"%s\" would write there when a row of table \"%s\" changes",
+			 errmsg("foreign key \"%s\" of table \"%s\" would write to that table when a row of table \"%s\" changes",
 					get_constraint_name(trigger->tgconstraint), get_rel_name(trigger->tgconstrrelid),
 					RelationGetRelationName(rel)),
 			 errdetail("That table's triggers could run with the rights of \"%s\", the owner of \"%s\".",

@@ -216,7 +216,7 @@ const BrazeOption braze_option_table[] = {
 		.name = "max_queue_size", .catalog = ForeignServerRelationId,
 		.type = BRAZE_OPTION_SIZE, .offset = BRAZE_SETTING(max_queue_size),
 		.initial = "off", .min = 64, .max = 1024 * 1024 * 1024,
-		.description = "Size that the queued calls of the destination may have together."
+		.description = "Maximum total size of the queued calls of the destination."
 	},
 	{
 		.name = "on_full", .catalog = ForeignServerRelationId,
@@ -234,19 +234,19 @@ const BrazeOption braze_option_table[] = {
 		.type = BRAZE_OPTION_INTEGER, .offset = BRAZE_SETTING(max_objects_per_request),
 		.initial = CppAsString2(BRAZE_LIMIT_TRACK_OBJECTS), .min = 1,
 		.max = BRAZE_LIMIT_TRACK_OBJECTS_LEGACY, .unit = "objects",
-		.description = "Objects in one request to /users/track at most, over its three lists."
+		.description = "Maximum number of objects in one request to /users/track, over its three lists."
 	},
 	{
 		.name = "max_requests_in_flight", .catalog = ForeignServerRelationId,
 		.type = BRAZE_OPTION_INTEGER, .offset = BRAZE_SETTING(max_requests_in_flight),
 		.initial = "128", .min = 1, .max = 1000, .unit = "requests",
-		.description = "Requests under way at the same time at most."
+		.description = "Maximum number of requests in flight at the same time."
 	},
 	{
 		.name = "max_requests_per_second", .catalog = ForeignServerRelationId,
 		.type = BRAZE_OPTION_RATE, .offset = BRAZE_SETTING(max_requests_per_second),
 		.initial = "off", .min = 10, .max = 1000 * 1000, .unit = "requests per second",
-		.description = "Requests that are started in a second at most, over all endpoints."
+		.description = "Maximum number of requests that are started in a second, over all endpoints."
 	},
 	{
 		.name = "max_retry_age", .catalog = ForeignServerRelationId,
@@ -264,7 +264,7 @@ const BrazeOption braze_option_table[] = {
 		.name = "max_batch_delay", .catalog = ForeignServerRelationId,
 		.type = BRAZE_OPTION_DURATION, .offset = BRAZE_SETTING(max_batch_delay),
 		.initial = "20 ms", .min = 0, .max = 3600 * 1000, .unit = "s",
-		.description = "Time that a call waits at most for others to share its request."
+		.description = "Maximum time that a call waits for others to share its request."
 	},
 	{
 		.name = "identity_delay", .catalog = ForeignServerRelationId,
@@ -282,7 +282,7 @@ const BrazeOption braze_option_table[] = {
 		.name = "changed_attributes_only", .catalog = ForeignServerRelationId,
 		.type = BRAZE_OPTION_BOOLEAN, .offset = BRAZE_SETTING(changed_attributes_only),
 		.initial = "false",
-		.description = "Leaves out attributes whose value is the one that Braze last accepted for the user."
+		.description = "Leave out attributes whose value is the one that Braze last accepted for the user."
 	},
 	{
 		.name = "resend_unchanged_after", .catalog = ForeignServerRelationId,
@@ -294,7 +294,7 @@ const BrazeOption braze_option_table[] = {
 		.name = "forget_visitors_after", .catalog = ForeignServerRelationId,
 		.type = BRAZE_OPTION_INTERVAL, .offset = BRAZE_SETTING(forget_visitors_after),
 		.initial = "off", .min = 24 * 3600, .max = MAX_INTERVAL, .unit = "s",
-		.description = "Time after which it is forgotten under which identifiers something was sent: a visitor who comes back after it is not joined."
+		.description = "Time after which the identifiers under which something was sent are forgotten: a visitor who comes back later is not joined."
 	},
 	{
 		.name = "sdk_endpoint", .catalog = ForeignServerRelationId,
@@ -364,7 +364,7 @@ const BrazeOption braze_option_table[] = {
 	{
 		.name = "minimum_interval_between_trigger_actions_in_seconds", .catalog = ForeignServerRelationId,
 		.type = BRAZE_OPTION_INTEGER, .offset = BRAZE_SETTING(minimum_interval_between_trigger_actions), .initial = "30", .min = 0, .max = 365 * 24 * 3600, .unit = "s",
-		.description = "Time that passes between two in-app messages at least."
+		.description = "Minimum time between two in-app messages."
 	},
 	{
 		.name = "session_timeout_in_seconds", .catalog = ForeignServerRelationId,

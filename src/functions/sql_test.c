@@ -454,7 +454,7 @@ put_findings(ReturnSetInfo *result, const BrazeDestination *destination, uint32 
 	if (findings->answers[BRAZE_USERS_TRACK].http_status == 0)
 	{
 		put_finding(result, "Braze answers", FINDING_BAD, findings->answers[BRAZE_USERS_TRACK].reason,
-					"put right what is said above; if that is nothing, run the test again later");
+					"fix what the rows above report; if they report nothing, run the test again later");
 		return;
 	}
 	put_key_accepted(result, findings);

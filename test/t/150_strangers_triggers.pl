@@ -171,7 +171,7 @@ INSERT INTO refers SELECT max(id) FROM braze_queued();
 COMMIT;
 EOS
 	ok( braze_wait_for_state($node, 'braze',
-			'waiting: what was answered cannot be settled: %foreign key "refers_id_fkey" of table "refers" would write there%'),
+			'waiting: what was answered cannot be settled: %foreign key "refers_id_fkey" of table "refers" would write to that table%'),
 		"ON DELETE $action: the status names the foreign key")
 	  or diag(run('SELECT state FROM braze_status'));
 	is_harmless("ON DELETE $action");
