@@ -434,7 +434,7 @@ put_findings(ReturnSetInfo *result, const BrazeDestination *destination, uint32 
 		put_finding(result, key, FINDING_OPEN,
 					findings->unknown ? "the worker sees no such server: it was created by a transaction that is open" :
 					findings->problem,
-					findings->unknown ? "commit, then run the test again" : "see the server's log");
+					findings->unknown ? "commit, then run the test again" : "look for the reason in the server log");
 		return;
 	}
 	if (findings->key_problem[0] != '\0')

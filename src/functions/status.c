@@ -151,11 +151,11 @@ braze_status_why_no_worker(bool *starting)
 	if (state == BRAZE_DATABASE_NO_SLOT)
 		return "no worker: no background worker is free, increase max_worker_processes and restart the server";
 	if (!launcher_started)
-		return "no worker: the launcher was not started, unless the server itself is starting increase max_worker_processes and restart the server";
+		return "no worker: the launcher was not started; unless the server is just starting, increase max_worker_processes and restart the server";
 	if (!launcher)
-		return "no worker: the launcher is not running, it is started again within a second, else see the server's log";
+		return "no worker: the launcher is not running; it is started again within a second, and if this state stays, the server log says why";
 	*starting = true;
-	return "starting: the worker is on its way, if this stays see the server's log";
+	return "starting: the worker is on its way; if this state stays, the server log says why";
 }
 
 BRAZE_SQL_FUNCTION(braze_worker_state);

@@ -207,7 +207,7 @@ write_phone(BrazeMap *map, BrazeString trait, const JsonbValue *value)
 	BrazeString text;
 
 	if (!braze_solid_text(value, &text))
-		return refuse_trait(map, trait, "it is empty or no string");
+		return refuse_trait(map, trait, "it is empty or not a string");
 	if (!braze_phone_is_e164(text))
 		braze_mapping_note(map, "The trait %s may not be reached by SMS: Braze recommends the format E.164, such as +14155552671.",
 						   braze_mapping_note_quote(trait));
