@@ -269,7 +269,7 @@ braze_map_queued(PG_FUNCTION_ARGS)
 	 * must not hide the others.
 	 */
 	if (PG_ARGISNULL(1))
-		extra = "There is no such server: the call names no destination.";
+		extra = "The call names no destination.";
 	else
 	{
 		const char *name = text_to_cstring(PG_GETARG_TEXT_PP(1));

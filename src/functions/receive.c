@@ -442,7 +442,7 @@ read_call(BrazeString part, const Batch *batch)
 	/* a few bytes in a batch would otherwise become a large call each */
 	if (part.length > MAX_CALL_SIZE - batch->shared_length)
 	{
-		call.reason = psprintf("The call has %d bytes%s, and Segment's API takes %d.",
+		call.reason = psprintf("The call has %d bytes%s, and Segment's API accepts at most %d.",
 							   part.length + batch->shared_length,
 							   batch->shared_length > 0 ? " with its batch's context and integrations" : "",
 							   MAX_CALL_SIZE);
@@ -553,7 +553,7 @@ receive_batch(BrazeString body, Batch *batch, Received *received)
 		ereport(ERROR,
 				(errcode(ERRCODE_PROGRAM_LIMIT_EXCEEDED),
 				 errmsg("the batch is too large"),
-				 errdetail("It has %d calls, and Segment's API takes %d.", received->calls, MAX_CALLS)));
+				 errdetail("It has %d calls, and Segment's API accepts at most %d.", received->calls, MAX_CALLS)));
 
 	(void) braze_json_split_begin(&split, calls, '[');
 	while (braze_json_split_next(&split, NULL, &call))
@@ -636,7 +636,7 @@ braze_receive_for(PG_FUNCTION_ARGS)
 		ereport(ERROR,
 				(errcode(ERRCODE_PROGRAM_LIMIT_EXCEEDED),
 				 errmsg("the body is too large"),
-				 errdetail("It has %d bytes, and Segment's API takes %d for %s.", body.length,
+				 errdetail("It has %d bytes, and Segment's API accepts at most %d for %s.", body.length,
 						   is_batch ? MAX_BATCH_SIZE : MAX_CALL_SIZE,
 						   is_batch ? "a batch" : "a call")));
 
