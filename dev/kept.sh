@@ -23,6 +23,9 @@ clean_cache() {
 	say "Removed $cache"
 }
 
+# what the tests need of contrib
+modules="postgres_fdw pg_surgery"
+
 # build_server ROOT: builds PostgreSQL with assertions from the sources in
 # $scratch/postgresql/tree, unless it was built before, and keeps it in ROOT.  It
 # tells valgrind about its memory contexts.
@@ -37,14 +40,25 @@ build_server() {
 			--without-readline --without-icu CPPFLAGS=-DUSE_VALGRIND CFLAGS="-O2 -g -fno-omit-frame-pointer"
 		nice make -s -j"$(nproc)"
 		make -s install DESTDIR="$1/root"
-		make -s -C src/test/isolation install DESTDIR="$1/root"' build "$build" "$version" >"$build/log" 2>&1 ||
+		make -s -C src/test/isolation install DESTDIR="$1/root"
+		for module in $3; do
+			make -s -C "contrib/$module" install DESTDIR="$1/root"
+		done' build "$build" "$version" "$modules" >"$build/log" 2>&1 ||
 		{ tail -n 20 "$build/log"; die "PostgreSQL $version does not build"; }
 	mkdir -p "$root/usr/lib/postgresql"
+	rm -rf "$root/usr/lib/postgresql/$version"
 	mv "$build/root/usr/lib/postgresql/$version" "$root/usr/lib/postgresql/"
 	rm -rf "$build"
 }
 
-has_server() { [ -x "$1/usr/lib/postgresql/$version/bin/postgres" ]; }
+# one that was kept from before a module was needed is built again
+has_server() {
+	local module server=$1/usr/lib/postgresql/$version
+	[ -x "$server/bin/postgres" ] || return 1
+	for module in $modules; do
+		[ -e "$server/share/extension/$module.control" ] || return 1
+	done
+}
 
 # Makes copy_everything take a server of the same version that checks its
 # assertions.  It is built from Debian's source package when it is first needed,
