@@ -503,8 +503,8 @@ braze_statement_run(const BrazeStatement *statement)
 	 */
 	if (is_worker && depth == 0)
 	{
-		braze_attempt_check(RelationGetRelid(statement->rel), statement->operation);
 		braze_attempt_explain(describe_statement(statement));
+		braze_attempt_check(RelationGetRelid(statement->rel), statement->operation);
 		defer_nothing();
 		rows = execute_within_time(statement);
 		braze_attempt_explain("");

@@ -22,7 +22,7 @@ read_time(BrazeMap *map, BrazeCallField field, const char *name, int64 *ms)
 		return false;
 	if (braze_time(value, ms))
 		return true;
-	braze_mapping_note(map, "The call's %s was passed over: it is not a time from 1970-01-02 to 2100-12-31; write it as YYYY-MM-DDTHH:MM:SSZ.",
+	braze_mapping_note(map, "The call's %s was not used: it is not a time from 1970-01-02 to 2100-12-31; write it as YYYY-MM-DDTHH:MM:SSZ.",
 					   name);
 	return false;
 }
@@ -66,7 +66,7 @@ find_time(BrazeMap *map)
 		corrected = received - (sent - original);
 		if (braze_time_in_range(corrected))
 			return corrected;
-		braze_mapping_note(map, "The call's sentAt was passed over: it is too far from its originalTimestamp.");
+		braze_mapping_note(map, "The call's sentAt was not used: it is too far from its originalTimestamp.");
 	}
 
 	/*

@@ -133,7 +133,7 @@ braze_commerce_choose_currency(BrazeMap *map, BrazeCurrency first, BrazeCurrency
 	 * sent as 100 dollars.
 	 */
 	if (first.given || second.code == NULL)
-		braze_mapping_note(map, "A currency was passed over: it is not a code of ISO 4217 such as USD.");
+		braze_mapping_note(map, "A currency was not used: it is not a code of ISO 4217 such as USD.");
 	return second.code;
 }
 

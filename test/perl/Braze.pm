@@ -21,7 +21,7 @@ our @EXPORT = qw(
   braze_node braze_server braze_environment braze_destination braze_start braze_flush braze_worker_pid braze_freeze_worker
   braze_collector_pid braze_freeze_collector
   braze_wait_for_worker braze_wait_for_state braze_wait_for_count braze_poll_while_restarting
-  braze_dead_letters);
+  braze_dead_letters braze_destroy_toast);
 
 # the superuser has this name whoever runs the tests, and they connect as that role
 $ENV{PGUSER} = 'postgres';
@@ -257,6 +257,23 @@ sub braze_dead_letters
 
 	return $node->safe_psql($database || 'postgres', <<'EOS');
 SELECT coalesce(string_agg(call->>'userId', ',' ORDER BY id), '') FROM braze_dead_letters
+EOS
+}
+
+# SQL that makes the calls unreadable that are stored out of line, those of an
+# open transaction as well; it needs the extension pg_surgery
+sub braze_destroy_toast
+{
+	return <<'EOS';
+DO $$
+DECLARE
+	toast regclass = (SELECT reltoastrelid FROM pg_class WHERE oid = 'braze_queue'::regclass);
+	gone tid[];
+BEGIN
+	EXECUTE format('SELECT array_agg(ctid) FROM %s', toast) INTO gone;
+	PERFORM heap_force_kill(toast, gone);
+END
+$$;
 EOS
 }
 

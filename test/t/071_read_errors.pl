@@ -58,15 +58,7 @@ BEGIN;
 SET LOCAL synchronous_commit = off;
 SELECT count(braze_track('u' || n, 'early')) FROM generate_series(1, 5) n;
 SELECT braze_track('u6', 'unreadable', jsonb_build_object('large', $large));
-DO \$\$
-DECLARE
-	toast regclass = (SELECT reltoastrelid FROM pg_class WHERE oid = 'braze_queue'::regclass);
-	gone tid[];
-BEGIN
-	EXECUTE format('SELECT array_agg(ctid) FROM %s', toast) INTO gone;
-	PERFORM heap_force_kill(toast, gone);
-END
-\$\$;
+@{[ braze_destroy_toast() ]}
 EOS
 	run('CREATE TABLE flushes_wal ()');
 	$braze->hold;

@@ -46,15 +46,7 @@ SELECT braze_track('u1', 'Readable', destination => 'other');
 SELECT braze_track('u2', 'Unreadable', destination => 'other',
 	properties => (SELECT jsonb_build_object('large', string_agg(md5(m::text || random()), '')) FROM generate_series(1, 500) m));
 SELECT braze_track('u1', 'Later', destination => 'braze');
-DO \$\$
-DECLARE
-	toast regclass = (SELECT reltoastrelid FROM pg_class WHERE oid = 'braze_queue'::regclass);
-	gone tid[];
-BEGIN
-	EXECUTE format('SELECT array_agg(ctid) FROM %s', toast) INTO gone;
-	PERFORM heap_force_kill(toast, gone);
-END
-\$\$;
+@{[ braze_destroy_toast() ]}
 COMMIT;
 EOS
 braze_flush($node);
