@@ -32,34 +32,61 @@ static bool write_value(BrazeText *text, const JsonbValue *value,
 						BrazeNesting nesting, BrazeLoss *loss, int depth);
 
 /*
- * The length of the run at the start of data that needs no escape.  Eight
- * bytes at a time: a byte below 0x20, or equal to a quote or backslash after
- * xor with it, borrows from its high bit when one (or 0x20) is subtracted.
- * A borrow may also mark a byte behind a marked one, never one before it, and
- * the exact place is found by the loop below.
+ * Does none of eight bytes need an escape?  A byte below 0x20, or equal to a
+ * quote or backslash after xor with it, borrows from its high bit when one (or
+ * 0x20) is subtracted.  A borrow may also mark a byte behind a marked one, but
+ * none where no byte is to be marked.
  */
-static inline int
-plain_run(const char *data, int length)
+static inline bool
+needs_no_escape(uint64 chunk)
 {
 	const uint64 ones = UINT64CONST(0x0101010101010101);
 	const uint64 highs = UINT64CONST(0x8080808080808080);
+	uint64		quote = chunk ^ (ones * '"');
+	uint64		backslash = chunk ^ (ones * '\\');
+
+	return ((((chunk - ones * 0x20) & ~chunk) |
+			 ((quote - ones) & ~quote) |
+			 ((backslash - ones) & ~backslash)) & highs) == 0;
+}
+
+static inline uint64
+load_eight(const char *data)
+{
+	uint64		chunk;
+
+	memcpy(&chunk, data, sizeof(chunk));
+	return chunk;
+}
+
+/*
+ * Four to eight bytes, of which those in the middle may be there twice; the
+ * order does not matter.
+ */
+static inline uint64
+load_few(const char *data, int length)
+{
+	uint32		first;
+	uint32		last;
+
+	memcpy(&first, data, sizeof(first));
+	memcpy(&last, data + length - sizeof(last), sizeof(last));
+	return (uint64) first << 32 | last;
+}
+
+/* the length of the run at the start of data that needs no escape */
+static inline int
+plain_run(const char *data, int length)
+{
 	int			i = 0;
 
-	while (length - i >= 8)
-	{
-		uint64		chunk;
-		uint64		quote;
-		uint64		backslash;
-
-		memcpy(&chunk, data + i, 8);
-		quote = chunk ^ (ones * '"');
-		backslash = chunk ^ (ones * '\\');
-		if ((((chunk - ones * 0x20) & ~chunk) |
-			 ((quote - ones) & ~quote) |
-			 ((backslash - ones) & ~backslash)) & highs)
-			break;
+	while (length - i >= 8 && needs_no_escape(load_eight(data + i)))
 		i += 8;
-	}
+
+	/* the rest at once, where nothing before it has ended the run */
+	if (length - i < 8 && length >= 4 &&
+		needs_no_escape(length >= 8 ? load_eight(data + length - 8) : load_few(data, length)))
+		return length;
 	while (i < length && (unsigned char) data[i] >= 0x20 &&
 		   data[i] != '"' && data[i] != '\\')
 		i++;

@@ -63,9 +63,12 @@ typedef struct BrazeWalk
 	uint32		value_offset;
 } BrazeWalk;
 
+/* most names of a list differ in the first letter, and strlen is a call */
 static inline bool
 braze_string_is(BrazeString string, const char *literal)
 {
+	if (string.length > 0 && string.data[0] != literal[0])
+		return false;
 	return string.length == (int) strlen(literal) &&
 		memcmp(string.data, literal, string.length) == 0;
 }
@@ -79,6 +82,8 @@ braze_string_compare(const char *a, int alength, const char *b, int blength)
 {
 	if (alength != blength)
 		return alength < blength ? -1 : 1;
+	if (alength > 0 && a[0] != b[0])
+		return (unsigned char) a[0] < (unsigned char) b[0] ? -1 : 1;
 	return memcmp(a, b, alength);
 }
 

@@ -322,6 +322,50 @@ read_worded(TimeReader *reader)
 		 weekday == j2day(date2j(time->year, time->month, time->day)));
 }
 
+static inline bool
+read_pair(const char *p, int *result)
+{
+	*result = (p[0] - '0') * 10 + (p[1] - '0');
+	return is_digit(p[0]) && is_digit(p[1]);
+}
+
+/*
+ * YYYY-MM-DDTHH:MM:SS.fffZ or without a fraction, as libraries write nearly
+ * every time; false: read it as any other, which may find it invalid
+ */
+static bool
+read_usual(BrazeString string, BrazeTime *time)
+{
+	const char *p = string.data;
+	int			century;
+	int			hour;
+	int			minute;
+	int			second;
+	int			ms = 0;
+
+	if ((string.length != 20 && string.length != 24) ||
+		p[4] != '-' || p[7] != '-' || p[10] != 'T' || p[13] != ':' || p[16] != ':' ||
+		p[string.length - 1] != 'Z' ||
+		!read_pair(p, &century) || !read_pair(p + 2, &time->year) ||
+		!read_pair(p + 5, &time->month) || !read_pair(p + 8, &time->day) ||
+		!read_pair(p + 11, &hour) || !read_pair(p + 14, &minute) || !read_pair(p + 17, &second) ||
+		hour > 23 || minute > 59 || second > 60)
+		return false;
+	if (string.length == 24)
+	{
+		if (p[19] != '.' || !is_digit(p[20]) || !read_pair(p + 21, &ms))
+			return false;
+		ms += (p[20] - '0') * 100;
+	}
+	time->year += century * 100;
+	if (!is_calendar_date(time))
+		return false;
+	time->date_only = false;
+	time->ms = (date2j(time->year, time->month, time->day) - UNIX_EPOCH_JDATE) * MS_PER_DAY +
+		((hour * 60 + minute) * 60 + second) * 1000 + ms;
+	return true;
+}
+
 static bool
 read_string(BrazeString string, BrazeTime *time)
 {
@@ -412,6 +456,9 @@ braze_time_read(const JsonbValue *value, BrazeTime *time)
 	if (value->type == jbvString)
 	{
 		BrazeString string = {value->val.string.val, value->val.string.len};
+
+		if (read_usual(string, time))
+			return true;
 
 		/* as text, a number means what it means as a number */
 		if (is_epoch_text(braze_trim(string)))

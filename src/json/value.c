@@ -12,12 +12,10 @@
 #include "json/number.h"
 #include "json/value.h"
 
-bool
-braze_longer_than(BrazeString string, int characters)
+int
+braze_value_characters(BrazeString string)
 {
-	if (string.length <= characters)
-		return false;
-	return pg_mbstrlen_with_len(string.data, string.length) > characters;
+	return pg_mbstrlen_with_len(string.data, string.length);
 }
 
 bool

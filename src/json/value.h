@@ -10,8 +10,14 @@
 
 #include "json/jsonb_walk.h"
 
-/* has it more than this many characters? */
-extern bool braze_longer_than(BrazeString string, int characters);
+extern int	braze_value_characters(BrazeString string);
+
+/* has it more than this many characters?  Each has a byte at least. */
+static inline bool
+braze_longer_than(BrazeString string, int characters)
+{
+	return string.length > characters && braze_value_characters(string) > characters;
+}
 
 /*
  * The text of a string, or the digits of a number (palloc'd), of a whole one

@@ -92,6 +92,23 @@ note_products(BrazeMap *map)
 		braze_mapping_note(map, "The products were not read: they are a text that holds JSON; send the list itself.");
 }
 
+/*
+ * Does any of the names begin with this letter?  This is asked of every event,
+ * and most differ in it.
+ */
+static bool
+begins_some_name(char letter)
+{
+	static uint32 letters = 0;
+
+	if (letters == 0)
+	{
+		for (int i = 0; i < lengthof(call_names); i++)
+			letters |= UINT32_C(1) << (call_names[i].name[0] - 'a');
+	}
+	return letter >= 'a' && letter <= 'z' && (letters >> (letter - 'a') & 1) != 0;
+}
+
 static BrazeCommerceCall
 find_call(BrazeString name)
 {
@@ -101,8 +118,8 @@ find_call(BrazeString name)
 
 	/* not blank: braze_call_track_map has rejected such a name */
 	first = pg_ascii_tolower((unsigned char) name.data[0]);
-
-	/* this is asked of every event, and most differ in the first letter */
+	if (!begins_some_name(first))
+		return BRAZE_NO_COMMERCE_CALL;
 	for (int i = 0; i < lengthof(call_names); i++)
 	{
 		if (first == call_names[i].name[0] && name_matches(name, call_names[i].name))

@@ -349,7 +349,7 @@ add_object(BrazeMap *map, BrazeEntries *entries, JsonbContainer *object,
 			continue;
 		if (nlost > 0 && bsearch(&name, entries->lost, nlost, sizeof(BrazeString), compare_lost) != NULL)
 			continue;
-		entry = find_entry(entries, name);
+		entry = entries->sorted > 0 ? find_entry(entries, name) : NULL;
 		if (entry == NULL)
 			add_entry(map, entries, name, &value);
 		else if (name.length < key.length)

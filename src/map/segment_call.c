@@ -19,8 +19,11 @@
 typedef struct FieldName
 {
 	const char *name;
+	int			length;
 	BrazeCallField field;
 } FieldName;
+
+#define NAMED(name)		name, sizeof(name) - 1
 
 /*
  * In the order in which jsonb keeps keys (see braze_string_compare), so that
@@ -28,30 +31,30 @@ typedef struct FieldName
  * always the shorter one, comes first, and therefore wins.
  */
 static const FieldName field_names[] = {
-	{"name", BRAZE_CALL_NAME},
-	{"type", BRAZE_CALL_TYPE},
-	{"event", BRAZE_CALL_EVENT},
-	{"sentAt", BRAZE_CALL_SENT_AT},
-	{"traits", BRAZE_CALL_TRAITS},
-	{"userId", BRAZE_CALL_USER_ID},
-	{"context", BRAZE_CALL_CONTEXT},
-	{"groupId", BRAZE_CALL_GROUP_ID},
-	{"sent_at", BRAZE_CALL_SENT_AT},
-	{"user_id", BRAZE_CALL_USER_ID},
-	{"category", BRAZE_CALL_CATEGORY},
-	{"group_id", BRAZE_CALL_GROUP_ID},
-	{"_metadata", BRAZE_CALL_METADATA},
-	{"timestamp", BRAZE_CALL_TIMESTAMP},
-	{"previousId", BRAZE_CALL_PREVIOUS_ID},
-	{"properties", BRAZE_CALL_PROPERTIES},
-	{"receivedAt", BRAZE_CALL_RECEIVED_AT},
-	{"anonymousId", BRAZE_CALL_ANONYMOUS_ID},
-	{"previous_id", BRAZE_CALL_PREVIOUS_ID},
-	{"received_at", BRAZE_CALL_RECEIVED_AT},
-	{"anonymous_id", BRAZE_CALL_ANONYMOUS_ID},
-	{"integrations", BRAZE_CALL_INTEGRATIONS},
-	{"originalTimestamp", BRAZE_CALL_ORIGINAL_TIMESTAMP},
-	{"original_timestamp", BRAZE_CALL_ORIGINAL_TIMESTAMP},
+	{NAMED("name"), BRAZE_CALL_NAME},
+	{NAMED("type"), BRAZE_CALL_TYPE},
+	{NAMED("event"), BRAZE_CALL_EVENT},
+	{NAMED("sentAt"), BRAZE_CALL_SENT_AT},
+	{NAMED("traits"), BRAZE_CALL_TRAITS},
+	{NAMED("userId"), BRAZE_CALL_USER_ID},
+	{NAMED("context"), BRAZE_CALL_CONTEXT},
+	{NAMED("groupId"), BRAZE_CALL_GROUP_ID},
+	{NAMED("sent_at"), BRAZE_CALL_SENT_AT},
+	{NAMED("user_id"), BRAZE_CALL_USER_ID},
+	{NAMED("category"), BRAZE_CALL_CATEGORY},
+	{NAMED("group_id"), BRAZE_CALL_GROUP_ID},
+	{NAMED("_metadata"), BRAZE_CALL_METADATA},
+	{NAMED("timestamp"), BRAZE_CALL_TIMESTAMP},
+	{NAMED("previousId"), BRAZE_CALL_PREVIOUS_ID},
+	{NAMED("properties"), BRAZE_CALL_PROPERTIES},
+	{NAMED("receivedAt"), BRAZE_CALL_RECEIVED_AT},
+	{NAMED("anonymousId"), BRAZE_CALL_ANONYMOUS_ID},
+	{NAMED("previous_id"), BRAZE_CALL_PREVIOUS_ID},
+	{NAMED("received_at"), BRAZE_CALL_RECEIVED_AT},
+	{NAMED("anonymous_id"), BRAZE_CALL_ANONYMOUS_ID},
+	{NAMED("integrations"), BRAZE_CALL_INTEGRATIONS},
+	{NAMED("originalTimestamp"), BRAZE_CALL_ORIGINAL_TIMESTAMP},
+	{NAMED("original_timestamp"), BRAZE_CALL_ORIGINAL_TIMESTAMP},
 };
 
 /* the names under which Segment has had its integration with Braze */
@@ -250,9 +253,8 @@ braze_segment_call_read(BrazeSegmentCall *call, JsonbContainer *object)
 
 		while (next < lengthof(field_names))
 		{
-			const char *name = field_names[next].name;
-
-			order = braze_string_compare(name, strlen(name), key.data, key.length);
+			order = braze_string_compare(field_names[next].name, field_names[next].length,
+										 key.data, key.length);
 			if (order >= 0)
 				break;
 			next++;

@@ -42,6 +42,14 @@ SELECT value, r.* FROM unnest('{
 	"Wed, 16 Jul 2013 19:20:30 GMT","Tue, 16 Juli 13 19:20:30 GMT","Tue, 31 Jun 2013 19:20:30 GMT","Tue, 16 Ju 2013","Tue 16 Jul 2013 19:20:30 (","Jul 16","Tue","Tue Jul 16 2013","July 16, 2013","16 Jul 2013","Tue Jul 16 19:20:30","Tue Jul 16 19:20:302013",
 	20130230,201307,20130716192030,1e5,-,.,1.2.3,+1374002430,01374002430,""}'::text[]) value, read(to_jsonb(value)) r;
 
+-- the usual form is read in a shorter way, and one with a blank before it in
+-- the other: whatever stands in it, both say the same
+SELECT count(*), count(*) FILTER (WHERE one.call NOT LIKE '2000%') AS of_the_call, bool_and(one::text = other::text)
+FROM unnest('{2013-07-16T19:20:30Z,2016-02-29T23:59:59.987Z,2013-07-16T19:20:30.98Z,2013-07-16T19:20:30.9876Z,2013-07-16T19:20:30.987+Z}'::text[]) usual,
+	generate_series(1, length(usual)) place, unnest('{"",0,1,2,3,6,9,":",-,.,T,Z,z," ",/,+,é}'::text[]) c,
+	overlay(usual placing c from place for 1) text,
+	read(to_jsonb(text)) one, read(to_jsonb(' ' || text)) other;
+
 -- numbers: eight digits that are a date are that date, other small ones are no
 -- epoch
 SELECT value, r.* FROM unnest('{

@@ -42,6 +42,11 @@ SELECT count(*), bool_and(payload->'s' = to_jsonb(s))
 FROM (SELECT repeat('x', i % 19) || chr(i) || repeat('y', i % 7) || chr(1 + i % 31) || '"' AS s
 	  FROM generate_series(1, 1000) i) strings,
 	 braze_map(jsonb_build_object('type', 'identify', 'userId', 'u', 'traits', jsonb_build_object('s', s)));
+-- one character to escape, or none, wherever it stands in a text of any length
+SELECT count(*), bool_and(payload->'s' = to_jsonb(s))
+FROM (SELECT overlay(repeat('é', l % 2) || repeat('x', l - l % 2) placing c from p for length(c)) AS s
+	  FROM generate_series(1, 26) l, generate_series(1, l) p, unnest(ARRAY['"', E'\\', E'\n', E'\x1f', '~', '']) c) strings,
+	 braze_map(jsonb_build_object('type', 'identify', 'userId', 'u', 'traits', jsonb_build_object('s', s)));
 SELECT identify('{"key \" with \\ escapes\n": 1}');
 
 -- names: trimmed; empty, long or with a leading $: left out
