@@ -27,4 +27,20 @@ braze_now_ms(void)
 	return (int64) now.tv_sec * 1000 + now.tv_nsec / 1000000;
 }
 
+/*
+ * The same clock, behind by a few milliseconds: what it said at the kernel's
+ * last tick.  It costs a fourth, which counts where each call is timed.
+ */
+static inline int64
+braze_roughly_now_ms(void)
+{
+#ifdef CLOCK_MONOTONIC_COARSE
+	struct timespec now;
+
+	if (clock_gettime(CLOCK_MONOTONIC_COARSE, &now) == 0)
+		return (int64) now.tv_sec * 1000 + now.tv_nsec / 1000000;
+#endif
+	return braze_now_ms();
+}
+
 #endif							/* BRAZE_CLOCK_H */

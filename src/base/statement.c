@@ -73,9 +73,9 @@ static volatile sig_atomic_t has_ended_worker = false;
 static bool
 is_own_trigger(const Trigger *trigger)
 {
-	return strcmp(trigger->tgname, "braze_notify_queued") == 0 ||
+	return strcmp(trigger->tgname, "braze_notify_deleted") == 0 ||
+		strcmp(trigger->tgname, "braze_notify_queued") == 0 ||
 		strcmp(trigger->tgname, "braze_notify_replicated") == 0 ||
-		strcmp(trigger->tgname, "braze_notify_deleted") == 0 ||
 		strcmp(trigger->tgname, "braze_notify_paused") == 0 ||
 		strcmp(trigger->tgname, "braze_notify_started") == 0;
 }
@@ -101,7 +101,8 @@ is_enabled_for(const Trigger *trigger, CmdType operation)
 static bool
 is_fired_by(const Trigger *trigger, CmdType operation)
 {
-	return !is_own_trigger(trigger) && is_enabled_for(trigger, operation);
+	/* in this order, since the worker asks for each row that it deletes */
+	return is_enabled_for(trigger, operation) && !is_own_trigger(trigger);
 }
 
 /*

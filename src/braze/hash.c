@@ -33,15 +33,28 @@ read_word(const unsigned char *bytes)
 	return word;
 }
 
-/* fewer than eight bytes */
+static inline uint64_t
+read_half(const unsigned char *bytes)
+{
+	uint32_t	half;
+
+	memcpy(&half, bytes, sizeof(half));
+#if defined(__BYTE_ORDER__) && __BYTE_ORDER__ == __ORDER_BIG_ENDIAN__
+	half = __builtin_bswap32(half);
+#endif
+	return half;
+}
+
+/* fewer than eight bytes; some are read twice, and put where they are */
 static inline uint64_t
 read_rest(const unsigned char *bytes, size_t length)
 {
-	uint64_t	word = 0;
-
-	for (size_t i = 0; i < length; i++)
-		word |= (uint64_t) bytes[i] << (8 * i);
-	return word;
+	if (length >= 4)
+		return read_half(bytes) | read_half(bytes + length - 4) << (8 * (length - 4));
+	if (length == 0)
+		return 0;
+	return (uint64_t) bytes[0] | (uint64_t) bytes[length / 2] << (8 * (length / 2)) |
+		(uint64_t) bytes[length - 1] << (8 * (length - 1));
 }
 
 static inline void

@@ -21,16 +21,25 @@ is_literal(const char *text, size_t length, const char *literal)
 	return length == strlen(literal) && memcmp(text, literal, length) == 0;
 }
 
-/* behind the string that begins here; the text is our own, and valid */
+/*
+ * Behind the string that begins here; the text is our own, and valid.  A quote
+ * is its end unless an odd number of backslashes stands before it.
+ */
 static inline const char *
 pass_string(const char *p)
 {
-	for (p++; *p != '"'; p++)
+	const char *start = ++p;
+
+	for (;; p++)
 	{
-		if (*p == '\\')
-			p++;
+		const char *q;
+
+		p = strchr(p, '"');
+		for (q = p; q > start && q[-1] == '\\'; q--)
+			 /* next */ ;
+		if ((p - q) % 2 == 0)
+			return p + 1;
 	}
-	return p + 1;
 }
 
 /* behind the value that begins here */

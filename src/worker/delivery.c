@@ -211,7 +211,7 @@ pack_mapped(BrazeDelivery *delivery, const BrazeQueueRow *row)
 	if (braze_profiles_table_needed(&delivery->destination->settings))
 		get_profiles(delivery, users);
 	return braze_pack_add(delivery->pack, row->id, address_of(row), n, objects,
-						  mapped->nusers, users, braze_now_ms());
+						  mapped->nusers, users, braze_roughly_now_ms());
 }
 
 void

@@ -129,7 +129,7 @@ static void
 take_row(BrazeDelivery *delivery, const BrazeQueueRow *row)
 {
 	const char *reason = braze_read_failure_reason(delivery, row->id);
-	int64		began = braze_now_ms();
+	int64		began = braze_roughly_now_ms();
 	Size		size;
 
 	/* first: an error in what follows must not hide it */
@@ -157,7 +157,7 @@ take_row(BrazeDelivery *delivery, const BrazeQueueRow *row)
 		braze_delivery_take(delivery, row);
 	taking = NULL;
 	braze_activity_about(NULL);
-	delivery->read_ms += braze_now_ms() - began;
+	delivery->read_ms += braze_roughly_now_ms() - began;
 }
 
 static void

@@ -168,6 +168,8 @@ main(void)
 		  "{\"external_id\":\"u\",\"a\":null}");
 	folds("{\"external_id\":\"a\\\"},{\",\"x\":\"]}\\\\\"}", "{\"external_id\":\"a\\\"},{\",\"y\":{\"z\":[{}]}}",
 		  "{\"external_id\":\"a\\\"},{\",\"x\":\"]}\\\\\",\"y\":{\"z\":[{}]}}");
+	folds("{\"external_id\":\"u\\\\\",\"x\":\"\\\\\\\\\",\"y\":\"\\\\\\\"\",\"z\":1}", "{\"external_id\":\"u\\\\\",\"y\":2,\"z\":\"\\\\\"}",
+		  "{\"external_id\":\"u\\\\\",\"x\":\"\\\\\\\\\",\"y\":2,\"z\":\"\\\\\"}");
 	folds("{\"external_id\":\"u\",\"subscription_groups\":[{\"subscription_group_id\":\"1\",\"subscription_state\":\"subscribed\"},{\"subscription_group_id\":\"2\",\"subscription_state\":\"subscribed\"}]}",
 		  "{\"external_id\":\"u\",\"subscription_groups\":[{\"subscription_group_id\":\"1\",\"subscription_state\":\"unsubscribed\"}]}",
 		  "{\"external_id\":\"u\",\"subscription_groups\":[{\"subscription_group_id\":\"2\",\"subscription_state\":\"subscribed\"},{\"subscription_group_id\":\"1\",\"subscription_state\":\"unsubscribed\"}]}");
