@@ -26,8 +26,12 @@
 /* each is looked at so often, to find that it can be collected now */
 #define LOOK_MS		1000
 
-/* a row that stays for a reason of its own is tried again so often */
+/*
+ * a row that stays for a reason of its own is
+ * tried again so often, and takes so little of the time
+ */
 #define ROW_MS		60000
+#define ROW_SHARE	20
 
 /*
  * more names than these are not left out
@@ -47,6 +51,7 @@ static HeldBack *held = NULL;
 static int	nheld = 0;
 static char *row_reason = NULL; /* the first */
 static int64 row_since;
+static int64 row_cost;			/* ms that such rows took */
 static int64 looked_at;
 
 void
@@ -59,6 +64,7 @@ braze_collect_held_back_reset(void)
 	held = NULL;
 	nheld = 0;
 	row_reason = NULL;
+	row_cost = 0;
 	looked_at = braze_now_ms();
 }
 
@@ -104,6 +110,12 @@ braze_collect_held_back_add_row(const BrazeOrigin *origin, int64 id, const char 
 				 errmsg("segment_braze: the call with id %lld in table %s of server \"%s\" is not collected: %s",
 						(long long) id, origin->table, NameStr(origin->server), reason)));
 	logged = id;
+}
+
+void
+braze_collect_held_back_add_cost(int64 ms)
+{
+	row_cost += ms;
 }
 
 static void
@@ -158,7 +170,7 @@ braze_collect_held_back_is_over(Oid role)
 	if (now - looked_at < LOOK_MS || (held == NULL && row_reason == NULL))
 		return false;
 	looked_at = now;
-	if (row_reason != NULL && now - row_since >= ROW_MS)
+	if (row_reason != NULL && now - row_since >= Max(ROW_MS, row_cost * ROW_SHARE))
 		return true;
 
 	/*

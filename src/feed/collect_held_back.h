@@ -20,6 +20,9 @@ extern bool braze_collect_held_back_admits(const BrazeOrigin *origin, const Braz
 /* the row stays for a reason of its own */
 extern void braze_collect_held_back_add_row(const BrazeOrigin *origin, int64 id, const char *reason);
 
+/* so long it took to find rows that stay; they are tried again the later */
+extern void braze_collect_held_back_add_cost(int64 ms);
+
 /*
  * Looks, from time to time, whether one of them can be collected now; then all
  * that stayed is to be read again.

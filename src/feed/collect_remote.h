@@ -71,8 +71,13 @@ extern Portal braze_collect_remote_read(int64 above, const char *condition, Datu
 extern uint64 braze_collect_remote_fetch(Portal portal, long count);
 extern void braze_collect_remote_close(Portal portal);
 
-/* those with these ids, into SPI_tuptable; never more than there are ids */
-extern uint64 braze_collect_remote_rows(const int64 *ids, int count);
+/*
+ * Those with these ids, into SPI_tuptable; never more than there are ids.  Not
+ * those of which the call, or another column, has more bytes of text than these
+ * there, -1: any number.  The columns that are measured have to have the types
+ * that those of braze_queue have.
+ */
+extern uint64 braze_collect_remote_rows(const int64 *ids, int count, int bytes);
 
 /*
  * Those of them that were queued up to then, or nobody knows when; returns how

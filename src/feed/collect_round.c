@@ -17,7 +17,6 @@
  */
 #include "postgres.h"
 
-#include "access/detoast.h"
 #include "access/xact.h"
 #include "catalog/pg_extension.h"
 #include "commands/extension.h"
@@ -36,6 +35,7 @@
 #include "base/compat.h"
 #include "base/message.h"
 #include "destination/destination.h"
+#include "feed/collect_batch.h"
 #include "feed/collect_commits.h"
 #include "feed/collect_cursor.h"
 #include "feed/collect_held_back.h"
@@ -47,13 +47,6 @@
 #include "queue/deduplicate.h"
 #include "queue/queue_table.h"
 #include "queue/queued_in_transaction.h"
-
-/* of one round: calls, and bytes of them */
-#define MAX_ROWS		10000
-#define MAX_BYTES		INT64CONST(16777216)
-
-/* rows that are looked at together: bytes are counted after them */
-#define CHUNK_ROWS		BRAZE_REMOTE_FETCH
 
 /*
  * All is read from the lowest id so often: for what comes in other ways, such
@@ -87,11 +80,6 @@ static bool was_all = false;
 static bool is_careful = false;
 static bool is_inserting = false;
 
-/* the same of reading, until all of it was read without such an error */
-static bool reads_carefully = false;
-static bool is_reading = false;
-static bool has_unreadable = false;
-
 /* collected by the rounds before, and to be deleted there */
 static int64 *collected_ids = NULL;
 static int	ncollected = 0;
@@ -101,29 +89,16 @@ static TimestampTz collected_until; /* when the last of them was queued */
 typedef struct Batch
 {
 	const BrazeOrigin *origin;
+	BrazeCollectBatch read;
 	int64	   *ids;			/* that are collected */
 	int64	   *hashes;
 	int			count;
 	TimestampTz queued_until;	/* when the last of these was queued */
 	int64	   *noted;			/* that were, in an earlier round */
 	int			nnoted;
-	BrazeCollectedRow *rows_read;	/* their memory is that of the round */
-	int			rows;
-	int64		bytes;
-	int64		last_id;
 } Batch;
 
-/*
- * of a value that cannot be had here, such as a character that there is none of
- */
-static bool
-is_of_a_value(int sqlstate)
-{
-	return ERRCODE_TO_CATEGORY(sqlstate) == ERRCODE_DATA_EXCEPTION ||
-		ERRCODE_TO_CATEGORY(sqlstate) == ERRCODE_PROGRAM_LIMIT_EXCEEDED;
-}
-
-void
+bool
 braze_collect_round_reset(int sqlstate)
 {
 	/*
@@ -142,9 +117,7 @@ braze_collect_round_reset(int sqlstate)
 	/* which call it was is not known, so each is tried by itself */
 	is_careful = is_inserting;
 	is_inserting = false;
-	reads_carefully = reads_carefully || (is_reading && is_of_a_value(sqlstate));
-	is_reading = false;
-	has_unreadable = false;
+	return braze_collect_batch_failed(sqlstate);
 }
 
 /* ----- transactions ----- */
@@ -256,183 +229,15 @@ take_call(const BrazeOrigin *origin, const BrazeCollectedRow *row)
 
 /* ----- reading ----- */
 
-static Datum
-value_at(SPITupleTable *rows, uint64 i, int column, bool *isnull)
-{
-	return SPI_getbinval(rows->vals[i], rows->tupdesc, column, isnull);
-}
-
-static void
-take_remote_row(SPITupleTable *rows, uint64 i, BrazeCollectedRow *row)
-{
-	bool		isnull;
-	Datum		value;
-
-	memset(row, 0, sizeof(*row));
-	row->id = DatumGetInt64(value_at(rows, i, BRAZE_REMOTE_ID, &isnull));
-	value = value_at(rows, i, BRAZE_REMOTE_DESTINATION, &isnull);
-	row->destination = isnull ? NULL : TextDatumGetCString(value);
-	value = value_at(rows, i, BRAZE_REMOTE_CALL, &isnull);
-	row->call = isnull ? NULL : DatumGetJsonbP(value);
-	value = value_at(rows, i, BRAZE_REMOTE_QUEUED_AT, &isnull);
-	row->queued_at = isnull ? 0 : DatumGetTimestampTz(value);
-	row->has_time = !isnull;
-	row->objects = value_at(rows, i, BRAZE_REMOTE_OBJECTS, &isnull);
-	row->has_objects = !isnull;
-	value = value_at(rows, i, BRAZE_REMOTE_CALL_KIND, &isnull);
-	row->call_kind = isnull ? NULL : TextDatumGetCString(value);
-	row->hash = braze_collect_notes_hash(row);
-
-	/* after the hash, which has to be the same whenever the row is read */
-	if (!row->has_time)
-		row->queued_at = GetCurrentTransactionStartTimestamp();
-}
-
-static void
-keep_chunk(Batch *batch, SPITupleTable *table, uint64 count)
-{
-	BrazeCollectedRow *rows = &batch->rows_read[batch->rows];
-
-	for (uint64 i = 0; i < count; i++)
-	{
-		take_remote_row(table, i, &rows[i]);
-		if (rows[i].call != NULL)
-			batch->bytes += VARSIZE(rows[i].call);
-		if (rows[i].has_objects)
-			batch->bytes += toast_raw_datum_size(rows[i].objects);
-	}
-
-	/* in the order of ids, so a chunk above all notes has none */
-	if (rows[0].id <= highest_noted)
-		braze_collect_notes_find(batch->origin, rows, (int) count);
-	batch->rows += count;
-	batch->last_id = rows[count - 1].id;
-}
-
-/* ----- reading one by one ----- */
-
-typedef struct Fetch
-{
-	const int64 *ids;
-	int			count;
-	SPITupleTable *table;
-	uint64		rows;
-}			Fetch;
-
-static void
-fetch_rows(void *arg)
-{
-	Fetch	   *fetch = arg;
-
-	fetch->rows = braze_collect_remote_rows(fetch->ids, fetch->count);
-	fetch->table = SPI_tuptable;
-}
-
-/* NULL: they are kept; else why not, and none is */
-static char *
-try_to_keep(Batch *batch, const int64 *ids, int count)
-{
-	Fetch		fetch = {ids, count};
-	int64		not_before;
-	ErrorData  *error = braze_attempt(NULL, fetch_rows, &fetch, &not_before);
-
-	if (error == NULL)
-	{
-		if (fetch.rows > 0)
-			keep_chunk(batch, fetch.table, fetch.rows);
-		return NULL;
-	}
-	if (braze_collect_remote_failed() || !is_of_a_value(error->sqlerrcode))
-		ReThrowError(error);
-	return braze_message_clean(error->message);
-}
-
-/* those that cannot be read here stay there */
-static void
-keep_readable(Batch *batch, const int64 *ids, int count)
-{
-	/* most chunks are good as a whole, which costs one statement there */
-	bool		alone = try_to_keep(batch, ids, count) != NULL;
-
-	for (int i = 0; alone && i < count; i++)
-	{
-		char	   *reason = try_to_keep(batch, &ids[i], 1);
-
-		if (reason == NULL)
-			continue;
-		braze_collect_held_back_add_row(batch->origin, ids[i], reason);
-		has_unreadable = true;
-	}
-	batch->last_id = ids[count - 1];
-}
-
-/* the rows, or only their ids; returns the ids */
-static int64 *
-keep_fetched(Batch *batch, SPITupleTable *table, uint64 count)
-{
-	int64	   *ids = palloc(sizeof(int64) * count);
-	bool		isnull;
-
-	for (uint64 i = 0; i < count; i++)
-		ids[i] = DatumGetInt64(value_at(table, i, BRAZE_REMOTE_ID, &isnull));
-	if (reads_carefully)
-		keep_readable(batch, ids, (int) count);
-	else
-		keep_chunk(batch, table, count);
-	return ids;
-}
-
-static bool
-is_behind_notes(const Batch *batch)
-{
-	return batch->rows > 0 && batch->last_id >= highest_noted;
-}
-
-/*
- * Reads rows, until there are no more or the round has enough; true: there are
- * no more.  Without a condition these are the ones above the cursor.
- */
-static bool
-read_some(Batch *batch, const char *condition)
-{
-	Portal		portal = braze_collect_remote_read(condition != NULL ? PG_INT64_MIN : braze_collect_cursor_position(),
-												   condition, braze_collect_held_back_names(), reads_carefully);
-	int			looked_at = 0;
-	bool		all = false;
-
-	/*
-	 * Rows that cannot be read here are looked at and not kept.  They count
-	 * as well: a table full of them would otherwise be read in one round.
-	 */
-	while (!all && Max(batch->rows, looked_at) < MAX_ROWS && batch->bytes < MAX_BYTES &&
-		   !(is_stopping && is_behind_notes(batch)))
-	{
-		/* its rows are looked at until the end of the round */
-		uint64		count;
-		int64	   *ids;
-
-		is_reading = true;
-		count = braze_collect_remote_fetch(portal, CHUNK_ROWS);
-		is_reading = false;
-		all = (count < CHUNK_ROWS);
-		ids = count > 0 ? keep_fetched(batch, SPI_tuptable, count) : NULL;
-		for (int i = 0; condition == NULL && i < count; i++)
-			braze_collect_cursor_read(ids[i]);
-		looked_at += count;
-	}
-	braze_collect_remote_close(portal);
-	return all;
-}
-
 /* true: there are no more */
 static bool
-read_batch(Batch *batch)
+read_batch(BrazeCollectBatch *batch)
 {
 	char	   *condition = braze_collect_cursor_condition();
 
 	/* what has an id above the notes was not collected */
 	if (is_stopping)
-		return read_some(batch, NULL) || is_behind_notes(batch);
+		return braze_collect_batch_read(batch, NULL) || braze_collect_batch_is_behind_notes(batch);
 
 	/*
 	 * What has a lower id comes first.  If that is not all, what is above it
@@ -440,13 +245,13 @@ read_batch(Batch *batch)
 	 */
 	if (condition != NULL)
 	{
-		bool		all = read_some(batch, condition);
+		bool		all = braze_collect_batch_read(batch, condition);
 
 		braze_collect_cursor_looked(all, batch->last_id);
 		if (!all)
 			return false;
 	}
-	return read_some(batch, NULL);
+	return braze_collect_batch_read(batch, NULL);
 }
 
 /*
@@ -460,9 +265,9 @@ take_batch(Batch *batch)
 												  ALLOCSET_DEFAULT_SIZES);
 	MemoryContext old = MemoryContextSwitchTo(context);
 
-	for (int i = 0; i < batch->rows; i++)
+	for (int i = 0; i < batch->read.count; i++)
 	{
-		const BrazeCollectedRow *row = &batch->rows_read[i];
+		const BrazeCollectedRow *row = &batch->read.rows[i];
 
 		/* who stops deletes what is noted, and collects nothing more */
 		if (!row->noted && !is_stopping && take_call(batch->origin, row))
@@ -524,7 +329,7 @@ read_from_start(void)
 	braze_collect_cursor_rewind();
 	braze_collect_held_back_reset();
 	was_all = false;
-	has_unreadable = false;
+	braze_collect_batch_from_start();
 	scanned_at = braze_now_ms();
 }
 
@@ -566,7 +371,7 @@ static void
 keep_collected(const Batch *batch)
 {
 	if (collected_ids == NULL)
-		collected_ids = MemoryContextAlloc(TopMemoryContext, sizeof(int64) * (MAX_ROWS + CHUNK_ROWS));
+		collected_ids = MemoryContextAlloc(TopMemoryContext, sizeof(int64) * BRAZE_COLLECT_BATCH_ROWS);
 	memcpy(collected_ids, batch->ids, sizeof(int64) * batch->count);
 	ncollected = batch->count;
 	collected_until = batch->queued_until;
@@ -585,10 +390,9 @@ braze_collect_round_run(const BrazeOrigin *origin, BrazeCollectRound *result)
 	begin_collecting();
 	is_stopping = is_to_stop(origin);
 	braze_collect_server_require(NameStr(origin->server), origin->role);
-	batch.ids = palloc(sizeof(int64) * (MAX_ROWS + CHUNK_ROWS));
-	batch.hashes = palloc(sizeof(int64) * (MAX_ROWS + CHUNK_ROWS));
-	batch.rows_read = palloc(sizeof(BrazeCollectedRow) * (MAX_ROWS + CHUNK_ROWS));
-	batch.noted = palloc(sizeof(int64) * (MAX_ROWS + CHUNK_ROWS));
+	batch.ids = palloc(sizeof(int64) * BRAZE_COLLECT_BATCH_ROWS);
+	batch.hashes = palloc(sizeof(int64) * BRAZE_COLLECT_BATCH_ROWS);
+	batch.noted = palloc(sizeof(int64) * BRAZE_COLLECT_BATCH_ROWS);
 	braze_collect_remote_prepare(origin);
 
 	/*
@@ -606,11 +410,12 @@ braze_collect_round_run(const BrazeOrigin *origin, BrazeCollectRound *result)
 		read_from_start();
 	}
 
-	all = read_batch(&batch);
-	for (int i = 0; i < batch.rows; i++)
+	braze_collect_batch_begin(&batch.read, origin, highest_noted, is_stopping);
+	all = read_batch(&batch.read);
+	for (int i = 0; i < batch.read.count; i++)
 	{
-		if (batch.rows_read[i].noted)
-			batch.noted[batch.nnoted++] = batch.rows_read[i].id;
+		if (batch.read.rows[i].noted)
+			batch.noted[batch.nnoted++] = batch.read.rows[i].id;
 	}
 
 	/*
@@ -636,11 +441,8 @@ braze_collect_round_run(const BrazeOrigin *origin, BrazeCollectRound *result)
 
 	/* if the commit fails, braze_collect_round_reset() takes this back */
 	keep_collected(&batch);
-	if (all)
-	{
-		is_careful = false;
-		reads_carefully = reads_carefully && has_unreadable;
-	}
+	is_careful = is_careful && !all;
+	braze_collect_batch_succeeded();
 	result->collected = batch.count;
 	result->more = (!all || batch.count > 0);
 	result->all = all;

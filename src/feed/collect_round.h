@@ -28,8 +28,11 @@ typedef struct BrazeCollectRound
 /* in no transaction; an error is the caller's, who then calls the other */
 extern void braze_collect_round_run(const BrazeOrigin *origin, BrazeCollectRound *result);
 
-/* after an error, 0: none yet: nothing is known of the origin any more */
-extern void braze_collect_round_reset(int sqlstate);
+/*
+ * After an error, 0: none yet: nothing is known of the origin any more.  True:
+ * the next round reads more carefully, and may succeed at once.
+ */
+extern bool braze_collect_round_reset(int sqlstate);
 
 /* how many calls wait at the origin, and since when the oldest does */
 extern int64 braze_collect_round_waiting(const BrazeOrigin *origin, TimestampTz *oldest);

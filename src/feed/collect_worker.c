@@ -30,6 +30,7 @@
 #include "base/database_name.h"
 #include "base/message.h"
 #include "base/wait_event.h"
+#include "feed/collect_memory.h"
 #include "feed/collect_remote.h"
 #include "feed/collect_round.h"
 #include "feed/collect_worker.h"
@@ -61,6 +62,9 @@ static BrazeOrigin origin;
 static BrazeCollectorFigures figures;
 static MemoryContext loop_context;
 static volatile sig_atomic_t end_wanted = false;
+
+/* the last error may not come again, since rows are read more carefully */
+static bool is_more_careful = false;
 
 /* of the rate, and of counting */
 static int64 rate_since;
@@ -98,6 +102,9 @@ fix_collector_settings(void)
 		{"lock_timeout", "10s"},
 		{"idle_in_transaction_session_timeout", "0"},
 		{"row_security", "off"},
+
+		/* LLVM ends the process when there is no memory */
+		{"jit", "off"},
 		BRAZE_TIMEOUTS_SINCE_17
 	};
 
@@ -249,7 +256,7 @@ attempt_transaction(void (*body) (void *arg), void *arg)
 
 		/* the error is copied by now: the abort frees the memory it was in */
 		AbortCurrentTransaction();
-		braze_collect_round_reset(error->sqlerrcode);
+		is_more_careful = braze_collect_round_reset(error->sqlerrcode);
 	}
 	PG_END_TRY();
 	MemoryContextSwitchTo(loop_context);
@@ -297,6 +304,12 @@ collect_once(void)
 	 */
 	if (ERRCODE_TO_CATEGORY(error->sqlerrcode) == ERRCODE_TRANSACTION_ROLLBACK && ++conflicts <= MAX_CONFLICTS)
 		return MIN_IDLE_MS;
+	if (is_more_careful)
+	{
+		ereport(DEBUG1,
+				(errmsg_internal("segment_braze: calls are read more carefully: %s", error->message)));
+		return 0;
+	}
 	round_failed(error);
 	retry = Min(retry * 2, MAX_RETRY_MS);
 	return retry / 2;
@@ -316,6 +329,7 @@ collect_until_end(void)
 		{
 			ConfigReloadPending = false;
 			ProcessConfigFile(PGC_SIGHUP);
+			braze_collect_memory_bound();
 		}
 		MemoryContextReset(loop_context);
 		wait = collect_once();
@@ -356,8 +370,9 @@ braze_collect_worker_main(Datum arg)
 	CommitTransactionCommand();
 	loop_context = AllocSetContextCreate(TopMemoryContext, "segment_braze collector", ALLOCSET_DEFAULT_SIZES);
 	MemoryContextSwitchTo(loop_context);
+	braze_collect_memory_bound();
 	braze_collect_remote_init();
-	braze_collect_round_reset(0);
+	(void) braze_collect_round_reset(0);
 	collect_until_end();
 }
 
