@@ -13,6 +13,7 @@
 #include "executor/spi.h"
 #include "utils/array.h"
 #include "utils/builtins.h"
+#include "utils/memutils.h"
 #include "utils/rel.h"
 
 #include "base/catalog.h"
@@ -56,14 +57,27 @@ braze_collect_notes_hash(const BrazeCollectedRow *row)
 
 /* ----- reading ----- */
 
+/*
+ * text[]: under which names of servers the origin may have been noted.  Besides
+ * its own these are the ones of servers that there are not any more: this one
+ * may have been renamed, and a note has the hash of its call.
+ */
+static ArrayType *server_names = NULL;
+
 static void
 take_highest(SPITupleTable *rows, uint64 count, void *arg)
 {
 	int64	   *highest = arg;
 	bool		isnull;
 	Datum		value = SPI_getbinval(rows->vals[0], rows->tupdesc, 1, &isnull);
+	ArrayType  *names = server_names;
+	MemoryContext old = MemoryContextSwitchTo(TopMemoryContext);
 
 	*highest = isnull ? PG_INT64_MIN : DatumGetInt64(value);
+	server_names = DatumGetArrayTypePCopy(SPI_getbinval(rows->vals[0], rows->tupdesc, 2, &isnull));
+	MemoryContextSwitchTo(old);
+	if (names != NULL)
+		pfree(names);
 }
 
 int64
@@ -73,12 +87,22 @@ braze_collect_notes_highest(const BrazeOrigin *origin)
 	Relation	rel = braze_catalog_open(braze_catalog_required()->collected, AccessShareLock);
 	Datum		values[2];
 	BrazeStatement statement = {rel, CMD_SELECT, NULL, lengthof(types), types, values};
+	const char *table;
 	int64		highest;
 
 	values[0] = CStringGetTextDatum(NameStr(origin->server));
 	values[1] = CStringGetTextDatum(origin->table);
-	statement.text = psprintf("SELECT max(last_id) FROM %s WHERE server = $1 AND origin_table = $2",
-							  braze_statement_table(rel));
+
+	/* names one after the other, by the index: there may be a million notes */
+	table = braze_statement_table(rel);
+	statement.text = psprintf("WITH RECURSIVE names(server) AS (SELECT min(server) FROM %s UNION ALL "
+							  "SELECT (SELECT min(n.server) FROM %s n WHERE n.server > names.server) FROM names "
+							  "WHERE names.server IS NOT NULL) "
+							  "SELECT max((SELECT max(n.last_id) FROM %s n WHERE n.server = s.server AND n.origin_table = $2)), "
+							  "pg_catalog.array_append(pg_catalog.array_agg(s.server), $1) "
+							  "FROM names s WHERE s.server = $1 OR (s.server IS NOT NULL AND NOT EXISTS "
+							  "(SELECT FROM pg_catalog.pg_foreign_server f WHERE f.srvname = s.server))",
+							  table, table, table);
 	braze_statement_read(&statement, take_highest, &highest);
 	table_close(rel, AccessShareLock);
 	return highest;
@@ -166,7 +190,7 @@ id_array_of(const int64 *numbers, int count)
 void
 braze_collect_notes_find(const BrazeOrigin *origin, BrazeCollectedRow *rows, int count)
 {
-	static const Oid types[5] = {TEXTOID, TEXTOID, INT8OID, INT8OID, INT8ARRAYOID};
+	static const Oid types[5] = {TEXTARRAYOID, TEXTOID, INT8OID, INT8OID, INT8ARRAYOID};
 	Relation	rel = braze_catalog_open(braze_catalog_required()->collected, AccessShareLock);
 	int64	   *ids = palloc(sizeof(int64) * Max(count, 1));
 	Datum		values[5];
@@ -175,12 +199,12 @@ braze_collect_notes_find(const BrazeOrigin *origin, BrazeCollectedRow *rows, int
 
 	for (int i = 0; i < count; i++)
 		ids[i] = rows[i].id;
-	values[0] = CStringGetTextDatum(NameStr(origin->server));
+	values[0] = PointerGetDatum(server_names);
 	values[1] = CStringGetTextDatum(origin->table);
 	values[2] = Int64GetDatum(ids[0]);
 	values[3] = Int64GetDatum(ids[count - 1]);
 	values[4] = id_array_of(ids, count);
-	statement.text = psprintf("SELECT ids, hashes FROM %s WHERE server = $1 AND origin_table = $2 "
+	statement.text = psprintf("SELECT ids, hashes FROM %s WHERE server = ANY ($1) AND origin_table = $2 "
 							  "AND last_id >= $3 AND first_id <= $4 "
 							  "AND EXISTS (SELECT FROM pg_catalog.unnest($5) i WHERE i BETWEEN first_id AND last_id)",
 							  braze_statement_table(rel));

@@ -36,7 +36,10 @@ typedef struct BrazeCollectedRow
 
 extern int64 braze_collect_notes_hash(const BrazeCollectedRow *row);
 
-/* the highest id that is noted; PG_INT64_MIN: there is none */
+/*
+ * The highest id that is noted; PG_INT64_MIN: there is none.  To be asked
+ * before notes are looked for: it finds under which names they are.
+ */
 extern int64 braze_collect_notes_highest(const BrazeOrigin *origin);
 
 /* sets noted of each; the rows are in the order of their ids */
