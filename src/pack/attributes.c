@@ -21,41 +21,71 @@ typedef struct Literal
 
 #define LITERAL(text)	{text, sizeof(text) - 1}
 
-/* the list ends with a literal without text */
-static bool
-is_one_of(const char *text, size_t length, const Literal *literals)
+/* strings with their quotes; the list ends with a literal without text */
+typedef struct LiteralList
 {
-	for (; literals->text != NULL; literals++)
+	const Literal *literals;
+	uint64_t	marks;			/* of all of them, 0: not looked at yet */
+} LiteralList;
+
+/* one of 64, by the length and the first letter */
+static inline uint64_t
+mark_of(const char *text, size_t length)
+{
+	return UINT64_C(1) << ((length * 7 + (unsigned char) text[1]) % 64);
+}
+
+static bool
+is_literal_of(const char *text, size_t length, LiteralList *list)
+{
+	if (list->marks == 0)
 	{
-		if (length == literals->length && memcmp(text, literals->text, length) == 0)
+		for (const Literal *literal = list->literals; literal->text != NULL; literal++)
+			list->marks |= mark_of(literal->text, literal->length);
+	}
+	for (const Literal *literal = list->literals; literal->text != NULL; literal++)
+	{
+		if (length == literal->length && memcmp(text, literal->text, length) == 0)
 			return true;
 	}
 	return false;
 }
 
+/* most texts have a mark that none of the list has */
+static inline bool
+is_one_of(const char *text, size_t length, LiteralList *list)
+{
+	return (list->marks == 0 || (list->marks & mark_of(text, length)) != 0) &&
+		is_literal_of(text, length, list);
+}
+
 /* ----- what a field is ----- */
 
-static const Literal control_names[] = {
+static const Literal control_literals[] = {
 	LITERAL("\"external_id\""), LITERAL("\"user_alias\""), LITERAL("\"braze_id\""),
 	LITERAL("\"_update_existing_only\""), LITERAL("\"_merge_objects\""),
 	LITERAL("\"push_token_import\""),
 	{NULL, 0}
 };
+static LiteralList control_names = {control_literals, 0};
 
 /* the user's device, the SDK or Braze itself sets these too */
-static const Literal volatile_names[] = {
+static const Literal volatile_literals[] = {
 	LITERAL("\"email_subscribe\""), LITERAL("\"push_subscribe\""),
 	LITERAL("\"subscription_groups\""), LITERAL("\"push_tokens\""),
 	LITERAL("\"country\""), LITERAL("\"language\""), LITERAL("\"time_zone\""),
 	LITERAL("\"current_location\""), LITERAL("\"date_of_first_session\""),
-	LITERAL("\"date_of_last_session\""), {NULL, 0}
+	LITERAL("\"date_of_last_session\""),
+	{NULL, 0}
 };
+static LiteralList volatile_names = {volatile_literals, 0};
 
-static const Literal operator_names[] = {
+static const Literal operator_literals[] = {
 	LITERAL("\"inc\""), LITERAL("\"add\""), LITERAL("\"remove\""),
 	LITERAL("\"$add\""), LITERAL("\"$update\""), LITERAL("\"$remove\""),
 	{NULL, 0}
 };
+static LiteralList operator_names = {operator_literals, 0};
 
 /* Braze knows an operator by the keys of the object that is the value */
 static bool
@@ -71,7 +101,7 @@ is_operator(const char *value, size_t length)
 		const char *name = p;
 
 		p = pass_string(p);
-		if (is_one_of(name, p - name, operator_names))
+		if (is_one_of(name, p - name, &operator_names))
 			return true;
 		p = pass_value(pass_space(p, end), end);
 	}
@@ -79,11 +109,12 @@ is_operator(const char *value, size_t length)
 }
 
 /* Braze charges nothing for these */
-static const Literal free_names[] = {
+static const Literal free_literals[] = {
 	LITERAL("\"push_tokens\""), LITERAL("\"subscription_groups\""),
 	LITERAL("\"email_subscribe\""), LITERAL("\"push_subscribe\""),
 	{NULL, 0}
 };
+static LiteralList free_names = {free_literals, 0};
 
 /* the elements of the arrays that an operator adds, removes or updates */
 static int
@@ -129,15 +160,19 @@ count_keys(const char *value, size_t length)
 
 /* what a field costs: a nested object its keys, an array one */
 static int
-field_points(const char *name, size_t name_length, const char *value, size_t length,
-			 bool operator)
+field_points(const BrazeAttribute *field, bool operator)
 {
-	if (is_one_of(name, name_length, control_names) || is_one_of(name, name_length, free_names))
+	bool		is_volatile = field->class == BRAZE_ATTRIBUTE_VOLATILE;
+
+	/* what is free is volatile, and so is the location */
+	if (field->class == BRAZE_ATTRIBUTE_CONTROL ||
+		(is_volatile && is_one_of(field->name, field->name_length, &free_names)))
 		return 0;
 	if (operator)
-		return count_elements(value, length);
-	if (*value == '{' && !is_literal(name, name_length, "\"current_location\""))
-		return count_keys(value, length);
+		return count_elements(field->value, field->value_length);
+	if (*field->value == '{' &&
+		!(is_volatile && is_literal(field->name, field->name_length, "\"current_location\"")))
+		return count_keys(field->value, field->value_length);
 	return 1;
 }
 
@@ -147,16 +182,24 @@ limit_points(int points)
 	return points > UINT16_MAX ? UINT16_MAX : points;
 }
 
+/* by the name alone */
+static BrazeAttributeClass
+name_class(const BrazeAttribute *field)
+{
+	if (is_one_of(field->name, field->name_length, &control_names))
+		return BRAZE_ATTRIBUTE_CONTROL;
+	if (is_one_of(field->name, field->name_length, &volatile_names))
+		return BRAZE_ATTRIBUTE_VOLATILE;
+	return BRAZE_ATTRIBUTE_VALUE;
+}
+
 static BrazeAttributeClass
 attribute_class(const BrazeAttribute *field)
 {
-	if (is_one_of(field->name, field->name_length, control_names))
-		return BRAZE_ATTRIBUTE_CONTROL;
-	if (is_one_of(field->name, field->name_length, volatile_names))
-		return BRAZE_ATTRIBUTE_VOLATILE;
-	if (is_operator(field->value, field->value_length))
-		return BRAZE_ATTRIBUTE_OPERATOR;
-	return BRAZE_ATTRIBUTE_VALUE;
+	BrazeAttributeClass class = name_class(field);
+
+	return class == BRAZE_ATTRIBUTE_VALUE && is_operator(field->value, field->value_length) ?
+		BRAZE_ATTRIBUTE_OPERATOR : class;
 }
 
 /* ----- fields ----- */
@@ -208,6 +251,19 @@ add_field(BrazeAttributes *fields, const BrazeAttribute *field)
 	return true;
 }
 
+/* the name and the value of the field that begins here; returns its end */
+static const char *
+read_field(BrazeAttribute *field, const char *p, const char *end)
+{
+	field->name = p;
+	p = pass_string(p);
+	field->name_length = p - field->name;
+	field->value = pass_space(p, end);
+	p = pass_value(field->value, end);
+	field->value_length = p - field->value;
+	return p;
+}
+
 bool
 braze_attributes_read(BrazeAttributes *fields, const char *json, size_t length)
 {
@@ -224,12 +280,7 @@ braze_attributes_read(BrazeAttributes *fields, const char *json, size_t length)
 	{
 		BrazeAttribute field;
 
-		field.name = p;
-		p = pass_string(p);
-		field.name_length = p - field.name;
-		field.value = pass_space(p, end);
-		p = pass_value(field.value, end);
-		field.value_length = p - field.value;
+		p = read_field(&field, p, end);
 		field.overrides = false;
 		field.next_array = -1;
 		/* the identifier comes first, and may be an email or a phone */
@@ -259,23 +310,20 @@ braze_attributes_stand_alone(const char *json, size_t length, uint16_t *points)
 
 	for (p = pass_space(json + 1, end); p < end; p = pass_space(p, end))
 	{
-		const char *name = p;
-		const char *value;
-		size_t		name_length;
+		BrazeAttribute field;
 		bool		operator;
 
-		p = pass_string(p);
-		name_length = p - name;
-		value = pass_space(p, end);
-		if (is_literal(name, name_length, "\"_merge_objects\"") && *value == 't')
-			alone = true;
-		p = pass_value(value, end);
-		operator = is_operator(value, p - value);
-		alone = alone || operator;
+		p = read_field(&field, p, end);
+		operator = is_operator(field.value, field.value_length);
+		alone = alone || operator ||
+			(*field.value == 't' && is_literal(field.name, field.name_length, "\"_merge_objects\""));
 
 		/* the identifier comes first, and may be an email or a phone */
 		if (!first)
-			sum += field_points(name, name_length, value, p - value, operator);
+		{
+			field.class = name_class(&field);
+			sum += field_points(&field, operator);
+		}
 		first = false;
 	}
 	*points = limit_points(sum);
@@ -292,8 +340,7 @@ braze_attributes_points(const BrazeAttributes *fields)
 		const BrazeAttribute *field = &fields->list[i];
 
 		if (field->class != BRAZE_ATTRIBUTE_CONTROL)
-			sum += field_points(field->name, field->name_length, field->value,
-								field->value_length, field->class == BRAZE_ATTRIBUTE_OPERATOR);
+			sum += field_points(field, field->class == BRAZE_ATTRIBUTE_OPERATOR);
 	}
 	return limit_points(sum);
 }

@@ -14,6 +14,9 @@
 /* in hours: by no more than that a clock is set back */
 #define MAX_SET_BACK	(7 * 24)
 
+/* sorted without qsort */
+#define FEW_HASHES		16
+
 /* as bytes: the salt, then of each attribute name, value and hour */
 #define SALT_SIZE		8
 #define HASH_SIZE		20
@@ -90,6 +93,26 @@ compare_names(const void *a, const void *b)
 	uint64_t	right = ((const BrazeAttributeHash *) b)->name;
 
 	return (left > right) - (left < right);
+}
+
+/* by name; few are put in their places here, which spares the calls */
+static void
+sort_hashes(BrazeAttributeHash *hashes, int n)
+{
+	if (n > FEW_HASHES)
+	{
+		qsort(hashes, n, sizeof(BrazeAttributeHash), compare_names);
+		return;
+	}
+	for (int i = 1; i < n; i++)
+	{
+		BrazeAttributeHash moved = hashes[i];
+		int			to = i;
+
+		for (; to > 0 && hashes[to - 1].name > moved.name; to--)
+			hashes[to] = hashes[to - 1];
+		hashes[to] = moved;
+	}
 }
 
 /* what is remembered of this attribute, or NULL */
@@ -230,7 +253,7 @@ braze_profile_cache_accepted(BrazeProfile *profile, const BrazeAttributes *field
 		new[n].value = salted_hash(profile, field->value, field->value_length);
 		new[n++].hour = unknown ? 0 : hour;
 	}
-	qsort(new, n, sizeof(BrazeAttributeHash), compare_names);
+	sort_hashes(new, n);
 	profile->nhashes = merge_hashes(profile, new, n, max_age, merged, &profile->dirty);
 	free(profile->hashes);
 	free(new);
