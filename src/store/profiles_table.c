@@ -13,7 +13,6 @@
 #include "mb/pg_wchar.h"
 #include "miscadmin.h"
 #include "utils/builtins.h"
-#include "utils/hsearch.h"
 #include "utils/memutils.h"
 
 #include "base/catalog.h"
@@ -67,10 +66,11 @@
 typedef struct CachedProfile
 {
 	BrazeProfile profile;		/* first: what the pack knows of it */
+	uint64		hash;
+	struct CachedProfile *next; /* in the same bucket */
+	int			length;			/* of row.user, which stands behind this */
 	BrazeProfileRow row;
 	char	   *whole;			/* the key, where the table's is cut; or NULL */
-	uint64		hash;
-	struct CachedProfile *next; /* of the same hash */
 	int			pins;			/* calls that are not settled */
 	dlist_node	idle;			/* among those without, when pins is 0 */
 	Size		size;			/* as counted when it was loaded, or became
@@ -95,14 +95,13 @@ typedef struct CachedProfile
 	struct CachedProfile *next_storing;
 } CachedProfile;
 
-typedef struct Bucket
-{
-	uint64		hash;			/* hash key */
-	CachedProfile *first;
-} Bucket;
+/* a profile is found by each call that is read, so in as few steps as can be */
+#define FIRST_BUCKETS	1024
 
 static MemoryContext profiles_context;
-static HTAB *buckets;
+static CachedProfile **buckets; /* by hash; a power of two of them */
+static uint64 nbuckets = 0;
+static uint64 ncached = 0;
 static dlist_head idle = DLIST_STATIC_INIT(idle);	/* longest idle first */
 static Size idle_size = 0;
 static Size all_size = 0;
@@ -124,10 +123,36 @@ braze_profiles_table_needed(const BrazeSettings *settings)
 	return false;
 }
 
+/* so many, where there are fewer */
+static void
+grow_buckets(uint64 count)
+{
+	CachedProfile **grown;
+
+	if (count <= nbuckets)
+		return;
+	grown = MemoryContextAllocExtended(profiles_context, sizeof(CachedProfile *) * count,
+									   MCXT_ALLOC_HUGE | MCXT_ALLOC_ZERO);
+	for (uint64 i = 0; i < nbuckets; i++)
+	{
+		CachedProfile *cached;
+
+		while ((cached = buckets[i]) != NULL)
+		{
+			buckets[i] = cached->next;
+			cached->next = grown[cached->hash & (count - 1)];
+			grown[cached->hash & (count - 1)] = cached;
+		}
+	}
+	if (buckets != NULL)
+		pfree(buckets);
+	buckets = grown;
+	nbuckets = count;
+}
+
 void
 braze_profiles_table_init(void)
 {
-	HASHCTL		control;
 	BrazeHashKey seed;
 
 	if (!pg_strong_random(&seed, sizeof(seed)))
@@ -139,12 +164,7 @@ braze_profiles_table_init(void)
 	profiles_context = AllocSetContextCreate(TopMemoryContext,
 											 "segment_braze profiles",
 											 ALLOCSET_DEFAULT_SIZES);
-	memset(&control, 0, sizeof(control));
-	control.keysize = sizeof(uint64);
-	control.entrysize = sizeof(Bucket);
-	control.hcxt = profiles_context;
-	buckets = hash_create("segment_braze profiles", 1024, &control,
-						  HASH_ELEM | HASH_BLOBS | HASH_CONTEXT);
+	grow_buckets(FIRST_BUCKETS);
 }
 
 /* ----- the cache ----- */
@@ -154,7 +174,6 @@ static void
 free_unlisted(CachedProfile *cached)
 {
 	braze_profile_cache_free(&cached->profile);
-	pfree(cached->row.user);
 	if (cached->whole != NULL)
 		pfree(cached->whole);
 	pfree(cached);
@@ -163,15 +182,13 @@ free_unlisted(CachedProfile *cached)
 static void
 free_cached(CachedProfile *cached)
 {
-	Bucket	   *bucket = hash_search(buckets, &cached->hash, HASH_FIND, NULL);
-	CachedProfile **link = &bucket->first;
+	CachedProfile **link = &buckets[cached->hash & (nbuckets - 1)];
 
 	Assert(cached->pins == 0 && !cached->storing);
 	while (*link != cached)
 		link = &(*link)->next;
 	*link = cached->next;
-	if (bucket->first == NULL)
-		hash_search(buckets, &cached->hash, HASH_REMOVE, NULL);
+	ncached--;
 
 	/*
 	 * What the table does not have is sent again, which does no harm.  What
@@ -189,7 +206,7 @@ static void
 count_cached(CachedProfile *cached)
 {
 	all_size -= cached->size;
-	cached->size = sizeof(CachedProfile) + sizeof(Bucket) + strlen(cached->row.user) +
+	cached->size = sizeof(CachedProfile) + sizeof(CachedProfile *) + cached->length +
 		cached->profile.owner_length + sizeof(BrazeAttributeHash) * cached->profile.nhashes;
 	all_size += cached->size;
 }
@@ -298,62 +315,82 @@ note_row(CachedProfile *cached)
 	cached->has_owner = hash_of_owner(&cached->profile);
 }
 
+/* many at a time, since each time costs as much as all else about a new user */
+static uint64
+draw_salt(void)
+{
+	static uint64 salts[64];
+	static int	left = 0;
+
+	if (left == 0)
+	{
+		if (!pg_strong_random(salts, sizeof(salts)))
+			ereport(ERROR,
+					(errcode(ERRCODE_INTERNAL_ERROR),
+					 errmsg("could not generate random bytes for a profile")));
+		left = lengthof(salts);
+	}
+	return salts[--left];
+}
+
 /*
  * a user who has no row is new, and their profile stays empty but for its salt
  */
 static void
 load_profile(CachedProfile *cached)
 {
-	if (!pg_strong_random(&cached->profile.salt, sizeof(cached->profile.salt)))
-		ereport(ERROR,
-				(errcode(ERRCODE_INTERNAL_ERROR),
-				 errmsg("could not generate random bytes for a profile")));
+	cached->profile.salt = draw_salt();
 	cached->row.period = braze_attribute_period_of(NameStr(cached->row.destination));
 	braze_profile_row_load(&cached->row, &cached->profile);
 	note_row(cached);
 }
 
-/* the identifier as the table has it: what is too long is cut, with its hash */
-static char *
-key_of(const char *user, int length)
+/*
+ * The identifier as the table has it: what is too long is cut, with its hash.
+ * It need not end with a NUL.
+ */
+static const char *
+key_of(const char *user, int *length)
 {
 	char	   *digest;
+	char	   *key;
 
-	if (length <= MAX_KEY)
-		return MemoryContextStrdup(profiles_context, pnstrdup(user, length));
+	if (*length <= MAX_KEY)
+		return user;
 	digest = TextDatumGetCString(DirectFunctionCall2(binary_encode,
 													 DirectFunctionCall1(sha256_bytea,
-																		 PointerGetDatum(cstring_to_text_with_len(user, length))),
+																		 PointerGetDatum(cstring_to_text_with_len(user, *length))),
 													 CStringGetTextDatum("hex")));
-	return MemoryContextStrdup(profiles_context,
-							   psprintf("%s...%s", pnstrdup(user, pg_mbcliplen(user, length, KEPT_OF_KEY)), digest));
+	key = psprintf("%s...%s", pnstrdup(user, pg_mbcliplen(user, *length, KEPT_OF_KEY)), digest);
+	*length = strlen(key);
+	return key;
 }
 
 BrazeProfile *
 braze_profiles_table_get(const char *destination, const char *user, int length)
 {
-	char	   *key = key_of(user, length);
-	uint64		hash = braze_hash(key, strlen(key));
-	bool		found;
-	Bucket	   *bucket;
+	int			key_length = length;
+	const char *key = key_of(user, &key_length);
+	uint64		hash = braze_hash(key, key_length);
+	CachedProfile **bucket = &buckets[hash & (nbuckets - 1)];
 	CachedProfile *cached;
 
-	/* different keys may have the same hash */
-	bucket = hash_search(buckets, &hash, HASH_FIND, NULL);
-	for (cached = bucket ? bucket->first : NULL; cached != NULL; cached = cached->next)
+	for (cached = *bucket; cached != NULL; cached = cached->next)
 	{
-		if (strcmp(cached->row.user, key) == 0 &&
+		if (cached->hash == hash && cached->length == key_length &&
+			memcmp(cached->row.user, key, key_length) == 0 &&
 			strcmp(NameStr(cached->row.destination), destination) == 0)
 		{
-			pfree(key);
 			pin_profile(cached);
 			return &cached->profile;
 		}
 	}
 
-	cached = MemoryContextAllocZero(profiles_context, sizeof(CachedProfile));
+	cached = MemoryContextAllocZero(profiles_context, sizeof(CachedProfile) + key_length + 1);
 	namestrcpy(&cached->row.destination, destination);
-	cached->row.user = key;
+	cached->row.user = (char *) (cached + 1);
+	memcpy(cached->row.user, key, key_length);
+	cached->length = key_length;
 	if (length > MAX_KEY)
 		cached->whole = MemoryContextStrdup(profiles_context, pnstrdup(user, length));
 	cached->hash = hash;
@@ -365,7 +402,8 @@ braze_profiles_table_get(const char *destination, const char *user, int length)
 	PG_TRY();
 	{
 		load_profile(cached);
-		bucket = hash_search(buckets, &hash, HASH_ENTER, &found);
+		if (ncached >= nbuckets)
+			grow_buckets(nbuckets * 2);
 	}
 	PG_CATCH();
 	{
@@ -373,10 +411,10 @@ braze_profiles_table_get(const char *destination, const char *user, int length)
 		PG_RE_THROW();
 	}
 	PG_END_TRY();
-	if (!found)
-		bucket->first = NULL;
-	cached->next = bucket->first;
-	bucket->first = cached;
+	bucket = &buckets[hash & (nbuckets - 1)];
+	cached->next = *bucket;
+	*bucket = cached;
+	ncached++;
 	cached->pins = 1;
 	count_cached(cached);
 	return &cached->profile;
@@ -633,18 +671,14 @@ braze_profiles_table_stored(bool committed)
 bool
 braze_profiles_table_remember(const char *destination, bool wanted)
 {
-	HASH_SEQ_STATUS status;
-	Bucket	   *bucket;
-
 	if (!braze_attribute_period_set(destination, wanted))
 		return false;
 
 	/* what calls under way still need is stored again when they are settled */
 	braze_profiles_table_drop_cache();
-	hash_seq_init(&status, buckets);
-	while ((bucket = hash_seq_search(&status)) != NULL)
+	for (uint64 i = 0; i < nbuckets; i++)
 	{
-		for (CachedProfile *cached = bucket->first; cached != NULL; cached = cached->next)
+		for (CachedProfile *cached = buckets[i]; cached != NULL; cached = cached->next)
 		{
 			if (strcmp(NameStr(cached->row.destination), destination) == 0)
 				braze_profile_cache_reset(&cached->profile);
