@@ -243,7 +243,7 @@ note_owner(PackedCall *call)
  * an alias of somebody else, of which Braze has what it had.
  */
 static void
-reset_profiles(PackedCall *call)
+note_deletion(PackedCall *call)
 {
 	const Lane *user = call->users[0].lane;
 
@@ -254,7 +254,24 @@ reset_profiles(PackedCall *call)
 		if (profile != NULL &&
 			(i == 0 || braze_profile_cache_is_owner(profile, user->key, user->key_length)))
 			braze_profile_cache_clear(profile);
+		if (!call->pub.deleted)
+			braze_lane_bar(call->users[i].lane);
 	}
+	call->pub.deleted = true;
+}
+
+/*
+ * What comes under an alias after its owner was deleted makes a new visitor,
+ * also under the alias that Braze had kept.
+ */
+static void
+note_new_visitor(const BrazePack *pack, BrazeProfile *profile)
+{
+	if (profile->owner == NULL || !profile->has_alias ||
+		!braze_lane_is_barred(pack, profile->owner, profile->owner_length))
+		return;
+	profile->has_alias = false;
+	profile->dirty = true;
 }
 
 /* Braze has made this lane's user one with the call's; false: no memory */
@@ -324,13 +341,14 @@ braze_identity_link_accepted(BrazePack *pack, PackedCall *call, int number)
 			reset_attributes(call);
 			return true;
 		case BRAZE_USERS_DELETE:
-			reset_profiles(call);
+			note_deletion(call);
 			return true;
 		case BRAZE_USERS_TRACK:
 			break;
 	}
 	if (profile == NULL)
 		return true;
+	note_new_visitor(pack, profile);
 	if (!profile->sent)
 	{
 		profile->sent = true;

@@ -60,6 +60,17 @@ braze_lane_hash(const BrazePack *pack, const BrazePackUser *user)
 	return hash;
 }
 
+static Lane *
+find_lane(const BrazePack *pack, const char *key, size_t length, uint64_t hash)
+{
+	Lane	   *lane = pack->buckets[hash & (pack->nbuckets - 1)];
+
+	while (lane != NULL && !(lane->hash == hash && (size_t) lane->key_length == length &&
+							 memcmp(lane->key, key, length) == 0))
+		lane = lane->next_in_bucket;
+	return lane;
+}
+
 /* the user's lane, made if there is none; the caller counts itself in it */
 Lane	   *
 braze_lane_for(BrazePack *pack, const BrazePackUser *user, uint64_t hash)
@@ -69,14 +80,11 @@ braze_lane_for(BrazePack *pack, const BrazePackUser *user, uint64_t hash)
 
 	if (pack->nlanes * 2 >= pack->nbuckets && !braze_lane_grow(pack))
 		return NULL;
-	bucket = hash & (pack->nbuckets - 1);
-	for (lane = pack->buckets[bucket]; lane != NULL; lane = lane->next_in_bucket)
-	{
-		if (lane->hash == hash && (size_t) lane->key_length == user->length &&
-			memcmp(lane->key, user->key, user->length) == 0)
-			return lane;
-	}
+	lane = find_lane(pack, user->key, user->length, hash);
+	if (lane != NULL)
+		return lane;
 
+	bucket = hash & (pack->nbuckets - 1);
 	lane = calloc(1, sizeof(Lane) + user->length);
 	if (lane == NULL)
 		return NULL;
@@ -108,6 +116,36 @@ braze_lane_unref(BrazePack *pack, Lane *lane)
 	pack->nlanes--;
 	pack->memory -= lane_size(lane);
 	free(lane);
+}
+
+/*
+ * A deletion was accepted: nothing else of the users whom it names starts
+ * before it is settled.  The settle forgets which aliases the deleted user had.
+ * If they were given one again before, it would forget that as well, and the
+ * alias would be given to somebody else.  After a crash the deletion is sent
+ * again, with its joins, and must find what it found before.
+ */
+void
+braze_lane_bar(Lane *lane)
+{
+	lane->deletions++;
+	lane->calls++;
+}
+
+void
+braze_lane_unbar(BrazePack *pack, Lane *lane)
+{
+	BRAZE_ASSERT(lane->deletions > 0);
+	lane->deletions--;
+	braze_lane_unref(pack, lane);
+}
+
+bool
+braze_lane_is_barred(const BrazePack *pack, const char *key, size_t length)
+{
+	const Lane *lane = find_lane(pack, key, length, braze_hash(key, length));
+
+	return lane != NULL && lane->deletions > 0;
 }
 
 /* the link from this call to the next one of the same lane */

@@ -202,7 +202,17 @@ braze_pack_users_of(const BrazeCall *call, uint64_t users[BRAZE_PACK_USERS])
 void
 braze_pack_free_call(BrazePack *pack, const BrazeCall *call)
 {
-	braze_packed_call_free(pack, (PackedCall *) call);
+	PackedCall *packed = (PackedCall *) call;
+	PackedCall *barred[BRAZE_PACK_USERS] = {NULL};
+
+	for (int i = 0; i < packed->nusers && call->deleted; i++)
+		barred[i] = packed->users[i].lane->head;
+	braze_packed_call_free(pack, packed);
+	for (int i = 0; i < BRAZE_PACK_USERS; i++)
+	{
+		if (barred[i] != NULL)
+			braze_ready_list_enter(pack, barred[i], 0);
+	}
 }
 
 /* ----- the pack itself ----- */

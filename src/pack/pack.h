@@ -126,7 +126,7 @@ typedef struct BrazeCall
 	int			nprofiles;		/* of its users, as added; each is released
 								 * once */
 	BrazeProfile **profiles;
-	bool		deletes;		/* it deletes its first user */
+	bool		deleted;		/* Braze has deleted its first user */
 	bool		changes_owner;	/* it has told Braze attributes under an
 								 * identifier of which the user is another */
 	bool		withheld;		/* it names an alias that was given to

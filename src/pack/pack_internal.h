@@ -89,7 +89,8 @@ typedef struct Suspicion
 /* what a call has of one of its users; most have one user */
 typedef struct CallUser
 {
-	Lane	   *lane;			/* until it is done */
+	Lane	   *lane;			/* until it is done; of a deletion as long as
+								 * the call lives */
 	union
 	{
 		PackedCall *next_in_lane;
@@ -147,6 +148,8 @@ struct Lane
 	bool		closed;			/* nothing of this user may join it any more */
 	bool		has_attributes; /* it holds attributes of this user */
 	bool		has_alone;		/* and they are to stay alone */
+	int			deletions;		/* that name this user, accepted and not
+								 * settled */
 	int			waiting_objects;
 	PackedCall *head;
 	PackedCall *tail;
@@ -283,6 +286,9 @@ extern bool braze_lane_grow(BrazePack *pack);
 extern uint64_t braze_lane_hash(const BrazePack *pack, const BrazePackUser *user);
 extern Lane *braze_lane_for(BrazePack *pack, const BrazePackUser *user, uint64_t hash);
 extern void braze_lane_unref(BrazePack *pack, Lane *lane);
+extern void braze_lane_bar(Lane *lane);
+extern void braze_lane_unbar(BrazePack *pack, Lane *lane);
+extern bool braze_lane_is_barred(const BrazePack *pack, const char *key, size_t length);
 extern PackedCall **braze_lane_link(PackedCall *call, const Lane *lane);
 extern int	braze_lane_remaining_objects(const PackedCall *call);
 extern void braze_lane_append(Lane *lane, PackedCall *call);

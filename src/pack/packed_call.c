@@ -105,8 +105,6 @@ braze_packed_call_create(int nusers, int nlinks, int nobjects,
 			object->name.start = objects[i].name;
 			object->name.length = objects[i].name_length;
 		}
-		call->pub.deletes = call->pub.deletes ||
-			braze_kinds[object->kind].endpoint == BRAZE_USERS_DELETE;
 		to += objects[i].length;
 	}
 	return call;
@@ -168,6 +166,8 @@ braze_packed_call_free(BrazePack *pack, PackedCall *call)
 {
 	for (int i = 0; i < call->nlanes; i++)
 		braze_lane_unref(pack, call->users[i].lane);
+	for (int i = 0; i < call->nlanes + call->nusers && call->pub.deleted; i++)
+		braze_lane_unbar(pack, call->users[i].lane);
 	if (call->all_prev != NULL)
 		call->all_prev->all_next = call->all_next;
 	else

@@ -59,6 +59,19 @@ braze_profile_cache_clear(BrazeProfile *profile)
 	(void) braze_profile_cache_set_owner(profile, NULL, 0);
 }
 
+/*
+ * Of what was sent later Braze has something, perhaps; but what was sent to the
+ * owner's own alias is deleted with them.
+ */
+void
+braze_profile_cache_take_back(BrazeProfile *profile)
+{
+	bool		sent = profile->sent && !profile->has_alias;
+
+	braze_profile_cache_clear(profile);
+	profile->sent = sent;
+}
+
 bool
 braze_profile_cache_is_owner(const BrazeProfile *profile, const char *owner, size_t length)
 {

@@ -63,6 +63,9 @@ extern bool braze_profile_cache_is_owner(const BrazeProfile *profile, const char
 /* nothing is known any more, as after a deletion */
 extern void braze_profile_cache_clear(BrazeProfile *profile);
 
+/* it is nobody's, as after a deletion of its owner; was it sent to since? */
+extern void braze_profile_cache_take_back(BrazeProfile *profile);
+
 /* no attribute is known any more, as after a merge */
 extern void braze_profile_cache_reset(BrazeProfile *profile);
 

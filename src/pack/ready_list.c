@@ -3,9 +3,10 @@
  * ready_list.c
  *	  Which calls may start, and what that does to the lanes of their users.
  *
- * A call is ready when it heads the lane of each of its users and no request
- * holds an earlier call of theirs.  It leaves its lanes for a request, and
- * comes back to their heads when something of it is left to send.
+ * A call is ready when it heads the lane of each of its users, no request holds
+ * an earlier call of theirs, and no deletion but its own that names one of them
+ * is still to be settled.  It leaves its lanes for a request, and comes back to
+ * their heads when something of it is left to send.
  *
  *-------------------------------------------------------------------------
  */
@@ -35,7 +36,8 @@ braze_ready_list_enter(BrazePack *pack, PackedCall *call, int64_t now)
 	for (int i = 0; i < call->nlanes; i++)
 	{
 		if (call->users[i].lane->head != call || call->users[i].lane->busy != NULL ||
-			call->users[i].lane->not_before > 0)
+			call->users[i].lane->not_before > 0 ||
+			call->users[i].lane->deletions > call->pub.deleted)
 			return;
 		weight += call->users[i].lane->waiting_objects;
 	}
@@ -101,7 +103,7 @@ braze_ready_list_take(BrazePack *pack, PackedCall *call, BrazeRequest *request, 
 	{
 		Lane	   *lane = call->users[i].lane;
 
-		BRAZE_ASSERT(lane->head == call);
+		BRAZE_ASSERT(lane->head == call && lane->deletions <= call->pub.deleted);
 		BRAZE_ASSERT(lane->busy == NULL ? lane->taken_calls == 0 : lane->busy == request);
 
 		/* room in a lane may let a call in that is deferred */

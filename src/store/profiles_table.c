@@ -515,16 +515,7 @@ take_back(CachedProfile *cached, const char *owner, size_t length)
 		return false;
 	}
 	if (braze_profile_cache_is_owner(&cached->profile, owner, length))
-	{
-		/*
-		 * Of what was sent later Braze has something, perhaps; but what was
-		 * sent to the owner's own alias is deleted with them.
-		 */
-		bool		sent = cached->profile.sent && !cached->profile.has_alias;
-
-		braze_profile_cache_clear(&cached->profile);
-		cached->profile.sent = sent;
-	}
+		braze_profile_cache_take_back(&cached->profile);
 	cached->profile.dirty = true;
 	return write_other(cached);
 }

@@ -279,7 +279,7 @@ settle_call(BrazeSettler *settler, const BrazeCall *call)
 	 * Of a user whom Braze has deleted nothing may be left, before the row
 	 * that tells of it is gone and letters of later calls are put.
 	 */
-	if (call->deletes && call->nrefused == 0 && !call->gone &&
+	if (call->deleted &&
 		((call->nprofiles > 0 && !braze_profiles_table_take_from(call->profiles[0])) ||
 		 !braze_deleted_users_delete_letters(settler, &row)))
 		return BRAZE_SETTLE_LATER;
@@ -481,7 +481,7 @@ settle_done(BrazeSettler *settler, const Care *care, Done *done, int64 deadline)
 	bool		is_tried = is_to_be_tried(done, care);
 
 	/* what takes longer, or may: the letters of a user are looked for */
-	if ((is_tried || done->call->deletes) && braze_now_ms() >= deadline)
+	if ((is_tried || done->call->deleted) && braze_now_ms() >= deadline)
 		return false;
 	if (is_tried)
 		try_call(done);
