@@ -114,6 +114,7 @@ typedef struct BrazeDelivery
 								 * way */
 	bool		behind;
 	int64		cursor;
+	uint64		pass;			/* over the backlogs in which it takes part */
 	BrazeHeld  *held;			/* malloc'd, ascending */
 	int			nheld;
 	BrazeHeld  *listed;			/* the same, of all calls, for the read under

@@ -20,6 +20,7 @@ braze_delivery_cursor_fall_behind(BrazeDelivery *delivery, int64 cursor)
 		return;
 	delivery->behind = true;
 	delivery->cursor = cursor;
+	delivery->pass = 0;
 }
 
 /*

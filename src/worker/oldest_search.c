@@ -19,7 +19,10 @@
 #include "worker/delivery_figures.h"
 #include "worker/oldest_search.h"
 
-/* rows that are looked at once in a nap */
+/*
+ * Rows that are looked at once in a nap.  Not at once for one more whose oldest
+ * call is sought: each DELETE of calls makes all of them sought anew.
+ */
 #define SEARCH_BATCH	50000
 
 /* or after so many times what the last search took */
@@ -68,7 +71,7 @@ braze_oldest_search_look(BrazeReader *reader)
 		sought++;
 		from = Min(from, delivery->cursor);
 	}
-	if (sought == 0 || (sought <= left && now < next_search))
+	if (sought == 0 || now < next_search)
 		return;
 
 	/* a further one may have calls where the others have none */
@@ -77,6 +80,9 @@ braze_oldest_search_look(BrazeReader *reader)
 	searched = braze_reader_range(reader, Max(searched, from), PG_INT64_MAX,
 								  SEARCH_BATCH, note_oldest, NULL);
 	left = sought;
+	ereport(DEBUG1,
+			(errmsg_internal("segment_braze: looked for the oldest calls, those of %d destinations are still to be found",
+							 left)));
 
 	/* there may be any number of dead rows on the way, which are not counted */
 	next_search = now + Max(braze_nap, (braze_now_ms() - now) * SEARCH_SHARE);

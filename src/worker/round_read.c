@@ -17,13 +17,9 @@
 #include "base/guc.h"
 #include "base/shmem.h"
 #include "base/queue_count.h"
-#include "base/table_write.h"
 #include "base/wal_end.h"
 #include "queue/column_values.h"
 #include "queue/enqueue.h"
-#include "store/attribute_period.h"
-#include "store/profile_row.h"
-#include "store/profiles_table.h"
 #include "store/reader.h"
 #include "worker/activity.h"
 #include "worker/blocked.h"
@@ -31,6 +27,7 @@
 #include "worker/delivery_cursor.h"
 #include "worker/delivery_figures.h"
 #include "worker/delivery_place.h"
+#include "worker/delivery_unreadable.h"
 #include "worker/memory_budget.h"
 #include "worker/oldest_search.h"
 #include "worker/read_failure.h"
@@ -64,10 +61,6 @@ static bool stopped = false;
 
 /* or the calls of a destination have had their time */
 static bool out_of_time = false;
-
-/* what the read under way has found of the table of profiles */
-static bool profiles_asked = false;
-static const char *profiles_locked = NULL;	/* NULL: it can be read */
 
 /* since when somebody has the queue locked, 0: nobody has */
 static int64 locked_since = 0;
@@ -188,50 +181,6 @@ is_for_backlog(BrazeDelivery *delivery, const BrazeQueueRow *row)
 
 /* ----- whose row it is, and whether it can take it ----- */
 
-/*
- * Destinations that remember users need that table as well, and so do those of
- * which it says something that is to become untrue.  Whoever has locked it may
- * take long, so these fall behind, and the others read on.
- */
-static bool
-needs_profiles(const BrazeDelivery *delivery, bool *forbidden)
-{
-	const BrazeSettings *settings;
-
-	*forbidden = false;
-	if (delivery->destination == NULL)
-		return false;
-	settings = &delivery->destination->settings;
-	*forbidden = braze_attribute_period_forbids(delivery->period,
-												settings->changed_attributes_only);
-	return *forbidden || braze_profiles_table_needed(settings);
-}
-
-static void
-look_at_calls(BrazeDelivery *delivery)
-{
-	const char *unreadable = NULL;
-	bool		forbidden;
-
-	if (needs_profiles(delivery, &forbidden))
-	{
-		if (!profiles_asked)
-			profiles_locked = braze_profile_row_try_read() ? NULL : braze_table_write_locked;
-		profiles_asked = true;
-		unreadable = profiles_locked;
-		if (forbidden && unreadable == NULL)
-			unreadable = "somebody has locked rows of the table braze_profiles, or a trigger of it fails";
-	}
-	if (unreadable == NULL && braze_read_failure_waits(delivery))
-	{
-		unreadable = "one of them raises an error, and is tried again";
-		braze_table_write_unread++;
-	}
-	if ((delivery->unreadable == NULL) != (unreadable == NULL))
-		delivery->changed = true;
-	delivery->unreadable = unreadable;
-}
-
 /* NULL: there is no such server, and its backlog is read when there is one */
 static BrazeDelivery *
 find_delivery(const BrazeQueueRow *row)
@@ -243,7 +192,7 @@ find_delivery(const BrazeQueueRow *row)
 	if (delivery != NULL && !delivery->at_work)
 	{
 		braze_deliveries_put_to_work(delivery);
-		look_at_calls(delivery);
+		braze_delivery_unreadable_look(delivery);
 	}
 	return delivery;
 }
@@ -302,19 +251,75 @@ consume_hole(const BrazeQueueRow *row, void *arg)
 	return true;
 }
 
-/* what a destination that fell behind has not had yet */
+/* ----- what those that fell behind have not had yet ----- */
+
+/*
+ * They read together what they have not had: a pass is for all of them, each
+ * from its own cursor on.  One that has no room, or no time, leaves the pass at
+ * that row, and the others go on.
+ */
+static uint64 pass = 0;			/* the one under way or the last */
+
+static bool
+takes_part(const BrazeDelivery *delivery)
+{
+	return delivery->pass == pass;
+}
+
+/*
+ * The lowest cursor from this one on where a pass is worth it.  A destination
+ * that takes part in one goes on until it is full, and begins when it has much
+ * room: a pass for a few calls would read much for little.
+ */
+static int64
+lowest_cursor(int64 from)
+{
+	int64		lowest = PG_INT64_MAX;
+	ListCell   *cell;
+
+	foreach(cell, braze_deliveries_at_work)
+	{
+		BrazeDelivery *delivery = lfirst(cell);
+
+		if (delivery->behind && delivery->cursor >= from && delivery->cursor < lowest &&
+			braze_delivery_can_take(delivery) &&
+			(delivery->pass != 0 ? braze_memory_budget_has_room(delivery) :
+			 braze_memory_budget_has_much_room(delivery)))
+			lowest = delivery->cursor;
+	}
+	return lowest;
+}
+
+/* is there one left that the pass has come to? */
+static bool
+pass_is_wanted(int64 id)
+{
+	ListCell   *cell;
+
+	foreach(cell, braze_deliveries_at_work)
+	{
+		const BrazeDelivery *delivery = lfirst(cell);
+
+		if (takes_part(delivery) && delivery->cursor < id)
+			return true;
+	}
+	return false;
+}
+
 static bool
 consume_backlog(const BrazeQueueRow *row, void *arg)
 {
-	BrazeDelivery *delivery = arg;
+	BrazeDelivery *delivery = braze_deliveries_find(row->destination);
 
-	if (strcmp(row->destination, NameStr(delivery->name)) != 0 ||
+	if (delivery == NULL || !takes_part(delivery) || row->id <= delivery->cursor ||
 		braze_delivery_cursor_holds(delivery, row->id, row->queued_at))
 		return true;
 	if (!has_room(delivery))
 	{
+		delivery->cursor = row->id - 1;
+		delivery->pass = 0;
 		braze_delivery_figures_passed(delivery, row->id, row->queued_at);
-		return false;
+		return pass_is_wanted(row->id);
 	}
 	take_row(delivery, row);
 
@@ -324,25 +329,65 @@ consume_backlog(const BrazeQueueRow *row, void *arg)
 	return true;
 }
 
-/* true when there is more to read at once */
-static bool
-read_backlog(BrazeDelivery *delivery)
+/* from a cursor on; returns how far all that take part have come */
+static int64
+read_pass(int64 from)
 {
 	int64		until = reader->cursor;
 	int64		reached;
+	ListCell   *cell;
 
-	if (!braze_delivery_can_take(delivery) || !has_room(delivery))
-		return false;
-	reached = braze_reader_range(reader, delivery->cursor, until, READ_BATCH,
-								 consume_backlog, delivery);
-	delivery->cursor = reached;
-	if (reached >= until)
+	pass++;
+	foreach(cell, braze_deliveries_at_work)
 	{
+		BrazeDelivery *delivery = lfirst(cell);
+
+		if (delivery->behind && delivery->cursor >= from && braze_delivery_can_take(delivery))
+			delivery->pass = pass;
+	}
+	reached = braze_reader_range(reader, from, until, READ_BATCH, consume_backlog, NULL);
+	foreach(cell, braze_deliveries_at_work)
+	{
+		BrazeDelivery *delivery = lfirst(cell);
+
+		if (!takes_part(delivery))
+			continue;
+
+		/* those that it has not come to need much room to begin */
+		if (delivery->cursor > reached)
+			delivery->pass = 0;
+		delivery->cursor = Max(delivery->cursor, reached);
+		if (delivery->cursor < until)
+			continue;
 		delivery->behind = false;
 		braze_delivery_figures_clear_passed(delivery);
-		return false;
 	}
-	return braze_memory_budget_has_room(delivery);
+	return reached;
+}
+
+/*
+ * One pass begins at the lowest cursor, and collects the others on its way, so
+ * the queue is read once for all of them.  Nobody waits until it has come to
+ * them: a second pass is for those further on, whose cursors take turns.  So a
+ * read looks at no more rows when they are many.  True when there is more to
+ * read at once.
+ */
+static bool
+read_backlogs(void)
+{
+	static int64 turn = 0;		/* the second pass is for those from here on */
+	int64		from = lowest_cursor(0);
+	int64		above;
+
+	if (from == PG_INT64_MAX)
+		return false;
+	above = read_pass(from) + 1;
+	from = lowest_cursor(Max(above, turn));
+	if (from == PG_INT64_MAX)
+		from = lowest_cursor(above);
+	if (from != PG_INT64_MAX)
+		turn = read_pass(from) + 1;
+	return lowest_cursor(0) != PG_INT64_MAX;
 }
 
 /* ----- calls of which the pack has kept the id alone ----- */
@@ -503,14 +548,14 @@ static bool
 read_all(void)
 {
 	ListCell   *cell;
-	bool		more = false;
+	bool		more;
 
 	stopped = out_of_time = false;
-	profiles_asked = false;
+	braze_delivery_unreadable_begin();
 	foreach(cell, braze_deliveries_at_work)
 	{
 		((BrazeDelivery *) lfirst(cell))->read_ms = 0;
-		look_at_calls(lfirst(cell));
+		braze_delivery_unreadable_look(lfirst(cell));
 	}
 	braze_memory_budget_count();
 
@@ -534,13 +579,7 @@ read_all(void)
 		read_wanted(lfirst(cell));
 
 	/* the backlogs first: who catches up here takes part in what is new */
-	foreach(cell, braze_deliveries_at_work)
-	{
-		BrazeDelivery *delivery = lfirst(cell);
-
-		if (delivery->behind)
-			more = read_backlog(delivery) || more;
-	}
+	more = read_backlogs();
 	if (all_others_behind(NULL))
 		braze_oldest_search_look(reader);
 	else
