@@ -244,7 +244,7 @@ CALL empty();
 -- nothing
 INSERT INTO orders VALUES (7, 'u7', '2026-01-20 00:00+00', 70), (8, 'u8', 'infinity', 80), (9, 'u9', '2300-01-01', 90);
 CALL braze_run_sync('orders');
-INSERT INTO orders VALUES (10, 'u7', '2026-11-29 00:00+00', 100);
+INSERT INTO orders VALUES (10, 'u7', now() - interval '1 hour', 100);
 CALL braze_run_sync('orders');
 SELECT s.key FROM braze_sync_state s JOIN braze_syncs y ON y.id = s.sync WHERE y.name = 'orders' AND s.key IN ('1', '2', '4', '6', '8', '9') ORDER BY s.key;
 SELECT isfinite(cursor_at) AND cursor_at <= now() AS now FROM braze_syncs WHERE name = 'orders';
