@@ -40,14 +40,17 @@
 #define CHUNK_ROWS		BRAZE_REMOTE_FETCH
 
 /*
- * An error while rows were read makes the next round more careful.  A round
- * that succeeds is the end of it, as long as no row was found that cannot be
- * read.
+ * An error while rows were read makes the next round more careful, and has all
+ * be read from the lowest id again.  So it stays careful until it has come past
+ * the row: when all is read, and has no row that cannot be read.  Rows are read
+ * alone, which costs more, only until those that failed together are read.
  */
 static bool is_reading = false;
 static bool reads_carefully = false;
 static bool reads_alone = false;
 static bool has_unreadable = false;
+static int64 tried_until = PG_INT64_MAX;	/* the last of those, */
+static int64 alone_until;		/* and of those that failed */
 
 /* false: a column there has another type, so its text cannot be measured */
 static bool is_measured = true;
@@ -70,10 +73,10 @@ braze_collect_batch_from_start(void)
 }
 
 void
-braze_collect_batch_succeeded(void)
+braze_collect_batch_succeeded(const BrazeCollectBatch *batch, bool all)
 {
-	reads_carefully = reads_carefully && has_unreadable;
-	reads_alone = false;
+	reads_carefully = reads_carefully && (has_unreadable || !all);
+	reads_alone = reads_alone && !all && batch->last_id < alone_until;
 }
 
 /* ----- errors ----- */
@@ -105,18 +108,21 @@ is_of_memory(int sqlstate)
 bool
 braze_collect_batch_failed(int sqlstate)
 {
-	bool		was_alone = reads_alone;
+	/* any other error may come again at once, however rows are read */
+	bool		helps = !reads_alone &&
+	(is_of_memory(sqlstate) ||
+	 (is_reading && (is_of_a_value(sqlstate) || is_of_the_connection(sqlstate))));
 
-	if (is_of_memory(sqlstate) ||
-		(is_reading && (is_of_a_value(sqlstate) || is_of_the_connection(sqlstate))))
+	if (helps)
 	{
 		reads_alone = reads_carefully;
 		reads_carefully = true;
+		alone_until = tried_until;
 	}
 	is_reading = false;
 	has_unreadable = false;
 	is_measured = true;
-	return !was_alone && (reads_alone || reads_carefully);
+	return helps;
 }
 
 /* ----- rows ----- */
@@ -276,6 +282,8 @@ keep_readable(BrazeCollectBatch *batch, const int64 *ids, int count)
 	int64		began = braze_now_ms();
 	int			refused = batch->refused;
 	int			i = 0;
+
+	tried_until = ids[count - 1];
 
 	/* most chunks are good as a whole, which costs one statement there */
 	if (!reads_alone && try_to_keep(batch, ids, count) == NULL)

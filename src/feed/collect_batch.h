@@ -44,8 +44,8 @@ extern bool braze_collect_batch_is_behind_notes(const BrazeCollectBatch *batch);
 /* all is read from the lowest id again */
 extern void braze_collect_batch_from_start(void);
 
-/* the round is committed, or almost */
-extern void braze_collect_batch_succeeded(void);
+/* the round is committed, or almost; all: there are no more rows */
+extern void braze_collect_batch_succeeded(const BrazeCollectBatch *batch, bool all);
 
 /* after an error; true: the next round reads more carefully than this one */
 extern bool braze_collect_batch_failed(int sqlstate);

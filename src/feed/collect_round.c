@@ -442,7 +442,7 @@ braze_collect_round_run(const BrazeOrigin *origin, BrazeCollectRound *result)
 	/* if the commit fails, braze_collect_round_reset() takes this back */
 	keep_collected(&batch);
 	is_careful = is_careful && !all;
-	braze_collect_batch_succeeded();
+	braze_collect_batch_succeeded(&batch.read, all);
 	result->collected = batch.count;
 	result->more = (!all || batch.count > 0);
 	result->all = all;
