@@ -41,16 +41,16 @@
 
 /*
  * An error while rows were read makes the next round more careful, and has all
- * be read from the lowest id again.  So it stays careful until it has come past
- * the row: when all is read, and has no row that cannot be read.  Rows are read
- * alone, which costs more, only until those that failed together are read.
+ * be read from the lowest id again.  It stays careful until a round that began
+ * where the reading had failed has succeeded, and as long as rows were found
+ * that cannot be read.  Each time the end of that is further on.
  */
 static bool is_reading = false;
 static bool reads_carefully = false;
 static bool reads_alone = false;
 static bool has_unreadable = false;
-static int64 tried_until = PG_INT64_MAX;	/* the last of those, */
-static int64 alone_until;		/* and of those that failed */
+static int64 looked_until = PG_INT64_MIN;	/* since it began at the lowest */
+static int64 failed_behind;		/* the same when it failed */
 
 /* false: a column there has another type, so its text cannot be measured */
 static bool is_measured = true;
@@ -62,6 +62,7 @@ braze_collect_batch_begin(BrazeCollectBatch *batch, const BrazeOrigin *origin,
 	memset(batch, 0, sizeof(*batch));
 	batch->origin = origin;
 	batch->highest_noted = highest_noted;
+	batch->began_behind = braze_collect_cursor_position();
 	batch->is_stopping = is_stopping;
 	batch->rows = palloc(sizeof(BrazeCollectedRow) * BRAZE_COLLECT_BATCH_ROWS);
 }
@@ -75,8 +76,10 @@ braze_collect_batch_from_start(void)
 void
 braze_collect_batch_succeeded(const BrazeCollectBatch *batch, bool all)
 {
-	reads_carefully = reads_carefully && (has_unreadable || !all);
-	reads_alone = reads_alone && !all && batch->last_id < alone_until;
+	if (!all && batch->began_behind < failed_behind)
+		return;
+	reads_carefully = reads_carefully && has_unreadable;
+	reads_alone = false;
 }
 
 /* ----- errors ----- */
@@ -117,8 +120,9 @@ braze_collect_batch_failed(int sqlstate)
 	{
 		reads_alone = reads_carefully;
 		reads_carefully = true;
-		alone_until = tried_until;
+		failed_behind = looked_until;
 	}
+	looked_until = PG_INT64_MIN;
 	is_reading = false;
 	has_unreadable = false;
 	is_measured = true;
@@ -283,8 +287,6 @@ keep_readable(BrazeCollectBatch *batch, const int64 *ids, int count)
 	int			refused = batch->refused;
 	int			i = 0;
 
-	tried_until = ids[count - 1];
-
 	/* most chunks are good as a whole, which costs one statement there */
 	if (!reads_alone && try_to_keep(batch, ids, count) == NULL)
 		i = count;
@@ -322,6 +324,7 @@ keep_fetched(BrazeCollectBatch *batch, const char *condition, SPITupleTable *tab
 		count = keep_readable(batch, ids, count);
 	for (int i = 0; condition == NULL && i < count; i++)
 		braze_collect_cursor_read(ids[i]);
+	looked_until = Max(looked_until, braze_collect_cursor_position());
 	pfree(ids);
 	return count;
 }

@@ -20,6 +20,7 @@ typedef struct BrazeCollectBatch
 {
 	const BrazeOrigin *origin;
 	int64		highest_noted;
+	int64		began_behind;	/* the cursor */
 	bool		is_stopping;	/* reads no further than to what is noted */
 	BrazeCollectedRow *rows;
 	int			count;
