@@ -215,6 +215,37 @@ braze_identity_link_decide(BrazePack *pack, PackedCall *call)
 	}
 }
 
+/*
+ * Whoever the call deletes by an alias that Braze keeps of them is another of
+ * its users: nothing of them is under way then, nor starts before the deletion
+ * is settled.  Their calls that were deferred come after it.  False: there is
+ * no such user, or no memory, or they were added before.
+ */
+bool
+braze_identity_link_add_owner(BrazePack *pack, PackedCall *call)
+{
+	const BrazeProfile *alias = call->nlanes > 0 ? call->users[0].profile : NULL;
+	BrazePackUser owner;
+	Lane	   *lane;
+
+	if (alias == NULL || alias->owner == NULL || !alias->has_alias || call->nlanes == BRAZE_PACK_USERS ||
+		braze_kinds[call->objects[call->nlinks].kind].endpoint != BRAZE_USERS_DELETE)
+		return false;
+	owner.key = alias->owner;
+	owner.length = alias->owner_length;
+	lane = braze_lane_for(pack, &owner, braze_lane_hash(pack, &owner));
+	for (int i = 0; i < call->nlanes; i++)
+	{
+		if (lane == NULL || call->users[i].lane == lane)
+			return false;
+	}
+	lane->calls++;
+	call->users[call->nlanes].link = -1;
+	call->users[call->nlanes++].lane = lane;
+	braze_lane_insert(lane, call);
+	return true;
+}
+
 /* Braze has put two of these users together, and nobody knows how */
 static void
 reset_attributes(PackedCall *call)
@@ -240,22 +271,32 @@ note_owner(PackedCall *call)
 
 /*
  * Braze has deleted the call's user, with what was theirs.  The call may name
- * an alias of somebody else, of which Braze has what it had.
+ * an alias of somebody else, of which Braze has what it had.  The owner of an
+ * alias is deleted with it, unless they were deleted before: then it was taken
+ * back from them, and they may have begun anew.
  */
 static void
 note_deletion(PackedCall *call)
 {
 	const Lane *user = call->users[0].lane;
+	const BrazeProfile *alias = call->users[0].profile;
 
-	for (int i = 0; i < call->nlanes; i++)
+	/* the first one last, since it says whose it is */
+	for (int i = call->nlanes - 1; i >= 0; i--)
 	{
+		Lane	   *lane = call->users[i].lane;
 		BrazeProfile *profile = call->users[i].profile;
 
 		if (profile != NULL &&
 			(i == 0 || braze_profile_cache_is_owner(profile, user->key, user->key_length)))
 			braze_profile_cache_clear(profile);
+		if (alias != NULL && braze_profile_cache_is_owner(alias, lane->key, lane->key_length))
+		{
+			call->pub.owner = lane->key;
+			call->pub.owner_length = lane->key_length;
+		}
 		if (!call->pub.deleted)
-			braze_lane_bar(call->users[i].lane);
+			braze_lane_bar(lane);
 	}
 	call->pub.deleted = true;
 }

@@ -190,6 +190,25 @@ braze_lane_prepend(Lane *lane, PackedCall *call)
 	lane->waiting_objects += braze_lane_remaining_objects(call);
 }
 
+/*
+ * A call that waits in other lanes comes to wait here as well: in the order in
+ * which they arrived, which is that of all lanes, or two calls could wait for
+ * each other.  One that is ready goes in any case.
+ */
+void
+braze_lane_insert(Lane *lane, PackedCall *call)
+{
+	PackedCall **link = &lane->head;
+
+	while (*link != NULL && ((*link)->ready || (*link)->arrival < call->arrival))
+		link = braze_lane_link(*link, lane);
+	*braze_lane_link(call, lane) = *link;
+	if (*link == NULL)
+		lane->tail = call;
+	*link = call;
+	lane->waiting_objects += braze_lane_remaining_objects(call);
+}
+
 /* the first call leaves, since a request takes it */
 void
 braze_lane_pop(Lane *lane)

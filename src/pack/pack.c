@@ -70,13 +70,17 @@ new_call_in_lanes(BrazePack *pack, int64_t id, BrazeRowAddress row,
 	uint64_t	hashes[BRAZE_PACK_USERS];
 	PackedCall *call;
 
+	/* with a place for the owner of an alias that is deleted */
+	int			owners = nobjects > 0 && braze_kinds[objects[0].kind].endpoint == BRAZE_USERS_DELETE;
+
 	for (int i = 0; i < nusers; i++)
 		hashes[i] = braze_lane_hash(pack, &users[i]);
-	call = braze_packed_call_create(nusers, count_links(nusers, users), nobjects,
+	call = braze_packed_call_create(nusers + owners, count_links(nusers, users), nobjects,
 									objects, size);
 
 	if (call == NULL)
 		return NULL;
+	call->arrival = ++pack->arrivals;
 	call->pub.id = id;
 	call->pub.row = row;
 	call->state = CALL_WAITING;

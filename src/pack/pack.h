@@ -126,7 +126,10 @@ typedef struct BrazeCall
 	int			nprofiles;		/* of its users, as added; each is released
 								 * once */
 	BrazeProfile **profiles;
-	bool		deleted;		/* Braze has deleted its first user */
+	bool		deleted;		/* Braze has deleted its first user, */
+	const char *owner;			/* and this one, whose alias that was; NULL:
+								 * nobody; not terminated */
+	int			owner_length;
 	bool		changes_owner;	/* it has told Braze attributes under an
 								 * identifier of which the user is another */
 	bool		withheld;		/* it names an alias that was given to

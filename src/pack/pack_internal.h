@@ -117,6 +117,7 @@ struct PackedCall
 	Suspicion	suspicion;
 	int			nlanes;
 	int			nusers;
+	uint64_t	arrival;		/* the order of all lanes */
 	PackedCall *next;			/* in the ready list, or in the done list */
 	bool		ready;
 	int64_t		ready_since;	/* or done since; 0: when it was added */
@@ -245,6 +246,7 @@ struct BrazePack
 	ReadyList	ready[BRAZE_ENDPOINTS];
 	ReadyList	again[BRAZE_ENDPOINTS]; /* ready, and failed before */
 	bool		again_first;	/* whose turn it is */
+	uint64_t	arrivals;		/* of calls, so far */
 	uint64_t	groups;			/* of calls that failed, so far */
 	uint64_t	successes[BRAZE_ENDPOINTS]; /* requests that Braze has judged */
 	bool		down[BRAZE_ENDPOINTS];	/* the last one failed, and by no
@@ -293,6 +295,7 @@ extern PackedCall **braze_lane_link(PackedCall *call, const Lane *lane);
 extern int	braze_lane_remaining_objects(const PackedCall *call);
 extern void braze_lane_append(Lane *lane, PackedCall *call);
 extern void braze_lane_prepend(Lane *lane, PackedCall *call);
+extern void braze_lane_insert(Lane *lane, PackedCall *call);
 extern void braze_lane_pop(Lane *lane);
 extern void braze_lane_delay(BrazePack *pack, Lane *lane, int64_t until);
 extern void braze_lane_enter_delayed(BrazePack *pack, Lane *lane);
@@ -326,6 +329,7 @@ extern int	braze_deferred_list(const BrazePack *pack, BrazeHeld *held);
 
 /* identity_link.c */
 extern void braze_identity_link_decide(BrazePack *pack, PackedCall *call);
+extern bool braze_identity_link_add_owner(BrazePack *pack, PackedCall *call);
 extern bool braze_identity_link_is_withheld(const PackedCall *call, const PackedObject *object);
 extern bool braze_identity_link_accepted(BrazePack *pack, PackedCall *call, int object);
 extern void braze_identity_link_refused(PackedCall *call, int object);

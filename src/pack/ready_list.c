@@ -42,6 +42,13 @@ braze_ready_list_enter(BrazePack *pack, PackedCall *call, int64_t now)
 		weight += call->users[i].lane->waiting_objects;
 	}
 
+	/* it is about one user more, of whom something else may be the first */
+	if (braze_identity_link_add_owner(pack, call))
+	{
+		braze_ready_list_enter(pack, call, now);
+		return;
+	}
+
 	/*
 	 * Everything earlier of these users is answered now, and not before: so
 	 * only now is it known which links Braze needs.  This may change the
@@ -170,10 +177,13 @@ braze_ready_list_release_lanes(BrazePack *pack, PackedCall **calls, int ncalls,
 		}
 	}
 
-	/* only now, since a call about two users looks at both lanes */
+	/*
+	 * Only now, since a call about two users looks at both lanes.  The alias
+	 * before its user, whom a deletion of it is about as well.
+	 */
 	for (int i = 0; i < ncalls; i++)
 	{
-		for (int j = 0; j < calls[i]->nlanes; j++)
+		for (int j = calls[i]->nlanes - 1; j >= 0; j--)
 		{
 			Lane	   *lane = calls[i]->users[j].lane;
 

@@ -550,29 +550,45 @@ braze_profiles_table_take_from(const BrazeProfile *deleted)
 	return done;
 }
 
+/* the user whom a profile was given to is deleted, or has other attributes */
+static bool
+change_owner(const CachedProfile *given, const char *name, int length, bool deleted)
+{
+	char	   *key = pg_any_to_server(pnstrdup(name, length), length, PG_UTF8);
+	CachedProfile *owner;
+	bool		done = false;
+
+	if (!braze_profile_row_try_read())
+		return false;
+	owner = (CachedProfile *) braze_profiles_table_get(NameStr(given->row.destination), key, strlen(key));
+	if (owner->storing && (deleted || owner->profile.nhashes > 0))
+		braze_table_write_locked = BRAZE_LOCKED_ROWS("braze_profiles");
+	else
+	{
+		if (deleted)
+			braze_profile_cache_clear(&owner->profile);
+		else
+			braze_profile_cache_reset(&owner->profile);
+		done = write_other(owner) && (!deleted || braze_profiles_table_take_from(&owner->profile));
+	}
+	braze_profiles_table_release(&owner->profile);
+	return done;
+}
+
+bool
+braze_profiles_table_delete_owner(const BrazeProfile *alias, const char *owner, int length)
+{
+	return change_owner((const CachedProfile *) alias, owner, length, true);
+}
+
 bool
 braze_profiles_table_reset_owner(const BrazeProfile *given)
 {
 	const CachedProfile *cached = (const CachedProfile *) given;
-	CachedProfile *owner;
-	char	   *key;
-	bool		done = false;
 
 	if (given->owner == NULL || braze_attribute_period_of(NameStr(cached->row.destination)) == 0)
 		return true;
-	if (!braze_profile_row_try_read())
-		return false;
-	key = pg_any_to_server(given->owner, given->owner_length, PG_UTF8);
-	owner = (CachedProfile *) braze_profiles_table_get(NameStr(cached->row.destination), key, strlen(key));
-	if (owner->storing && owner->profile.nhashes > 0)
-		braze_table_write_locked = BRAZE_LOCKED_ROWS("braze_profiles");
-	else
-	{
-		braze_profile_cache_reset(&owner->profile);
-		done = write_other(owner);
-	}
-	braze_profiles_table_release(&owner->profile);
-	return done;
+	return change_owner(cached, given->owner, given->owner_length, false);
 }
 
 /* ----- those that are written later ----- */

@@ -43,12 +43,14 @@ extern void braze_profiles_table_store(BrazeProfile *profile);
 extern void braze_profiles_table_stored(bool committed);
 
 /*
- * In a settle, too: of a user who was deleted nobody is an alias any more; and
- * of the user whom this profile was given to no attribute is known any more.
- * False: not now, since somebody has locked a row, or this transaction has
- * written it already.
+ * In a settle, too: of a user who was deleted nobody is an alias any more; of
+ * one who was deleted by this alias of theirs nothing is known any more either;
+ * and of the user whom this profile was given to no attribute is known any
+ * more.  False: not now, since somebody has locked a row, or this transaction
+ * has written it already.
  */
 extern bool braze_profiles_table_take_from(const BrazeProfile *deleted);
+extern bool braze_profiles_table_delete_owner(const BrazeProfile *alias, const char *owner, int length);
 extern bool braze_profiles_table_reset_owner(const BrazeProfile *given);
 
 /* takes back what a subtransaction that failed has stored since the mark */

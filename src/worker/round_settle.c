@@ -281,6 +281,8 @@ settle_call(BrazeSettler *settler, const BrazeCall *call)
 	 */
 	if (call->deleted &&
 		((call->nprofiles > 0 && !braze_profiles_table_take_from(call->profiles[0])) ||
+		 (call->owner != NULL &&
+		  !braze_profiles_table_delete_owner(call->profiles[0], call->owner, call->owner_length)) ||
 		 !braze_deleted_users_delete_letters(settler, &row)))
 		return BRAZE_SETTLE_LATER;
 	result = call->nrefused > 0 ? reject_call(settler, call, &row)

@@ -31,13 +31,14 @@ typedef enum CallKind
 	CALL_OF_BOTH,				/* an event of a user, with an alias */
 	CALL_ALIAS,
 	CALL_DELETE,
-	CALL_DELETE_BOTH			/* a deletion that names an alias, too */
+	CALL_DELETE_BOTH,			/* a deletion that names an alias, too */
+	CALL_DELETE_ALIAS			/* one of whoever has the alias */
 } CallKind;
 
 /* of twenty calls */
 static const CallKind kinds[20] = {
 	CALL_OF_VISITOR, CALL_OF_VISITOR, CALL_OF_VISITOR, CALL_OF_VISITOR,
-	CALL_OF_VISITOR, CALL_OF_VISITOR, CALL_OF_VISITOR, CALL_OF_VISITOR,
+	CALL_OF_VISITOR, CALL_OF_VISITOR, CALL_OF_VISITOR, CALL_DELETE_ALIAS,
 	CALL_OF_BOTH, CALL_OF_BOTH, CALL_OF_BOTH, CALL_OF_BOTH, CALL_OF_BOTH,
 	CALL_OF_BOTH, CALL_OF_USER, CALL_OF_USER, CALL_ALIAS, CALL_ALIAS,
 	CALL_DELETE, CALL_DELETE_BOTH
@@ -138,6 +139,15 @@ delete_user(int user)
 	}
 }
 
+/* and with an alias whoever has it */
+static void
+delete_alias(int alias)
+{
+	if (whose[alias] >= 0)
+		delete_user(whose[alias]);
+	whose[alias] = UNKNOWN;
+}
+
 /* the number that stands behind this in the object, -1: it does not */
 static int
 number_behind(const PackedObject *object, const char *name)
@@ -169,6 +179,9 @@ apply_object(const PackedObject *object)
 			break;
 		case BRAZE_DELETE_EXTERNAL_IDS:
 			delete_user(number_behind(object, "\"u"));
+			break;
+		case BRAZE_DELETE_USER_ALIASES:
+			delete_alias(alias);
 			break;
 		default:
 			broken = "an object of a kind that no call has";
@@ -242,12 +255,18 @@ release_profile(BrazeProfile *profile)
 
 /* ----- calls ----- */
 
+static bool
+is_about_alias(const QueuedCall *call)
+{
+	return call->kind == CALL_OF_VISITOR || call->kind == CALL_DELETE_ALIAS;
+}
+
 static void
 add_call(int id, bool was_there)
 {
 	const QueuedCall *call = &queue[id];
 	Kept	   *alias = &kept[USERS + call->alias];
-	Kept	   *first = call->kind == CALL_OF_VISITOR ? alias : &kept[call->user];
+	Kept	   *first = is_about_alias(call) ? alias : &kept[call->user];
 	char		text[200];
 	BrazePackObject object = {.kind = BRAZE_EVENTS, .json = text};
 	BrazePackUser users[2] = {
@@ -269,6 +288,10 @@ add_call(int id, bool was_there)
 		case CALL_DELETE_BOTH:
 			object.kind = BRAZE_DELETE_EXTERNAL_IDS;
 			snprintf(text, sizeof(text), "\"u%d\"", call->user);
+			break;
+		case CALL_DELETE_ALIAS:
+			object.kind = BRAZE_DELETE_USER_ALIASES;
+			snprintf(text, sizeof(text), "{\"alias_name\":\"a%d\",\"alias_label\":\"l\"}", call->alias);
 			break;
 		default:
 			snprintf(text, sizeof(text), "{%s,\"name\":\"e\"}", first->key);
@@ -360,13 +383,29 @@ take_from(const Kept *deleted)
 	}
 }
 
+/* as braze_profiles_table_delete_owner() */
+static void
+delete_owner(const char *owner, int length)
+{
+	Kept	   *one = kept;
+
+	while (strlen(one->key) != (size_t) length || memcmp(one->key, owner, length) != 0)
+		one++;
+	braze_profile_cache_clear(pin_profile(one));
+	write_row(one);
+	take_from(one);
+	release_profile(one->profile);
+}
+
 static void
 settle_call(int place)
 {
 	const BrazeCall *call = done_calls[place];
 
-	if (call->deleted)
+	if (call->deleted && !is_about_alias(&queue[call->id]))
 		take_from(&kept[queue[call->id].user]);
+	if (call->owner != NULL)
+		delete_owner(call->owner, call->owner_length);
 	for (int i = 0; i < call->nprofiles; i++)
 	{
 		if (call->profiles[i]->dirty)
@@ -685,12 +724,80 @@ test_barrier(void)
 	kill_worker();
 }
 
+static void
+answer_and_settle(void)
+{
+	while (nopen > 0)
+		answer_request(0, 201);
+	while (ndone > 0)
+		settle_call(0);
+}
+
+/* by an alias that was joined with them */
+static void
+test_owner(void)
+{
+	begin_anew();
+	begin_worker();
+	queue_call(CALL_OF_VISITOR, 0, 0);
+	queue_call(CALL_OF_BOTH, 0, 0);
+	queue_call(CALL_DELETE_ALIAS, 0, 0);
+	for (int i = 0; i < 2; i++)
+	{
+		(void) count_started();
+		answer_and_settle();
+	}
+	is_int(count_started(), 1, "a visitor logs in");
+	queue_call(CALL_OF_USER, 0, 0);
+	answer_and_settle();
+	ok(kept[0].has_alias, "and has an alias");
+	is_int(count_started(), 1, "the deletion goes first, and alone");
+	is_int(open_requests[0]->endpoint, BRAZE_USERS_DELETE, "to where users are deleted");
+	answer_request(0, 503);
+	is_int(count_started(), 1, "it fails, and goes again");
+	is_int(open_requests[0]->endpoint, BRAZE_USERS_DELETE, "before what came later of the user");
+	answer_request(0, 201);
+	is_int(count_started(), 0, "which waits until it is settled");
+	settle_call(0);
+	ok(!kept[0].sent && !kept[0].has_alias && kept[USERS].owner[0] == '\0', "of them nothing is remembered");
+	is_int(count_started(), 1, "then it goes");
+	answer_and_settle();
+
+	queue_call(CALL_OF_VISITOR, 0, 1);
+	(void) count_started();
+	answer_and_settle();
+	queue_call(CALL_OF_BOTH, 0, 1);
+	is_int(count_started(), 1, "the next visitor");
+	is_int(open_requests[0]->endpoint, BRAZE_USERS_IDENTIFY, "is joined with the user, who has no alias any more");
+	answer_and_settle();
+	(void) count_started();
+	answer_and_settle();
+
+	/* of one that was merged Braze has nothing any more */
+	queue_call(CALL_OF_VISITOR, 0, 2);
+	(void) count_started();
+	answer_and_settle();
+	queue_call(CALL_OF_BOTH, 0, 2);
+	for (int i = 0; i < 2; i++)
+	{
+		(void) count_started();
+		answer_and_settle();
+	}
+	queue_call(CALL_DELETE_ALIAS, 0, 2);
+	(void) count_started();
+	answer_and_settle();
+	ok(is_known[0] && kept[0].has_alias && kept[USERS + 1].owner[0] != '\0', "by an alias that was merged the user is not deleted");
+	ok(broken == NULL, "nobody has somebody else's alias");
+	kill_worker();
+}
+
 int
 main(void)
 {
 	const char *first = NULL;
 
 	test_barrier();
+	test_owner();
 	for (unsigned seed = 1; seed <= SEEDS && first == NULL; seed++)
 	{
 		first = simulate(seed);
