@@ -25,6 +25,7 @@
 #include "worker/round.h"
 #include "worker/round_claim.h"
 #include "worker/round_settle.h"
+#include "worker/settle_call.h"
 
 /* a lock that keeps calls from being done for so long is in the status */
 #define LOCKED_UNTIL_TOLD_MS	2000
@@ -70,7 +71,7 @@ add_claim(BrazeDelivery *delivery, BrazeRequest *request, BrazeCall *call, int n
 	claim->request = request;
 	claim->call = call;
 	claim->number = number;
-	claim->row = braze_round_settle_row_of(call);
+	claim->row = braze_settle_call_row_of(call);
 	claim->result = BRAZE_CLAIM_LATER;
 }
 

@@ -16,13 +16,13 @@
 #include "worker/delivery_figures.h"
 #include "worker/round.h"
 #include "worker/round_gone.h"
-#include "worker/round_settle.h"
+#include "worker/settle_call.h"
 #include "worker/round_upkeep.h"
 
 static bool
 is_gone(const BrazeCall *call, void *settler)
 {
-	BrazeSettleRow row = braze_round_settle_row_of(call);
+	BrazeSettleRow row = braze_settle_call_row_of(call);
 
 	CHECK_FOR_INTERRUPTS();
 	return !braze_settle_finds(settler, &row);

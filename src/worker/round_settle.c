@@ -28,7 +28,6 @@
 #include "base/statement.h"
 #include "base/table_write.h"
 #include "store/claims_bound.h"
-#include "store/deleted_users.h"
 #include "store/profiles_table.h"
 #include "store/settle.h"
 #include "worker/activity.h"
@@ -38,6 +37,7 @@
 #include "worker/round.h"
 #include "worker/round_settle.h"
 #include "worker/round_tally.h"
+#include "worker/settle_call.h"
 #include "worker/settle_order.h"
 
 /* a row that somebody has locked is looked at again after this */
@@ -202,95 +202,7 @@ braze_round_settle_wait(void)
 	return stuck_next < 0 ? -1 : (long) Max(stuck_next - braze_now_ms(), 0);
 }
 
-/* ----- one call ----- */
-
-/* one reason for all, and which objects it and the others hit */
-static BrazeSettled
-reject_call(BrazeSettler *settler, const BrazeCall *call, const BrazeSettleRow *row)
-{
-	const BrazeRefusal *told = call->refusals;
-	BrazeDeadLetter letter;
-	int		   *objects = palloc(sizeof(int) * call->nrefused);
-	int			n = 0;
-
-	for (const BrazeRefusal *refusal = call->refusals; refusal != NULL;
-		 refusal = refusal->next)
-	{
-		if (refusal->number >= 0)
-			objects[n++] = refusal->number;
-	}
-	memset(&letter, 0, sizeof(letter));
-
-	/* what is in doubt must say so, whatever else was refused */
-	while (!told->in_doubt && told->next != NULL)
-		told = told->next;
-	if (!told->in_doubt)
-		told = call->refusals;
-
-	/*
-	 * Where nothing of it was accepted there is nothing to spare: under other
-	 * options all that it becomes then is to be sent.
-	 */
-	letter.nobjects = (call->refusals->number == BRAZE_WHOLE_CALL || n == call->nobjects) ? -1 : n;
-	letter.objects = objects;
-	letter.state = told->in_doubt ? BRAZE_LETTER_IN_DOUBT : BRAZE_LETTER_REJECTED;
-	letter.reason = told->reason;
-	letter.http_status = told->http_status;
-	return braze_settle_reject(settler, row, &letter);
-}
-
-BrazeSettleRow
-braze_round_settle_row_of(const BrazeCall *call)
-{
-	BrazeSettleRow row;
-
-	row.id = call->id;
-	row.letter = call->letter;
-	row.is_retry = call->is_retry;
-	row.before = call->before;
-	row.storage = call->row.storage;
-	ItemPointerSet(&row.tid, call->row.block, call->row.offset);
-	row.queued_at = call->row.queued_at;
-	return row;
-}
-
-static BrazeSettled
-settle_call(BrazeSettler *settler, const BrazeCall *call)
-{
-	BrazeSettleRow row = braze_round_settle_row_of(call);
-	BrazeSettled result;
-
-	/*
-	 * What Braze has accepted of a user is remembered in the transaction that
-	 * deletes the row, so that after a crash either both are known or
-	 * neither.  If it cannot be written, the row must stay: what the table
-	 * has would be taken for what Braze has.
-	 */
-	for (int i = 0; i < call->nprofiles; i++)
-	{
-		if (!braze_profiles_table_lock(call->profiles[i]))
-			return BRAZE_SETTLE_LATER;
-	}
-
-	if (call->changes_owner && !braze_profiles_table_reset_owner(call->profiles[0]))
-		return BRAZE_SETTLE_LATER;
-
-	/*
-	 * Of a user whom Braze has deleted nothing may be left, before the row
-	 * that tells of it is gone and letters of later calls are put.
-	 */
-	if (call->deleted &&
-		((call->nprofiles > 0 && !braze_profiles_table_take_from(call->profiles[0])) ||
-		 (call->owner != NULL &&
-		  !braze_profiles_table_delete_owner(call->profiles[0], call->owner, call->owner_length)) ||
-		 !braze_deleted_users_delete_letters(settler, &row)))
-		return BRAZE_SETTLE_LATER;
-	result = call->nrefused > 0 ? reject_call(settler, call, &row)
-		: braze_settle_delete(settler, &row);
-	for (int i = 0; i < call->nprofiles && result == BRAZE_SETTLED; i++)
-		braze_profiles_table_store(call->profiles[i]);
-	return result;
-}
+/* ----- what became of one call ----- */
 
 /* not settled, and no error: somebody has locked what it needs */
 static void
@@ -334,7 +246,7 @@ attempt_call(void *arg)
 	attempt->result = BRAZE_SETTLE_LATER;
 	if (!braze_settler_begin(&settler))
 		return;
-	attempt->result = settle_call(&settler, attempt->call);
+	attempt->result = braze_settle_call_try(&settler, attempt->call);
 	braze_settler_end(&settler);
 }
 
@@ -488,7 +400,7 @@ settle_done(BrazeSettler *settler, const Care *care, Done *done, int64 deadline)
 	if (is_tried)
 		try_call(done);
 	else
-		note_result(done, settle_call(settler, done->call));
+		note_result(done, braze_settle_call_try(settler, done->call));
 	return true;
 }
 

@@ -8,9 +8,7 @@
 #ifndef BRAZE_ROUND_SETTLE_H
 #define BRAZE_ROUND_SETTLE_H
 
-#include "pack/pack.h"
 #include "queue/column_values.h"
-#include "store/settler.h"
 
 /* calls settled in one transaction */
 #define BRAZE_SETTLE_BATCH	10000
@@ -38,7 +36,5 @@ extern long braze_round_settle_wait(void);
  * written in an attempt of its own, and after so long it is the others' turn.
  */
 extern bool braze_round_settle_needs_care(void);
-
-extern BrazeSettleRow braze_round_settle_row_of(const BrazeCall *call);
 
 #endif							/* BRAZE_ROUND_SETTLE_H */
