@@ -130,8 +130,20 @@ run("BEGIN; SELECT braze_track('u1', 'A', destination => 'paused'); DELETE FROM 
 run("COMMIT PREPARED 'p'");
 is_exact('and when another is committed');
 
+# the same of one that deletes nothing
+run("BEGIN; SELECT braze_track('u1', 'A', destination => 'paused'); PREPARE TRANSACTION 'p'");
+is_known_to_be_inexact('nor while one is prepared that has only queued');
+run("COMMIT PREPARED 'p'");
+is_exact('and what it has queued counts');
+
 # nobody is told, and the statistics show it
-run("SET session_replication_role = replica; DELETE FROM braze_queue WHERE id % 50 = 0");
+run(<<'EOS');
+BEGIN;
+ALTER TABLE braze_queue DISABLE TRIGGER braze_notify_deleted;
+DELETE FROM braze_queue WHERE id % 50 = 0;
+ALTER TABLE braze_queue ENABLE ALWAYS TRIGGER braze_notify_deleted;
+COMMIT;
+EOS
 ok($node->poll_query_until('postgres', <<'EOS'), 'and after a DELETE that fires no trigger');
 SELECT exact AND pending = (SELECT count(*) FROM braze_queue WHERE destination = 'paused')
 FROM braze_counters() WHERE destination = 'paused'
@@ -154,6 +166,22 @@ is_known_to_be_inexact('a count waits for who may insert what it reads');
 $open->query_safe("COMMIT");
 $open->quit;
 is_exact('and has what they inserted before and after it began');
+
+# ----- what is settled while a count comes by -----
+
+run("SELECT braze_track('warm up', 'Settled', destination => 'braze')");
+braze_flush($node, 'postgres', 'braze');
+$braze->hold;
+run("SELECT count(braze_track('u' || n, 'Settled', destination => 'braze')) FROM generate_series(1, 1500) n");
+run(<<'EOS');
+INSERT INTO braze_queue (destination, call)
+SELECT 'paused', '{"type": "track", "userId": "u", "event": "Kept"}' FROM generate_series(1, 30000)
+EOS
+$braze->wait_for_stat('held', 10);
+run("DELETE FROM braze_queue WHERE id = (SELECT max(id) FROM braze_queue)");
+$braze->release(count => 1) for 1 .. 20;
+$braze->release;
+is_exact('what is settled during a count does not count');
 
 # ----- many at once -----
 
