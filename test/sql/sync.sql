@@ -122,7 +122,7 @@ SELECT braze_create_sync('odd', $$SELECT 'u' || n AS id, CASE n WHEN 1 THEN '{"a
 	CASE n WHEN 2 THEN repeat('x', 2000000) END AS large, n FROM generate_series(1, 3) n$$, 'id');
 SELECT key, outcome, notes FROM braze_preview_sync('odd') ORDER BY key;
 CALL braze_run_sync('odd');
-SELECT left(call_text, 50) AS call, reason FROM braze_dead_letters ORDER BY id;
+SELECT left(call_text, 46) AS call, reason FROM braze_dead_letters ORDER BY id;
 SELECT call->'traits' AS traits FROM queued;
 DELETE FROM braze_dead_letters;
 CALL empty();
