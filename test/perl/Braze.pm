@@ -33,10 +33,11 @@ sub braze_server
 	my ($name, %options) = @_;
 	my $conf = delete $options{conf};
 	my $preload = delete $options{preload};
+	my $extra = delete $options{extra} || [];
 	my $node = PostgreSQL::Test::Cluster->new($name);
 
 	$preload = 1 unless defined $preload;
-	$node->init(extra => [ '--encoding=UTF8', '--locale=C', '--username=postgres' ], %options);
+	$node->init(extra => [ '--encoding=UTF8', '--locale=C', '--username=postgres', @$extra ], %options);
 	$node->append_conf('postgresql.conf', <<EOC);
 restart_after_crash = on
 max_connections = 40

@@ -20,7 +20,7 @@ use StandIn;
 
 my $braze = StandIn->new;
 my $node = braze_node('main', $braze,
-	extra => [ '--encoding=UTF8', '--locale=C', '--wal-segsize=1' ],
+	extra => ['--wal-segsize=1'],
 	options => "max_objects_per_request '10', max_requests_in_flight '4'");
 
 sub run
