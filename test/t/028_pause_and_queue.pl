@@ -31,6 +31,17 @@ my $writer = IPC::Run::start(
 	'>', '/dev/null', '2>', '/dev/null');
 $busy->wait_for_accepted(1);
 
+$node->safe_psql('postgres', <<'EOS');
+CREATE PROCEDURE wait_for_settling(queued bigint) LANGUAGE plpgsql AS $$
+BEGIN
+	WHILE EXISTS (SELECT FROM braze_queue WHERE id = queued) LOOP
+		PERFORM pg_sleep(0.001);
+		COMMIT;
+	END LOOP;
+END
+$$
+EOS
+
 foreach my $how (
 	"SELECT braze_pause('braze')",
 	"INSERT INTO braze_paused (destination, reason) VALUES ('braze', 'by hand')")
@@ -50,20 +61,14 @@ BEGIN
 		COMMIT;
 		later := braze_track('u1', 'started', destination => 'braze');
 		COMMIT;
-		WHILE EXISTS (SELECT FROM braze_queue WHERE id = later) LOOP
-			PERFORM pg_sleep(0.001);
-			COMMIT;
-		END LOOP;
+		CALL wait_for_settling(later);
 		$run;
 		COMMIT;
 		PERFORM braze_track('u1', 'paused', destination => 'braze');
 		COMMIT;
 		later := braze_track('u1', 'e', destination => 'busy');
 		COMMIT;
-		WHILE EXISTS (SELECT FROM braze_queue WHERE id = later) LOOP
-			PERFORM pg_sleep(0.001);
-			COMMIT;
-		END LOOP;
+		CALL wait_for_settling(later);
 		DELETE FROM braze_queue WHERE destination = 'braze';
 		COMMIT;
 	END LOOP;
