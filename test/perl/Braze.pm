@@ -18,7 +18,7 @@ use Test::More;
 use StandIn;
 
 our @EXPORT = qw(
-  braze_node braze_server braze_environment braze_destination braze_start braze_flush braze_worker_pid braze_freeze_worker
+  braze_node braze_server braze_environment braze_destination braze_many_destinations braze_start braze_flush braze_worker_pid braze_freeze_worker
   braze_collector_pid braze_freeze_collector
   braze_wait_for_worker braze_wait_for_state braze_wait_for_count braze_poll_while_restarting
   braze_dead_letters braze_destroy_toast);
@@ -90,6 +90,24 @@ EOS
 CREATE USER MAPPING FOR CURRENT_USER SERVER $name OPTIONS ($key);
 EOS
 	braze_start($node, $database, $name) unless exists $how{start} && !$how{start};
+	return;
+}
+
+# d1 to dN, which are not started
+sub braze_many_destinations
+{
+	my ($node, $database, $count, $standin) = @_;
+	my $url = $standin->url;
+
+	$node->safe_psql($database, <<EOS);
+DO \$\$
+BEGIN
+	FOR i IN 1 .. $count LOOP
+		EXECUTE format('CREATE SERVER d%s FOREIGN DATA WRAPPER segment_braze OPTIONS (custom_api_endpoint ''$url'', app_identifier ''test-app'')', i);
+		EXECUTE format('CREATE USER MAPPING FOR CURRENT_USER SERVER d%s OPTIONS (rest_api_key ''test-key'')', i);
+	END LOOP;
+END \$\$
+EOS
 	return;
 }
 

@@ -18,7 +18,6 @@ my $destinations = 60;
 my $rows = 5000;
 my $braze = StandIn->new;
 my $node = braze_server('main', conf => 'log_min_messages = debug1');
-my $url = $braze->url;
 
 sub run
 {
@@ -33,15 +32,7 @@ sub reads
 }
 
 run('CREATE EXTENSION segment_braze');
-run(<<"EOS");
-DO \$\$
-BEGIN
-	FOR i IN 1 .. $destinations LOOP
-		EXECUTE format('CREATE SERVER d%s FOREIGN DATA WRAPPER segment_braze OPTIONS (custom_api_endpoint ''$url'', app_identifier ''test-app'')', i);
-		EXECUTE format('CREATE USER MAPPING FOR CURRENT_USER SERVER d%s OPTIONS (rest_api_key ''test-key'')', i);
-	END LOOP;
-END \$\$
-EOS
+braze_many_destinations($node, 'postgres', $destinations, $braze);
 ok( $node->poll_query_until('postgres', "SELECT count(*) = $destinations FROM braze_status WHERE state LIKE 'not started%'"),
 	'no destination is started');
 

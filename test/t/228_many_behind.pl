@@ -26,7 +26,6 @@ my $node = braze_node('main', $braze, conf => <<EOC);
 segment_braze.nap = '60 s'
 autovacuum = off
 EOC
-my $url = $braze->url;
 
 sub run
 {
@@ -78,15 +77,7 @@ sub drain
 	return;
 }
 
-run(<<"EOS");
-DO \$\$
-BEGIN
-	FOR i IN 1 .. $destinations LOOP
-		EXECUTE format('CREATE SERVER d%s FOREIGN DATA WRAPPER segment_braze OPTIONS (custom_api_endpoint ''$url'', app_identifier ''test-app'')', i);
-		EXECUTE format('CREATE USER MAPPING FOR CURRENT_USER SERVER d%s OPTIONS (rest_api_key ''test-key'')', i);
-	END LOOP;
-END \$\$
-EOS
+braze_many_destinations($node, 'postgres', $destinations, $braze);
 
 my $before = fill(q{''});
 drain('small calls');
