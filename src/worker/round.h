@@ -48,9 +48,10 @@ extern bool braze_round_is_ending(void);
 /*
  * A table that a round needs as a whole, and does not wait for.  Who locks it
  * is often done at once, so for the first second it is tried again soon, and
- * nobody is told.
+ * nobody is told.  What fails for any other reason waits longer.
  */
 #define BRAZE_LOCKED_RETRY_MS	30
+#define BRAZE_BLOCKED_RETRY_MS	1000
 
 /*
  * Has the last round failed for want of a lock?  error NULL: it has itself

@@ -19,6 +19,8 @@
 #include "worker/settle_call.h"
 #include "worker/round_upkeep.h"
 
+static int64 locked_since = 0;
+
 static bool
 is_gone(const BrazeCall *call, void *settler)
 {
@@ -45,12 +47,18 @@ drop_gone(void *ok)
 	*(bool *) ok = true;
 }
 
-bool
+int
 braze_round_gone(void)
 {
 	bool		ok = false;
+	bool		brief;
+	ErrorData  *error = braze_round_run("looking for calls that were taken out of the queue", drop_gone, &ok);
 
-	ok = braze_round_succeeds("looking for calls that were taken out of the queue", drop_gone, &ok) && ok;
+	if (error != NULL)
+		ok = false;
+	brief = braze_round_lock_is_brief(&locked_since, !ok, error);
+	if (error != NULL)
+		FreeErrorData(error);
 
 	/*
 	 * some may have been claimed, and what was dropped stays so after an
@@ -59,7 +67,7 @@ braze_round_gone(void)
 	braze_claims_bound_publish();
 	braze_deliveries_put_all_to_work();
 	if (!ok)
-		return false;
+		return brief ? BRAZE_LOCKED_RETRY_MS : BRAZE_BLOCKED_RETRY_MS;
 	braze_gone_due = false;
 
 	/*
@@ -69,5 +77,5 @@ braze_round_gone(void)
 	braze_round_upkeep_profiles();
 	ereport(DEBUG1,
 			(errmsg_internal("segment_braze: looked for calls that were taken out of the queue")));
-	return true;
+	return 0;
 }

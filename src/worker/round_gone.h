@@ -10,9 +10,9 @@
 #define BRAZE_ROUND_GONE_H
 
 /*
- * what is held and not in the queue any
- * more is forgotten; false: try again later
+ * What is held and not in the queue any more is forgotten.  Returns 0, or after
+ * how many milliseconds to try again.
  */
-extern bool braze_round_gone(void);
+extern int	braze_round_gone(void);
 
 #endif							/* BRAZE_ROUND_GONE_H */

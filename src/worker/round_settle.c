@@ -43,9 +43,6 @@
 /* a row that somebody has locked is looked at again after this */
 #define LOCKED_MS			1000
 
-/* a round that failed as a whole is tried again after this */
-#define BLOCKED_MS			1000
-
 /* a lock that lasts so many looks is in the status */
 #define LOOKS_UNTIL_TOLD	3
 
@@ -602,7 +599,7 @@ braze_round_settle(void)
 	if (!ok)
 	{
 		try_all_again();
-		return brief ? BRAZE_LOCKED_RETRY_MS : BLOCKED_MS;
+		return brief ? BRAZE_LOCKED_RETRY_MS : BRAZE_BLOCKED_RETRY_MS;
 	}
 	braze_first_settle_done = true;
 	sort_out();

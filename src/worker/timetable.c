@@ -147,11 +147,14 @@ gone_due(int64 now)
 static int64
 remove_gone(int64 now)
 {
+	int			retry;
+
 	if (!braze_gone_due)
 		state.next_prepared = now + braze_nap;
 	braze_gone_due = true;
 	state.slot->purged_perhaps = false;
-	return braze_round_gone() ? now : braze_now_ms() + RETRY_MS;
+	retry = braze_round_gone();
+	return retry == 0 ? now : braze_now_ms() + retry;
 }
 
 /* ----- what is answered ----- */

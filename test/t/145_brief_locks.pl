@@ -77,6 +77,31 @@ like($log, $found, 'which the worker met');
 unlike($log, $told, 'and has not told of');
 is(run('SELECT count(*) FROM braze_queue'), '0', 'all is settled');
 
+# nothing is sent before the worker has looked for calls that were taken out: a
+# moment's lock delays that by a moment, too.  It looks when a pause ends.
+{
+	my $holder = $node->background_psql('postgres');
+	my ($worker, $from);
+
+	run(q{SELECT braze_pause('braze', 'test')});
+	braze_wait_for_state($node, 'braze', 'paused: test');
+	$worker = braze_freeze_worker($node);
+	run(q{SELECT braze_start('braze')});
+	$holder->query_safe('BEGIN; LOCK TABLE braze_queue;');
+	$from = -s $node->logfile;
+	kill 'CONT', $worker;
+	StandIn::wait_until(
+		sub {
+			my @lines = grep { /\[$worker\]/ } split /\n/, substr(slurp_file($node->logfile), $from);
+
+			return join("\n", @lines) =~ /taken out of the queue ended after \d+ ms\n[^\n]*$found/;
+		},
+		'the look for calls that were taken out meets the lock');
+	$holder->query_safe('COMMIT;');
+	$holder->quit;
+	ok(braze_flush($node), 'calls that were taken out are looked for again soon, too');
+}
+
 # a lock that lasts is another matter
 my $holder = $node->background_psql('postgres');
 my $from = -s $node->logfile;
