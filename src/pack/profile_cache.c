@@ -55,7 +55,7 @@ void
 braze_profile_cache_clear(BrazeProfile *profile)
 {
 	profile->sent = profile->has_alias = false;
-	profile->nhashes = 0;
+	profile->nhashes = profile->nknown = 0;
 	(void) braze_profile_cache_set_owner(profile, NULL, 0);
 }
 
@@ -84,6 +84,7 @@ braze_profile_cache_is_owner(const BrazeProfile *profile, const char *owner, siz
 void
 braze_profile_cache_reset(BrazeProfile *profile)
 {
+	profile->nknown = 0;
 	if (profile->nhashes == 0)
 		return;
 	profile->nhashes = 0;
@@ -182,6 +183,33 @@ braze_profile_cache_filter(const BrazeProfile *profile, BrazeAttributes *fields,
 	return filtered;
 }
 
+/* what is recent depends on the hour and on max_age, so that both are its key */
+static uint64_t
+text_hash(const BrazeProfile *profile, const char *json, size_t length,
+		  uint32_t hour, uint32_t max_age)
+{
+	BrazeHashKey key = {profile->salt, (uint64_t) hour << 32 | max_age};
+
+	return braze_hash_keyed(key, json, length);
+}
+
+int
+braze_profile_cache_knows_text(const BrazeProfile *profile, const char *json, size_t length,
+							   uint32_t hour, uint32_t max_age)
+{
+	return profile->nknown > 0 &&
+		profile->known_text == text_hash(profile, json, length, hour, max_age) ?
+		profile->nknown : 0;
+}
+
+void
+braze_profile_cache_note_text(BrazeProfile *profile, const char *json, size_t length,
+							  uint32_t hour, uint32_t max_age, int filtered)
+{
+	profile->known_text = text_hash(profile, json, length, hour, max_age);
+	profile->nknown = filtered;
+}
+
 bool
 braze_profile_cache_says_something(const BrazeAttributes *fields)
 {
@@ -267,6 +295,7 @@ braze_profile_cache_accepted(BrazeProfile *profile, const BrazeAttributes *field
 		new[n++].hour = unknown ? 0 : hour;
 	}
 	sort_hashes(new, n);
+	profile->nknown = 0;
 	profile->nhashes = merge_hashes(profile, new, n, max_age, merged, &profile->dirty);
 	free(profile->hashes);
 	free(new);
@@ -322,7 +351,7 @@ braze_profile_cache_read(BrazeProfile *profile, const void *from, size_t length)
 	const unsigned char *next = from;
 	int			n = length < SALT_SIZE ? 0 : (int) ((length - SALT_SIZE) / HASH_SIZE);
 
-	profile->nhashes = 0;
+	profile->nhashes = profile->nknown = 0;
 	if (n == 0)
 		return true;
 	free(profile->hashes);

@@ -50,6 +50,8 @@ typedef struct BrazeProfile
 	uint64_t	salt;			/* of the hashes; drawn by the keeper */
 	int			nhashes;
 	BrazeAttributeHash *hashes; /* malloc'd, by name */
+	uint64_t	known_text;		/* the hash of an object, and how many */
+	int			nknown;			/* attributes of it Braze has: all; 0: none */
 	bool		dirty;			/* the table does not have this yet, */
 	bool		unsettled;		/* and the call that changed it is not settled */
 } BrazeProfile;
@@ -77,6 +79,17 @@ extern void braze_profile_cache_reset(BrazeProfile *profile);
  */
 extern int	braze_profile_cache_filter(const BrazeProfile *profile, BrazeAttributes *fields,
 									   uint32_t hour, uint32_t max_age);
+
+/*
+ * An object often says again what the one before said.  The filter has left
+ * nothing of a text that is noted, so that it leaves nothing of it within the
+ * same hour, unless something was accepted since.  Returns how many attributes
+ * it takes out, 0 when it has to look at them.
+ */
+extern int	braze_profile_cache_knows_text(const BrazeProfile *profile, const char *json, size_t length,
+										   uint32_t hour, uint32_t max_age);
+extern void braze_profile_cache_note_text(BrazeProfile *profile, const char *json, size_t length,
+										  uint32_t hour, uint32_t max_age, int filtered);
 
 /* is anything left that is worth a request? */
 extern bool braze_profile_cache_says_something(const BrazeAttributes *fields);

@@ -91,19 +91,39 @@ need_no_sending(BrazeRequest *request, int position)
 		braze_object_at(request, position)->state = OBJECT_ACCEPTED;
 }
 
+/* does Braze have all of this object, of which nothing is read then? */
+static bool
+is_known(BrazePack *pack, const BrazeProfile *profile, PackedObject *object)
+{
+	int			filtered = braze_profile_cache_knows_text(profile, object->json, object->length,
+														  current_hour_of(pack),
+														  pack->limits.resend_after);
+
+	if (filtered == 0)
+		return false;
+	pack->unchanged += filtered;
+	object->attributes.saved = object->attributes.points;
+	return true;
+}
+
 /* takes out what Braze has; false when nothing is left to send */
 static bool
-filter_attributes(BrazePack *pack, const BrazeProfile *profile, PackedObject *object)
+filter_attributes(BrazePack *pack, BrazeProfile *profile, PackedObject *object)
 {
 	bool		said_something = braze_profile_cache_says_something(&pack->fields);
 	uint16_t	points = braze_attributes_points(&pack->fields);
+	int			filtered = braze_profile_cache_filter(profile, &pack->fields,
+													  current_hour_of(pack),
+													  pack->limits.resend_after);
 
-	pack->unchanged += braze_profile_cache_filter(profile, &pack->fields,
-												  current_hour_of(pack),
-												  pack->limits.resend_after);
+	pack->unchanged += filtered;
 	object->attributes.saved = points - braze_attributes_points(&pack->fields);
 	if (braze_profile_cache_says_something(&pack->fields))
 		return true;
+	if (object->fold_next < 0)
+		braze_profile_cache_note_text(profile, object->json, object->length,
+									  current_hour_of(pack), pack->limits.resend_after,
+									  filtered);
 
 	/* an identifier alone creates a profile: once is enough */
 	return !said_something && !profile->sent;
@@ -118,7 +138,7 @@ write_attributes(BrazePack *pack, BrazeRequest *request, Body *body, int positio
 {
 	PackedObject *object = braze_object_at(request, position);
 	const PackedCall *call = request->objects[position].call;
-	const BrazeProfile *profile = NULL;
+	BrazeProfile *profile = NULL;
 
 	object->attributes.sent = object->attributes.points;
 	object->attributes.saved = 0;
@@ -130,6 +150,12 @@ write_attributes(BrazePack *pack, BrazeRequest *request, Body *body, int positio
 	{
 		begin_element(request, body, position);
 		body->to = put_text(body->to, object->json, object->length);
+		return true;
+	}
+	if (object->fold_next < 0 && is_known(pack, profile, object))
+	{
+		object->attributes.sent = 0;
+		need_no_sending(request, position);
 		return true;
 	}
 

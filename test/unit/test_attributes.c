@@ -90,6 +90,44 @@ filters(const char *json, uint32_t hour, uint32_t max_age, const char *expected)
 	braze_attributes_free(&fields);
 }
 
+/* what has to be filtered: 0, else how many attributes Braze has, which is all */
+static int
+known_in(const char *json, uint32_t hour, uint32_t max_age)
+{
+	return braze_profile_cache_knows_text(&profile, json, strlen(json), hour, max_age);
+}
+
+/* a text that was looked at before is known until something else may be */
+static void
+same_texts(void)
+{
+	static const char json[] = "{\"external_id\":\"u\",\"a\":1,\"b\":\"x\"}";
+	char		bytes[200];
+	size_t		size;
+
+	accepted(json, 10);
+	is_int(known_in(json, 10, 5), 0, "a text that nobody has noted has to be filtered");
+	braze_profile_cache_note_text(&profile, json, strlen(json), 10, 5, 2);
+	is_int(known_in(json, 10, 5), 2, "one that was noted need not be");
+	is_int(known_in("{\"external_id\":\"u\",\"a\":1,\"b\":\"y\"}", 10, 5), 0, "but another one");
+	is_int(known_in(json, 11, 5), 0, "and the same an hour later");
+	is_int(known_in(json, 10, 4), 0, "and with another age");
+	accepted("{\"external_id\":\"u\",\"c\":1}", 10);
+	is_int(known_in(json, 10, 5), 0, "and after Braze has accepted something");
+
+	braze_profile_cache_note_text(&profile, json, strlen(json), 10, 5, 2);
+	size = braze_profile_cache_size(&profile);
+	braze_profile_cache_write(&profile, bytes);
+	braze_profile_cache_read(&profile, bytes, size);
+	is_int(known_in(json, 10, 5), 0, "and after what is known was read");
+	braze_profile_cache_note_text(&profile, json, strlen(json), 10, 5, 2);
+	braze_profile_cache_reset(&profile);
+	is_int(known_in(json, 10, 5), 0, "and when nothing is known");
+	braze_profile_cache_note_text(&profile, json, strlen(json), 10, 5, 2);
+	braze_profile_cache_clear(&profile);
+	is_int(known_in(json, 10, 5), 0, "and after a deletion");
+}
+
 /* the objects become one before what is known is taken out of it */
 static void
 filters_folded(const char *first, const char *second, const char *third,
@@ -264,6 +302,7 @@ main(void)
 	filters("{\"external_id\":\"u\",\"z\":1}", 500, 50, "{\"external_id\":\"u\",\"z\":1}");
 
 	braze_profile_cache_reset(&profile);
+	same_texts();
 	many_attributes();
 	collide_values();
 	is_owned();
