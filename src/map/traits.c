@@ -120,36 +120,38 @@ compare_traits(const void *a, const void *b)
 	return braze_string_compare(left, strlen(left), right, strlen(right));
 }
 
+/* of a name in the table */
+#define MAX_LENGTH		31
+
 const BrazeTrait *
 braze_traits_find(BrazeString name)
 {
-	/* the table is in the order of the documentation; this is for searching */
+	/*
+	 * The table is in the order of the documentation; this is for searching.
+	 * Traits of one length stand together, behind the end of the shorter
+	 * ones.
+	 */
 	static const BrazeTrait *sorted[lengthof(traits)];
-	static bool is_sorted = false;
-	int			low = 0;
-	int			high = lengthof(traits) - 1;
+	static int	ends[MAX_LENGTH + 1];
 
-	if (!is_sorted)
+	if (ends[MAX_LENGTH] == 0)
 	{
 		for (int i = 0; i < lengthof(traits); i++)
+		{
 			sorted[i] = &traits[i];
+			for (int length = strlen(traits[i].name); length <= MAX_LENGTH; length++)
+				ends[length]++;
+		}
 		qsort(sorted, lengthof(traits), sizeof(sorted[0]), compare_traits);
-		is_sorted = true;
 	}
 
-	while (low <= high)
+	if (name.length == 0 || name.length > MAX_LENGTH)
+		return &custom_trait;
+	for (int i = ends[name.length - 1]; i < ends[name.length]; i++)
 	{
-		int			middle = (low + high) / 2;
-		const char *other = sorted[middle]->name;
-		int			order = braze_string_compare(name.data, name.length,
-												 other, strlen(other));
-
-		if (order == 0)
-			return sorted[middle];
-		if (order < 0)
-			high = middle - 1;
-		else
-			low = middle + 1;
+		if (sorted[i]->name[0] == name.data[0] &&
+			memcmp(sorted[i]->name, name.data, name.length) == 0)
+			return sorted[i];
 	}
 	return &custom_trait;
 }

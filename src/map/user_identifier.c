@@ -21,7 +21,13 @@ braze_user_identifier_list_has(const BrazeNameList *list, BrazeString text)
 	{
 		int			middle = (low + high) / 2;
 		const char *name = list->names[middle];
-		int			order = strncmp(text.data, name, text.length);
+		int			order = 0;
+
+		/* the first letters mostly differ */
+		if (text.length > 0)
+			order = (unsigned char) text.data[0] - (unsigned char) name[0];
+		if (order == 0)
+			order = strncmp(text.data, name, text.length);
 
 		/* text is not terminated: a longer name comes after it */
 		if (order == 0 && name[text.length] == '\0')
