@@ -51,6 +51,14 @@ BEGIN
 		low := high;
 	END LOOP;
 END $$;
+-- Waits as braze_flush does, but does not keep its snapshot: no row that is dead
+-- could be pruned meanwhile, and the baseline has no such snapshot either.
+CREATE PROCEDURE wait_for_drain() LANGUAGE plpgsql AS $$
+BEGIN
+	WHILE NOT braze_flush('20 ms') LOOP
+		COMMIT;
+	END LOOP;
+END $$;
 CREATE PROCEDURE watch_age(duration double precision) LANGUAGE plpgsql AS $$
 DECLARE
 	until timestamptz := clock_timestamp() + duration * interval '1 s';
