@@ -51,8 +51,8 @@ BEGIN
 		low := high;
 	END LOOP;
 END $$;
--- Waits as braze_flush does, but does not keep its snapshot: no row that is dead
--- could be pruned meanwhile, and the baseline has no such snapshot either.
+-- Waits as braze_flush does, but does not keep its snapshot: no row that is
+-- dead could be pruned meanwhile, and the baseline has no such snapshot either.
 CREATE PROCEDURE wait_for_drain() LANGUAGE plpgsql AS $$
 BEGIN
 	WHILE NOT braze_flush('20 ms') LOOP
