@@ -183,7 +183,7 @@ braze_profile_cache_filter(const BrazeProfile *profile, BrazeAttributes *fields,
 	return filtered;
 }
 
-/* what is recent depends on the hour and on max_age, so that both are its key */
+/* what is recent depends on the hour and on max_age: both are in the key */
 static uint64_t
 text_hash(const BrazeProfile *profile, const char *json, size_t length,
 		  uint32_t hour, uint32_t max_age)

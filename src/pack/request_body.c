@@ -93,7 +93,7 @@ need_no_sending(BrazeRequest *request, int position)
 
 /* does Braze have all of this object, of which nothing is read then? */
 static bool
-is_known(BrazePack *pack, const BrazeProfile *profile, PackedObject *object)
+is_known_text(BrazePack *pack, const BrazeProfile *profile, PackedObject *object)
 {
 	int			filtered = braze_profile_cache_knows_text(profile, object->json, object->length,
 														  current_hour_of(pack),
@@ -152,7 +152,7 @@ write_attributes(BrazePack *pack, BrazeRequest *request, Body *body, int positio
 		body->to = put_text(body->to, object->json, object->length);
 		return true;
 	}
-	if (object->fold_next < 0 && is_known(pack, profile, object))
+	if (object->fold_next < 0 && is_known_text(pack, profile, object))
 	{
 		object->attributes.sent = 0;
 		need_no_sending(request, position);

@@ -90,7 +90,7 @@ filters(const char *json, uint32_t hour, uint32_t max_age, const char *expected)
 	braze_attributes_free(&fields);
 }
 
-/* what has to be filtered: 0, else how many attributes Braze has, which is all */
+/* how many attributes Braze has, which is all; 0: it has to be filtered */
 static int
 known_in(const char *json, uint32_t hour, uint32_t max_age)
 {
