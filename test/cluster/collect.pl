@@ -115,21 +115,14 @@ sub await_queued
 
 # ----- what happens to them -----
 
-# An asynchronous standby of an origin does not get what is queued meanwhile: its
-# WAL receiver is stopped, and ends before it reads what was sent to it.
+# an asynchronous standby of an origin does not get what is queued meanwhile
 sub fall_behind
 {
 	my ($cluster) = @_;
 	my @receivers;
 
 	return unless $asynchronous && $cluster->{scope} ne 'delivery';
-	foreach my $pid (map { Patroni::children($cluster->postmaster($_)) } $cluster->replicas)
-	{
-		open my $file, '<', "/proc/$pid/cmdline" or next;
-		push @receivers, $pid if (<$file> // '') =~ /walreceiver/;
-		close $file;
-	}
-	kill 'STOP', @receivers;
+	@receivers = $cluster->stop_receivers;
 	await_queued(200);
 	return @receivers;
 }
@@ -141,7 +134,7 @@ sub kill_leader
 	my @receivers = $and_patroni ? fall_behind($cluster) : ();
 
 	$cluster->kill_node($leader, $and_patroni);
-	kill $_, @receivers foreach qw(TERM CONT);
+	Patroni::end_stopped(@receivers);
 	return unless $and_patroni;
 	$cluster->wait_for_leader($leader) if dice(3);
 	$cluster->start_patroni($leader);

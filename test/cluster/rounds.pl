@@ -147,9 +147,18 @@ sub kill_leader
 {
 	my ($and_patroni) = @_;
 	my $leader = $cluster->leader;
+	my @receivers;
 
 	mark("before $round $what");
+
+	# the new leader lacks what is acknowledged and sent meanwhile
+	if ($and_patroni && $asynchronous)
+	{
+		@receivers = $cluster->stop_receivers;
+		await_accepted(100);
+	}
 	$cluster->kill_node($leader, $and_patroni);
+	Patroni::end_stopped(@receivers);
 	killed();
 	if ($and_patroni)
 	{

@@ -390,6 +390,31 @@ sub running
 	return $line =~ /\) [^ZX] /;
 }
 
+# The replicas get nothing more: their WAL receivers are stopped.  These are to
+# end before they read what was sent to them.
+sub stop_receivers
+{
+	my ($self) = @_;
+	my @receivers;
+
+	foreach my $pid (map { children($self->postmaster($_)) } $self->replicas)
+	{
+		open my $file, '<', "/proc/$pid/cmdline" or next;
+		push @receivers, $pid if (<$file> // '') =~ /walreceiver/;
+		close $file;
+	}
+	kill 'STOP', @receivers;
+	return @receivers;
+}
+
+sub end_stopped
+{
+	my (@pids) = @_;
+
+	kill $_, @pids foreach qw(TERM CONT);
+	return;
+}
+
 # the postmaster at once, and its children with it; with Patroni or without
 sub kill_node
 {
