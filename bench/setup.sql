@@ -54,8 +54,10 @@ END $$;
 -- Waits as braze_flush does, but does not keep its snapshot: no row that is
 -- dead could be pruned meanwhile, and the baseline has no such snapshot either.
 CREATE PROCEDURE wait_for_drain() LANGUAGE plpgsql AS $$
+DECLARE
+	until timestamptz := clock_timestamp() + interval '300 s';
 BEGIN
-	WHILE NOT braze_flush('20 ms') LOOP
+	WHILE NOT braze_flush('20 ms') AND clock_timestamp() < until LOOP
 		COMMIT;
 	END LOOP;
 END $$;

@@ -138,6 +138,7 @@ braze_traits_find(BrazeString name)
 	{
 		for (int i = 0; i < lengthof(traits); i++)
 		{
+			Assert(strlen(traits[i].name) <= MAX_LENGTH);
 			sorted[i] = &traits[i];
 			for (int length = strlen(traits[i].name); length <= MAX_LENGTH; length++)
 				ends[length]++;

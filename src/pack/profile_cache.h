@@ -82,9 +82,9 @@ extern int	braze_profile_cache_filter(const BrazeProfile *profile, BrazeAttribut
 
 /*
  * An object often says again what the one before said.  The filter has left
- * nothing of a text that is noted, so that it leaves nothing of it within the
- * same hour, unless something was accepted since.  Returns how many attributes
- * it takes out, 0 when it has to look at them.
+ * nothing of the text that was noted last, so that it leaves nothing of it
+ * within the same hour, unless what is known has changed.  Returns how many
+ * attributes it takes out, 0 when it has to look at them.
  */
 extern int	braze_profile_cache_knows_text(const BrazeProfile *profile, const char *json, size_t length,
 										   uint32_t hour, uint32_t max_age);

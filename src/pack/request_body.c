@@ -93,11 +93,11 @@ need_no_sending(BrazeRequest *request, int position)
 
 /* does Braze have all of this object, of which nothing is read then? */
 static bool
-is_known_text(BrazePack *pack, const BrazeProfile *profile, PackedObject *object)
+is_known_text(BrazePack *pack, const BrazeProfile *profile, PackedObject *object,
+			  uint32_t hour)
 {
 	int			filtered = braze_profile_cache_knows_text(profile, object->json, object->length,
-														  current_hour_of(pack),
-														  pack->limits.resend_after);
+														  hour, pack->limits.resend_after);
 
 	if (filtered == 0)
 		return false;
@@ -108,12 +108,12 @@ is_known_text(BrazePack *pack, const BrazeProfile *profile, PackedObject *object
 
 /* takes out what Braze has; false when nothing is left to send */
 static bool
-filter_attributes(BrazePack *pack, BrazeProfile *profile, PackedObject *object)
+filter_attributes(BrazePack *pack, BrazeProfile *profile, PackedObject *object,
+				  uint32_t hour)
 {
 	bool		said_something = braze_profile_cache_says_something(&pack->fields);
 	uint16_t	points = braze_attributes_points(&pack->fields);
-	int			filtered = braze_profile_cache_filter(profile, &pack->fields,
-													  current_hour_of(pack),
+	int			filtered = braze_profile_cache_filter(profile, &pack->fields, hour,
 													  pack->limits.resend_after);
 
 	pack->unchanged += filtered;
@@ -121,9 +121,8 @@ filter_attributes(BrazePack *pack, BrazeProfile *profile, PackedObject *object)
 	if (braze_profile_cache_says_something(&pack->fields))
 		return true;
 	if (object->fold_next < 0)
-		braze_profile_cache_note_text(profile, object->json, object->length,
-									  current_hour_of(pack), pack->limits.resend_after,
-									  filtered);
+		braze_profile_cache_note_text(profile, object->json, object->length, hour,
+									  pack->limits.resend_after, filtered);
 
 	/* an identifier alone creates a profile: once is enough */
 	return !said_something && !profile->sent;
@@ -139,6 +138,7 @@ write_attributes(BrazePack *pack, BrazeRequest *request, Body *body, int positio
 	PackedObject *object = braze_object_at(request, position);
 	const PackedCall *call = request->objects[position].call;
 	BrazeProfile *profile = NULL;
+	uint32_t	hour;
 
 	object->attributes.sent = object->attributes.points;
 	object->attributes.saved = 0;
@@ -152,7 +152,8 @@ write_attributes(BrazePack *pack, BrazeRequest *request, Body *body, int positio
 		body->to = put_text(body->to, object->json, object->length);
 		return true;
 	}
-	if (object->fold_next < 0 && is_known_text(pack, profile, object))
+	hour = current_hour_of(pack);
+	if (object->fold_next < 0 && is_known_text(pack, profile, object, hour))
 	{
 		object->attributes.sent = 0;
 		need_no_sending(request, position);
@@ -175,7 +176,7 @@ write_attributes(BrazePack *pack, BrazeRequest *request, Body *body, int positio
 		return false;
 
 	/* only the united object shows whether anything is left to be sent */
-	if (profile != NULL && !filter_attributes(pack, profile, object))
+	if (profile != NULL && !filter_attributes(pack, profile, object, hour))
 	{
 		object->attributes.sent = 0;
 		need_no_sending(request, position);

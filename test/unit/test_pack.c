@@ -390,6 +390,48 @@ test_attributes_given_up(void)
 	}
 }
 
+/* nothing is left of it to be sent */
+static void
+is_known_to_braze(int64_t id, const char *attributes, BrazeProfile *profile, const char *what)
+{
+	int64_t		wait;
+
+	add_attributes(id, attributes, profile);
+	ok(braze_request_next(pack, &all_open, now, &wait) == NULL && braze_pack_take_unchanged(pack) == 1, "%s", what);
+	forget_one();
+}
+
+static void
+is_sent_to_braze(int64_t id, const char *attributes, BrazeProfile *profile, const char *what)
+{
+	BrazeRequest *request;
+	int64_t		wait;
+
+	add_attributes(id, attributes, profile);
+	request = braze_request_next(pack, &all_open, now, &wait);
+	ok(body_has(request, attributes), "%s", what);
+	accept(request);
+	forget_one();
+}
+
+/* a text that was known is known until something else was accepted */
+static void
+test_same_attributes(void)
+{
+	BrazeProfile profile = {0};
+
+	limits = (BrazePackLimits) {.max_objects = 75, .max_body = BRAZE_PACK_MAX_BODY, .max_open_requests = 10, .max_waiting = 600,
+		.changed_only = true, .release = keep_profile};
+	pack = braze_pack_create(&limits);
+	is_sent_to_braze(1, "\"plan\":\"a\"", &profile, "attributes are sent");
+	is_known_to_braze(2, "\"plan\":\"a\"", &profile, "and not again");
+	is_known_to_braze(3, "\"plan\":\"a\"", &profile, "nor a third time");
+	is_sent_to_braze(4, "\"plan\":\"b\"", &profile, "another value is sent");
+	is_sent_to_braze(5, "\"plan\":\"a\"", &profile, "and then the first one");
+	braze_pack_destroy(pack);
+	free(profile.hashes);
+}
+
 static size_t
 memory_of_linked(bool needed)
 {
@@ -1208,6 +1250,7 @@ main(void)
 	test_halving();
 	test_profiles();
 	test_attributes_given_up();
+	test_same_attributes();
 	test_link_memory();
 	test_refused_attributes();
 	test_link_in_doubt(true);
