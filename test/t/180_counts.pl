@@ -203,8 +203,9 @@ COMMIT;
 ROLLBACK;
 \endif
 EOS
+# no faster than the worker settles, while a trigger slows it down
 my $writers = IPC::Run::start(
-	[ 'pgbench', '-n', '-c', '6', '-t', '100000', '-f', "$directory/write.sql", '-h', $node->host, '-p', $node->port, 'postgres' ],
+	[ 'pgbench', '-n', '-c', '6', '-R', '300', '-t', '100000', '-f', "$directory/write.sql", '-h', $node->host, '-p', $node->port, 'postgres' ],
 	'>', \my $out, '2>', \my $errors);
 ok($node->poll_query_until('postgres', "SELECT count(*) > 100 FROM braze_queue WHERE call ->> 'event' = 'Kept'"), 'writers');
 for my $i (1 .. 8)
